@@ -1,0 +1,66 @@
+//! The Internet checksum (RFC 1071) and its incremental update (RFC 1624).
+
+/// One's complement sum of these bytes as 16-bit words, carried on top of `sum`, not yet folded to 16 bits.
+///
+/// An odd last byte is padded with zero. `sum` and the result are in host order of big-endian words.
+#[must_use]
+#[inline]
+pub fn add(sum: u64, bytes: &[u8]) -> u64 {
+    let mut words = bytes.chunks_exact(4);
+    let mut total = sum;
+    for word in &mut words {
+        if let Some(word) = word.first_chunk() {
+            total += u64::from(u32::from_be_bytes(*word));
+        }
+    }
+    total
+        + match *words.remainder() {
+            [a] => u64::from(a) << 8,
+            [a, b] => u64::from(u16::from_be_bytes([a, b])),
+            [a, b, c] => u64::from(u16::from_be_bytes([a, b])) + (u64::from(c) << 8),
+            _ => 0,
+        }
+}
+
+/// Folds a sum to 16 bits.
+#[must_use]
+#[inline]
+pub const fn fold(sum: u64) -> u16 {
+    let mut sum = (sum >> 32) + (sum & 0xffff_ffff);
+    sum = (sum >> 32) + (sum & 0xffff_ffff);
+    sum = (sum >> 16) + (sum & 0xffff);
+    sum = (sum >> 16) + (sum & 0xffff);
+    sum = (sum >> 16) + (sum & 0xffff);
+    sum as u16
+}
+
+/// The checksum of these bytes; zero when they contain a right one.
+#[must_use]
+pub fn of(bytes: &[u8]) -> u16 {
+    !fold(add(0, bytes))
+}
+
+/// RFC 1624 §3: the checksum after one 16-bit word of what it covers has changed.
+#[must_use]
+#[inline]
+pub const fn update(checksum: u16, old: u16, new: u16) -> u16 {
+    !fold(!checksum as u64 + !old as u64 + new as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_of_rfc_1071_sums_to_ddf2() {
+        assert_eq!(fold(add(0, &[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7])), 0xddf2);
+    }
+
+    #[test]
+    fn an_update_equals_a_new_sum() {
+        let mut bytes = [0x45, 0x03, 0x12, 0x34, 0xff, 0xff, 0x00];
+        let before = of(&bytes);
+        bytes[1] = 0x02;
+        assert_eq!(update(before, 0x4503, 0x4502), of(&bytes));
+    }
+}

@@ -1,0 +1,166 @@
+//! The ways a frame can die: those that belong to everyone, and the mould for those of one encapsulation.
+//!
+//! One line per reason gives the enum, the counter, the metric label, whose move it is, and what the operator
+//! should look at. A label is never renamed, only retired.
+
+use crate::registry;
+
+/// Whose move it is when a counter climbs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// The sender broke the wire format, or sent what it must not.
+    Peer,
+    /// Our configuration does not cover this frame, or forbids it.
+    Config,
+    /// We, or this machine, ran out of something.
+    Local,
+}
+
+impl Fault {
+    /// The word shown in tables and metrics.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Peer => "peer",
+            Self::Config => "config",
+            Self::Local => "local",
+        }
+    }
+}
+
+/// One row of the drop table.
+#[derive(Debug, Clone, Copy)]
+pub struct DropInfo {
+    /// The metric label, unique over all tables.
+    pub label: &'static str,
+    /// Whose move it is.
+    pub fault: Fault,
+    /// What the operator should look at.
+    pub hint: &'static str,
+}
+
+/// Why a frame was dropped: a row of the drop table, as small as a counter index.
+///
+/// It also names what was *tolerated*: the reason for which a stricter peer would have dropped the frame.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DropReason(u16);
+
+impl DropReason {
+    /// How many reasons there are; counters are arrays of this length.
+    pub const COUNT: usize = registry::DROP_COUNT;
+
+    /// The reason in this row, for those who walk the table.
+    #[must_use]
+    pub fn from_index(index: usize) -> Option<Self> {
+        (index < Self::COUNT).then_some(Self(index as u16))
+    }
+
+    /// The row's number, below [`COUNT`](Self::COUNT).
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    /// The row itself.
+    #[must_use]
+    pub fn info(self) -> &'static DropInfo {
+        registry::drop_info(self.index())
+    }
+
+    /// The metric label.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        self.info().label
+    }
+
+    /// Every reason, in table order.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..Self::COUNT as u16).map(Self)
+    }
+
+    pub(crate) const fn at(index: u16) -> Self {
+        Self(index)
+    }
+}
+
+impl std::fmt::Debug for DropReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.label())
+    }
+}
+
+/// A table of drop reasons: the common one, or one encapsulation's own.
+pub trait DropTable: Copy + Into<DropReason> {
+    /// The rows, in the order of the enum's variants.
+    const ROWS: &'static [DropInfo];
+}
+
+/// Writes an enum of drop reasons and its table from one line each.
+///
+/// `for TYPE` says which registered encapsulation the reasons belong to; without it they are everyone's.
+macro_rules! drop_reasons {
+    ($(#[$meta:meta])* $vis:vis enum $name:ident $(for $owner:ty)? {
+        $($variant:ident, $label:literal, $fault:ident, $hint:literal;)*
+    }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        $vis enum $name { $(#[doc = $hint] $variant),* }
+
+        impl $crate::drops::DropTable for $name {
+            const ROWS: &'static [$crate::drops::DropInfo] = &[$($crate::drops::DropInfo {
+                label: $label,
+                fault: $crate::drops::Fault::$fault,
+                hint: $hint,
+            }),*];
+        }
+
+        impl From<$name> for $crate::drops::DropReason {
+            fn from(reason: $name) -> Self {
+                const FIRST: u16 = 0 $(+ <$owner as $crate::registry::Registered>::FIRST_DROP)?;
+                Self::at(FIRST + reason as u16)
+            }
+        }
+    };
+}
+pub(crate) use drop_reasons;
+
+drop_reasons! {
+    /// The reasons that belong to no single encapsulation.
+    pub enum Common {
+        // What is wrong with the bytes.
+        Truncated, "truncated", Peer, "The frame ends inside a header, or was cut short by a capture.";
+        BadIpHeader, "bad_ip_header", Peer, "An outer IP header whose version or header length cannot be.";
+        BadIpChecksum, "bad_ip_checksum", Peer, "The outer IPv4 header checksum is wrong: the underlay corrupts packets.";
+        BadLength, "bad_length", Peer, "An outer IP or UDP length says more, or less, than the frame holds.";
+        OuterFragment, "outer_fragment", Peer, "A fragment of a tunnel packet: the underlay's MTU is smaller than the peer believes. Raise it, or lower the MTU of the peer's tenants.";
+        ExtensionHeaders, "extension_headers", Peer, "More IPv6 extension headers than any tunnel peer needs, or one that cannot be walked.";
+        UdpChecksum, "udp_checksum", Peer, "The outer UDP checksum is not zero and not right: the underlay corrupts packets.";
+        UdpZeroChecksum, "udp_zero_checksum", Config, "A UDP checksum of zero over IPv6, which this peer is configured to refuse (udp_checksum.rx_zero).";
+        InnerTruncated, "inner_truncated", Peer, "What the tunnel carried is shorter than an Ethernet header.";
+        UnknownPayload, "unknown_payload", Peer, "The tunnel carried something other than Ethernet.";
+        EcnDropped, "ecn_dropped", Peer, "Congestion was marked on a packet whose sender does not understand marks (RFC 6040 section 4.2).";
+        // Who it is from, and for.
+        NotForUs, "not_for_us", Config, "Neither a tunnel packet to an endpoint of this port, nor tags that an attachment claims.";
+        NotOurMac, "not_our_mac", Config, "To one of our tunnel addresses, but to another device's MAC address.";
+        UnknownPeer, "unknown_peer", Config, "A tunnel packet from an address that no peer, accept_from or group names.";
+        UnknownSegment, "unknown_segment", Config, "The peer is known, but no attachment claims this tenant ID of it.";
+        UnclaimedTags, "unclaimed_tags", Config, "No attachment of this port claims these VLAN tags.";
+        InnerTags, "inner_tags", Config, "The tenant frame carries a VLAN tag, and the attachment says inner_tags: drop.";
+        L2Control, "l2_control", Config, "A link-local control frame (01:80:c2:00:00:0x), which bridges never forward.";
+        MulticastSource, "multicast_source", Peer, "The tenant frame's source is a group address, which no host may use.";
+        // The bridge's decisions.
+        SameAttachment, "same_attachment", Peer, "The destination lives where the frame came from; a bridge does not send back.";
+        SplitHorizon, "split_horizon", Config, "The destination is another member of the same mesh, which it reaches without us.";
+        NoTargets, "no_targets", Config, "Broadcast, multicast or unknown, and the domain has nobody else to send it to.";
+        UnknownUnicastOff, "unknown_unicast_off", Config, "The destination was never heard of, and this tenant does not flood unknown unicast.";
+        BumLimit, "bum_limit", Config, "More broadcast, unknown and multicast frames than limits.bum allows this tenant; look for a loop.";
+        // The way out.
+        TooBig, "too_big", Config, "Longer than the way out can carry with its headers: raise the underlay's MTU or lower the tenant's.";
+        NoNextHop, "no_next_hop", Local, "The route or the neighbour of the peer's address is not resolved yet.";
+        NoHeadroom, "no_headroom", Local, "The port reserves less room than the outer headers need.";
+        NoBuffer, "no_buffer", Local, "No free chunk for a copy or a segment of this frame.";
+        Unsegmentable, "unsegmentable", Peer, "An offloaded super-frame that cannot be cut into segments.";
+        PortBusy, "port_busy", Local, "The port's transmit queue is full.";
+        PortDown, "port_down", Local, "The port cannot send: its device is down or gone.";
+    }
+}

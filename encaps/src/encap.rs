@@ -1,0 +1,258 @@
+//! The contract: what an encapsulation is, in the three moments of a tunnel's life.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::drops::{DropReason, DropTable};
+use crate::frame::Frame;
+
+/// What an encapsulation rides on. The classifier looks for it; the underlay writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Carrier {
+    /// The tags of an Ethernet frame itself, on a port.
+    Port,
+    /// IP, under this protocol number.
+    Ip(u8),
+    /// UDP, to this destination port.
+    Udp(u16),
+}
+
+impl fmt::Display for Carrier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Port => f.write_str("Ethernet"),
+            Self::Ip(protocol) => write!(f, "IP protocol {protocol}"),
+            Self::Udp(port) => write!(f, "UDP port {port}"),
+        }
+    }
+}
+
+/// The tenant ID as one encapsulation writes it, up to 64 bits.
+///
+/// Only the encapsulation that made it knows its layout; everyone else compares it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Segment(pub u64);
+
+/// What was inside. Ethernet today; L3 GRE will bring IP, which no bridge stage may touch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payload {
+    /// An Ethernet frame without its FCS.
+    Ethernet,
+}
+
+/// What a decapsulation found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decap {
+    /// Which tenant ID the header carries.
+    pub segment: Segment,
+    /// What the frame now holds.
+    pub payload: Payload,
+    /// For what a stricter peer would have dropped the frame.
+    pub tolerated: Option<DropReason>,
+}
+
+impl Decap {
+    /// An Ethernet frame of this segment, with nothing to forgive.
+    #[must_use]
+    pub const fn ethernet(segment: Segment) -> Self {
+        Self { segment, payload: Payload::Ethernet, tolerated: None }
+    }
+}
+
+/// How an ID field is written in YAML.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdForm {
+    /// A number from 0 to this one.
+    Number {
+        /// The largest value the field can hold.
+        max: u64,
+    },
+    /// `true`, which counts as 1.
+    Flag,
+}
+
+/// One field of a tenant ID, under the name its standard gives it.
+#[derive(Debug, Clone, Copy)]
+pub struct IdField {
+    /// The name in YAML: `vni`, `vsid`, `key`, `s_vid` ..
+    pub name: &'static str,
+    /// How it is written.
+    pub form: IdForm,
+    /// Values the wire could carry but the standard reserves, and for what.
+    pub reserved: &'static [(RangeInclusive<u64>, &'static str)],
+    /// One line for the schema and the documentation.
+    pub about: &'static str,
+}
+
+/// The values of an attachment's ID fields, by name. At most four.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ids {
+    fields: [Option<(&'static str, u64)>; 4],
+}
+
+impl Ids {
+    /// These fields.
+    #[must_use]
+    pub fn of(fields: &[(&'static str, u64)]) -> Self {
+        let mut ids = Self::default();
+        for (slot, field) in ids.fields.iter_mut().zip(fields) {
+            *slot = Some(*field);
+        }
+        ids
+    }
+
+    /// The value of a field.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<u64> {
+        self.iter().find(|(field, _)| *field == name).map(|(_, value)| value)
+    }
+
+    /// All fields, in the order they were given.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        self.fields.iter().flatten().copied()
+    }
+}
+
+impl fmt::Display for Ids {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, (name, value)) in self.iter().enumerate() {
+            let comma = if n == 0 { "" } else { ", " };
+            match name {
+                "untagged" => write!(f, "{comma}untagged")?,
+                "key" => write!(f, "{comma}{name} {value:#x}")?,
+                _ => write!(f, "{comma}{name} {value}")?,
+            }
+        }
+        if self.iter().next().is_none() { f.write_str("no key") } else { Ok(()) }
+    }
+}
+
+/// Why a specification or an ID cannot be meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpecError {
+    /// The YAML field at fault.
+    pub field: &'static str,
+    /// What is wrong and what to write instead.
+    pub message: Cow<'static, str>,
+}
+
+impl SpecError {
+    /// This field, for this reason.
+    pub fn new(field: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { field, message: message.into() }
+    }
+}
+
+impl fmt::Display for SpecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.message)
+    }
+}
+
+impl std::error::Error for SpecError {}
+
+/// What happens to VLAN tags inside a tenant's frame, where the attachment does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InnerTags {
+    /// They are payload, in both directions.
+    Keep,
+    /// They are taken off, in both directions.
+    Strip,
+    /// A frame that has one is dropped, in both directions.
+    Drop,
+}
+
+/// One overlay encapsulation, in the three moments of a tunnel's life.
+///
+/// An implementation owns the header between its carrier and the inner frame, and nothing else: no sockets, no
+/// clocks, no tables, and after `compile` no heap. The value is the compiled peer: every header byte that will
+/// never change.
+pub trait Encap: Sized + Send + Sync + 'static {
+    /// The YAML tag: `encap: vxlan`, or `encap: { vxlan: { .. } }`.
+    const TAG: &'static str;
+    /// The name people use.
+    const TITLE: &'static str;
+    /// Where it is written down.
+    const STANDARD: &'static str;
+    /// What it rides on, unless the peer moves it.
+    const CARRIER: Carrier;
+    /// Most bytes [`encap`](Self::encap) adds, carrier and underlay not counted. Ports reserve this headroom.
+    const OVERHEAD: usize;
+    /// The fields of its tenant ID.
+    const IDS: &'static [IdField];
+    /// What happens to VLAN tags of the tenant's frame by default.
+    const INNER_TAGS: InnerTags = InnerTags::Keep;
+    /// Whether tags of the tenant's frame may be kept at all.
+    const CAN_KEEP_TAGS: bool = true;
+    /// Whether a UDP checksum of zero over IPv6 is accepted unless the peer says otherwise.
+    const UDP6_ZERO_CHECKSUM: bool = false;
+
+    /// The YAML block under the tag.
+    type Spec: Clone + fmt::Debug + Default + PartialEq + Serialize + DeserializeOwned + JsonSchema;
+    /// The ways to die that only this encapsulation has.
+    type Drop: DropTable;
+    /// What changes from frame to frame and outlives a reload: sequence numbers. Most have none.
+    type State: Default + fmt::Debug + Send + Sync;
+
+    /// Control plane, once per peer: checks the spec and writes every header byte that will never change.
+    ///
+    /// # Errors
+    /// When the spec asks for something the wire cannot say; the error names the field.
+    fn compile(spec: &Self::Spec) -> Result<Self, SpecError>;
+
+    /// The carrier of this peer, which may have moved to another UDP port.
+    fn carrier(&self) -> Carrier {
+        Self::CARRIER
+    }
+
+    /// How many bytes [`encap`](Self::encap) adds for this segment, carrier and underlay not counted.
+    fn overhead(&self, segment: Segment) -> usize;
+
+    /// Control plane: the segment that these ID fields name. Ranges and reserved values of [`IDS`](Self::IDS) are
+    /// checked by the caller; what is left is how fields go together.
+    ///
+    /// # Errors
+    /// When a field is missing or two exclude each other.
+    fn segment(ids: &Ids) -> Result<Segment, SpecError>;
+
+    /// The ID fields of a segment: the inverse of [`segment`](Self::segment).
+    fn ids(segment: Segment) -> Ids;
+
+    /// Control plane: an attachment will use this segment of the peer.
+    ///
+    /// # Errors
+    /// When it cannot be told apart from one claimed before.
+    fn claim(&mut self, segment: Segment) -> Result<(), SpecError> {
+        let _ = segment;
+        Ok(())
+    }
+
+    /// Control plane: the state the claimed segments need; `previous` is that of the table before a reload.
+    fn state(&self, previous: Option<&Self::State>) -> Self::State {
+        let _ = previous;
+        Self::State::default()
+    }
+
+    /// Data plane: strips the header, gives back the segment and what the payload is.
+    ///
+    /// # Errors
+    /// Why the frame must be dropped. Its contents are then unspecified.
+    fn decap(&self, state: &Self::State, frame: &mut Frame<'_>) -> Result<Decap, DropReason>;
+
+    /// Data plane: puts the header in front. `entropy` is a hash of the inner flow.
+    ///
+    /// # Errors
+    /// Why the frame must be dropped. It is then unchanged.
+    fn encap(
+        &self,
+        state: &Self::State,
+        frame: &mut Frame<'_>,
+        segment: Segment,
+        entropy: u32,
+    ) -> Result<(), DropReason>;
+}

@@ -1,0 +1,128 @@
+//! Ethernet addresses, types and VLAN tags, as every layer of the gateway reads them.
+//!
+//! ```text
+//!  0                   6                  12      14
+//! | destination MAC   | source MAC        | type  | payload ...
+//! | destination MAC   | source MAC        | TPID  | PCP DEI VID | type | payload ...
+//! ```
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Two MAC addresses and a type.
+pub const HEADER_LEN: usize = 14;
+/// The two MAC addresses, which tags come after.
+pub const ADDRESSES_LEN: usize = 12;
+/// One VLAN tag: TPID and tag control information.
+pub const TAG_LEN: usize = 4;
+
+/// IPv4.
+pub const IPV4: u16 = 0x0800;
+/// IPv6.
+pub const IPV6: u16 = 0x86dd;
+/// ARP.
+pub const ARP: u16 = 0x0806;
+/// IEEE 802.1Q customer tag.
+pub const C_TAG: u16 = 0x8100;
+/// IEEE 802.1ad service tag.
+pub const S_TAG: u16 = 0x88a8;
+/// Transparent Ethernet bridging: an Ethernet frame inside GRE (RFC 1701, RFC 7637).
+pub const BRIDGING: u16 = 0x6558;
+
+/// The types that every reader of a frame takes for a VLAN tag: 802.1Q, 802.1ad and their forerunners.
+#[must_use]
+pub const fn is_tag(ether_type: u16) -> bool {
+    matches!(ether_type, C_TAG | S_TAG | 0x9100 | 0x9200 | 0x9300)
+}
+
+/// A MAC address, in the order of the wire.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Mac(pub [u8; 6]);
+
+impl Mac {
+    /// ff:ff:ff:ff:ff:ff
+    pub const BROADCAST: Self = Self([0xff; 6]);
+
+    /// A group address: broadcast or multicast.
+    #[must_use]
+    pub const fn is_group(self) -> bool {
+        self.0[0] & 1 != 0
+    }
+
+    /// The 48 bits as a number, first byte highest.
+    #[must_use]
+    pub const fn to_bits(self) -> u64 {
+        let [a, b, c, d, e, f] = self.0;
+        u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+    }
+
+    /// The address of these low 48 bits.
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> Self {
+        let [_, _, a, b, c, d, e, f] = bits.to_be_bytes();
+        Self([a, b, c, d, e, f])
+    }
+}
+
+impl fmt::Display for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+impl fmt::Debug for Mac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The text is not six hexadecimal bytes with colons or dashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotAMac;
+
+impl fmt::Display for NotAMac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a MAC address is six hexadecimal bytes, such as \"02:00:00:00:00:07\"")
+    }
+}
+
+impl std::error::Error for NotAMac {}
+
+impl FromStr for Mac {
+    type Err = NotAMac;
+
+    fn from_str(text: &str) -> Result<Self, NotAMac> {
+        let mut bytes = [0; 6];
+        let mut parts = text.split([':', '-']);
+        for byte in &mut bytes {
+            let part = parts.next().filter(|p| (1..=2).contains(&p.len())).ok_or(NotAMac)?;
+            *byte = u8::from_str_radix(part, 16).map_err(|_| NotAMac)?;
+        }
+        if parts.next().is_some() { Err(NotAMac) } else { Ok(Self(bytes)) }
+    }
+}
+
+/// A big-endian 16-bit field, if the bytes reach that far.
+#[must_use]
+#[inline]
+pub fn be16(bytes: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+/// The first type that is no VLAN tag, and where what it describes begins.
+///
+/// `None` when the frame ends inside a header. At most eight tags are walked; no network stacks more.
+#[must_use]
+#[inline]
+pub fn payload(frame: &[u8]) -> Option<(u16, usize)> {
+    let mut at = ADDRESSES_LEN;
+    for _ in 0..=8 {
+        let ether_type = be16(frame, at)?;
+        if !is_tag(ether_type) {
+            return Some((ether_type, at + 2));
+        }
+        at += TAG_LEN;
+    }
+    None
+}

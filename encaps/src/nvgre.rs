@@ -1,0 +1,143 @@
+//! NVGRE: an Ethernet frame in GRE, under a 24-bit VSID with eight bits of flow entropy (RFC 7637).
+//!
+//! ```text
+//!  0                   1                   2                   3
+//!  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+//! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+//! |0| |1|0|   Reserved0     | Ver |   Protocol Type 0x6558        |
+//! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+//! |               Virtual Subnet ID (VSID)        |    FlowID     |
+//! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+//! ```
+//!
+//! Byte for byte this is GRE with a key; only the configuration can tell the two apart.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Reserved;
+use crate::drops::{Common, DropReason, drop_reasons};
+use crate::encap::{Carrier, Decap, Encap, IdField, IdForm, Ids, InnerTags, Segment, SpecError};
+use crate::ethernet;
+use crate::frame::Frame;
+use crate::gre;
+
+const HEADER_LEN: usize = 8;
+
+drop_reasons! {
+    /// The ways to die that only NVGRE has.
+    pub enum Drop for Nvgre {
+        BadFlags, "nvgre_bad_flags", Peer, "An NVGRE header must have a key, no checksum, no sequence number and version 0; the peer may speak plain GRE.";
+        ReservedBits, "nvgre_reserved_bits", Peer, "Reserved bits of the NVGRE header are set.";
+        InnerTag, "nvgre_inner_tag", Peer, "RFC 7637 section 3.2 forbids a VLAN tag inside NVGRE; the peer sent one.";
+    }
+}
+
+/// What to write into the FlowID on transmit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FlowId {
+    /// Eight bits of the inner flow's hash, so that the underlay can spread flows.
+    #[default]
+    Flow,
+    /// Zero: for peers that compare the whole 32-bit key, such as Linux `gretap key`.
+    Zero,
+}
+
+/// How an NVGRE peer is spoken to.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "NvgreOptions")]
+pub struct Spec {
+    /// What to write into the FlowID on transmit. On receive it never matters.
+    pub flow_id: FlowId,
+    /// What to do about reserved bits that are set on receive.
+    pub reserved: Reserved,
+}
+
+/// A compiled NVGRE peer.
+#[derive(Debug, Clone)]
+pub struct Nvgre {
+    flow_mask: u8,
+    reserved: Reserved,
+}
+
+impl Encap for Nvgre {
+    const TAG: &'static str = "nvgre";
+    const TITLE: &'static str = "NVGRE";
+    const STANDARD: &'static str = "RFC 7637";
+    const CARRIER: Carrier = Carrier::Ip(gre::PROTOCOL);
+    const OVERHEAD: usize = HEADER_LEN;
+    const IDS: &'static [IdField] = &[IdField {
+        name: "vsid",
+        form: IdForm::Number { max: 0xff_ffff },
+        // RFC 7637 §3.3.
+        reserved: &[
+            (0..=0xfff, "reserved by RFC 7637 section 3.3; VSIDs start at 4096"),
+            (0xff_ffff..=0xff_ffff, "reserved by RFC 7637 section 3.3 for messages between NVEs"),
+        ],
+        about: "NVGRE virtual subnet identifier, 4096 to 16777214",
+    }];
+    // RFC 7637 §3.2: no 802.1Q tag inside.
+    const INNER_TAGS: InnerTags = InnerTags::Drop;
+    const CAN_KEEP_TAGS: bool = false;
+
+    type Spec = Spec;
+    type Drop = Drop;
+    type State = ();
+
+    fn compile(spec: &Spec) -> Result<Self, SpecError> {
+        let flow_mask = match spec.flow_id {
+            FlowId::Flow => 0xff,
+            FlowId::Zero => 0,
+        };
+        Ok(Self { flow_mask, reserved: spec.reserved })
+    }
+
+    fn overhead(&self, _: Segment) -> usize {
+        HEADER_LEN
+    }
+
+    fn segment(ids: &Ids) -> Result<Segment, SpecError> {
+        ids.get("vsid")
+            .map(Segment)
+            .ok_or(SpecError::new("vsid", "an NVGRE attachment needs its VSID, such as `vsid: 5100`"))
+    }
+
+    fn ids(segment: Segment) -> Ids {
+        Ids::of(&[("vsid", segment.0)])
+    }
+
+    #[inline]
+    fn decap(&self, (): &(), frame: &mut Frame<'_>) -> Result<Decap, DropReason> {
+        // RFC 7637 §3.2: FlowID never selects the segment.
+        let [f1, f2, t1, t2, v1, v2, v3, _flow_id] = frame.pull::<HEADER_LEN>()?;
+        let flags = u16::from_be_bytes([f1, f2]);
+
+        // RFC 7637 §3.2: C and S zero, K one. The bits RFC 2784 §2.3 makes fatal are fatal here too.
+        if flags & !gre::IGNORED_BITS != gre::KEY {
+            return Err(Drop::BadFlags.into());
+        }
+        if u16::from_be_bytes([t1, t2]) != ethernet::BRIDGING {
+            return Err(Common::UnknownPayload.into());
+        }
+        let mut found = Decap::ethernet(Segment(u64::from(u32::from_be_bytes([0, v1, v2, v3]))));
+        if flags & gre::IGNORED_BITS != 0 {
+            found.tolerated = Some(self.reserved.judge(Drop::ReservedBits)?);
+        }
+
+        // RFC 7637 §3.2: the receiver drops an inner frame that carries a tag.
+        if ethernet::be16(frame.bytes(), ethernet::ADDRESSES_LEN).is_some_and(ethernet::is_tag) {
+            return Err(Drop::InnerTag.into());
+        }
+        Ok(found)
+    }
+
+    #[inline]
+    fn encap(&self, (): &(), frame: &mut Frame<'_>, segment: Segment, entropy: u32) -> Result<(), DropReason> {
+        let [k1, k2] = gre::KEY.to_be_bytes();
+        let [t1, t2] = ethernet::BRIDGING.to_be_bytes();
+        let [.., v1, v2, v3] = segment.0.to_be_bytes();
+        frame.prepend(&[k1, k2, t1, t2, v1, v2, v3, entropy as u8 & self.flow_mask])
+    }
+}

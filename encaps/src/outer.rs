@@ -1,0 +1,230 @@
+//! One walk over the outer headers of a tunnel packet: Ethernet, at most one VLAN tag, IPv4 or IPv6, UDP.
+//!
+//! The walk only reads. It says who sent the packet, to whom, what carries the tunnel, and where its header begins;
+//! whether any of that is ours is for the classifier to decide.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::checksum;
+use crate::drops::{Common, DropReason};
+use crate::encap::Carrier;
+use crate::ethernet::{self, Mac};
+use crate::frame::{Checksum, Frame};
+
+/// UDP's IP protocol number.
+pub(crate) const UDP: u8 = 17;
+const UDP_LEN: usize = 8;
+const IPV4_LEN: usize = 20;
+const IPV6_LEN: usize = 40;
+/// Hop-by-hop, routing and destination options, which may stand before the tunnel's header (RFC 8200 §4.1).
+const EXTENSIONS: [u8; 3] = [0, 43, 60];
+const FRAGMENT_HEADER: u8 = 44;
+const MOST_EXTENSIONS: usize = 4;
+
+/// An outer IP packet, as far as a tunnel is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outer {
+    /// Who sent it.
+    pub src: IpAddr,
+    /// To whom.
+    pub dst: IpAddr,
+    /// IP protocol, or UDP destination port.
+    pub carrier: Carrier,
+    /// DSCP and ECN.
+    pub traffic_class: u8,
+    /// Where the IP header begins in the frame.
+    pub ip_at: u16,
+    /// Where the tunnel's header begins in the frame.
+    pub at: u16,
+    /// Where the IP packet ends in the frame; what follows is Ethernet padding.
+    pub end: u32,
+    /// The UDP checksum, if UDP carries the tunnel.
+    pub udp_checksum: Option<u16>,
+}
+
+/// The VLAN ID of the outer tag and where the IP header would begin, if the frame has the tag an endpoint expects.
+///
+/// `vlan: None` is a frame without any tag; `Some(id)` exactly one 802.1Q tag with this ID. Anything else is not
+/// this endpoint's, whatever lies behind it: a tagged tenant must not be able to forge a tunnel.
+#[must_use]
+#[inline]
+pub fn ip_start(frame: &[u8], vlan: Option<u16>) -> Option<usize> {
+    let first = ethernet::be16(frame, ethernet::ADDRESSES_LEN)?;
+    let (ether_type, at) = match vlan {
+        None => (first, ethernet::HEADER_LEN),
+        Some(id) if first == ethernet::C_TAG && ethernet::be16(frame, 14)? & 0x0fff == id => {
+            (ethernet::be16(frame, 16)?, ethernet::HEADER_LEN + ethernet::TAG_LEN)
+        }
+        Some(_) => return None,
+    };
+    matches!(ether_type, ethernet::IPV4 | ethernet::IPV6).then_some(at)
+}
+
+/// The destination MAC address of a frame.
+#[must_use]
+#[inline]
+pub fn destination(frame: &[u8]) -> Option<Mac> {
+    frame.first_chunk().map(|mac| Mac(*mac))
+}
+
+/// Where an IP packet at `at` is going, without checking anything else.
+#[must_use]
+#[inline]
+pub fn ip_destination(frame: &[u8], at: usize) -> Option<IpAddr> {
+    let ip = frame.get(at..)?;
+    match ip.first()? >> 4 {
+        4 => ip.get(16..20)?.first_chunk::<4>().map(|b| IpAddr::V4(Ipv4Addr::from(*b))),
+        6 => ip.get(24..40)?.first_chunk::<16>().map(|b| IpAddr::V6(Ipv6Addr::from(*b))),
+        _ => None,
+    }
+}
+
+/// Walks the IP packet at `at`, and the UDP header where it carries one.
+///
+/// # Errors
+/// Why the packet cannot be a whole, unbroken tunnel packet.
+#[inline]
+pub fn walk(frame: &[u8], at: usize) -> Result<Outer, DropReason> {
+    let first = *frame.get(at).ok_or(Common::Truncated)?;
+    match first >> 4 {
+        4 => ipv4(frame, at),
+        6 => ipv6(frame, at),
+        _ => Err(Common::BadIpHeader.into()),
+    }
+}
+
+#[inline]
+fn ipv4(frame: &[u8], at: usize) -> Result<Outer, DropReason> {
+    let ip = frame.get(at..).unwrap_or_default();
+    let header: &[u8; IPV4_LEN] = ip.first_chunk().ok_or(Common::Truncated)?;
+    let header_len = usize::from(header[0] & 0x0f) * 4;
+    let total_len = usize::from(u16::from_be_bytes([header[2], header[3]]));
+    if header_len < IPV4_LEN {
+        return Err(Common::BadIpHeader.into());
+    }
+    let whole = ip.get(..header_len).ok_or(Common::Truncated)?;
+    if total_len < header_len || total_len > ip.len() {
+        return Err(Common::BadLength.into());
+    }
+    // RFC 1122 §3.2.1.2: a host verifies the header checksum and silently discards what fails.
+    if checksum::of(whole) != 0 {
+        return Err(Common::BadIpChecksum.into());
+    }
+    // RFC 7348 §4.3, RFC 7637 §3.2: fragments of tunnel packets may be discarded. MF or an offset make one.
+    if u16::from_be_bytes([header[6], header[7]]) & 0x3fff != 0 {
+        return Err(Common::OuterFragment.into());
+    }
+    let [.., s1, s2, s3, s4, d1, d2, d3, d4] = *header;
+    let outer = Outer {
+        src: IpAddr::V4(Ipv4Addr::new(s1, s2, s3, s4)),
+        dst: IpAddr::V4(Ipv4Addr::new(d1, d2, d3, d4)),
+        carrier: Carrier::Ip(header[9]),
+        traffic_class: header[1],
+        ip_at: at as u16,
+        at: (at + header_len) as u16,
+        end: (at + total_len) as u32,
+        udp_checksum: None,
+    };
+    udp(frame, outer)
+}
+
+#[inline]
+fn ipv6(frame: &[u8], at: usize) -> Result<Outer, DropReason> {
+    let ip = frame.get(at..).unwrap_or_default();
+    let header: &[u8; IPV6_LEN] = ip.first_chunk().ok_or(Common::Truncated)?;
+    let total_len = IPV6_LEN + usize::from(u16::from_be_bytes([header[4], header[5]]));
+    if total_len > ip.len() {
+        return Err(Common::BadLength.into());
+    }
+    let (mut next, mut len) = (header[6], IPV6_LEN);
+    let mut extensions = 0;
+    while EXTENSIONS.contains(&next) {
+        extensions += 1;
+        if extensions > MOST_EXTENSIONS {
+            return Err(Common::ExtensionHeaders.into());
+        }
+        let [following, units] = *ip.get(len..).and_then(|e| e.first_chunk()).ok_or(Common::Truncated)?;
+        next = following;
+        len += 8 * (1 + usize::from(units));
+    }
+    if next == FRAGMENT_HEADER {
+        return Err(Common::OuterFragment.into());
+    }
+    if len > total_len {
+        return Err(Common::BadLength.into());
+    }
+    let address = |from: usize| {
+        let bytes = header.get(from..).and_then(|b| b.first_chunk::<16>()).copied().unwrap_or_default();
+        IpAddr::V6(Ipv6Addr::from(bytes))
+    };
+    let outer = Outer {
+        src: address(8),
+        dst: address(24),
+        carrier: Carrier::Ip(next),
+        traffic_class: header[0] << 4 | header[1] >> 4,
+        ip_at: at as u16,
+        at: (at + len) as u16,
+        end: (at + total_len) as u32,
+        udp_checksum: None,
+    };
+    udp(frame, outer)
+}
+
+#[inline]
+fn udp(frame: &[u8], outer: Outer) -> Result<Outer, DropReason> {
+    if outer.carrier != Carrier::Ip(UDP) {
+        return Ok(outer);
+    }
+    let packet = frame.get(outer.at.into()..outer.end as usize).ok_or(Common::BadLength)?;
+    let [_, _, d1, d2, l1, l2, c1, c2] = *packet.first_chunk::<UDP_LEN>().ok_or(Common::Truncated)?;
+    let len = usize::from(u16::from_be_bytes([l1, l2]));
+    if len < UDP_LEN || len > packet.len() {
+        return Err(Common::BadLength.into());
+    }
+    Ok(Outer {
+        carrier: Carrier::Udp(u16::from_be_bytes([d1, d2])),
+        end: (usize::from(outer.at) + len) as u32,
+        at: outer.at + UDP_LEN as u16,
+        udp_checksum: Some(u16::from_be_bytes([c1, c2])),
+        ..outer
+    })
+}
+
+/// What a peer makes of UDP checksums on receive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UdpRules {
+    /// Whether zero is accepted over IPv6 (RFC 6936 §4); over IPv4 it always is.
+    pub zero6: bool,
+}
+
+/// Verifies the UDP checksum as far as the port left it to us.
+///
+/// # Errors
+/// `UdpZeroChecksum` or `UdpChecksum`.
+#[inline]
+pub fn verify_udp(frame: &Frame<'_>, outer: &Outer, rules: UdpRules) -> Result<(), DropReason> {
+    match outer.udp_checksum {
+        None => Ok(()),
+        // RFC 7348 §4.1.1 accepts zero; RFC 6935 §5 lets IPv6 tunnels do so by configuration.
+        Some(0) if outer.src.is_ipv4() || rules.zero6 => Ok(()),
+        Some(0) => Err(Common::UdpZeroChecksum.into()),
+        Some(_) if frame.meta.checksum != Checksum::Unknown => Ok(()),
+        Some(_) => {
+            let udp_at = usize::from(outer.at) - UDP_LEN;
+            let packet = frame.bytes().get(udp_at..outer.end as usize).ok_or(Common::BadLength)?;
+            let sum = checksum::add(pseudo_header(outer.src, outer.dst, UDP, packet.len()), packet);
+            if checksum::fold(sum) == 0xffff { Ok(()) } else { Err(Common::UdpChecksum.into()) }
+        }
+    }
+}
+
+/// The sum of the pseudo-header that UDP and TCP checksums cover (RFC 768, RFC 8200 §8.1).
+#[must_use]
+pub fn pseudo_header(src: IpAddr, dst: IpAddr, protocol: u8, len: usize) -> u64 {
+    let sum = u64::from(protocol) + len as u64;
+    match (src, dst) {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => checksum::add(checksum::add(sum, &src.octets()), &dst.octets()),
+        (IpAddr::V6(src), IpAddr::V6(dst)) => checksum::add(checksum::add(sum, &src.octets()), &dst.octets()),
+        _ => sum,
+    }
+}

@@ -1,0 +1,308 @@
+//! Stacked VLAN tags on a port: IEEE 802.1ad, 802.1Q, and none at all.
+//!
+//! ```text
+//! | dst MAC | src MAC | TPID 88a8 | PCP DEI S-VID | 8100 | PCP DEI C-VID | type | payload ...
+//! ```
+//!
+//! The tags are the segment. Four grammars share a port: `{ s_vid, c_vid }` takes two tags, `{ s_vid }` takes the
+//! outer one and leaves the rest as payload, `{ vid }` takes exactly one 0x8100 tag, and `{ untagged: true }` none,
+//! or a tag that only carries a priority (VID 0).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::drops::{Common, DropReason, drop_reasons};
+use crate::encap::{Carrier, Decap, Encap, IdField, IdForm, Ids, Segment, SpecError};
+use crate::ethernet::{self, C_TAG, S_TAG, TAG_LEN};
+use crate::frame::{Frame, Priority};
+
+const VID_MASK: u16 = 0x0fff;
+const VID_RESERVED: u16 = 0x0fff;
+const MOST_TPIDS: usize = 8;
+
+drop_reasons! {
+    /// The ways to die that only tagged ports have.
+    pub enum Drop for QinQ {
+        WrongTpid, "qinq_wrong_tpid", Config, "The outer tag's TPID is not in the port's tpids.";
+        ReservedVid, "qinq_reserved_vid", Peer, "VLAN ID 4095 is reserved by IEEE 802.1Q.";
+        TagShape, "qinq_tag_shape", Config, "The tags have a shape that no attachment of the port can have: too many, too few, or an inner TPID other than 0x8100.";
+    }
+}
+
+const VID_RULES: &[(std::ops::RangeInclusive<u64>, &str)] = &[
+    (0..=0, "only marks a priority (IEEE 802.1Q); write `untagged: true` for frames without a VLAN"),
+    (0xfff..=0xfff, "reserved by IEEE 802.1Q; VLAN IDs run from 1 to 4094"),
+];
+
+const fn vid_field(name: &'static str, about: &'static str) -> IdField {
+    IdField { name, form: IdForm::Number { max: 0xfff }, reserved: VID_RULES, about }
+}
+
+/// How a port speaks tags.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(rename = "TagOptions")]
+pub struct Spec {
+    /// TPIDs accepted on the outer tag.
+    pub tpids: Vec<u16>,
+    /// TPID written on the outer tag; the first of `tpids` if left out.
+    pub emit_tpid: Option<u16>,
+}
+
+impl Default for Spec {
+    fn default() -> Self {
+        Self { tpids: vec![S_TAG], emit_tpid: None }
+    }
+}
+
+/// What the tags of a segment look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Untagged,
+    Single,
+    Outer,
+    Both,
+}
+
+/// Layout: shape in bits 24 and 25, outer VID in 12 to 23, inner VID in 0 to 11.
+const fn segment(shape: Shape, outer: u16, inner: u16) -> Segment {
+    Segment((shape as u64) << 24 | (outer as u64) << 12 | inner as u64)
+}
+
+const fn parts(segment: Segment) -> (Shape, u16, u16) {
+    let shape = match segment.0 >> 24 {
+        0 => Shape::Untagged,
+        1 => Shape::Single,
+        2 => Shape::Outer,
+        _ => Shape::Both,
+    };
+    (shape, (segment.0 >> 12) as u16 & VID_MASK, segment.0 as u16 & VID_MASK)
+}
+
+/// A set of VLAN IDs.
+#[derive(Debug, Clone)]
+struct VidSet([u64; 64]);
+
+impl VidSet {
+    const EMPTY: Self = Self([0; 64]);
+
+    const fn has(&self, vid: u16) -> bool {
+        self.0[(vid as usize >> 6) & 63] >> (vid & 63) & 1 != 0
+    }
+
+    const fn add(&mut self, vid: u16) {
+        self.0[(vid as usize >> 6) & 63] |= 1 << (vid & 63);
+    }
+}
+
+/// A port's tag grammar, compiled from its TPIDs and from what its attachments claim.
+#[derive(Debug, Clone)]
+pub struct QinQ {
+    tpids: [u16; MOST_TPIDS],
+    emit_tpid: u16,
+    singles: VidSet,
+    outers: VidSet,
+    boths: VidSet,
+}
+
+impl Encap for QinQ {
+    const TAG: &'static str = "qinq";
+    const TITLE: &'static str = "802.1ad (QinQ)";
+    const STANDARD: &'static str = "IEEE 802.1Q";
+    const CARRIER: Carrier = Carrier::Port;
+    const OVERHEAD: usize = 2 * TAG_LEN;
+    const IDS: &'static [IdField] = &[
+        vid_field("s_vid", "VLAN ID of the outer tag, 1 to 4094"),
+        vid_field("c_vid", "VLAN ID of the inner 0x8100 tag, 1 to 4094, beside `s_vid`"),
+        vid_field("vid", "VLAN ID of a single 0x8100 tag, 1 to 4094"),
+        IdField {
+            name: "untagged",
+            form: IdForm::Flag,
+            reserved: &[(0..=0, "the opposite of untagged is a `vid` or an `s_vid`")],
+            about: "frames without a tag, or with a tag that only carries a priority",
+        },
+    ];
+
+    type Spec = Spec;
+    type Drop = Drop;
+    type State = ();
+
+    fn compile(spec: &Spec) -> Result<Self, SpecError> {
+        let Some(&first) = spec.tpids.first() else {
+            return Err(SpecError::new(
+                "tpids",
+                "the list is empty; write the outer TPIDs to accept, such as [0x88a8]",
+            ));
+        };
+        if spec.tpids.len() > MOST_TPIDS {
+            return Err(SpecError::new("tpids", format!("at most {MOST_TPIDS} TPIDs fit a port")));
+        }
+        let emit_tpid = spec.emit_tpid.unwrap_or(first);
+        for (field, tpid) in spec.tpids.iter().map(|&tpid| ("tpids", tpid)).chain([("emit_tpid", emit_tpid)]) {
+            // Everything below 0x600 is a length; IP and ARP would swallow untagged traffic.
+            if tpid < 0x600 || matches!(tpid, ethernet::IPV4 | ethernet::IPV6 | ethernet::ARP) {
+                return Err(SpecError::new(
+                    field,
+                    format!("{tpid:#06x} cannot be a TPID; usual ones are 0x88a8, 0x8100 and 0x9100"),
+                ));
+            }
+        }
+        let mut tpids = [first; MOST_TPIDS];
+        tpids.iter_mut().zip(&spec.tpids).for_each(|(slot, &tpid)| *slot = tpid);
+        Ok(Self { tpids, emit_tpid, singles: VidSet::EMPTY, outers: VidSet::EMPTY, boths: VidSet::EMPTY })
+    }
+
+    fn overhead(&self, segment: Segment) -> usize {
+        match parts(segment).0 {
+            Shape::Untagged => 0,
+            Shape::Single | Shape::Outer => TAG_LEN,
+            Shape::Both => 2 * TAG_LEN,
+        }
+    }
+
+    fn segment(ids: &Ids) -> Result<Segment, SpecError> {
+        let vid = |name| ids.get(name).map(|vid| vid as u16);
+        match (vid("s_vid"), vid("c_vid"), vid("vid"), ids.get("untagged").is_some()) {
+            (Some(outer), Some(inner), None, false) => Ok(segment(Shape::Both, outer, inner)),
+            (Some(outer), None, None, false) => Ok(segment(Shape::Outer, outer, 0)),
+            (None, None, Some(vid), false) => Ok(segment(Shape::Single, vid, 0)),
+            (None, None, None, true) => Ok(segment(Shape::Untagged, 0, 0)),
+            (None, Some(_), None, false) => Err(SpecError::new(
+                "c_vid",
+                "an inner VLAN ID needs its outer one; add `s_vid`, or write `vid` for a single tag",
+            )),
+            (None, None, None, false) => Err(SpecError::new(
+                "s_vid",
+                "a port attachment needs its tags: `s_vid` and `c_vid`, `s_vid` alone, `vid`, or `untagged: true`",
+            )),
+            (_, _, _, true) => Err(SpecError::new("untagged", "`untagged` excludes every VLAN ID; keep one of them")),
+            _ => Err(SpecError::new("vid", "`vid` is a single tag; write `s_vid` and `c_vid` for two, or `vid` alone")),
+        }
+    }
+
+    fn ids(segment: Segment) -> Ids {
+        let (shape, outer, inner) = parts(segment);
+        let (outer, inner) = (u64::from(outer), u64::from(inner));
+        match shape {
+            Shape::Untagged => Ids::of(&[("untagged", 1)]),
+            Shape::Single => Ids::of(&[("vid", outer)]),
+            Shape::Outer => Ids::of(&[("s_vid", outer)]),
+            Shape::Both => Ids::of(&[("s_vid", outer), ("c_vid", inner)]),
+        }
+    }
+
+    fn claim(&mut self, segment: Segment) -> Result<(), SpecError> {
+        let (shape, vid, _) = parts(segment);
+        let single_is_outer = self.accepts(C_TAG);
+        match shape {
+            Shape::Outer if self.boths.has(vid) => Err(both_ways(vid)),
+            Shape::Both if self.outers.has(vid) => Err(both_ways(vid)),
+            Shape::Outer if single_is_outer && self.singles.has(vid) => Err(same_tag("s_vid", vid)),
+            Shape::Single if single_is_outer && self.outers.has(vid) => Err(same_tag("vid", vid)),
+            Shape::Outer => Ok(self.outers.add(vid)),
+            Shape::Both => Ok(self.boths.add(vid)),
+            Shape::Single => Ok(self.singles.add(vid)),
+            Shape::Untagged => Ok(()),
+        }
+    }
+
+    #[inline]
+    fn decap(&self, (): &(), frame: &mut Frame<'_>) -> Result<Decap, DropReason> {
+        let head: &[u8] = frame.bytes();
+        let tpid = ethernet::be16(head, 12).ok_or(Common::Truncated)?;
+        let is_outer = self.accepts(tpid);
+        if !is_outer && tpid != C_TAG {
+            return if ethernet::is_tag(tpid) {
+                Err(Drop::WrongTpid.into())
+            } else {
+                Ok(Decap::ethernet(segment(Shape::Untagged, 0, 0)))
+            };
+        }
+        let tci = ethernet::be16(head, 14).ok_or(Common::Truncated)?;
+        let next = ethernet::be16(head, 16).ok_or(Common::Truncated)?;
+        let vid = tci & VID_MASK;
+
+        let found = if vid == VID_RESERVED {
+            return Err(Drop::ReservedVid.into());
+        } else if is_outer && self.outers.has(vid) {
+            segment(Shape::Outer, vid, 0)
+        } else if is_outer && vid != 0 && next == C_TAG {
+            let inner = ethernet::be16(head, 18).ok_or(Common::Truncated)?;
+            if head.len() < 22 {
+                return Err(Common::Truncated.into());
+            }
+            segment(Shape::Both, vid, inner & VID_MASK)
+        } else if ethernet::is_tag(next) {
+            return Err(Drop::TagShape.into());
+        } else if vid == 0 {
+            segment(Shape::Untagged, 0, 0)
+        } else if tpid == C_TAG {
+            segment(Shape::Single, vid, 0)
+        } else {
+            return Err(Drop::TagShape.into());
+        };
+
+        frame.pop_tag()?;
+        frame.meta.priorities = [Some(Priority::of_tci(tci)), None];
+        if parts(found).0 == Shape::Both {
+            let (_, inner) = frame.pop_tag()?;
+            frame.meta.priorities[1] = Some(Priority::of_tci(inner));
+        }
+        Ok(Decap::ethernet(found))
+    }
+
+    #[inline]
+    fn encap(&self, (): &(), frame: &mut Frame<'_>, segment: Segment, _: u32) -> Result<(), DropReason> {
+        let (shape, outer, inner) = parts(segment);
+        let [outer_priority, inner_priority] = priorities(frame);
+        if frame.headroom() < self.overhead(segment) {
+            return Err(Common::NoHeadroom.into());
+        }
+        match shape {
+            Shape::Untagged => Ok(()),
+            Shape::Single => frame.push_tag(C_TAG, outer_priority | outer),
+            Shape::Outer => frame.push_tag(self.emit_tpid, outer_priority | outer),
+            Shape::Both => {
+                frame.push_tag(C_TAG, inner_priority | inner)?;
+                frame.push_tag(self.emit_tpid, outer_priority | outer)
+            }
+        }
+    }
+}
+
+impl QinQ {
+    #[inline]
+    fn accepts(&self, tpid: u16) -> bool {
+        self.tpids.contains(&tpid)
+    }
+}
+
+/// PCP and DEI for the tags to push: those taken off on the way in, else those of a tag that is payload, else 0.
+#[inline]
+fn priorities(frame: &Frame<'_>) -> [u16; 2] {
+    let [outer, inner] = frame.meta.priorities;
+    let outer = outer.or_else(|| {
+        let bytes = frame.bytes();
+        let tagged = ethernet::be16(bytes, 12).is_some_and(ethernet::is_tag);
+        if tagged { ethernet::be16(bytes, 14).map(Priority::of_tci) } else { None }
+    });
+    [outer.unwrap_or_default().to_tci(), inner.or(outer).unwrap_or_default().to_tci()]
+}
+
+fn both_ways(vid: u16) -> SpecError {
+    SpecError::new(
+        "s_vid",
+        format!(
+            "S-VID {vid} is used with a `c_vid` and without one on this port; a frame with two tags would fit both"
+        ),
+    )
+}
+
+fn same_tag(field: &'static str, vid: u16) -> SpecError {
+    SpecError::new(
+        field,
+        format!(
+            "a single 0x8100 tag with VLAN ID {vid} would fit both `vid: {vid}` and `s_vid: {vid}`, since 0x8100 is in the port's tpids"
+        ),
+    )
+}

@@ -1,0 +1,368 @@
+//! The one place that lists the encapsulations: a line each, and everything else follows.
+//!
+//! From the list the macro makes the YAML choice with its schema, the drop table, the ID field names, the
+//! documentation rows, and the dispatch of the data plane: one `match` for a group of frames, static inside.
+
+use std::fmt;
+use std::sync::Arc;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, MapAccess, Visitor};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::drops::{Common, DropInfo, DropReason, DropTable};
+use crate::encap::{Carrier, Decap, Encap, IdField, Ids, InnerTags, Segment, SpecError};
+use crate::frame::Frame;
+
+/// What the registry knows of a listed encapsulation.
+pub trait Registered: Encap {
+    /// Which one it is.
+    const KIND: Kind;
+    /// The first row of its own drop reasons in the whole table.
+    const FIRST_DROP: u16;
+}
+
+macro_rules! encapsulations {
+    ($($(#[$cfg:meta])* $module:ident :: $Type:ident),+ $(,)?) => {
+        /// Which encapsulation.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Kind { $($(#[$cfg])* #[doc = stringify!($Type)] $Type),+ }
+
+        impl Kind {
+            /// All of them, in the registry's order.
+            pub const ALL: &'static [Self] = &[$($(#[$cfg])* Self::$Type),+];
+
+            const fn drop_rows(self) -> &'static [DropInfo] {
+                match self { $($(#[$cfg])* Self::$Type =>
+                    <<crate::$module::$Type as Encap>::Drop as DropTable>::ROWS),+ }
+            }
+
+            /// What the encapsulation declares about itself.
+            #[must_use]
+            pub const fn info(self) -> KindInfo {
+                match self { $($(#[$cfg])* Self::$Type => KindInfo::of::<crate::$module::$Type>()),+ }
+            }
+
+            /// The segment that these ID fields name.
+            ///
+            /// # Errors
+            /// When a field is missing or two exclude each other.
+            pub fn segment(self, ids: &Ids) -> Result<Segment, SpecError> {
+                match self { $($(#[$cfg])* Self::$Type => crate::$module::$Type::segment(ids)),+ }
+            }
+
+            /// The ID fields of a segment of this encapsulation.
+            #[must_use]
+            pub fn ids(self, segment: Segment) -> Ids {
+                match self { $($(#[$cfg])* Self::$Type => crate::$module::$Type::ids(segment)),+ }
+            }
+        }
+
+        $($(#[$cfg])* impl Registered for crate::$module::$Type {
+            const KIND: Kind = Kind::$Type;
+            const FIRST_DROP: u16 = first_drop(Kind::$Type);
+        })+
+
+        /// The YAML choice of an encapsulation: a word, or a one-key map with its options.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum Spec { $($(#[$cfg])* #[doc = stringify!($Type)]
+            $Type(<crate::$module::$Type as Encap>::Spec)),+ }
+
+        impl Spec {
+            /// The encapsulation with the options nobody gave.
+            #[must_use]
+            pub fn default_of(kind: Kind) -> Self {
+                match kind { $($(#[$cfg])* Kind::$Type => Self::$Type(Default::default())),+ }
+            }
+
+            /// Which encapsulation it asks for.
+            #[must_use]
+            pub const fn kind(&self) -> Kind {
+                match self { $($(#[$cfg])* Self::$Type(_) => Kind::$Type),+ }
+            }
+
+            /// Control plane, once per peer: see [`Encap::compile`].
+            ///
+            /// # Errors
+            /// When the spec asks for something the wire cannot say.
+            pub fn compile(&self) -> Result<Compiled, SpecError> {
+                match self { $($(#[$cfg])* Self::$Type(spec) =>
+                    crate::$module::$Type::compile(spec).map(|peer| Compiled::$Type(peer, Arc::default()))),+ }
+            }
+
+            fn read_options<'de, A: MapAccess<'de>>(kind: Kind, map: &mut A) -> Result<Self, A::Error> {
+                match kind { $($(#[$cfg])* Kind::$Type => map.next_value().map(Self::$Type)),+ }
+            }
+
+            fn write_options<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+                match self { $($(#[$cfg])* Self::$Type(spec) => map.serialize_entry(self.kind().info().tag, spec)),+ }
+            }
+
+            fn options_schema(kind: Kind, generator: &mut SchemaGenerator) -> Schema {
+                match kind { $($(#[$cfg])* Kind::$Type =>
+                    generator.subschema_for::<<crate::$module::$Type as Encap>::Spec>()),+ }
+            }
+        }
+
+        /// A compiled peer: the bytes that never change, and beside them the state that outlives a reload.
+        #[derive(Debug)]
+        pub enum Compiled { $($(#[$cfg])* #[doc = stringify!($Type)]
+            $Type(crate::$module::$Type, Arc<<crate::$module::$Type as Encap>::State>)),+ }
+
+        impl Compiled {
+            /// Which encapsulation it speaks.
+            #[must_use]
+            pub const fn kind(&self) -> Kind {
+                match self { $($(#[$cfg])* Self::$Type(..) => Kind::$Type),+ }
+            }
+
+            /// What it rides on.
+            #[must_use]
+            pub fn carrier(&self) -> Carrier {
+                match self { $($(#[$cfg])* Self::$Type(peer, _) => peer.carrier()),+ }
+            }
+
+            /// How many bytes a segment's header takes, carrier and underlay not counted.
+            #[must_use]
+            pub fn overhead(&self, segment: Segment) -> usize {
+                match self { $($(#[$cfg])* Self::$Type(peer, _) => peer.overhead(segment)),+ }
+            }
+
+            /// Control plane: an attachment will use this segment. See [`Encap::claim`].
+            ///
+            /// # Errors
+            /// When it cannot be told apart from one claimed before.
+            pub fn claim(&mut self, segment: Segment) -> Result<(), SpecError> {
+                match self { $($(#[$cfg])* Self::$Type(peer, _) => peer.claim(segment)),+ }
+            }
+
+            /// Control plane, after the last claim: makes the state, carrying over what `previous` counted.
+            pub fn carry_state(&mut self, previous: Option<&Self>) {
+                match self { $($(#[$cfg])* Self::$Type(peer, state) => {
+                    let before = match previous {
+                        Some(Self::$Type(_, before)) => Some(&**before),
+                        _ => None,
+                    };
+                    *state = Arc::new(peer.state(before));
+                }),+ }
+            }
+
+            /// Data plane: decapsulates a run of frames of this peer, telling `verdict` about each.
+            #[inline]
+            pub fn decap_group<'f, 'mem: 'f>(
+                &self,
+                frames: impl Iterator<Item = &'f mut Frame<'mem>>,
+                mut verdict: impl FnMut(usize, Result<Decap, DropReason>),
+            ) {
+                match self { $($(#[$cfg])* Self::$Type(peer, state) => {
+                    for (i, frame) in frames.enumerate() {
+                        verdict(i, peer.decap(state, frame));
+                    }
+                }),+ }
+            }
+
+            /// Data plane: strips the header of one frame. See [`Encap::decap`].
+            ///
+            /// # Errors
+            /// Why the frame must be dropped.
+            #[inline]
+            pub fn decap(&self, frame: &mut Frame<'_>) -> Result<Decap, DropReason> {
+                match self { $($(#[$cfg])* Self::$Type(peer, state) => peer.decap(state, frame)),+ }
+            }
+
+            /// Data plane: puts the header in front of one frame. See [`Encap::encap`].
+            ///
+            /// # Errors
+            /// Why the frame must be dropped. It is then unchanged.
+            #[inline]
+            pub fn encap(&self, frame: &mut Frame<'_>, segment: Segment, entropy: u32) -> Result<(), DropReason> {
+                match self { $($(#[$cfg])* Self::$Type(peer, state) => peer.encap(state, frame, segment, entropy)),+ }
+            }
+        }
+    };
+}
+
+encapsulations! {
+    gre::Gre,
+    nvgre::Nvgre,
+    qinq::QinQ,
+    vxlan::Vxlan,
+    #[cfg(feature = "shim")] shim::Shim,
+}
+
+/// What an encapsulation declares about itself, for tables, documentation and the loader.
+#[derive(Debug, Clone, Copy)]
+pub struct KindInfo {
+    /// The YAML tag.
+    pub tag: &'static str,
+    /// The name people use.
+    pub title: &'static str,
+    /// Where it is written down.
+    pub standard: &'static str,
+    /// What it rides on by default.
+    pub carrier: Carrier,
+    /// Most bytes its header adds.
+    pub overhead: usize,
+    /// The fields of its tenant ID.
+    pub ids: &'static [IdField],
+    /// What happens to VLAN tags of the tenant's frame by default.
+    pub inner_tags: InnerTags,
+    /// Whether they may be kept at all.
+    pub can_keep_tags: bool,
+    /// Whether a UDP checksum of zero over IPv6 is accepted by default.
+    pub udp6_zero_checksum: bool,
+    /// The ways to die that only this encapsulation has.
+    pub drops: &'static [DropInfo],
+}
+
+impl KindInfo {
+    const fn of<E: Encap>() -> Self {
+        Self {
+            tag: E::TAG,
+            title: E::TITLE,
+            standard: E::STANDARD,
+            carrier: E::CARRIER,
+            overhead: E::OVERHEAD,
+            ids: E::IDS,
+            inner_tags: E::INNER_TAGS,
+            can_keep_tags: E::CAN_KEEP_TAGS,
+            udp6_zero_checksum: E::UDP6_ZERO_CHECKSUM,
+            drops: E::Drop::ROWS,
+        }
+    }
+}
+
+impl Kind {
+    /// The encapsulation with this YAML tag.
+    #[must_use]
+    pub fn from_tag(tag: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.info().tag == tag)
+    }
+
+    /// Whether a peer can speak it, or only a port.
+    #[must_use]
+    pub fn has_peers(self) -> bool {
+        self.info().carrier != Carrier::Port
+    }
+}
+
+/// The most bytes any registered header adds.
+pub const MAX_OVERHEAD: usize = {
+    let (mut i, mut most) = (0, 0);
+    while i < Kind::ALL.len() {
+        let overhead = Kind::ALL[i].info().overhead;
+        if overhead > most {
+            most = overhead;
+        }
+        i += 1;
+    }
+    most
+};
+
+/// Rows in the drop table, the common ones and everyone's own.
+pub(crate) const DROP_COUNT: usize = Common::ROWS.len() + own_rows_before(Kind::ALL.len());
+
+const fn own_rows_before(end: usize) -> usize {
+    let (mut i, mut rows) = (0, 0);
+    while i < end {
+        rows += Kind::ALL[i].drop_rows().len();
+        i += 1;
+    }
+    rows
+}
+
+const fn first_drop(kind: Kind) -> u16 {
+    (Common::ROWS.len() + own_rows_before(kind as usize)) as u16
+}
+
+const DROP_TABLE: [DropInfo; DROP_COUNT] = {
+    let mut table = [Common::ROWS[0]; DROP_COUNT];
+    let mut at = 0;
+    while at < Common::ROWS.len() {
+        table[at] = Common::ROWS[at];
+        at += 1;
+    }
+    let mut kind = 0;
+    while kind < Kind::ALL.len() {
+        let rows = Kind::ALL[kind].drop_rows();
+        let mut row = 0;
+        while row < rows.len() {
+            table[at] = rows[row];
+            (at, row) = (at + 1, row + 1);
+        }
+        kind += 1;
+    }
+    table
+};
+
+pub(crate) fn drop_info(index: usize) -> &'static DropInfo {
+    static TABLE: [DropInfo; DROP_COUNT] = DROP_TABLE;
+    TABLE.get(index).unwrap_or(&TABLE[0])
+}
+
+impl<'de> Deserialize<'de> for Spec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Choice;
+
+        fn kind_of<E: de::Error>(tag: &str) -> Result<Kind, E> {
+            Kind::from_tag(tag).ok_or_else(|| {
+                let known: Vec<_> = Kind::ALL.iter().map(|kind| kind.info().tag).collect();
+                E::custom(format!("unknown encapsulation `{tag}`; write one of {}", known.join(", ")))
+            })
+        }
+
+        impl<'de> Visitor<'de> for Choice {
+            type Value = Spec;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an encapsulation: a word such as `vxlan`, or a one-key map such as `{ vxlan: { .. } }`")
+            }
+
+            fn visit_str<E: de::Error>(self, tag: &str) -> Result<Spec, E> {
+                kind_of(tag).map(Spec::default_of)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Spec, A::Error> {
+                let tag: String = map.next_key()?.ok_or_else(|| de::Error::custom("the map names no encapsulation"))?;
+                let spec = Spec::read_options(kind_of(&tag)?, &mut map)?;
+                match map.next_key::<String>()? {
+                    None => Ok(spec),
+                    Some(other) => Err(de::Error::custom(format!(
+                        "a peer speaks one encapsulation; `{tag}` is already given, remove `{other}`"
+                    ))),
+                }
+            }
+        }
+
+        deserializer.deserialize_any(Choice)
+    }
+}
+
+impl Serialize for Spec {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(1))?;
+        self.write_options(&mut map)?;
+        map.end()
+    }
+}
+
+impl JsonSchema for Spec {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Encapsulation".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let choices = Kind::ALL.iter().filter(|kind| kind.has_peers());
+        let tags: Vec<_> = choices.clone().map(|kind| kind.info().tag).collect();
+        let mut any_of = vec![json_schema!({ "type": "string", "enum": tags })];
+        for &kind in choices {
+            let options = Self::options_schema(kind, generator);
+            let tag = kind.info().tag;
+            any_of.push(json_schema!({
+                "type": "object", "properties": { tag: options }, "required": [tag], "additionalProperties": false
+            }));
+        }
+        json_schema!({ "anyOf": any_of })
+    }
+}

@@ -1,0 +1,287 @@
+//! What goes around a tunnel header: outer Ethernet, an optional VLAN tag, IPv4 or IPv6, and UDP.
+//!
+//! Compiled once per peer into a template; a packet copies it and patches what varies: addresses of the next hop,
+//! lengths, traffic class, entropy and checksums.
+
+use std::net::IpAddr;
+
+use crate::checksum;
+use crate::drops::{Common, DropReason};
+use crate::ecn;
+use crate::encap::Carrier;
+use crate::ethernet::{self, Mac};
+use crate::frame::Frame;
+use crate::outer;
+
+const TAGGED_ETHERNET: usize = ethernet::HEADER_LEN + ethernet::TAG_LEN;
+const IPV4_LEN: usize = 20;
+const IPV6_LEN: usize = 40;
+const UDP_LEN: usize = 8;
+/// The most bytes [`Underlay::stamp`] adds.
+pub const MAX_LEN: usize = TAGGED_ETHERNET + IPV6_LEN + UDP_LEN;
+
+/// RFC 6335 §6: the dynamic ports, which RFC 7348 §5 recommends for entropy.
+const FIRST_SOURCE_PORT: u16 = 49152;
+const SOURCE_PORT_MASK: u32 = 0x3fff;
+const FLOW_LABEL_MASK: u32 = 0x000f_ffff;
+/// RFC 791: do not fragment.
+const DF: u16 = 0x4000;
+
+/// What UDP checksum to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UdpChecksum {
+    /// Zero: none (RFC 768; over IPv6 only as RFC 6936 allows).
+    Zero,
+    /// A right one.
+    Compute,
+}
+
+/// How the DSCP of the outer header comes about (RFC 2983).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dscp {
+    /// A value of its own, 0 to 63, whatever the tenant marks.
+    Pipe(u8),
+    /// The tenant's.
+    Uniform,
+}
+
+/// How the ECN bits of the outer header come about (RFC 6040 §4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EcnMode {
+    /// The tenant's, congestion marks included.
+    Normal,
+    /// Not-ECT, for a far end that does not understand marks.
+    Compatibility,
+}
+
+/// What never changes about a peer's outer headers.
+#[derive(Debug, Clone)]
+pub struct UnderlaySpec {
+    /// Our tunnel address.
+    pub src: IpAddr,
+    /// The peer's.
+    pub dst: IpAddr,
+    /// The VLAN our endpoint lives in, if any.
+    pub vlan: Option<u16>,
+    /// What carries the tunnel.
+    pub carrier: Carrier,
+    /// TTL or hop limit.
+    pub ttl: u8,
+    /// Where DSCP comes from.
+    pub dscp: Dscp,
+    /// Where ECN comes from.
+    pub ecn: EcnMode,
+    /// What UDP checksum to send.
+    pub udp_checksum: UdpChecksum,
+}
+
+/// One link-layer next hop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LinkAddresses {
+    /// The next hop's MAC address.
+    pub dst: Mac,
+    /// Our port's.
+    pub src: Mac,
+}
+
+/// A peer's outer headers, ready to copy.
+#[derive(Debug, Clone)]
+pub struct Underlay {
+    template: [u8; MAX_LEN],
+    len: usize,
+    ip_at: usize,
+    udp: bool,
+    udp_checksum: UdpChecksum,
+    dscp: Dscp,
+    ecn: EcnMode,
+    /// Of the IPv4 header's fixed part, or of the UDP pseudo-header's addresses over IPv6.
+    address_sum: u64,
+    is_ipv6: bool,
+}
+
+impl Underlay {
+    /// Writes the template. Both addresses must be of one family, which the loader has checked.
+    #[must_use]
+    pub fn compile(spec: &UnderlaySpec) -> Self {
+        let mut template = [0; MAX_LEN];
+        let mut len = ethernet::ADDRESSES_LEN;
+        let mut put = |bytes: &[u8]| {
+            if let Some(place) = template.get_mut(len..len + bytes.len()) {
+                place.copy_from_slice(bytes);
+            }
+            len += bytes.len();
+            len
+        };
+        let (protocol, udp_port) = match spec.carrier {
+            Carrier::Udp(port) => (outer::UDP, Some(port)),
+            Carrier::Ip(protocol) => (protocol, None),
+            Carrier::Port => (0, None),
+        };
+        if let Some(vlan) = spec.vlan {
+            put(&ethernet::C_TAG.to_be_bytes());
+            put(&vlan.to_be_bytes());
+        }
+        let is_ipv6 = spec.dst.is_ipv6();
+        let ip_at = put(&if is_ipv6 { ethernet::IPV6 } else { ethernet::IPV4 }.to_be_bytes());
+        match (spec.src, spec.dst) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => {
+                let [df, _] = DF.to_be_bytes();
+                // RFC 6864 §4.1: a packet that is never fragmented needs no identification.
+                put(&[0x45, 0, 0, 0, 0, 0, df, 0, spec.ttl, protocol, 0, 0]);
+                put(&src.octets());
+                put(&dst.octets());
+            }
+            (src, dst) => {
+                let octets = |address| match address {
+                    IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+                    IpAddr::V6(v6) => v6.octets(),
+                };
+                put(&[0x60, 0, 0, 0, 0, 0, protocol, spec.ttl]);
+                put(&octets(src));
+                put(&octets(dst));
+            }
+        }
+        if let Some(port) = udp_port {
+            put(&[0; 2]);
+            put(&port.to_be_bytes());
+            put(&[0; 4]);
+        }
+        let ip = template.get(ip_at..).unwrap_or_default();
+        let address_sum = if is_ipv6 {
+            checksum::add(u64::from(protocol), ip.get(8..IPV6_LEN).unwrap_or_default())
+        } else {
+            checksum::add(0, ip.get(..IPV4_LEN).unwrap_or_default())
+        };
+        Self {
+            template,
+            len,
+            ip_at,
+            udp: udp_port.is_some(),
+            udp_checksum: spec.udp_checksum,
+            dscp: spec.dscp,
+            ecn: spec.ecn,
+            address_sum,
+            is_ipv6,
+        }
+    }
+
+    /// How many bytes [`stamp`](Self::stamp) adds, outer Ethernet included.
+    #[must_use]
+    pub const fn overhead(&self) -> usize {
+        self.len
+    }
+
+    /// How many of them count against the underlay's MTU: all but outer Ethernet and its tag.
+    #[must_use]
+    pub const fn ip_overhead(&self) -> usize {
+        self.len - self.ip_at
+    }
+
+    /// Whether the outer UDP checksum covers the payload, which must then be final before [`stamp`](Self::stamp).
+    #[must_use]
+    pub const fn covers_payload(&self) -> bool {
+        self.udp && matches!(self.udp_checksum, UdpChecksum::Compute)
+    }
+
+    /// Puts the outer headers in front of a tunnel header. `inner_class` is the traffic class of the tenant's IP
+    /// packet, if it is one; `entropy` a hash of its flow.
+    ///
+    /// # Errors
+    /// `NoHeadroom`, or `TooBig` for what no IP packet can hold. The frame is then unchanged.
+    #[inline]
+    pub fn stamp(
+        &self,
+        frame: &mut Frame<'_>,
+        link: LinkAddresses,
+        entropy: u32,
+        inner_class: Option<u8>,
+    ) -> Result<(), DropReason> {
+        let ip_len = frame.len() + self.len - self.ip_at;
+        let ip_limit = if self.is_ipv6 { usize::from(u16::MAX) + IPV6_LEN } else { u16::MAX.into() };
+        if ip_len > ip_limit {
+            return Err(Common::TooBig.into());
+        }
+        let header = frame.push(self.len)?;
+        header.copy_from_slice(self.template.get(..self.len).unwrap_or_default());
+        if let Some(addresses) = header.first_chunk_mut::<12>() {
+            let [d1, d2, d3, d4, d5, d6] = link.dst.0;
+            let [s1, s2, s3, s4, s5, s6] = link.src.0;
+            *addresses = [d1, d2, d3, d4, d5, d6, s1, s2, s3, s4, s5, s6];
+        }
+        let ip = header.get_mut(self.ip_at..).unwrap_or_default();
+        let class = self.class(inner_class);
+        if self.is_ipv6 {
+            self.ipv6(ip, ip_len, class, entropy)
+        } else {
+            self.ipv4(ip, ip_len, class)
+        }
+        if self.udp {
+            self.udp(frame, entropy);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn class(&self, inner: Option<u8>) -> u8 {
+        let inner = inner.unwrap_or(0);
+        let dscp = match self.dscp {
+            Dscp::Pipe(dscp) => dscp << 2,
+            Dscp::Uniform => inner & !ecn::MASK,
+        };
+        // RFC 6040 §4.1: normal mode copies the inner bits, CE included; what is not IP is Not-ECT.
+        let marks = match self.ecn {
+            EcnMode::Normal => inner & ecn::MASK,
+            EcnMode::Compatibility => ecn::NOT_ECT,
+        };
+        dscp | marks
+    }
+
+    #[inline]
+    fn ipv4(&self, ip: &mut [u8], len: usize, class: u8) {
+        let Some(ip) = ip.first_chunk_mut::<IPV4_LEN>() else { return };
+        ip[1] = class;
+        [ip[2], ip[3]] = (len as u16).to_be_bytes();
+        let sum = !checksum::fold(self.address_sum + u64::from(class) + len as u64);
+        [ip[10], ip[11]] = sum.to_be_bytes();
+    }
+
+    #[inline]
+    fn ipv6(&self, ip: &mut [u8], len: usize, class: u8, entropy: u32) {
+        let Some(ip) = ip.first_chunk_mut::<IPV6_LEN>() else { return };
+        // RFC 6438 §3: the flow label carries the inner flow's entropy.
+        let first = 6 << 28 | u32::from(class) << 20 | entropy & FLOW_LABEL_MASK;
+        [ip[0], ip[1], ip[2], ip[3]] = first.to_be_bytes();
+        [ip[4], ip[5]] = ((len - IPV6_LEN) as u16).to_be_bytes();
+    }
+
+    #[inline]
+    fn udp(&self, frame: &mut Frame<'_>, entropy: u32) {
+        let at = self.len - UDP_LEN;
+        let Some(packet) = frame.bytes_mut().get_mut(at..) else { return };
+        let len = packet.len();
+        let Some(header) = packet.first_chunk_mut::<UDP_LEN>() else { return };
+        // RFC 7348 §5: the source port is the entropy, in the dynamic range.
+        [header[0], header[1]] = (FIRST_SOURCE_PORT + (entropy & SOURCE_PORT_MASK) as u16).to_be_bytes();
+        [header[4], header[5]] = (len as u16).to_be_bytes();
+        if self.udp_checksum == UdpChecksum::Compute {
+            let sum = self.pseudo_header_sum() + len as u64;
+            let sum = match !checksum::fold(checksum::add(sum, packet)) {
+                // RFC 768: a computed zero is sent as all ones.
+                0 => 0xffff,
+                sum => sum,
+            };
+            if let Some(field) = packet.get_mut(6..8) {
+                field.copy_from_slice(&sum.to_be_bytes());
+            }
+        }
+    }
+
+    fn pseudo_header_sum(&self) -> u64 {
+        if self.is_ipv6 {
+            self.address_sum
+        } else {
+            let addresses = self.template.get(self.ip_at + 12..self.ip_at + IPV4_LEN).unwrap_or_default();
+            checksum::add(u64::from(outer::UDP), addresses)
+        }
+    }
+}

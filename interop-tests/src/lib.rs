@@ -1,0 +1,1 @@
+//! Real peers (kernels, switches) as test fixtures.

@@ -1,0 +1,264 @@
+//! The frozen tables: everything a worker needs to decide where a frame goes, read-only while it is in use.
+//!
+//! Control compiles them from the configuration and publishes them whole; a worker reads the pointer once per
+//! burst. Numbers ([`PortId`], [`PeerId`], [`DomainId`], and an attachment's place in its domain) are given out by
+//! control and keep their meaning from one `Forwarding` to the next, because the FDB outlives them all.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64};
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use transload_encaps::outer::UdpRules;
+use transload_encaps::underlay::{LinkAddresses, Underlay};
+use transload_encaps::{Carrier, Compiled, InnerTags, Segment};
+
+/// A port of the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PortId(pub u16);
+
+/// A far tunnel endpoint, or the tags of a port: whatever frames are decapsulated from and encapsulated for.
+/// At most 20 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PeerId(pub u32);
+
+/// A tenant's bridge domain. At most 24 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DomainId(pub u32);
+
+/// One of our tunnel addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EndpointId(pub u16);
+
+/// The number space that a peer's segments are looked up in: its own, its group's, or its port's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Scope(pub u32);
+
+/// Peers that share a mesh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GroupId(pub u32);
+
+/// An attachment's place in its domain. At most 12 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AttachmentId(pub u16);
+
+/// Where a MAC address lives: an attachment of its own domain, and which peer of it.
+///
+/// Since the attachment is counted within the domain, an entry can never name another tenant's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// The attachment, within the domain of the lookup.
+    pub attachment: AttachmentId,
+    /// The peer behind it.
+    pub peer: PeerId,
+}
+
+impl Target {
+    const PEER_BITS: u32 = 20;
+
+    /// As the FDB stores it.
+    #[must_use]
+    pub const fn to_bits(self) -> u32 {
+        (self.attachment.0 as u32) << Self::PEER_BITS | self.peer.0 & ((1 << Self::PEER_BITS) - 1)
+    }
+
+    /// Out of the FDB.
+    #[must_use]
+    pub const fn from_bits(bits: u32) -> Self {
+        let attachment = AttachmentId((bits >> Self::PEER_BITS) as u16);
+        Self { attachment, peer: PeerId(bits & ((1 << Self::PEER_BITS) - 1)) }
+    }
+}
+
+/// Most peers, tags of ports included.
+pub const MAX_PEERS: usize = 1 << 20;
+/// Most attachments of one domain.
+pub const MAX_ATTACHMENTS: usize = 1 << 12;
+/// Most domains.
+pub const MAX_DOMAINS: usize = 1 << 24;
+
+/// A hash map for keys that an attacker cannot choose: they come from the configuration.
+pub type Map<K, V> = HashMap<K, V, FixedState>;
+
+/// Everything a worker needs to decide where a frame goes.
+#[derive(Debug, Default)]
+pub struct Forwarding {
+    /// By [`PortId`].
+    pub ports: Vec<Port>,
+    /// By [`EndpointId`].
+    pub endpoints: Vec<Endpoint>,
+    /// By [`PeerId`]; `None` where a number is free. Shared, since a change of next hops leaves it as it is.
+    pub peers: Arc<Vec<Option<Peer>>>,
+    /// By [`GroupId`].
+    pub groups: Arc<Vec<Vec<PeerId>>>,
+    /// Which peer a tunnel packet is from.
+    pub senders: Arc<Map<Sender, PeerId>>,
+    /// Which attachment a segment belongs to.
+    pub segments: Arc<Map<(Scope, Segment), Claim>>,
+    /// By [`DomainId`]; `None` where a number is free.
+    pub domains: Arc<Vec<Option<Domain>>>,
+    /// By [`PeerId`]: the ways to a tunnel peer, all of equal cost; empty while unresolved, and for tags of ports.
+    pub hops: Vec<Vec<Hop>>,
+}
+
+/// A port, as the classifier sees it.
+#[derive(Debug, Clone, Default)]
+pub struct Port {
+    /// The port's MAC address; `None` accepts tunnel packets to any.
+    pub mac: Option<transload_encaps::Mac>,
+    /// Our tunnel addresses that are reached through this port.
+    pub endpoints: Vec<EndpointId>,
+    /// The port's tags, if any attachment claims some.
+    pub tags: Option<PeerId>,
+    /// Most bytes an IP packet, or a tagged frame's payload, may have on this port; `None` for no limit.
+    pub mtu: Option<u32>,
+}
+
+/// One of our tunnel addresses.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// The address.
+    pub address: IpAddr,
+    /// The tag that its packets carry on the wire.
+    pub vlan: Option<u16>,
+    /// What its peers ride on; a packet of any other kind is not a tunnel's.
+    pub carriers: Vec<Carrier>,
+}
+
+/// Who sends a tunnel packet: names exactly one peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Sender {
+    /// The endpoint it came to.
+    pub endpoint: EndpointId,
+    /// The outer source address.
+    pub address: IpAddr,
+    /// What carries it.
+    pub carrier: Carrier,
+}
+
+/// A far tunnel endpoint, or the tags of a port.
+#[derive(Debug)]
+pub struct Peer {
+    /// Its encapsulation, compiled.
+    pub compiled: Compiled,
+    /// Where its segments are looked up.
+    pub scope: Scope,
+    /// How frames leave towards it.
+    pub exit: Exit,
+    /// What it makes of UDP checksums.
+    pub udp: UdpRules,
+}
+
+/// How frames leave towards a peer.
+#[derive(Debug)]
+pub enum Exit {
+    /// Inside IP, by one of the [`hops`](Forwarding::hops).
+    Tunnel(Underlay),
+    /// As they are, on this port.
+    Port(PortId),
+}
+
+/// One way to a tunnel peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hop {
+    /// The port it leaves by.
+    pub port: PortId,
+    /// The outer MAC addresses.
+    pub link: LinkAddresses,
+    /// Most bytes an IP packet may have on this way; `None` for no limit.
+    pub mtu: Option<u32>,
+}
+
+/// Whose a segment is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// The tenant's domain.
+    pub domain: DomainId,
+    /// The attachment in it.
+    pub attachment: AttachmentId,
+}
+
+/// A tenant's bridge domain.
+#[derive(Debug)]
+pub struct Domain {
+    /// By [`AttachmentId`]; `None` where a number is free.
+    pub attachments: Vec<Option<Attachment>>,
+    /// Whether sources are learned.
+    pub learning: bool,
+    /// Seconds after which a silent MAC is forgotten.
+    pub ageing: u16,
+    /// Whether a unicast frame to an unknown MAC goes to everyone.
+    pub flood_unknown: bool,
+    /// Most MACs learned.
+    pub mac_limit: u32,
+    /// Nanoseconds between broadcast, unknown and multicast frames at the full allowed rate; 0 for no limit.
+    pub bum_interval: u64,
+    /// What counts from frame to frame and outlives a reload.
+    pub state: Arc<DomainState>,
+}
+
+/// What a domain counts from frame to frame.
+#[derive(Debug, Default)]
+pub struct DomainState {
+    /// How many MACs are learned now.
+    pub macs: AtomicU32,
+    /// When the next BUM frame would be on schedule, in nanoseconds of the workers' clock.
+    pub bum_due: AtomicU64,
+}
+
+/// One attachment of a domain.
+#[derive(Debug, Clone)]
+pub struct Attachment {
+    /// The tenant ID there.
+    pub segment: Segment,
+    /// Who is behind it.
+    pub members: Members,
+    /// What happens to VLAN tags inside the tenant's frames.
+    pub inner_tags: InnerTags,
+    /// Attachments of a domain with the same number never feed each other, nor themselves.
+    pub horizon: u16,
+}
+
+/// Who is behind an attachment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Members {
+    /// One peer, or the tags of a port.
+    One(PeerId),
+    /// A mesh.
+    Group(GroupId),
+}
+
+impl Forwarding {
+    /// The peer with this number.
+    #[must_use]
+    #[inline]
+    pub fn peer(&self, id: PeerId) -> Option<&Peer> {
+        self.peers.get(id.0 as usize)?.as_ref()
+    }
+
+    /// The domain with this number.
+    #[must_use]
+    #[inline]
+    pub fn domain(&self, id: DomainId) -> Option<&Domain> {
+        self.domains.get(id.0 as usize)?.as_ref()
+    }
+
+    /// The peers behind an attachment.
+    #[must_use]
+    pub fn members<'a>(&'a self, members: &'a Members) -> &'a [PeerId] {
+        match members {
+            Members::One(peer) => std::slice::from_ref(peer),
+            Members::Group(group) => self.groups.get(group.0 as usize).map_or(&[], Vec::as_slice),
+        }
+    }
+}
+
+impl Domain {
+    /// The attachment in this place.
+    #[must_use]
+    #[inline]
+    pub fn attachment(&self, id: AttachmentId) -> Option<&Attachment> {
+        self.attachments.get(usize::from(id.0))?.as_ref()
+    }
+}

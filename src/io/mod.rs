@@ -1,0 +1,93 @@
+//! Ports: where frames come from and go to, whatever moves them.
+//!
+//! A port is synchronous and shaped in bursts. It takes chunks from the worker's pool, reserves
+//! [`HEADROOM`](transload_encaps::HEADROOM) in front of every frame it receives, says what it knows of checksums and
+//! offloads, and gives chunks back once they are sent.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+
+use transload_encaps::Frame;
+
+/// What a port can do that the pipeline would otherwise do in software.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Caps {
+    /// Takes frames whose checksum is [`Partial`](transload_encaps::Checksum::Partial).
+    pub checksum: bool,
+    /// Takes super-frames whole.
+    pub gso: bool,
+}
+
+/// What became of a burst that was handed to a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sent {
+    /// Frames on their way.
+    pub frames: u32,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Frames the port had no room for.
+    pub busy: u32,
+    /// Frames that could not be sent because the port is down or gone.
+    pub down: u32,
+}
+
+/// A port with an I/O back-end.
+pub trait Port<'mem>: Send {
+    /// Receives at most `limit` frames, appending them to `burst`, without waiting.
+    ///
+    /// # Errors
+    /// When the device is gone or broken; frames received before that are in `burst`. The worker goes on with the
+    /// other ports and tries again later.
+    fn rx_burst(&mut self, pool: &mut Pool<'mem>, burst: &mut Vec<Frame<'mem>>, limit: usize) -> io::Result<()>;
+
+    /// Sends these frames, without waiting, and leaves `frames` empty: every chunk goes back to the pool, now or
+    /// when the device is done with it.
+    fn tx_burst(&mut self, pool: &mut Pool<'mem>, frames: &mut Vec<Frame<'mem>>) -> Sent;
+
+    /// What the port can do by itself.
+    fn caps(&self) -> Caps {
+        Caps::default()
+    }
+
+    /// What to poll for received frames; `None` for a port that is never waited on.
+    fn readable(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+}
+
+/// The chunks of a worker's arena that are free.
+#[derive(Debug)]
+pub struct Pool<'mem> {
+    free: Vec<&'mem mut [u8]>,
+}
+
+impl<'mem> Pool<'mem> {
+    /// Cuts an arena into chunks of `chunk_len` bytes; a rest shorter than that is left unused.
+    #[must_use]
+    pub fn new(arena: &'mem mut [u8], chunk_len: usize) -> Self {
+        // Last chunk first, so that the first one is handed out first.
+        let mut free: Vec<_> = arena.chunks_exact_mut(chunk_len.max(1)).collect();
+        free.reverse();
+        Self { free }
+    }
+
+    /// An empty frame behind `headroom` in a free chunk.
+    #[inline]
+    pub fn take(&mut self, headroom: usize) -> Option<Frame<'mem>> {
+        let mut frame = Frame::new(self.free.pop()?);
+        frame.reset(headroom);
+        Some(frame)
+    }
+
+    /// Takes a frame's chunk back.
+    #[inline]
+    pub fn put(&mut self, frame: Frame<'mem>) {
+        self.free.push(frame.into_chunk());
+    }
+
+    /// How many chunks are free.
+    #[must_use]
+    pub fn free(&self) -> usize {
+        self.free.len()
+    }
+}

@@ -1,0 +1,4 @@
+//! transload, a multi-encapsulation overlay gateway: the library behind the command.
+
+pub mod forwarding;
+pub mod io;
