@@ -86,8 +86,8 @@ mod tests {
         assert_eq!(hash(&tcp(1)), hash(&tcp(1)));
         assert_eq!([hash(&tcp(1)), hash(&tcp(2))], [PINNED_1, PINNED_2]);
     }
-    const PINNED_1: u32 = 0;
-    const PINNED_2: u32 = 0;
+    const PINNED_1: u32 = 3_603_140_628;
+    const PINNED_2: u32 = 3_550_994_347;
 
     #[test]
     fn a_thousand_flows_fill_a_hundred_and_twenty_eight_buckets_evenly() {
