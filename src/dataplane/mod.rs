@@ -1,0 +1,3 @@
+//! The data plane: what happens to a frame between two ports.
+
+pub mod offload;
