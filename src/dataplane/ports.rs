@@ -145,7 +145,9 @@ impl<'mem> Slot<'mem> {
         if let Some(port) = counters.port(self.id) {
             port.tx.add(sent.frames.into(), sent.bytes);
         }
-        for (frames, reason) in [(sent.busy, Common::PortBusy), (sent.down, Common::PortDown)] {
+        let refused =
+            [(sent.busy, Common::PortBusy), (sent.down, Common::PortDown), (sent.too_big, Common::TooBig)];
+        for (frames, reason) in refused {
             if frames > 0 {
                 counters.dropped(reason.into(), None, frames.into());
             }
