@@ -233,7 +233,11 @@ fn drops_have_names() {
         ("up", wire::outer(link, ends("192.0.2.9"), 0, 17, &wire::udp(5, 4790, &vxlan(100))), "not_for_us"),
         ("up", wire::tag(&wire::outer(link, ends("192.0.2.9"), 0, 17, &vxlan(100)), 0x8100, 5), "not_for_us"),
         ("up", wire::outer(link, ends("192.0.2.9"), 0, 17, &wire::udp(5, 4789, &[0; 30])), "vxlan_no_vni"),
-        ("up", wire::outer(link, ends("192.0.2.9"), 0, 17, &wire::udp(5, 4789, &wire::vxlan(100, &[0; 13]))), "inner_truncated"),
+        (
+            "up",
+            wire::outer(link, ends("192.0.2.9"), 0, 17, &wire::udp(5, 4789, &wire::vxlan(100, &[0; 13]))),
+            "inner_truncated",
+        ),
         ("access", wire::tag(&frame, 0x8100, 5), "unclaimed_tags"),
         ("access", wire::tag(&frame, 0x88a8, 5), "unclaimed_tags"),
         ("access", wire::tag(&frame, 0x9100, 200), "qinq_wrong_tpid"),

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use transload::control::compile::{self, Numbers};
 use transload::control::offline::{self, Offline};
-use transload::control::report::FdbRow;
 use transload::control::report;
+use transload::control::report::FdbRow;
 use transload::forwarding::PortId;
 use transload::io::memory::Packet;
 use transload::{config, forwarding};
