@@ -11,7 +11,9 @@ use crate::fdb::{Entry, Fdb, Key, Learned};
 use crate::forwarding::{DomainId, Target};
 
 const BLUE: DomainId = DomainId(1);
-/// Its MACs have the same first word as blue's: only the second tells them apart.
+/// Told from blue by the first word of a slot only.
+const GREEN: DomainId = DomainId(2);
+/// Told from blue by the second word of a slot only.
 const FAR_BLUE: DomainId = DomainId(0xff_0001);
 const AGEING: u16 = 300;
 
@@ -115,23 +117,29 @@ fn two_threads_that_move_a_mac_agree_on_where_it_came_from() {
     });
 }
 
-#[test]
-fn a_slot_that_changes_hands_never_shows_another_domains_target() {
-    model(|| {
+/// One after the other, a MAC of each of two domains has the one slot.
+fn hand_over_between(first: DomainId, second: DomainId) {
+    model(move || {
         let fdb = small();
-        let [blue, far] = [BLUE, FAR_BLUE].map(|domain| fdb.key(domain, mac(7)));
-        learn(&fdb, blue, here(), 0);
+        let [old, new] = [first, second].map(|domain| fdb.key(domain, mac(7)));
+        learn(&fdb, old, here(), 0);
         let writer = meanwhile(&fdb, move |fdb| {
-            fdb.remove(blue);
-            learn(fdb, far, there(), 1)
+            fdb.remove(old);
+            learn(fdb, new, there(), 0)
         });
 
-        let found = lookup(&fdb, blue);
-        assert!([None, Some(here())].contains(&found), "blue at {found:?}");
-        let found = lookup(&fdb, far);
-        assert!([None, Some(there())].contains(&found), "far at {found:?}");
+        let found = lookup(&fdb, old);
+        assert!([None, Some(here())].contains(&found), "{first:?} found at {found:?}");
+        let found = lookup(&fdb, new);
+        assert!([None, Some(there())].contains(&found), "{second:?} found at {found:?}");
         assert_eq!(writer.join().unwrap(), Learned::New);
     });
+}
+
+#[test]
+fn a_slot_that_changes_hands_never_shows_another_domains_target() {
+    hand_over_between(BLUE, GREEN);
+    hand_over_between(BLUE, FAR_BLUE);
 }
 
 #[test]
