@@ -4,10 +4,14 @@
 //! [`HEADROOM`](transload_encaps::HEADROOM) in front of every frame it receives, says what it knows of checksums and
 //! offloads, and gives chunks back once they are sent.
 
+mod backend;
+
 use std::io;
 use std::os::fd::BorrowedFd;
 
 use transload_encaps::Frame;
+
+pub use backend::Backend;
 
 /// What a port can do that the pipeline would otherwise do in software.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

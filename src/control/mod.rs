@@ -1,0 +1,3 @@
+//! Everything slow: what may allocate, lock, log and wait.
+
+pub mod compile;
