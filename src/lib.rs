@@ -1,5 +1,7 @@
 //! transload: a gateway that bridges tenants between overlay networks of different encapsulations.
 
+pub mod config;
+pub mod control;
 pub mod counters;
 pub mod dataplane;
 pub mod events;
