@@ -232,7 +232,7 @@ fn drops_have_names() {
         ("up", wire::outer((mac(9), PEER_MAC), ends("192.0.2.9"), 0, 17, &vxlan(100)), "not_our_mac"),
         ("up", wire::outer(link, ends("192.0.2.9"), 0, 17, &wire::udp(5, 4790, &vxlan(100))), "not_for_us"),
         ("up", wire::tag(&wire::outer(link, ends("192.0.2.9"), 0, 17, &vxlan(100)), 0x8100, 5), "not_for_us"),
-        ("up", wire::outer(link, ends("192.0.2.9"), 0, 17, &wire::udp(5, 4789, &[0; 30])), "vxlan_no_vni"),
+        ("up", wire::outer(link, ends("192.0.2.9"), 0, 17, &wire::udp(5, 4789, &[0; 30])), "vxlan_vni_flag_clear"),
         (
             "up",
             wire::outer(link, ends("192.0.2.9"), 0, 17, &wire::udp(5, 4789, &wire::vxlan(100, &[0; 13]))),
