@@ -18,6 +18,16 @@ pub trait Host {
     fn background(&self, line: &str) -> io::Result<()>;
 }
 
+impl<H: Host + ?Sized> Host for &H {
+    fn sh(&self, line: &str) -> io::Result<String> {
+        (**self).sh(line)
+    }
+
+    fn background(&self, line: &str) -> io::Result<()> {
+        (**self).background(line)
+    }
+}
+
 /// What a program printed on stdout.
 ///
 /// # Errors

@@ -10,6 +10,7 @@ pub mod host;
 pub mod peers;
 pub mod skip;
 pub mod traffic;
+pub mod world;
 
 pub use gateway::Gateway;
 pub use host::Host;

@@ -61,8 +61,9 @@ impl Namespace {
         self.sh("ip -br link; ip -br addr; ip rule; nft list ruleset; ss -Hanp -A raw,udp,tcp,packet,unix_listen")
     }
 
-    /// How other processes can open the namespace while this value lives.
-    fn path(&self) -> String {
+    /// How other processes can open the namespace while this value lives, `ip link set .. netns` for one.
+    #[must_use]
+    pub fn path(&self) -> String {
         format!("/proc/{}/fd/{}", std::process::id(), self.descriptor.as_raw_fd())
     }
 }

@@ -70,7 +70,7 @@ impl<'ns> OpenVswitch<'ns> {
     /// When the switch refuses; the error shows why.
     pub fn add_flow(&self, bridge: &str, flow: &str) -> io::Result<()> {
         let socket = self.path(&format!("{bridge}.mgmt"));
-        output(Command::new("ovs-ofctl").arg("add-flow").arg(socket).arg(flow)).map(|_| ())
+        output(Command::new("ovs-ofctl").args(["-O", "OpenFlow13", "add-flow"]).arg(socket).arg(flow)).map(|_| ())
     }
 
     fn path(&self, name: &str) -> PathBuf {
