@@ -10,7 +10,7 @@ const ACCESS: Site = Site { name: "access", number: 4 };
 
 fn file() -> String {
     format!(
-        r#"
+        r"
 version: 1
 ports:
   {}
@@ -27,7 +27,7 @@ tenants:
       vxlan: {{ peer: vxlan, vni: 100 }}
       gre: {{ peer: gre, key: 7 }}
       ce: {{ port: access, s_vid: 100, c_vid: 7 }}
-"#,
+",
         VXLAN.port(),
         GRE.port(),
         ACCESS.tagged_port(),
