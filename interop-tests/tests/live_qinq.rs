@@ -11,7 +11,7 @@ const SITE: Site = Site { name: "access", number: 3 };
 
 fn file(port: &str, tags: &str) -> String {
     format!(
-        r#"
+        r"
 version: 1
 ports:
   up1: {{ device: eth1 }}
@@ -25,7 +25,7 @@ tenants:
     attachments:
       left: {{ peer: left, vni: 100 }}
       ce: {{ port: access, {tags} }}
-"#
+"
     )
 }
 
