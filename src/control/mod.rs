@@ -1,0 +1,8 @@
+//! Everything slow: starting and stopping, next hops, housekeeping, the admin socket.
+//!
+//! Nothing here runs between a frame's reception and its transmission; here one may allocate, lock, log and wait.
+
+pub mod kernel;
+pub mod netlink;
+pub mod next_hops;
+pub mod resolver;
