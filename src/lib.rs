@@ -1,6 +1,10 @@
-//! transload, a multi-encapsulation overlay gateway: the library behind the command.
+//! transload: a gateway that bridges tenants between overlay networks of different encapsulations.
 
 pub mod control;
+pub mod counters;
+pub mod dataplane;
+pub mod events;
+pub mod fdb;
 pub mod forwarding;
 pub mod io;
 pub mod lab;

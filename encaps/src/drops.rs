@@ -147,7 +147,7 @@ drop_reasons! {
         UnclaimedTags, "unclaimed_tags", Config, "No attachment of this port claims these VLAN tags.";
         InnerTags, "inner_tags", Config, "The tenant frame carries a VLAN tag, and the attachment says inner_tags: drop.";
         L2Control, "l2_control", Config, "A link-local control frame (01:80:c2:00:00:0x), which bridges never forward.";
-        MulticastSource, "multicast_source", Peer, "The tenant frame's source is a group address, which no host may use.";
+        BadSource, "bad_source", Peer, "The tenant frame's source is a group address or all zeros, which no host may use.";
         // The bridge's decisions.
         SameAttachment, "same_attachment", Peer, "The destination lives where the frame came from; a bridge does not send back.";
         SplitHorizon, "split_horizon", Config, "The destination is another member of the same mesh, which it reaches without us.";

@@ -77,6 +77,8 @@ pub struct Meta {
     pub gso: Option<Gso>,
     /// The priorities of the tags a decapsulation took off: outer first.
     pub priorities: [Option<Priority>; 2],
+    /// Set when the port, or a capture, holds only the beginning of the frame.
+    pub cut: bool,
 }
 
 /// One frame and the chunk it lives in.

@@ -203,17 +203,18 @@ impl Encap for Gre {
         }
         let segment = if flags & KEY == 0 { KEYLESS } else { Segment(u64::from(words.next().unwrap_or(0))) };
 
-        // RFC 2890 §2.2: a numbered packet that is not newer than the last is discarded.
+        let mut found = Decap::ethernet(segment);
+        if flags & IGNORED_BITS != 0 {
+            found.tolerated = Some(self.reserved.judge(Drop::ReservedBits)?);
+        }
+
+        // RFC 2890 §2.2: a numbered packet that is not newer than the last is discarded. Last of all checks,
+        // so that only a packet that is carried counts as seen.
         if flags & SEQUENCE != 0
             && let Some(lane) = state.lane(segment)
             && !lane.accepts(words.next().unwrap_or(0))
         {
             return Err(Drop::OutOfOrder.into());
-        }
-
-        let mut found = Decap::ethernet(segment);
-        if flags & IGNORED_BITS != 0 {
-            found.tolerated = Some(self.reserved.judge(Drop::ReservedBits)?);
         }
         frame.advance(header_len(flags))?;
         Ok(found)

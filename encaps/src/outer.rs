@@ -17,7 +17,8 @@ const UDP_LEN: usize = 8;
 const IPV4_LEN: usize = 20;
 const IPV6_LEN: usize = 40;
 /// Hop-by-hop, routing and destination options, which may stand before the tunnel's header (RFC 8200 §4.1).
-const EXTENSIONS: [u8; 3] = [0, 43, 60];
+const EXTENSIONS: [u8; 3] = [0, ROUTING, 60];
+const ROUTING: u8 = 43;
 const FRAGMENT_HEADER: u8 = 44;
 const MOST_EXTENSIONS: usize = 4;
 
@@ -143,7 +144,11 @@ fn ipv6(frame: &[u8], at: usize) -> Result<Outer, DropReason> {
         if extensions > MOST_EXTENSIONS {
             return Err(Common::ExtensionHeaders.into());
         }
-        let [following, units] = *ip.get(len..).and_then(|e| e.first_chunk()).ok_or(Common::Truncated)?;
+        let [following, units, _, left] = *ip.get(len..).and_then(|e| e.first_chunk()).ok_or(Common::Truncated)?;
+        // RFC 8200 §4.4: with segments left it is on its way to somebody else, by a type of routing unknown here.
+        if next == ROUTING && left != 0 {
+            return Err(Common::ExtensionHeaders.into());
+        }
         next = following;
         len += 8 * (1 + usize::from(units));
     }

@@ -227,11 +227,14 @@ impl Encap for QinQ {
         } else if is_outer && self.outers.has(vid) {
             segment(Shape::Outer, vid, 0)
         } else if is_outer && vid != 0 && next == C_TAG {
-            let inner = ethernet::be16(head, 18).ok_or(Common::Truncated)?;
+            let inner = ethernet::be16(head, 18).ok_or(Common::Truncated)? & VID_MASK;
             if head.len() < 22 {
                 return Err(Common::Truncated.into());
             }
-            segment(Shape::Both, vid, inner & VID_MASK)
+            if inner == VID_RESERVED {
+                return Err(Drop::ReservedVid.into());
+            }
+            segment(Shape::Both, vid, inner)
         } else if ethernet::is_tag(next) {
             return Err(Drop::TagShape.into());
         } else if vid == 0 {
@@ -239,7 +242,8 @@ impl Encap for QinQ {
         } else if tpid == C_TAG {
             segment(Shape::Single, vid, 0)
         } else {
-            return Err(Drop::TagShape.into());
+            // Nobody claims it, or it would have been found above; it is well-formed all the same.
+            segment(Shape::Outer, vid, 0)
         };
 
         frame.pop_tag()?;

@@ -150,14 +150,15 @@ macro_rules! encapsulations {
 
             /// Data plane: decapsulates a run of frames of this peer, telling `verdict` about each.
             #[inline]
-            pub fn decap_group<'f, 'mem: 'f>(
+            pub fn decap_group<'mem>(
                 &self,
-                frames: impl Iterator<Item = &'f mut Frame<'mem>>,
-                mut verdict: impl FnMut(usize, Result<Decap, DropReason>),
+                frames: &mut [Frame<'mem>],
+                mut verdict: impl FnMut(usize, &mut Frame<'mem>, Result<Decap, DropReason>),
             ) {
                 match self { $($(#[$cfg])* Self::$Type(peer, state) => {
-                    for (i, frame) in frames.enumerate() {
-                        verdict(i, peer.decap(state, frame));
+                    for (i, frame) in frames.iter_mut().enumerate() {
+                        let found = peer.decap(state, frame);
+                        verdict(i, frame, found);
                     }
                 }),+ }
             }

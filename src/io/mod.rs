@@ -4,6 +4,10 @@
 //! [`HEADROOM`](transload_encaps::HEADROOM) in front of every frame it receives, says what it knows of checksums and
 //! offloads, and gives chunks back once they are sent.
 
+pub mod memory;
+pub mod pcap;
+pub mod unix;
+
 use std::io;
 use std::os::fd::BorrowedFd;
 
@@ -29,6 +33,32 @@ pub struct Sent {
     pub busy: u32,
     /// Frames that could not be sent because the port is down or gone.
     pub down: u32,
+    /// Frames longer than the port carries.
+    pub too_big: u32,
+}
+
+impl Sent {
+    /// What was sent since the count stood at `before`.
+    #[must_use]
+    pub const fn since(self, before: Self) -> Self {
+        Self {
+            frames: self.frames.wrapping_sub(before.frames),
+            bytes: self.bytes.wrapping_sub(before.bytes),
+            busy: self.busy.wrapping_sub(before.busy),
+            down: self.down.wrapping_sub(before.down),
+            too_big: self.too_big.wrapping_sub(before.too_big),
+        }
+    }
+
+    /// Counts a frame that could not be sent for this reason.
+    pub fn refused(&mut self, error: rustix::io::Errno) {
+        use rustix::io::Errno;
+        match error {
+            Errno::AGAIN | Errno::NOBUFS | Errno::NOMEM | Errno::INTR => self.busy += 1,
+            Errno::MSGSIZE => self.too_big += 1,
+            _ => self.down += 1,
+        }
+    }
 }
 
 /// A port with an I/O back-end.
@@ -52,6 +82,12 @@ pub trait Port<'mem>: Send {
     /// What to poll for received frames; `None` for a port that is never waited on.
     fn readable(&self) -> Option<BorrowedFd<'_>> {
         None
+    }
+
+    /// How many frames arrived at the port and were lost before [`rx_burst`](Self::rx_burst) could hand them over,
+    /// since the port was opened: its queue was full, or they were longer than a chunk.
+    fn kernel_drops(&mut self) -> u64 {
+        0
     }
 }
 

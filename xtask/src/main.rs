@@ -1,2 +1,44 @@
-//! The project's chores.
-fn main() {}
+//! The project's chores: `cargo xtask test`, `interop`, `bench`.
+
+mod peers;
+mod run;
+mod test;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+Usage: cargo xtask <chore>
+
+  test [--strict]   every test; installs the peers it lacks where it may (Debian, root) and says so.
+                    --strict: a skipped test is a failure, as in CI
+  interop [--strict] only the tests against real kernels and switches
+  bench [-- ARGS]   the benchmarks; ARGS go to criterion, such as a filter
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let words: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["test"] => test::all(false),
+        ["test", "--strict"] => test::all(true),
+        ["interop"] => test::interop(false),
+        ["interop", "--strict"] => test::interop(true),
+        ["bench", "--", rest @ ..] => run::cargo(&[&["bench", "--workspace", "--benches", "--"], rest].concat()),
+        ["bench"] => run::cargo(&["bench", "--workspace", "--benches"]),
+        ["--help" | "-h" | "help"] => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(what) => {
+            eprintln!("xtask: {what}");
+            ExitCode::FAILURE
+        }
+    }
+}

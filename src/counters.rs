@@ -1,0 +1,151 @@
+//! What a worker counts: one block per worker, plain stores, summed by whoever reads.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use transload_encaps::DropReason;
+
+use crate::forwarding::{DomainId, Forwarding, PeerId, PortId};
+
+/// A number that one worker writes and anybody reads.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds, without a read-modify-write: the worker that owns the block is the only writer.
+    #[inline]
+    pub fn add(&self, n: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+    }
+
+    /// The number now.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Frames and their bytes.
+#[derive(Debug, Default)]
+pub struct Flow {
+    /// How many frames.
+    pub frames: Counter,
+    /// How many bytes, without preamble and FCS.
+    pub bytes: Counter,
+}
+
+impl Flow {
+    /// One more frame.
+    #[inline]
+    pub fn count(&self, len: usize) {
+        self.add(1, len as u64);
+    }
+
+    /// More frames at once.
+    #[inline]
+    pub fn add(&self, frames: u64, bytes: u64) {
+        self.frames.add(frames);
+        self.bytes.add(bytes);
+    }
+}
+
+/// What came in and went out, of a port (whole frames) or a peer (tenants' frames).
+#[derive(Debug, Default)]
+pub struct Both {
+    /// Received.
+    pub rx: Flow,
+    /// Sent.
+    pub tx: Flow,
+}
+
+/// What one tenant does.
+#[derive(Debug, Default)]
+pub struct DomainCounters {
+    /// The tenant's frames, in and out; a flooded frame goes out several times.
+    pub traffic: Both,
+    /// Frames that went to everyone: broadcast, unknown and multicast.
+    pub flooded: Counter,
+    /// Frames, or copies of flooded ones, that were dropped after the tenant was known.
+    pub dropped: Counter,
+    /// MACs that appeared.
+    pub learned: Counter,
+    /// MACs that appeared elsewhere.
+    pub moved: Counter,
+    /// MACs not learned because of `limits.macs`.
+    pub over_mac_limit: Counter,
+    /// MACs not learned because the table has no room where they belong.
+    pub table_full: Counter,
+}
+
+/// Everything one worker counts.
+#[derive(Debug)]
+pub struct Counters {
+    drops: Box<[Counter]>,
+    tolerated: Box<[Counter]>,
+    ports: Box<[Both]>,
+    peers: Box<[Both]>,
+    domains: Box<[DomainCounters]>,
+}
+
+fn block<T: Default>(len: usize) -> Box<[T]> {
+    (0..len).map(|_| T::default()).collect()
+}
+
+impl Counters {
+    /// Room for everything these tables number.
+    #[must_use]
+    pub fn new(tables: &Forwarding) -> Self {
+        Self {
+            drops: block(DropReason::COUNT),
+            tolerated: block(DropReason::COUNT),
+            ports: block(tables.ports.len()),
+            peers: block(tables.peers.len()),
+            domains: block(tables.domains.len()),
+        }
+    }
+
+    /// Frames, and copies of flooded frames, dropped for this reason.
+    #[must_use]
+    #[inline]
+    pub fn drops(&self, reason: DropReason) -> Option<&Counter> {
+        self.drops.get(reason.index())
+    }
+
+    /// Frames carried although a stricter gateway would have dropped them for this reason.
+    #[must_use]
+    #[inline]
+    pub fn tolerated(&self, reason: DropReason) -> Option<&Counter> {
+        self.tolerated.get(reason.index())
+    }
+
+    /// What a port received and sent.
+    #[must_use]
+    #[inline]
+    pub fn port(&self, id: PortId) -> Option<&Both> {
+        self.ports.get(usize::from(id.0))
+    }
+
+    /// What came from and went to a peer.
+    #[must_use]
+    #[inline]
+    pub fn peer(&self, id: PeerId) -> Option<&Both> {
+        self.peers.get(id.0 as usize)
+    }
+
+    /// What a tenant does.
+    #[must_use]
+    #[inline]
+    pub fn domain(&self, id: DomainId) -> Option<&DomainCounters> {
+        self.domains.get(id.0 as usize)
+    }
+
+    /// Counts a drop.
+    #[inline]
+    pub fn dropped(&self, reason: DropReason, domain: Option<DomainId>, frames: u64) {
+        if let Some(counter) = self.drops(reason) {
+            counter.add(frames);
+        }
+        if let Some(counters) = domain.and_then(|id| self.domain(id)) {
+            counters.dropped.add(frames);
+        }
+    }
+}

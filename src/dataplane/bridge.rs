@@ -1,0 +1,198 @@
+//! Bridge: learn where the source lives, look up where the destination does, else flood with split horizon.
+
+use std::sync::atomic::Ordering;
+
+use transload_encaps::{Common, DropReason, Frame, Mac};
+
+use super::Now;
+use super::burst::{Burst, Decision, Note};
+use crate::counters::{Counters, DomainCounters};
+use crate::events::{Event, Sender};
+use crate::fdb::{Fdb, Key, Learned};
+use crate::forwarding::{Attachment, Claim, Domain, DomainState, Forwarding, Target};
+
+const SECOND: u64 = 1_000_000_000;
+/// IEEE 802.1Q table 8-1: addresses that no bridge forwards, the last four bits any.
+const LINK_LOCAL: u64 = 0x0180_c200_0000;
+
+/// What the bridge reads and writes besides the frames.
+pub(super) struct Bridge<'a> {
+    /// The frozen tables.
+    pub tables: &'a Forwarding,
+    /// Where MACs live.
+    pub fdb: &'a Fdb,
+    /// What this worker counts.
+    pub counters: &'a Counters,
+    /// Who wants to know of new and moved MACs.
+    pub events: &'a mut Sender,
+    /// The time of this burst.
+    pub now: Now,
+}
+
+/// The FDB keys of a frame's source and destination.
+type Keys = (Key, Key);
+
+/// Decides where every frame of a burst goes.
+pub(super) fn bridge(burst: &mut Burst<'_>, with: &mut Bridge<'_>) {
+    let mut keys = [None; Burst::LEN];
+    // Every bucket is asked for before the first one is needed, so that their cache misses overlap.
+    for (slot, (frame, note)) in keys.iter_mut().zip(burst.frames.iter().zip(&burst.notes)) {
+        *slot = with.keys(frame, note);
+    }
+    for (keys, (frame, note)) in keys.into_iter().zip(burst.frames.iter().zip(&mut burst.notes)) {
+        if let (Some(keys), Some(claim)) = (keys, note.claim) {
+            match with.decide(frame, note, claim, keys) {
+                Ok(decision) => note.decision = decision,
+                Err(reason) => note.drop(reason),
+            }
+        }
+    }
+}
+
+#[inline]
+fn addresses(frame: &Frame<'_>) -> Option<(Mac, Mac)> {
+    let [d1, d2, d3, d4, d5, d6, s1, s2, s3, s4, s5, s6] = *frame.bytes().first_chunk()?;
+    Some((Mac([s1, s2, s3, s4, s5, s6]), Mac([d1, d2, d3, d4, d5, d6])))
+}
+
+impl Bridge<'_> {
+    #[inline]
+    fn keys(&self, frame: &Frame<'_>, note: &Note) -> Option<Keys> {
+        let claim = note.claim.filter(|_| note.is_pending())?;
+        let (source, destination) = addresses(frame)?;
+        let keys = (self.fdb.key(claim.domain, source), self.fdb.key(claim.domain, destination));
+        self.fdb.touch(keys.0);
+        self.fdb.touch(keys.1);
+        Some(keys)
+    }
+
+    #[inline]
+    fn decide(
+        &mut self,
+        frame: &Frame<'_>,
+        note: &Note,
+        claim: Claim,
+        (source_key, destination_key): Keys,
+    ) -> Result<Decision, DropReason> {
+        let domain = self.tables.domain(claim.domain).ok_or(Common::UnknownSegment)?;
+        let ingress = domain.attachment(claim.attachment).ok_or(Common::UnknownSegment)?;
+        let (source, destination) = addresses(frame).ok_or(Common::InnerTruncated)?;
+        if source.is_group() || source == Mac::default() {
+            return Err(Common::BadSource.into());
+        }
+        if destination.to_bits() & !0xf == LINK_LOCAL {
+            return Err(Common::L2Control.into());
+        }
+        let origin = Target { attachment: claim.attachment, peer: note.origin.peer };
+        if domain.learning {
+            self.learn(source_key, source, origin, claim, domain);
+        }
+        let known = if destination.is_group() {
+            None
+        } else {
+            self.fdb.lookup(destination_key, self.now.tick(), domain.ageing)
+        };
+        match known.and_then(|target| Some((target, self.exists(domain, target)?))) {
+            Some((target, egress)) => to_known(origin, ingress, target, egress),
+            None if !destination.is_group() && !domain.flood_unknown => Err(Common::UnknownUnicastOff.into()),
+            None if !within_rate(&domain.state, domain.bum_interval, self.now) => Err(Common::BumLimit.into()),
+            None => {
+                if let Some(counters) = self.counters.domain(claim.domain) {
+                    counters.flooded.add(1);
+                }
+                Ok(Decision::Flood)
+            }
+        }
+    }
+
+    /// The attachment of a target, if a reload has not taken it, or the peer behind it, away.
+    #[inline]
+    fn exists<'a>(&self, domain: &'a Domain, target: Target) -> Option<&'a Attachment> {
+        self.tables.peer(target.peer)?;
+        domain.attachment(target.attachment)
+    }
+
+    #[inline]
+    fn learn(&mut self, key: Key, mac: Mac, to: Target, claim: Claim, domain: &Domain) {
+        let admit = || admit(&domain.state, domain.mac_limit);
+        let learned = self.fdb.learn(key, to, self.now.tick(), domain.ageing, admit);
+        let from = match learned {
+            Learned::Known | Learned::Static | Learned::Busy => return,
+            Learned::New => None,
+            Learned::Moved { from } => Some(from),
+            Learned::Full => {
+                // The place that was admitted is not taken after all.
+                domain.state.macs.fetch_sub(1, Ordering::Relaxed);
+                return self.count(claim, |counters| &counters.table_full);
+            }
+            Learned::Refused => return self.count(claim, |counters| &counters.over_mac_limit),
+        };
+        self.count(claim, |counters| if from.is_some() { &counters.moved } else { &counters.learned });
+        self.events.send(Event::Heard { domain: claim.domain, mac, to, from, at: self.now.nanos });
+    }
+
+    fn count(&self, claim: Claim, which: impl FnOnce(&DomainCounters) -> &crate::counters::Counter) {
+        if let Some(counters) = self.counters.domain(claim.domain) {
+            which(counters).add(1);
+        }
+    }
+}
+
+/// A unicast frame whose destination is known: one place, unless split horizon forbids it.
+#[inline]
+fn to_known(
+    origin: Target,
+    ingress: &Attachment,
+    target: Target,
+    egress: &Attachment,
+) -> Result<Decision, DropReason> {
+    if target == origin {
+        return Err(Common::SameAttachment.into());
+    }
+    if egress.horizon == ingress.horizon {
+        return Err(Common::SplitHorizon.into());
+    }
+    Ok(Decision::To(target))
+}
+
+/// Takes a place for one more MAC of a tenant, if its limit leaves one.
+fn admit(state: &DomainState, limit: u32) -> bool {
+    state.macs.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |macs| (macs < limit).then_some(macs + 1)).is_ok()
+}
+
+/// Whether one more BUM frame is within the tenant's rate: the generic cell rate algorithm with a bucket of one
+/// second's worth (ITU-T I.371 annex A).
+fn within_rate(state: &DomainState, interval: u64, now: Now) -> bool {
+    let room = SECOND.saturating_sub(interval);
+    let next = |due: u64| {
+        let due = due.max(now.nanos);
+        (due - now.nanos <= room).then(|| due.saturating_add(interval))
+    };
+    interval == 0 || state.bum_due.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenant_may_send_a_seconds_worth_of_bum_at_once_and_then_its_rate() {
+        let state = DomainState::default();
+        let passed = |from: u64, frames: u64, gap: u64| {
+            (0..frames).filter(|n| within_rate(&state, SECOND / 10, Now { nanos: from + n * gap })).count()
+        };
+        assert_eq!(passed(5 * SECOND, 25, 0), 10);
+        assert_eq!(passed(6 * SECOND, 100, SECOND / 100), 19, "ten saved up and one for each further tenth");
+    }
+
+    #[test]
+    fn no_limit_lets_everything_through() {
+        assert!((0..10_000).all(|_| within_rate(&DomainState::default(), 0, Now { nanos: 0 })));
+    }
+
+    #[test]
+    fn the_mac_limit_counts_places() {
+        let state = DomainState::default();
+        assert_eq!([admit(&state, 2), admit(&state, 2), admit(&state, 2)], [true, true, false]);
+    }
+}

@@ -1,0 +1,76 @@
+//! Classify: whose tunnel packet, or whose tags, is this?
+
+use transload_encaps::outer::{self, Outer};
+use transload_encaps::{Common, DropReason, Frame};
+
+use super::burst::{Burst, Origin};
+use crate::forwarding::{Endpoint, EndpointId, Forwarding, PeerId, Port, PortId, Sender};
+
+/// Finds the origin of every frame of a burst that came in by one port.
+pub(super) fn classify(burst: &mut Burst<'_>, port: PortId, tables: &Forwarding) {
+    let Some(port) = tables.ports.get(usize::from(port.0)) else {
+        return burst.pending().for_each(|(_, note)| note.drop(Common::NotForUs.into()));
+    };
+    let mut last = None;
+    for (frame, note) in burst.pending() {
+        match origin(frame, port, tables, &mut last) {
+            Ok(origin) => note.origin = origin,
+            Err(reason) => note.drop(reason),
+        }
+    }
+}
+
+/// The sender of the frame before, and its peer: most frames of a burst come from one.
+type Last = Option<(Sender, PeerId)>;
+
+#[inline]
+fn origin(frame: &Frame<'_>, port: &Port, tables: &Forwarding, last: &mut Last) -> Result<Origin, DropReason> {
+    if frame.meta.cut {
+        return Err(Common::Truncated.into());
+    }
+    for &id in &port.endpoints {
+        let Some(endpoint) = tables.endpoints.get(usize::from(id.0)) else { continue };
+        // Exactly the endpoint's outer tag: a tagged tenant must not be able to forge a tunnel.
+        let Some(at) = outer::ip_start(frame.bytes(), endpoint.vlan) else { continue };
+        if outer::ip_destination(frame.bytes(), at) == Some(endpoint.address) {
+            return tunnel(frame, port, (id, endpoint), at, tables, last);
+        }
+    }
+    let peer = port.tags.ok_or(Common::NotForUs)?;
+    Ok(Origin { peer, at: 0, end: frame.len() as u32, outer_class: None })
+}
+
+#[inline]
+fn tunnel(
+    frame: &Frame<'_>,
+    port: &Port,
+    (id, endpoint): (EndpointId, &Endpoint),
+    at: usize,
+    tables: &Forwarding,
+    last: &mut Last,
+) -> Result<Origin, DropReason> {
+    if port.mac.is_some() && port.mac != outer::destination(frame.bytes()) {
+        return Err(Common::NotOurMac.into());
+    }
+    let outer = outer::walk(frame.bytes(), at)?;
+    if !endpoint.carriers.contains(&outer.carrier) {
+        return Err(Common::NotForUs.into());
+    }
+    let peer = sender(&outer, id, tables, last).ok_or(Common::UnknownPeer)?;
+    let rules = tables.peer(peer).ok_or(Common::UnknownPeer)?.udp;
+    outer::verify_udp(frame, &outer, rules)?;
+    Ok(Origin { peer, at: outer.at, end: outer.end, outer_class: Some(outer.traffic_class) })
+}
+
+#[inline]
+fn sender(outer: &Outer, endpoint: EndpointId, tables: &Forwarding, last: &mut Last) -> Option<PeerId> {
+    let sender = Sender { endpoint, address: outer.src, carrier: outer.carrier };
+    if let Some((known, peer)) = *last
+        && known == sender
+    {
+        return Some(peer);
+    }
+    let peer = *tables.senders.get(&sender)?;
+    *last = Some((sender, peer));
+    Some(peer)
+}

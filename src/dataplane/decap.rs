@@ -1,0 +1,105 @@
+//! Decap: strip the tunnel header, bring congestion marks inward, and find the tenant.
+
+use transload_encaps::ethernet::{self, HEADER_LEN};
+use transload_encaps::{Checksum, Common, Decap, DropReason, Frame, InnerTags, Payload, ecn};
+
+use super::burst::{Burst, Note};
+use crate::counters::Counters;
+use crate::forwarding::{Claim, Exit, Forwarding, Peer};
+
+/// Takes every frame of a burst out of its tunnel.
+pub(super) fn decap(burst: &mut Burst<'_>, tables: &Forwarding, counters: &Counters) {
+    for (frame, note) in burst.pending() {
+        frame.truncate(note.origin.end as usize);
+        if let Err(reason) = frame.advance(note.origin.at.into()) {
+            note.drop(reason);
+        }
+    }
+    let mut frames = burst.frames.as_mut_slice();
+    for notes in burst.notes.chunk_by_mut(|a, b| a.is_pending() && b.is_pending() && a.origin.peer == b.origin.peer) {
+        let (run, rest) = frames.split_at_mut(notes.len().min(frames.len()));
+        frames = rest;
+        decap_run(run, notes, tables, counters);
+    }
+}
+
+/// Takes a run of frames of one peer out of its tunnel.
+fn decap_run(frames: &mut [Frame<'_>], notes: &mut [Note], tables: &Forwarding, counters: &Counters) {
+    let Some(first) = notes.first().filter(|note| note.is_pending()) else { return };
+    let Some(peer) = tables.peer(first.origin.peer) else {
+        return notes.iter_mut().for_each(|note| note.drop(Common::UnknownPeer.into()));
+    };
+    let traffic = counters.peer(first.origin.peer);
+    peer.compiled.decap_group(frames, |i, frame, found| {
+        let Some(note) = notes.get_mut(i) else { return };
+        match found.and_then(|found| inward(frame, note, found, peer, tables, counters)) {
+            Ok(claim) => {
+                note.claim = Some(claim);
+                if let Some(traffic) = traffic {
+                    traffic.rx.count(frame.len());
+                }
+                if let Some(domain) = counters.domain(claim.domain) {
+                    domain.traffic.rx.count(frame.len());
+                }
+            }
+            Err(reason) => note.drop(reason),
+        }
+    });
+}
+
+/// What is to be done to a tenant's frame once its header is off; gives back whose it is.
+#[inline]
+fn inward(
+    frame: &mut Frame<'_>,
+    note: &Note,
+    found: Decap,
+    peer: &Peer,
+    tables: &Forwarding,
+    counters: &Counters,
+) -> Result<Claim, DropReason> {
+    if let Some(counter) = found.tolerated.and_then(|reason| counters.tolerated(reason)) {
+        counter.add(1);
+    }
+    let Payload::Ethernet = found.payload;
+    if frame.len() < HEADER_LEN {
+        return Err(Common::InnerTruncated.into());
+    }
+    let claim = *tables.segments.get(&(peer.scope, found.segment)).ok_or(match peer.exit {
+        Exit::Tunnel(_) => Common::UnknownSegment,
+        Exit::Port(_) => Common::UnclaimedTags,
+    })?;
+    // A checksum left unfinished in a header that is gone now concerns nobody any more.
+    if let Checksum::Partial { start, .. } = frame.meta.checksum
+        && frame.frame_offset(start).is_none()
+    {
+        frame.meta.checksum = Checksum::Unknown;
+    }
+    if let Some(class) = note.origin.outer_class {
+        ecn::decap(frame, class)?;
+    }
+    let attachment = tables.domain(claim.domain).and_then(|domain| domain.attachment(claim.attachment));
+    apply(attachment.map_or(InnerTags::Keep, |attachment| attachment.inner_tags), frame)?;
+    Ok(claim)
+}
+
+/// Does to the tenant's VLAN tags what an attachment says, in either direction.
+///
+/// # Errors
+/// `InnerTags` when the frame has a tag and may not; `InnerTruncated` when nothing is left behind the tags.
+#[inline]
+pub(super) fn apply(rule: InnerTags, frame: &mut Frame<'_>) -> Result<(), DropReason> {
+    let is_tagged = |frame: &Frame<'_>| {
+        ethernet::be16(frame.bytes(), ethernet::ADDRESSES_LEN).is_some_and(ethernet::is_tag)
+    };
+    match rule {
+        InnerTags::Keep => Ok(()),
+        InnerTags::Drop if is_tagged(frame) => Err(Common::InnerTags.into()),
+        InnerTags::Drop => Ok(()),
+        InnerTags::Strip => {
+            while is_tagged(frame) {
+                frame.pop_tag()?;
+            }
+            if frame.len() < HEADER_LEN { Err(Common::InnerTruncated.into()) } else { Ok(()) }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The data plane: one worker, one loop, one function a stage.
+//!
+//! [`Worker::breathe`] is the life of a frame. Nothing in it allocates, locks, logs, waits or reads a clock.
+
+mod bridge;
+mod burst;
+mod classify;
+mod decap;
+mod encap;
+pub mod offload;
+mod ports;
+
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Cache};
+use transload_encaps::Frame;
+
+pub use burst::{Burst, Verdict};
+pub use ports::{BoxedPort, Ports};
+
+use crate::counters::Counters;
+use crate::events::Sender;
+use crate::fdb::Fdb;
+use crate::forwarding::{Forwarding, PortId};
+use crate::io::Pool;
+
+/// A moment of the workers' clock: monotonic, from any origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Now {
+    /// Nanoseconds.
+    pub nanos: u64,
+}
+
+impl Now {
+    /// Whole seconds, wrapping: how the FDB dates its entries.
+    #[must_use]
+    #[inline]
+    pub const fn tick(self) -> u16 {
+        (self.nanos / 1_000_000_000) as u16
+    }
+}
+
+/// What all workers of a gateway, and its control plane, share.
+#[derive(Debug)]
+pub struct Shared {
+    /// The frozen tables; control swaps them, workers read them once a burst.
+    pub forwarding: Arc<ArcSwap<Forwarding>>,
+    /// Where MACs live.
+    pub fdb: Fdb,
+}
+
+impl Shared {
+    /// These tables, and an FDB of this many MACs.
+    #[must_use]
+    pub fn new(forwarding: Forwarding, macs: usize) -> Self {
+        Self { forwarding: Arc::new(ArcSwap::from_pointee(forwarding)), fdb: Fdb::with_capacity(macs) }
+    }
+}
+
+/// One thread's gateway: its ports, its chunks, its counters.
+pub struct Worker<'mem> {
+    shared: Arc<Shared>,
+    view: Cache<Arc<ArcSwap<Forwarding>>, Arc<Forwarding>>,
+    pool: Pool<'mem>,
+    ports: Ports<'mem>,
+    burst: Burst<'mem>,
+    segments: Vec<Frame<'mem>>,
+    counters: Arc<Counters>,
+    events: Sender,
+}
+
+impl<'mem> Worker<'mem> {
+    /// A worker with these ports, which takes every chunk it needs from `pool`.
+    #[must_use]
+    pub fn new(
+        shared: Arc<Shared>,
+        pool: Pool<'mem>,
+        ports: Vec<(PortId, BoxedPort<'mem>)>,
+        counters: Arc<Counters>,
+        events: Sender,
+    ) -> Self {
+        let segments = Vec::with_capacity(pool.free());
+        let view = Cache::new(shared.forwarding.clone());
+        Self { shared, view, pool, ports: Ports::new(ports), burst: Burst::new(), segments, counters, events }
+    }
+
+    /// One breath: every frame that has arrived leaves, or is dropped by name. Gives back how many arrived.
+    pub fn breathe(&mut self, now: Now) -> usize {
+        let Self { shared, view, pool, ports, burst, segments, counters, events } = self;
+        // The control plane's decisions are read once. They cannot change under a burst, and between bursts we hold
+        // no stale ones.
+        let tables: &Forwarding = view.load();
+        let fdb = &shared.fdb;
+        let mut arrived = 0;
+        for slot in 0..ports.len() {
+            let Some(port) = ports.receive(slot, pool, burst, now, events, counters) else { continue };
+            arrived += burst.notes.len();
+            classify::classify(burst, port, tables);
+            decap::decap(burst, tables, counters);
+            bridge::bridge(burst, &mut bridge::Bridge { tables, fdb, counters, events, now });
+            encap::encap(burst, &mut encap::Egress { tables, ports, pool, segments, counters });
+            burst.settle(counters);
+        }
+        ports.transmit(pool, counters);
+        arrived
+    }
+
+    /// The ports, to wait for.
+    #[must_use]
+    pub const fn ports(&self) -> &Ports<'mem> {
+        &self.ports
+    }
+
+    /// What this worker has counted so far.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+}

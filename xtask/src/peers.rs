@@ -1,0 +1,55 @@
+//! The real peers that live tests talk to: which are missing, and how they come.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::run;
+
+/// A Debian package and a file that tells whether it is there.
+const PACKAGES: &[(&str, &str)] = &[
+    ("iproute2", "ip"),
+    ("iputils-ping", "ping"),
+    ("nftables", "nft"),
+    ("openvswitch-switch", "ovs-vsctl"),
+    ("tcpdump", "tcpdump"),
+    ("tshark", "tshark"),
+    ("user-mode-linux", "linux.uml"),
+];
+
+/// Installs the missing peers where that is ours to do, and says so; else says what to type.
+pub(crate) fn provide() -> Result<(), String> {
+    let missing: Vec<_> = PACKAGES.iter().filter(|(_, program)| !is_installed(program)).map(|(name, _)| *name).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names = missing.join(" ");
+    if !is_root() || find("apt-get").is_none() {
+        eprintln!("Some peers of the live tests are not installed; those tests will be skipped, by name. To have them:");
+        eprintln!("    sudo apt-get install {names}");
+        return Ok(());
+    }
+    eprintln!("Installing the peers that the live tests talk to: {names}");
+    run::shown(Command::new("apt-get").arg("update").arg("-qq"))?;
+    run::shown(
+        Command::new("apt-get")
+            .args(["install", "-y", "-qq", "--no-install-recommends"])
+            .args(missing)
+            .env("DEBIAN_FRONTEND", "noninteractive"),
+    )
+}
+
+fn is_root() -> bool {
+    // Its owner is whoever runs this process.
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+}
+
+fn is_installed(program: &str) -> bool {
+    find(program).is_some()
+}
+
+fn find(program: &str) -> Option<std::path::PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let usual = ["/usr/sbin", "/sbin"].map(Path::new).map(Path::to_path_buf);
+    std::env::split_paths(&path).chain(usual).map(|folder| folder.join(program)).find(|file| file.is_file())
+}

@@ -1,0 +1,37 @@
+//! Every test, and an honest count of those that were skipped.
+
+use crate::{peers, run};
+
+/// How a test says, on standard error, that it did not run.
+const SKIPPED: &str = "SKIPPED: ";
+
+/// Everything.
+pub(crate) fn all(strict: bool) -> Result<(), String> {
+    peers::provide()?;
+    // The live tests start the gateway as users do: as a program.
+    run::cargo(&["build", "--package", "transload"])?;
+    let mut skipped = run::cargo_watching(&["test", "--workspace"], SKIPPED)?;
+    // The same again for the fifth encapsulation, which only tests speak.
+    skipped.extend(run::cargo_watching(&["test", "--package", "transload-encaps", "--features", "shim"], SKIPPED)?);
+    report(&skipped, strict)
+}
+
+/// Only the tests against real peers.
+pub(crate) fn interop(strict: bool) -> Result<(), String> {
+    peers::provide()?;
+    run::cargo(&["build", "--package", "transload"])?;
+    let skipped = run::cargo_watching(&["test", "--package", "transload-interop-tests"], SKIPPED)?;
+    report(&skipped, strict)
+}
+
+fn report(skipped: &[String], strict: bool) -> Result<(), String> {
+    if skipped.is_empty() {
+        eprintln!("All tests passed; none was skipped.");
+        return Ok(());
+    }
+    eprintln!("What ran has passed. Skipped, and not counted as passed: {}", skipped.len());
+    for test in skipped {
+        eprintln!("    {test}");
+    }
+    if strict { Err("tests were skipped, and --strict allows none".to_owned()) } else { Ok(()) }
+}
