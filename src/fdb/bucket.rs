@@ -1,0 +1,225 @@
+//! One cache line of the FDB: three slots, and who may write to them.
+
+use super::entry::{Entry, Key, State};
+use super::sync::{AtomicU64, Ordering, fence, spin_loop};
+
+/// Words of a bucket.
+pub(super) const WORDS: usize = 8;
+const SLOTS: usize = 3;
+
+/// How often a bucket is looked at while a writer is at it.
+const ATTEMPTS: usize = if cfg!(transload_loom) { 2 } else { 16 };
+
+/// Bit 0 of the version.
+const WRITING: u64 = 1;
+/// Top bit of word 1; the rest counts spilled MACs.
+const CLAIMED: u64 = 1 << 63;
+
+/// A writer did not leave the bucket alone for long enough to read it.
+#[derive(Debug)]
+pub(super) struct Disturbed;
+
+/// A bucket.
+#[derive(Clone, Copy)]
+pub(super) struct Bucket<'a>(&'a [AtomicU64; WORDS]);
+
+/// Room for a MAC.
+#[derive(Clone, Copy)]
+pub(super) struct Slot<'a> {
+    identity: &'a AtomicU64,
+    state: &'a AtomicU64,
+}
+
+/// The slot of a MAC, and what was in it.
+pub(super) struct Found<'a> {
+    pub(super) bucket: Bucket<'a>,
+    slot: Slot<'a>,
+    pub(super) state: State,
+}
+
+/// The right to add, move or free the MACs whose home this bucket is.
+pub(super) struct Claim<'a>(Bucket<'a>);
+
+/// The right to fill and empty the slots of this bucket.
+pub(super) struct Writing<'a> {
+    bucket: Bucket<'a>,
+    version: u64,
+}
+
+impl<'a> Bucket<'a> {
+    #[inline]
+    pub(super) fn new(words: &'a [AtomicU64; WORDS]) -> Self {
+        Self(words)
+    }
+
+    #[inline]
+    fn version(self) -> &'a AtomicU64 {
+        let [version, ..] = self.0;
+        version
+    }
+
+    /// The claim on this home and the count of MACs that spilled past it.
+    #[inline]
+    fn home(self) -> &'a AtomicU64 {
+        let [_, home, ..] = self.0;
+        home
+    }
+
+    #[inline]
+    fn slots(self) -> [Slot<'a>; SLOTS] {
+        let [_, _, mac_0, state_0, mac_1, state_1, mac_2, state_2] = self.0;
+        [(mac_0, state_0), (mac_1, state_1), (mac_2, state_2)].map(|(identity, state)| Slot { identity, state })
+    }
+
+    /// Whether both are the same bucket.
+    pub(super) fn is(self, other: Bucket<'_>) -> bool {
+        std::ptr::eq(self.0, other.0)
+    }
+
+    /// Fetches the cache line.
+    #[inline]
+    pub(super) fn touch(self) {
+        std::hint::black_box(self.version().load(Ordering::Relaxed));
+    }
+
+    /// The slot of a MAC, if it is in this bucket.
+    #[inline]
+    pub(super) fn find(self, key: Key) -> Result<Option<Found<'a>>, Disturbed> {
+        self.read(|slots| {
+            slots.into_iter().find_map(|slot| slot.state_of(key).map(|state| Found { bucket: self, slot, state }))
+        })
+    }
+
+    /// What is in this bucket.
+    pub(super) fn entries(self) -> Result<[Option<Entry>; SLOTS], Disturbed> {
+        self.read(|slots| slots.map(Slot::entry))
+    }
+
+    /// Reads the slots with nobody writing to them, or rather, again if somebody did.
+    #[inline]
+    fn read<T>(self, look: impl Fn([Slot<'a>; SLOTS]) -> T) -> Result<T, Disturbed> {
+        for _ in 0..ATTEMPTS {
+            let before = self.version().load(Ordering::Acquire);
+            if before & WRITING == 0 {
+                let seen = look(self.slots());
+                // If anything of that was a later writer's, so is the version now.
+                fence(Ordering::Acquire);
+                if self.version().load(Ordering::Relaxed) == before {
+                    return Ok(seen);
+                }
+            }
+            spin_loop();
+        }
+        Err(Disturbed)
+    }
+
+    /// Whether any MAC is in a later bucket because this one was full.
+    #[inline]
+    pub(super) fn has_spilled(self) -> bool {
+        self.home().load(Ordering::Relaxed) & !CLAIMED != 0
+    }
+
+    pub(super) fn spill_one_more(self) {
+        self.home().fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn spill_one_less(self) {
+        self.home().fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A guess, true only for the moment.
+    pub(super) fn is_full(self) -> bool {
+        self.slots().iter().all(|slot| slot.load_state().is_occupied())
+    }
+
+    /// Claims the MACs whose home this is; `None` if another writer has.
+    pub(super) fn claim(self) -> Option<Claim<'a>> {
+        let before = self.home().fetch_or(CLAIMED, Ordering::Acquire);
+        (before & CLAIMED == 0).then(|| Claim(self))
+    }
+
+    /// Makes the version odd; `None` if another writer does not get done.
+    pub(super) fn write(self) -> Option<Writing<'a>> {
+        for _ in 0..ATTEMPTS {
+            let version = self.version().load(Ordering::Relaxed) & !WRITING;
+            let odd = version | WRITING;
+            if self.version().compare_exchange(version, odd, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+                // Whoever sees one of our stores, sees the odd version too.
+                fence(Ordering::Release);
+                return Some(Writing { bucket: self, version });
+            }
+            spin_loop();
+        }
+        None
+    }
+}
+
+impl Slot<'_> {
+    #[inline]
+    fn load_state(self) -> State {
+        State(self.state.load(Ordering::Relaxed))
+    }
+
+    /// The state, if this is the key's slot.
+    #[inline]
+    fn state_of(self, key: Key) -> Option<State> {
+        if self.identity.load(Ordering::Relaxed) != key.identity() {
+            return None;
+        }
+        Some(self.load_state()).filter(|state| state.is_of(key))
+    }
+
+    /// Puts a MAC into this slot.
+    pub(super) fn fill(self, _: &Writing<'_>, key: Key, state: State) {
+        self.identity.store(key.identity(), Ordering::Relaxed);
+        self.state.store(state.0, Ordering::Relaxed);
+    }
+
+    fn entry(self) -> Option<Entry> {
+        let state = self.load_state();
+        state.is_occupied().then(|| state.entry(self.identity.load(Ordering::Relaxed)))
+    }
+}
+
+impl Found<'_> {
+    /// Notes that the MAC was seen now, unless that is no news, or the slot has changed since.
+    #[inline]
+    pub(super) fn refresh(&self, tick: u16) {
+        if let Some(State(fresh)) = self.state.refreshed(tick) {
+            let _ = self.slot.state.compare_exchange(self.state.0, fresh, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+
+    /// Gives the MAC another state and says what it was last. The claim keeps the slot the MAC's own; readers see
+    /// the one or the other state.
+    pub(super) fn change(&self, _: &Claim<'_>, state: State) -> Entry {
+        let before = State(self.slot.state.swap(state.0, Ordering::Relaxed));
+        before.entry(self.slot.identity.load(Ordering::Relaxed))
+    }
+
+    /// Frees the slot and says what was in it last.
+    pub(super) fn clear(self, _: &Claim<'_>, _: &Writing<'_>) -> Entry {
+        // A swap, since a worker may be refreshing it.
+        let state = State(self.slot.state.swap(State::EMPTY.0, Ordering::Relaxed));
+        state.entry(self.slot.identity.swap(0, Ordering::Relaxed))
+    }
+}
+
+impl<'a> Writing<'a> {
+    /// The first free slot.
+    pub(super) fn free_slot(&self) -> Option<Slot<'a>> {
+        self.bucket.slots().into_iter().find(|slot| !slot.load_state().is_occupied())
+    }
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        self.bucket.version().store(self.version.wrapping_add(2), Ordering::Release);
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.0.home().fetch_and(!CLAIMED, Ordering::Release);
+    }
+}

@@ -1,0 +1,98 @@
+//! What control does to the FDB: pin MACs, free slots, list. It may wait for a worker to be done with a bucket.
+
+use std::ops::Range;
+use std::sync::PoisonError;
+
+use super::bucket::{Bucket, Claim, Found};
+use super::entry::{Entry, Key, State};
+use super::sync::{MutexGuard, yield_now};
+use super::{Fdb, Learned};
+use crate::forwarding::Target;
+
+/// The table has no room for this MAC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the MAC table is full")]
+pub struct Full;
+
+impl Fdb {
+    /// Pins a MAC to a target. Gives back the entry that it takes the place of: a learned one no longer counts
+    /// against its tenant's limit.
+    pub fn insert_static(&self, key: Key, target: Target) -> Result<Option<Entry>, Full> {
+        let _control = self.control();
+        let claim = wait_for(|| self.claim(key));
+        let state = State::pinned(key, target);
+        if let Some(found) = self.find_waiting(key) {
+            return Ok(Some(found.change(&claim, state)));
+        }
+        let placed = wait_for(|| Some(self.place(&claim, key, state, || true)).filter(|&it| it != Learned::Busy));
+        if placed == Learned::New { Ok(None) } else { Err(Full) }
+    }
+
+    /// Takes out a MAC, learned or static.
+    pub fn remove(&self, key: Key) -> Option<Entry> {
+        let _control = self.control();
+        self.free(key)
+    }
+
+    /// Shows `keep` each entry of these buckets once and takes out those that it refuses; says how many.
+    ///
+    /// A refusal is final: the entry is out when this returns, even if a worker has seen its MAC again meanwhile.
+    /// `keep` must not call [`insert_static`](Self::insert_static), [`remove`](Self::remove) or `sweep`.
+    pub fn sweep(&self, buckets: Range<usize>, mut keep: impl FnMut(&Entry) -> bool) -> usize {
+        let _control = self.control();
+        let mut removed = 0;
+        let first = buckets.start.min(self.buckets());
+        for bucket in self.lines(first).iter().take(buckets.len()).map(Bucket::new) {
+            for entry in wait_for(|| bucket.entries().ok()).iter().flatten() {
+                // Only who holds `control` frees a slot, so what was in the bucket still is.
+                if !keep(entry) && self.free(self.key(entry.domain, entry.mac)).is_some() {
+                    removed += 1;
+                }
+            }
+        }
+        removed
+    }
+
+    /// Shows each entry to `f`. What workers do meanwhile may be seen or not.
+    pub fn for_each(&self, f: impl FnMut(Entry)) {
+        self.lines(0)
+            .iter()
+            .map(Bucket::new)
+            .flat_map(|bucket| wait_for(|| bucket.entries().ok()))
+            .flatten()
+            .for_each(f);
+    }
+
+    fn control(&self) -> MutexGuard<'_, ()> {
+        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn free(&self, key: Key) -> Option<Entry> {
+        let claim = wait_for(|| self.claim(key));
+        let found = self.find_waiting(key)?;
+        let bucket = found.bucket;
+        let entry = found.clear(&claim, &wait_for(|| bucket.write()));
+        self.unspill(&claim, key, bucket);
+        self.count_one_less();
+        Some(entry)
+    }
+
+    /// The buckets between a MAC's home and the bucket it was in count one less past them.
+    fn unspill(&self, _: &Claim<'_>, key: Key, bucket: Bucket<'_>) {
+        self.chain(key).take_while(|passed| !passed.is(bucket)).for_each(Bucket::spill_one_less);
+    }
+
+    fn find_waiting(&self, key: Key) -> Option<Found<'_>> {
+        wait_for(|| self.find(key).ok())
+    }
+}
+
+/// Tries until it works. Workers hold a bucket for nanoseconds, unless the kernel takes the processor from them.
+fn wait_for<T>(mut attempt: impl FnMut() -> Option<T>) -> T {
+    loop {
+        if let Some(done) = attempt() {
+            return done;
+        }
+        yield_now();
+    }
+}

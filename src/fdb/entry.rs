@@ -1,0 +1,178 @@
+//! What is in a slot: whose MAC, where it lives, when it was last seen.
+
+use transload_encaps::Mac;
+
+use crate::forwarding::{DomainId, Target};
+
+/// Workers read the clock at different moments: an entry can have been seen this many seconds after "now".
+const AHEAD: u16 = 60;
+
+/// Most seconds of ageing. More is taken as this much, so that a silent entry stays expired for [`AHEAD`] seconds
+/// before it would look as if it came from the future.
+pub const MAX_AGEING: u16 = u16::MAX - 2 * AHEAD;
+
+/// A MAC of a domain, and its home bucket in the one table that made the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// The first word of its slot: MAC, and the low 16 bits of the domain.
+    identity: u64,
+    home: u32,
+    domain_high: u8,
+}
+
+impl Key {
+    #[inline]
+    pub(super) fn new(domain: DomainId, mac: Mac, homes: usize, seed: u64) -> Self {
+        debug_assert!(domain.0 < 1 << 24, "a domain has at most 24 bits");
+        let identity = mac.to_bits() << 16 | u64::from(domain.0 & 0xffff);
+        let domain_high = (domain.0 >> 16) as u8;
+        let hash = hash(identity, domain_high, seed);
+        let home = ((u128::from(hash) * homes as u128) >> 64) as u32;
+        Self { identity, home, domain_high }
+    }
+
+    /// The bridge domain.
+    #[must_use]
+    pub fn domain(self) -> DomainId {
+        DomainId(u32::from(self.domain_high) << 16 | (self.identity & 0xffff) as u32)
+    }
+
+    /// The address.
+    #[must_use]
+    pub fn mac(self) -> Mac {
+        Mac::from_bits(self.identity >> 16)
+    }
+
+    #[inline]
+    pub(super) fn home(self) -> usize {
+        self.home as usize
+    }
+
+    #[inline]
+    pub(super) fn identity(self) -> u64 {
+        self.identity
+    }
+}
+
+/// Two rounds of multiply and fold. Whoever does not know the seed cannot tell which MACs share a home.
+#[inline]
+fn hash(identity: u64, domain_high: u8, seed: u64) -> u64 {
+    let once = fold(identity ^ seed, 0x9e37_79b9_7f4a_7c15);
+    fold(once ^ seed.rotate_left(32) ^ u64::from(domain_high), 0xd6e8_feb8_6659_fd93)
+}
+
+#[inline]
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    product as u64 ^ (product >> 64) as u64
+}
+
+/// The second word of a slot: the rest of the domain, target, tick, flags. Zero in an empty slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct State(pub(super) u64);
+
+impl State {
+    pub(super) const EMPTY: Self = Self(0);
+
+    const OCCUPIED: u64 = 1;
+    const STATIC: u64 = 2;
+    const SEEN_AT: u32 = 8;
+    const TARGET_AT: u32 = 24;
+    const DOMAIN_AT: u32 = 56;
+
+    pub(super) fn learned(key: Key, target: Target, tick: u16) -> Self {
+        let domain = u64::from(key.domain_high) << Self::DOMAIN_AT;
+        let target = u64::from(target.to_bits()) << Self::TARGET_AT;
+        Self(domain | target | u64::from(tick) << Self::SEEN_AT | Self::OCCUPIED)
+    }
+
+    pub(super) fn pinned(key: Key, target: Target) -> Self {
+        Self(Self::learned(key, target, 0).0 | Self::STATIC)
+    }
+
+    #[inline]
+    pub(super) fn is_occupied(self) -> bool {
+        self.0 & Self::OCCUPIED != 0
+    }
+
+    #[inline]
+    pub(super) fn is_static(self) -> bool {
+        self.0 & Self::STATIC != 0
+    }
+
+    /// Whether this is the state of an occupied slot of the key's domain, as far as it can tell.
+    #[inline]
+    pub(super) fn is_of(self, key: Key) -> bool {
+        self.is_occupied() && (self.0 >> Self::DOMAIN_AT) as u8 == key.domain_high
+    }
+
+    #[inline]
+    pub(super) fn target(self) -> Target {
+        Target::from_bits((self.0 >> Self::TARGET_AT) as u32)
+    }
+
+    #[inline]
+    fn seen(self) -> u16 {
+        (self.0 >> Self::SEEN_AT) as u16
+    }
+
+    #[inline]
+    pub(super) fn is_expired(self, tick: u16, ageing: u16) -> bool {
+        !self.is_static() && age(self.seen(), tick) > ageing.min(MAX_AGEING)
+    }
+
+    /// The same, seen now; `None` if that is no news.
+    #[inline]
+    pub(super) fn refreshed(self, tick: u16) -> Option<Self> {
+        let stale = !self.is_static() && age(self.seen(), tick) != 0;
+        stale.then(|| Self(self.0 & !(0xffff << Self::SEEN_AT) | u64::from(tick) << Self::SEEN_AT))
+    }
+
+    /// In words, given the other word of the slot.
+    pub(super) fn entry(self, identity: u64) -> Entry {
+        let domain = (self.0 >> Self::DOMAIN_AT) as u32;
+        Entry {
+            domain: DomainId(domain << 16 | (identity & 0xffff) as u32),
+            mac: Mac::from_bits(identity >> 16),
+            target: self.target(),
+            seen: self.seen(),
+            is_static: self.is_static(),
+        }
+    }
+}
+
+/// Seconds since `seen`.
+#[inline]
+fn age(seen: u16, now: u16) -> u16 {
+    let age = now.wrapping_sub(seen);
+    if age > u16::MAX - AHEAD { 0 } else { age }
+}
+
+/// A MAC in the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// The bridge domain.
+    pub domain: DomainId,
+    /// The address.
+    pub mac: Mac,
+    /// Where it lives.
+    pub target: Target,
+    /// The tick, in wrapping seconds of the workers' clock, of the last frame from it. 0 for a static one.
+    pub seen: u16,
+    /// Put there by control: it neither moves nor expires.
+    pub is_static: bool,
+}
+
+impl Entry {
+    /// Seconds, by now, `tick`, since the last frame from it.
+    #[must_use]
+    pub fn age(&self, tick: u16) -> u16 {
+        age(self.seen, tick)
+    }
+
+    /// Whether it has been silent, by now, `tick`, for more than `ageing` seconds; a static entry never has.
+    #[must_use]
+    pub fn is_expired(&self, tick: u16, ageing: u16) -> bool {
+        !self.is_static && self.age(tick) > ageing.min(MAX_AGEING)
+    }
+}

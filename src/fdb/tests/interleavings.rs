@@ -1,0 +1,1 @@
+//! Every order of events between two threads, tried by loom.

@@ -1,0 +1,156 @@
+//! Real threads at one small table. Nothing here is measured in time: each thread does its share and stops.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::thread;
+
+use super::{mac, target};
+use crate::fdb::{Fdb, Learned};
+use crate::forwarding::{DomainId, Target};
+
+const AGEING: u16 = 300;
+const DOMAINS: u32 = 4;
+const MACS: u64 = 60;
+const ROUNDS: u64 = 60_000;
+
+/// A target that tells whose it is: its attachment is the domain's number, its peer names the MAC.
+fn own(domain: DomainId, number: u64, variant: u32) -> Target {
+    target(domain.0 as u16, number as u32 * 16 + variant)
+}
+
+fn is_own(domain: DomainId, number: u64, found: Target) -> bool {
+    (0..16).any(|variant| own(domain, number, variant) == found)
+}
+
+/// The domains differ in the high word, so that a torn read would show another's target.
+fn domain(round: u64) -> DomainId {
+    DomainId(((round % u64::from(DOMAINS)) as u32) << 16 | 1)
+}
+
+fn next(random: &mut u64) -> u64 {
+    *random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    *random >> 24
+}
+
+fn attachment_of(domain: DomainId) -> DomainId {
+    DomainId(domain.0 >> 16)
+}
+
+fn learn_at_random(fdb: &Fdb, seed: u64, admitted: &AtomicI64) {
+    let mut random = seed;
+    for _ in 0..ROUNDS {
+        let (domain, number) = (domain(next(&mut random)), next(&mut random) % MACS);
+        let place = own(attachment_of(domain), number, (next(&mut random) % 16) as u32);
+        let learned = fdb.learn(fdb.key(domain, mac(number)), place, next(&mut random) as u16 % 100, || true);
+        if learned == Learned::New {
+            admitted.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Learned::Moved { from } = learned {
+            assert!(is_own(attachment_of(domain), number, from), "{domain:?} {number} moved from {from:?}");
+        }
+    }
+}
+
+fn look_up_at_random(fdb: &Fdb, seed: u64, stop: &AtomicBool, hits: &AtomicU64) {
+    let mut random = seed;
+    while !stop.load(Ordering::Relaxed) {
+        let (domain, number) = (domain(next(&mut random)), next(&mut random) % MACS);
+        if let Some(found) = fdb.lookup(fdb.key(domain, mac(number)), 100, AGEING) {
+            assert!(is_own(attachment_of(domain), number, found), "{domain:?} {number} found at {found:?}");
+            hits.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn free_at_random(fdb: &Fdb, seed: u64, stop: &AtomicBool, admitted: &AtomicI64) {
+    let mut random = seed;
+    while !stop.load(Ordering::Relaxed) {
+        let (domain, number) = (domain(next(&mut random)), next(&mut random) % MACS);
+        let key = fdb.key(domain, mac(number));
+        match next(&mut random) % 3 {
+            0 => {
+                admitted.fetch_sub(i64::from(fdb.remove(key).is_some()), Ordering::Relaxed);
+            }
+            1 => {
+                let place = own(attachment_of(domain), number, 0);
+                if fdb.insert_static(key, place) == Ok(None) {
+                    admitted.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            _ => {
+                let mut refused = 0;
+                let removed = fdb.sweep(0..fdb.buckets(), |entry| {
+                    assert!(is_own(attachment_of(entry.domain), entry.mac.to_bits(), entry.target), "{entry:?}");
+                    let keep = !next(&mut random).is_multiple_of(4);
+                    refused += usize::from(!keep);
+                    keep
+                });
+                assert_eq!(removed, refused, "a refusal is final");
+                admitted.fetch_sub(i64::try_from(removed).unwrap(), Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+fn check_at_rest(fdb: &Fdb, admitted: &AtomicI64) {
+    let mut found = HashMap::new();
+    fdb.for_each(|entry| {
+        let who = (entry.domain, entry.mac.to_bits());
+        assert_eq!(found.insert(who, entry), None, "two entries of one MAC");
+    });
+    assert_eq!(i64::try_from(found.len()).unwrap(), admitted.load(Ordering::Relaxed), "what came less what went");
+    assert_eq!(found.len(), fdb.len());
+    for ((domain, number), entry) in found {
+        let key = fdb.key(domain, mac(number));
+        assert_eq!(fdb.lookup(key, 100, AGEING), Some(entry.target), "each entry can be found");
+        assert!(fdb.remove(key).is_some());
+    }
+    assert!(fdb.words.iter().skip(fdb.first + 1).step_by(8).all(|home| home.load(Ordering::Relaxed) == 0));
+}
+
+/// All MACs share few homes, so that they spill over each other.
+#[test]
+fn threads_that_learn_look_up_and_free_at_once_agree_in_the_end() {
+    for (capacity, seed) in [(8, 1), (300, 2), (2000, 3)] {
+        let fdb = Fdb::with_capacity_and_seed(capacity, seed);
+        let (stop, admitted, hits) = (AtomicBool::new(false), AtomicI64::new(0), AtomicU64::new(0));
+        thread::scope(|scope| {
+            let learners = [11, 12, 13].map(|seed| {
+                scope.spawn({
+                    let (fdb, admitted) = (&fdb, &admitted);
+                    move || learn_at_random(fdb, seed, admitted)
+                })
+            });
+            scope.spawn(|| look_up_at_random(&fdb, 21, &stop, &hits));
+            scope.spawn(|| look_up_at_random(&fdb, 22, &stop, &hits));
+            scope.spawn(|| free_at_random(&fdb, 31, &stop, &admitted));
+            scope.spawn(|| free_at_random(&fdb, 32, &stop, &admitted));
+            let ends = learners.map(thread::ScopedJoinHandle::join);
+            stop.store(true, Ordering::Relaxed);
+            assert!(ends.iter().all(Result::is_ok));
+        });
+        assert_ne!(hits.load(Ordering::Relaxed), 0, "somebody found something");
+        check_at_rest(&fdb, &admitted);
+    }
+}
+
+#[test]
+fn of_threads_that_learn_the_same_macs_only_one_learns_each_as_new() {
+    let fdb = Fdb::with_capacity(3000);
+    let learners: u64 = 4;
+    let new = AtomicU64::new(0);
+    thread::scope(|scope| {
+        for _ in 0..learners {
+            scope.spawn(|| {
+                for number in 0..3000 {
+                    let key = fdb.key(DomainId(1), mac(number));
+                    let tries = std::iter::repeat_with(|| fdb.learn(key, target(1, 1), 0, || true));
+                    if tries.skip_while(|&learned| learned == Learned::Busy).next() == Some(Learned::New) {
+                        new.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!((new.load(Ordering::Relaxed), fdb.len()), (3000, 3000));
+}
