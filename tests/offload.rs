@@ -106,6 +106,7 @@ impl Super {
             bytes,
             checksum: Checksum::Partial { start: self.l4_at() as u32, offset },
             gso: Some(Gso { kind: self.kind, size: self.size }),
+            cut: false,
         }
     }
 }
@@ -220,7 +221,7 @@ proptest! {
             header.copy_from_slice(&[(ether_type >> 8) as u8, ether_type as u8, first]);
         }
         let checksum = if partial { Checksum::Partial { start, offset } } else { Checksum::Unknown };
-        let packet = Packet { bytes, checksum, gso: Some(Gso { kind, size }) };
+        let packet = Packet { bytes, checksum, gso: Some(Gso { kind, size }), cut: false };
         let (result, free) = cut(&packet, 8);
         prop_assert_eq!(result.map_or(0, |parts| parts.len()) + free, 7);
         let mut arena = vec![0; CHUNK];

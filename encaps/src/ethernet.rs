@@ -52,22 +52,25 @@ impl Mac {
     /// The 48 bits as a number, first byte highest.
     #[must_use]
     pub const fn to_bits(self) -> u64 {
-        let [a, b, c, d, e, f] = self.0;
-        u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+        let mut bytes = [0; 8];
+        bytes.split_at_mut(2).1.copy_from_slice(&self.0);
+        u64::from_be_bytes(bytes)
     }
 
     /// The address of these low 48 bits.
     #[must_use]
     pub const fn from_bits(bits: u64) -> Self {
-        let [_, _, a, b, c, d, e, f] = bits.to_be_bytes();
-        Self([a, b, c, d, e, f])
+        let mut mac = [0; 6];
+        mac.copy_from_slice(bits.to_be_bytes().split_at(2).1);
+        Self(mac)
     }
 }
 
 impl fmt::Display for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+        let [first, rest @ ..] = self.0;
+        write!(f, "{first:02x}")?;
+        rest.iter().try_for_each(|byte| write!(f, ":{byte:02x}"))
     }
 }
 

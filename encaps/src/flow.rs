@@ -1,6 +1,6 @@
 //! Entropy: a hash of the inner flow, the same on every machine and in every release.
 //!
-//! It fills the UDP source port, NVGRE's FlowID and the IPv6 flow label, and picks among equal-cost next hops.
+//! It fills the UDP source port, NVGRE's `FlowID` and the IPv6 flow label, and picks among equal-cost next hops.
 //! Hash maps of the language promise no stability, so this is our own: two folded multiplications.
 
 use crate::ethernet;

@@ -33,7 +33,7 @@ drop_reasons! {
     }
 }
 
-/// What to write into the FlowID on transmit.
+/// What to write into the `FlowID` on transmit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FlowId {
@@ -49,7 +49,7 @@ pub enum FlowId {
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "NvgreOptions")]
 pub struct Spec {
-    /// What to write into the FlowID on transmit. On receive it never matters.
+    /// What to write into the `FlowID` on transmit. On receive it never matters.
     pub flow_id: FlowId,
     /// What to do about reserved bits that are set on receive.
     pub reserved: Reserved,

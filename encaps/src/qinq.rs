@@ -100,6 +100,12 @@ impl VidSet {
 pub struct QinQ {
     tpids: [u16; MOST_TPIDS],
     emit_tpid: u16,
+    claimed: Box<Claimed>,
+}
+
+/// The outer VLAN IDs that attachments claim, by grammar. Boxed, since a peer of another kind has no use for the room.
+#[derive(Debug, Clone)]
+struct Claimed {
     singles: VidSet,
     outers: VidSet,
     boths: VidSet,
@@ -149,7 +155,8 @@ impl Encap for QinQ {
         }
         let mut tpids = [first; MOST_TPIDS];
         tpids.iter_mut().zip(&spec.tpids).for_each(|(slot, &tpid)| *slot = tpid);
-        Ok(Self { tpids, emit_tpid, singles: VidSet::EMPTY, outers: VidSet::EMPTY, boths: VidSet::EMPTY })
+        let claimed = Claimed { singles: VidSet::EMPTY, outers: VidSet::EMPTY, boths: VidSet::EMPTY };
+        Ok(Self { tpids, emit_tpid, claimed: Box::new(claimed) })
     }
 
     fn overhead(&self, segment: Segment) -> usize {
@@ -194,16 +201,18 @@ impl Encap for QinQ {
     fn claim(&mut self, segment: Segment) -> Result<(), SpecError> {
         let (shape, vid, _) = parts(segment);
         let single_is_outer = self.accepts(C_TAG);
+        let Claimed { singles, outers, boths } = &mut *self.claimed;
         match shape {
-            Shape::Outer if self.boths.has(vid) => Err(both_ways(vid)),
-            Shape::Both if self.outers.has(vid) => Err(both_ways(vid)),
-            Shape::Outer if single_is_outer && self.singles.has(vid) => Err(same_tag("s_vid", vid)),
-            Shape::Single if single_is_outer && self.outers.has(vid) => Err(same_tag("vid", vid)),
-            Shape::Outer => Ok(self.outers.add(vid)),
-            Shape::Both => Ok(self.boths.add(vid)),
-            Shape::Single => Ok(self.singles.add(vid)),
-            Shape::Untagged => Ok(()),
+            Shape::Outer if boths.has(vid) => return Err(both_ways(vid)),
+            Shape::Both if outers.has(vid) => return Err(both_ways(vid)),
+            Shape::Outer if single_is_outer && singles.has(vid) => return Err(same_tag("s_vid", vid)),
+            Shape::Single if single_is_outer && outers.has(vid) => return Err(same_tag("vid", vid)),
+            Shape::Outer => outers.add(vid),
+            Shape::Both => boths.add(vid),
+            Shape::Single => singles.add(vid),
+            Shape::Untagged => {}
         }
+        Ok(())
     }
 
     #[inline]
@@ -224,7 +233,7 @@ impl Encap for QinQ {
 
         let found = if vid == VID_RESERVED {
             return Err(Drop::ReservedVid.into());
-        } else if is_outer && self.outers.has(vid) {
+        } else if is_outer && self.claimed.outers.has(vid) {
             segment(Shape::Outer, vid, 0)
         } else if is_outer && vid != 0 && next == C_TAG {
             let inner = ethernet::be16(head, 18).ok_or(Common::Truncated)? & VID_MASK;

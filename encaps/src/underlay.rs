@@ -211,9 +211,9 @@ impl Underlay {
         let ip = header.get_mut(self.ip_at..).unwrap_or_default();
         let class = self.class(inner_class);
         if self.is_ipv6 {
-            self.ipv6(ip, ip_len, class, entropy)
+            ipv6(ip, ip_len, class, entropy);
         } else {
-            self.ipv4(ip, ip_len, class)
+            self.ipv4(ip, ip_len, class);
         }
         if self.udp {
             self.udp(frame, entropy);
@@ -246,15 +246,6 @@ impl Underlay {
     }
 
     #[inline]
-    fn ipv6(&self, ip: &mut [u8], len: usize, class: u8, entropy: u32) {
-        let Some(ip) = ip.first_chunk_mut::<IPV6_LEN>() else { return };
-        // RFC 6438 §3: the flow label carries the inner flow's entropy.
-        let first = 6 << 28 | u32::from(class) << 20 | entropy & FLOW_LABEL_MASK;
-        [ip[0], ip[1], ip[2], ip[3]] = first.to_be_bytes();
-        [ip[4], ip[5]] = ((len - IPV6_LEN) as u16).to_be_bytes();
-    }
-
-    #[inline]
     fn udp(&self, frame: &mut Frame<'_>, entropy: u32) {
         let at = self.len - UDP_LEN;
         let Some(packet) = frame.bytes_mut().get_mut(at..) else { return };
@@ -284,4 +275,13 @@ impl Underlay {
             checksum::add(u64::from(outer::UDP), addresses)
         }
     }
+}
+
+#[inline]
+fn ipv6(ip: &mut [u8], len: usize, class: u8, entropy: u32) {
+    let Some(ip) = ip.first_chunk_mut::<IPV6_LEN>() else { return };
+    // RFC 6438 §3: the flow label carries the inner flow's entropy.
+    let first = 6 << 28 | u32::from(class) << 20 | entropy & FLOW_LABEL_MASK;
+    [ip[0], ip[1], ip[2], ip[3]] = first.to_be_bytes();
+    [ip[4], ip[5]] = ((len - IPV6_LEN) as u16).to_be_bytes();
 }

@@ -89,7 +89,8 @@ fn tenants(rows: &[TenantRow]) -> String {
     let columns = ["TENANT", "ATTACHMENTS", "MACS", "FRAMES IN", "FRAMES OUT", "FLOODED", "DROPPED"];
     let mut table = table(&columns, &["MACS", "FRAMES IN", "FRAMES OUT", "FLOODED", "DROPPED"]);
     for row in rows {
-        let attachments: Vec<_> = row.attachments.iter().map(|at| format!("{} ({})", at.attachment, at.segment)).collect();
+        let attachments: Vec<_> =
+            row.attachments.iter().map(|at| format!("{} ({})", at.attachment, at.segment)).collect();
         table.add_row([
             row.tenant.clone(),
             attachments.join("\n"),
@@ -156,6 +157,10 @@ fn drops(rows: &[DropRow], all: bool) -> String {
 fn table(columns: &[&str], numbers: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(columns);
+    // Only a terminal has a width to keep to; into a pipe a row is a line.
+    if let Ok(size) = rustix::termios::tcgetwinsize(std::io::stdout()) {
+        table.set_width(size.ws_col);
+    }
     for (n, name) in columns.iter().enumerate() {
         let Some(column) = table.column_mut(n) else { continue };
         column.set_padding((0, 2));

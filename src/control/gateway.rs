@@ -1,7 +1,6 @@
 //! A running gateway, as its control plane sees it.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -13,7 +12,7 @@ use crate::control::history::History;
 use crate::control::next_hops::{Resolution, Tunnel};
 use crate::counters::Counters;
 use crate::dataplane::Shared;
-use crate::forwarding::{DomainId, PortId};
+use crate::forwarding::PortId;
 
 /// A running gateway.
 pub struct Gateway {

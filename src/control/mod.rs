@@ -2,7 +2,14 @@
 //!
 //! Nothing here runs between a frame's reception and its transmission; here one may allocate, lock, log and wait.
 
+pub mod admin;
+pub mod clock;
+pub mod compile;
+pub mod gateway;
+pub mod history;
+pub mod housekeeping;
 pub mod kernel;
 pub mod netlink;
 pub mod next_hops;
 pub mod resolver;
+pub mod workers;

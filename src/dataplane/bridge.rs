@@ -115,7 +115,7 @@ impl Bridge<'_> {
     #[inline]
     fn learn(&mut self, key: Key, mac: Mac, to: Target, claim: Claim, domain: &Domain) {
         let admit = || admit(&domain.state, domain.mac_limit);
-        let learned = self.fdb.learn(key, to, self.now.tick(), domain.ageing, admit);
+        let learned = self.fdb.learn(key, to, self.now.tick(), admit);
         let from = match learned {
             Learned::Known | Learned::Static | Learned::Busy => return,
             Learned::New => None,

@@ -17,6 +17,8 @@ pub struct Packet {
     pub checksum: Checksum,
     /// Set for a super-frame.
     pub gso: Option<Gso>,
+    /// Set when these are only the first bytes of the frame.
+    pub cut: bool,
 }
 
 impl From<Vec<u8>> for Packet {
@@ -40,7 +42,7 @@ impl From<&Frame<'_>> for Packet {
             },
             known => known,
         };
-        Self { bytes: frame.bytes().to_vec(), checksum, gso: frame.meta.gso }
+        Self { bytes: frame.bytes().to_vec(), checksum, gso: frame.meta.gso, cut: frame.meta.cut }
     }
 }
 
@@ -49,7 +51,7 @@ impl Packet {
     #[must_use]
     pub fn load(&self, frame: &mut Frame<'_>) -> bool {
         let fits = frame.fill(HEADROOM, &self.bytes);
-        frame.meta.gso = self.gso;
+        (frame.meta.gso, frame.meta.cut) = (self.gso, self.cut);
         frame.meta.checksum = match self.checksum {
             Checksum::Partial { start, offset } => {
                 Checksum::Partial { start: frame.chunk_offset(start as usize), offset }
@@ -248,6 +250,7 @@ mod tests {
             bytes: vec![7; 100],
             checksum: Checksum::Partial { start: 34, offset: 16 },
             gso: Some(Gso { kind: GsoKind::Tcp4, size: 20 }),
+            cut: false,
         };
         handle.inject(packet.clone());
         handle.inject(vec![8; 60]);

@@ -1,5 +1,6 @@
 //! Asking a running gateway: one HTTP request over its Unix socket.
 
+use std::fmt::Write as _;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -71,13 +72,12 @@ fn exchange(socket: &Path, request: &str) -> io::Result<String> {
 
 /// RFC 3986 §2.1, for a query's value: everything but letters, digits and `-._~`.
 fn percent_encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
+    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            let _ = write!(out, "%{byte:02X}");
         }
-    }
-    out
+        out
+    })
 }
