@@ -4,6 +4,7 @@ pub mod cli;
 pub mod control;
 pub mod counters;
 pub mod dataplane;
+pub mod demo;
 pub mod events;
 pub mod fdb;
 pub mod forwarding;

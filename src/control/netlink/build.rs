@@ -6,6 +6,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 
 use futures_util::stream::TryStreamExt;
 use rtnetlink::packet_route::AddressFamily;
+use rtnetlink::packet_route::address::AddressHeaderFlags;
 use rtnetlink::packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage};
 use rtnetlink::packet_route::route::RouteAttribute;
 use rtnetlink::{LinkMessageBuilder, LinkUnspec, LinkVeth, LinkVxlan, RouteMessageBuilder, RouteNextHopBuilder};
@@ -115,13 +116,15 @@ impl Netlink {
         self.handle.link().set(link.build()).execute().await.map_err(to_io)
     }
 
-    /// Gives a device an address.
+    /// Gives a device an address, which may be used at once: nobody else in these namespaces has it.
     ///
     /// # Errors
     /// When there is no such device, or it has the address already.
     pub async fn add_address(&self, name: &str, address: IpAddr, prefix: u8) -> io::Result<()> {
         let index = self.index(name).await?;
-        self.handle.address().add(index, address, prefix).execute().await.map_err(to_io)
+        let mut request = self.handle.address().add(index, address, prefix);
+        request.message_mut().header.flags = AddressHeaderFlags::Nodad;
+        request.execute().await.map_err(to_io)
     }
 
     /// Sets a neighbour for ever.
