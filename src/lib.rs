@@ -1,6 +1,7 @@
 //! transload: a gateway that bridges tenants between overlay networks of different encapsulations.
 
 pub mod cli;
+pub mod config;
 pub mod control;
 pub mod counters;
 pub mod dataplane;

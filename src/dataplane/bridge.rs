@@ -120,11 +120,7 @@ impl Bridge<'_> {
             Learned::Known | Learned::Static | Learned::Busy => return,
             Learned::New => None,
             Learned::Moved { from } => Some(from),
-            Learned::Full => {
-                // The place that was admitted is not taken after all.
-                domain.state.macs.fetch_sub(1, Ordering::Relaxed);
-                return self.count(claim, |counters| &counters.table_full);
-            }
+            Learned::Full => return self.count(claim, |counters| &counters.table_full),
             Learned::Refused => return self.count(claim, |counters| &counters.over_mac_limit),
         };
         self.count(claim, |counters| if from.is_some() { &counters.moved } else { &counters.learned });
@@ -140,12 +136,7 @@ impl Bridge<'_> {
 
 /// A unicast frame whose destination is known: one place, unless split horizon forbids it.
 #[inline]
-fn to_known(
-    origin: Target,
-    ingress: &Attachment,
-    target: Target,
-    egress: &Attachment,
-) -> Result<Decision, DropReason> {
+fn to_known(origin: Target, ingress: &Attachment, target: Target, egress: &Attachment) -> Result<Decision, DropReason> {
     if target == origin {
         return Err(Common::SameAttachment.into());
     }

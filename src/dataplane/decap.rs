@@ -88,9 +88,8 @@ fn inward(
 /// `InnerTags` when the frame has a tag and may not; `InnerTruncated` when nothing is left behind the tags.
 #[inline]
 pub(super) fn apply(rule: InnerTags, frame: &mut Frame<'_>) -> Result<(), DropReason> {
-    let is_tagged = |frame: &Frame<'_>| {
-        ethernet::be16(frame.bytes(), ethernet::ADDRESSES_LEN).is_some_and(ethernet::is_tag)
-    };
+    let is_tagged =
+        |frame: &Frame<'_>| ethernet::be16(frame.bytes(), ethernet::ADDRESSES_LEN).is_some_and(ethernet::is_tag);
     match rule {
         InnerTags::Keep => Ok(()),
         InnerTags::Drop if is_tagged(frame) => Err(Common::InnerTags.into()),

@@ -113,13 +113,7 @@ impl<'mem> Egress<'_, 'mem> {
 
     /// Sends one frame one way.
     #[inline]
-    fn depart(
-        &mut self,
-        frame: Frame<'mem>,
-        id: DomainId,
-        domain: &Domain,
-        target: Target,
-    ) -> Result<(), DropReason> {
+    fn depart(&mut self, frame: Frame<'mem>, id: DomainId, domain: &Domain, target: Target) -> Result<(), DropReason> {
         let way = self.tables.peer(target.peer).zip(domain.attachment(target.attachment));
         let Some((peer, attachment)) = way else {
             self.pool.put(frame);

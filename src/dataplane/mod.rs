@@ -111,6 +111,12 @@ impl<'mem> Worker<'mem> {
         &self.ports
     }
 
+    /// How many chunks are free; between breaths all of them, but for those a device still sends from.
+    #[must_use]
+    pub fn free_chunks(&self) -> usize {
+        self.pool.free()
+    }
+
     /// What this worker has counted so far.
     #[must_use]
     pub fn counters(&self) -> &Counters {

@@ -145,8 +145,7 @@ impl<'mem> Slot<'mem> {
         if let Some(port) = counters.port(self.id) {
             port.tx.add(sent.frames.into(), sent.bytes);
         }
-        let refused =
-            [(sent.busy, Common::PortBusy), (sent.down, Common::PortDown), (sent.too_big, Common::TooBig)];
+        let refused = [(sent.busy, Common::PortBusy), (sent.down, Common::PortDown), (sent.too_big, Common::TooBig)];
         for (frames, reason) in refused {
             if frames > 0 {
                 counters.dropped(reason.into(), None, frames.into());

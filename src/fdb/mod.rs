@@ -219,17 +219,24 @@ impl Fdb {
 
     /// Puts a MAC that is not in the table into the first free slot from its home on.
     fn place(&self, _: &Claim<'_>, key: Key, state: State, admit: impl FnOnce() -> bool) -> Learned {
+        if !self.count_one_more() {
+            return Learned::Full;
+        }
+        let learned = self.fill_free_slot(key, state, admit);
+        if learned != Learned::New {
+            self.count_one_less();
+        }
+        learned
+    }
+
+    fn fill_free_slot(&self, key: Key, state: State, admit: impl FnOnce() -> bool) -> Learned {
         for (distance, bucket) in self.chain(key).enumerate() {
             if bucket.is_full() {
                 continue;
             }
             let Some(writing) = bucket.write() else { return Learned::Busy };
             let Some(slot) = writing.free_slot() else { continue };
-            if !self.count_one_more() {
-                return Learned::Full;
-            }
             if !admit() {
-                self.count_one_less();
                 return Learned::Refused;
             }
             self.chain(key).take(distance).for_each(Bucket::spill_one_more);

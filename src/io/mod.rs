@@ -7,11 +7,14 @@
 pub mod memory;
 pub mod pcap;
 pub mod unix;
+mod backend;
 
 use std::io;
 use std::os::fd::BorrowedFd;
 
 use transload_encaps::Frame;
+
+pub use backend::Backend;
 
 /// What a port can do that the pipeline would otherwise do in software.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

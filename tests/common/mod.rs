@@ -1,5 +1,5 @@
 //! A gateway from YAML, with its ports in the test's hands.
-#![allow(dead_code, reason = "every test binary uses its own part of this")]
+#![allow(dead_code, unreachable_pub, reason = "every test binary uses its own part of this")]
 
 pub mod wire;
 
@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use transload::control::compile::{self, Numbers};
 use transload::control::offline::{self, Offline};
-use transload::control::report::FdbRow;
 use transload::control::report;
+use transload::control::report::FdbRow;
 use transload::forwarding::PortId;
 use transload::io::memory::Packet;
 use transload::{config, forwarding};

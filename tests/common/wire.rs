@@ -10,7 +10,8 @@ pub const BROADCAST: [u8; 6] = [0xff; 6];
 
 pub fn sum(parts: &[&[u8]]) -> u16 {
     let bytes: Vec<u8> = parts.concat();
-    let mut total: u32 = bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0))).sum();
+    let mut total: u32 =
+        bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0))).sum();
     while total > 0xffff {
         total = (total & 0xffff) + (total >> 16);
     }
@@ -53,7 +54,8 @@ pub fn ipv6(src: Ipv6Addr, dst: Ipv6Addr, class: u8, protocol: u8, payload: &[u8
 }
 
 pub fn udp(src_port: u16, dst_port: u16, payload: &[u8]) -> Vec<u8> {
-    let mut packet = [src_port.to_be_bytes(), dst_port.to_be_bytes(), (8 + payload.len() as u16).to_be_bytes(), [0; 2]].concat();
+    let mut packet =
+        [src_port.to_be_bytes(), dst_port.to_be_bytes(), (8 + payload.len() as u16).to_be_bytes(), [0; 2]].concat();
     packet.extend(payload);
     packet
 }

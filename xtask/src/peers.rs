@@ -18,13 +18,16 @@ const PACKAGES: &[(&str, &str)] = &[
 
 /// Installs the missing peers where that is ours to do, and says so; else says what to type.
 pub(crate) fn provide() -> Result<(), String> {
-    let missing: Vec<_> = PACKAGES.iter().filter(|(_, program)| !is_installed(program)).map(|(name, _)| *name).collect();
+    let missing: Vec<_> =
+        PACKAGES.iter().filter(|(_, program)| !is_installed(program)).map(|(name, _)| *name).collect();
     if missing.is_empty() {
         return Ok(());
     }
     let names = missing.join(" ");
     if !is_root() || find("apt-get").is_none() {
-        eprintln!("Some peers of the live tests are not installed; those tests will be skipped, by name. To have them:");
+        eprintln!(
+            "Some peers of the live tests are not installed; those tests will be skipped, by name. To have them:"
+        );
         eprintln!("    sudo apt-get install {names}");
         return Ok(());
     }

@@ -1,0 +1,167 @@
+//! A value of the configuration with its place, and maps whose keys are names.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use super::source::Span;
+
+/// The name by which [`At`] asks the reader for a value's place.
+pub(super) const AT: &str = "$transload::At";
+
+/// A value and its place in the file.
+///
+/// A value that could not be read leaves its place behind, so that what refers to it is not called unknown as well:
+/// the reader has already told what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct At<T> {
+    /// Where it stands.
+    pub span: Span,
+    value: Option<T>,
+}
+
+impl<T> At<T> {
+    /// A value in a place.
+    pub const fn new(span: Span, value: T) -> Self {
+        Self { span, value: Some(value) }
+    }
+
+    /// The value, unless it is broken.
+    #[must_use]
+    pub const fn get(&self) -> Option<&T> {
+        self.value.as_ref()
+    }
+
+    /// Another reading of the value, in the same place.
+    pub fn map<U>(self, read: impl FnOnce(T) -> U) -> At<U> {
+        At { span: self.span, value: self.value.map(read) }
+    }
+}
+
+impl<T: Copy> At<T> {
+    /// The value, unless it is broken.
+    #[must_use]
+    pub const fn value(&self) -> Option<T> {
+        self.value
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Placed<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Placed<T> {
+            type Value = At<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value of the configuration")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<At<T>, A::Error> {
+                let start = parts.next_element()?.unwrap_or_default();
+                let end = parts.next_element()?.unwrap_or_default();
+                // The reader keeps the error; the value stays empty.
+                let value = parts.next_element().ok().flatten();
+                Ok(At { span: Span { start, end }, value })
+            }
+        }
+
+        deserializer.deserialize_tuple_struct(AT, 3, Placed(PhantomData))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for At<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
+
+/// A map from names to things, in the order of the file.
+#[derive(Debug, Clone)]
+pub struct Named<T>(Vec<(At<String>, At<T>)>);
+
+impl<T> Default for Named<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Named<T> {
+    /// Every name with its place, and the thing, unless it is broken.
+    pub fn iter(&self) -> impl Iterator<Item = (Name<'_>, Option<&T>)> {
+        self.0.iter().filter_map(|(name, thing)| {
+            let text = name.get()?;
+            Some((Name { text, span: name.span }, thing.get()))
+        })
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// A name where it is given.
+#[derive(Debug, Clone, Copy)]
+pub struct Name<'c> {
+    /// The name.
+    pub text: &'c str,
+    /// Where it stands.
+    pub span: Span,
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
+            type Value = Named<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map from names to what they stand for")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Named<T>, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Named(entries))
+            }
+        }
+
+        deserializer.deserialize_map(Entries(PhantomData))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Named<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        format!("NamesOf{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let thing = generator.subschema_for::<T>();
+        schemars::json_schema!({ "type": ["object", "null"], "additionalProperties": thing })
+    }
+}

@@ -1,0 +1,140 @@
+//! Attachments: a peer, a group or a port, and the tenant ID there.
+//!
+//! The ID fields are not listed here: every encapsulation of the registry brings its own.
+
+use std::fmt;
+use std::sync::LazyLock;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+
+use transload_encaps::{IdField, IdForm, Kind};
+
+use super::at::At;
+
+/// One way in and out of a tenant's bridge domain.
+#[derive(Debug, Clone, Default)]
+pub struct Attachment {
+    /// The peer behind it.
+    pub peer: Option<At<String>>,
+    /// The group of peers behind it.
+    pub group: Option<At<String>>,
+    /// The port whose tags it takes.
+    pub port: Option<At<String>>,
+    /// What happens to VLAN tags inside the tenant's frames.
+    pub inner_tags: Option<At<InnerTags>>,
+    /// Attachments of a tenant with the same name here never feed each other.
+    pub split_horizon: Option<At<String>>,
+    /// The ID fields that are given, under the names the registry knows them by.
+    pub ids: Vec<(&'static str, At<u64>)>,
+}
+
+/// What happens to VLAN tags inside a tenant's frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum InnerTags {
+    /// They are payload.
+    Keep,
+    /// They are taken off.
+    Strip,
+    /// A frame that has one is dropped.
+    Drop,
+}
+
+const FIELDS: [(&str, &str); 5] = [
+    ("peer", "the peer behind it"),
+    ("group", "the group of peers behind it"),
+    ("port", "the port whose tags it takes"),
+    ("inner_tags", "what happens to VLAN tags inside the tenant's frames; the encapsulation decides if left out"),
+    ("split_horizon", "attachments of the tenant with the same name here never feed each other"),
+];
+
+/// Every ID field of every encapsulation, once.
+fn id_fields() -> impl Iterator<Item = &'static IdField> {
+    let all = Kind::ALL.iter().flat_map(|kind| kind.info().ids);
+    all.clone()
+        .enumerate()
+        .filter(move |(n, field)| !all.clone().take(*n).any(|other| other.name == field.name))
+        .map(|(_, field)| field)
+}
+
+static FIELD_NAMES: LazyLock<Vec<&'static str>> =
+    LazyLock::new(|| FIELDS.iter().map(|(name, _)| *name).chain(id_fields().map(|field| field.name)).collect());
+
+impl<'de> Deserialize<'de> for Attachment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Attachment;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an attachment")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Attachment, A::Error> {
+                let mut attachment = Attachment::default();
+                while let Some(field) = map.next_key::<String>()? {
+                    match field.as_str() {
+                        "peer" => attachment.peer = map.next_value()?,
+                        "group" => attachment.group = map.next_value()?,
+                        "port" => attachment.port = map.next_value()?,
+                        "inner_tags" => attachment.inner_tags = map.next_value()?,
+                        "split_horizon" => attachment.split_horizon = map.next_value()?,
+                        name => attachment.read_id(name, &mut map)?,
+                    }
+                }
+                Ok(attachment)
+            }
+        }
+
+        deserializer.deserialize_struct("Attachment", &FIELD_NAMES, Fields)
+    }
+}
+
+impl Attachment {
+    fn read_id<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+        let Some(field) = id_fields().find(|field| field.name == name) else {
+            return map.next_value::<IgnoredAny>().map(|_| ());
+        };
+        let value = match field.form {
+            IdForm::Number { .. } => map.next_value()?,
+            IdForm::Flag => map.next_value::<At<bool>>()?.map(u64::from),
+        };
+        self.ids.push((field.name, value));
+        Ok(())
+    }
+}
+
+impl JsonSchema for Attachment {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Attachment".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut properties = serde_json::Map::new();
+        for (name, about) in FIELDS {
+            let mut schema = match name {
+                "inner_tags" => generator.subschema_for::<InnerTags>(),
+                _ => json_schema!({ "type": "string" }),
+            };
+            schema.insert("description".into(), about.into());
+            properties.insert(name.into(), schema.into());
+        }
+        for field in id_fields() {
+            let schema = match field.form {
+                IdForm::Number { max } => {
+                    json_schema!({ "type": "integer", "minimum": 0, "maximum": max, "description": field.about })
+                }
+                IdForm::Flag => json_schema!({ "type": "boolean", "description": field.about }),
+            };
+            properties.insert(field.name.into(), schema.into());
+        }
+        json_schema!({
+            "type": "object",
+            "properties": properties,
+            "additionalProperties": false,
+            "oneOf": [{ "required": ["peer"] }, { "required": ["group"] }, { "required": ["port"] }],
+        })
+    }
+}

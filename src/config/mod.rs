@@ -1,0 +1,120 @@
+//! The gateway's file: YAML in, typed values with their places out.
+//!
+//! [`tree`] reads YAML and keeps every spelling and place; [`reader`] makes serde types of it, reporting all mistakes
+//! at once; what the values mean together is for the compiler to judge.
+
+mod at;
+mod attachment;
+mod nearest;
+mod peers;
+mod ports;
+mod problem;
+mod reader;
+mod source;
+mod tenants;
+mod tree;
+mod values;
+
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub use at::{At, Name, Named};
+pub use attachment::{Attachment, InnerTags};
+pub use nearest::{nearest, suggestion};
+pub use peers::{Dscp, Ecn, Group, Knobs, Peer, RxZero, UdpChecksum, UdpTx};
+pub use ports::{Endpoint, Io, Mtu, Port, UnixSocket};
+pub use problem::{Place, Problem, Problems, Severity};
+pub use source::{Source, Span};
+pub use tenants::{Limits, Macs, Static, Tenant, UnknownUnicast};
+pub use values::{Address, Addresses, DscpValue, MacAddress, Rate, Seconds, Ttl, Vid, Whole};
+
+/// A file that has been read, with what was wrong with it so far.
+#[derive(Debug)]
+pub struct Config {
+    /// The file.
+    pub source: Source,
+    /// What it says. Values that could not be read are left empty.
+    pub file: File,
+    /// What could not be read. The compiler reports these together with what it finds.
+    pub problems: Vec<Problem>,
+}
+
+/// A gateway.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// The version of this grammar: 1.
+    #[schemars(range(min = 1, max = 1))]
+    pub version: Option<At<u64>>,
+    /// Where frames come from and go to.
+    #[serde(default)]
+    pub ports: Named<Port>,
+    /// Our own tunnel addresses.
+    #[serde(default)]
+    pub endpoints: Named<Endpoint>,
+    /// Far tunnel endpoints.
+    #[serde(default)]
+    pub peers: Named<Peer>,
+    /// Meshes of far tunnel endpoints.
+    #[serde(default)]
+    pub groups: Named<Group>,
+    /// What is bridged with what.
+    #[serde(default)]
+    pub tenants: Named<Tenant>,
+    /// The MAC table.
+    #[serde(default)]
+    pub fdb: Fdb,
+    /// How many threads move frames; 1 if left out.
+    pub workers: Option<At<Workers>>,
+    /// The socket that `transload show` asks.
+    pub admin: Option<PathBuf>,
+}
+
+/// How many worker threads.
+pub type Workers = Whole<1, 64>;
+
+/// The MAC table.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Fdb {
+    /// How many addresses all tenants together can have; 1048576 if left out.
+    pub capacity: Option<At<Macs>>,
+}
+
+/// Reads a gateway's file.
+///
+/// # Errors
+/// When it cannot be opened, or is not YAML. Lesser problems are kept in the [`Config`].
+pub fn load(path: &Path) -> Result<Config, Problems> {
+    let name = path.display().to_string();
+    let unreadable = |why: String| {
+        let source = Source::new(name.clone(), "");
+        Problems(vec![Problem::error(&source, Span::default(), format!("cannot read {name}: {why}"))])
+    };
+    let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8 text".into()))?;
+    parse(&name, &text)
+}
+
+/// Reads a gateway's file from memory.
+///
+/// # Errors
+/// When it is not YAML. Lesser problems are kept in the [`Config`].
+pub fn parse(name: &str, text: &str) -> Result<Config, Problems> {
+    let source = Source::new(name, text);
+    let mut problems = Vec::new();
+    let root = tree::read(&source, &mut problems)?;
+    let file: File = reader::read(&root, &source, &mut problems).unwrap_or_default();
+    if let Some(version) = file.version.as_ref().filter(|version| version.value().is_some_and(|number| number != 1)) {
+        // Another grammar: whatever else seems wrong may be right there.
+        let problem = Problem::error(&source, version.span, "this transload reads version 1 of the grammar");
+        return Err(Problems(vec![problem.help("write `version: 1`")]));
+    }
+    if file.version.is_none() {
+        let problem = Problem::error(&source, Span::default(), "the file does not say its version");
+        problems.push(problem.help("begin it with `version: 1`"));
+    }
+    Ok(Config { source, file, problems })
+}

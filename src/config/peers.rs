@@ -1,0 +1,162 @@
+//! Peers and groups of peers: who is at the far end of a tunnel, and how to speak to them.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use transload_encaps::Spec;
+
+use super::at::At;
+use super::values::{Address, Addresses, DscpValue, Ttl};
+
+/// A far tunnel endpoint.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Peer {
+    /// The address to send to, and to accept from.
+    pub address: At<Address>,
+    /// More addresses to accept from.
+    #[serde(default)]
+    pub accept_from: Vec<At<Address>>,
+    /// Our endpoint it is reached from; may be left out when only one has its address family.
+    pub endpoint: Option<At<String>>,
+    /// What it speaks.
+    pub encap: At<Spec>,
+    /// Where the outer DSCP comes from; `pipe` if left out.
+    pub dscp: Option<At<Dscp>>,
+    /// Where the outer ECN comes from; `normal` if left out.
+    pub ecn: Option<At<Ecn>>,
+    /// Outer TTL or hop limit; the endpoint's if left out.
+    pub ttl: Option<At<Ttl>>,
+    /// What it makes of UDP checksums.
+    pub udp_checksum: Option<At<UdpChecksum>>,
+}
+
+/// Peers that share an encapsulation and an endpoint and are meshed among themselves: nothing goes from one member
+/// to another through the gateway.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// The members' addresses: single ones, and ranges such as `192.0.2.11-192.0.2.50`.
+    pub members: At<Vec<At<Addresses>>>,
+    /// Our endpoint they are reached from; may be left out when only one has their address family.
+    pub endpoint: Option<At<String>>,
+    /// What they speak.
+    pub encap: At<Spec>,
+    /// Where the outer DSCP comes from; `pipe` if left out.
+    pub dscp: Option<At<Dscp>>,
+    /// Where the outer ECN comes from; `normal` if left out.
+    pub ecn: Option<At<Ecn>>,
+    /// Outer TTL or hop limit; the endpoint's if left out.
+    pub ttl: Option<At<Ttl>>,
+    /// What they make of UDP checksums.
+    pub udp_checksum: Option<At<UdpChecksum>>,
+}
+
+/// What peers and groups have in common.
+#[derive(Debug, Clone, Copy)]
+pub struct Knobs<'c> {
+    /// Our endpoint.
+    pub endpoint: Option<&'c At<String>>,
+    /// What they speak.
+    pub encap: &'c At<Spec>,
+    /// Outer DSCP.
+    pub dscp: Option<&'c At<Dscp>>,
+    /// Outer ECN.
+    pub ecn: Option<&'c At<Ecn>>,
+    /// Outer TTL.
+    pub ttl: Option<&'c At<Ttl>>,
+    /// UDP checksums.
+    pub udp_checksum: Option<&'c At<UdpChecksum>>,
+}
+
+macro_rules! knobs {
+    ($($Type:ident)*) => {$(
+        impl $Type {
+            /// What peers and groups have in common.
+            #[must_use]
+            pub const fn knobs(&self) -> Knobs<'_> {
+                Knobs {
+                    endpoint: self.endpoint.as_ref(),
+                    encap: &self.encap,
+                    dscp: self.dscp.as_ref(),
+                    ecn: self.ecn.as_ref(),
+                    ttl: self.ttl.as_ref(),
+                    udp_checksum: self.udp_checksum.as_ref(),
+                }
+            }
+        }
+    )*};
+}
+
+knobs! { Peer Group }
+
+/// Where the DSCP of the outer header comes from (RFC 2983).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dscp {
+    /// A value of its own, whatever the tenant marks; 0 if none is given.
+    Pipe(Option<DscpValue>),
+    /// The tenant's.
+    Uniform,
+}
+
+impl JsonSchema for Dscp {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Dscp".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let value = generator.subschema_for::<DscpValue>();
+        schemars::json_schema!({ "anyOf": [
+            { "enum": ["pipe", "uniform"] },
+            { "type": "object", "properties": { "pipe": value }, "required": ["pipe"], "additionalProperties": false },
+        ]})
+    }
+}
+
+/// Where the ECN bits of the outer header come from (RFC 6040 §4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Ecn {
+    /// The tenant's.
+    Normal,
+    /// Not-ECT, for a far end that does not understand marks.
+    Compatibility,
+}
+
+/// What a peer makes of UDP checksums.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct UdpChecksum {
+    /// What to send.
+    pub tx: UdpTx,
+    /// What to do about a checksum of zero over IPv6; the encapsulation's standard decides if left out.
+    pub rx_zero: Option<RxZero>,
+}
+
+/// What UDP checksum to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UdpTx {
+    /// Zero over IPv4, computed over IPv6.
+    #[default]
+    Auto,
+    /// None.
+    Zero,
+    /// A right one.
+    Compute,
+}
+
+/// What to do about a UDP checksum of zero over IPv6 (RFC 6936).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RxZero {
+    /// Take the packet.
+    Accept,
+    /// Drop it.
+    Drop,
+}

@@ -1,0 +1,74 @@
+//! Ports and endpoints: where frames come from, and our own tunnel addresses.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::at::{At, Named};
+use super::values::{Address, MacAddress, Ttl, Vid, Whole};
+
+/// A port: a network device or a socket that frames come from and go to.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Port {
+    /// The network device; a TAP gets this name.
+    pub device: Option<At<String>>,
+    /// What moves its frames; `auto` if left out.
+    pub io: Option<At<Io>>,
+    /// Overrides the device's MAC address. Without one, `replay` takes tunnel packets to any.
+    pub mac: Option<At<MacAddress>>,
+    /// Overrides the device's MTU, in bytes of an IP packet or of a tagged frame's payload.
+    pub mtu: Option<At<Mtu>>,
+    /// TPIDs accepted on the outer tag; 0x88a8 if left out.
+    pub tpids: Option<At<Vec<u16>>>,
+    /// TPID written on the outer tag; the first of `tpids` if left out.
+    pub emit_tpid: Option<At<u16>>,
+    /// Static neighbours: the MAC address behind which a peer's tunnel address is reached.
+    #[serde(default)]
+    #[schemars(with = "std::collections::BTreeMap<String, MacAddress>")]
+    pub next_hops: Named<MacAddress>,
+}
+
+/// An MTU: from what every IPv4 host can take (RFC 791) to what an IP packet can say.
+pub type Mtu = Whole<68, 65535>;
+
+/// What moves a port's frames.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Io {
+    /// The best that works; the log says which and why.
+    Auto,
+    /// A packet socket.
+    AfPacket,
+    /// An XDP socket.
+    AfXdp,
+    /// A TAP device that the gateway makes.
+    Tap,
+    /// A Unix socket, one frame per datagram.
+    Unix(UnixSocket),
+}
+
+/// A Unix datagram socket as User-Mode Linux and QEMU speak it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UnixSocket {
+    /// The socket to bind.
+    pub local: PathBuf,
+    /// The socket to send to; if left out, whoever sent last.
+    pub remote: Option<PathBuf>,
+}
+
+/// One of our own tunnel addresses (VTEP, NVE). It may live on a loopback.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Endpoint {
+    /// The address.
+    pub address: At<Address>,
+    /// The ports its tunnel packets come and go by.
+    pub ports: At<Vec<At<String>>>,
+    /// The VLAN its packets are tagged with; untagged if left out.
+    pub vlan: Option<At<Vid>>,
+    /// TTL or hop limit of its packets, unless the peer says otherwise; 64 if left out.
+    pub ttl: Option<At<Ttl>>,
+}

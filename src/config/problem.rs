@@ -1,0 +1,186 @@
+//! What is wrong with a configuration: the place, the text there, and what to write instead.
+
+use std::fmt;
+
+use miette::{Diagnostic, LabeledSpan, SourceCode};
+use serde::Serialize;
+
+use super::source::{Source, Span};
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, PartialOrd, Ord)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// The gateway will not start with this.
+    Error,
+    /// It will, but somebody should look.
+    Warning,
+}
+
+/// One thing that is wrong with a configuration.
+#[derive(Debug, Clone, Serialize)]
+pub struct Problem {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead.
+    pub help: Option<String>,
+    /// The file, as it was named when it was loaded.
+    pub file: String,
+    /// The line, counted from 1.
+    pub line: usize,
+    /// The column, counted from 1 in characters.
+    pub column: usize,
+    /// The text at fault.
+    pub text: String,
+    /// Another place that has to do with it.
+    pub also: Option<Place>,
+    #[serde(skip)]
+    source: Source,
+    #[serde(skip)]
+    span: Span,
+}
+
+/// A second place that a problem has to do with.
+#[derive(Debug, Clone, Serialize)]
+pub struct Place {
+    /// What is there.
+    pub about: String,
+    /// The line, counted from 1.
+    pub line: usize,
+    /// The column, counted from 1 in characters.
+    pub column: usize,
+    #[serde(skip)]
+    span: Span,
+}
+
+impl Problem {
+    /// An error in this place.
+    #[must_use]
+    pub fn error(source: &Source, span: Span, message: impl Into<String>) -> Self {
+        let span = source.first_line(span);
+        let (line, column) = source.position(span.start);
+        Self {
+            severity: Severity::Error,
+            message: message.into(),
+            help: None,
+            file: source.name().to_owned(),
+            line,
+            column,
+            text: source.slice(span).to_owned(),
+            also: None,
+            source: source.clone(),
+            span,
+        }
+    }
+
+    /// A warning about this place.
+    #[must_use]
+    pub fn warning(source: &Source, span: Span, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(source, span, message) }
+    }
+
+    /// The same, saying what to write instead.
+    #[must_use]
+    pub fn help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
+    }
+
+    /// The same, pointing to a second place as well.
+    #[must_use]
+    pub fn also(self, span: Span, about: impl Into<String>) -> Self {
+        let span = self.source.first_line(span);
+        let (line, column) = self.source.position(span.start);
+        Self { also: Some(Place { about: about.into(), line, column, span }), ..self }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub const fn span(&self) -> Span {
+        self.span
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl Diagnostic for Problem {
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(match self.severity {
+            Severity::Error => miette::Severity::Error,
+            Severity::Warning => miette::Severity::Warning,
+        })
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.help.as_ref().map(|help| Box::new(help) as _)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        Some(&self.source)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let label = |span: Span, about| LabeledSpan::new(about, span.start, span.end - span.start);
+        let here = label(self.span, self.also.as_ref().map(|_| "here".to_owned()));
+        let also = self.also.as_ref().map(|place| label(place.span, Some(place.about.clone())));
+        Some(Box::new(std::iter::once(here).chain(also)))
+    }
+}
+
+impl SourceCode for Source {
+    fn read_span<'a>(
+        &'a self,
+        span: &miette::SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn miette::SpanContents<'a> + 'a>, miette::MietteError> {
+        let contents = self.text().read_span(span, before, after)?;
+        Ok(Box::new(miette::MietteSpanContents::new_named(
+            self.name().to_owned(),
+            contents.data(),
+            *contents.span(),
+            contents.line(),
+            contents.column(),
+            contents.line_count(),
+        )))
+    }
+}
+
+/// Everything that is wrong with a configuration, in the order of the file.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(transparent)]
+pub struct Problems(pub Vec<Problem>);
+
+impl Problems {
+    /// These, in the order of the file.
+    #[must_use]
+    pub fn sorted(mut problems: Vec<Problem>) -> Self {
+        problems.sort_by_key(|problem| (problem.span, problem.severity));
+        Self(problems)
+    }
+
+    /// Whether the gateway must not start.
+    #[must_use]
+    pub fn has_errors(&self) -> bool {
+        self.0.iter().any(|problem| problem.severity == Severity::Error)
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, problem) in self.0.iter().enumerate() {
+            let gap = if n == 0 { "" } else { "\n" };
+            write!(f, "{gap}{}:{}:{}: {problem}", problem.file, problem.line, problem.column)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}

@@ -1,0 +1,110 @@
+//! Why a value could not be read, in words for people who write YAML.
+
+use std::fmt;
+
+use serde::de::{self, Expected, Unexpected};
+
+use crate::config::nearest::suggestion;
+use crate::config::source::Span;
+
+/// What is wrong, where, and what to write instead.
+#[derive(Debug, Clone)]
+pub(in crate::config) struct ReadError {
+    pub(super) message: String,
+    pub(super) help: Option<String>,
+    /// Missing until something on the way up knows the place.
+    pub(super) span: Option<Span>,
+    /// A required field that is not there: its parent's name completes the message.
+    missing: Option<&'static str>,
+}
+
+impl ReadError {
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), help: None, span: None, missing: None }
+    }
+
+    pub(super) fn help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
+    }
+
+    /// The same, in this place unless a closer one is known.
+    pub(super) fn at(self, span: Span) -> Self {
+        Self { span: self.span.or(Some(span)), ..self }
+    }
+
+    /// The same, said of the thing with this name.
+    pub(super) fn of(self, name: Option<&str>) -> Self {
+        match (self.missing, name) {
+            (Some(field), Some(name)) => Self { message: format!("`{name}` has no `{field}`"), missing: None, ..self },
+            _ => self,
+        }
+    }
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+impl de::Error for ReadError {
+    /// The text behind a line break is what to write instead.
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        let text = message.to_string();
+        match text.split_once('\n') {
+            Some((message, help)) => Self::new(message).help(help),
+            None => Self::new(text),
+        }
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        let found = match found {
+            Unexpected::Unit => return Self::new(format!("expected {expected}, but nothing is written here")),
+            Unexpected::Unsigned(number) => format!("`{number}`"),
+            Unexpected::Bool(value) => format!("`{value}`"),
+            Unexpected::Str(text) => format!("`{text}`"),
+            Unexpected::Seq => "a list".into(),
+            Unexpected::Map | Unexpected::NewtypeVariant => "a map".into(),
+            other => other.to_string(),
+        };
+        Self::new(format!("expected {expected}, found {found}"))
+    }
+
+    fn unknown_variant(variant: &str, known: &'static [&'static str]) -> Self {
+        let all: Vec<_> = known.iter().map(|word| format!("`{word}`")).collect();
+        let error = Self::new(format!("`{variant}` is not one of {}", all.join(", ")));
+        match suggestion(variant, known.iter().copied()) {
+            Some(help) if help.starts_with("did") => error.help(help),
+            _ => error,
+        }
+    }
+
+    fn unknown_field(field: &str, known: &'static [&'static str]) -> Self {
+        super::unknown_field(field, known)
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        let error = Self { missing: Some(field), ..Self::new(format!("`{field}` is missing")) };
+        match example(field) {
+            Some(example) => error.help(format!("add {example}")),
+            None => error,
+        }
+    }
+}
+
+/// How a required field looks.
+fn example(field: &str) -> Option<&'static str> {
+    Some(match field {
+        "address" => "`address: 192.0.2.1`",
+        "encap" => "`encap: vxlan`",
+        "members" => "`members: [192.0.2.11-192.0.2.50]`",
+        "ports" => "`ports: [up1]`, the ports its tunnel packets come and go by",
+        "attachments" => "`attachments:` with at least two ways in and out",
+        "mac" => "`mac: \"02:00:00:00:00:07\"`",
+        "via" => "`via: NAME`, the attachment behind which the address lives",
+        "local" => "`local: PATH`, the socket to bind",
+        _ => return None,
+    })
+}

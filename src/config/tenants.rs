@@ -1,0 +1,63 @@
+//! Tenants: what is bridged with what.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::at::{At, Named};
+use super::attachment::Attachment;
+use super::values::{Address, MacAddress, Rate, Seconds, Whole};
+
+/// A tenant, with one bridge domain.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tenant {
+    /// Where its frames come from and go to.
+    pub attachments: Named<Attachment>,
+    /// Whether source addresses are learned; true if left out.
+    pub learning: Option<At<bool>>,
+    /// How long a silent address is remembered; 5m if left out.
+    pub ageing: Option<At<Seconds>>,
+    /// What happens to a unicast frame to an unknown address; `flood` if left out.
+    pub unknown_unicast: Option<At<UnknownUnicast>>,
+    /// What the tenant may use up.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Addresses that are never learned, moved or forgotten.
+    #[serde(default, rename = "static")]
+    pub statics: Vec<At<Static>>,
+}
+
+/// What happens to a unicast frame to an unknown address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownUnicast {
+    /// It goes to every attachment, as a broadcast does.
+    Flood,
+    /// It is dropped.
+    Drop,
+}
+
+/// What a tenant may use up.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Most addresses learned; 65536 if left out.
+    pub macs: Option<At<Macs>>,
+    /// Broadcast, unknown and multicast frames per second; 1000 if left out.
+    pub bum: Option<At<Rate>>,
+}
+
+/// How many MAC addresses.
+pub type Macs = Whole<1, 0x1000_0000>;
+
+/// An address that is never learned, moved or forgotten.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Static {
+    /// The address.
+    pub mac: At<MacAddress>,
+    /// The attachment it lives behind.
+    pub via: At<String>,
+    /// Which member of the attachment's group.
+    pub peer: Option<At<Address>>,
+}

@@ -1,0 +1,121 @@
+//! Claims: whose packets are whose. The same bytes claimed twice are refused, since nobody could tell who is meant.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use transload_encaps::{Carrier, Kind, Segment};
+
+use super::report::Report;
+use super::sides::Side;
+use crate::config::Span;
+use crate::forwarding::{Claim, EndpointId, Map, PeerId, Scope, Sender};
+
+/// Which peer a tunnel packet is from, by endpoint, source address and carrier.
+#[derive(Default)]
+pub(super) struct Senders {
+    pub(super) table: Map<Sender, PeerId>,
+    owners: HashMap<Sender, Owner>,
+}
+
+#[derive(Clone)]
+struct Owner {
+    label: String,
+    kind: Kind,
+    span: Span,
+}
+
+/// A peer that wants the packets of a sender.
+pub(super) struct Wanted<'a> {
+    pub(super) endpoint: EndpointId,
+    pub(super) address: IpAddr,
+    pub(super) carrier: Carrier,
+    pub(super) peer: PeerId,
+    /// "peer `leaf-9`"
+    pub(super) label: &'a str,
+    pub(super) kind: Kind,
+    pub(super) span: Span,
+}
+
+impl Senders {
+    pub(super) fn claim(&mut self, wanted: &Wanted<'_>, report: &mut Report) {
+        let sender = Sender { endpoint: wanted.endpoint, address: wanted.address, carrier: wanted.carrier };
+        if let Some(owner) = self.owners.get(&sender) {
+            report_senders(owner, wanted, report);
+            return;
+        }
+        let owner = Owner { label: wanted.label.to_owned(), kind: wanted.kind, span: wanted.span };
+        self.owners.insert(sender, owner);
+        self.table.insert(sender, wanted.peer);
+    }
+}
+
+fn report_senders(owner: &Owner, wanted: &Wanted<'_>, report: &mut Report) {
+    let line = report.line(owner.span);
+    let (first, second, address, carrier) = (&owner.label, wanted.label, wanted.address, wanted.carrier);
+    let (message, help) = if first == second {
+        (format!("{address} is already in {first} (line {line})"), "remove it from one of the two places")
+    } else if owner.kind == wanted.kind {
+        (
+            format!("{first} (line {line}) and {second} both are {carrier} from {address}"),
+            "keep one of them, which can carry any number of tenants, or give one an endpoint of its own",
+        )
+    } else {
+        let (one, other) = (owner.kind.info().title, wanted.kind.info().title);
+        (
+            format!(
+                "{first} (line {line}, {one}) and {second} ({other}) cannot be told apart: both are {carrier} from {address}"
+            ),
+            "keep the one that the far end speaks, or give one an endpoint of its own",
+        )
+    };
+    report.conflict(wanted.span, owner.span, "claimed here", message, help);
+}
+
+/// Which attachment a segment belongs to, by the number space it is looked up in.
+#[derive(Default)]
+pub(super) struct Segments<'c> {
+    pub(super) table: Map<(Scope, Segment), Claim>,
+    owners: HashMap<(Scope, Segment), Holder<'c>>,
+}
+
+/// The attachment that holds a segment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Holder<'c> {
+    pub(super) tenant: &'c str,
+    pub(super) attachment: &'c str,
+    pub(super) span: Span,
+}
+
+impl<'c> Segments<'c> {
+    /// Whether the segment was free.
+    pub(super) fn claim(
+        &mut self,
+        side: &Side,
+        segment: Segment,
+        claim: Claim,
+        holder: Holder<'c>,
+        report: &mut Report,
+    ) -> bool {
+        let key = (side.scope, segment);
+        if let Some(first) = self.owners.get(&key) {
+            let line = report.line(first.span);
+            let whose = if first.tenant == holder.tenant {
+                format!("attachment `{}` (line {line}) of the same tenant", first.attachment)
+            } else {
+                format!("tenant `{}`, attachment `{}` (line {line})", first.tenant, first.attachment)
+            };
+            let message = format!("{} of {} already belongs to {whose}", side.kind.ids(segment), side.label);
+            let help = "an ID of a peer is one tenant's; give one of the two another ID";
+            report.conflict(holder.span, first.span, "has it", message, help);
+            return false;
+        }
+        self.owners.insert(key, holder);
+        self.table.insert(key, claim);
+        true
+    }
+
+    /// Who holds a segment.
+    pub(super) fn holder(&self, scope: Scope, segment: Segment) -> Option<Holder<'c>> {
+        self.owners.get(&(scope, segment)).copied()
+    }
+}

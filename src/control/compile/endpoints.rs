@@ -1,0 +1,205 @@
+//! Endpoints: our own tunnel addresses, and which one a peer is reached from.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use transload_encaps::Carrier;
+
+use super::names::slot;
+use super::numbers::Numbers;
+use super::ports::Ports;
+use super::report::{Report, Row, Table};
+use crate::config::{Address, At, Endpoint, Name, Named, Span, Ttl};
+use crate::forwarding::{self, EndpointId, PortId};
+
+/// An endpoint of the file, checked.
+#[derive(Debug)]
+pub(super) struct EndpointRow {
+    pub(super) id: EndpointId,
+    pub(super) address: IpAddr,
+    pub(super) ports: Vec<PortId>,
+    pub(super) vlan: Option<u16>,
+    pub(super) ttl: u8,
+}
+
+pub(super) struct Endpoints<'c> {
+    pub(super) table: Table<'c, EndpointRow>,
+    pub(super) forwarding: Vec<forwarding::Endpoint>,
+}
+
+/// RFC 1700's default TTL, and RFC 7348's silence: what Linux sends.
+const DEFAULT_TTL: u8 = 64;
+
+pub(super) fn compile<'c>(
+    endpoints: &'c Named<Endpoint>,
+    ports: &mut Ports<'c>,
+    numbers: &mut Numbers,
+    report: &mut Report,
+) -> Endpoints<'c> {
+    let mut all = Endpoints { table: Table::new("endpoint"), forwarding: Vec::new() };
+    if endpoints.len() > usize::from(u16::MAX) {
+        report.error(Span::default(), "more than 65535 endpoints", "use fewer");
+        return all;
+    }
+    let mut listeners = HashMap::new();
+    for (name, config) in endpoints.iter() {
+        let id = numbers.endpoint(name.text);
+        let row = config.and_then(|config| endpoint(id, name, config, ports, report));
+        if let Some(row) = &row {
+            one_endpoint_per_wire(&mut listeners, name, row, report);
+            for port in &row.ports {
+                slot(&mut ports.forwarding, usize::from(port.0)).endpoints.push(id);
+            }
+            let unused = forwarding::Endpoint { address: row.address, vlan: None, carriers: Vec::new() };
+            if all.forwarding.len() <= usize::from(id.0) {
+                all.forwarding.resize(usize::from(id.0) + 1, unused);
+            }
+            all.forwarding[usize::from(id.0)] =
+                forwarding::Endpoint { address: row.address, vlan: row.vlan, carriers: Vec::new() };
+        }
+        all.table.add(name, row, report);
+    }
+    all
+}
+
+fn endpoint(
+    id: EndpointId,
+    name: Name<'_>,
+    config: &Endpoint,
+    ports: &Ports<'_>,
+    report: &mut Report,
+) -> Option<EndpointRow> {
+    let address = tunnel_address(&config.address, report);
+    let ports = own_ports(name, config, ports, report);
+    let vlan = config.vlan.as_ref().and_then(At::value).map(|vid| vid.0 as u16);
+    Some(EndpointRow { id, address: address?, ports: ports?, vlan, ttl: ttl(config.ttl.as_ref(), DEFAULT_TTL) })
+}
+
+pub(super) fn ttl(ttl: Option<&At<Ttl>>, default: u8) -> u8 {
+    ttl.and_then(At::value).map_or(default, |ttl| ttl.0 as u8)
+}
+
+fn own_ports(name: Name<'_>, config: &Endpoint, ports: &Ports<'_>, report: &mut Report) -> Option<Vec<PortId>> {
+    let list = config.ports.get()?;
+    if list.is_empty() {
+        let message = format!("endpoint `{}` has no ports", name.text);
+        report.error(config.ports.span, message, "name the ports its tunnel packets come and go by: `ports: [up1]`");
+    }
+    let mut found = Vec::new();
+    for port in list {
+        let Some(row) = ports.table.find(port, report) else { continue };
+        if found.contains(&row.id) {
+            report.error(port.span, "this port is already in the list", "remove it here");
+        } else {
+            found.push(row.id);
+        }
+    }
+    (!found.is_empty()).then_some(found)
+}
+
+/// A packet must not be for two endpoints.
+fn one_endpoint_per_wire<'c>(
+    listeners: &mut HashMap<(PortId, Option<u16>, IpAddr), Name<'c>>,
+    name: Name<'c>,
+    row: &EndpointRow,
+    report: &mut Report,
+) {
+    for &port in &row.ports {
+        if let Some(first) = listeners.insert((port, row.vlan, row.address), name) {
+            let line = report.line(first.span);
+            let message = format!(
+                "endpoints `{}` (line {line}) and `{}` have the same address, {}, on the same port",
+                first.text, name.text, row.address
+            );
+            let help = "use one endpoint, or give each a VLAN or ports of its own";
+            report.conflict(name.span, first.span, "the first", message, help);
+            return;
+        }
+    }
+}
+
+/// An address that tunnel packets can come from and go to.
+pub(super) fn tunnel_address(at: &At<Address>, report: &mut Report) -> Option<IpAddr> {
+    let Address(address) = at.value()?;
+    is_tunnel_address(address, at.span, report).then_some(address)
+}
+
+pub(super) fn is_tunnel_address(address: IpAddr, span: Span, report: &mut Report) -> bool {
+    let wrong = match address {
+        IpAddr::V6(v6) if let Some(v4) = v6.to_ipv4_mapped() => {
+            report.error(span, format!("{address} is an IPv4 address written as IPv6"), format!("write {v4}"));
+            return false;
+        }
+        _ if address.is_unspecified() => "means no address",
+        _ if address.is_multicast() => "is a multicast address",
+        _ if address.is_loopback() => "is a loopback address, which never leaves a host",
+        IpAddr::V4(v4) if v4.is_broadcast() => "is the broadcast address",
+        IpAddr::V4(v4) if v4.octets()[0] == 0 => "is in 0.0.0.0/8, which no host has",
+        _ => return true,
+    };
+    report.error(span, format!("{address} {wrong}"), "write a unicast address that the underlay routes");
+    false
+}
+
+impl Endpoints<'_> {
+    /// The endpoint a peer of this address family is reached from.
+    pub(super) fn choose(
+        &self,
+        stated: Option<&At<String>>,
+        who: &str,
+        address: IpAddr,
+        span: Span,
+        report: &mut Report,
+    ) -> Option<&EndpointRow> {
+        let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
+        if let Some(reference) = stated {
+            let row = self.table.find(reference, report)?;
+            if row.address.is_ipv4() == address.is_ipv4() {
+                return Some(row);
+            }
+            let name = reference.get().map_or("", String::as_str);
+            let message = format!("{who} has an {family} address, endpoint `{name}` has {}", row.address);
+            report.error(reference.span, message, format!("name an endpoint with an {family} address"));
+            return None;
+        }
+        if self.table.rows().any(|row| row.thing.is_none()) {
+            // It may be the broken one, which has been reported.
+            return None;
+        }
+        let mut fitting = self
+            .table
+            .rows()
+            .filter(|row| row.thing.as_ref().is_some_and(|endpoint| endpoint.address.is_ipv4() == address.is_ipv4()));
+        match (fitting.next(), fitting.next()) {
+            (Some(row), None) => {
+                row.mark_used();
+                row.thing.as_ref()
+            }
+            (None, _) => {
+                let message = format!("{who} has an {family} address, but no endpoint has one");
+                report.error(span, message, format!("add an endpoint with an {family} address"));
+                None
+            }
+            (Some(first), Some(second)) => {
+                let candidates: Vec<_> =
+                    [first, second].into_iter().chain(fitting).map(|row| format!("`{}`", row.name.text)).collect();
+                let message = format!("{who} can be reached from several endpoints: {}", candidates.join(", "));
+                report.error(span, message, format!("say which: `endpoint: {}`", first.name.text));
+                None
+            }
+        }
+    }
+
+    /// Packets of this kind will be tunnel packets there.
+    pub(super) fn carry(&mut self, id: EndpointId, carrier: Carrier) {
+        let Some(endpoint) = self.forwarding.get_mut(usize::from(id.0)) else { return };
+        if !endpoint.carriers.contains(&carrier) {
+            endpoint.carriers.push(carrier);
+        }
+    }
+
+    /// Our own endpoint with this address, if it is one.
+    pub(super) fn with_address(&self, address: IpAddr) -> Option<&Row<'_, EndpointRow>> {
+        self.table.rows().find(|row| row.thing.as_ref().is_some_and(|endpoint| endpoint.address == address))
+    }
+}

@@ -1,0 +1,165 @@
+//! The compiler: from a gateway's file to the frozen tables, noun by noun.
+//!
+//! Ports, endpoints, peers and groups first, then the tags of ports as one more kind of peer, then tenants, which
+//! claim segments of all of these. Every pass reports what it finds and goes on, so that one run shows everything.
+
+mod attachments;
+mod claims;
+mod domains;
+mod endpoints;
+mod fit;
+mod names;
+mod numbers;
+mod peers;
+mod plan;
+mod policies;
+mod ports;
+mod report;
+mod sides;
+mod specs;
+mod statics;
+mod tags;
+mod wire;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+pub use names::Names;
+pub use numbers::Numbers;
+pub use plan::{
+    Plan, PortPlan, Settings, Static, TunnelPlan, placeholder_hops, placeholder_next_hop, placeholder_port,
+};
+
+use crate::fdb;
+use crate::config::{At, Config, File, Problems};
+use crate::forwarding::{Forwarding, Peer};
+use domains::Domains;
+use fit::Room;
+use ports::Ports;
+use report::Report;
+use sides::Sides;
+use tags::Tags;
+
+/// Compiles a file. Numbers keep their meaning from `previous`, and what it counted goes on.
+///
+/// # Errors
+/// Everything that is wrong with the file, in its order; `numbers` is then as it was.
+pub fn compile(config: &Config, numbers: &mut Numbers, previous: Option<&Forwarding>) -> Result<Plan, Problems> {
+    let mut draft = numbers.clone();
+    draft.begin();
+    let plan = attempt(config, &mut draft, previous)?;
+    *numbers = draft;
+    Ok(plan)
+}
+
+fn attempt(config: &Config, numbers: &mut Numbers, previous: Option<&Forwarding>) -> Result<Plan, Problems> {
+    let file = &config.file;
+    let (mut report, mut names) = (Report::new(config.source.clone(), config.problems.clone()), Names::default());
+
+    let mut ports = ports::compile(&file.ports, numbers, &mut report);
+    let mut endpoints = endpoints::compile(&file.endpoints, &mut ports, numbers, &mut report);
+    let mut peers = peers::compile(file, &mut endpoints, numbers, &mut names, &mut report);
+    let tags = tags::compile(&ports, &mut peers, numbers, &mut report);
+    let domains = domains::Pass {
+        ports: &ports,
+        sides: Sides { peers: &peers.single, groups: &peers.groups, ports: &tags.table },
+        peers: &mut peers.forwarding,
+        previous,
+        numbers,
+        names: &mut names,
+        report: &mut report,
+        room: Room::default(),
+    }
+    .compile(&file.tenants);
+
+    tags.settle(&mut ports, &mut peers, &mut names);
+    fit::check_forgery(&endpoints, &ports, &peers, &domains.segments, &mut report);
+    warn_of_unused(&ports, &tags, &mut report);
+    endpoints.table.warn_of_unused("remove it, or reach a peer from it", &mut report);
+    peers.single.warn_of_unused("attach a tenant to it, or remove it", &mut report);
+    peers.groups.warn_of_unused("attach a tenant to it, or remove it", &mut report);
+    let settings = settings(file, &domains, &mut report);
+    warn_of_idle_next_hops(file, &peers.tunnels, &mut report);
+    let warnings = report.finish()?;
+
+    carry_state(&mut peers.forwarding, previous);
+    for plan in &ports.plans {
+        names.set_port(plan.id, &plan.name);
+    }
+    let hops = vec![Vec::new(); peers.forwarding.len()];
+    let forwarding = Forwarding {
+        ports: ports.forwarding,
+        endpoints: endpoints.forwarding,
+        peers: Arc::new(peers.forwarding),
+        groups: Arc::new(peers.members),
+        senders: Arc::new(peers.senders.table),
+        segments: Arc::new(domains.segments.table),
+        domains: Arc::new(domains.forwarding),
+        hops,
+    };
+    let (ports, tunnels, statics) = (ports.plans, peers.tunnels, domains.statics);
+    let source = config.source.clone();
+    let mut plan = Plan { source, forwarding, names, statics, ports, tunnels, settings, warnings };
+    for tunnel in &plan.tunnels {
+        let hops = plan.static_hops(tunnel);
+        if let Some(row) = plan.forwarding.hops.get_mut(tunnel.peer.0 as usize) {
+            *row = hops;
+        }
+    }
+    Ok(plan)
+}
+
+/// Sequence numbers go on across a reload, as far as the peer is the same.
+fn carry_state(peers: &mut [Option<Peer>], previous: Option<&Forwarding>) {
+    let before = previous.map_or(&[][..], |previous| previous.peers.as_slice());
+    for (n, peer) in peers.iter_mut().enumerate() {
+        if let Some(peer) = peer {
+            let before = before.get(n).and_then(Option::as_ref);
+            peer.compiled.carry_state(before.map(|peer| &peer.compiled));
+        }
+    }
+}
+
+fn settings(file: &File, domains: &Domains<'_>, report: &mut Report) -> Settings {
+    let capacity = file.fdb.capacity.as_ref();
+    let fdb_capacity = capacity.and_then(At::value).map_or(fdb::DEFAULT_CAPACITY, |macs| macs.0 as usize);
+    let statics = domains.statics.len();
+    if let Some(at) = capacity.filter(|_| statics > fdb_capacity) {
+        let message = format!("the file has {statics} static addresses, more than the FDB holds");
+        report.error(at.span, message, format!("write {statics} or more"));
+    }
+    for (_, tenant) in file.tenants.iter() {
+        let Some((at, macs)) =
+            tenant.and_then(|tenant| tenant.limits.macs.as_ref()).and_then(|at| Some((at, at.value()?)))
+        else {
+            continue;
+        };
+        if macs.0 > fdb_capacity as u64 {
+            let message = format!("all tenants together have {fdb_capacity} addresses (fdb.capacity)");
+            report.warning(at.span, message, "lower this limit, or raise `fdb: { capacity: .. }`");
+        }
+    }
+    let workers = file.workers.as_ref().and_then(At::value).map_or(1, |workers| workers.0 as usize);
+    Settings { fdb_capacity, workers, admin: file.admin.clone() }
+}
+
+fn warn_of_unused(ports: &Ports<'_>, tags: &Tags<'_>, report: &mut Report) {
+    for (port, tags) in ports.table.rows().zip(tags.table.rows()) {
+        if !port.is_used() && !tags.is_used() {
+            let message = format!("nothing uses port `{}`", port.name.text);
+            report.warning(port.name.span, message, "attach a tenant or an endpoint to it, or remove it");
+        }
+    }
+}
+
+fn warn_of_idle_next_hops(file: &File, tunnels: &[TunnelPlan], report: &mut Report) {
+    for (_, port) in file.ports.iter() {
+        for (name, _) in port.into_iter().flat_map(|port| port.next_hops.iter()) {
+            let Ok(address) = name.text.parse::<IpAddr>() else { continue };
+            if !tunnels.iter().any(|tunnel| tunnel.remote == address) {
+                let message = format!("{address} is not the address of any peer");
+                report.warning(name.span, message, "next_hops maps a peer's tunnel address to a MAC address");
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Numbers for names, which keep their meaning from one configuration to the next.
+//!
+//! The FDB outlives a reload and speaks in numbers, so a number is not given to another name before nobody can hold
+//! it any more: names that a new configuration does not have are retired, and only [`Numbers::reclaim`] frees theirs.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::forwarding::{AttachmentId, DomainId, EndpointId, GroupId, PeerId, PortId, Scope};
+
+/// The numbers of everything that has a name.
+#[derive(Debug, Clone, Default)]
+pub struct Numbers {
+    generation: u64,
+    ports: Register,
+    endpoints: Register,
+    peers: Register,
+    groups: Register,
+    scopes: Register,
+    domains: Register,
+    /// By domain.
+    attachments: HashMap<DomainId, Register>,
+}
+
+impl Numbers {
+    /// Begins a configuration: what it does not name is retired.
+    pub(super) fn begin(&mut self) {
+        self.generation += 1;
+    }
+
+    pub(super) fn port(&mut self, name: &str) -> PortId {
+        PortId(self.ports.number(name, self.generation) as u16)
+    }
+
+    pub(super) fn endpoint(&mut self, name: &str) -> EndpointId {
+        EndpointId(self.endpoints.number(name, self.generation) as u16)
+    }
+
+    pub(super) fn peer(&mut self, name: &str) -> PeerId {
+        PeerId(self.peers.number(name, self.generation))
+    }
+
+    pub(super) fn group(&mut self, name: &str) -> GroupId {
+        GroupId(self.groups.number(name, self.generation))
+    }
+
+    pub(super) fn scope(&mut self, name: &str) -> Scope {
+        Scope(self.scopes.number(name, self.generation))
+    }
+
+    pub(super) fn domain(&mut self, name: &str) -> DomainId {
+        DomainId(self.domains.number(name, self.generation))
+    }
+
+    pub(super) fn attachment(&mut self, domain: DomainId, name: &str) -> AttachmentId {
+        AttachmentId(self.attachments.entry(domain).or_default().number(name, self.generation) as u16)
+    }
+
+    /// Frees the numbers of retired names. To be called once every worker has passed the swap to the newest tables
+    /// and the FDB holds no entry of them any more.
+    pub fn reclaim(&mut self) {
+        let registers = [&mut self.ports, &mut self.endpoints, &mut self.peers, &mut self.groups, &mut self.scopes];
+        for register in registers {
+            register.reclaim(self.generation);
+        }
+        for freed in self.domains.reclaim(self.generation) {
+            self.attachments.remove(&DomainId(freed));
+        }
+        for register in self.attachments.values_mut() {
+            register.reclaim(self.generation);
+        }
+    }
+}
+
+/// Numbers from 0, the lowest free one first.
+#[derive(Debug, Clone, Default)]
+struct Register {
+    /// The number, and the newest configuration that named it.
+    given: HashMap<String, (u32, u64)>,
+    free: BTreeSet<u32>,
+    next: u32,
+}
+
+impl Register {
+    fn number(&mut self, name: &str, generation: u64) -> u32 {
+        if let Some((number, seen)) = self.given.get_mut(name) {
+            *seen = generation;
+            return *number;
+        }
+        let number = self.free.pop_first().unwrap_or_else(|| {
+            self.next += 1;
+            self.next - 1
+        });
+        self.given.insert(name.to_owned(), (number, generation));
+        number
+    }
+
+    fn reclaim(&mut self, generation: u64) -> Vec<u32> {
+        let mut freed = Vec::new();
+        self.given.retain(|_, &mut (number, seen)| {
+            if seen != generation {
+                freed.push(number);
+            }
+            seen == generation
+        });
+        self.free.extend(&freed);
+        freed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_keeps_its_number_whatever_comes_before_it() {
+        let mut numbers = Numbers::default();
+        numbers.begin();
+        let (red, blue) = (numbers.domain("red"), numbers.domain("blue"));
+        numbers.begin();
+        assert_eq!((numbers.domain("blue"), numbers.domain("red")), (blue, red));
+    }
+
+    #[test]
+    fn a_retired_number_waits_until_nobody_holds_it() {
+        let mut numbers = Numbers::default();
+        numbers.begin();
+        let red = numbers.domain("red");
+        numbers.begin();
+        assert_ne!(numbers.domain("blue"), red, "an FDB entry of red would be blue's");
+        numbers.reclaim();
+        assert_eq!(numbers.domain("green"), red);
+    }
+
+    #[test]
+    fn a_name_that_comes_back_in_time_is_the_same() {
+        let mut numbers = Numbers::default();
+        numbers.begin();
+        let red = numbers.domain("red");
+        let leafs = numbers.attachment(red, "leafs");
+        numbers.begin();
+        numbers.begin();
+        assert_eq!(numbers.domain("red"), red);
+        numbers.reclaim();
+        assert_eq!(numbers.attachment(red, "leafs"), leafs);
+    }
+}

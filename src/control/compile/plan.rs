@@ -1,0 +1,150 @@
+//! What a configuration comes to: the frozen tables, and what control does with the rest.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use transload_encaps::Mac;
+use transload_encaps::underlay::LinkAddresses;
+
+use super::names::Names;
+use crate::config::{Problem, Source, Span};
+use crate::forwarding::{DomainId, Forwarding, Hop, PeerId, PortId, Target};
+use crate::io::Backend;
+
+/// What a configuration comes to.
+#[derive(Debug)]
+pub struct Plan {
+    /// The file it was compiled from, for messages that point into it.
+    pub source: Source,
+    /// The tables of the data plane. [`hops`](Forwarding::hops) holds what static next hops give; control adds the
+    /// rest.
+    pub forwarding: Forwarding,
+    /// What the numbers are called.
+    pub names: Names,
+    /// The static addresses.
+    pub statics: Vec<Static>,
+    /// The ports to open.
+    pub ports: Vec<PortPlan>,
+    /// The tunnels to find next hops for.
+    pub tunnels: Vec<TunnelPlan>,
+    /// Sizes and paths.
+    pub settings: Settings,
+    /// What somebody should look at, in the order of the file.
+    pub warnings: Vec<Problem>,
+}
+
+/// A static address of a tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Static {
+    /// The tenant.
+    pub domain: DomainId,
+    /// The address.
+    pub mac: Mac,
+    /// Where it lives.
+    pub target: Target,
+}
+
+/// A port to open.
+#[derive(Debug, Clone)]
+pub struct PortPlan {
+    /// Its number.
+    pub id: PortId,
+    /// Its name.
+    pub name: String,
+    /// What moves its frames.
+    pub backend: Backend,
+    /// A MAC address that overrides the device's.
+    pub mac: Option<Mac>,
+    /// An MTU that overrides the device's.
+    pub mtu: Option<u32>,
+    /// Static neighbours, by tunnel address.
+    pub next_hops: Vec<(IpAddr, Mac)>,
+    /// Where the file names it.
+    pub span: Span,
+}
+
+/// A tunnel to find next hops for.
+#[derive(Debug, Clone)]
+pub struct TunnelPlan {
+    /// The peer at its far end: the row of [`Forwarding::hops`] to fill.
+    pub peer: PeerId,
+    /// Our address.
+    pub local: IpAddr,
+    /// The peer's.
+    pub remote: IpAddr,
+    /// The ports it may leave by.
+    pub ports: Vec<PortId>,
+    /// The VLAN our endpoint lives in.
+    pub vlan: Option<u16>,
+    /// Where the file gives the peer's address.
+    pub span: Span,
+}
+
+/// Sizes and paths.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// How many addresses the FDB holds.
+    pub fdb_capacity: usize,
+    /// How many threads move frames.
+    pub workers: usize,
+    /// The socket that `show` asks, if the file names one.
+    pub admin: Option<PathBuf>,
+}
+
+impl Plan {
+    /// The ways to a peer that static next hops give, for ports whose MAC address is known by now.
+    #[must_use]
+    pub fn static_hops(&self, tunnel: &TunnelPlan) -> Vec<Hop> {
+        let port = |id: PortId| {
+            let plan = self.ports.iter().find(|plan| plan.id == id)?;
+            let (_, dst) = *plan.next_hops.iter().find(|(address, _)| *address == tunnel.remote)?;
+            let port = self.forwarding.ports.get(usize::from(id.0))?;
+            Some(Hop { port: id, link: LinkAddresses { dst, src: port.mac? }, mtu: port.mtu })
+        };
+        tunnel.ports.iter().copied().filter_map(port).collect()
+    }
+}
+
+/// Gives every tunnel a way out without looking at any device, as `replay` needs.
+///
+/// Static next hops are used where the file has them. Otherwise a tunnel leaves by every port of its endpoint, towards
+/// the next hop 02:00:00:00:ff:ff's sibling [`placeholder_next_hop`], from [`placeholder_port`] where the port has no
+/// `mac`. A port without `mac` goes on accepting tunnel packets to any address.
+pub fn placeholder_hops(plan: &mut Plan) {
+    let hops: Vec<_> = plan.tunnels.iter().map(|tunnel| (tunnel.peer, placeholders(plan, tunnel))).collect();
+    for (peer, hops) in hops {
+        if let Some(row) = plan.forwarding.hops.get_mut(peer.0 as usize) {
+            *row = hops;
+        }
+    }
+}
+
+fn placeholders(plan: &Plan, tunnel: &TunnelPlan) -> Vec<Hop> {
+    let hop = |id: PortId, stated_only: bool| {
+        let stated =
+            plan.ports.iter().find(|port| port.id == id).and_then(|port| {
+                port.next_hops.iter().find(|(address, _)| *address == tunnel.remote).map(|&(_, mac)| mac)
+            });
+        let port = plan.forwarding.ports.get(usize::from(id.0))?;
+        let dst = if stated_only { stated? } else { stated.unwrap_or_else(|| placeholder_next_hop(tunnel.peer)) };
+        let src = port.mac.unwrap_or_else(|| placeholder_port(id));
+        Some(Hop { port: id, link: LinkAddresses { dst, src }, mtu: port.mtu })
+    };
+    let all = |stated_only| tunnel.ports.iter().filter_map(|&id| hop(id, stated_only)).collect::<Vec<_>>();
+    let stated = all(true);
+    if stated.is_empty() { all(false) } else { stated }
+}
+
+/// What stands for the MAC address of a port that nobody looked at: 02:74:6c:70 and the port's number.
+#[must_use]
+pub fn placeholder_port(id: PortId) -> Mac {
+    let [high, low] = id.0.to_be_bytes();
+    Mac([0x02, 0x74, 0x6c, 0x70, high, low])
+}
+
+/// What stands for the MAC address of a next hop that nobody looked for: 02:74:6e and the peer's number.
+#[must_use]
+pub fn placeholder_next_hop(peer: PeerId) -> Mac {
+    let [_, high, middle, low] = peer.0.to_be_bytes();
+    Mac([0x02, 0x74, 0x6e, high, middle, low])
+}

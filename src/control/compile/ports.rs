@@ -1,0 +1,148 @@
+//! Ports: what to open them with, and what the classifier knows of them.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use transload_encaps::Mac;
+
+use super::names::slot;
+use super::numbers::Numbers;
+use super::plan::PortPlan;
+use super::report::{Report, Table};
+use crate::config::{At, Io, MacAddress, Name, Named, Port, Span};
+use crate::forwarding::{self, PortId};
+use crate::io::Backend;
+
+/// A port of the file with its number.
+#[derive(Debug)]
+pub(super) struct PortRow<'c> {
+    pub(super) id: PortId,
+    pub(super) config: &'c Port,
+}
+
+pub(super) struct Ports<'c> {
+    pub(super) table: Table<'c, PortRow<'c>>,
+    pub(super) plans: Vec<PortPlan>,
+    pub(super) forwarding: Vec<forwarding::Port>,
+}
+
+pub(super) fn compile<'c>(ports: &'c Named<Port>, numbers: &mut Numbers, report: &mut Report) -> Ports<'c> {
+    let mut all = Ports { table: Table::new("port"), plans: Vec::new(), forwarding: Vec::new() };
+    if ports.len() > usize::from(u16::MAX) {
+        report.error(Span::default(), "more than 65535 ports", "use fewer");
+        return all;
+    }
+    let mut devices = HashMap::new();
+    for (name, config) in ports.iter() {
+        let id = numbers.port(name.text);
+        all.table.add(name, config.map(|config| PortRow { id, config }), report);
+        let Some(config) = config else { continue };
+        let mac = own_mac(config.mac.as_ref(), report);
+        let mtu = config.mtu.as_ref().and_then(At::value).map(|mtu| mtu.0 as u32);
+        *slot(&mut all.forwarding, usize::from(id.0)) = forwarding::Port { mac, mtu, ..Default::default() };
+        if let Some(backend) = backend(name, config, report) {
+            one_port_per_device(&mut devices, name, config, report);
+            let next_hops = next_hops(config, report);
+            all.plans.push(PortPlan { id, name: name.text.to_owned(), backend, mac, mtu, next_hops, span: name.span });
+        }
+    }
+    all
+}
+
+fn own_mac(mac: Option<&At<MacAddress>>, report: &mut Report) -> Option<Mac> {
+    let (span, MacAddress(mac)) = (mac?.span, mac?.value()?);
+    unicast(mac, span, report).then_some(mac)
+}
+
+/// Whether one device can have this address.
+pub(super) fn unicast(mac: Mac, span: Span, report: &mut Report) -> bool {
+    if mac.is_group() {
+        let message = format!("{mac} is a group address, which no single device has");
+        report.error(span, message, "the lowest bit of the first byte must be 0, as in \"02:00:00:00:00:07\"");
+    } else if mac == Mac::default() {
+        report.error(
+            span,
+            format!("{mac} is no device's address"),
+            "write a unicast address, such as \"02:00:00:00:00:07\"",
+        );
+    } else {
+        return true;
+    }
+    false
+}
+
+fn backend(name: Name<'_>, config: &Port, report: &mut Report) -> Option<Backend> {
+    let io = config.io.as_ref();
+    let kind = match io {
+        None => &Io::Auto,
+        Some(io) => io.get()?,
+    };
+    if let Io::Unix(socket) = kind {
+        if let Some(device) = &config.device {
+            report.error(device.span, "a Unix socket has no device", "remove `device`, or write `io: auto`");
+            return None;
+        }
+        return Some(Backend::Unix { local: socket.local.clone(), remote: socket.remote.clone() });
+    }
+    let Some(device) = &config.device else {
+        let message = format!("port `{}` has no device", name.text);
+        report.error(name.span, message, "add `device: eth1`, or `io: { unix: { local: PATH, remote: PATH } }`");
+        return None;
+    };
+    let device = checked_device(device, report)?;
+    match kind {
+        Io::Auto => Some(Backend::Auto { device }),
+        Io::AfPacket => Some(Backend::AfPacket { device }),
+        Io::Tap => Some(Backend::Tap { device }),
+        Io::AfXdp | Io::Unix(_) => {
+            let span = io.map_or(name.span, |io| io.span);
+            report.error(span, "af_xdp comes later", "write `auto` or `af_packet`");
+            None
+        }
+    }
+}
+
+/// Linux names a device with up to 15 bytes and no blank or slash.
+fn checked_device(device: &At<String>, report: &mut Report) -> Option<String> {
+    let name = device.get()?;
+    let fits = (1..=15).contains(&name.len()) && !matches!(name.as_str(), "." | "..");
+    if fits && !name.contains(|c: char| c == '/' || c == ':' || c.is_whitespace()) {
+        return Some(name.clone());
+    }
+    let message = format!("`{name}` cannot be a network device");
+    report.error(device.span, message, "device names have at most 15 characters and no blank, `/` or `:`");
+    None
+}
+
+fn one_port_per_device<'c>(
+    devices: &mut HashMap<&'c str, Name<'c>>,
+    name: Name<'c>,
+    config: &'c Port,
+    report: &mut Report,
+) {
+    let Some((device, text)) = config.device.as_ref().and_then(|device| Some((device, device.get()?))) else { return };
+    if let Some(first) = devices.insert(text, name) {
+        let line = report.line(first.span);
+        let message = format!("device `{text}` is already port `{}` (line {line})", first.text);
+        let help = "one device is one port; an endpoint and tenants can share it";
+        report.conflict(device.span, first.span, "has the device", message, help);
+    }
+}
+
+fn next_hops(config: &Port, report: &mut Report) -> Vec<(IpAddr, Mac)> {
+    let mut hops: Vec<(IpAddr, Mac)> = Vec::new();
+    for (name, mac) in config.next_hops.iter() {
+        let Ok(address) = name.text.parse::<IpAddr>() else {
+            let message = format!("`{}` is not an IP address", name.text);
+            report.error(name.span, message, "next_hops maps a peer's tunnel address to a MAC address");
+            continue;
+        };
+        let Some(&MacAddress(mac)) = mac else { continue };
+        if hops.iter().any(|&(known, _)| known == address) {
+            report.error(name.span, format!("{address} already has a next hop on this port"), "keep one of the two");
+        } else if unicast(mac, name.span, report) {
+            hops.push((address, mac));
+        }
+    }
+    hops
+}

@@ -1,0 +1,78 @@
+//! Static addresses of a tenant.
+
+use std::collections::HashMap;
+
+use super::plan::Static;
+use super::ports;
+use super::report::Report;
+use super::sides::Side;
+use crate::config::{self, Address, At, MacAddress, Tenant, suggestion};
+use crate::forwarding::{AttachmentId, DomainId, Members, PeerId, Target};
+
+/// The attachments of a tenant by name; `None` is one that is broken.
+pub(super) type Known<'a> = HashMap<&'a str, Option<(AttachmentId, &'a Side)>>;
+
+pub(super) fn compile(
+    tenant: &Tenant,
+    domain: DomainId,
+    known: &Known<'_>,
+    report: &mut Report,
+    statics: &mut Vec<Static>,
+) {
+    let mut lines = HashMap::new();
+    for at in &tenant.statics {
+        let Some(config) = at.get() else { continue };
+        let target = target(config, known, report);
+        let Some(MacAddress(mac)) = config.mac.value() else { continue };
+        if !ports::unicast(mac, config.mac.span, report) {
+            continue;
+        }
+        if let Some(first) = lines.insert(mac, config.mac.span) {
+            let message = format!("{mac} is already static on line {}", report.line(first));
+            report.conflict(config.mac.span, first, "first here", message, "an address lives in one place; keep one");
+        } else if let Some(target) = target {
+            statics.push(Static { domain, mac, target });
+        }
+    }
+}
+
+fn target(config: &config::Static, known: &Known<'_>, report: &mut Report) -> Option<Target> {
+    let name = config.via.get()?;
+    let Some(found) = known.get(name.as_str()) else {
+        let help =
+            suggestion(name, known.keys().copied()).unwrap_or_else(|| "name an attachment of this tenant".into());
+        report.error(config.via.span, format!("this tenant has no attachment `{name}`"), help);
+        return None;
+    };
+    let (attachment, side) = (*found)?;
+    let peer = peer(config, side, report)?;
+    Some(Target { attachment, peer })
+}
+
+/// Which peer of the attachment: its only one, or the one named.
+fn peer(config: &config::Static, side: &Side, report: &mut Report) -> Option<PeerId> {
+    match (&config.peer, side.members) {
+        (None, Members::One(peer)) => Some(peer),
+        (None, Members::Group(_)) => {
+            let message = format!("{} has many members, and this does not say which", side.label);
+            report.error(config.via.span, message, "add `peer: ADDRESS`");
+            None
+        }
+        (Some(at), _) => member(at, side, report),
+    }
+}
+
+fn member(at: &At<Address>, side: &Side, report: &mut Report) -> Option<PeerId> {
+    let Address(address) = at.value()?;
+    let found = side.by_address.get(&address).copied();
+    if found.is_none() {
+        let (message, help) = match side.members {
+            Members::Group(_) => (format!("{address} is not a member of {}", side.label), "write a member's address"),
+            Members::One(_) => {
+                (format!("{address} is not the address of {}", side.label), "remove `peer`: there is only one")
+            }
+        };
+        report.error(at.span, message, help);
+    }
+    found
+}

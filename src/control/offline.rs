@@ -1,0 +1,130 @@
+//! A gateway without devices: every port in memory, one worker, one frame a burst, on a clock that the caller turns.
+//!
+//! Replay, tests and benches run the production pipeline in it; the same frames at the same times give the same
+//! bytes, every time.
+
+use std::sync::Arc;
+
+use transload_encaps::{DropReason, HEADROOM};
+
+use super::ageing::Ageing;
+use super::compile::{Names, Plan};
+use crate::counters::Counters;
+use crate::dataplane::{BoxedPort, Now, Shared, Worker};
+use crate::events;
+use crate::fdb::Entry;
+use crate::forwarding::PortId;
+use crate::io::Pool;
+use crate::io::memory::{Handle, MemoryPort, Packet};
+
+/// Longest frame that goes through: a whole IP packet of 64 KB in Ethernet, tagged.
+pub(super) const LONGEST: usize = 65_536 + 64;
+/// Bytes of one chunk: odd in cache lines, so that chunks do not fall into the same sets of a cache.
+const CHUNK: usize = (HEADROOM + LONGEST).next_multiple_of(64) | 64;
+const CHUNKS: usize = 256;
+const EVENTS: usize = 4096;
+
+/// A gateway without devices.
+pub struct Offline<'mem> {
+    worker: Worker<'mem>,
+    shared: Arc<Shared>,
+    counters: Arc<Counters>,
+    handles: Vec<Handle>,
+    events: events::Receiver,
+    ageing: Ageing,
+    names: Names,
+}
+
+/// The memory a gateway's frames live in.
+#[must_use]
+pub fn arena() -> Vec<u8> {
+    vec![0; CHUNK * CHUNKS]
+}
+
+impl<'mem> Offline<'mem> {
+    /// The gateway that a plan describes, its frames in this [`arena`].
+    #[must_use]
+    pub fn new(plan: Plan, arena: &'mem mut [u8]) -> Self {
+        let counters = Arc::new(Counters::new(&plan.forwarding));
+        let shared = Arc::new(Shared::new(plan.forwarding, plan.settings.fdb_capacity));
+        for entry in &plan.statics {
+            // The loader has checked that they fit.
+            let _ = shared.fdb.insert_static(shared.fdb.key(entry.domain, entry.mac), entry.target);
+        }
+        let (ports, handles): (Vec<_>, Vec<_>) = plan.ports.iter().map(|_| MemoryPort::new()).unzip();
+        let ports = plan.ports.iter().zip(ports).map(|(plan, port)| (plan.id, Box::new(port) as BoxedPort<'mem>));
+        let (sender, events) = events::ring(EVENTS);
+        let pool = Pool::new(arena, CHUNK);
+        let worker = Worker::new(shared.clone(), pool, ports.collect(), counters.clone(), sender);
+        Self { worker, shared, counters, handles, events, ageing: Ageing::default(), names: plan.names }
+    }
+
+    /// One frame arrives at a port, at this time in nanoseconds; everything that follows from it has happened when
+    /// this returns.
+    pub fn receive(&mut self, port: PortId, packet: impl Into<Packet>, nanos: u64) {
+        if let Some(handle) = self.port(port) {
+            handle.inject(packet);
+        }
+        self.step(nanos);
+    }
+
+    /// Time passes, and whatever waits at the ports is handled.
+    pub fn step(&mut self, nanos: u64) {
+        self.ageing.advance(&self.shared, Now { nanos });
+        while self.breathe(nanos) > 0 {}
+    }
+
+    /// One breath of the worker; gives back how many frames arrived.
+    pub fn breathe(&mut self, nanos: u64) -> usize {
+        self.worker.breathe(Now { nanos })
+    }
+
+    /// Whether every chunk is back in the pool, as it must be between frames.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.worker.free_chunks() == CHUNKS
+    }
+
+    /// The far side of a port.
+    #[must_use]
+    pub fn port(&self, id: PortId) -> Option<&Handle> {
+        self.handles.get(usize::from(id.0))
+    }
+
+    /// What has been counted.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// What happened that somebody may want to know.
+    pub fn events(&mut self) -> &mut events::Receiver {
+        &mut self.events
+    }
+
+    /// The tables and the FDB.
+    #[must_use]
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// What the numbers of the tables are called.
+    #[must_use]
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// How often a frame, or a copy of one, was dropped for each reason that occurred.
+    pub fn drops(&self) -> impl Iterator<Item = (DropReason, u64)> {
+        DropReason::all().filter_map(|reason| Some((reason, self.counters.drops(reason)?.get())).filter(|d| d.1 > 0))
+    }
+
+    /// Every MAC known, in the order of tenant and address.
+    #[must_use]
+    pub fn fdb(&self) -> Vec<Entry> {
+        let mut entries = Vec::with_capacity(self.shared.fdb.len());
+        self.shared.fdb.for_each(|entry| entries.push(entry));
+        entries.sort_by_key(|entry| (entry.domain, entry.mac));
+        entries
+    }
+}
