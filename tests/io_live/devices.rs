@@ -9,7 +9,7 @@ use transload::io::memory::Packet;
 use transload::io::{Backend, Pool, open};
 use transload_encaps::{Checksum, Gso, GsoKind, HEADROOM};
 
-use crate::lab::namespaces;
+use crate::lab::{may_make_taps, namespaces};
 use crate::wire::{CHUNK, PATIENCE, Wire, arena, frame, ours};
 
 /// A TCP segment behind these tags, its checksum left to the device.
@@ -276,8 +276,7 @@ fn without_permission_the_error_says_what_is_missing() {
 #[test]
 fn a_tap_is_made_and_goes_with_its_last_worker() {
     namespaces!("a_tap_is_made_and_goes_with_its_last_worker": lone);
-    if !std::path::Path::new("/dev/net/tun").exists() {
-        eprintln!("SKIPPED: a_tap_is_made_and_goes_with_its_last_worker: /dev/net/tun");
+    if !may_make_taps("a_tap_is_made_and_goes_with_its_last_worker") {
         return;
     }
     let exists = || lone.run(|| pnet_datalink::interfaces().iter().any(|device| device.name == "tap7"));
