@@ -80,7 +80,7 @@ class Uml:
         self.process = subprocess.Popen(
             [UML, "mem=192M", "root=/dev/root", "rootfstype=hostfs", "ro", f"init={self.dir}/init.sh",
              f"uml_dir={self.dir}", "con=null", "con0=fd:0,fd:1", "quiet", f"vec0:transport=fd,fd={card.fileno()},depth=64"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=(card.fileno(),))
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=(card.fileno(),), start_new_session=True)
         card.close()
         self._until("@READY")
         self.sh("modprobe ipv6; ip link set vec0 address 02:00:00:00:00:02 up")
@@ -88,6 +88,8 @@ class Uml:
 
     def __exit__(self, *_):
         self.process.terminate()
+        os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
+        os.killpg(self.process.pid, 9)  # now and then one of its helpers stays stopped
         self.process.wait()
         shutil.rmtree(self.dir)
 

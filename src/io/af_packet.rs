@@ -1,8 +1,8 @@
 //! A network device through packet sockets: the back-end that works on every Linux device.
 //!
-//! The kernel takes the outer VLAN tag out of what it delivers; it is put back here, or QinQ would be lost. Senders
-//! on a veth, a TAP or a bridge leave checksums and segmentation to their device; the virtio-net header in front of
-//! each frame says so, both ways, so that super-frames pass whole where the way out has no outer IP header.
+//! The kernel takes the outer VLAN tag out of what it delivers; it is put back here, or stacked tags would be lost.
+//! Senders on a veth, a TAP or a bridge leave checksums and segmentation to their device; the virtio-net header in
+//! front of each frame says so, both ways, so that super-frames pass whole where the way out has no outer IP header.
 //!
 //! `PACKET_QDISC_BYPASS` is left off on purpose: on that path the kernel drops super-frames the device cannot cut,
 //! and the operator's traffic control would not see our frames.
@@ -30,6 +30,8 @@ pub struct AfPacketPort {
     socket: OwnedFd,
     arrivals: Box<[Arrival; BATCH]>,
     lost: u64,
+    /// The device is no more. The kernel says so only once.
+    gone: bool,
 }
 
 impl AfPacketPort {
@@ -66,7 +68,7 @@ impl AfPacketPort {
         SockRef::from(&socket).attach_filter(&super::quiet::DROP_ALL)?;
         sys::bind_packet(fd, ifindex)?;
         sys::set_promiscuous(fd, ifindex)?;
-        Ok(Self { socket, arrivals: Box::new([Arrival::default(); BATCH]), lost: 0 })
+        Ok(Self { socket, arrivals: Box::new([Arrival::default(); BATCH]), lost: 0, gone: false })
     }
 
     /// Receives one batch into these empty frames, and says how many came; those that did not come whole stay empty.
@@ -93,8 +95,10 @@ impl AfPacketPort {
                 self.lost += 1;
                 None
             }
-            Some(errno) => Some(errno.into()),
-            None => Some(io::ErrorKind::Other.into()),
+            errno => {
+                self.gone = !sys::is_bound(self.socket.as_fd());
+                Some(errno.unwrap_or(Errno::IO).into())
+            }
         }
     }
 }
@@ -151,6 +155,9 @@ fn refused(error: &io::Error, left: usize) -> (usize, Option<Errno>) {
 
 impl<'mem> Port<'mem> for AfPacketPort {
     fn rx_burst(&mut self, pool: &mut Pool<'mem>, burst: &mut Vec<Frame<'mem>>, limit: usize) -> io::Result<()> {
+        if self.gone {
+            return Err(Errno::NODEV.into());
+        }
         let mut left = limit;
         while left > 0 {
             let first = burst.len();

@@ -180,6 +180,16 @@ pub(super) fn bind_packet(socket: BorrowedFd<'_>, ifindex: u32) -> io::Result<()
     checked(unsafe { libc::bind(socket.as_raw_fd(), ptr::from_ref(&address).cast(), len) }).map(drop)
 }
 
+/// Whether the device that a packet socket was bound to still exists. A new one of the same name is another.
+pub(super) fn is_bound(socket: BorrowedFd<'_>) -> bool {
+    // SAFETY: a plain C structure, for which all-zero bytes are valid.
+    let mut address: libc::sockaddr_ll = unsafe { mem::zeroed() };
+    let mut len = mem::size_of_val(&address) as libc::socklen_t;
+    // SAFETY: the pointer is to a live address of exactly the length that is passed.
+    let asked = unsafe { libc::getsockname(socket.as_raw_fd(), ptr::from_mut(&mut address).cast(), &raw mut len) };
+    checked(asked).is_ok() && address.sll_ifindex > 0
+}
+
 /// A network device, as the kernel describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Device {

@@ -32,9 +32,9 @@ impl TapPort {
     /// # Errors
     /// Without the right (`CAP_NET_ADMIN`), without `/dev/net/tun`, or when the name belongs to something else.
     pub fn open(name: &str, workers: usize) -> io::Result<Vec<Self>> {
-        let queues = (0..workers.max(1)).map(|_| Self::queue(name, workers > 1)).collect();
+        let queues = (0..workers.max(1)).map(|_| Self::queue(name, workers > 1)).collect::<io::Result<_>>()?;
         sys::bring_up(name)?;
-        queues
+        Ok(queues)
     }
 
     fn queue(name: &str, one_of_many: bool) -> io::Result<Self> {

@@ -1,0 +1,164 @@
+//! Our own binary, started as an operator would: `transload run FILE`, and stopped by SIGTERM.
+
+use std::fs;
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::host::{failed, output};
+use crate::peers::Namespace;
+
+const START: Duration = Duration::from_secs(15);
+const STOP: Duration = Duration::from_secs(10);
+
+/// A running gateway, and a directory for its file and sockets.
+#[derive(Debug)]
+pub struct Gateway {
+    process: Child,
+    directory: TempDir,
+}
+
+impl Gateway {
+    /// Starts one in a namespace, and waits until it answers on its admin socket. In the file's text, `DIR` stands
+    /// for a directory of its own, in which `unix` ports can have their sockets.
+    ///
+    /// # Errors
+    /// When it ends at once or does not answer; the error shows what it printed.
+    pub fn start(namespace: &Namespace, file: &str) -> io::Result<Self> {
+        Self::spawn(file, |command| namespace.spawn(command))
+    }
+
+    /// Starts one where the test is, for worlds that are wired by `unix` ports alone.
+    ///
+    /// # Errors
+    /// When it ends at once or does not answer; the error shows what it printed.
+    pub fn start_here(file: &str) -> io::Result<Self> {
+        Self::spawn(file, Command::spawn)
+    }
+
+    fn spawn(file: &str, spawn: impl FnOnce(&mut Command) -> io::Result<Child>) -> io::Result<Self> {
+        let directory = tempfile::Builder::new().prefix("gw-").tempdir()?;
+        let place = directory.path();
+        let text = format!("{file}\nadmin: DIR/admin.sock\n").replace("DIR", &place.display().to_string());
+        fs::write(place.join("gateway.yaml"), text)?;
+        let log = fs::File::create(place.join("log"))?;
+        let mut command = Command::new(binary()?);
+        command.arg("run").arg(place.join("gateway.yaml")).stdin(Stdio::null());
+        command.stdout(log.try_clone()?).stderr(log);
+        let mut gateway = Self { process: spawn(&mut command)?, directory };
+        gateway.wait_until_ready()?;
+        Ok(gateway)
+    }
+
+    /// Where a `unix` port's socket is, if the file calls it `DIR/name`.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// What it printed so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    /// `transload show WHAT --json`.
+    ///
+    /// # Errors
+    /// When the gateway does not answer.
+    pub fn show(&self, what: &str) -> io::Result<Value> {
+        let socket = self.path("admin.sock");
+        let text = output(Command::new(binary()?).args(["show", what, "--json", "--socket"]).arg(socket))?;
+        serde_json::from_str(&text).map_err(io::Error::other)
+    }
+
+    /// Whether its process is there.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.process.try_wait(), Ok(None))
+    }
+
+    /// Asks it to end, as a service manager does, and waits.
+    ///
+    /// # Errors
+    /// When it does not end, ends with anything but 0, or leaves a socket behind.
+    pub fn stop(mut self) -> io::Result<()> {
+        kill_process(Pid::from_child(&self.process), Signal::TERM)?;
+        let status = self.ended(STOP)?.ok_or_else(|| failed("SIGTERM does not stop it", &self.log()))?;
+        if !status.success() {
+            return Err(failed(&format!("it ended with {status}"), &self.log()));
+        }
+        let left: Vec<_> = fs::read_dir(self.directory.path())?
+            .map(|entry| entry.map(|entry| entry.file_name()))
+            .collect::<io::Result<_>>()?;
+        let ours = ["gateway.yaml", "log"];
+        // A peer's socket is the peer's to remove.
+        let left: Vec<_> = left.iter().filter(|name| !ours.iter().any(|own| name == own) && !is_peers(name)).collect();
+        if left.is_empty() { Ok(()) } else { Err(failed("it left behind", &format!("{left:?}"))) }
+    }
+
+    fn wait_until_ready(&mut self) -> io::Result<()> {
+        let end = Instant::now() + START;
+        while UnixStream::connect(self.path("admin.sock")).is_err() {
+            if !self.is_running() || Instant::now() > end {
+                return Err(failed("the gateway does not come up", &self.log()));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+
+    fn ended(&mut self, patience: Duration) -> io::Result<Option<ExitStatus>> {
+        let end = Instant::now() + patience;
+        loop {
+            match self.process.try_wait()? {
+                None if Instant::now() < end => std::thread::sleep(Duration::from_millis(10)),
+                status => return Ok(status),
+            }
+        }
+    }
+}
+
+fn is_peers(name: &std::ffi::OsStr) -> bool {
+    name.to_string_lossy().starts_with("peer-")
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if self.is_running() {
+            // Only after a test has failed, or one that let it run: it should still clean up.
+            let _ = kill_process(Pid::from_child(&self.process), Signal::TERM);
+            let _ = self.ended(STOP);
+            let _ = self.process.kill();
+        }
+        let _ = self.process.wait();
+    }
+}
+
+/// The gateway's program: `TRANSLOAD_BIN`, or what cargo builds beside the tests.
+fn binary() -> io::Result<&'static Path> {
+    static BINARY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let found = BINARY.get_or_init(|| match std::env::var_os("TRANSLOAD_BIN") {
+        Some(path) => Ok(path.into()),
+        None => build().map_err(|error| error.to_string()),
+    });
+    found.as_deref().map_err(|error| io::Error::other(error.clone()))
+}
+
+fn build() -> io::Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    let profile = test.ancestors().nth(2).ok_or_else(|| io::Error::other("the test has no target directory"))?;
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--quiet", "--package", "transload", "--bin", "transload"]);
+    if profile.file_name().is_some_and(|name| name == "release") {
+        cargo.arg("--release");
+    }
+    output(cargo.current_dir(env!("CARGO_MANIFEST_DIR")))?;
+    Ok(profile.join("transload"))
+}

@@ -1,0 +1,81 @@
+//! What a test needs of the machine. Where it is missing the test says so on stderr and is counted as skipped.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::Host;
+use crate::peers::Namespace;
+
+/// Returns from a test, and says why, unless the machine has all of these: the functions of this module.
+#[macro_export]
+macro_rules! need {
+    ($($thing:ident),+ $(,)?) => {
+        $(if let Err(missing) = $crate::skip::$thing() {
+            fn here() {}
+            $crate::skip::say(std::any::type_name_of_val(&here), &missing);
+            return;
+        })+
+    };
+}
+
+/// Prints the line that runners count. Not by `eprintln!`, whose output a passing test hides.
+pub fn say(place: &str, missing: &str) {
+    let test = place.trim_end_matches("::here");
+    // Nobody is left to tell if stderr is closed.
+    let _ = writeln!(io::stderr(), "SKIPPED: {test}: {missing}");
+}
+
+type Need = Result<(), String>;
+
+/// The right to make network namespaces and devices.
+pub fn root() -> Need {
+    if rustix::process::geteuid().is_root() { Ok(()) } else { Err("root (run as root)".into()) }
+}
+
+/// User-Mode Linux.
+pub fn uml() -> Need {
+    program("linux.uml", "user-mode-linux")
+}
+
+/// Open vSwitch.
+pub fn ovs() -> Need {
+    program("ovs-vswitchd", "openvswitch-switch")
+}
+
+/// `ip`, which furnishes namespaces.
+pub fn ip() -> Need {
+    program("ip", "iproute2")
+}
+
+/// `ping`.
+pub fn ping() -> Need {
+    program("ping", "iputils-ping")
+}
+
+/// `ethtool`, which turns offloads off.
+pub fn ethtool() -> Need {
+    program("ethtool", "ethtool")
+}
+
+/// `nft`, which counts and shows rules.
+pub fn nft() -> Need {
+    program("nft", "nftables")
+}
+
+/// The running kernel's VXLAN devices.
+pub fn vxlan() -> Need {
+    let probe = Namespace::new().and_then(|ns| ns.sh("ip link add probe type vxlan id 1 dstport 4789"));
+    probe.map(|_| ()).map_err(|_| "VXLAN in the running kernel (modprobe vxlan)".into())
+}
+
+fn program(name: &str, package: &str) -> Need {
+    find(name).map(|_| ()).ok_or_else(|| format!("{name} (apt-get install {package})"))
+}
+
+/// Where a program is, also when it is one of the administrator's and the path names only the users'.
+#[must_use]
+pub fn find(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let sbin = ["/usr/sbin", "/sbin", "/usr/local/sbin"].map(|dir| Path::new(dir).to_owned());
+    std::env::split_paths(&path).chain(sbin).map(|dir| dir.join(name)).find(|path| path.is_file())
+}

@@ -1,0 +1,62 @@
+//! What tenants do: ping each other, and move bytes by TCP whose content is checked.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::host::{Host, failed};
+
+/// How long a world may take until its first ping: next hops are resolved, MAC addresses learned.
+const SETTLING: Duration = Duration::from_secs(20);
+
+/// Waits for the first answer.
+///
+/// # Errors
+/// When none comes; the error shows the last attempt.
+pub fn settle(from: &dyn Host, to: &str) -> io::Result<()> {
+    let end = Instant::now() + SETTLING;
+    loop {
+        match from.sh(&format!("ping -n -q -c 1 -W 1 {to}")) {
+            Ok(_) => return Ok(()),
+            Err(error) if Instant::now() > end => return Err(error),
+            Err(_) => {}
+        }
+    }
+}
+
+/// Five pings of IP packets this long, which may not be fragmented; every one is answered.
+///
+/// # Errors
+/// When an answer is missing.
+pub fn ping(from: &dyn Host, to: &str, ip_len: u16) -> io::Result<()> {
+    let header_len = if to.contains(':') { 48 } else { 28 };
+    let line = format!("ping -n -q -M do -c 5 -i 0.05 -W 2 -s {} {to}", ip_len - header_len);
+    let printed = from.sh(&line)?;
+    if printed.contains(" 0% packet loss") { Ok(()) } else { Err(failed(&line, &printed)) }
+}
+
+/// Whether nobody answers three pings within a second.
+#[must_use]
+pub fn is_silent(from: &dyn Host, to: &str) -> bool {
+    // The shell's line must succeed for its output to be read.
+    let printed = from.sh(&format!("ping -n -q -c 3 -i 0.2 -W 1 {to} || true")).unwrap_or_default();
+    printed.contains("100% packet loss")
+}
+
+/// Moves `megabytes` by TCP from one host to an address of another and checks that every byte arrives.
+///
+/// # Errors
+/// When the connection fails or the content differs; the error is the sender's.
+pub fn transfer(from: &dyn Host, to: &dyn Host, address: &str, megabytes: u32) -> io::Result<()> {
+    let program = transfer_program()?.display().to_string();
+    to.background(&format!("{program} receive {address} 5201"))?;
+    from.sh(&format!("{program} send {address} 5201 {megabytes}"))?;
+    Ok(())
+}
+
+/// The `transfer` program of this crate, built beside the tests.
+fn transfer_program() -> io::Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    let beside = test.ancestors().nth(2).map(|profile| profile.join("transfer"));
+    beside.filter(|path| path.is_file()).ok_or_else(|| io::Error::other("the program `transfer` is not built"))
+}
