@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use transload_encaps::Spec;
 
-use super::at::At;
+use super::at::{At, section};
 use super::values::{Address, Addresses, DscpValue, Ttl};
 
 /// A far tunnel endpoint.
@@ -15,7 +15,7 @@ pub struct Peer {
     /// The address to send to, and to accept from.
     pub address: At<Address>,
     /// More addresses to accept from.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "section")]
     pub accept_from: Vec<At<Address>>,
     /// Our endpoint it is reached from; may be left out when only one has its address family.
     pub endpoint: Option<At<String>>,

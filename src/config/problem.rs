@@ -123,14 +123,17 @@ impl Diagnostic for Problem {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        Some(&self.source)
+        // A file that could not be read has no lines to show.
+        (!self.source.text().is_empty()).then_some(&self.source as _)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let label = |span: Span, about| LabeledSpan::new(about, span.start, span.end - span.start);
-        let here = label(self.span, self.also.as_ref().map(|_| "here".to_owned()));
-        let also = self.also.as_ref().map(|place| label(place.span, Some(place.about.clone())));
-        Some(Box::new(std::iter::once(here).chain(also)))
+        let range = |span: Span| (span.start, span.end - span.start);
+        let here = self.also.as_ref().map(|_| "here".to_owned());
+        let here = LabeledSpan::new_primary_with_span(here, range(self.span));
+        let also = self.also.as_ref();
+        let also = also.map(|place| LabeledSpan::new_with_span(Some(place.about.clone()), range(place.span)));
+        (!self.source.text().is_empty()).then(|| Box::new(std::iter::once(here).chain(also)) as _)
     }
 }
 

@@ -84,7 +84,7 @@ fn ip(text: &str) -> Result<IpAddr, String> {
                 format!("write the address without a zone: {address}")
             }
             _ if text.parse::<std::net::SocketAddr>().is_ok() => "write the address without a port".to_owned(),
-            _ => "such as 192.0.2.1 or 2001:db8::1".to_owned(),
+            _ => "write an address such as 192.0.2.1 or 2001:db8::1".to_owned(),
         };
         format!("`{text}` is not an IP address\n{help}")
     })

@@ -107,7 +107,16 @@ impl Pass<'_, '_> {
         self.accept_from(config, &draft, id, &place);
         let by_address = HashMap::from([(address, id)]);
         let members = Members::One(id);
-        Some(Side { label, kind: spec.kind(), scope, members, peers: vec![id], by_address, path: Some(path) })
+        Some(Side {
+            label,
+            kind: spec.kind(),
+            spec: spec.clone(),
+            scope,
+            members,
+            peers: vec![id],
+            by_address,
+            path: Some(path),
+        })
     }
 
     fn group(&mut self, name: Name<'_>, config: &Group) -> Option<Side> {
@@ -135,7 +144,7 @@ impl Pass<'_, '_> {
         let id = self.numbers.group(name.text);
         slot(&mut self.all.members, id.0 as usize).clone_from(&peers);
         let members = Members::Group(id);
-        Some(Side { label, kind: spec.kind(), scope, members, peers, by_address, path })
+        Some(Side { label, kind: spec.kind(), spec: spec.clone(), scope, members, peers, by_address, path })
     }
 
     /// The first address of a group that can be read; it stands for the group's address family.
@@ -175,7 +184,7 @@ impl Pass<'_, '_> {
         if let Some(own) = self.endpoints.with_address(draft.address) {
             let line = self.report.line(own.name.span);
             let message = format!("{} is our own endpoint `{}` (line {line})", draft.address, own.name.text);
-            self.report.error(draft.span, message, "write the address of the far end");
+            self.report.error(draft.span, message, "leave it out: peers are the far ends");
             return None;
         }
         let id = self.numbers.peer(&format!("{} {}", draft.label, draft.name));
