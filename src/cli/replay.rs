@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use super::Failure;
-use crate::control::compile::{Names, placeholder_hops};
+use super::render::{output, problems_of};
+use crate::config;
+use crate::control::compile::{Names, Numbers, compile, placeholder_hops};
 use crate::control::replay::{self, Input};
 
 /// Writes DIR/PORT.pcap for each port that sent frames, and a summary as JSON to stdout. Needs no privilege and looks
@@ -31,12 +33,15 @@ fn capture(text: &str) -> Result<(String, PathBuf), String> {
 
 /// Runs the verb.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let mut plan = super::plan(&args.file)?;
+    let config = config::load(&args.file)?;
+    let mut plan = compile(&config, &mut Numbers::default(), None)?;
+    problems_of(&plan.warnings);
     placeholder_hops(&mut plan);
     let inputs: Result<Vec<_>, _> =
         args.inputs.iter().map(|(port, file)| input(&plan.names, port, file.clone())).collect();
     let report = replay::replay(plan, &inputs?, &args.out).map_err(|error| Failure::new(error.to_string()))?;
-    super::print_json(&report)
+    let summary = serde_json::to_string_pretty(&report).map_err(|error| Failure::new(error.to_string()))?;
+    output(&summary)
 }
 
 fn input(names: &Names, port: &str, file: PathBuf) -> Result<Input, Failure> {
