@@ -171,6 +171,7 @@ fn bench_one(
     len: usize,
     macs: u64,
 ) {
+    let mut arena = vec![0; CHUNK * CHUNKS];
     let plan = plan();
     let domain = plan.names.domain_id(tenant).expect("the tenant");
     let (template, inner_at, port) = arriving(tenant, len);
@@ -184,7 +185,6 @@ fn bench_one(
     let counters = Arc::new(Counters::new(&plan.forwarding));
     let shared = Arc::new(Shared::new(plan.forwarding, 2_000_000));
     learn_all(&shared, domain, (macs / 2).max(1));
-    let mut arena = vec![0; CHUNK * CHUNKS];
     let pool = Pool::new(&mut arena, CHUNK);
     let (sender, _receiver) = events::ring(1024);
     let mut worker = Worker::new(shared, pool, ports, counters.clone(), sender);

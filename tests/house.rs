@@ -15,7 +15,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("dataplane", &["counters", "events", "fdb", "forwarding", "io"]),
     ("config", &["io"]),
     ("control", &["config", "counters", "dataplane", "events", "fdb", "forwarding", "io"]),
-    ("demo", &["cli", "config", "control", "counters", "dataplane", "fdb", "forwarding", "io"]),
+    ("lab", &["control"]),
+    ("demo", &["lab", "cli", "config", "control", "counters", "dataplane", "fdb", "forwarding", "io"]),
     ("cli", &["config", "control", "counters", "dataplane", "demo", "events", "fdb", "forwarding", "io"]),
 ];
 

@@ -1,7 +1,19 @@
-//! Everything slow: what may allocate, lock, log and wait.
+//! Everything slow: starting and stopping, next hops, housekeeping, the admin socket, replay.
+//!
+//! Nothing here runs between a frame's reception and its transmission; here one may allocate, lock, log and wait.
 
+pub mod admin;
 pub mod ageing;
+pub mod clock;
 pub mod compile;
+pub mod gateway;
+pub mod history;
+pub mod housekeeping;
+pub mod kernel;
+pub mod netlink;
+pub mod next_hops;
 pub mod offline;
 pub mod replay;
 pub mod report;
+pub mod resolver;
+pub mod workers;

@@ -110,8 +110,9 @@ fn copied(frame: &Frame<'_>, copy: &mut Frame<'_>, headroom: usize) -> Result<()
     }
     copy.meta = frame.meta;
     if let Checksum::Partial { start, offset } = frame.meta.checksum {
-        let at = frame.frame_offset(start).ok_or(Common::Truncated)?;
-        copy.meta.checksum = Checksum::Partial { start: copy.chunk_offset(at), offset };
+        // The copy may have another headroom, and what was counted from the chunk moves with the bytes.
+        let moved = (start + copy.chunk_offset(0)).checked_sub(frame.chunk_offset(0));
+        copy.meta.checksum = moved.map_or(Checksum::Unknown, |start| Checksum::Partial { start, offset });
     }
     finish(copy)
 }

@@ -34,6 +34,7 @@
 mod bucket;
 mod control;
 mod entry;
+#[cfg_attr(transload_loom, path = "tests/sync.rs")]
 mod sync;
 
 #[cfg(test)]

@@ -4,17 +4,24 @@
 //! [`HEADROOM`](transload_encaps::HEADROOM) in front of every frame it receives, says what it knows of checksums and
 //! offloads, and gives chunks back once they are sent.
 
+pub mod af_packet;
+mod ingress;
 pub mod memory;
+pub mod open;
 pub mod pcap;
+pub mod quiet;
+mod sys;
+pub mod tap;
 pub mod unix;
-mod backend;
+mod vnet;
+
+pub use open::{Backend, OpenError, Opened, open};
 
 use std::io;
 use std::os::fd::BorrowedFd;
 
+use rustix::io::Errno;
 use transload_encaps::Frame;
-
-pub use backend::Backend;
 
 /// What a port can do that the pipeline would otherwise do in software.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -53,13 +60,12 @@ impl Sent {
         }
     }
 
-    /// Counts a frame that could not be sent for this reason.
-    pub fn refused(&mut self, error: rustix::io::Errno) {
-        use rustix::io::Errno;
+    /// Counts frames that could not be sent for this reason.
+    pub(crate) fn refuse(&mut self, frames: u32, error: Errno) {
         match error {
-            Errno::AGAIN | Errno::NOBUFS | Errno::NOMEM | Errno::INTR => self.busy += 1,
-            Errno::MSGSIZE => self.too_big += 1,
-            _ => self.down += 1,
+            Errno::AGAIN | Errno::NOBUFS | Errno::NOMEM | Errno::INTR => self.busy += frames,
+            Errno::MSGSIZE => self.too_big += frames,
+            _ => self.down += frames,
         }
     }
 }

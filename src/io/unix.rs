@@ -160,7 +160,7 @@ impl<'mem> Port<'mem> for UnixPort {
                     sent.frames += 1;
                     sent.bytes += frame.len() as u64;
                 }
-                Err(error) => sent.refused(error),
+                Err(error) => sent.refuse(1, error),
             }
             pool.put(frame);
         }

@@ -1,0 +1,176 @@
+//! `transload show`: what a running gateway knows, as a table or as JSON.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+
+use crate::control::admin::client::{self, AskError};
+use crate::control::admin::rows::{DropRow, FdbRow, PeerRow, PortRow, TenantRow};
+use crate::control::admin::socket;
+
+/// Asks a running gateway.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// What to show
+    #[arg(value_enum)]
+    what: What,
+    /// Only what concerns this tenant
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<String>,
+    /// As JSON, for programs
+    #[arg(long)]
+    json: bool,
+    /// Also what is zero
+    #[arg(long)]
+    all: bool,
+    /// The gateway's admin socket
+    #[arg(long, value_name = "PATH", default_value = socket::DEFAULT)]
+    socket: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// Where MAC addresses live
+    Fdb,
+    /// Tenants and their attachments
+    Tenants,
+    /// Tunnel peers and the ways to them
+    Peers,
+    /// Ports and their traffic
+    Ports,
+    /// Why frames were dropped, and whose move it is
+    Drops,
+}
+
+impl What {
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Fdb => "/fdb",
+            Self::Tenants => "/tenants",
+            Self::Peers => "/peers",
+            Self::Ports => "/ports",
+            Self::Drops => "/drops",
+        }
+    }
+}
+
+impl Show {
+    /// What to print.
+    ///
+    /// # Errors
+    /// When no gateway answers, or it knows no such tenant.
+    pub fn run(&self) -> Result<String, AskError> {
+        let tenant = self.tenant.as_deref();
+        let (socket, path) = (self.socket.as_path(), self.what.path());
+        if self.json {
+            return client::ask(socket, path, tenant);
+        }
+        Ok(match self.what {
+            What::Fdb => fdb(&client::rows(socket, path, tenant)?),
+            What::Tenants => tenants(&client::rows(socket, path, tenant)?),
+            What::Peers => peers(&client::rows(socket, path, tenant)?),
+            What::Ports => ports(&client::rows(socket, path, tenant)?),
+            What::Drops => drops(&client::rows(socket, path, tenant)?, self.all),
+        })
+    }
+}
+
+fn fdb(rows: &[FdbRow]) -> String {
+    let mut table = table(&["TENANT", "MAC", "ATTACHMENT", "VIA", "AGE", "MOVES"], &["AGE", "MOVES"]);
+    for row in rows {
+        let age = row.age.map_or_else(|| "static".into(), |seconds| format!("{seconds} s"));
+        table.add_row([&row.tenant, &row.mac, &row.attachment, &row.via, &age, &row.moves.to_string()]);
+    }
+    finish(&table, rows.len(), "No MAC address has been learned yet.")
+}
+
+fn tenants(rows: &[TenantRow]) -> String {
+    let columns = ["TENANT", "ATTACHMENTS", "MACS", "FRAMES IN", "FRAMES OUT", "FLOODED", "DROPPED"];
+    let mut table = table(&columns, &["MACS", "FRAMES IN", "FRAMES OUT", "FLOODED", "DROPPED"]);
+    for row in rows {
+        let attachments: Vec<_> =
+            row.attachments.iter().map(|at| format!("{} ({})", at.attachment, at.segment)).collect();
+        table.add_row([
+            row.tenant.clone(),
+            attachments.join("\n"),
+            format!("{} of {}", row.macs, row.mac_limit),
+            row.traffic.rx_frames.to_string(),
+            row.traffic.tx_frames.to_string(),
+            row.flooded.to_string(),
+            row.dropped.to_string(),
+        ]);
+    }
+    finish(&table, rows.len(), "The configuration has no tenants.")
+}
+
+fn peers(rows: &[PeerRow]) -> String {
+    let columns = ["PEER", "ENCAP", "ADDRESS", "ENDPOINT", "NEXT HOPS", "FRAMES IN", "FRAMES OUT"];
+    let mut table = table(&columns, &["FRAMES IN", "FRAMES OUT"]);
+    for row in rows {
+        let hops = row.hops.iter().map(|hop| format!("{} {}", hop.port, hop.mac));
+        let hops: Vec<_> = hops.chain(row.complaints.iter().cloned()).collect();
+        table.add_row([
+            row.peer.clone(),
+            row.encap.clone(),
+            row.address.clone(),
+            row.endpoint.clone(),
+            hops.join("\n"),
+            row.traffic.rx_frames.to_string(),
+            row.traffic.tx_frames.to_string(),
+        ]);
+    }
+    finish(&table, rows.len(), "The configuration has no tunnel peers.")
+}
+
+fn ports(rows: &[PortRow]) -> String {
+    let columns = ["PORT", "I/O", "MAC", "MTU", "FRAMES IN", "BYTES IN", "FRAMES OUT", "BYTES OUT", "STATE"];
+    let mut table = table(&columns, &["MTU", "FRAMES IN", "BYTES IN", "FRAMES OUT", "BYTES OUT"]);
+    for row in rows {
+        table.add_row([
+            row.port.clone(),
+            row.io.clone(),
+            row.mac.clone().unwrap_or_else(|| "-".into()),
+            row.mtu.map_or_else(|| "-".into(), |mtu| mtu.to_string()),
+            row.traffic.rx_frames.to_string(),
+            row.traffic.rx_bytes.to_string(),
+            row.traffic.tx_frames.to_string(),
+            row.traffic.tx_bytes.to_string(),
+            row.failure.clone().unwrap_or_else(|| "up".into()),
+        ]);
+    }
+    finish(&table, rows.len(), "The configuration has no ports.")
+}
+
+fn drops(rows: &[DropRow], all: bool) -> String {
+    let columns = ["REASON", "DROPPED", "TOLERATED", "WHOSE MOVE", "LOOK AT"];
+    let mut table = table(&columns, &["DROPPED", "TOLERATED"]);
+    let rows: Vec<_> = rows.iter().filter(|row| all || row.dropped + row.tolerated > 0).collect();
+    for row in &rows {
+        let counts = [row.dropped.to_string(), row.tolerated.to_string()];
+        let [dropped, tolerated] = counts.map(|count| if count == "0" { "-".into() } else { count });
+        table.add_row([&row.reason, &dropped, &tolerated, &row.fault, &row.hint]);
+    }
+    finish(&table, rows.len(), "No frame has been dropped.")
+}
+
+fn table(columns: &[&str], numbers: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(columns);
+    // Only a terminal has a width to keep to; into a pipe a row is a line.
+    if let Ok(size) = rustix::termios::tcgetwinsize(std::io::stdout()) {
+        table.set_width(size.ws_col);
+    }
+    for (n, name) in columns.iter().enumerate() {
+        let Some(column) = table.column_mut(n) else { continue };
+        column.set_padding((0, 2));
+        if numbers.contains(name) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+fn finish(table: &Table, rows: usize, none: &str) -> String {
+    if rows == 0 { none.to_owned() } else { table.trim_fmt() }
+}

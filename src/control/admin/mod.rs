@@ -1,0 +1,59 @@
+//! The admin socket: a running gateway answers HTTP on a Unix socket, one JSON list a path.
+
+pub mod client;
+mod read;
+pub mod rows;
+pub mod socket;
+
+use std::sync::Arc;
+
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+
+use crate::control::gateway::{Gateway, NoSuchTenant};
+use rows::Refusal;
+
+/// What may be asked for: `?tenant=NAME`.
+#[derive(Debug, Deserialize)]
+struct Filter {
+    tenant: Option<String>,
+}
+
+/// Answers until the task is dropped.
+///
+/// # Errors
+/// When the socket stops listening.
+pub async fn serve(listener: std::os::unix::net::UnixListener, gateway: Arc<Gateway>) -> std::io::Result<()> {
+    axum::serve(tokio::net::UnixListener::from_std(listener)?, router(gateway)).await
+}
+
+fn router(gateway: Arc<Gateway>) -> Router {
+    Router::new()
+        .route("/fdb", get(async |Query(filter), State(gateway)| answer(gateway, filter, Gateway::fdb)))
+        .route("/tenants", get(async |Query(filter), State(gateway)| answer(gateway, filter, Gateway::tenants)))
+        .route("/peers", get(async |Query(filter), State(gateway)| answer(gateway, filter, Gateway::peers)))
+        .route("/ports", get(async |State(gateway): State<Arc<Gateway>>| Json(gateway.ports())))
+        .route("/drops", get(async |State(gateway): State<Arc<Gateway>>| Json(gateway.drops())))
+        .fallback(async || refuse(StatusCode::NOT_FOUND, "there is /fdb, /tenants, /peers, /ports and /drops"))
+        .with_state(gateway)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape axum's extractors have")]
+fn answer<T: Serialize>(
+    gateway: Arc<Gateway>,
+    filter: Filter,
+    read: impl FnOnce(&Gateway, Option<&str>) -> Result<Vec<T>, NoSuchTenant>,
+) -> Response {
+    match read(&gateway, filter.tenant.as_deref()) {
+        Ok(rows) => Json(rows).into_response(),
+        Err(missing) => refuse(StatusCode::NOT_FOUND, missing.to_string()),
+    }
+}
+
+fn refuse(status: StatusCode, error: impl Into<String>) -> Response {
+    (status, Json(Refusal { error: error.into() })).into_response()
+}

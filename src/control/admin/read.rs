@@ -1,0 +1,192 @@
+//! The rows of the admin socket, read from a running gateway: names for numbers, workers summed up.
+
+use transload_encaps::{DropReason, Kind};
+
+use super::rows::{AttachmentRow, DropRow, FdbRow, HopRow, PeerRow, PortRow, TenantRow, Traffic};
+use crate::control::gateway::{Gateway, NoSuchTenant};
+use crate::counters::{Both, Counter, Counters, DomainCounters};
+use crate::fdb::Entry;
+use crate::forwarding::{Domain, DomainId, Exit, Forwarding, Members, PeerId, PortId};
+
+impl Gateway {
+    /// Where MAC addresses live, of one tenant or of all.
+    ///
+    /// # Errors
+    /// When there is no such tenant.
+    pub fn fdb(&self, tenant: Option<&str>) -> Result<Vec<FdbRow>, NoSuchTenant> {
+        let only = self.tenant(tenant)?;
+        let tables = self.shared.forwarding.load();
+        let mut entries = Vec::new();
+        self.shared.fdb.for_each(|entry| {
+            if only.is_none_or(|only| only == entry.domain) {
+                entries.push(entry);
+            }
+        });
+        entries.sort_unstable_by_key(|entry| (entry.domain, entry.mac));
+        // An entry that has expired is only waiting to be swept; for the data path it is gone.
+        let tick = self.clock.now().tick();
+        let alive = |entry: &&Entry| {
+            let domain = tables.domain(entry.domain);
+            domain.is_some_and(|domain| !entry.is_expired(tick, domain.ageing))
+        };
+        Ok(entries.iter().filter(alive).map(|entry| self.fdb_row(entry, tick)).collect())
+    }
+
+    fn fdb_row(&self, entry: &Entry, tick: u16) -> FdbRow {
+        let heard = self.news().history.of(entry.domain, entry.mac).filter(|_| !entry.is_static);
+        FdbRow {
+            tenant: self.names.domain(entry.domain).into(),
+            mac: entry.mac.to_string(),
+            attachment: self.names.attachment(entry.domain, entry.target.attachment).into(),
+            via: self.names.peer(entry.target.peer).into(),
+            age: (!entry.is_static).then(|| entry.age(tick)),
+            here_for: heard.map(|heard| self.clock.now().nanos.saturating_sub(heard.since) / 1_000_000_000),
+            moves: heard.map_or(0, |heard| heard.moves),
+        }
+    }
+
+    /// Tenants, or one of them.
+    ///
+    /// # Errors
+    /// When there is no such tenant.
+    pub fn tenants(&self, tenant: Option<&str>) -> Result<Vec<TenantRow>, NoSuchTenant> {
+        let only = self.tenant(tenant)?;
+        let tables = self.shared.forwarding.load();
+        let chosen = self.names.domains().filter(|(id, _)| only.is_none_or(|only| only == *id));
+        let rows = chosen.filter_map(|(id, name)| Some(self.tenant_row(id, name, tables.domain(id)?, &tables)));
+        let mut rows: Vec<_> = rows.collect();
+        rows.sort_by(|a, b| a.tenant.cmp(&b.tenant));
+        Ok(rows)
+    }
+
+    fn tenant_row(&self, id: DomainId, name: &str, domain: &Domain, tables: &Forwarding) -> TenantRow {
+        let sum = |of: fn(&DomainCounters) -> &Counter| -> u64 {
+            self.counters.iter().filter_map(|counters| counters.domain(id)).map(|domain| of(domain).get()).sum()
+        };
+        TenantRow {
+            tenant: name.into(),
+            attachments: self.attachments(id, domain, tables),
+            macs: domain.state.macs.load(std::sync::atomic::Ordering::Relaxed),
+            mac_limit: domain.mac_limit,
+            traffic: self.traffic(|counters| counters.domain(id).map(|domain| &domain.traffic)),
+            flooded: sum(|domain| &domain.flooded),
+            dropped: sum(|domain| &domain.dropped),
+            learned: sum(|domain| &domain.learned),
+            moved: sum(|domain| &domain.moved),
+            over_mac_limit: sum(|domain| &domain.over_mac_limit),
+            table_full: sum(|domain| &domain.table_full),
+        }
+    }
+
+    fn attachments(&self, id: DomainId, domain: &Domain, tables: &Forwarding) -> Vec<AttachmentRow> {
+        let mut rows = Vec::new();
+        for (at, attachment) in domain.attachments.iter().enumerate() {
+            let Some(attachment) = attachment else { continue };
+            let members = tables.members(&attachment.members);
+            let kind = members.first().and_then(|peer| tables.peer(*peer)).map(|peer| peer.compiled.kind());
+            let via = match attachment.members {
+                Members::One(peer) => vec![self.names.peer(peer).into()],
+                Members::Group(_) => members.iter().map(|peer| self.names.peer(*peer).into()).collect(),
+            };
+            rows.push(AttachmentRow {
+                attachment: self.names.attachment(id, crate::forwarding::AttachmentId(at as u16)).into(),
+                segment: kind.map_or_else(String::new, |kind| segment(kind, attachment.segment)),
+                via,
+            });
+        }
+        rows
+    }
+
+    /// Tunnel peers, of all or of one tenant.
+    ///
+    /// # Errors
+    /// When there is no such tenant.
+    pub fn peers(&self, tenant: Option<&str>) -> Result<Vec<PeerRow>, NoSuchTenant> {
+        let tables = self.shared.forwarding.load();
+        let of_tenant: Option<Vec<PeerId>> = self.tenant(tenant)?.and_then(|id| tables.domain(id)).map(|domain| {
+            domain.attachments.iter().flatten().flat_map(|it| tables.members(&it.members)).copied().collect()
+        });
+        let resolution = self.resolution.load();
+        let mut rows = Vec::new();
+        for tunnel in &self.tunnels {
+            let Some(peer) = tables.peer(tunnel.peer).filter(|peer| matches!(peer.exit, Exit::Tunnel(_))) else {
+                continue;
+            };
+            if of_tenant.as_ref().is_some_and(|peers| !peers.contains(&tunnel.peer)) {
+                continue;
+            }
+            let hops = resolution.hops.get(tunnel.peer.0 as usize).into_iter().flatten();
+            let hop = |hop: &crate::forwarding::Hop| HopRow {
+                port: self.names.port(hop.port).into(),
+                mac: hop.link.dst.to_string(),
+            };
+            let complaints = resolution.complaints.iter().filter(|(id, _)| *id == tunnel.peer);
+            rows.push(PeerRow {
+                peer: tunnel.name.clone(),
+                encap: peer.compiled.kind().info().tag.into(),
+                address: tunnel.remote.to_string(),
+                endpoint: tunnel.endpoint.clone(),
+                hops: hops.map(hop).collect(),
+                complaints: complaints.map(|(_, complaint)| complaint.to_string()).collect(),
+                traffic: self.traffic(|counters| counters.peer(tunnel.peer)),
+            });
+        }
+        rows.sort_by(|a, b| a.peer.cmp(&b.peer));
+        Ok(rows)
+    }
+
+    /// Ports.
+    #[must_use]
+    pub fn ports(&self) -> Vec<PortRow> {
+        let tables = self.shared.forwarding.load();
+        let news = self.news();
+        let row = |(id, name): (PortId, &str)| {
+            let port = tables.ports.get(usize::from(id.0));
+            PortRow {
+                port: name.into(),
+                io: self.backends.get(usize::from(id.0)).cloned().unwrap_or_default(),
+                mac: port.and_then(|port| port.mac).map(|mac| mac.to_string()),
+                mtu: port.and_then(|port| port.mtu),
+                failure: news.failures.get(&id).cloned(),
+                traffic: self.traffic(|counters| counters.port(id)),
+            }
+        };
+        self.names.ports().map(row).collect()
+    }
+
+    /// Every reason for drops, in the order of the drop table.
+    #[must_use]
+    pub fn drops(&self) -> Vec<DropRow> {
+        let sum = |of: &dyn for<'c> Fn(&'c Counters) -> Option<&'c Counter>| -> u64 {
+            self.counters.iter().filter_map(|counters| of(counters)).map(Counter::get).sum()
+        };
+        let row = |reason: DropReason| DropRow {
+            reason: reason.label().into(),
+            dropped: sum(&|counters| counters.drops(reason)),
+            tolerated: sum(&|counters| counters.tolerated(reason)),
+            fault: reason.info().fault.word().into(),
+            hint: reason.info().hint.into(),
+        };
+        DropReason::all().map(row).collect()
+    }
+
+    fn tenant(&self, name: Option<&str>) -> Result<Option<DomainId>, NoSuchTenant> {
+        name.map(|name| self.names.domain_id(name).ok_or_else(|| NoSuchTenant(name.into()))).transpose()
+    }
+
+    fn traffic(&self, of: impl Fn(&Counters) -> Option<&Both>) -> Traffic {
+        let mut sum = Traffic::default();
+        for both in self.counters.iter().filter_map(|counters| of(counters)) {
+            sum.rx_frames += both.rx.frames.get();
+            sum.rx_bytes += both.rx.bytes.get();
+            sum.tx_frames += both.tx.frames.get();
+            sum.tx_bytes += both.tx.bytes.get();
+        }
+        sum
+    }
+}
+
+/// `vni 10100`, `s_vid 100, c_vid 7`.
+fn segment(kind: Kind, segment: transload_encaps::Segment) -> String {
+    kind.ids(segment).to_string()
+}

@@ -1,0 +1,140 @@
+//! What the admin socket answers, row by row: names, not numbers. The same types read it again in `transload show`.
+
+use serde::{Deserialize, Serialize};
+
+/// Where a tenant's MAC address lives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FdbRow {
+    /// The tenant.
+    pub tenant: String,
+    /// The address.
+    pub mac: String,
+    /// The attachment it is behind.
+    pub attachment: String,
+    /// The peer or port that it is reached by.
+    pub via: String,
+    /// Seconds since a frame came from it; none for a static entry.
+    pub age: Option<u16>,
+    /// Seconds since it was first heard in this place, if that is known.
+    pub here_for: Option<u64>,
+    /// How often it moved, if that is known.
+    pub moves: u64,
+}
+
+/// A tenant, and what it does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantRow {
+    /// The tenant.
+    pub tenant: String,
+    /// Its attachments.
+    pub attachments: Vec<AttachmentRow>,
+    /// MAC addresses learned now.
+    pub macs: u32,
+    /// Most that it may learn.
+    pub mac_limit: u32,
+    /// The tenant's frames that came in, and that went out.
+    pub traffic: Traffic,
+    /// Frames that went to everyone.
+    pub flooded: u64,
+    /// Frames dropped after the tenant was known.
+    pub dropped: u64,
+    /// MAC addresses that appeared.
+    pub learned: u64,
+    /// MAC addresses that moved.
+    pub moved: u64,
+    /// MAC addresses not learned because of the limit.
+    pub over_mac_limit: u64,
+    /// MAC addresses not learned for want of room in the table.
+    pub table_full: u64,
+}
+
+/// One attachment of a tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttachmentRow {
+    /// Its name.
+    pub attachment: String,
+    /// The tenant ID there, such as `vni 10100`.
+    pub segment: String,
+    /// The peers or the port behind it.
+    pub via: Vec<String>,
+}
+
+/// A tunnel peer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerRow {
+    /// The peer.
+    pub peer: String,
+    /// What it speaks, by its word in the configuration.
+    pub encap: String,
+    /// Its tunnel address.
+    pub address: String,
+    /// Our endpoint.
+    pub endpoint: String,
+    /// The ways to it.
+    pub hops: Vec<HopRow>,
+    /// What stands in the way of it, or of some of its ways.
+    pub complaints: Vec<String>,
+    /// Tenants' frames from it and to it.
+    pub traffic: Traffic,
+}
+
+/// One way to a peer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HopRow {
+    /// The port it leaves by.
+    pub port: String,
+    /// The next hop's MAC address.
+    pub mac: String,
+}
+
+/// A port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortRow {
+    /// The port.
+    pub port: String,
+    /// The device or socket behind it, and what moves its frames.
+    pub io: String,
+    /// Its MAC address, if it has one.
+    pub mac: Option<String>,
+    /// Most bytes of an IP packet on it.
+    pub mtu: Option<u32>,
+    /// Why it does not receive, if it does not.
+    pub failure: Option<String>,
+    /// Whole frames from it and to it.
+    pub traffic: Traffic,
+}
+
+/// One reason for drops.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DropRow {
+    /// Its name, which is also the metric's label.
+    pub reason: String,
+    /// Frames, or copies of flooded ones, that died of it.
+    pub dropped: u64,
+    /// Frames that were carried all the same, though a stricter gateway would have dropped them.
+    pub tolerated: u64,
+    /// Whose move it is: `peer`, `config` or `local`.
+    pub fault: String,
+    /// What to look at.
+    pub hint: String,
+}
+
+/// Frames and bytes, in and out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Traffic {
+    /// Frames received.
+    pub rx_frames: u64,
+    /// Bytes received.
+    pub rx_bytes: u64,
+    /// Frames sent.
+    pub tx_frames: u64,
+    /// Bytes sent.
+    pub tx_bytes: u64,
+}
+
+/// What is answered instead of rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// In words.
+    pub error: String,
+}

@@ -1,0 +1,80 @@
+//! The threads that move frames: each pinned to a core, each with its own ports, busy while there is traffic and
+//! asleep while there is none.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+use crate::control::clock::Clock;
+use crate::dataplane::{Ports, Worker};
+use crate::forwarding::PortId;
+
+/// After so many breaths in which nothing arrived, a worker sleeps until something does.
+const IDLE_BREATHS: u32 = 32;
+/// It wakes up this often all the same, to see whether it should stop.
+const NAP: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+/// A port that can only report an error is not waited for, for this long.
+const MUTE: Duration = Duration::from_secs(1);
+
+/// Moves frames until told to stop.
+pub fn work(mut worker: Worker<'_>, clock: Clock, stop: &AtomicBool) {
+    let mut waiting = Waiting::default();
+    let mut idle = 0;
+    while !stop.load(Ordering::Relaxed) {
+        if worker.breathe(clock.now()) > 0 {
+            idle = 0;
+            continue;
+        }
+        idle += 1;
+        if idle >= IDLE_BREATHS {
+            waiting.wait(worker.ports());
+            // What woke us is fetched by the next breath; if that was all, back to sleep without a detour.
+            idle = IDLE_BREATHS - 1;
+        }
+    }
+}
+
+/// Waiting for frames.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// Ports that only report errors, and until when they are left out.
+    muted: Vec<(PortId, Instant)>,
+}
+
+impl Waiting {
+    fn wait(&mut self, ports: &Ports<'_>) {
+        let now = Instant::now();
+        self.muted.retain(|(_, until)| *until > now);
+        let heard = |id: &PortId| !self.muted.iter().any(|(muted, _)| muted == id);
+        let chosen = ports.iter().filter(|(id, _)| heard(id));
+        let (ids, mut fds): (Vec<_>, Vec<_>) = chosen
+            .filter_map(|(id, port)| Some((id, PollFd::from_borrowed_fd(port.readable()?, PollFlags::IN))))
+            .unzip();
+        // Interrupted or not: the next breath looks at every port anyway.
+        let _ = poll(&mut fds, Some(&NAP));
+        let broken = |fd: &PollFd<'_>| !fd.revents().is_empty() && !fd.revents().contains(PollFlags::IN);
+        let silent = ids.iter().zip(&fds).filter(|(_, fd)| broken(fd));
+        self.muted.extend(silent.map(|(id, _)| (*id, now + MUTE)));
+    }
+}
+
+/// The cores that this process may run on, in order.
+///
+/// # Errors
+/// When the kernel will not say.
+pub fn cores() -> rustix::io::Result<Vec<usize>> {
+    let allowed = sched_getaffinity(None)?;
+    Ok((0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect())
+}
+
+/// Keeps the calling thread on this core.
+///
+/// # Errors
+/// When the core is not there or not allowed.
+pub fn pin(core: usize) -> rustix::io::Result<()> {
+    let mut only = CpuSet::new();
+    only.set(core);
+    sched_setaffinity(None, &only)
+}

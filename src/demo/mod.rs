@@ -1,0 +1,154 @@
+//! `transload demo`: a small world of real network stacks around a real gateway, in network namespaces of its own.
+//!
+//! Four sites of one tenant speak four encapsulations; the gateway between them runs from 25 lines of YAML. Everybody
+//! pings everybody and moves some TCP. Nothing is outside the namespaces, and nothing stays.
+
+mod capture;
+mod decode;
+mod outcome;
+mod picture;
+mod ping;
+mod process;
+mod sites;
+mod tcp;
+mod world;
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+
+use crate::control::admin::rows::DropRow;
+use crate::lab;
+use outcome::{Exchange, Reach};
+use sites::SITES;
+use world::World;
+
+/// Set when somebody presses Ctrl-C.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Why there was nothing to see.
+#[derive(Debug, Error)]
+pub enum DemoError {
+    /// No namespaces.
+    #[error(
+        "the demonstration needs network namespaces of its own, and this system gives it none ({0}): run it as root, \
+         or permit user namespaces (`sysctl kernel.unprivileged_userns_clone=1`, or on Ubuntu \
+         `sysctl kernel.apparmor_restrict_unprivileged_userns=0`; in a container, `--privileged`)"
+    )]
+    NotPermitted(io::Error),
+    /// Something went wrong on the way.
+    #[error("{0}")]
+    Failed(String),
+    /// Ctrl-C.
+    #[error("interrupted; everything is cleaned up")]
+    Interrupted,
+}
+
+impl DemoError {
+    fn of(doing: &'static str) -> impl Fn(io::Error) -> Self {
+        move |error| match error.kind() {
+            _ if INTERRUPTED.load(Ordering::Relaxed) => Self::Interrupted,
+            ErrorKind::PermissionDenied => Self::NotPermitted(error),
+            _ => Self::Failed(format!("{doing}: {error}")),
+        }
+    }
+}
+
+/// Shows it. True if everything worked. To be called before the process has a second thread.
+///
+/// # Errors
+/// When the world cannot be built, or somebody interrupts.
+pub fn run() -> Result<bool, DemoError> {
+    let started = Instant::now();
+    if !may_make_namespaces() {
+        lab::enter_user_namespace().map_err(DemoError::NotPermitted)?;
+    }
+    listen_for_signals().map_err(DemoError::of("listening for signals"))?;
+
+    println!("transload demo: one tenant, four encapsulations, one Ethernet segment\n");
+    println!("{}\n", picture::world());
+    println!("Every box is a network namespace with its own network stack. The VXLAN host is");
+    println!("the running kernel's own vxlan device; each of the others is a second transload");
+    println!("process that bridges a TAP, behind which the kernel's TCP/IP is the host.\n");
+    println!("The gateway in the middle runs this file:\n\n{}", indented(sites::GATEWAY));
+
+    let world = World::build().map_err(DemoError::of("building the world"))?;
+    println!("Up and running after {}.\n", seconds(started.elapsed()));
+    let go_on = || !INTERRUPTED.load(Ordering::Relaxed);
+    let reaches = outcome::everybody(&world, go_on).map_err(DemoError::of("pinging"))?;
+    println!("Who reached whom, and what TCP moved:\n\n{}\n", picture::reaches(&reaches));
+
+    let exchange = match world.hosts.as_slice() {
+        [from, to, ..] => outcome::exchange(from, to).map_err(DemoError::of("watching one frame"))?,
+        _ => return Err(DemoError::Failed("there are no two hosts".into())),
+    };
+    println!("One frame, before and after the gateway:\n\n{}\n", picture::exchange(&exchange, &SITES[0], &SITES[1]));
+    let drops = world.gateway.ask::<DropRow>("/drops").map_err(DemoError::of("asking the gateway"))?;
+    println!("{}", dropped(&drops));
+    let clean = world.stop().map_err(DemoError::of("stopping"))?;
+    Ok(conclude(&reaches, &exchange, clean, started.elapsed()))
+}
+
+/// Making network namespaces takes `CAP_SYS_ADMIN`, and furnishing them `CAP_NET_ADMIN`.
+fn may_make_namespaces() -> bool {
+    const NET_ADMIN: u64 = 1 << 12;
+    const SYS_ADMIN: u64 = 1 << 21;
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let bits = effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0);
+    bits & (NET_ADMIN | SYS_ADMIN) == NET_ADMIN | SYS_ADMIN
+}
+
+/// A signal only leaves a note: whoever is at work sees it, stops, and cleans up by leaving.
+fn listen_for_signals() -> io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (mut interrupt, mut terminate) = {
+        let _inside = runtime.enter();
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+    };
+    thread::Builder::new().name("signals".into()).spawn(move || {
+        runtime.block_on(async {
+            tokio::select! { _ = interrupt.recv() => {} _ = terminate.recv() => {} }
+        });
+        INTERRUPTED.store(true, Ordering::Relaxed);
+    })?;
+    Ok(())
+}
+
+fn dropped(rows: &[DropRow]) -> String {
+    let reasons = rows.iter().filter(|row| row.dropped > 0).map(|row| format!("{} {}", row.dropped, row.reason));
+    let reasons: Vec<_> = reasons.collect();
+    if reasons.is_empty() {
+        "The gateway dropped no frame.".into()
+    } else {
+        format!("The gateway dropped, by name: {}.", reasons.join(", "))
+    }
+}
+
+/// The last line, and whether all is well.
+fn conclude(reaches: &[Reach], exchange: &Exchange, clean: bool, took: Duration) -> bool {
+    let worked = reaches.iter().filter(|reach| reach.worked()).count();
+    let bytes = reaches.iter().filter_map(|reach| reach.tcp.as_ref().ok()).map(|moved| moved.bytes).sum();
+    let all = reaches.len();
+    let moved = picture::megabytes(bytes);
+    println!("{worked} of {all} pairs reached each other; TCP moved {moved:.1} MB, every byte as it was sent.");
+    if clean {
+        println!("It took {}. Every process has ended and nothing is left behind.", seconds(took));
+    } else {
+        println!("It took {}. A gateway did not end as it should.", seconds(took));
+    }
+    worked == all && exchange.is_unchanged() && clean
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| if line.is_empty() { "\n".into() } else { format!("    {line}\n") }).collect()
+}

@@ -1,0 +1,127 @@
+//! What the demonstration draws: the world, who reached whom, and a frame on both sides of the gateway. 79 columns.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use comfy_table::{Table, presets};
+
+use super::decode::{self, Layer};
+use super::outcome::{Exchange, Reach};
+use super::sites::{SITES, Site};
+
+const BOX: usize = 14;
+const CABLE: usize = 14;
+const MIDDLE: usize = 11;
+const HALF: usize = 38;
+
+/// The world.
+#[must_use]
+pub(super) fn world() -> String {
+    let [one, two, three, four] = &SITES;
+    let edge = format!("+{}+", "-".repeat(MIDDLE + 2));
+    let inside = |text: &str| format!("| {text:^MIDDLE$} |");
+    let blank = inside("");
+    let mut lines = row(one, two, [&edge, &blank, &blank, &blank, &blank]);
+    lines.push(format!("{:1$}{2}", "", BOX + 4 + CABLE, inside("transload")));
+    lines.extend(row(three, four, [&inside("tenant blue"), &blank, &blank, &blank, &edge]));
+    lines.join("\n")
+}
+
+/// A site on the left, a site on the right, and a part of the gateway between them.
+fn row(left: &Site, right: &Site, middle: [&str; 5]) -> Vec<String> {
+    let parts = site(left).into_iter().zip(cable(left)).zip(middle).zip(cable(right).into_iter().zip(site(right)));
+    parts.map(|(((a, b), c), (d, e))| [&a, &b, c, &d, &e].map(|part| part).concat()).collect()
+}
+
+fn site(site: &Site) -> [String; 5] {
+    let edge = format!("+{}+", "-".repeat(BOX + 2));
+    let line = |text: &str| format!("| {text:<BOX$} |");
+    let address = site.tenant().to_string();
+    [edge.clone(), line(site.title), line(&address), line(site.speaker_words()), edge]
+}
+
+fn cable(site: &Site) -> [String; 5] {
+    let under = site.cable.map_or("Ethernet", |cable| if cable.far.is_ipv4() { "IPv4" } else { "IPv6" });
+    let blank = " ".repeat(CABLE);
+    [blank.clone(), format!("{:^CABLE$}", site.id), "-".repeat(CABLE), format!("{under:^CABLE$}"), blank]
+}
+
+/// Who reached whom.
+#[must_use]
+pub(super) fn reaches(all: &[Reach]) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::ASCII_FULL_CONDENSED);
+    let titles = SITES.iter().map(|site| format!("to {}", site.title));
+    table.set_header(std::iter::once(String::new()).chain(titles));
+    for (from, site) in SITES.iter().enumerate() {
+        let cells = (0..SITES.len()).map(|to| match all.iter().find(|reach| (reach.from, reach.to) == (from, to)) {
+            Some(reach) => cell(reach),
+            None => String::new(),
+        });
+        table.add_row(std::iter::once(format!("from {}", site.title)).chain(cells));
+    }
+    table.to_string()
+}
+
+fn cell(reach: &Reach) -> String {
+    let ping = match &reach.ping {
+        Ok(time) => format!("ping {}", milliseconds(*time)),
+        Err(_) => return "NO ANSWER".into(),
+    };
+    let tcp = match &reach.tcp {
+        Ok(moved) => format!("{:.1} MB {}", megabytes(moved.bytes), rate(moved.bytes, moved.time)),
+        Err(error) if error.kind() == ErrorKind::InvalidData => "TCP: CHANGED".into(),
+        Err(_) => "TCP: BROKEN".into(),
+    };
+    format!("{ping}\n{tcp}")
+}
+
+/// `0.23 ms`
+#[must_use]
+pub(super) fn milliseconds(time: Duration) -> String {
+    format!("{:.2} ms", time.as_secs_f64() * 1000.0)
+}
+
+/// Millions of bytes.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "for people to read")]
+pub(super) fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+fn rate(bytes: u64, time: Duration) -> String {
+    format!("{:.1} Gb/s", megabytes(bytes) * 8.0 / 1e3 / time.as_secs_f64().max(1e-9))
+}
+
+/// A frame before and after, side by side, and the tenant's frame that is inside both.
+#[must_use]
+pub(super) fn exchange(exchange: &Exchange, from: &Site, to: &Site) -> String {
+    let (before, after) = (&exchange.before, &exchange.after);
+    let heads = [from, to].map(|site| format!("on the wire of the {} host", site.title));
+    let mut lines = vec![beside(&heads[0], &heads[1]), beside(&"-".repeat(HALF - 2), &"-".repeat(HALF))];
+    for n in 0..before.outer.len().max(after.outer.len()) {
+        // The tunnel headers stand beside each other, at the bottom.
+        let line = |layers: &[Layer]| {
+            let place = n.checked_sub(before.outer.len().max(after.outer.len()) - layers.len());
+            place.and_then(|place| layers.get(place)).map_or_else(String::new, layer)
+        };
+        lines.push(beside(&line(&before.outer), &line(&after.outer)));
+    }
+    let len = before.inner.len();
+    let verdict = if exchange.is_unchanged() {
+        format!(" the tenant's frame: the same {len} bytes on both sides ")
+    } else {
+        " THE TENANT'S FRAME HAS CHANGED ".into()
+    };
+    lines.push(format!("{verdict:-^79}"));
+    lines.extend(decode::layers(&after.inner).iter().map(layer));
+    lines.join("\n")
+}
+
+fn beside(left: &str, right: &str) -> String {
+    format!("{left:<HALF$}   {right}").trim_end().to_owned()
+}
+
+fn layer((name, text): &Layer) -> String {
+    format!("{name:<8} {text}")
+}

@@ -1,0 +1,89 @@
+//! Keeps this machine's own network stack from answering what is the gateway's.
+//!
+//! Packet sockets see a copy; the stack goes on with the original. It answers a tunnel packet with an ICMP
+//! unreachable, since nobody listens, and takes a tenant's frame for its own. So for tunnels there are listeners
+//! that hear nothing: sockets whose filter drops every packet. And on tenants' devices everything is dropped behind
+//! the packet sockets' tap.
+//!
+//! All of it is bound to descriptors held here, and gone with them, however the process ends.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use socket2::{Domain, Protocol, SockFilter, Socket, Type};
+
+use super::ingress::Ingress;
+
+/// A socket filter that lets nothing through: `ret #0`.
+pub(super) const DROP_ALL: [SockFilter; 1] = [SockFilter::new(0x06, 0, 0, 0)];
+
+/// GRE's IP protocol number, which NVGRE shares.
+const GRE: i32 = 47;
+
+/// What is kept quiet, until dropped.
+#[derive(Debug, Default)]
+pub struct Quiet {
+    sockets: Vec<Socket>,
+    ingress: Option<Ingress>,
+}
+
+impl Quiet {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// No "port unreachable" for UDP packets to this address and port, whether the machine has the address or not.
+    ///
+    /// True if the port is ours now; false if another socket, such as a kernel tunnel device's, has it already: then
+    /// there is no ICMP either, but that socket hears our tunnels' packets too.
+    ///
+    /// # Errors
+    /// When the socket cannot be made or bound.
+    pub fn udp(&mut self, local: IpAddr, port: u16) -> io::Result<bool> {
+        let address = SocketAddr::new(local, port);
+        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+        match local {
+            IpAddr::V4(_) => socket.set_freebind_v4(true)?,
+            IpAddr::V6(_) => {
+                socket.set_freebind_v6(true)?;
+                socket.set_only_v6(true)?;
+            }
+        }
+        socket.attach_filter(&DROP_ALL)?;
+        match socket.bind(&address.into()) {
+            Ok(()) => {
+                self.sockets.push(socket);
+                Ok(true)
+            }
+            Err(e) if e.kind() == io::ErrorKind::AddrInUse => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// No "protocol unreachable" for GRE packets over IPv4 or IPv6, to whatever address.
+    ///
+    /// # Errors
+    /// Without the right to open raw sockets (`CAP_NET_RAW`).
+    pub fn gre(&mut self, v6: bool) -> io::Result<()> {
+        let domain = if v6 { Domain::IPV6 } else { Domain::IPV4 };
+        let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(GRE)))?;
+        socket.attach_filter(&DROP_ALL)?;
+        self.sockets.push(socket);
+        Ok(())
+    }
+
+    /// The machine neither answers nor forwards anything that comes in by this device; packet sockets still see it.
+    /// For devices that only tenants are behind: ARP, neighbour discovery and routing stop there too.
+    ///
+    /// # Errors
+    /// Without the right (`CAP_NET_ADMIN`), or when the kernel has no netfilter tables.
+    pub fn device(&mut self, device: &str) -> io::Result<()> {
+        let ingress = match &mut self.ingress {
+            Some(ingress) => ingress,
+            none => none.insert(Ingress::new()?),
+        };
+        ingress.drop_all(device)
+    }
+}
