@@ -1,2 +1,7 @@
 //! The `transload` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    transload::cli::main()
+}

@@ -1,3 +1,104 @@
-//! The command line.
+//! The command line: one verb, one file.
+//!
+//! Exit codes: 0 when it worked, 1 when it did not, 2 for a command line that cannot be understood.
 
-pub mod show;
+mod render;
+
+use std::fmt;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::config::Problems;
+
+/// Registers the verbs: a module with `Args` and `run`, and what it does in one line.
+macro_rules! verbs {
+    ($($module:ident, $Verb:ident, $about:literal;)*) => {
+        $(mod $module;)*
+
+        #[derive(Debug, clap::Subcommand)]
+        enum Verb {
+            $(#[doc = $about] $Verb($module::Args),)*
+        }
+
+        impl Verb {
+            fn run(self) -> Result<(), Failure> {
+                match self {
+                    $(Self::$Verb(args) => $module::run(&args),)*
+                }
+            }
+        }
+    };
+}
+
+verbs! {
+    run, Run, "Runs the gateway";
+    show, Show, "Asks a running gateway what it knows";
+    demo, Demo, "Builds a small world in network namespaces, sends real traffic through a gateway, and shows it";
+}
+
+/// A multi-encapsulation overlay gateway: VXLAN, NVGRE, GRE and 802.1ad tenants bridged from one YAML file.
+#[derive(Debug, Parser)]
+#[command(name = "transload", version, arg_required_else_help = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Why a verb did not do what it was asked to.
+#[derive(Debug)]
+pub enum Failure {
+    /// The file is wrong.
+    Problems(Problems),
+    /// Something else is.
+    Other {
+        /// What happened.
+        message: String,
+        /// What to do about it.
+        help: Option<String>,
+    },
+    /// It has been told already.
+    Told,
+}
+
+impl Failure {
+    /// This happened.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self::Other { message: message.into(), help: None }
+    }
+
+    /// This happened, and that can be done about it.
+    pub fn with_help(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self::Other { message: message.into(), help: Some(help.into()) }
+    }
+}
+
+impl From<Problems> for Failure {
+    fn from(problems: Problems) -> Self {
+        Self::Problems(problems)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Problems(problems) => problems.fmt(f),
+            Self::Other { message, .. } => f.write_str(message),
+            Self::Told => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Runs the command line of this process. A command line that cannot be understood ends it here, with exit code 2.
+#[must_use]
+pub fn main() -> ExitCode {
+    match Cli::parse().verb.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            render::failure(&failure);
+            ExitCode::FAILURE
+        }
+    }
+}

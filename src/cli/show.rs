@@ -2,16 +2,17 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::ValueEnum;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
+use super::Failure;
+use super::render::output;
 use crate::control::admin::client::{self, AskError};
 use crate::control::admin::rows::{DropRow, FdbRow, PeerRow, PortRow, TenantRow};
 use crate::control::admin::socket;
 
-/// Asks a running gateway.
-#[derive(Debug, Args)]
-pub struct Show {
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
     /// What to show
     #[arg(value_enum)]
     what: What,
@@ -55,25 +56,23 @@ impl What {
     }
 }
 
-impl Show {
-    /// What to print.
-    ///
-    /// # Errors
-    /// When no gateway answers, or it knows no such tenant.
-    pub fn run(&self) -> Result<String, AskError> {
-        let tenant = self.tenant.as_deref();
-        let (socket, path) = (self.socket.as_path(), self.what.path());
-        if self.json {
-            return client::ask(socket, path, tenant);
-        }
-        Ok(match self.what {
-            What::Fdb => fdb(&client::rows(socket, path, tenant)?),
-            What::Tenants => tenants(&client::rows(socket, path, tenant)?),
-            What::Peers => peers(&client::rows(socket, path, tenant)?),
-            What::Ports => ports(&client::rows(socket, path, tenant)?),
-            What::Drops => drops(&client::rows(socket, path, tenant)?, self.all),
-        })
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    output(&answer(args).map_err(|error| Failure::new(error.to_string()))?)
+}
+
+fn answer(args: &Args) -> Result<String, AskError> {
+    let tenant = args.tenant.as_deref();
+    let (socket, path) = (args.socket.as_path(), args.what.path());
+    if args.json {
+        return client::ask(socket, path, tenant);
     }
+    Ok(match args.what {
+        What::Fdb => fdb(&client::rows(socket, path, tenant)?),
+        What::Tenants => tenants(&client::rows(socket, path, tenant)?),
+        What::Peers => peers(&client::rows(socket, path, tenant)?),
+        What::Ports => ports(&client::rows(socket, path, tenant)?),
+        What::Drops => drops(&client::rows(socket, path, tenant)?, args.all),
+    })
 }
 
 fn fdb(rows: &[FdbRow]) -> String {

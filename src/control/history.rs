@@ -35,8 +35,20 @@ impl History {
         self.0.get(&(domain, mac)).copied()
     }
 
-    /// The FDB no longer has it.
-    pub fn forget(&mut self, domain: DomainId, mac: Mac) {
-        self.0.remove(&(domain, mac));
+    /// How many addresses are remembered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Forgets what `keep` refuses.
+    pub fn retain(&mut self, keep: impl Fn(DomainId, Mac) -> bool) {
+        self.0.retain(|&(domain, mac), _| keep(domain, mac));
     }
 }

@@ -1,26 +1,23 @@
 //! What has to be done every second: forget MAC addresses that fell silent, and hear what the workers have to say.
 
-use std::ops::Range;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
+use crate::control::ageing::Ageing;
 use crate::control::gateway::Gateway;
-use crate::control::history::History;
 use crate::events::{Event, Receiver};
-use crate::fdb::Entry;
-use crate::forwarding::Forwarding;
 
 const PERIOD: Duration = Duration::from_secs(1);
-/// After so many buckets the rest of the control plane gets its turn: about a tenth of a millisecond.
-const SLICE: usize = 4096;
+/// When one part in so many of the remembered addresses has left the FDB, it is time to forget them.
+const FORGETFUL: usize = 4;
 
 /// Keeps house until the task is dropped. `events` has an end for every worker.
 pub async fn keep(gateway: &Gateway, mut events: Vec<Receiver>) {
     let mut period = tokio::time::interval(PERIOD);
     period.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut lost = 0;
+    let mut ageing = Ageing::default();
+    let (mut lost, mut left) = (0, 0);
     loop {
         period.tick().await;
         for ring in &mut events {
@@ -33,7 +30,11 @@ pub async fn keep(gateway: &Gateway, mut events: Vec<Receiver>) {
             tracing::warn!("{} events of the workers were lost; counters are right all the same", now_lost - lost);
             lost = now_lost;
         }
-        sweep(gateway).await;
+        left += ageing.advance(&gateway.shared, gateway.clock.now());
+        if left > gateway.news().history.len() / FORGETFUL {
+            forget(gateway);
+            left = 0;
+        }
     }
 }
 
@@ -74,42 +75,8 @@ fn cause(errno: i32) -> String {
     text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
-/// Frees the FDB's slots of what is silent for too long, and of what belongs to nothing any more.
-async fn sweep(gateway: &Gateway) {
+/// What is remembered of addresses that have left the FDB is forgotten once it is a good part of all.
+fn forget(gateway: &Gateway) {
     let fdb = &gateway.shared.fdb;
-    // An empty table is not walked: its pages are not even there.
-    if fdb.is_empty() {
-        return;
-    }
-    for start in (0..fdb.buckets()).step_by(SLICE) {
-        sweep_slice(gateway, start..start + SLICE);
-        tokio::task::yield_now().await;
-    }
-}
-
-fn sweep_slice(gateway: &Gateway, buckets: Range<usize>) {
-    let tables = gateway.shared.forwarding.load();
-    let tick = gateway.clock.now().tick();
-    let mut news = gateway.news();
-    gateway.shared.fdb.sweep(buckets, |entry| {
-        let keep = keeps(&tables, entry, tick);
-        if !keep {
-            forget(&tables, &mut news.history, entry);
-        }
-        keep
-    });
-}
-
-fn keeps(tables: &Forwarding, entry: &Entry, tick: u16) -> bool {
-    tables.domain(entry.domain).is_some_and(|domain| {
-        domain.attachment(entry.target.attachment).is_some() && !entry.is_expired(tick, domain.ageing)
-    })
-}
-
-/// The entry no longer counts against its tenant's limit, nor does anybody remember it.
-fn forget(tables: &Forwarding, history: &mut History, entry: &Entry) {
-    history.forget(entry.domain, entry.mac);
-    if let Some(domain) = tables.domain(entry.domain).filter(|_| !entry.is_static) {
-        domain.state.macs.fetch_sub(1, Ordering::Relaxed);
-    }
+    gateway.news().history.retain(|domain, mac| fdb.lookup(fdb.key(domain, mac), 0, u16::MAX).is_some());
 }

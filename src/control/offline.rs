@@ -20,7 +20,7 @@ use crate::io::memory::{Handle, MemoryPort, Packet};
 /// Longest frame that goes through: a whole IP packet of 64 KB in Ethernet, tagged.
 pub(super) const LONGEST: usize = 65_536 + 64;
 /// Bytes of one chunk: odd in cache lines, so that chunks do not fall into the same sets of a cache.
-const CHUNK: usize = (HEADROOM + LONGEST).next_multiple_of(64) | 64;
+pub(super) const CHUNK: usize = (HEADROOM + LONGEST).next_multiple_of(64) | 64;
 const CHUNKS: usize = 256;
 const EVENTS: usize = 4096;
 

@@ -60,21 +60,18 @@ impl Waiting {
     }
 }
 
-/// The cores that this process may run on, in order.
-///
-/// # Errors
-/// When the kernel will not say.
-pub fn cores() -> rustix::io::Result<Vec<usize>> {
-    let allowed = sched_getaffinity(None)?;
-    Ok((0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect())
-}
-
-/// Keeps the calling thread on this core.
-///
-/// # Errors
-/// When the core is not there or not allowed.
-pub fn pin(core: usize) -> rustix::io::Result<()> {
-    let mut only = CpuSet::new();
-    only.set(core);
-    sched_setaffinity(None, &only)
+/// Keeps the calling thread, the worker of this number, on one of the processors that we may use. Where that is
+/// not allowed it wanders, and the log says so.
+pub fn pin(worker: usize) {
+    let pinned = sched_getaffinity(None).and_then(|allowed| {
+        let cores: Vec<_> = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect();
+        let mut only = CpuSet::new();
+        if let Some(core) = worker.checked_rem(cores.len()).and_then(|place| cores.get(place)) {
+            only.set(*core);
+        }
+        sched_setaffinity(None, &only)
+    });
+    if let Err(error) = pinned {
+        tracing::warn!("worker {worker} is not kept on one processor: {error}");
+    }
 }

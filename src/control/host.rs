@@ -1,0 +1,88 @@
+//! What a configuration needs of the machine it runs on: devices, addresses, routes. For `run` and `check --host`.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::IpAddr;
+
+use crate::config::{At, Config, Problem, suggestion};
+use crate::control::compile::Plan;
+use crate::control::next_hops::resolve;
+use crate::control::netlink::Netlink;
+use crate::control::tunnels::{port_links, tunnels};
+use crate::io::Backend;
+
+/// What this machine does not have, in the order of the file. Nothing is changed, and nothing opened.
+///
+/// # Errors
+/// When the kernel will not say what it has.
+pub async fn check(config: &Config, plan: &Plan) -> io::Result<Vec<Problem>> {
+    let (netlink, _changes) = Netlink::open()?;
+    let names: Vec<_> = netlink.links().await?.into_iter().map(|(_, link)| link.name).collect();
+    let addresses: BTreeSet<_> = netlink.addresses().await?.into_iter().map(|(_, address)| address).collect();
+    let mut problems = missing_devices(config, plan, &names);
+    problems.extend(missing_addresses(config, plan, &addresses));
+    problems.sort_by_key(Problem::span);
+    Ok(problems)
+}
+
+/// Tunnels whose route leads nowhere, or out by a port that their endpoint does not name. Routes come and go while a
+/// gateway runs, so `run` only logs these.
+///
+/// # Errors
+/// When the kernel will not say what it has.
+pub async fn check_routes(config: &Config, plan: &Plan) -> io::Result<Vec<Problem>> {
+    let (netlink, _changes) = Netlink::open()?;
+    let tunnels = tunnels(config, plan);
+    let flows: Vec<_> = tunnels.iter().map(|tunnel| tunnel.flow()).collect();
+    let kernel = netlink.read(&flows).await?;
+    let complaints = resolve(&tunnels, &port_links(plan), &kernel).complaints;
+    let lasting = complaints.into_iter().filter(|(_, complaint)| !complaint.is_passing());
+    let problem = |(peer, complaint): (_, crate::control::next_hops::Complaint)| {
+        let tunnel = plan.tunnels.iter().find(|tunnel| tunnel.peer == peer)?;
+        Some(Problem::warning(&plan.source, tunnel.span, complaint.to_string()))
+    };
+    Ok(lasting.filter_map(problem).collect())
+}
+
+fn missing_devices(config: &Config, plan: &Plan, names: &[String]) -> Vec<Problem> {
+    let written = |name: &str| {
+        let (_, port) = config.file.ports.iter().find(|(port, _)| port.text == name)?;
+        Some(port?.device.as_ref()?.span)
+    };
+    let mut problems = Vec::new();
+    for port in &plan.ports {
+        let (Backend::Auto { device } | Backend::AfPacket { device }) = &port.backend else { continue };
+        if names.contains(device) {
+            continue;
+        }
+        let span = written(&port.name).unwrap_or(port.span);
+        let problem = Problem::error(&plan.source, span, format!("this machine has no network device `{device}`"));
+        problems.push(match suggestion(device, names.iter().map(String::as_str)) {
+            Some(help) => problem.help(help),
+            None => problem,
+        });
+    }
+    problems
+}
+
+fn missing_addresses(config: &Config, plan: &Plan, addresses: &BTreeSet<IpAddr>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (_, endpoint) in config.file.endpoints.iter() {
+        let Some(endpoint) = endpoint else { continue };
+        let Some(address) = endpoint.address.get() else { continue };
+        let named = endpoint.ports.get().into_iter().flatten().filter_map(At::get);
+        // A Unix socket has no kernel behind it that could have the address.
+        if addresses.contains(&address.0) || named.clone().all(|name| is_socket(plan, name)) {
+            continue;
+        }
+        let message = format!("no device of this machine has the address {}", address.0);
+        let prefix = if address.0.is_ipv4() { 32 } else { 128 };
+        let help = format!("give it to the loopback or to one of the ports: `ip address add {}/{prefix} dev lo`", address.0);
+        problems.push(Problem::error(&plan.source, endpoint.address.span, message).help(help));
+    }
+    problems
+}
+
+fn is_socket(plan: &Plan, name: &str) -> bool {
+    plan.ports.iter().any(|port| port.name == name && matches!(port.backend, Backend::Unix { .. }))
+}

@@ -1,0 +1,142 @@
+//! Opening a plan's ports, and keeping the machine's own stack out of what comes in by them.
+
+use std::io::{self, ErrorKind};
+
+use thiserror::Error;
+use transload_encaps::Carrier;
+
+use crate::control::compile::{Plan, PortPlan};
+use crate::control::revive::{Revival, exchangeable};
+use crate::control::tunnels::backend_words;
+use crate::dataplane::BoxedPort;
+use crate::forwarding::PortId;
+use crate::io::quiet::Quiet;
+use crate::io::{Backend, OpenError};
+
+/// The ports of a gateway, open. Everything is undone when this is dropped.
+pub struct Opening<'mem> {
+    /// By worker: its ports.
+    pub workers: Vec<Vec<(PortId, BoxedPort<'mem>)>>,
+    /// What brings ports back whose device went away.
+    pub revivals: Vec<Revival<'mem>>,
+    /// What moves the frames of each port, in words, by [`PortId`].
+    pub backends: Vec<String>,
+    /// What keeps the machine quiet.
+    pub quiet: Quiet,
+}
+
+/// Why the ports are not open.
+#[derive(Debug, Error)]
+pub enum OpeningError {
+    /// One cannot be opened.
+    #[error(transparent)]
+    Port(#[from] OpenError),
+    /// The machine cannot be kept from answering.
+    #[error("cannot keep the kernel from answering {what}: {error}{}", permission(.error, .capability))]
+    Quiet {
+        /// What it would answer.
+        what: String,
+        /// What the kernel said.
+        error: io::Error,
+        /// What it takes.
+        capability: &'static str,
+    },
+}
+
+fn permission(error: &io::Error, capability: &str) -> String {
+    if error.kind() == ErrorKind::PermissionDenied {
+        format!("; run as root, or with {capability}")
+    } else {
+        String::new()
+    }
+}
+
+/// Opens every port for this many workers. MAC addresses and MTUs that the plan leaves to the devices are filled in.
+///
+/// # Errors
+/// When a port cannot be opened or kept quiet. Nothing is left open then.
+pub fn open<'mem>(plan: &mut Plan, workers: usize) -> Result<Opening<'mem>, OpeningError> {
+    let mut opening = Opening {
+        workers: (0..workers).map(|_| Vec::new()).collect(),
+        revivals: Vec::new(),
+        backends: vec![String::new(); plan.forwarding.ports.len()],
+        quiet: Quiet::new(),
+    };
+    for port in &plan.ports {
+        let opened = crate::io::open(&port.name, &port.backend, workers)?;
+        if let Some(backend) = opening.backends.get_mut(usize::from(port.id.0)) {
+            *backend = backend_words(port, opened.kind);
+        }
+        if let Some(table) = plan.forwarding.ports.get_mut(usize::from(port.id.0)) {
+            table.mac = port.mac.or(opened.mac);
+            table.mtu = port.mtu.or(opened.mtu);
+        }
+        let (ports, revival) = exchangeable(port, opened);
+        opening.revivals.extend(revival);
+        for (worker, io) in opening.workers.iter_mut().zip(ports) {
+            worker.push((port.id, io));
+        }
+    }
+    keep_quiet(plan, &mut opening.quiet)?;
+    Ok(opening)
+}
+
+fn keep_quiet(plan: &Plan, quiet: &mut Quiet) -> Result<(), OpeningError> {
+    let mut gre = [false; 2];
+    for endpoint in &plan.forwarding.endpoints {
+        let v6 = endpoint.address.is_ipv6();
+        for carrier in &endpoint.carriers {
+            match *carrier {
+                Carrier::Udp(port) => {
+                    let what = || format!("tunnel packets to {} port {port}", endpoint.address);
+                    let ours = quiet.udp(endpoint.address, port);
+                    if !ours.map_err(|error| OpeningError::Quiet { what: what(), error, capability: "CAP_NET_RAW" })? {
+                        tracing::warn!(
+                            "UDP port {port} of {} belongs to another socket, such as a kernel VXLAN device: it hears \
+                             our tunnels' packets too",
+                            endpoint.address
+                        );
+                    }
+                }
+                Carrier::Ip(_) if !std::mem::replace(&mut gre[usize::from(v6)], true) => {
+                    let what = || "GRE packets".into();
+                    let ours = quiet.gre(v6);
+                    ours.map_err(|error| OpeningError::Quiet { what: what(), error, capability: "CAP_NET_RAW" })?;
+                }
+                Carrier::Ip(_) | Carrier::Port => {}
+            }
+        }
+    }
+    plan.ports.iter().try_for_each(|port| quiet_tenants(plan, port, quiet))
+}
+
+/// Behind a device with tags and no endpoint are only tenants, whom the machine has nothing to say to.
+fn quiet_tenants(plan: &Plan, port: &PortPlan, quiet: &mut Quiet) -> Result<(), OpeningError> {
+    let Some(device) = tenant_device(plan, port) else { return Ok(()) };
+    quiet_device(device, quiet)
+}
+
+/// The device of a port that only tenants are behind.
+#[must_use]
+pub fn tenant_device<'p>(plan: &Plan, port: &'p PortPlan) -> Option<&'p str> {
+    let (Backend::Auto { device } | Backend::AfPacket { device }) = &port.backend else { return None };
+    let table = plan.forwarding.ports.get(usize::from(port.id.0))?;
+    (table.tags.is_some() && table.endpoints.is_empty()).then_some(device)
+}
+
+/// Drops, behind the packet sockets, whatever comes in by a device.
+///
+/// # Errors
+/// Without the right to. A kernel without netfilter tables is only warned about.
+pub fn quiet_device(device: &str, quiet: &mut Quiet) -> Result<(), OpeningError> {
+    match quiet.device(device) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            Err(OpeningError::Quiet { what: format!("tenants on {device}"), error, capability: "CAP_NET_ADMIN" })
+        }
+        Err(error) => {
+            tracing::warn!("this machine also hears the tenants on {device}, and may answer them: {error}");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}

@@ -1,0 +1,49 @@
+//! New next hops, and what devices have become, on their way to the workers: a new `Forwarding`, most of it shared
+//! with the one before.
+
+use std::sync::Arc;
+
+use crate::control::gateway::Gateway;
+use crate::control::kernel::Kernel;
+use crate::control::next_hops::{PortLink, Resolution};
+use crate::forwarding::{Forwarding, Hop, Port};
+
+/// Publishes what has been resolved, if the workers do not have it yet.
+pub fn publish(gateway: &Gateway, resolution: &Resolution, kernel: &Kernel) {
+    gateway.resolution.store(Arc::new(resolution.clone()));
+    let tables = gateway.shared.forwarding.load();
+    let hops = rows(&resolution.hops, tables.peers.len());
+    let ports: Vec<_> = tables.ports.iter().zip(&gateway.ports).map(|(port, link)| refreshed(port, link, kernel)).collect();
+    let same_ports = tables.ports.iter().zip(&ports).all(|(old, new)| (old.mac, old.mtu) == (new.mac, new.mtu));
+    if same_ports && hops == tables.hops {
+        return;
+    }
+    gateway.shared.forwarding.store(Arc::new(Forwarding {
+        ports,
+        hops,
+        endpoints: tables.endpoints.clone(),
+        peers: tables.peers.clone(),
+        groups: tables.groups.clone(),
+        senders: tables.senders.clone(),
+        segments: tables.segments.clone(),
+        domains: tables.domains.clone(),
+    }));
+}
+
+/// A row for every peer, also for those that are no tunnels.
+fn rows(resolved: &[Vec<Hop>], peers: usize) -> Vec<Vec<Hop>> {
+    let mut hops = resolved.to_vec();
+    hops.resize(peers.max(resolved.len()), Vec::new());
+    hops
+}
+
+/// A device may get another MAC address or MTU while we run.
+fn refreshed(port: &Port, link: &PortLink, kernel: &Kernel) -> Port {
+    let mut port = port.clone();
+    let device = link.device.as_deref().and_then(|name| kernel.link_named(name));
+    if let Some((_, device)) = device {
+        port.mac = link.mac.or(device.mac);
+        port.mtu = link.mtu.or(Some(device.mtu));
+    }
+    port
+}

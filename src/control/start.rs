@@ -1,0 +1,149 @@
+//! `run`: from a file to a gateway that moves frames, and back to nothing.
+//!
+//! Read and compile; look at the machine; take the admin socket; open the ports and keep the kernel quiet; resolve
+//! next hops; start the workers. Whatever fails, everything before it is undone by being dropped.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::runtime::Runtime;
+use transload_encaps::Mac;
+
+use crate::config::{self, Config, Problems};
+use crate::control::admin::socket::{self, AdminSocket, AdminSocketError};
+use crate::control::compile::{Numbers, Plan, compile};
+use crate::control::gateway::Gateway;
+use crate::control::offline::CHUNK;
+use crate::control::opening::{self, Opening, OpeningError};
+use crate::control::resolver::Resolver;
+use crate::control::supervise::{Signals, Supervision};
+use crate::control::tunnels::{port_links, tunnels};
+use crate::control::{host, publish, workers};
+use crate::dataplane::Worker;
+use crate::events;
+use crate::io::Pool;
+
+/// Chunks of a worker's arena: what a burst of super-frames is cut into, and room for what waits at the ports. Only
+/// chunks that are used take memory.
+const CHUNKS: usize = 1024;
+/// Events a worker may be ahead of the control plane.
+const EVENTS: usize = 16_384;
+/// How long neighbours have to answer before the gateway says it is ready.
+const FIRST_ANSWERS: Duration = Duration::from_millis(500);
+
+/// What `run` was told.
+#[derive(Debug, Clone, Default)]
+pub struct Orders {
+    /// The gateway's file.
+    pub file: PathBuf,
+    /// The admin socket, if not the file's or the usual one.
+    pub admin: Option<PathBuf>,
+    /// Whether to stop when standard input is closed: for those who start gateways of their own.
+    pub attended: bool,
+}
+
+/// Why the gateway does not run.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The file is wrong, or asks for what this machine does not have.
+    #[error(transparent)]
+    Problems(#[from] Problems),
+    /// A port cannot be opened.
+    #[error(transparent)]
+    Opening(#[from] OpeningError),
+    /// There is no admin socket.
+    #[error(transparent)]
+    Admin(#[from] AdminSocketError),
+    /// More static addresses than the table holds.
+    #[error("the MAC table has no room for the static address {0}: raise `fdb: {{ capacity: .. }}`")]
+    Full(Mac),
+    /// The system refuses something.
+    #[error("{0}: {1}")]
+    System(&'static str, #[source] io::Error),
+    /// A worker ended on its own.
+    #[error("a worker thread has died; this is a fault in transload")]
+    WorkerDied,
+}
+
+fn while_doing(what: &'static str) -> impl Fn(io::Error) -> StartError {
+    move |error| StartError::System(what, error)
+}
+
+/// Runs a gateway until SIGINT or SIGTERM.
+///
+/// # Errors
+/// When it cannot start. Nothing is left of it then.
+pub fn run(orders: &Orders) -> Result<(), StartError> {
+    let (config, mut plan) = read(&orders.file)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(while_doing("cannot start"))?;
+    let signals = Signals::listen(&runtime).map_err(while_doing("cannot listen for signals"))?;
+    look_at_the_machine(&runtime, &config, &plan)?;
+    let (admin, listener) = AdminSocket::bind(admin_path(orders, &plan))?;
+
+    let threads = plan.settings.workers.max(1);
+    let mut arenas: Vec<_> = (0..threads).map(|_| vec![0; CHUNK * CHUNKS]).collect();
+    let pools = arenas.iter_mut().map(|arena| Pool::new(arena, CHUNK));
+    let Opening { workers: ports, revivals, quiet, backends } = opening::open(&mut plan, threads)?;
+    let resolver = runtime.block_on(resolve(&config, &plan)).map_err(while_doing("cannot read the kernel's routes"))?;
+    let gateway = Arc::new(Gateway::new(&config, plan, backends, threads)?);
+    publish::publish(&gateway, resolver.resolution(), resolver.kernel());
+
+    let stop = AtomicBool::new(false);
+    let result = thread::scope(|scope| {
+        let mut crew = Vec::new();
+        let mut rings = Vec::new();
+        for ((pool, ports), counters) in pools.zip(ports).zip(&gateway.counters) {
+            let (sender, ring) = events::ring(EVENTS);
+            rings.push(ring);
+            let worker = Worker::new(gateway.shared.clone(), pool, ports, counters.clone(), sender);
+            let (number, clock, stop) = (crew.len(), gateway.clock, &stop);
+            crew.push(scope.spawn(move || {
+                workers::pin(number);
+                workers::work(worker, clock, stop);
+            }));
+        }
+        tracing::info!("ready: {}; `transload show` asks {}", gateway.summary(), admin.path().display());
+        let supervision = Supervision { gateway: &gateway, resolver, revivals, quiet, rings, listener, signals };
+        let alive = || crew.iter().all(|worker| !worker.is_finished());
+        let result = runtime.block_on(supervision.run(orders.attended, alive));
+        stop.store(true, Ordering::Relaxed);
+        result
+    });
+    drop(admin);
+    if result.is_ok() {
+        tracing::info!("stopped");
+    }
+    result
+}
+
+fn read(file: &Path) -> Result<(Config, Plan), Problems> {
+    let config = config::load(file)?;
+    let plan = compile(&config, &mut Numbers::default(), None)?;
+    for warning in &plan.warnings {
+        tracing::warn!("{}:{}:{}: {warning}", warning.file, warning.line, warning.column);
+    }
+    Ok((config, plan))
+}
+
+fn look_at_the_machine(runtime: &Runtime, config: &Config, plan: &Plan) -> Result<(), StartError> {
+    let problems = runtime.block_on(host::check(config, plan));
+    let problems = problems.map_err(while_doing("cannot ask the kernel for its devices"))?;
+    if problems.is_empty() { Ok(()) } else { Err(Problems(problems).into()) }
+}
+
+fn admin_path<'p>(orders: &'p Orders, plan: &'p Plan) -> &'p Path {
+    let told = orders.admin.as_deref().or(plan.settings.admin.as_deref());
+    told.unwrap_or(Path::new(socket::DEFAULT))
+}
+
+async fn resolve(config: &Config, plan: &Plan) -> io::Result<Resolver> {
+    let mut resolver = Resolver::start(tunnels(config, plan), port_links(plan)).await?;
+    resolver.settle(FIRST_ANSWERS).await;
+    Ok(resolver)
+}
