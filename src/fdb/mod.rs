@@ -10,7 +10,7 @@
 //!   6 and 7  slot
 //! ```
 //!
-//! A MAC is in the first of the [`REACH`] buckets from its home on that had a free slot when it was learned, and
+//! A MAC is in the first of the `REACH` buckets from its home on that had a free slot when it was learned, and
 //! never changes its slot. A search stops at the first bucket that nothing has spilled past, so nearly every miss
 //! costs one cache line. There is no wrap-around: the homes are followed by buckets that are nobody's.
 //!
@@ -34,6 +34,7 @@
 mod bucket;
 mod control;
 mod entry;
+#[cfg_attr(transload_loom, path = "tests/sync.rs")]
 mod sync;
 
 #[cfg(test)]
@@ -219,17 +220,24 @@ impl Fdb {
 
     /// Puts a MAC that is not in the table into the first free slot from its home on.
     fn place(&self, _: &Claim<'_>, key: Key, state: State, admit: impl FnOnce() -> bool) -> Learned {
+        if !self.count_one_more() {
+            return Learned::Full;
+        }
+        let learned = self.fill_free_slot(key, state, admit);
+        if learned != Learned::New {
+            self.count_one_less();
+        }
+        learned
+    }
+
+    fn fill_free_slot(&self, key: Key, state: State, admit: impl FnOnce() -> bool) -> Learned {
         for (distance, bucket) in self.chain(key).enumerate() {
             if bucket.is_full() {
                 continue;
             }
             let Some(writing) = bucket.write() else { return Learned::Busy };
             let Some(slot) = writing.free_slot() else { continue };
-            if !self.count_one_more() {
-                return Learned::Full;
-            }
             if !admit() {
-                self.count_one_less();
                 return Learned::Refused;
             }
             self.chain(key).take(distance).for_each(Bucket::spill_one_more);

@@ -1,1 +1,254 @@
-//! Every order of events between two threads, tried by loom.
+//! Every order of events between two threads, and every old value a relaxed load may still see, tried by loom.
+//!
+//! A thread that finds the other one at work gives up sooner or later; what must hold is what the tests say.
+
+use loom::model::Builder;
+use loom::sync::Arc;
+use loom::thread::{self, JoinHandle};
+
+use super::{mac, target};
+use crate::fdb::{Entry, Fdb, Key, Learned};
+use crate::forwarding::{DomainId, Target};
+
+const BLUE: DomainId = DomainId(1);
+/// Told from blue by the first word of a slot only.
+const GREEN: DomainId = DomainId(2);
+/// Told from blue by the second word of a slot only.
+const FAR_BLUE: DomainId = DomainId(0xff_0001);
+const AGEING: u16 = 300;
+
+/// One home bucket, one to spill into.
+fn small() -> Arc<Fdb> {
+    Arc::new(Fdb::with_capacity(3))
+}
+
+/// Three home buckets.
+fn wide() -> Arc<Fdb> {
+    Arc::new(Fdb::with_capacity(7))
+}
+
+fn of_home(fdb: &Fdb, home: usize, count: usize) -> Vec<Key> {
+    (0..).map(|number| fdb.key(BLUE, mac(number))).filter(|key| key.home() == home).take(count).collect()
+}
+
+fn here() -> Target {
+    target(1, 1)
+}
+
+fn there() -> Target {
+    target(2, 2)
+}
+
+fn learn(fdb: &Fdb, key: Key, target: Target, tick: u16) -> Learned {
+    fdb.learn(key, target, tick, || true)
+}
+
+fn lookup(fdb: &Fdb, key: Key) -> Option<Target> {
+    fdb.lookup(key, 1, AGEING)
+}
+
+fn entries(fdb: &Fdb) -> Vec<Entry> {
+    let mut all = Vec::new();
+    fdb.for_each(|entry| all.push(entry));
+    assert_eq!(all.len(), fdb.len());
+    all
+}
+
+/// A fault that needs a thread to be interrupted more often than this is not looked for: it would take days.
+const INTERRUPTIONS: usize = 2;
+
+fn model(run: impl Fn() + Send + Sync + 'static) {
+    let mut builder = Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(INTERRUPTIONS));
+    builder.check(run);
+}
+
+fn meanwhile<T: 'static>(fdb: &Arc<Fdb>, act: impl FnOnce(&Fdb) -> T + 'static) -> JoinHandle<T> {
+    let fdb = fdb.clone();
+    thread::spawn(move || act(&fdb))
+}
+
+#[test]
+fn two_threads_that_learn_one_mac_make_one_entry() {
+    model(|| {
+        let fdb = small();
+        let key = fdb.key(BLUE, mac(7));
+        let other = meanwhile(&fdb, move |fdb| learn(fdb, key, there(), 0));
+        let ours = learn(&fdb, key, here(), 0);
+        let theirs = other.join().unwrap();
+
+        let expected = match (ours, theirs) {
+            (Learned::New, Learned::Busy) => here(),
+            (Learned::Busy, Learned::New) => there(),
+            (Learned::New, Learned::Moved { from }) if from == here() => there(),
+            (Learned::Moved { from }, Learned::New) if from == there() => here(),
+            neither => panic!("{neither:?}"),
+        };
+        assert_eq!(lookup(&fdb, key), Some(expected));
+        assert_eq!(entries(&fdb).len(), 1);
+    });
+}
+
+#[test]
+fn a_mac_that_moves_is_found_at_the_old_or_the_new_place() {
+    model(|| {
+        let fdb = small();
+        let key = fdb.key(BLUE, mac(7));
+        learn(&fdb, key, here(), 0);
+        let mover = meanwhile(&fdb, move |fdb| learn(fdb, key, there(), 1));
+
+        let found = lookup(&fdb, key);
+        assert!([Some(here()), Some(there())].contains(&found), "{found:?}");
+        assert_eq!(mover.join().unwrap(), Learned::Moved { from: here() });
+        assert_eq!(lookup(&fdb, key), Some(there()));
+    });
+}
+
+#[test]
+fn two_threads_that_move_a_mac_agree_on_where_it_came_from() {
+    model(|| {
+        let fdb = small();
+        let key = fdb.key(BLUE, mac(7));
+        learn(&fdb, key, here(), 0);
+        let other = meanwhile(&fdb, move |fdb| learn(fdb, key, there(), 1));
+        let ours = learn(&fdb, key, target(3, 3), 1);
+        let theirs = other.join().unwrap();
+
+        let moved = |from| Learned::Moved { from };
+        let expected = match (ours, theirs) {
+            (ours, Learned::Busy) if ours == moved(here()) => target(3, 3),
+            (Learned::Busy, theirs) if theirs == moved(here()) => there(),
+            (ours, theirs) if ours == moved(here()) && theirs == moved(target(3, 3)) => there(),
+            (ours, theirs) if ours == moved(there()) && theirs == moved(here()) => target(3, 3),
+            neither => panic!("{neither:?}"),
+        };
+        assert_eq!(lookup(&fdb, key), Some(expected));
+    });
+}
+
+/// A slot goes from a MAC of blue's to one of another domain's, and somebody looks up the one or the other.
+fn hand_over(other: DomainId, look_for: DomainId) {
+    model(move || {
+        let fdb = small();
+        let [old, new] = [BLUE, other].map(|domain| fdb.key(domain, mac(7)));
+        learn(&fdb, old, here(), 0);
+        let writer = meanwhile(&fdb, move |fdb| {
+            fdb.remove(old);
+            learn(fdb, new, there(), 0)
+        });
+        let found = lookup(&fdb, fdb.key(look_for, mac(7)));
+        let own = if look_for == BLUE { here() } else { there() };
+        assert!([None, Some(own)].contains(&found), "{look_for:?} found at {found:?}");
+        assert_eq!(writer.join().unwrap(), Learned::New);
+    });
+}
+
+#[test]
+fn a_slot_that_changes_hands_never_shows_another_domains_target() {
+    hand_over(GREEN, BLUE);
+    hand_over(GREEN, GREEN);
+    hand_over(FAR_BLUE, BLUE);
+    hand_over(FAR_BLUE, FAR_BLUE);
+}
+
+#[test]
+fn a_mac_that_is_seen_while_it_is_removed_is_not_raised_from_the_dead() {
+    model(|| {
+        let fdb = small();
+        let key = fdb.key(BLUE, mac(7));
+        learn(&fdb, key, here(), 0);
+        let remover = meanwhile(&fdb, move |fdb| fdb.remove(key));
+        let learned = learn(&fdb, key, here(), 1);
+
+        assert!(remover.join().unwrap().is_some());
+        let left = usize::from(learned == Learned::New);
+        assert!([Learned::New, Learned::Known, Learned::Busy].contains(&learned), "{learned:?}");
+        assert_eq!(entries(&fdb).len(), left);
+        assert_eq!(lookup(&fdb, key).is_some(), left == 1);
+    });
+}
+
+#[test]
+fn a_swept_mac_is_out_even_if_it_is_seen_or_moves_meanwhile() {
+    for place in [here(), there()] {
+        model(move || {
+            let fdb = small();
+            let key = fdb.key(BLUE, mac(7));
+            learn(&fdb, key, here(), 0);
+            let learner = meanwhile(&fdb, move |fdb| learn(fdb, key, place, 1));
+            let mut refused = 0;
+            let removed = fdb.sweep(0..fdb.buckets(), |entry| {
+                refused += usize::from(entry.seen == 0);
+                entry.seen != 0
+            });
+            let learned = learner.join().unwrap();
+
+            assert_eq!(removed, refused);
+            let left = 1 - removed + usize::from(learned == Learned::New);
+            assert_eq!(entries(&fdb).len(), left);
+            assert_eq!(lookup(&fdb, key).is_some(), left == 1);
+        });
+    }
+}
+
+#[test]
+fn a_learned_mac_that_is_pinned_stays_pinned() {
+    model(|| {
+        let fdb = small();
+        let key = fdb.key(BLUE, mac(7));
+        let learner = meanwhile(&fdb, move |fdb| learn(fdb, key, there(), 0));
+        let replaced = fdb.insert_static(key, here()).unwrap();
+        let learned = learner.join().unwrap();
+
+        assert_eq!(replaced.is_some(), learned == Learned::New);
+        assert!([Learned::New, Learned::Static, Learned::Busy].contains(&learned), "{learned:?}");
+        assert_eq!(lookup(&fdb, key), Some(here()));
+        assert!(matches!(entries(&fdb)[..], [Entry { is_static: true, .. }]));
+    });
+}
+
+/// The home of one thread's MAC is full; it spills to where the other's has its home, and there is one slot left.
+#[test]
+fn macs_of_two_homes_that_want_one_slot_both_get_one() {
+    model(|| {
+        let fdb = wide();
+        let mut crowd = of_home(&fdb, 0, 4);
+        let spilled = crowd.pop().unwrap();
+        let mut neighbours = of_home(&fdb, 1, 3);
+        let neighbour = neighbours.pop().unwrap();
+        for &key in crowd.iter().chain(&neighbours) {
+            learn(&fdb, key, here(), 0);
+        }
+        let other = meanwhile(&fdb, move |fdb| learn(fdb, neighbour, there(), 0));
+        let ours = learn(&fdb, spilled, there(), 0);
+        let theirs = other.join().unwrap();
+
+        for (key, learned) in [(spilled, ours), (neighbour, theirs)] {
+            assert!([Learned::New, Learned::Full, Learned::Busy].contains(&learned), "{learned:?}");
+            assert_eq!(lookup(&fdb, key).is_some(), learned == Learned::New);
+        }
+        assert!([ours, theirs].contains(&Learned::New));
+        assert_ne!(theirs, Learned::Full, "the neighbour can spill further");
+    });
+}
+
+#[test]
+fn a_spilled_mac_stays_found_when_another_one_leaves() {
+    model(|| {
+        let fdb = wide();
+        let crowd = of_home(&fdb, 0, 5);
+        for &key in &crowd {
+            learn(&fdb, key, here(), 0);
+        }
+        let (at_home, leaving, staying) = (crowd[0], crowd[3], crowd[4]);
+        let remover = meanwhile(&fdb, move |fdb| {
+            fdb.remove(leaving);
+            fdb.remove(at_home);
+        });
+        let learned = learn(&fdb, staying, here(), 1);
+        assert!([Learned::Known, Learned::Busy].contains(&learned), "{learned:?}");
+        remover.join().unwrap();
+        assert_eq!(lookup(&fdb, staying), Some(here()));
+        assert_eq!(entries(&fdb).len(), 3);
+    });
+}
