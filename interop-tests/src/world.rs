@@ -48,11 +48,12 @@ impl Leaf<'_> {
         Ok(leaf)
     }
 
-    /// The line that makes a VXLAN device towards the gateway.
+    /// The line that makes a VXLAN device towards the gateway. Told of its cable it takes a fitting MTU; untold, the
+    /// kernel would send fragments.
     #[must_use]
     pub fn vxlan(&self, device: &str, vni: u32) -> String {
         let Self { gateway, address, .. } = self;
-        format!("ip link add {device} type vxlan id {vni} local {address} remote {gateway} dstport 4789")
+        format!("ip link add {device} type vxlan id {vni} local {address} remote {gateway} dev eth0 dstport 4789")
     }
 }
 
