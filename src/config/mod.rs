@@ -5,6 +5,7 @@
 
 mod at;
 mod attachment;
+mod dscp;
 mod nearest;
 mod peers;
 mod ports;
@@ -23,8 +24,9 @@ use serde::Deserialize;
 
 pub use at::{At, Name, Named};
 pub use attachment::{Attachment, Id, InnerTags};
+pub use dscp::Dscp;
 pub use nearest::{nearest, suggestion};
-pub use peers::{Dscp, Ecn, Group, Knobs, Peer, RxZero, UdpChecksum, UdpTx};
+pub use peers::{Ecn, Group, Knobs, Peer, RxZero, UdpChecksum, UdpTx};
 pub use ports::{Endpoint, Io, Mtu, Port, UnixSocket};
 pub use problem::{Place, Problem, Problems, Severity};
 pub use source::{Source, Span};

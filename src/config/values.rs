@@ -127,12 +127,8 @@ impl Text for Addresses {
     const EXPECTED: &'static str = "an IP address or a range of them";
 
     fn read(text: &str) -> Result<Self, String> {
-        if let Some((address, _)) = text.split_once('/')
-            && IpAddr::from_str(address).is_ok()
-        {
-            return Err(format!(
-                "`{text}` is a prefix\nwrite the peers as a range, first to last: 192.0.2.1-192.0.2.14"
-            ));
+        if let Some(hosts) = hosts_of_prefix(text) {
+            return Err(format!("`{text}` is a prefix\nwrite the peers as a range, first to last: {hosts}"));
         }
         let (first, last) = match text.split_once('-') {
             None => (ip(text)?, ip(text)?),
@@ -155,6 +151,30 @@ impl Text for Addresses {
             return Err(format!("`{text}` ends before it begins\nwrite the lower address first: {last}-{first}"));
         }
         Ok(Self { first, last })
+    }
+}
+
+/// The addresses of `192.0.2.128/28` that can be hosts, as a range.
+fn hosts_of_prefix(text: &str) -> Option<String> {
+    let (address, len) = text.split_once('/')?;
+    let (address, len): (IpAddr, u32) = (address.parse().ok()?, len.parse().ok()?);
+    match address {
+        IpAddr::V4(address) => {
+            let mask = u32::MAX.checked_shl(32_u32.checked_sub(len)?).unwrap_or(0);
+            let (first, last) = (address.to_bits() & mask, address.to_bits() | !mask);
+            // RFC 3021: a prefix of 31 bits has neither a network nor a broadcast address.
+            let edge = u32::from(len < 31);
+            Some(format!(
+                "{}-{}",
+                std::net::Ipv4Addr::from_bits(first + edge),
+                std::net::Ipv4Addr::from_bits(last - edge)
+            ))
+        }
+        IpAddr::V6(address) => {
+            let mask = u128::MAX.checked_shl(128_u32.checked_sub(len)?).unwrap_or(0);
+            let (first, last) = (address.to_bits() & mask, address.to_bits() | !mask);
+            Some(format!("{}-{}", Ipv6Addr::from_bits(first), Ipv6Addr::from_bits(last)))
+        }
     }
 }
 
@@ -208,7 +228,7 @@ impl Text for Seconds {
 }
 
 /// A whole number from `MIN` to `MAX`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Whole<const MIN: u64, const MAX: u64>(pub u64);
 
 impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Whole<MIN, MAX> {
