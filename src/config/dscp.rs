@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
-use super::values::DscpValue;
+use super::numbers::DscpValue;
 
 /// Where the DSCP of the outer header comes from (RFC 2983).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

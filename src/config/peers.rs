@@ -5,9 +5,10 @@ use serde::Deserialize;
 
 use transload_encaps::Spec;
 
+use super::addresses::{Address, Addresses};
 use super::at::{At, section};
 use super::dscp::Dscp;
-use super::values::{Address, Addresses, Ttl};
+use super::numbers::Ttl;
 
 /// A far tunnel endpoint.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
