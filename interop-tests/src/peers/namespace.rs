@@ -58,7 +58,7 @@ impl Namespace {
     /// # Errors
     /// When it cannot be listed.
     pub fn inventory(&self) -> io::Result<String> {
-        self.sh("ip -br link; ip -br addr; ip rule; nft list ruleset; ss -Hanp -A raw,udp,tcp,packet,unix_listen")
+        self.sh("ip -br link; ip -br addr; ip rule; nft list ruleset; ss -Han -A inet,packet")
     }
 
     /// How other processes can open the namespace while this value lives, `ip link set .. netns` for one.

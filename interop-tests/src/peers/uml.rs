@@ -34,7 +34,8 @@ const ENDED: WaitIdOptions = WaitIdOptions::EXITED.union(WaitIdOptions::NOHANG).
 /// Room for a few bursts of long frames; the kernel may grant less.
 const SOCKET_BUFFER: usize = 4 << 20;
 
-/// A running kernel. Its network card is `vec0`.
+/// A running kernel. Its network card is `vec0`, which is down: once it was up it must stay so, since User-Mode Linux
+/// closes the socket with it.
 #[derive(Debug)]
 pub struct Uml {
     process: Child,
@@ -88,7 +89,7 @@ impl Uml {
         let input = process.stdin.take().ok_or_else(|| io::Error::other("the kernel has no console"))?;
         let uml = Self { process, console: Mutex::new(Console { input, lines }), _directory: directory };
         uml.console().until("@READY", BOOT)?;
-        uml.sh("modprobe ipv6; ip link set vec0 up")?;
+        uml.sh("modprobe ipv6")?;
         Ok(uml)
     }
 
