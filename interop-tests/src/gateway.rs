@@ -131,6 +131,9 @@ fn is_peers(name: &std::ffi::OsStr) -> bool {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
+        if self.is_running() && std::thread::panicking() {
+            eprintln!("what the gateway dropped: {:#}\n{}", self.show("drops").unwrap_or_default(), self.log());
+        }
         if self.is_running() {
             // Only after a test has failed, or one that let it run: it should still clean up.
             let _ = kill_process(Pid::from_child(&self.process), Signal::TERM);
