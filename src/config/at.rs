@@ -86,6 +86,13 @@ impl<T: JsonSchema> JsonSchema for At<T> {
     }
 }
 
+/// Reads a section. A broken one is reported and taken for an empty one, so that the rest is looked at as well.
+pub(super) fn section<'de, T: Deserialize<'de> + Default, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    At::deserialize(deserializer).map(|at: At<T>| at.value.unwrap_or_default())
+}
+
 /// A map from names to things, in the order of the file.
 #[derive(Debug, Clone)]
 pub struct Named<T>(Vec<(At<String>, At<T>)>);
@@ -101,7 +108,7 @@ impl<T> Named<T> {
     pub fn iter(&self) -> impl Iterator<Item = (Name<'_>, Option<&T>)> {
         self.0.iter().filter_map(|(name, thing)| {
             let text = name.get()?;
-            Some((Name { text, span: name.span }, thing.get()))
+            Some((Name { text, span: name.span, extent: thing.span }, thing.get()))
         })
     }
 
@@ -125,6 +132,8 @@ pub struct Name<'c> {
     pub text: &'c str,
     /// Where it stands.
     pub span: Span,
+    /// Where the thing stands that has it.
+    pub extent: Span,
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {

@@ -11,6 +11,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use transload_encaps::{IdField, IdForm, Kind};
 
 use super::at::At;
+use super::source::Span;
 
 /// One way in and out of a tenant's bridge domain.
 #[derive(Debug, Clone, Default)]
@@ -25,8 +26,19 @@ pub struct Attachment {
     pub inner_tags: Option<At<InnerTags>>,
     /// Attachments of a tenant with the same name here never feed each other.
     pub split_horizon: Option<At<String>>,
-    /// The ID fields that are given, under the names the registry knows them by.
-    pub ids: Vec<(&'static str, At<u64>)>,
+    /// The ID fields that are given.
+    pub ids: Vec<Id>,
+}
+
+/// An ID field that is given.
+#[derive(Debug, Clone)]
+pub struct Id {
+    /// The name the registry knows it by.
+    pub name: &'static str,
+    /// Where the name stands.
+    pub span: Span,
+    /// The value; `true` counts as 1.
+    pub value: At<u64>,
 }
 
 /// What happens to VLAN tags inside a tenant's frames.
@@ -74,14 +86,14 @@ impl<'de> Deserialize<'de> for Attachment {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Attachment, A::Error> {
                 let mut attachment = Attachment::default();
-                while let Some(field) = map.next_key::<String>()? {
-                    match field.as_str() {
+                while let Some(field) = map.next_key::<At<String>>()? {
+                    match field.get().map_or("", String::as_str) {
                         "peer" => attachment.peer = map.next_value()?,
                         "group" => attachment.group = map.next_value()?,
                         "port" => attachment.port = map.next_value()?,
                         "inner_tags" => attachment.inner_tags = map.next_value()?,
                         "split_horizon" => attachment.split_horizon = map.next_value()?,
-                        name => attachment.read_id(name, &mut map)?,
+                        name => attachment.read_id(name, field.span, &mut map)?,
                     }
                 }
                 Ok(attachment)
@@ -93,7 +105,7 @@ impl<'de> Deserialize<'de> for Attachment {
 }
 
 impl Attachment {
-    fn read_id<'de, A: MapAccess<'de>>(&mut self, name: &str, map: &mut A) -> Result<(), A::Error> {
+    fn read_id<'de, A: MapAccess<'de>>(&mut self, name: &str, span: Span, map: &mut A) -> Result<(), A::Error> {
         let Some(field) = id_fields().find(|field| field.name == name) else {
             return map.next_value::<IgnoredAny>().map(|_| ());
         };
@@ -101,7 +113,7 @@ impl Attachment {
             IdForm::Number { .. } => map.next_value()?,
             IdForm::Flag => map.next_value::<At<bool>>()?.map(u64::from),
         };
-        self.ids.push((field.name, value));
+        self.ids.push(Id { name: field.name, span, value });
         Ok(())
     }
 }

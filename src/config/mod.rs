@@ -1,11 +1,14 @@
 //! The gateway's file: YAML in, typed values with their places out.
 //!
-//! [`tree`] reads YAML and keeps every spelling and place; [`reader`] makes serde types of it, reporting all mistakes
+//! `tree` reads YAML and keeps every spelling and place; `reader` makes serde types of it, reporting all mistakes
 //! at once; what the values mean together is for the compiler to judge.
 
+mod addresses;
 mod at;
 mod attachment;
+mod dscp;
 mod nearest;
+mod numbers;
 mod peers;
 mod ports;
 mod problem;
@@ -17,18 +20,22 @@ mod values;
 
 use std::path::{Path, PathBuf};
 
+use at::section;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use addresses::{Address, Addresses};
 pub use at::{At, Name, Named};
-pub use attachment::{Attachment, InnerTags};
+pub use attachment::{Attachment, Id, InnerTags};
+pub use dscp::Dscp;
 pub use nearest::{nearest, suggestion};
-pub use peers::{Dscp, Ecn, Group, Knobs, Peer, RxZero, UdpChecksum, UdpTx};
+pub use numbers::{DscpValue, Rate, Ttl, Vid, Whole};
+pub use peers::{Ecn, Group, Knobs, Peer, RxZero, UdpChecksum, UdpTx};
 pub use ports::{Endpoint, Io, Mtu, Port, UnixSocket};
 pub use problem::{Place, Problem, Problems, Severity};
 pub use source::{Source, Span};
 pub use tenants::{Limits, Macs, Static, Tenant, UnknownUnicast};
-pub use values::{Address, Addresses, DscpValue, MacAddress, Rate, Seconds, Ttl, Vid, Whole};
+pub use values::{MacAddress, Seconds};
 
 /// A file that has been read, with what was wrong with it so far.
 #[derive(Debug)]
@@ -49,27 +56,27 @@ pub struct File {
     #[schemars(range(min = 1, max = 1))]
     pub version: Option<At<u64>>,
     /// Where frames come from and go to.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "section")]
     pub ports: Named<Port>,
     /// Our own tunnel addresses.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "section")]
     pub endpoints: Named<Endpoint>,
     /// Far tunnel endpoints.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "section")]
     pub peers: Named<Peer>,
     /// Meshes of far tunnel endpoints.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "section")]
     pub groups: Named<Group>,
     /// What is bridged with what.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "section")]
     pub tenants: Named<Tenant>,
     /// The MAC table.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "section")]
     pub fdb: Fdb,
     /// How many threads move frames; 1 if left out.
     pub workers: Option<At<Workers>>,
     /// The socket that `transload show` asks.
-    pub admin: Option<PathBuf>,
+    pub admin: Option<At<PathBuf>>,
 }
 
 /// How many worker threads.
@@ -81,6 +88,15 @@ pub type Workers = Whole<1, 64>;
 pub struct Fdb {
     /// How many addresses all tenants together can have; 1048576 if left out.
     pub capacity: Option<At<Macs>>,
+}
+
+/// The JSON Schema of a gateway's file.
+#[must_use]
+pub fn schema() -> schemars::Schema {
+    let mut schema = schemars::schema_for!(File);
+    schema.insert("title".into(), "transload gateway".into());
+    schema.insert("required".into(), vec!["version"].into());
+    schema
 }
 
 /// Reads a gateway's file.
@@ -106,7 +122,9 @@ pub fn parse(name: &str, text: &str) -> Result<Config, Problems> {
     let source = Source::new(name, text);
     let mut problems = Vec::new();
     let root = tree::read(&source, &mut problems)?;
-    let file: File = reader::read(&root, &source, &mut problems).unwrap_or_default();
+    let Some(file) = reader::read::<File>(&root, &source, &mut problems) else {
+        return Err(Problems::sorted(problems));
+    };
     if let Some(version) = file.version.as_ref().filter(|version| version.value().is_some_and(|number| number != 1)) {
         // Another grammar: whatever else seems wrong may be right there.
         let problem = Problem::error(&source, version.span, "this transload reads version 1 of the grammar");

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::at::{At, Named};
-use super::values::{Address, MacAddress, Ttl, Vid, Whole};
+use super::addresses::Address;
+use super::at::{At, Named, section};
+use super::numbers::{Ttl, Vid, Whole};
+use super::values::MacAddress;
 
 /// A port: a network device or a socket that frames come from and go to.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -25,7 +27,7 @@ pub struct Port {
     /// TPID written on the outer tag; the first of `tpids` if left out.
     pub emit_tpid: Option<At<u16>>,
     /// Static neighbours: the MAC address behind which a peer's tunnel address is reached.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "section")]
     #[schemars(with = "std::collections::BTreeMap<String, MacAddress>")]
     pub next_hops: Named<MacAddress>,
 }

@@ -9,7 +9,7 @@ mod scalar;
 
 use std::cell::RefCell;
 
-use serde::de::{Deserialize, Deserializer, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::at::AT;
@@ -75,14 +75,6 @@ impl<'a, 'log> Reader<'a, 'log> {
         read.map_err(|error| error.of(self.key.map(Node::text)).at(self.place()))
     }
 
-    /// The text of a scalar, quoted or not.
-    fn text(self, what: &str) -> Result<&'a str, ReadError> {
-        match &self.node.value {
-            Value::Plain(text) | Value::Quoted(text) => Ok(text),
-            _ => Err(self.expected(what)),
-        }
-    }
-
     fn fields(self, known: Option<&'static [&'static str]>) -> Result<Fields<'a, 'log>, ReadError> {
         match &self.node.value {
             Value::Map(entries) => Ok(Fields::new(entries, known, self.log)),
@@ -133,7 +125,12 @@ impl<'a> Deserializer<'a> for Reader<'a, '_> {
     }
 
     fn deserialize_str<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        visitor.visit_borrowed_str(self.text("a word")?)
+        match &self.node.value {
+            Value::Plain(text) | Value::Quoted(text) => visitor.visit_borrowed_str(text),
+            Value::Null => Err(ReadError::invalid_type(Unexpected::Unit, &visitor)),
+            Value::List(_) => Err(ReadError::invalid_type(Unexpected::Seq, &visitor)),
+            Value::Map(_) => Err(ReadError::invalid_type(Unexpected::Map, &visitor)),
+        }
     }
 
     fn deserialize_string<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, ReadError> {

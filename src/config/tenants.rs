@@ -3,15 +3,18 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::at::{At, Named};
+use super::addresses::Address;
+use super::at::{At, Named, section};
 use super::attachment::Attachment;
-use super::values::{Address, MacAddress, Rate, Seconds, Whole};
+use super::numbers::{Rate, Whole};
+use super::values::{MacAddress, Seconds};
 
 /// A tenant, with one bridge domain.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tenant {
     /// Where its frames come from and go to.
+    #[serde(deserialize_with = "section")]
     pub attachments: Named<Attachment>,
     /// Whether source addresses are learned; true if left out.
     pub learning: Option<At<bool>>,
@@ -20,10 +23,10 @@ pub struct Tenant {
     /// What happens to a unicast frame to an unknown address; `flood` if left out.
     pub unknown_unicast: Option<At<UnknownUnicast>>,
     /// What the tenant may use up.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "section")]
     pub limits: Limits,
     /// Addresses that are never learned, moved or forgotten.
-    #[serde(default, rename = "static")]
+    #[serde(default, rename = "static", deserialize_with = "section")]
     pub statics: Vec<At<Static>>,
 }
 

@@ -124,8 +124,8 @@ impl<'a> VariantAccess<'a> for Reader<'a, '_> {
         match (&self.node.value, self.key) {
             (Value::Null, _) => Ok(()),
             (_, Some(key)) => {
-                let message = format!("`{}` takes no options", key.text());
-                Err(ReadError::new(message).help(format!("write the word alone: {}", key.text())))
+                let error = ReadError::new(format!("`{}` takes no options", key.text()));
+                self.complete(Err(error.help(format!("write the word alone: {}", key.text()))))
             }
             (_, None) => Err(self.expected("a word")),
         }

@@ -1,75 +1,72 @@
 //! Attachments: which tenant ID of which peer, group or port, and whether it can be meant.
 
-use transload_encaps::{Ids, Kind, Segment};
+use transload_encaps::{IdField, IdForm, Ids, Segment};
 
 use super::report::Report;
 use super::sides::Side;
 use super::specs;
-use crate::config::{At, Attachment, InnerTags, Name};
+use crate::config::{Attachment, Id, InnerTags, Name};
 
 /// The segment that an attachment's ID fields name there; what is wrong with them is reported.
 pub(super) fn segment(name: Name<'_>, config: &Attachment, side: &Side, report: &mut Report) -> Option<Segment> {
     let info = side.kind.info();
     let mut ids = Vec::with_capacity(config.ids.len());
     let mut all_good = true;
-    for (field, value) in &config.ids {
-        let Some(known) = info.ids.iter().find(|known| known.name == *field) else {
-            wrong_field(field, value, side, report);
+    for id in &config.ids {
+        let Some(known) = info.ids.iter().find(|known| known.name == id.name) else {
+            wrong_field(id, side, report);
             all_good = false;
             continue;
         };
-        let Some(number) = value.value() else {
+        let Some(number) = id.value.value() else {
             all_good = false;
             continue;
         };
-        match known.refuse(number) {
-            Some((message, help)) => {
-                report.error(value.span, message, help);
-                all_good = false;
-            }
-            None => ids.push((*field, number)),
+        if let Some(why) = refused(known, number) {
+            report.error(id.value.span, why, format!("`{}`: {}", known.name, known.about));
+            all_good = false;
+        } else {
+            ids.push((known.name, number));
         }
     }
     if !all_good {
         return None;
     }
-    side.kind.segment(&Ids::of(&ids)).map_err(|error| specs::tell(name.span, &error, report)).ok()
-}
-
-trait Limits {
-    /// Why this value cannot be meant, and what to write instead.
-    fn refuse(&self, value: u64) -> Option<(String, String)>;
-}
-
-impl Limits for transload_encaps::IdField {
-    fn refuse(&self, value: u64) -> Option<(String, String)> {
-        use transload_encaps::IdForm;
-        let name = self.name;
-        if let IdForm::Number { max } = self.form
-            && value > max
-        {
-            return Some((format!("{name} {value} is out of range"), format!("write {}", self.about)));
-        }
-        let (_, why) = self.reserved.iter().find(|(range, _)| range.contains(&value))?;
-        let what = match self.form {
-            IdForm::Number { .. } => format!("{name} {value}"),
-            IdForm::Flag => format!("{name}: {}", value != 0),
-        };
-        Some((format!("{what} cannot be used: {why}"), format!("write {}", self.about)))
+    let segment = side.kind.segment(&Ids::of(&ids));
+    if let Err(error) = &segment
+        && !report.has_errors_in(name.extent)
+    {
+        specs::tell(name.span, error, report);
     }
+    segment.ok()
 }
 
-/// An ID of another encapsulation: says whose it is, and names the right one.
-fn wrong_field(field: &str, value: &At<u64>, side: &Side, report: &mut Report) {
+/// Why a field cannot have this value.
+fn refused(field: &IdField, value: u64) -> Option<String> {
+    let name = field.name;
+    if let IdForm::Number { max } = field.form
+        && value > max
+    {
+        return Some(format!("{name} {value} is out of range"));
+    }
+    let (_, why) = field.reserved.iter().find(|(range, _)| range.contains(&value))?;
+    Some(match field.form {
+        IdForm::Number { .. } => format!("{name} {value} cannot be used: {why}"),
+        IdForm::Flag => format!("{name} cannot be {}: {why}", value != 0),
+    })
+}
+
+/// An ID of another encapsulation: names the right one.
+fn wrong_field(id: &Id, side: &Side, report: &mut Report) {
     let info = side.kind.info();
-    let right: Vec<_> = info.ids.iter().map(|id| format!("`{}`", id.name)).collect();
-    let whose = Kind::ALL.iter().find(|kind| kind.info().ids.iter().any(|id| id.name == field));
-    let message = format!("{} speaks {}, whose tenant ID is {}", side.label, info.title, right.join(", "));
-    let help = match (info.ids, whose) {
-        ([only], Some(_)) => format!("write `{}` instead of `{field}`", only.name),
-        _ => format!("write one of {} instead of `{field}`", right.join(", ")),
+    let right: Vec<_> = info.ids.iter().map(|field| format!("`{}`", field.name)).collect();
+    let (ids, be) = if right.len() == 1 { ("ID", "is") } else { ("IDs", "are") };
+    let message = format!("{} speaks {}, whose tenant {ids} {be} {}", side.label, info.title, right.join(", "));
+    let help = match right.as_slice() {
+        [only] => format!("write {only} instead of `{}`", id.name),
+        _ => format!("write one of them instead of `{}`", id.name),
     };
-    report.error(value.span, message, help);
+    report.error(id.span, message, help);
 }
 
 /// What happens to tags inside the tenant's frames: as the attachment says, else as its encapsulation does.

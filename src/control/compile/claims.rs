@@ -100,18 +100,31 @@ impl<'c> Segments<'c> {
         if let Some(first) = self.owners.get(&key) {
             let line = report.line(first.span);
             let whose = if first.tenant == holder.tenant {
-                format!("attachment `{}` (line {line}) of the same tenant", first.attachment)
+                format!("attachment `{}` of this tenant (line {line})", first.attachment)
             } else {
-                format!("tenant `{}`, attachment `{}` (line {line})", first.tenant, first.attachment)
+                format!("attachment `{}` of tenant `{}` (line {line})", first.attachment, first.tenant)
             };
-            let message = format!("{} of {} already belongs to {whose}", side.kind.ids(segment), side.label);
-            let help = "an ID of a peer is one tenant's; give one of the two another ID";
+            let message = format!("{}, {}, is already {whose}", side.label, side.kind.ids(segment));
+            let help = "an ID belongs to one attachment; give one of the two another ID";
             report.conflict(holder.span, first.span, "has it", message, help);
             return false;
         }
         self.owners.insert(key, holder);
         self.table.insert(key, claim);
         true
+    }
+
+    /// Who holds a segment that cannot be told apart from this one.
+    pub(super) fn rival(&self, side: &Side, segment: Segment) -> Option<Holder<'c>> {
+        let clash = |other: Segment| {
+            let mut alone = side.spec.compile().ok()?;
+            alone.claim(other).ok()?;
+            alone.claim(segment).err()
+        };
+        let here = self.owners.iter().filter(|((scope, other), _)| *scope == side.scope && *other != segment);
+        here.filter(|((_, other), _)| clash(*other).is_some())
+            .map(|(_, holder)| *holder)
+            .min_by_key(|holder| holder.span)
     }
 
     /// Who holds a segment.

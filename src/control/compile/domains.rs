@@ -15,6 +15,8 @@ use super::report::{Report, check_name};
 use super::sides::{Side, Sides};
 use super::specs;
 use super::statics::{self, Known};
+use transload_encaps::Segment;
+
 use crate::config::{Attachment, Name, Named, Span, Tenant};
 use crate::forwarding::{self, AttachmentId, Claim, Domain, DomainId, Forwarding, MAX_ATTACHMENTS, MAX_DOMAINS, Peer};
 
@@ -73,6 +75,11 @@ impl<'c> Pass<'_, 'c> {
         tenant: &'c Tenant,
         all: &mut Domains<'c>,
     ) -> Vec<Option<forwarding::Attachment>> {
+        if tenant.attachments.len() > MAX_ATTACHMENTS {
+            let message = format!("tenant `{}` has more than {MAX_ATTACHMENTS} attachments", name.text);
+            self.report.error(name.span, message, "use groups, or several tenants");
+            return Vec::new();
+        }
         let (mut rows, mut known, mut horizons) = (Vec::new(), Known::new(), Horizons::default());
         let home = Home { domain, tenant: name.text };
         for (way, config) in tenant.attachments.iter() {
@@ -110,26 +117,36 @@ impl<'c> Pass<'_, 'c> {
         // What it leads to is part of its identity: an FDB entry must not follow it to another peer.
         let id = self.numbers.attachment(home.domain, &format!("{} {}", way.text, side.label));
         if usize::from(id.0) >= MAX_ATTACHMENTS {
-            let message = format!("a tenant has at most {MAX_ATTACHMENTS} attachments");
-            self.report.error(way.span, message, "use groups, or several tenants");
+            // Those of the configuration before it are still in the FDB.
+            let message = "too many attachments of this tenant change in one reload";
+            self.report.error(way.span, message, "change fewer of them at once");
             return None;
         }
-        let span = config.ids.first().map_or(way.span, |(_, id)| id.span);
+        let span = config.ids.first().map_or(way.span, |id| id.value.span);
         let holder = Holder { tenant: home.tenant, attachment: way.text, span };
         let claim = Claim { domain: home.domain, attachment: id };
         if !segments.claim(side, segment, claim, holder, self.report) {
             return None;
         }
-        self.claim(side, segment, span)?;
+        self.claim(side, segment, span, segments)?;
         Some((id, forwarding::Attachment { segment, members: side.members, inner_tags, horizon: 0 }))
     }
 
     /// Tells the peers which segment is used; they may not be able to tell it from another.
-    fn claim(&mut self, side: &Side, segment: transload_encaps::Segment, span: Span) -> Option<()> {
+    fn claim(&mut self, side: &Side, segment: Segment, span: Span, segments: &Segments<'c>) -> Option<()> {
         for (n, id) in side.peers.iter().enumerate() {
             let Some(peer) = self.peers.get_mut(id.0 as usize).and_then(Option::as_mut) else { continue };
             if let Err(error) = peer.compiled.claim(segment) {
-                specs::tell(span, &error, self.report);
+                let Some(rival) = segments.rival(side, segment) else {
+                    specs::tell(span, &error, self.report);
+                    return None;
+                };
+                let (line, tenant) = (self.report.line(rival.span), rival.tenant);
+                let other =
+                    format!("the other is attachment `{}` of tenant `{tenant}` (line {line})", rival.attachment);
+                let help = "give one of the two attachments other tags";
+                let message = format!("{}; {other}", error.message);
+                self.report.conflict(span, rival.span, "the other", message, help);
                 return None;
             }
             if n == 0 {

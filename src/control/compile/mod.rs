@@ -21,6 +21,7 @@ mod statics;
 mod tags;
 mod wire;
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -74,12 +75,15 @@ fn attempt(config: &Config, numbers: &mut Numbers, previous: Option<&Forwarding>
 
     tags.settle(&mut ports, &mut peers, &mut names);
     fit::check_forgery(&endpoints, &ports, &peers, &domains.segments, &mut report);
-    warn_of_unused(&ports, &tags, &mut report);
-    endpoints.table.warn_of_unused("remove it, or reach a peer from it", &mut report);
-    peers.single.warn_of_unused("attach a tenant to it, or remove it", &mut report);
-    peers.groups.warn_of_unused("attach a tenant to it, or remove it", &mut report);
+    // What an error hides may well use them.
+    if !report.has_errors() {
+        warn_of_unused(&ports, &tags, &mut report);
+        warn_of_idle_next_hops(file, &peers.tunnels, &mut report);
+        endpoints.table.warn_of_unused("remove it, or reach a peer from it", &mut report);
+        peers.single.warn_of_unused("attach a tenant to it, or remove it", &mut report);
+        peers.groups.warn_of_unused("attach a tenant to it, or remove it", &mut report);
+    }
     let settings = settings(file, &domains, &mut report);
-    warn_of_idle_next_hops(file, &peers.tunnels, &mut report);
     let warnings = report.finish()?;
 
     carry_state(&mut peers.forwarding, previous);
@@ -140,7 +144,7 @@ fn settings(file: &File, domains: &Domains<'_>, report: &mut Report) -> Settings
         }
     }
     let workers = file.workers.as_ref().and_then(At::value).map_or(1, |workers| workers.0 as usize);
-    Settings { fdb_capacity, workers, admin: file.admin.clone() }
+    Settings { fdb_capacity, workers, admin: file.admin.as_ref().and_then(At::get).cloned() }
 }
 
 fn warn_of_unused(ports: &Ports<'_>, tags: &Tags<'_>, report: &mut Report) {
@@ -153,10 +157,11 @@ fn warn_of_unused(ports: &Ports<'_>, tags: &Tags<'_>, report: &mut Report) {
 }
 
 fn warn_of_idle_next_hops(file: &File, tunnels: &[TunnelPlan], report: &mut Report) {
+    let remotes: HashSet<_> = tunnels.iter().map(|tunnel| tunnel.remote).collect();
     for (_, port) in file.ports.iter() {
         for (name, _) in port.into_iter().flat_map(|port| port.next_hops.iter()) {
             let Ok(address) = name.text.parse::<IpAddr>() else { continue };
-            if !tunnels.iter().any(|tunnel| tunnel.remote == address) {
+            if !remotes.contains(&address) {
                 let message = format!("{address} is not the address of any peer");
                 report.warning(name.span, message, "next_hops maps a peer's tunnel address to a MAC address");
             }

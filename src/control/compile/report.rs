@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 
-use crate::config::{At, Name, Problem, Problems, Source, Span, suggestion};
+use crate::config::{At, Name, Problem, Problems, Severity, Source, Span, suggestion};
 
 /// What is wrong so far.
 #[derive(Debug)]
@@ -41,7 +41,17 @@ impl Report {
         self.source.position(span.start).0
     }
 
-    fn add(&mut self, problem: Problem) {
+    /// Whether something in this place has been found wrong already.
+    pub(super) fn has_errors_in(&self, extent: Span) -> bool {
+        let inside = |span: Span| extent.start <= span.start && span.end <= extent.end;
+        self.found.iter().any(|problem| problem.severity == Severity::Error && inside(problem.span()))
+    }
+
+    pub(super) fn has_errors(&self) -> bool {
+        self.found.iter().any(|problem| problem.severity == Severity::Error)
+    }
+
+    pub(super) fn add(&mut self, problem: Problem) {
         self.found.push(problem);
     }
 

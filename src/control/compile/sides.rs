@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use transload_encaps::Kind;
+use transload_encaps::{Kind, Spec};
 
 use super::report::{Report, Table};
 use crate::config::{Attachment, Name};
@@ -16,6 +16,8 @@ pub(super) struct Side {
     pub(super) label: String,
     /// What it speaks.
     pub(super) kind: Kind,
+    /// How.
+    pub(super) spec: Spec,
     /// Where its segments are looked up.
     pub(super) scope: Scope,
     /// Who is behind it.

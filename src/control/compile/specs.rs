@@ -3,7 +3,7 @@
 use transload_encaps::{Spec, SpecError};
 
 use super::report::Report;
-use crate::config::{At, Source, Span};
+use crate::config::{At, Problem, Source, Span};
 
 /// The encapsulation, if peers can speak it as the options have it.
 pub(super) fn spoken<'a>(encap: &'a At<Spec>, report: &mut Report) -> Option<&'a Spec> {
@@ -21,12 +21,9 @@ pub(super) fn spoken<'a>(encap: &'a At<Spec>, report: &mut Report) -> Option<&'a
     Some(spec)
 }
 
-/// Says what is wrong; the part behind a semicolon is what to write instead.
+/// Says what is wrong, in the encapsulation's own words.
 pub(super) fn tell(span: Span, error: &SpecError, report: &mut Report) {
-    match error.message.split_once("; ") {
-        Some((message, help)) => report.error(span, message, help),
-        None => report.error(span, error.message.clone(), format!("change `{}`", error.field)),
-    }
+    report.add(Problem::error(&report.source, span, error.message.clone()));
 }
 
 /// Where a field stands inside a value, if it is written there.

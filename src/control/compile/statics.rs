@@ -68,9 +68,10 @@ fn member(at: &At<Address>, side: &Side, report: &mut Report) -> Option<PeerId> 
     if found.is_none() {
         let (message, help) = match side.members {
             Members::Group(_) => (format!("{address} is not a member of {}", side.label), "write a member's address"),
-            Members::One(_) => {
+            Members::One(_) if side.path.is_some() => {
                 (format!("{address} is not the address of {}", side.label), "remove `peer`: there is only one")
             }
+            Members::One(_) => (format!("{} is no group of peers", side.label), "remove `peer`"),
         };
         report.error(at.span, message, help);
     }

@@ -56,7 +56,7 @@ fn side(
         forwarding::Peer { compiled: compiled.ok()?, scope, exit: Exit::Port(port), udp: UdpRules { zero6: false } };
     *slot(&mut peers.forwarding, id.0 as usize) = Some(peer);
     let (members, by_address) = (Members::One(id), HashMap::new());
-    Some(Side { label, kind: spec.kind(), scope, members, peers: vec![id], by_address, path: None })
+    Some(Side { label, kind: spec.kind(), spec, scope, members, peers: vec![id], by_address, path: None })
 }
 
 /// How the port speaks tags; `None` when the file has it broken.

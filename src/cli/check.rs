@@ -1,0 +1,85 @@
+//! `transload check FILE`: what is wrong with a gateway's file, without looking at any device.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::render::{output, plural, problems_of};
+use super::Failure;
+use crate::config::{self, Problem, Problems, Severity};
+use crate::control::compile::{Numbers, Plan, compile};
+use crate::forwarding::{Forwarding, Members};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The gateway's file
+    file: PathBuf,
+    /// Print what is found as JSON on standard output
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Findings<'a> {
+    file: String,
+    ok: bool,
+    problems: &'a [Problem],
+}
+
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let result = config::load(&args.file).and_then(|config| compile(&config, &mut Numbers::default(), None));
+    let (problems, summary) = match result {
+        Ok(plan) => (Problems(plan.warnings.clone()), Some(summary(&plan))),
+        Err(problems) => (problems, None),
+    };
+    if args.json {
+        print_json(args, &problems)?;
+        return if summary.is_some() { Ok(()) } else { Err(Failure::Told) };
+    }
+    let Some(summary) = summary else { return Err(problems.into()) };
+    problems_of(&problems.0);
+    let warnings = problems.0.iter().filter(|problem| problem.severity == Severity::Warning).count();
+    let warnings = if warnings == 0 { String::new() } else { format!(", {}", plural(warnings, "warning")) };
+    output(&format!("{}: {summary}: ok{warnings}", args.file.display()))
+}
+
+fn print_json(args: &Args, problems: &Problems) -> Result<(), Failure> {
+    let findings =
+        Findings { file: args.file.display().to_string(), ok: !problems.has_errors(), problems: &problems.0 };
+    let text = serde_json::to_string_pretty(&findings).map_err(|error| Failure::new(error.to_string()))?;
+    output(&text)
+}
+
+/// `3 ports, 2 endpoints, 7 tunnel peers, 2 tenants with 7 attachments`
+fn summary(plan: &Plan) -> String {
+    let tables = &plan.forwarding;
+    let mut parts = vec![plural(plan.ports.len(), "port")];
+    let mut add = |count: usize, word: &str| {
+        if count > 0 {
+            parts.push(plural(count, word));
+        }
+    };
+    add(tables.endpoints.iter().filter(|endpoint| !endpoint.carriers.is_empty()).count(), "endpoint");
+    add(plan.tunnels.len(), "tunnel peer");
+    add(plan.statics.len(), "static address");
+    let (tenants, attachments, tunnels) = sizes(tables);
+    let tenants = plural(tenants, "tenant");
+    format!("{}, {tenants} with {} over {}", parts.join(", "), plural(attachments, "attachment"), plural(tunnels, "tunnel"))
+}
+
+/// Tenants, their attachments, and the tunnels behind these.
+fn sizes(tables: &Forwarding) -> (usize, usize, usize) {
+    let (mut tenants, mut attachments, mut tunnels) = (0, 0, 0);
+    for domain in tables.domains.iter().flatten() {
+        tenants += 1;
+        for attachment in domain.attachments.iter().flatten() {
+            attachments += 1;
+            tunnels += match attachment.members {
+                Members::One(_) => 1,
+                members @ Members::Group(_) => tables.members(&members).len(),
+            };
+        }
+    }
+    (tenants, attachments, tunnels)
+}

@@ -1,0 +1,79 @@
+//! Wrong configurations and what the operator is told about each: `tests/wrong/NAME.yaml` and `NAME.txt`.
+//!
+//! With `REWRITE=1` in the environment the expected texts are written anew; read the difference as the person would
+//! who has to mend the file.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use transload::config::{self, Problem, Problems, Severity};
+use transload::control::compile::{Numbers, compile};
+
+#[test]
+fn every_wrong_file_is_told_what_is_wrong_and_what_to_write_instead() {
+    let rewrite = std::env::var_os("REWRITE").is_some();
+    let (mut failures, mut cases) = (String::new(), 0);
+    for file in wrong_files() {
+        let told = told(&file);
+        let expected = file.with_extension("txt");
+        if rewrite {
+            std::fs::write(&expected, &told).expect("the expectation can be written");
+        }
+        let wanted = std::fs::read_to_string(&expected).unwrap_or_default();
+        if told != wanted {
+            let name = file.file_name().unwrap_or_default().display();
+            let _ = writeln!(failures, "== {name}\n-- expected\n{wanted}-- told\n{told}");
+        }
+        cases += 1;
+    }
+    assert!(failures.is_empty(), "{failures}");
+    assert!(cases >= 40, "only {cases} cases were found");
+}
+
+#[test]
+fn a_wrong_file_does_not_compile_and_a_doubtful_one_does() {
+    for file in wrong_files() {
+        let problems = problems(&file);
+        let doubtful = file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("doubt-"));
+        assert_eq!(problems.has_errors(), !doubtful, "{}", file.display());
+        assert!(!problems.0.is_empty(), "{}", file.display());
+    }
+}
+
+fn wrong_files() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wrong");
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .expect("tests/wrong is there")
+        .map(|entry| entry.expect("it can be listed").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .collect();
+    files.sort();
+    files
+}
+
+fn problems(file: &Path) -> Problems {
+    let result = config::load(file).and_then(|config| compile(&config, &mut Numbers::default(), None));
+    match result {
+        Ok(plan) => Problems(plan.warnings),
+        Err(problems) => problems,
+    }
+}
+
+fn told(file: &Path) -> String {
+    let text: String = problems(file).0.iter().map(shown).collect();
+    // The test-only encapsulation is one more in every list.
+    text.replace(", `tenant_tag`", "").replace(", shim", "")
+}
+
+fn shown(problem: &Problem) -> String {
+    let kind = if problem.severity == Severity::Error { "error" } else { "warning" };
+    let mut text = format!("{}:{}: {kind}: {}\n", problem.line, problem.column, problem.message);
+    let _ = writeln!(text, "    at: {}", problem.text);
+    if let Some(also) = &problem.also {
+        let _ = writeln!(text, "    and {}:{}: {}", also.line, also.column, also.about);
+    }
+    if let Some(help) = &problem.help {
+        let _ = writeln!(text, "    help: {help}");
+    }
+    text
+}
