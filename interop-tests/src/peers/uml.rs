@@ -21,6 +21,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_pro
 use tempfile::TempDir;
 
 use crate::host::{Host, failed};
+use crate::peers::Namespace;
 
 const INIT: &str = include_str!("../../uml/init.sh");
 const MODPROBE: &str = include_str!("../../uml/modprobe.sh");
@@ -56,7 +57,11 @@ impl Uml {
     /// # Errors
     /// When the socket cannot be made, or the kernel does not come up; the error shows its last words.
     pub fn at(own: &Path, gateway: &Path) -> io::Result<Self> {
-        let socket = UnixDatagram::bind(own)?;
+        // A socket's queue is as long as its namespace says, and the machine's own says ten datagrams.
+        let socket = match Namespace::new() {
+            Ok(namespace) => namespace.enter(|| UnixDatagram::bind(own))?,
+            Err(_) => UnixDatagram::bind(own)?,
+        };
         socket.connect(gateway)?;
         Self::boot(socket)
     }
