@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use crate::config::{At, Config, Problem, suggestion};
 use crate::control::compile::Plan;
-use crate::control::next_hops::resolve;
 use crate::control::netlink::Netlink;
+use crate::control::next_hops::{Complaint, Tunnel, resolve};
 use crate::control::tunnels::{port_links, tunnels};
 use crate::io::Backend;
 
@@ -33,11 +33,11 @@ pub async fn check(config: &Config, plan: &Plan) -> io::Result<Vec<Problem>> {
 pub async fn check_routes(config: &Config, plan: &Plan) -> io::Result<Vec<Problem>> {
     let (netlink, _changes) = Netlink::open()?;
     let tunnels = tunnels(config, plan);
-    let flows: Vec<_> = tunnels.iter().map(|tunnel| tunnel.flow()).collect();
+    let flows: Vec<_> = tunnels.iter().map(Tunnel::flow).collect();
     let kernel = netlink.read(&flows).await?;
     let complaints = resolve(&tunnels, &port_links(plan), &kernel).complaints;
     let lasting = complaints.into_iter().filter(|(_, complaint)| !complaint.is_passing());
-    let problem = |(peer, complaint): (_, crate::control::next_hops::Complaint)| {
+    let problem = |(peer, complaint): (_, Complaint)| {
         let tunnel = plan.tunnels.iter().find(|tunnel| tunnel.peer == peer)?;
         Some(Problem::warning(&plan.source, tunnel.span, complaint.to_string()))
     };
@@ -77,7 +77,8 @@ fn missing_addresses(config: &Config, plan: &Plan, addresses: &BTreeSet<IpAddr>)
         }
         let message = format!("no device of this machine has the address {}", address.0);
         let prefix = if address.0.is_ipv4() { 32 } else { 128 };
-        let help = format!("give it to the loopback or to one of the ports: `ip address add {}/{prefix} dev lo`", address.0);
+        let help =
+            format!("give it to the loopback or to one of the ports: `ip address add {}/{prefix} dev lo`", address.0);
         problems.push(Problem::error(&plan.source, endpoint.address.span, message).help(help));
     }
     problems

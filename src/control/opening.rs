@@ -146,6 +146,8 @@ pub fn quiet_device(device: &str, quiet: &mut Quiet) -> Result<(), OpeningError>
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
             Err(OpeningError::Quiet { what: format!("tenants on {device}"), error, capability: "CAP_NET_ADMIN" })
         }
+        // Since Linux 6.16 a chain outlives its device and takes up the next one of that name.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(error) => {
             tracing::warn!("this machine also hears the tenants on {device}, and may answer them: {error}");
             Ok(())

@@ -100,7 +100,7 @@ impl Resolver {
 
     /// Follows the kernel for ever, calling `publish` whenever something that it may care about has changed.
     pub async fn run(mut self, mut publish: impl FnMut(&Resolution, &Kernel)) {
-        let mut tick = tokio::time::interval(TICK);
+        let mut tick = tokio::time::interval_at(Instant::now() + TICK, TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         publish(&self.resolution, &self.kernel);
         loop {
@@ -216,13 +216,13 @@ impl Resolver {
         for (peer, complaint) in now.difference(&self.said) {
             let name = self.name(*peer);
             if complaint.is_passing() {
-                tracing::warn!(peer = name, "{complaint}");
+                tracing::warn!("peer {name}: {complaint}");
             } else {
-                tracing::error!(peer = name, "{complaint}");
+                tracing::error!("peer {name}: {complaint}");
             }
         }
         for (peer, complaint) in self.said.difference(&now) {
-            tracing::info!(peer = self.name(*peer), "no longer: {complaint}");
+            tracing::info!("peer {}: no longer: {complaint}", self.name(*peer));
         }
         self.said = now;
     }

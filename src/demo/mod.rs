@@ -24,7 +24,7 @@ use thiserror::Error;
 use crate::control::admin::rows::DropRow;
 use crate::lab;
 use outcome::{Exchange, Reach};
-use sites::SITES;
+use sites::{Joint, SITES};
 use world::World;
 
 /// Set when somebody presses Ctrl-C.
@@ -69,18 +69,13 @@ pub fn run() -> Result<bool, DemoError> {
     }
     listen_for_signals().map_err(DemoError::of("listening for signals"))?;
 
-    println!("transload demo: one tenant, four encapsulations, one Ethernet segment\n");
-    println!("{}\n", picture::world());
-    println!("Every box is a network namespace with its own network stack. The VXLAN host is");
-    println!("the running kernel's own vxlan device; each of the others is a second transload");
-    println!("process that bridges a TAP, behind which the kernel's TCP/IP is the host.\n");
-    println!("The gateway in the middle runs this file:\n\n{}", indented(sites::GATEWAY));
-
-    let world = World::build().map_err(DemoError::of("building the world"))?;
+    let joint = Joint::find();
+    introduce(joint);
+    let world = World::build(joint).map_err(DemoError::of("building the world"))?;
     println!("Up and running after {}.\n", seconds(started.elapsed()));
     let go_on = || !INTERRUPTED.load(Ordering::Relaxed);
     let reaches = outcome::everybody(&world, go_on).map_err(DemoError::of("pinging"))?;
-    println!("Who reached whom, and what TCP moved:\n\n{}\n", picture::reaches(&reaches));
+    println!("Who reached whom, and how much TCP moved in a moment:\n\n{}\n", picture::reaches(&reaches));
 
     let exchange = match world.hosts.as_slice() {
         [from, to, ..] => outcome::exchange(from, to).map_err(DemoError::of("watching one frame"))?,
@@ -91,6 +86,21 @@ pub fn run() -> Result<bool, DemoError> {
     println!("{}", dropped(&drops));
     let clean = world.stop().map_err(DemoError::of("stopping"))?;
     Ok(conclude(&reaches, &exchange, clean, started.elapsed()))
+}
+
+fn introduce(joint: Joint) {
+    println!("transload demo: one tenant, four encapsulations, one Ethernet segment\n");
+    println!("{}\n", picture::world(joint));
+    println!("Every box is a network namespace with its own network stack. The VXLAN host is");
+    println!("the running kernel's own vxlan device. For each of the others a second transload");
+    match joint {
+        Joint::Tap => println!("process speaks, and bridges a TAP: the kernel's TCP/IP behind it is the host."),
+        Joint::Veth => {
+            println!("process speaks, and bridges a veth, since /dev/net/tun is not ours to open: the");
+            println!("kernel's TCP/IP behind it is the host.");
+        }
+    }
+    println!("\nThe gateway in the middle runs this file:\n\n{}", indented(sites::GATEWAY));
 }
 
 /// Making network namespaces takes `CAP_SYS_ADMIN`, and furnishing them `CAP_NET_ADMIN`.
@@ -126,7 +136,7 @@ fn dropped(rows: &[DropRow]) -> String {
     if reasons.is_empty() {
         "The gateway dropped no frame.".into()
     } else {
-        format!("The gateway dropped, by name: {}.", reasons.join(", "))
+        format!("Dropped by name, such as the cables' own ARP and IPv6 chatter:\n{}.", reasons.join(", "))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The four sites of the demonstration: what each speaks, and how it is wired to the gateway.
 
+use std::fs::OpenOptions;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use transload_encaps::Mac;
@@ -20,6 +21,8 @@ pub(super) const UNDERLAY_MTU: u32 = 1600;
 pub(super) const WIRE: &str = "wire";
 /// The device that is the tenant's host.
 pub(super) const TENANT: &str = "tenant";
+/// Its other end, where it is no TAP.
+pub(super) const TENANT_PORT: &str = "tenant-port";
 
 /// A site with one host of the tenant.
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +66,31 @@ pub(super) enum Speaker {
     Transload(&'static str),
 }
 
+/// How a second transload is joined to the host it speaks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Joint {
+    /// The host is a TAP.
+    Tap,
+    /// The host is one end of a virtual cable, for want of a TAP.
+    Veth,
+}
+
+impl Joint {
+    /// A TAP where we may have one: some systems keep `/dev/net/tun` to root.
+    pub(super) fn find() -> Self {
+        let tun = OpenOptions::new().read(true).write(true).open("/dev/net/tun");
+        if tun.is_ok() { Self::Tap } else { Self::Veth }
+    }
+
+    /// A site's configuration, which is written for a TAP.
+    pub(super) fn adapt(self, configuration: &str) -> String {
+        match self {
+            Self::Tap => configuration.to_owned(),
+            Self::Veth => configuration.replace("{ device: tenant, io: tap }", "{ device: tenant-port }"),
+        }
+    }
+}
+
 /// The sites, in the order of their numbers.
 pub(super) const SITES: [Site; 4] = [
     Site {
@@ -70,7 +98,7 @@ pub(super) const SITES: [Site; 4] = [
         name: "vxlan",
         title: "VXLAN",
         id: "VNI 777216",
-        cable: Some(v4([198, 51, 100, 1], [198, 51, 100, 2])),
+        cable: Some(v4(1)),
         speaker: Speaker::Kernel { vni: 777_216 },
     },
     Site {
@@ -78,7 +106,7 @@ pub(super) const SITES: [Site; 4] = [
         name: "nvgre",
         title: "NVGRE",
         id: "VSID 5100",
-        cable: Some(v4([198, 51, 100, 5], [198, 51, 100, 6])),
+        cable: Some(v4(5)),
         speaker: Speaker::Transload(include_str!("configs/nvgre.yaml")),
     },
     Site {
@@ -104,10 +132,11 @@ pub(super) const SITES: [Site; 4] = [
     },
 ];
 
-const fn v4([a, b, c, d]: [u8; 4], [e, f, g, h]: [u8; 4]) -> Cable {
+/// The gateway's end has this last byte, the site's end the next one.
+const fn v4(near: u8) -> Cable {
     Cable {
-        near: IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
-        far: IpAddr::V4(Ipv4Addr::new(e, f, g, h)),
+        near: IpAddr::V4(Ipv4Addr::new(198, 51, 100, near)),
+        far: IpAddr::V4(Ipv4Addr::new(198, 51, 100, near + 1)),
         prefix: 30,
         endpoint: IpAddr::V4(ENDPOINT_V4),
     }
@@ -145,11 +174,11 @@ impl Site {
     }
 
     /// Who speaks for the host, in words.
-    #[must_use]
-    pub(super) const fn speaker_words(&self) -> &'static str {
-        match self.speaker {
-            Speaker::Kernel { .. } => "Linux kernel",
-            Speaker::Transload(_) => "transload, TAP",
+    pub(super) const fn speaker_words(&self, joint: Joint) -> &'static str {
+        match (self.speaker, joint) {
+            (Speaker::Kernel { .. }, _) => "Linux kernel",
+            (Speaker::Transload(_), Joint::Tap) => "transload, TAP",
+            (Speaker::Transload(_), Joint::Veth) => "transload,veth",
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::process::Process;
 use super::sites::{
-    ENDPOINT_V4, ENDPOINT_V6, GATEWAY, SITES, Site, Speaker, TENANT, TENANT_MTU, TENANT_PREFIX, UNDERLAY_MTU, WIRE,
+    ENDPOINT_V4, ENDPOINT_V6, GATEWAY, Joint, SITES, Site, Speaker, TENANT, TENANT_MTU, TENANT_PORT, TENANT_PREFIX, UNDERLAY_MTU, WIRE,
 };
 use super::tcp::{self, Budget, Moved};
 use super::{ping, tcp::listen};
@@ -39,7 +39,7 @@ impl World {
     ///
     /// # Errors
     /// When the system refuses something, or a gateway does not start.
-    pub(super) fn build() -> io::Result<Self> {
+    pub(super) fn build(joint: Joint) -> io::Result<Self> {
         let directory = Directory::new()?;
         let middle = Namespace::new()?;
         middle.netlink(async |netlink| {
@@ -53,7 +53,7 @@ impl World {
             sites.push((site, namespace));
         }
         let gateway = Process::start(&middle, &directory.0, "gateway", GATEWAY)?;
-        let hosts = sites.into_iter().map(|(site, namespace)| Host::start(site, namespace, &directory.0));
+        let hosts = sites.into_iter().map(|(site, namespace)| Host::start(site, namespace, joint, &directory.0));
         let hosts = hosts.collect::<io::Result<_>>()?;
         Ok(Self { gateway, hosts, _directory: directory })
     }
@@ -96,11 +96,21 @@ fn lay_cable(middle: &Namespace, there: &Namespace, site: &Site) -> io::Result<(
     })
 }
 
+fn join_by_veth(namespace: &Namespace) -> io::Result<()> {
+    namespace.netlink(async |netlink| {
+        netlink.add_veth(TENANT, TENANT_PORT).await?;
+        netlink.set_up(TENANT_PORT, true).await
+    })
+}
+
 impl Host {
-    fn start(site: Site, namespace: Namespace, directory: &Path) -> io::Result<Self> {
+    fn start(site: Site, namespace: Namespace, joint: Joint, directory: &Path) -> io::Result<Self> {
         let speaker = match (site.speaker, site.cable) {
             (Speaker::Transload(configuration), _) => {
-                Some(Process::start(&namespace, directory, site.name, configuration)?)
+                if joint == Joint::Veth {
+                    join_by_veth(&namespace)?;
+                }
+                Some(Process::start(&namespace, directory, site.name, &joint.adapt(configuration))?)
             }
             (Speaker::Kernel { vni }, Some(cable)) => {
                 let (local, remote) = (cable.far, cable.endpoint);
