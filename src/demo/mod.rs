@@ -75,10 +75,7 @@ pub fn run(hosts: Hosts) -> Result<bool, DemoError> {
     }
     listen_for_signals().map_err(DemoError::of("listening for signals"))?;
 
-    let speakers = speakers::cast(hosts).map_err(DemoError::of("looking for who may speak"))?;
-    let configuration = configuration(&speakers);
-    introduce(&speakers, &configuration);
-    let mut world = World::build(&speakers, &configuration).map_err(DemoError::of("building the world"))?;
+    let mut world = build(hosts)?;
     println!("Up and running after {}.\n", seconds(started.elapsed()));
     let go_on = || !INTERRUPTED.load(Ordering::Relaxed);
     let reaches = outcome::everybody(&mut world, go_on).map_err(DemoError::of("pinging"))?;
@@ -93,6 +90,20 @@ pub fn run(hosts: Hosts) -> Result<bool, DemoError> {
     println!("{}", dropped(&drops));
     let clean = world.stop().map_err(DemoError::of("stopping"))?;
     Ok(conclude(&reaches, &exchange, clean, started.elapsed()))
+}
+
+/// Introduces the world and builds it. Should User-Mode Linux not work here, a second transload does its part.
+fn build(hosts: Hosts) -> Result<World, DemoError> {
+    let speakers = speakers::cast(hosts).map_err(DemoError::of("looking for who may speak"))?;
+    let configuration = configuration(&speakers);
+    introduce(&speakers, &configuration);
+    match World::build(&speakers, &configuration) {
+        Err(error) if speakers.contains(&Speaker::Uml) && !INTERRUPTED.load(Ordering::Relaxed) => {
+            println!("That did not work ({error}). Once more, without User-Mode Linux.\n");
+            build(Hosts::Transload)
+        }
+        result => result.map_err(DemoError::of("building the world")),
+    }
 }
 
 /// The gateway's file. Linux compares the whole key of NVGRE with what it was told, so that only FlowID 0 will do.

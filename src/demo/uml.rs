@@ -18,7 +18,7 @@ use crate::lab::Namespace;
 
 /// Enough for a kernel and one process; taken as it is used.
 const MEMORY: &str = "mem=128M";
-const BOOT: Duration = Duration::from_secs(20);
+const BOOT: Duration = Duration::from_secs(12);
 const OFF: Duration = Duration::from_secs(5);
 /// On top of what the order itself may take.
 const GRACE: Duration = Duration::from_secs(12);
@@ -47,8 +47,9 @@ impl Uml {
     pub(super) fn start(namespace: &Namespace, directory: &Path, site: &Site) -> io::Result<Self> {
         let kernel = find().ok_or(ErrorKind::NotFound)?;
         let program = std::env::current_exe()?;
+        // With gro, the driver has room for the super-frames that it lets the TAP promise.
         let network =
-            format!("vec0:transport=tap,ifname={},mac={},mtu={UNDERLAY_MTU}", site.device(), site.far_mac());
+            format!("vec0:transport=tap,ifname={},mac={},mtu={UNDERLAY_MTU},gro=1", site.device(), site.far_mac());
         let mut child = namespace.enter(|| {
             Command::new(kernel)
                 .args([MEMORY, "root=/dev/root", "rootfstype=hostfs", "ro", "quiet", "console=tty0", "con=null", "con0=fd:0,fd:1"])
