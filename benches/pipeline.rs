@@ -66,8 +66,10 @@ impl<'mem> Port<'mem> for Generator {
         for _ in 0..limit {
             let Some(mut frame) = pool.take(HEADROOM) else { break };
             black_box(frame.fill(HEADROOM, &self.template));
-            let addresses = [self.next_mac(2), self.next_mac(1)].concat();
-            frame.bytes_mut()[self.inner_at..self.inner_at + 12].copy_from_slice(&addresses);
+            let (destination, source) = (self.next_mac(2), self.next_mac(1));
+            let addresses = &mut frame.bytes_mut()[self.inner_at..self.inner_at + 12];
+            addresses[..6].copy_from_slice(&destination);
+            addresses[6..].copy_from_slice(&source);
             burst.push(frame);
         }
         Ok(())

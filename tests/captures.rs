@@ -9,6 +9,7 @@ use pcap_file::pcapng::blocks::enhanced_packet::EnhancedPacketBlock;
 use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption};
 use pcap_file::pcapng::blocks::simple_packet::SimplePacketBlock;
 use pcap_file::{DataLink, pcapng::PcapNgBlock};
+use proptest::prelude::*;
 use transload::io::pcap::{Capture, CaptureError, CaptureFault, CaptureWriter, Record};
 
 const SECOND: u64 = 1_000_000_000;
@@ -186,5 +187,34 @@ fn a_pcapng_file_cut_anywhere_is_truncated_or_ends_between_packets() {
             Ok(records) => assert!(records.is_empty(), "a whole record of {len} bytes of file"),
             Err(error) => assert!(matches!(error.fault, CaptureFault::Truncated), "at {len}: {error}"),
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_damage_to_a_capture_panics(
+        is_pcapng in any::<bool>(),
+        damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
+        kinds in proptest::collection::vec(1..10_u8, 3),
+    ) {
+        use InterfaceDescriptionOption::{IfTsOffset, IfTsResol};
+        let mut file = if is_pcapng {
+            let options = vec![IfTsResol(9), IfTsOffset(7)];
+            let packet = || enhanced(0, 1, &[1; 60]).into_block();
+            let mut file = pcapng([interface(DataLink::ETHERNET, options).into_block(), packet(), packet(), packet()]);
+            // Blocks of other kinds, with bodies that are not theirs; the packets' are 92 bytes each, at the end.
+            let first = file.len() - 3 * 92;
+            for (block, kind) in kinds.iter().enumerate() {
+                file[first + block * 92] = *kind;
+            }
+            file
+        } else {
+            pcap(0xa1b2_c3d4, 65_535, 1, 0, 60, 60)
+        };
+        for (at, byte) in damage {
+            let at = at.index(file.len());
+            file[at] = byte;
+        }
+        let _ = read(file);
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
@@ -26,11 +25,11 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Starts one in a namespace, and waits until it answers on its admin socket. In the file's text, `DIR` stands
+    /// Starts one in a namespace, and waits until it says that it is ready. In the file's text, `DIR` stands
     /// for a directory of its own, in which `unix` ports can have their sockets.
     ///
     /// # Errors
-    /// When it ends at once or does not answer; the error shows what it printed.
+    /// When it ends at once or does not get ready; the error shows what it printed.
     pub fn start(namespace: &Namespace, file: &str) -> io::Result<Self> {
         Self::spawn(file, |command| namespace.spawn(command))
     }
@@ -38,7 +37,7 @@ impl Gateway {
     /// Starts one where the test is, for worlds that are wired by `unix` ports alone.
     ///
     /// # Errors
-    /// When it ends at once or does not answer; the error shows what it printed.
+    /// When it ends at once or does not get ready; the error shows what it printed.
     pub fn start_here(file: &str) -> io::Result<Self> {
         Self::spawn(file, Command::spawn)
     }
@@ -105,7 +104,8 @@ impl Gateway {
 
     fn wait_until_ready(&mut self) -> io::Result<()> {
         let end = Instant::now() + START;
-        while UnixStream::connect(self.path("admin.sock")).is_err() {
+        // Its admin socket is no sign: that is taken first, so that no second gateway starts on the same ports.
+        while !self.log().contains("ready: ") {
             if !self.is_running() || Instant::now() > end {
                 return Err(failed("the gateway does not come up", &self.log()));
             }
@@ -131,6 +131,9 @@ fn is_peers(name: &std::ffi::OsStr) -> bool {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
+        if self.is_running() && std::thread::panicking() {
+            eprintln!("what the gateway dropped: {:#}\n{}", self.show("drops").unwrap_or_default(), self.log());
+        }
         if self.is_running() {
             // Only after a test has failed, or one that let it run: it should still clean up.
             let _ = kill_process(Pid::from_child(&self.process), Signal::TERM);

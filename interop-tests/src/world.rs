@@ -48,11 +48,12 @@ impl Leaf<'_> {
         Ok(leaf)
     }
 
-    /// The line that makes a VXLAN device towards the gateway.
+    /// The line that makes a VXLAN device towards the gateway. Told of its cable it takes a fitting MTU; untold, the
+    /// kernel would send fragments.
     #[must_use]
     pub fn vxlan(&self, device: &str, vni: u32) -> String {
         let Self { gateway, address, .. } = self;
-        format!("ip link add {device} type vxlan id {vni} local {address} remote {gateway} dstport 4789")
+        format!("ip link add {device} type vxlan id {vni} local {address} remote {gateway} dev eth0 dstport 4789")
     }
 }
 
@@ -98,8 +99,8 @@ impl Site {
         let Self { name, number } = self;
         let uml = Uml::at(&gateway.path(&format!("peer-{name}.sock")), &gateway.path(&format!("{name}.sock")))?;
         uml.sh(&format!(
-            "ip link set vec0 address 02:00:00:00:02:{number:02x} && ip addr add {}/24 dev vec0 && \
-             ip neigh add {SITES} lladdr 02:00:00:00:01:{number:02x} dev vec0",
+            "ip link set vec0 address 02:00:00:00:02:{number:02x} && \
+             ip link set vec0 up && ip addr add {}/24 dev vec0 && ip neigh add {SITES} lladdr 02:00:00:00:01:{number:02x} dev vec0",
             self.address()
         ))?;
         Ok(uml)

@@ -112,11 +112,11 @@ fn outer_checksums_are_made_and_taken_as_the_kernel_is_told() {
     let World { left, right, gateway, .. } = world(1500, FILE);
     left.sh("ip link set vx0 down; ip link del vx0").unwrap();
     right.sh("ip link set vx0 down; ip link del vx0").unwrap();
-    left.sh("ip link add vx0 type vxlan id 100 local 192.0.2.11 remote 192.0.2.1 dstport 4789 udpcsum
+    left.sh("ip link add vx0 type vxlan id 100 local 192.0.2.11 remote 192.0.2.1 dev eth0 dstport 4789 udpcsum
              ip addr add 10.1.0.1/24 dev vx0; ip link set vx0 up")
         .unwrap();
     right
-        .sh("ip link add vx0 type vxlan id 200 local fd00:2::22 remote fd00:2::1 dstport 4789 udp6zerocsumtx
+        .sh("ip link add vx0 type vxlan id 200 local fd00:2::22 remote fd00:2::1 dev eth0 dstport 4789 udp6zerocsumtx
              ip addr add 10.1.0.2/24 dev vx0; ip link set vx0 up")
         .unwrap();
     settle(&left, "10.1.0.2").unwrap();

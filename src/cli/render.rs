@@ -40,6 +40,9 @@ pub(super) fn failure(failure: &Failure) {
 /// Draws problems with the lines of the file they are about.
 pub(super) fn problems_of(problems: &[Problem]) {
     for problem in problems.iter().take(MOST_SHOWN) {
+        if !problem.has_a_short_line() {
+            eprintln!("{}:{}:{}:", problem.file, problem.line, problem.column);
+        }
         eprintln!("{}", drawn(problem));
     }
     if let Some(rest) = problems.len().checked_sub(MOST_SHOWN).filter(|&rest| rest > 0) {

@@ -2,20 +2,18 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
-
 use super::Failure;
-use crate::control::compile::{Names, placeholder_hops};
+use super::render::{output, problems_of};
+use crate::config;
+use crate::control::compile::{Names, Numbers, compile, placeholder_hops};
 use crate::control::replay::{self, Input};
 
-/// Sends captures through the gateway on the captures' own clock.
-///
 /// Writes DIR/PORT.pcap for each port that sent frames, and a summary as JSON to stdout. Needs no privilege and looks
-/// at no device: a port without `mac` accepts tunnel packets to any address and sends from 02:74:6c:70:00:NN, and a
-/// peer without `next_hops` is reached by 02:74:6e:00:00:NN. A port without `mtu` carries frames of any length. Two
-/// runs are bit-identical.
-#[derive(Debug, Args)]
-pub struct Replay {
+/// at no device: a port without `mac` accepts tunnel packets to any address and sends from 02:74:6c:70 and its
+/// number, and a peer without `next_hops` is reached by 02:74:6e and its number. A port without `mtu` carries frames
+/// of any length. Two runs are bit-identical.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
     /// The configuration
     file: PathBuf,
     /// A capture (pcap or pcapng, Ethernet), and the port its frames arrive at; may be repeated
@@ -33,27 +31,22 @@ fn capture(text: &str) -> Result<(String, PathBuf), String> {
     }
 }
 
-impl Replay {
-    /// Runs the verb.
-    ///
-    /// # Errors
-    /// When the configuration or a capture is bad, or the output cannot be written.
-    pub fn run(self) -> Result<(), Failure> {
-        let mut plan = super::plan(&self.file)?;
-        placeholder_hops(&mut plan);
-        let inputs: Result<Vec<_>, _> =
-            self.inputs.into_iter().map(|(port, file)| input(&plan.names, port, file)).collect();
-        let report = replay::replay(plan, &inputs?, &self.out).map_err(Failure::words)?;
-        super::print_json(&report)
-    }
+/// Runs the verb.
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let config = config::load(&args.file)?;
+    let mut plan = compile(&config, &mut Numbers::default(), None)?;
+    problems_of(&plan.warnings);
+    placeholder_hops(&mut plan);
+    let inputs: Result<Vec<_>, _> =
+        args.inputs.iter().map(|(port, file)| input(&plan.names, port, file.clone())).collect();
+    let report = replay::replay(plan, &inputs?, &args.out).map_err(|error| Failure::new(error.to_string()))?;
+    let summary = serde_json::to_string_pretty(&report).map_err(|error| Failure::new(error.to_string()))?;
+    output(&summary)
 }
 
-fn input(names: &Names, port: String, file: PathBuf) -> Result<Input, Failure> {
-    match names.port_id(&port) {
-        Some(port) => Ok(Input { port, file }),
-        None => {
-            let known: Vec<_> = names.ports().map(|(_, name)| name).collect();
-            Err(Failure::words(format!("the configuration has no port `{port}`; its ports are {}", known.join(", "))))
-        }
-    }
+fn input(names: &Names, port: &str, file: PathBuf) -> Result<Input, Failure> {
+    names.port_id(port).map(|port| Input { port, file }).ok_or_else(|| {
+        let known: Vec<_> = names.ports().map(|(_, name)| name).collect();
+        Failure::with_help(format!("the configuration has no port `{port}`"), format!("its ports: {}", known.join(", ")))
+    })
 }

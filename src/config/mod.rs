@@ -1,11 +1,14 @@
 //! The gateway's file: YAML in, typed values with their places out.
 //!
-//! [`tree`] reads YAML and keeps every spelling and place; [`reader`] makes serde types of it, reporting all mistakes
+//! `tree` reads YAML and keeps every spelling and place; `reader` makes serde types of it, reporting all mistakes
 //! at once; what the values mean together is for the compiler to judge.
 
+mod addresses;
 mod at;
 mod attachment;
+mod dscp;
 mod nearest;
+mod numbers;
 mod peers;
 mod ports;
 mod problem;
@@ -21,15 +24,18 @@ use at::section;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use addresses::{Address, Addresses};
 pub use at::{At, Name, Named};
 pub use attachment::{Attachment, Id, InnerTags};
+pub use dscp::Dscp;
 pub use nearest::{nearest, suggestion};
-pub use peers::{Dscp, Ecn, Group, Knobs, Peer, RxZero, UdpChecksum, UdpTx};
+pub use numbers::{DscpValue, Rate, Ttl, Vid, Whole};
+pub use peers::{Ecn, Group, Knobs, Peer, RxZero, UdpChecksum, UdpTx};
 pub use ports::{Endpoint, Io, Mtu, Port, UnixSocket};
 pub use problem::{Place, Problem, Problems, Severity};
 pub use source::{Source, Span};
 pub use tenants::{Limits, Macs, Static, Tenant, UnknownUnicast};
-pub use values::{Address, Addresses, DscpValue, MacAddress, Rate, Seconds, Ttl, Vid, Whole};
+pub use values::{MacAddress, Seconds};
 
 /// A file that has been read, with what was wrong with it so far.
 #[derive(Debug)]

@@ -5,8 +5,10 @@ use serde::Deserialize;
 
 use transload_encaps::Spec;
 
+use super::addresses::{Address, Addresses};
 use super::at::{At, section};
-use super::values::{Address, Addresses, DscpValue, Ttl};
+use super::dscp::Dscp;
+use super::numbers::Ttl;
 
 /// A far tunnel endpoint.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -89,34 +91,6 @@ macro_rules! knobs {
 }
 
 knobs! { Peer Group }
-
-/// Where the DSCP of the outer header comes from (RFC 2983).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Dscp {
-    /// A value of its own, whatever the tenant marks; 0 if none is given.
-    Pipe(Option<DscpValue>),
-    /// The tenant's.
-    Uniform,
-}
-
-impl JsonSchema for Dscp {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Dscp".into()
-    }
-
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let value = generator.subschema_for::<DscpValue>();
-        schemars::json_schema!({ "anyOf": [
-            { "enum": ["pipe", "uniform"] },
-            { "type": "object", "properties": { "pipe": value }, "required": ["pipe"], "additionalProperties": false },
-        ]})
-    }
-}
 
 /// Where the ECN bits of the outer header come from (RFC 6040 §4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]

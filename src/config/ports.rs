@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::addresses::Address;
 use super::at::{At, Named, section};
-use super::values::{Address, MacAddress, Ttl, Vid, Whole};
+use super::numbers::{Ttl, Vid, Whole};
+use super::values::MacAddress;
 
 /// A port: a network device or a socket that frames come from and go to.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

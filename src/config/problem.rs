@@ -95,6 +95,16 @@ impl Problem {
         Self { also: Some(Place { about: about.into(), line, column, span }), ..self }
     }
 
+    /// Whether the line it is on can be shown to people.
+    #[must_use]
+    pub fn has_a_short_line(&self) -> bool {
+        const LONGEST: usize = 400;
+        let text = self.source.text();
+        let start = text.get(..self.span.start).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
+        let line = text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+        !text.is_empty() && line.len() <= LONGEST
+    }
+
     /// Where it is.
     #[must_use]
     pub const fn span(&self) -> Span {
@@ -123,8 +133,7 @@ impl Diagnostic for Problem {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        // A file that could not be read has no lines to show.
-        (!self.source.text().is_empty()).then_some(&self.source as _)
+        self.has_a_short_line().then_some(&self.source as _)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
@@ -133,7 +142,7 @@ impl Diagnostic for Problem {
         let here = LabeledSpan::new_primary_with_span(here, range(self.span));
         let also = self.also.as_ref();
         let also = also.map(|place| LabeledSpan::new_with_span(Some(place.about.clone()), range(place.span)));
-        (!self.source.text().is_empty()).then(|| Box::new(std::iter::once(here).chain(also)) as _)
+        self.has_a_short_line().then(|| Box::new(std::iter::once(here).chain(also)) as _)
     }
 }
 

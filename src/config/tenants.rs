@@ -3,9 +3,11 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::addresses::Address;
 use super::at::{At, Named, section};
 use super::attachment::Attachment;
-use super::values::{Address, MacAddress, Rate, Seconds, Whole};
+use super::numbers::{Rate, Whole};
+use super::values::{MacAddress, Seconds};
 
 /// A tenant, with one bridge domain.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

@@ -71,7 +71,8 @@ pub(super) fn read(source: &Source, problems: &mut Vec<Problem>) -> Result<Node,
 
 fn options() -> serde_saphyr::Options {
     // The defaults are for documents of a few thousand lines. A gateway's file may name a hundred thousand tenants;
-    // what must stay bounded is what a small file can blow up to through aliases.
+    // what must stay bounded is its depth, which costs stack, and what aliases can blow a small file up to. The
+    // grammar itself is seven levels deep.
     let budget = serde_saphyr::budget! {
         max_events: 64_000_000,
         max_nodes: 32_000_000,
@@ -80,6 +81,8 @@ fn options() -> serde_saphyr::Options {
         enforce_alias_anchor_ratio: false,
         max_total_scalar_bytes: 1 << 30,
         max_documents: 16,
+        max_depth: 16,
+        flow_nesting_limit: 32,
     };
     serde_saphyr::options! {
         budget: budget,
@@ -102,6 +105,12 @@ fn not_yaml(source: &Source, error: &serde_saphyr::Error) -> Problem {
             .help("a gateway is one document; remove the `---`, or write two files"),
         serde_saphyr::Error::UnknownAnchor { .. } => {
             problem("nothing is marked with this name").help("`*name` repeats what `&name` has marked further up")
+        }
+        _ if message.contains("Depth {") || message.contains("recursion") => {
+            problem("this is nested deeper than anything in a gateway's file")
+        }
+        _ if message.contains("budget") || message.contains("alias replay") => {
+            problem("this file grows too large").help("use fewer aliases (`*name`)")
         }
         _ if message.contains("tab") => {
             problem("this is not YAML: a tab in the indentation").help("indent with spaces")

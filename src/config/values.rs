@@ -1,23 +1,21 @@
-//! The kinds of values a gateway's file is made of: addresses, ranges, times, numbers with limits.
+//! Values that are written as a text: how they are read, and the plain ones among them.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
-use std::str::FromStr;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::de::{Error, Visitor};
 
 use transload_encaps::Mac;
 
 /// A value that is written as a text and knows how to read itself.
 ///
 /// The error says what is wrong and, behind a line break, what to write instead.
-trait Text: Sized {
+pub(super) trait Text: Sized {
     const EXPECTED: &'static str;
     fn read(text: &str) -> Result<Self, String>;
 }
 
-struct TextVisitor<T>(std::marker::PhantomData<T>);
+/// Reads a text, whatever it then means.
+pub(super) struct TextVisitor<T>(pub(super) std::marker::PhantomData<T>);
 
 impl<T: Text> Visitor<'_> for TextVisitor<T> {
     type Value = T;
@@ -31,15 +29,16 @@ impl<T: Text> Visitor<'_> for TextVisitor<T> {
     }
 }
 
+/// Lets serde and schemars read types that are [`Text`]: their names, and patterns for the schema.
 macro_rules! texts {
-    ($($Type:ident, $expected:literal, $pattern:literal;)*) => {$(
-        impl<'de> Deserialize<'de> for $Type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_str(TextVisitor(std::marker::PhantomData))
+    ($($Type:ident, $pattern:literal;)*) => {$(
+        impl<'de> serde::Deserialize<'de> for $Type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_str($crate::config::values::TextVisitor(std::marker::PhantomData))
             }
         }
 
-        impl JsonSchema for $Type {
+        impl schemars::JsonSchema for $Type {
             fn inline_schema() -> bool {
                 true
             }
@@ -48,124 +47,17 @@ macro_rules! texts {
                 stringify!($Type).into()
             }
 
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "description": $expected, "pattern": $pattern })
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": "string", "description": <Self as $crate::config::values::Text>::EXPECTED, "pattern": $pattern })
             }
         }
     )*};
 }
+pub(super) use texts;
 
 texts! {
-    Address, "an IP address", "^[0-9a-fA-F.:]+$";
-    Addresses, "an IP address or a range of them", "^[0-9a-fA-F.:]+( *- *[0-9a-fA-F.:]+)?$";
-    MacAddress, "a MAC address", "^[0-9a-fA-F]{1,2}([:-][0-9a-fA-F]{1,2}){5}$";
-    Seconds, "a time such as 5m, 300s or 1h", "^[0-9]+ *(s|m|h)$";
-}
-
-/// An IPv4 or IPv6 address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Address(pub IpAddr);
-
-impl Text for Address {
-    const EXPECTED: &'static str = "an IP address";
-
-    fn read(text: &str) -> Result<Self, String> {
-        ip(text).map(Self)
-    }
-}
-
-fn ip(text: &str) -> Result<IpAddr, String> {
-    IpAddr::from_str(text).map_err(|_| {
-        let help = match text.split_once(['/', '%']) {
-            Some((address, _)) if text.contains('/') && IpAddr::from_str(address).is_ok() => {
-                format!("write the address without a prefix length: {address}")
-            }
-            Some((address, _)) if IpAddr::from_str(address).is_ok() => {
-                format!("write the address without a zone: {address}")
-            }
-            _ if text.parse::<std::net::SocketAddr>().is_ok() => "write the address without a port".to_owned(),
-            _ => "write an address such as 192.0.2.1 or 2001:db8::1".to_owned(),
-        };
-        format!("`{text}` is not an IP address\n{help}")
-    })
-}
-
-/// One address, or all from a first to a last one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Addresses {
-    /// The first.
-    pub first: IpAddr,
-    /// The last, of the same family and not lower.
-    pub last: IpAddr,
-}
-
-impl Addresses {
-    /// How many there are.
-    #[must_use]
-    pub fn count(&self) -> u128 {
-        (bits(self.last) - bits(self.first)).saturating_add(1)
-    }
-
-    /// All of them, in order.
-    pub fn iter(&self) -> impl Iterator<Item = IpAddr> + use<> {
-        let v4 = self.first.is_ipv4();
-        (bits(self.first)..=bits(self.last)).map(move |bits| {
-            let v6 = Ipv6Addr::from_bits(bits);
-            if v4 { IpAddr::V4(std::net::Ipv4Addr::from_bits(bits as u32)) } else { IpAddr::V6(v6) }
-        })
-    }
-}
-
-fn bits(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(address) => u128::from(address.to_bits()),
-        IpAddr::V6(address) => address.to_bits(),
-    }
-}
-
-impl Text for Addresses {
-    const EXPECTED: &'static str = "an IP address or a range of them";
-
-    fn read(text: &str) -> Result<Self, String> {
-        if let Some((address, _)) = text.split_once('/')
-            && IpAddr::from_str(address).is_ok()
-        {
-            return Err(format!(
-                "`{text}` is a prefix\nwrite the peers as a range, first to last: 192.0.2.1-192.0.2.14"
-            ));
-        }
-        let (first, last) = match text.split_once('-') {
-            None => (ip(text)?, ip(text)?),
-            Some((first, last)) => {
-                let first = ip(first.trim())?;
-                let last = last.trim();
-                let last = IpAddr::from_str(last).map_err(|_| {
-                    format!(
-                        "`{last}` is not an IP address\nwrite the last address in full: {first}-{}",
-                        full(first, last)
-                    )
-                })?;
-                (first, last)
-            }
-        };
-        if first.is_ipv4() != last.is_ipv4() {
-            return Err(format!("`{text}` begins in one address family and ends in the other"));
-        }
-        if last < first {
-            return Err(format!("`{text}` ends before it begins\nwrite the lower address first: {last}-{first}"));
-        }
-        Ok(Self { first, last })
-    }
-}
-
-/// `192.0.2.11-50` was probably meant to end with 192.0.2.50.
-fn full(first: IpAddr, last: &str) -> String {
-    let first = first.to_string();
-    let separator = if first.contains(':') { ':' } else { '.' };
-    match (first.rsplit_once(separator), last.bytes().all(|byte| byte.is_ascii_hexdigit())) {
-        (Some((prefix, _)), true) if !last.is_empty() => format!("{prefix}{separator}{last}"),
-        _ => first,
-    }
+    MacAddress, "^[0-9a-fA-F]{1,2}([:-][0-9a-fA-F]{1,2}){5}$";
+    Seconds, "^[0-9]+ *(s|m|h)$";
 }
 
 /// A MAC address.
@@ -204,102 +96,5 @@ impl Text for Seconds {
             }
             _ => Err(format!("`{text}` is not a time\nwrite a whole number with s, m or h, such as 5m")),
         }
-    }
-}
-
-/// A whole number from `MIN` to `MAX`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Whole<const MIN: u64, const MAX: u64>(pub u64);
-
-impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Whole<MIN, MAX> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let number = u64::deserialize(deserializer)?;
-        if (MIN..=MAX).contains(&number) {
-            Ok(Self(number))
-        } else {
-            Err(D::Error::custom(format!("{number} is out of range\nwrite a number from {MIN} to {MAX}")))
-        }
-    }
-}
-
-impl<const MIN: u64, const MAX: u64> JsonSchema for Whole<MIN, MAX> {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        format!("From{MIN}To{MAX}").into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "integer", "minimum": MIN, "maximum": MAX })
-    }
-}
-
-/// A VLAN ID that a tag may carry (IEEE 802.1Q).
-pub type Vid = Whole<1, 4094>;
-/// A TTL or hop limit.
-pub type Ttl = Whole<1, 255>;
-/// A DSCP (RFC 2474).
-pub type DscpValue = Whole<0, 63>;
-
-/// Frames per second, or no limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rate {
-    /// At most so many frames per second, never 0.
-    PerSecond(u64),
-    /// As many as come.
-    Unlimited,
-}
-
-impl<'de> Deserialize<'de> for Rate {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct RateVisitor;
-
-        impl Visitor<'_> for RateVisitor {
-            type Value = Rate;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("frames per second, or `unlimited`")
-            }
-
-            fn visit_u64<E: Error>(self, number: u64) -> Result<Rate, E> {
-                match number {
-                    0 => Err(E::custom("0 would stop even ARP\nwrite 1 or more, or `unlimited`")),
-                    1..=1_000_000_000 => Ok(Rate::PerSecond(number)),
-                    _ => Err(E::custom(format!(
-                        "{number} frames per second is more than any port carries\nwrite `unlimited`"
-                    ))),
-                }
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Rate, E> {
-                match text {
-                    "unlimited" => Ok(Rate::Unlimited),
-                    _ => Err(E::custom(format!(
-                        "`{text}` is not a rate\nwrite frames per second, such as 1000, or `unlimited`"
-                    ))),
-                }
-            }
-        }
-
-        deserializer.deserialize_any(RateVisitor)
-    }
-}
-
-impl JsonSchema for Rate {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Rate".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "anyOf": [
-            { "type": "integer", "minimum": 1, "maximum": 1_000_000_000 },
-            { "const": "unlimited" },
-        ]})
     }
 }

@@ -7,7 +7,7 @@ use crate::forwarding::{DomainId, Target};
 /// Workers read the clock at different moments: an entry can have been seen this many seconds after "now".
 const AHEAD: u16 = 60;
 
-/// Most seconds of ageing. More is taken as this much, so that a silent entry stays expired for [`AHEAD`] seconds
+/// Most seconds of ageing. More is taken as this much, so that a silent entry stays expired for a minute
 /// before it would look as if it came from the future.
 pub const MAX_AGEING: u16 = u16::MAX - 2 * AHEAD;
 

@@ -10,7 +10,7 @@
 //!   6 and 7  slot
 //! ```
 //!
-//! A MAC is in the first of the [`REACH`] buckets from its home on that had a free slot when it was learned, and
+//! A MAC is in the first of the `REACH` buckets from its home on that had a free slot when it was learned, and
 //! never changes its slot. A search stops at the first bucket that nothing has spilled past, so nearly every miss
 //! costs one cache line. There is no wrap-around: the homes are followed by buckets that are nobody's.
 //!

@@ -1,6 +1,7 @@
 //! What goes through packet sockets and TAPs, and what happens when the device does not play along.
 
 use std::collections::{HashMap, HashSet};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use transload::dataplane::offload::segments;
@@ -8,7 +9,7 @@ use transload::io::memory::Packet;
 use transload::io::{Backend, Pool, open};
 use transload_encaps::{Checksum, Gso, GsoKind, HEADROOM};
 
-use crate::lab::namespaces;
+use crate::lab::{may_make_taps, namespaces};
 use crate::wire::{CHUNK, PATIENCE, Wire, arena, frame, ours};
 
 /// A TCP segment behind these tags, its checksum left to the device.
@@ -107,6 +108,28 @@ fn a_super_frame_leaves_whole_behind_two_tags() {
         while received.iter().map(|part| if part.gso.is_some() { 15 } else { 1 }).sum::<usize>() < 15 {
             received.extend(listener.wait(1, ours));
         }
+        assert_eq!(joined(received), packet.bytes[packet.bytes.len() - 20_000..], "{} bytes of tags", tags.len());
+    }
+}
+
+#[test]
+fn a_super_frame_leaves_by_a_device_that_cannot_cut_it() {
+    const TEST: &str = "a_super_frame_leaves_by_a_device_that_cannot_cut_it";
+    namespaces!("a_super_frame_leaves_by_a_device_that_cannot_cut_it": near, far);
+    near.join("v0", &far, "v1");
+    let ethtool = ["-K", "v0", "tso", "off", "gso", "off", "tx", "off"];
+    if near.run(|| Command::new("ethtool").args(ethtool).output()).is_err() {
+        eprintln!("SKIPPED: {TEST}: ethtool");
+        return;
+    }
+    let mut sender = near.run(|| Wire::open("v0"));
+    let mut listener = far.run(|| Wire::open("v1"));
+    for tags in [&[][..], &S_AND_C_TAG[..4], &S_AND_C_TAG[..]] {
+        let gso = Some(Gso { kind: GsoKind::Tcp4, size: 1400 });
+        let packet = Packet { gso, ..unfinished_tcp(tags, 20_000) };
+        assert_eq!(sender.send(std::slice::from_ref(&packet)).frames, 1);
+        let received = listener.wait(15, ours);
+        assert!(received.iter().all(|part| part.gso.is_none()));
         assert_eq!(joined(received), packet.bytes[packet.bytes.len() - 20_000..], "{} bytes of tags", tags.len());
     }
 }
@@ -253,8 +276,7 @@ fn without_permission_the_error_says_what_is_missing() {
 #[test]
 fn a_tap_is_made_and_goes_with_its_last_worker() {
     namespaces!("a_tap_is_made_and_goes_with_its_last_worker": lone);
-    if !std::path::Path::new("/dev/net/tun").exists() {
-        eprintln!("SKIPPED: a_tap_is_made_and_goes_with_its_last_worker: /dev/net/tun");
+    if !may_make_taps("a_tap_is_made_and_goes_with_its_last_worker") {
         return;
     }
     let exists = || lone.run(|| pnet_datalink::interfaces().iter().any(|device| device.name == "tap7"));

@@ -9,7 +9,7 @@ use transload::dataplane::offload::segments;
 use transload::io::{Backend, open};
 use transload_encaps::{Frame, HEADROOM, checksum};
 
-use crate::lab::{Namespace, namespaces};
+use crate::lab::{Namespace, may_make_taps, namespaces};
 use crate::wire::{PATIENCE, Wire};
 
 const AMOUNT: usize = 3_000_000;
@@ -158,8 +158,7 @@ fn tcp_inside_the_kernels_vxlan_is_cut_inside() {
 #[test]
 fn tcp_passes_between_a_tap_and_a_device() {
     namespaces!("tcp_passes_between_a_tap_and_a_device": gw, b);
-    if !std::path::Path::new("/dev/net/tun").exists() {
-        eprintln!("SKIPPED: tcp_passes_between_a_tap_and_a_device: /dev/net/tun");
+    if !may_make_taps("tcp_passes_between_a_tap_and_a_device") {
         return;
     }
     gw.join("right", &b, "v0");

@@ -74,6 +74,15 @@ impl Namespace {
     }
 }
 
+/// Whether TAPs can be made here; said loudly where not.
+pub(crate) fn may_make_taps(test: &str) -> bool {
+    let opened = File::options().read(true).write(true).open("/dev/net/tun");
+    if let Err(error) = &opened {
+        eprintln!("SKIPPED: {test}: /dev/net/tun: {error}");
+    }
+    opened.is_ok()
+}
+
 /// These namespaces, or a return from the test that needs them.
 macro_rules! namespaces {
     ($test:literal: $($name:ident),+) => {

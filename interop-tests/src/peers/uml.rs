@@ -21,6 +21,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_pro
 use tempfile::TempDir;
 
 use crate::host::{Host, failed};
+use crate::peers::Namespace;
 
 const INIT: &str = include_str!("../../uml/init.sh");
 const MODPROBE: &str = include_str!("../../uml/modprobe.sh");
@@ -34,7 +35,8 @@ const ENDED: WaitIdOptions = WaitIdOptions::EXITED.union(WaitIdOptions::NOHANG).
 /// Room for a few bursts of long frames; the kernel may grant less.
 const SOCKET_BUFFER: usize = 4 << 20;
 
-/// A running kernel. Its network card is `vec0`.
+/// A running kernel. Its network card is `vec0`, which is down: once it was up it must stay so, since User-Mode Linux
+/// closes the socket with it.
 #[derive(Debug)]
 pub struct Uml {
     process: Child,
@@ -55,7 +57,11 @@ impl Uml {
     /// # Errors
     /// When the socket cannot be made, or the kernel does not come up; the error shows its last words.
     pub fn at(own: &Path, gateway: &Path) -> io::Result<Self> {
-        let socket = UnixDatagram::bind(own)?;
+        // A socket's queue is as long as its namespace says, and the machine's own says ten datagrams.
+        let socket = match Namespace::new() {
+            Ok(namespace) => namespace.enter(|| UnixDatagram::bind(own))?,
+            Err(_) => UnixDatagram::bind(own)?,
+        };
         socket.connect(gateway)?;
         Self::boot(socket)
     }
@@ -88,7 +94,7 @@ impl Uml {
         let input = process.stdin.take().ok_or_else(|| io::Error::other("the kernel has no console"))?;
         let uml = Self { process, console: Mutex::new(Console { input, lines }), _directory: directory };
         uml.console().until("@READY", BOOT)?;
-        uml.sh("modprobe ipv6; ip link set vec0 up")?;
+        uml.sh("modprobe ipv6")?;
         Ok(uml)
     }
 

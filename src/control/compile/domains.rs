@@ -75,6 +75,11 @@ impl<'c> Pass<'_, 'c> {
         tenant: &'c Tenant,
         all: &mut Domains<'c>,
     ) -> Vec<Option<forwarding::Attachment>> {
+        if tenant.attachments.len() > MAX_ATTACHMENTS {
+            let message = format!("tenant `{}` has more than {MAX_ATTACHMENTS} attachments", name.text);
+            self.report.error(name.span, message, "use groups, or several tenants");
+            return Vec::new();
+        }
         let (mut rows, mut known, mut horizons) = (Vec::new(), Known::new(), Horizons::default());
         let home = Home { domain, tenant: name.text };
         for (way, config) in tenant.attachments.iter() {
@@ -112,8 +117,9 @@ impl<'c> Pass<'_, 'c> {
         // What it leads to is part of its identity: an FDB entry must not follow it to another peer.
         let id = self.numbers.attachment(home.domain, &format!("{} {}", way.text, side.label));
         if usize::from(id.0) >= MAX_ATTACHMENTS {
-            let message = format!("a tenant has at most {MAX_ATTACHMENTS} attachments");
-            self.report.error(way.span, message, "use groups, or several tenants");
+            // Those of the configuration before it are still in the FDB.
+            let message = "too many attachments of this tenant change in one reload";
+            self.report.error(way.span, message, "change fewer of them at once");
             return None;
         }
         let span = config.ids.first().map_or(way.span, |id| id.value.span);

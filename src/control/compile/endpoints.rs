@@ -162,8 +162,9 @@ impl Endpoints<'_> {
             report.error(reference.span, message, format!("name an endpoint with an {family} address"));
             return None;
         }
-        if self.table.rows().any(|row| row.thing.is_none()) {
-            // It may be the broken one, which has been reported.
+        // It may be a broken one, or the whole section; that has been reported.
+        let nothing_to_choose_from = self.table.rows().next().is_none() && report.has_errors();
+        if nothing_to_choose_from || self.table.rows().any(|row| row.thing.is_none()) {
             return None;
         }
         let mut fitting = self

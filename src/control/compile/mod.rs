@@ -21,6 +21,7 @@ mod statics;
 mod tags;
 mod wire;
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -156,10 +157,11 @@ fn warn_of_unused(ports: &Ports<'_>, tags: &Tags<'_>, report: &mut Report) {
 }
 
 fn warn_of_idle_next_hops(file: &File, tunnels: &[TunnelPlan], report: &mut Report) {
+    let remotes: HashSet<_> = tunnels.iter().map(|tunnel| tunnel.remote).collect();
     for (_, port) in file.ports.iter() {
         for (name, _) in port.into_iter().flat_map(|port| port.next_hops.iter()) {
             let Ok(address) = name.text.parse::<IpAddr>() else { continue };
-            if !tunnels.iter().any(|tunnel| tunnel.remote == address) {
+            if !remotes.contains(&address) {
                 let message = format!("{address} is not the address of any peer");
                 report.warning(name.span, message, "next_hops maps a peer's tunnel address to a MAC address");
             }

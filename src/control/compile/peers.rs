@@ -181,10 +181,7 @@ impl Pass<'_, '_> {
 
     /// Gives a peer its number, its claim and its headers.
     fn add(&mut self, draft: &Draft<'_>, place: &Place) -> Option<(PeerId, Path)> {
-        if let Some(own) = self.endpoints.with_address(draft.address) {
-            let line = self.report.line(own.name.span);
-            let message = format!("{} is our own endpoint `{}` (line {line})", draft.address, own.name.text);
-            self.report.error(draft.span, message, "leave it out: peers are the far ends");
+        if self.is_ourselves(draft.address, draft.span) {
             return None;
         }
         let id = self.numbers.peer(&format!("{} {}", draft.label, draft.name));
@@ -220,9 +217,20 @@ impl Pass<'_, '_> {
         Some((id, Path { ports: place.ports.clone(), ip_overhead, is_ipv6 }))
     }
 
+    fn is_ourselves(&mut self, address: IpAddr, span: Span) -> bool {
+        let Some(own) = self.endpoints.with_address(address) else { return false };
+        let line = self.report.line(own.name.span);
+        let message = format!("{address} is our own endpoint `{}` (line {line})", own.name.text);
+        self.report.error(span, message, "leave it out: peers are the far ends");
+        true
+    }
+
     fn accept_from(&mut self, config: &Peer, draft: &Draft<'_>, id: PeerId, place: &Place) {
         for more in &config.accept_from {
             let Some(address) = endpoints::tunnel_address(more, self.report) else { continue };
+            if self.is_ourselves(address, more.span) {
+                continue;
+            }
             if address.is_ipv4() == draft.address.is_ipv4() {
                 self.take_from(address, more.span, id, draft, place);
             } else {

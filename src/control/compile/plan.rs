@@ -107,9 +107,9 @@ impl Plan {
 
 /// Gives every tunnel a way out without looking at any device, as `replay` needs.
 ///
-/// Static next hops are used where the file has them. Otherwise a tunnel leaves by every port of its endpoint, towards
-/// the next hop 02:00:00:00:ff:ff's sibling [`placeholder_next_hop`], from [`placeholder_port`] where the port has no
-/// `mac`. A port without `mac` goes on accepting tunnel packets to any address.
+/// Static next hops are used where the file has them. Otherwise a tunnel may leave by every port of its endpoint,
+/// towards [`placeholder_next_hop`]. Packets come from [`placeholder_port`] where the port has no `mac`, and such a
+/// port goes on accepting tunnel packets to any address.
 pub fn placeholder_hops(plan: &mut Plan) {
     let hops: Vec<_> = plan.tunnels.iter().map(|tunnel| (tunnel.peer, placeholders(plan, tunnel))).collect();
     for (peer, hops) in hops {

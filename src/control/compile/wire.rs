@@ -37,8 +37,8 @@ pub(super) fn warn_of_idle_udp_rules(knobs: Knobs<'_>, kind: Kind, address: IpAd
 
 pub(super) fn dscp(knobs: Knobs<'_>) -> underlay::Dscp {
     match knobs.dscp.and_then(At::value) {
-        None | Some(Dscp::Pipe(None)) => underlay::Dscp::Pipe(0),
-        Some(Dscp::Pipe(Some(value))) => underlay::Dscp::Pipe(value.0 as u8),
+        None => underlay::Dscp::Pipe(0),
+        Some(Dscp::Pipe(value)) => underlay::Dscp::Pipe(value.0 as u8),
         Some(Dscp::Uniform) => underlay::Dscp::Uniform,
     }
 }

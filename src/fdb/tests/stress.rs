@@ -141,8 +141,8 @@ fn of_threads_that_learn_the_same_macs_only_one_learns_each_as_new() {
             scope.spawn(|| {
                 for number in 0..3000 {
                     let key = fdb.key(DomainId(1), mac(number));
-                    let tries = std::iter::repeat_with(|| fdb.learn(key, target(1, 1), 0, || true));
-                    if tries.skip_while(|&learned| learned == Learned::Busy).next() == Some(Learned::New) {
+                    let mut tries = std::iter::repeat_with(|| fdb.learn(key, target(1, 1), 0, || true));
+                    if tries.find(|&learned| learned != Learned::Busy) == Some(Learned::New) {
                         new.fetch_add(1, Ordering::Relaxed);
                     }
                 }

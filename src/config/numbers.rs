@@ -1,0 +1,103 @@
+//! Whole numbers with limits, and rates.
+
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+
+/// A whole number from `MIN` to `MAX`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Whole<const MIN: u64, const MAX: u64>(pub u64);
+
+impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Whole<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = u64::deserialize(deserializer)?;
+        if (MIN..=MAX).contains(&number) {
+            Ok(Self(number))
+        } else {
+            Err(D::Error::custom(format!("{number} is out of range\nwrite a number from {MIN} to {MAX}")))
+        }
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> JsonSchema for Whole<MIN, MAX> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        format!("From{MIN}To{MAX}").into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "integer", "minimum": MIN, "maximum": MAX })
+    }
+}
+
+/// A VLAN ID that a tag may carry (IEEE 802.1Q).
+pub type Vid = Whole<1, 4094>;
+/// A TTL or hop limit.
+pub type Ttl = Whole<1, 255>;
+/// A DSCP (RFC 2474).
+pub type DscpValue = Whole<0, 63>;
+
+/// Frames per second, or no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rate {
+    /// At most so many frames per second, never 0.
+    PerSecond(u64),
+    /// As many as come.
+    Unlimited,
+}
+
+impl<'de> Deserialize<'de> for Rate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct RateVisitor;
+
+        impl Visitor<'_> for RateVisitor {
+            type Value = Rate;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("frames per second, or `unlimited`")
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Rate, E> {
+                match number {
+                    0 => Err(E::custom("0 would stop even ARP\nwrite 1 or more, or `unlimited`")),
+                    1..=1_000_000_000 => Ok(Rate::PerSecond(number)),
+                    _ => Err(E::custom(format!(
+                        "{number} frames per second is more than any port carries\nwrite `unlimited`"
+                    ))),
+                }
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Rate, E> {
+                match text {
+                    "unlimited" => Ok(Rate::Unlimited),
+                    _ => Err(E::custom(format!(
+                        "`{text}` is not a rate\nwrite frames per second, such as 1000, or `unlimited`"
+                    ))),
+                }
+            }
+        }
+
+        deserializer.deserialize_any(RateVisitor)
+    }
+}
+
+impl JsonSchema for Rate {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Rate".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [
+            { "type": "integer", "minimum": 1, "maximum": 1_000_000_000 },
+            { "const": "unlimited" },
+        ]})
+    }
+}

@@ -1,0 +1,91 @@
+//! The command line as a person or a script meets it: exit codes, and what goes to which stream.
+
+use assert_cmd::Command;
+use serde_json::Value;
+
+fn transload(args: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::cargo_bin("transload")
+        .expect("the binary is built")
+        .args(args)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("it runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("it speaks UTF-8");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn check_sums_up_a_good_file_in_one_line() {
+    let (code, out, err) = transload(&["check", "configs/dc-border.yaml"]);
+    assert_eq!(code, Some(0), "{err}");
+    assert_eq!(
+        out,
+        "configs/dc-border.yaml: 3 ports, 2 endpoints, 7 tunnel peers, 2 static addresses, 2 tenants with 7 attachments \
+         over 13 tunnels: ok\n"
+    );
+    assert_eq!(err, "");
+}
+
+#[test]
+fn check_shows_the_place_the_text_and_what_to_write_instead() {
+    let (code, out, err) = transload(&["check", "tests/wrong/id-of-another-encapsulation.yaml"]);
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    for wanted in [
+        "error: peer `leaf` speaks VXLAN, whose tenant ID is `vni`",
+        "[tests/wrong/id-of-another-encapsulation.yaml:14:27]",
+        "14 |       leaf: { peer: leaf, vsid: 5100 }",
+        "^^^^",
+        "help: write `vni` instead of `vsid`",
+        "id-of-another-encapsulation.yaml: 4 errors",
+    ] {
+        assert!(err.contains(wanted), "{wanted} is missing in\n{err}");
+    }
+    assert!(!err.contains('\u{1b}'), "no colours where nobody looks");
+}
+
+#[test]
+fn check_prints_warnings_and_still_succeeds() {
+    let (code, out, err) = transload(&["check", "tests/wrong/doubt-unused.yaml"]);
+    assert_eq!(code, Some(0));
+    assert!(out.ends_with(": ok, 3 warnings\n"), "{out}");
+    assert!(err.contains("warning: nothing uses peer `hyperv`"), "{err}");
+}
+
+#[test]
+fn check_json_lists_problems_as_data() {
+    let (code, out, err) = transload(&["check", "--json", "tests/wrong/peer-gre-and-nvgre.yaml"]);
+    assert_eq!((code, err.as_str()), (Some(1), ""));
+    let found: Value = serde_json::from_str(&out).expect("it is JSON");
+    let problem = &found["problems"][0];
+    assert_eq!(found["ok"], false);
+    assert_eq!((&problem["severity"], &problem["line"], &problem["column"]), (&"error".into(), &9.into(), &22.into()));
+    assert_eq!((&problem["text"], &problem["also"]["line"]), (&"192.0.2.9".into(), &8.into()));
+
+    let (code, out, _) = transload(&["check", "--json", "configs/gre-hub.yaml"]);
+    let found: Value = serde_json::from_str(&out).expect("it is JSON");
+    assert_eq!((code, &found["ok"], &found["problems"]), (Some(0), &true.into(), &Value::Array(vec![])));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_exit_1_and_named() {
+    let (code, out, err) = transload(&["check", "/nowhere/gateway.yaml"]);
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(err.contains("cannot read /nowhere/gateway.yaml: No such file or directory"), "{err}");
+}
+
+#[test]
+fn a_command_line_nobody_understands_is_exit_2() {
+    for args in [&["frobnicate"][..], &["check"], &["check", "--frob", "x"], &[]] {
+        let (code, out, err) = transload(args);
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{args:?}");
+        assert!(err.contains("Usage: transload"), "{err}");
+    }
+}
+
+#[test]
+fn schema_prints_json() {
+    let (code, out, _) = transload(&["schema"]);
+    assert_eq!(code, Some(0));
+    let schema: Value = serde_json::from_str(&out).expect("it is JSON");
+    assert_eq!(schema["title"], "transload gateway");
+}
