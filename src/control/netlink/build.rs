@@ -11,7 +11,8 @@ use rtnetlink::packet_route::link::{GreIOFlags, VlanProtocol};
 use rtnetlink::packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage};
 use rtnetlink::packet_route::route::RouteAttribute;
 use rtnetlink::{
-    LinkGre, LinkGre6, LinkMessageBuilder, LinkUnspec, LinkVeth, LinkVlan, LinkVxlan, RouteMessageBuilder, RouteNextHopBuilder,
+    LinkGre, LinkGre6, LinkMessageBuilder, LinkUnspec, LinkVeth, LinkVlan, LinkVxlan, RouteMessageBuilder,
+    RouteNextHopBuilder,
 };
 use transload_encaps::Mac;
 
