@@ -52,7 +52,16 @@ impl Uml {
             format!("vec0:transport=tap,ifname={},mac={},mtu={UNDERLAY_MTU},gro=1", site.device(), site.far_mac());
         let mut child = namespace.enter(|| {
             Command::new(kernel)
-                .args([MEMORY, "root=/dev/root", "rootfstype=hostfs", "ro", "quiet", "console=tty0", "con=null", "con0=fd:0,fd:1"])
+                .args([
+                    MEMORY,
+                    "root=/dev/root",
+                    "rootfstype=hostfs",
+                    "ro",
+                    "quiet",
+                    "console=tty0",
+                    "con=null",
+                    "con0=fd:0,fd:1",
+                ])
                 .arg(format!("uml_dir={}", directory.display()))
                 .arg(format!("umid={}", site.name))
                 .arg(format!("init={}", program.display()))
