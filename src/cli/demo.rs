@@ -20,6 +20,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     match demo::run(args.hosts) {
         Ok(true) => Ok(()),
         Ok(false) => Err(Failure::new("not everything worked; see above")),
-        Err(error) => Err(Failure::new(error.to_string())),
+        Err(error) => match error.help() {
+            Some(help) => Err(Failure::with_help(error.to_string(), help)),
+            None => Err(Failure::new(error.to_string())),
+        },
     }
 }

@@ -18,7 +18,7 @@ mod uml;
 mod world;
 
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ use crate::lab;
 use outcome::{Exchange, Reach};
 use sites::SITES;
 pub use speakers::Hosts;
-use speakers::Speaker;
+use speakers::{Cast, Speaker};
 use world::World;
 
 /// Set when somebody presses Ctrl-C.
@@ -40,11 +40,7 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 #[derive(Debug, Error)]
 pub enum DemoError {
     /// No namespaces.
-    #[error(
-        "the demonstration needs network namespaces of its own, and this system gives it none ({0}): run it as root, \
-         or permit user namespaces (`sysctl kernel.unprivileged_userns_clone=1`, or on Ubuntu \
-         `sysctl kernel.apparmor_restrict_unprivileged_userns=0`; in a container, `--privileged`)"
-    )]
+    #[error("this system gives the demonstration no network namespaces of its own: {0}")]
     NotPermitted(io::Error),
     /// Something went wrong on the way.
     #[error("{0}")]
@@ -55,11 +51,25 @@ pub enum DemoError {
 }
 
 impl DemoError {
+    /// What to do about it, if anything can be done.
+    #[must_use]
+    pub const fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::NotPermitted(_) => Some(
+                "run it as root, or permit user namespaces: `sysctl kernel.unprivileged_userns_clone=1`, on Ubuntu \
+                 `sysctl kernel.apparmor_restrict_unprivileged_userns=0`; in a container, as root with `--privileged`",
+            ),
+            Self::Failed(_) | Self::Interrupted => None,
+        }
+    }
+
     fn of(doing: &'static str) -> impl Fn(io::Error) -> Self {
-        move |error| match error.kind() {
-            _ if INTERRUPTED.load(Ordering::Relaxed) => Self::Interrupted,
-            ErrorKind::PermissionDenied => Self::NotPermitted(error),
-            _ => Self::Failed(format!("{doing}: {error}")),
+        move |error| {
+            if INTERRUPTED.load(Ordering::Relaxed) {
+                Self::Interrupted
+            } else {
+                Self::Failed(format!("{doing}: {error}"))
+            }
         }
     }
 }
@@ -94,10 +104,10 @@ pub fn run(hosts: Hosts) -> Result<bool, DemoError> {
 
 /// Introduces the world and builds it. Should User-Mode Linux not work here, a second transload does its part.
 fn build(hosts: Hosts) -> Result<World, DemoError> {
-    let speakers = speakers::cast(hosts).map_err(DemoError::of("looking for who may speak"))?;
-    let configuration = configuration(&speakers);
-    introduce(&speakers, &configuration);
-    match World::build(&speakers, &configuration) {
+    let speakers = speakers::cast(hosts).map_err(DemoError::NotPermitted)?;
+    let configuration = configuration(speakers);
+    introduce(speakers, &configuration);
+    match World::build(speakers, &configuration) {
         Err(error) if speakers.contains(&Speaker::Uml) && !INTERRUPTED.load(Ordering::Relaxed) => {
             println!("That did not work ({error}). Once more, without User-Mode Linux.\n");
             build(Hosts::Transload)
@@ -106,8 +116,9 @@ fn build(hosts: Hosts) -> Result<World, DemoError> {
     }
 }
 
-/// The gateway's file. Linux compares the whole key of NVGRE with what it was told, so that only FlowID 0 will do.
-fn configuration(speakers: &[Speaker; SITES.len()]) -> String {
+/// The gateway's file. Linux compares the whole key of NVGRE with what it was told, so that only flow ID 0
+/// will do.
+fn configuration(speakers: Cast) -> String {
     let [_, nvgre, ..] = speakers;
     match nvgre {
         Speaker::Transload(_) => sites::GATEWAY.to_owned(),
@@ -117,7 +128,7 @@ fn configuration(speakers: &[Speaker; SITES.len()]) -> String {
     }
 }
 
-fn introduce(speakers: &[Speaker; SITES.len()], configuration: &str) {
+fn introduce(speakers: Cast, configuration: &str) {
     println!("transload demo: one tenant, four encapsulations, one Ethernet segment\n");
     println!("{}\n", picture::world(speakers));
     println!("Every box has a network stack of its own, and the hosts are reached by\n");

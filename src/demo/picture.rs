@@ -8,7 +8,7 @@ use comfy_table::{Table, presets};
 use super::decode::{self, Layer};
 use super::outcome::{Exchange, Reach};
 use super::sites::{SITES, Site};
-use super::speakers::Speaker;
+use super::speakers::{Cast, Speaker};
 
 const BOX: usize = 14;
 const CABLE: usize = 14;
@@ -18,9 +18,9 @@ const NAME: usize = 8;
 
 /// The world.
 #[must_use]
-pub(super) fn world(speakers: &[Speaker; SITES.len()]) -> String {
+pub(super) fn world(speakers: Cast) -> String {
     let [one, two, three, four] = &SITES;
-    let [a, b, c, d] = *speakers;
+    let [a, b, c, d] = speakers;
     let edge = format!("+{}+", "-".repeat(MIDDLE + 2));
     let inside = |text: &str| format!("| {text:^MIDDLE$} |");
     let blank = inside("");
@@ -31,7 +31,7 @@ pub(super) fn world(speakers: &[Speaker; SITES.len()]) -> String {
 }
 
 /// Who the speakers in the picture are.
-pub(super) fn legend(speakers: &[Speaker; SITES.len()]) -> String {
+pub(super) fn legend(speakers: Cast) -> String {
     let mut lines = Vec::new();
     for speaker in speakers {
         let line = format!("{:<BOX$}   {}", speaker.word(), speaker.explanation());

@@ -50,7 +50,7 @@ pub(super) enum Carriage {
     },
     /// RFC 7637, or GRE with a key; to Linux they are one.
     Gre {
-        /// The whole key: a VSID with its FlowID, for NVGRE.
+        /// The whole key: for NVGRE, the VSID and a flow ID.
         key: u32,
         /// Whether packets carry a checksum.
         checksum: bool,

@@ -22,6 +22,9 @@ pub(super) enum Speaker {
     Transload(Joint),
 }
 
+/// A speaker for every site, in the order of the sites' numbers.
+pub(super) type Cast = [Speaker; SITES.len()];
+
 /// How a second transload is joined to the host it speaks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Joint {
@@ -82,7 +85,7 @@ impl Joint {
 ///
 /// # Errors
 /// Without the right to make namespaces.
-pub(super) fn cast(hosts: Hosts) -> io::Result<[Speaker; SITES.len()]> {
+pub(super) fn cast(hosts: Hosts) -> io::Result<Cast> {
     let joint = Joint::find();
     let second = match hosts {
         // The other Linux is wired to the gateway by a TAP.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::process::Process;
 use super::sites::{ENDPOINT_V4, ENDPOINT_V6, SITES, Site, TENANT, UNDERLAY_MTU, WIRE};
-use super::speakers::{Joint, Speaker};
+use super::speakers::{Cast, Joint, Speaker};
 use super::tcp::{self, Budget, Moved};
 use super::uml::Uml;
 use super::{native, ping};
@@ -50,7 +50,7 @@ impl World {
     ///
     /// # Errors
     /// When the system refuses something, or a gateway does not start.
-    pub(super) fn build(speakers: &[Speaker; SITES.len()], configuration: &str) -> io::Result<Self> {
+    pub(super) fn build(speakers: Cast, configuration: &str) -> io::Result<Self> {
         let directory = Directory::new()?;
         let middle = Arc::new(Namespace::new()?);
         middle.netlink(async |netlink| {
@@ -62,7 +62,7 @@ impl World {
             hosts.push(match speaker {
                 Speaker::Uml => Host::elsewhere(site, &middle, &directory.0)?,
                 Speaker::Kernel => Host::here(site, &middle, None, &directory.0)?,
-                Speaker::Transload(joint) => Host::here(site, &middle, Some(*joint), &directory.0)?,
+                Speaker::Transload(joint) => Host::here(site, &middle, Some(joint), &directory.0)?,
             });
         }
         // Meanwhile they have booted side by side.
