@@ -12,7 +12,7 @@ use super::compile::{Names, Plan};
 use crate::counters::Counters;
 use crate::dataplane::{BoxedPort, Now, Shared, Tracer, Worker};
 use crate::events;
-use crate::fdb::Entry;
+use crate::fdb::{Entry, Fdb};
 use crate::forwarding::PortId;
 use crate::io::Pool;
 use crate::io::memory::{Handle, MemoryPort, Packet};
@@ -46,7 +46,7 @@ impl<'mem> Offline<'mem> {
     #[must_use]
     pub fn new(plan: Plan, arena: &'mem mut [u8]) -> Self {
         let counters = Arc::new(Counters::new(&plan.forwarding));
-        let shared = Arc::new(Shared::new(plan.forwarding, plan.settings.fdb_capacity));
+        let shared = Arc::new(Shared::new(plan.forwarding, Fdb::with_capacity(plan.settings.fdb_capacity)));
         for entry in &plan.statics {
             // The loader has checked that they fit.
             let _ = shared.fdb.insert_static(shared.fdb.key(entry.domain, entry.mac), entry.target);
