@@ -109,17 +109,14 @@ impl Resolver {
         publish(&self.resolution, &self.kernel);
         loop {
             tokio::select! {
-                change = self.changes.next() => match change {
-                    Some(change) => {
-                        self.follow(change).await;
-                        publish(&self.resolution, &self.kernel);
-                    }
-                    None => {
+                change = self.changes.next() => {
+                    if change.is_none() {
                         tracing::error!("the kernel closed our netlink socket; opening another");
                         tokio::time::sleep(TICK).await;
-                        self.follow(Change::Lost).await;
                     }
-                },
+                    self.follow(change.unwrap_or(Change::Lost)).await;
+                    publish(&self.resolution, &self.kernel);
+                }
                 _ = tick.tick() => self.tick().await,
             }
         }
