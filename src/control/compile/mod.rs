@@ -31,8 +31,8 @@ pub use plan::{
     Plan, PortPlan, Settings, Static, TunnelPlan, placeholder_hops, placeholder_next_hop, placeholder_port,
 };
 
-use crate::fdb;
 use crate::config::{At, Config, File, Problems};
+use crate::fdb;
 use crate::forwarding::{Forwarding, Peer};
 use domains::Domains;
 use fit::Room;
