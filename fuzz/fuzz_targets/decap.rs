@@ -3,7 +3,7 @@
 #![no_main]
 
 #[path = "../../encaps/tests/samples/mod.rs"]
-#[expect(dead_code, unreachable_pub, reason = "the samples belong to the contract tests; this uses some of them")]
+#[expect(dead_code, reason = "the samples belong to the contract tests; this uses some of them")]
 mod samples;
 
 use std::sync::LazyLock;

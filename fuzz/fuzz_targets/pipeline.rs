@@ -9,6 +9,9 @@ mod three;
 #[expect(dead_code, unreachable_pub, reason = "the integration tests' own; this uses some of it")]
 mod wire;
 
+use std::cell::RefCell;
+use std::sync::atomic::Ordering;
+
 use libfuzzer_sys::fuzz_target;
 use transload::config;
 use transload::control::compile::{self, Numbers};
@@ -19,46 +22,80 @@ use transload_encaps::{Checksum, Gso, GsoKind};
 
 const SECOND: u64 = 1_000_000_000;
 const PORTS: [&str; 2] = ["up", "access"];
-/// Fewer entries make a smaller table, which is made anew for every input.
+/// A smaller table is swept in less time.
 const SMALL: &str = "fdb: { capacity: 512 }\n";
+/// Longer than anything is remembered.
+const AGES: u64 = 1_000 * SECOND;
 
-fuzz_target!(|input: &[u8]| {
-    let config = config::parse("three.yaml", &format!("{}{SMALL}", three::THREE)).expect("it can be read");
-    let mut plan = compile::compile(&config, &mut Numbers::default(), None).expect("it compiles");
-    compile::placeholder_hops(&mut plan);
-    let mut arena = offline::arena();
-    let mut gateway = Offline::new(plan, &mut arena);
-    let (mut script, mut clock) = (Script(input), 1_000 * SECOND);
-    while let Some(op) = script.byte() {
-        clock += u64::from(op >> 4) * SECOND * 30;
-        let arrival = match op & 3 {
-            0 | 1 => script.tenants_frame(),
-            2 => script.damaged_frame(),
-            _ => script.any_frame(),
-        };
-        let Some((port, packet)) = arrival else { break };
-        receive(&mut gateway, port, packet, clock);
-    }
-});
-
-fn receive(gateway: &mut Offline<'_>, port: usize, packet: Packet, clock: u64) {
-    let is_something = !packet.bytes.is_empty();
-    let before = dropped(gateway);
-    gateway.receive(PortId(port as u16), packet, clock);
-    assert!(gateway.is_whole(), "a chunk is lost");
-    let mut sent = 0;
-    for (id, name) in PORTS.iter().enumerate() {
-        for packet in gateway.port(PortId(id as u16)).expect("it is one of ours").collect() {
-            let stray = three::strays(name, &packet.bytes).next();
-            assert_eq!(stray, None, "by {name}: {:02x?}", packet.bytes);
-            sent += 1;
-        }
-    }
-    assert!(sent > 0 || dropped(gateway) > before || !is_something, "a frame vanished");
+thread_local! {
+    static LAB: RefCell<Lab> = RefCell::new(Lab::new());
 }
 
-fn dropped(gateway: &Offline<'_>) -> u64 {
-    gateway.drops().map(|(_, count)| count).sum()
+fuzz_target!(|input: &[u8]| {
+    LAB.with_borrow_mut(|lab| {
+        lab.forget();
+        let mut script = Script(input);
+        while let Some(op) = script.byte() {
+            lab.clock += u64::from(op >> 4) * SECOND * 30;
+            let arrival = match op & 3 {
+                0 | 1 => script.tenants_frame(),
+                2 => script.damaged_frame(),
+                _ => script.any_frame(),
+            };
+            let Some((port, packet)) = arrival else { break };
+            lab.receive(port, packet);
+        }
+    });
+});
+
+/// One gateway for all inputs, since it takes longer to make than to forget.
+struct Lab {
+    gateway: Offline<'static>,
+    clock: u64,
+}
+
+impl Lab {
+    fn new() -> Self {
+        let config = config::parse("three.yaml", &format!("{}{SMALL}", three::THREE)).expect("it can be read");
+        let mut plan = compile::compile(&config, &mut Numbers::default(), None).expect("it compiles");
+        compile::placeholder_hops(&mut plan);
+        Self { gateway: Offline::new(plan, Box::leak(offline::arena().into_boxed_slice())), clock: AGES }
+    }
+
+    /// Every input meets the same gateway: all addresses have aged, all credit is saved up.
+    fn forget(&mut self) {
+        if self.clock > u64::MAX / 2 {
+            *self = Self::new();
+        }
+        self.clock += AGES;
+        self.gateway.step(self.clock);
+        let shared = self.gateway.shared();
+        assert!(shared.fdb.is_empty(), "an address stays for ever");
+        let tables = shared.forwarding.load();
+        let counted: u32 =
+            tables.domains.iter().flatten().map(|domain| domain.state.macs.load(Ordering::Relaxed)).sum();
+        assert_eq!(counted, 0, "an address that is gone counts for ever");
+    }
+
+    fn receive(&mut self, port: usize, packet: Packet) {
+        let is_something = !packet.bytes.is_empty();
+        let before = self.dropped();
+        self.gateway.receive(PortId(port as u16), packet, self.clock);
+        assert!(self.gateway.is_whole(), "a chunk is lost");
+        let mut sent = 0;
+        for (id, name) in PORTS.iter().enumerate() {
+            for packet in self.gateway.port(PortId(id as u16)).expect("it is one of ours").collect() {
+                let stray = three::strays(name, &packet.bytes).next();
+                assert_eq!(stray, None, "by {name}: {:02x?}", packet.bytes);
+                sent += 1;
+            }
+        }
+        assert!(sent > 0 || self.dropped() > before || !is_something, "a frame vanished");
+    }
+
+    fn dropped(&self) -> u64 {
+        self.gateway.drops().map(|(_, count)| count).sum()
+    }
 }
 
 /// The rest of the input, as what arrives.
