@@ -16,6 +16,7 @@ pub mod next_hops;
 pub mod offline;
 pub mod opening;
 pub mod publish;
+pub mod reload;
 pub mod replay;
 pub mod report;
 pub mod resolver;
