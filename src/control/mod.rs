@@ -4,11 +4,14 @@
 
 pub mod admin;
 pub mod ageing;
+pub mod claims;
 pub mod clock;
 pub mod compile;
+pub mod diff;
 pub mod gateway;
 pub mod history;
 pub mod host;
+pub mod isolation;
 pub mod housekeeping;
 pub mod kernel;
 pub mod netlink;

@@ -74,7 +74,7 @@ fn attempt(config: &Config, numbers: &mut Numbers, previous: Option<&Forwarding>
     .compile(&file.tenants);
 
     tags.settle(&mut ports, &mut peers, &mut names);
-    fit::check_forgery(&endpoints, &ports, &peers, &domains.segments, &mut report);
+    fit::check_forgery(&endpoints, &ports, &mut peers, &domains.segments, &mut report);
     // What an error hides may well use them.
     if !report.has_errors() {
         warn_of_unused(&ports, &tags, &mut report);
