@@ -6,8 +6,8 @@ use std::net::IpAddr;
 
 use crate::config::{At, Config, Problem, suggestion};
 use crate::control::compile::Plan;
-use crate::control::next_hops::resolve;
 use crate::control::netlink::Netlink;
+use crate::control::next_hops::resolve;
 use crate::control::tunnels::{port_links, tunnels};
 use crate::io::Backend;
 
@@ -77,7 +77,8 @@ fn missing_addresses(config: &Config, plan: &Plan, addresses: &BTreeSet<IpAddr>)
         }
         let message = format!("no device of this machine has the address {}", address.0);
         let prefix = if address.0.is_ipv4() { 32 } else { 128 };
-        let help = format!("give it to the loopback or to one of the ports: `ip address add {}/{prefix} dev lo`", address.0);
+        let help =
+            format!("give it to the loopback or to one of the ports: `ip address add {}/{prefix} dev lo`", address.0);
         problems.push(Problem::error(&plan.source, endpoint.address.span, message).help(help));
     }
     problems

@@ -13,7 +13,8 @@ pub fn publish(gateway: &Gateway, resolution: &Resolution, kernel: &Kernel) {
     gateway.resolution.store(Arc::new(resolution.clone()));
     let tables = gateway.shared.forwarding.load();
     let hops = rows(&resolution.hops, tables.peers.len());
-    let ports: Vec<_> = tables.ports.iter().zip(&gateway.ports).map(|(port, link)| refreshed(port, link, kernel)).collect();
+    let ports: Vec<_> =
+        tables.ports.iter().zip(&gateway.ports).map(|(port, link)| refreshed(port, link, kernel)).collect();
     let same_ports = tables.ports.iter().zip(&ports).all(|(old, new)| (old.mac, old.mtu) == (new.mac, new.mtu));
     if same_ports && hops == tables.hops {
         return;

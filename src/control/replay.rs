@@ -9,7 +9,7 @@ use super::offline::{self, LONGEST, Offline};
 use super::report::Report;
 use crate::forwarding::PortId;
 use crate::io::memory::Packet;
-use crate::io::pcap::{CaptureError, Capture, CaptureWriter, Record};
+use crate::io::pcap::{Capture, CaptureError, CaptureWriter, Record};
 
 /// One capture, and the port its frames arrive at.
 #[derive(Debug, Clone)]
@@ -132,7 +132,8 @@ pub fn replay(plan: Plan, inputs: &[Input], out: &Path) -> Result<Report, Replay
     let files = plan.ports.iter().map(|port| out.join(format!("{}.pcap", port.name))).collect();
     let mut outputs = Outputs { files, writers: BTreeMap::new(), directory: out };
     for input in inputs {
-        let same = |file: &&PathBuf| file.canonicalize().is_ok_and(|file| input.file.canonicalize().is_ok_and(|i| i == file));
+        let same =
+            |file: &&PathBuf| file.canonicalize().is_ok_and(|file| input.file.canonicalize().is_ok_and(|i| i == file));
         if let Some(file) = outputs.files.iter().find(same) {
             return Err(ReplayError::Overwrites(file.clone()));
         }

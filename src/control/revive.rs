@@ -18,12 +18,7 @@ pub struct Exchangeable<'mem> {
 }
 
 impl<'mem> Port<'mem> for Exchangeable<'mem> {
-    fn rx_burst(
-        &mut self,
-        pool: &mut Pool<'mem>,
-        burst: &mut Vec<Frame<'mem>>,
-        limit: usize,
-    ) -> std::io::Result<()> {
+    fn rx_burst(&mut self, pool: &mut Pool<'mem>, burst: &mut Vec<Frame<'mem>>, limit: usize) -> std::io::Result<()> {
         if let Ok(fresh) = self.fresh.pop() {
             self.port = fresh;
         }
