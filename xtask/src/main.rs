@@ -1,5 +1,6 @@
-//! The project's chores: `cargo xtask test`, `interop`, `bench`.
+//! The project's chores; `cargo xtask help` lists them.
 
+mod instructions;
 mod peers;
 mod run;
 mod test;
@@ -12,7 +13,10 @@ Usage: cargo xtask <chore>
   test [--strict]   every test; installs the peers it lacks where it may (Debian, root) and says so.
                     --strict: a skipped test is a failure, as in CI
   interop [--strict] only the tests against real kernels and switches
+  loom              the FDB under every order of events between two threads
   bench [-- ARGS]   the benchmarks; ARGS go to criterion, such as a filter
+  bench instructions [COMMIT]
+                    instructions per frame, counted by valgrind; and those of another commit beside them
 ";
 
 fn main() -> ExitCode {
@@ -23,6 +27,9 @@ fn main() -> ExitCode {
         ["test", "--strict"] => test::all(true),
         ["interop"] => test::interop(false),
         ["interop", "--strict"] => test::interop(true),
+        ["loom"] => test::loom(),
+        ["bench", "instructions"] => instructions::count(None),
+        ["bench", "instructions", commit] => instructions::count(Some(commit)),
         ["bench", "--", rest @ ..] => run::cargo(&[&["bench", "--workspace", "--benches", "--"], rest].concat()),
         ["bench"] => run::cargo(&["bench", "--workspace", "--benches"]),
         ["--help" | "-h" | "help"] => {
