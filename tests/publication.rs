@@ -18,6 +18,7 @@ use transload::control::compile::{self, Numbers, Plan};
 use transload::counters::Counters;
 use transload::dataplane::{BoxedPort, Now, Shared, Worker};
 use transload::events;
+use transload::fdb::Fdb;
 use transload::forwarding::{Forwarding, PortId};
 use transload::io::Pool;
 use transload::io::memory::{Handle, MemoryPort};
@@ -91,7 +92,7 @@ fn every_frame_is_treated_by_exactly_one_generation_of_tables() {
     let second = plan(2, &mut numbers, Some(&first.forwarding));
     let counters = [Arc::new(Counters::new(&second.forwarding)), Arc::new(Counters::new(&second.forwarding))];
     let tables = [Arc::new(first.forwarding), Arc::new(second.forwarding)];
-    let shared = Arc::new(Shared::new(Forwarding::default(), 4096));
+    let shared = Arc::new(Shared::new(Forwarding::default(), Fdb::with_capacity(4096)));
     shared.forwarding.store(tables[0].clone());
     // Either worker has both ports to itself, as with a fanout.
     let handles: Vec<[Handle; 2]> = (0..2).map(|_| [Handle::default(), Handle::default()]).collect();
