@@ -46,7 +46,7 @@ pub struct Gateway {
 pub struct News {
     /// Of MAC addresses.
     pub history: History,
-    /// Of ports that do not work.
+    /// Of ports that do not receive, and why.
     pub failures: HashMap<PortId, String>,
 }
 

@@ -11,7 +11,7 @@ use super::ageing::Ageing;
 use super::compile::{Names, Numbers, Plan, Static};
 use super::reload;
 use crate::counters::Counters;
-use crate::dataplane::{BoxedPort, Now, Shared, Worker};
+use crate::dataplane::{BoxedPort, Now, Shared, Tracer, Worker};
 use crate::events;
 use crate::fdb::Entry;
 use crate::forwarding::PortId;
@@ -73,6 +73,15 @@ impl<'mem> Offline<'mem> {
     pub fn step(&mut self, nanos: u64) {
         self.ageing.advance(&self.shared, Now { nanos });
         while self.breathe(nanos) > 0 {}
+    }
+
+    /// One frame arrives, while `tracer` looks over the stages' shoulders.
+    pub fn receive_before<T: Tracer>(&mut self, tracer: &mut T, port: PortId, packet: impl Into<Packet>, nanos: u64) {
+        if let Some(handle) = self.port(port) {
+            handle.inject(packet);
+        }
+        self.ageing.advance(&self.shared, Now { nanos });
+        while self.worker.breathe_before(tracer, Now { nanos }) > 0 {}
     }
 
     /// One breath of the worker; gives back how many frames arrived.

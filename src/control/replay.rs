@@ -8,7 +8,7 @@ use super::compile::Plan;
 use super::offline::{self, LONGEST, Offline};
 use super::report::Report;
 use crate::forwarding::PortId;
-use crate::io::memory::Packet;
+use crate::io::memory::{Handle, Packet};
 use crate::io::pcap::{Capture, CaptureError, CaptureWriter, Record};
 
 /// One capture, and the port its frames arrive at.
@@ -80,7 +80,7 @@ struct Outputs<'a> {
 impl Outputs<'_> {
     fn write(&mut self, gateway: &Offline<'_>, stamp: u64) -> Result<(), ReplayError> {
         for (at, file) in self.files.iter().enumerate() {
-            let sent = gateway.port(PortId(at as u16)).map(|handle| handle.collect()).unwrap_or_default();
+            let sent = gateway.port(PortId(at as u16)).map(Handle::collect).unwrap_or_default();
             if sent.is_empty() {
                 continue;
             }

@@ -100,8 +100,10 @@ impl Resolver {
 
     /// Follows the kernel for ever, calling `publish` whenever something that it may care about has changed.
     pub async fn run(mut self, mut publish: impl FnMut(&Resolution, &Kernel)) {
-        let mut tick = tokio::time::interval(TICK);
+        let mut tick = tokio::time::interval_at(Instant::now() + TICK, TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // Neighbours have a moment more before we complain of them; what time will not heal is said now.
+        self.say(|complaint| !complaint.is_passing());
         publish(&self.resolution, &self.kernel);
         loop {
             tokio::select! {
@@ -194,7 +196,7 @@ impl Resolver {
         self.ticks = self.ticks.wrapping_add(1);
         let confirm = self.ticks.is_multiple_of(CONFIRM_TICKS);
         self.probe(|known| confirm || !known).await;
-        self.say();
+        self.say(|_| true);
     }
 
     /// Probes the neighbours that tunnels depend on, of those that `wanted` picks by whether they are resolved.
@@ -211,18 +213,19 @@ impl Resolver {
     }
 
     /// Logs each complaint once, and once more when it is over.
-    fn say(&mut self) {
-        let now: HashSet<_> = self.resolution.complaints.iter().cloned().collect();
+    fn say(&mut self, about: impl Fn(&Complaint) -> bool) {
+        let complaints = self.resolution.complaints.iter().filter(|(_, complaint)| about(complaint));
+        let now: HashSet<_> = complaints.cloned().collect();
         for (peer, complaint) in now.difference(&self.said) {
             let name = self.name(*peer);
             if complaint.is_passing() {
-                tracing::warn!(peer = name, "{complaint}");
+                tracing::warn!("peer {name}: {complaint}");
             } else {
-                tracing::error!(peer = name, "{complaint}");
+                tracing::error!("peer {name}: {complaint}");
             }
         }
         for (peer, complaint) in self.said.difference(&now) {
-            tracing::info!(peer = self.name(*peer), "no longer: {complaint}");
+            tracing::info!("peer {}: no longer: {complaint}", self.name(*peer));
         }
         self.said = now;
     }

@@ -52,6 +52,7 @@ pub struct Revival<'mem> {
 }
 
 /// A port as every worker gets it, and what revives it, if it is on a device.
+#[must_use]
 pub fn exchangeable<'mem>(plan: &PortPlan, opened: Opened<'mem>) -> (Vec<BoxedPort<'mem>>, Option<Revival<'mem>>) {
     let device = match &plan.backend {
         Backend::Auto { device } | Backend::AfPacket { device } | Backend::Tap { device } => device.clone(),

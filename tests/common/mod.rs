@@ -45,6 +45,10 @@ impl Lab {
         PortId(self.ports.iter().position(|port| port == name).unwrap_or_else(|| panic!("no port {name}")) as u16)
     }
 
+    pub fn name_of(&self, port: PortId) -> String {
+        self.ports[usize::from(port.0)].clone()
+    }
+
     /// A frame arrives; gives back what leaves because of it, by port.
     pub fn send(&mut self, port: &str, packet: impl Into<Packet>) -> Vec<(String, Vec<u8>)> {
         let port = self.port(port);

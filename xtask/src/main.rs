@@ -1,6 +1,7 @@
-//! The project's chores: `cargo xtask test`, `interop`, `fuzz`, `bench`.
+//! The project's chores; `cargo xtask help` lists them.
 
 mod fuzz;
+mod instructions;
 mod peers;
 mod run;
 mod test;
@@ -16,7 +17,10 @@ Usage: cargo xtask <chore>
   fuzz [--seconds N | --runs N] [TARGET]
                     feeds the decapsulators, the pipeline, the loader and the capture reader with
                     what they learn to fear, each for so long (a minute); needs g++
+  loom              the FDB under every order of events between two threads
   bench [-- ARGS]   the benchmarks; ARGS go to criterion, such as a filter
+  bench instructions [COMMIT]
+                    instructions per frame, counted by valgrind; and those of another commit beside them
 ";
 
 fn main() -> ExitCode {
@@ -31,6 +35,9 @@ fn main() -> ExitCode {
             Some(plan) => fuzz::run(&plan),
             None => return misunderstood(),
         },
+        ["loom"] => test::loom(),
+        ["bench", "instructions"] => instructions::count(None),
+        ["bench", "instructions", commit] => instructions::count(Some(commit)),
         ["bench", "--", rest @ ..] => run::cargo(&[&["bench", "--workspace", "--benches", "--"], rest].concat()),
         ["bench"] => run::cargo(&["bench", "--workspace", "--benches"]),
         ["--help" | "-h" | "help"] => {

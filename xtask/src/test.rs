@@ -26,6 +26,13 @@ pub(crate) fn interop(strict: bool) -> Result<(), String> {
     report(&skipped, strict)
 }
 
+/// The FDB's code with loom's atomics, in a target folder of its own since every crate is built anew.
+pub(crate) fn loom() -> Result<(), String> {
+    let mut command = run::cargo_command(&["test", "--lib", "fdb"]);
+    command.env("RUSTFLAGS", "--cfg transload_loom").env("CARGO_TARGET_DIR", "target/loom");
+    run::shown(&mut command)
+}
+
 fn report(skipped: &[String], strict: bool) -> Result<(), String> {
     if skipped.is_empty() {
         eprintln!("All tests passed; none was skipped.");

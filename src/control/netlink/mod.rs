@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 
 use crate::control::kernel::{Flow, Kernel, Link, LinkIndex, Neighbour, Route};
 
-pub use build::VxlanDevice;
+pub use build::{GreDevice, VxlanDevice};
 
 /// The kernel said this.
 #[derive(Debug, Clone, PartialEq, Eq)]
