@@ -6,6 +6,7 @@ pub mod admin;
 pub mod ageing;
 pub mod clock;
 pub mod compile;
+pub mod explain;
 pub mod gateway;
 pub mod history;
 pub mod host;
