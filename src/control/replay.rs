@@ -153,7 +153,7 @@ pub fn replay(plan: Plan, inputs: &[Input], out: &Path) -> Result<Report, Replay
 }
 
 /// A record as a port receives it; what no chunk can hold counts as cut.
-fn packet(record: Record) -> Packet {
+pub(crate) fn packet(record: Record) -> Packet {
     let cut = record.is_cut() || record.bytes.len() > LONGEST;
     let mut bytes = record.bytes;
     bytes.truncate(LONGEST);

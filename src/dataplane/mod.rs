@@ -16,7 +16,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Cache};
 use transload_encaps::Frame;
 
-pub use burst::{Burst, Verdict};
+pub use burst::{Burst, Note, Verdict};
 pub use ports::{BoxedPort, Ports};
 pub use trace::{NoTrace, Stage, Tracer};
 

@@ -48,6 +48,11 @@ impl Senders {
         self.owners.insert(sender, owner);
         self.table.insert(sender, wanted.peer);
     }
+
+    /// Every sender, and where the file names it.
+    pub(super) fn places(&self) -> impl Iterator<Item = (Sender, Span)> {
+        self.owners.iter().map(|(sender, owner)| (*sender, owner.span))
+    }
 }
 
 fn report_senders(owner: &Owner, wanted: &Wanted<'_>, report: &mut Report) {
@@ -127,6 +132,11 @@ impl<'c> Segments<'c> {
         here.filter(|((_, other), _)| clash(*other).is_some())
             .map(|(_, holder)| *holder)
             .min_by_key(|holder| holder.span)
+    }
+
+    /// Every segment, and where the file gives it.
+    pub(super) fn places(&self) -> impl Iterator<Item = ((Scope, Segment), Span)> {
+        self.owners.iter().map(|(key, holder)| (*key, holder.span))
     }
 
     /// Who holds a segment.

@@ -11,6 +11,7 @@ mod endpoints;
 mod fit;
 mod names;
 mod numbers;
+mod origins;
 mod patterns;
 mod peers;
 mod plan;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 
 pub use names::Names;
 pub use numbers::Numbers;
+pub use origins::{Line, Noun, Origins};
 pub use plan::{
     Plan, PortPlan, Settings, Static, TunnelPlan, placeholder_hops, placeholder_next_hop, placeholder_port,
 };
@@ -50,12 +52,29 @@ use tags::Tags;
 pub fn compile(config: &Config, numbers: &mut Numbers, previous: Option<&Forwarding>) -> Result<Plan, Problems> {
     let mut draft = numbers.clone();
     draft.begin();
-    let plan = attempt(config, &mut draft, previous)?;
+    let plan = attempt(config, &mut draft, previous, None)?;
     *numbers = draft;
     Ok(plan)
 }
 
-fn attempt(config: &Config, numbers: &mut Numbers, previous: Option<&Forwarding>) -> Result<Plan, Problems> {
+/// Compiles a file, and keeps where everything in the tables comes from.
+///
+/// # Errors
+/// Everything that is wrong with the file, in its order.
+pub fn compile_with_origins(config: &Config) -> Result<(Plan, Origins), Problems> {
+    let mut numbers = Numbers::default();
+    numbers.begin();
+    let mut origins = Origins::new(config);
+    let plan = attempt(config, &mut numbers, None, Some(&mut origins))?;
+    Ok((plan, origins))
+}
+
+fn attempt(
+    config: &Config,
+    numbers: &mut Numbers,
+    previous: Option<&Forwarding>,
+    origins: Option<&mut Origins>,
+) -> Result<Plan, Problems> {
     let file = &config.file;
     let (mut report, mut names) = (Report::new(config.source.clone(), config.problems.clone()), Names::default());
 
@@ -91,6 +110,9 @@ fn attempt(config: &Config, numbers: &mut Numbers, previous: Option<&Forwarding>
     carry_state(&mut peers.forwarding, previous);
     for plan in &ports.plans {
         names.set_port(plan.id, &plan.name);
+    }
+    if let Some(origins) = origins {
+        origins.fill(file, &names, &endpoints, &peers, &domains);
     }
     let hops = vec![Vec::new(); peers.forwarding.len()];
     let forwarding = Forwarding {
