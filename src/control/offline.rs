@@ -93,7 +93,7 @@ impl<'mem> Offline<'mem> {
     /// that the FDB has no room for; `None` while somebody else holds on to the tables before.
     pub fn reload(&mut self, plan: Plan, numbers: &mut Numbers, nanos: u64) -> Option<Vec<Static>> {
         self.names = plan.names;
-        let swap = reload::publish(&self.shared, plan.forwarding, plan.statics);
+        let swap = reload::publish(&self.shared, plan.forwarding, plan.statics, plan.generation);
         self.step(nanos);
         swap.settle(&self.shared, numbers).ok()
     }
