@@ -99,6 +99,7 @@ fn peers(side: Side<'_>, facts: &mut Facts) {
                 break;
             }
             let mut fields = shared.clone();
+            fields.insert("address".into(), tunnel.remote.to_string());
             fields.insert("from".into(), tunnel.local.to_string());
             facts.insert((Thing::Peer, member.clone().into_owned()), fields);
         }
