@@ -78,10 +78,14 @@ fn inward<T: Tracer>(
         Exit::Tunnel(_) => Common::UnknownSegment,
         Exit::Port(_) => Common::UnclaimedTags,
     })?;
-    // A checksum left unfinished in a header that is gone now concerns nobody any more.
+    // A checksum left unfinished in a header that is gone now concerns nobody any more; but then a super-frame was
+    // one of tunnel packets, and its boundaries are lost.
     if let Checksum::Partial { start, .. } = frame.meta.checksum
         && frame.frame_offset(start).is_none()
     {
+        if frame.meta.gso.is_some() {
+            return Err(Common::Unsegmentable.into());
+        }
         frame.meta.checksum = Checksum::Unknown;
     }
     if let Some(class) = note.origin.outer_class {
@@ -101,9 +105,8 @@ pub(super) fn apply(rule: InnerTags, frame: &mut Frame<'_>) -> Result<(), DropRe
     let is_tagged =
         |frame: &Frame<'_>| ethernet::be16(frame.bytes(), ethernet::ADDRESSES_LEN).is_some_and(ethernet::is_tag);
     match rule {
-        InnerTags::Keep => Ok(()),
         InnerTags::Drop if is_tagged(frame) => Err(Common::InnerTags.into()),
-        InnerTags::Drop => Ok(()),
+        InnerTags::Keep | InnerTags::Drop => Ok(()),
         InnerTags::Strip => {
             while is_tagged(frame) {
                 frame.pop_tag()?;

@@ -52,10 +52,10 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// These tables, and an FDB of this many MACs.
+    /// These tables, and this FDB.
     #[must_use]
-    pub fn new(forwarding: Forwarding, macs: usize) -> Self {
-        Self { forwarding: Arc::new(ArcSwap::from_pointee(forwarding)), fdb: Fdb::with_capacity(macs) }
+    pub fn new(forwarding: Forwarding, fdb: Fdb) -> Self {
+        Self { forwarding: Arc::new(ArcSwap::from_pointee(forwarding)), fdb }
     }
 }
 

@@ -6,11 +6,13 @@
 mod attachments;
 mod claims;
 mod domains;
+mod drafts;
 mod endpoints;
 mod fit;
 mod names;
 mod numbers;
 mod origins;
+mod patterns;
 mod peers;
 mod plan;
 mod policies;
@@ -33,8 +35,8 @@ pub use plan::{
     Plan, PortPlan, Settings, Static, TunnelPlan, placeholder_hops, placeholder_next_hop, placeholder_port,
 };
 
-use crate::fdb;
 use crate::config::{At, Config, File, Problems};
+use crate::fdb;
 use crate::forwarding::{Forwarding, Peer};
 use domains::Domains;
 use fit::Room;
@@ -90,10 +92,10 @@ fn attempt(
         report: &mut report,
         room: Room::default(),
     }
-    .compile(&file.tenants);
+    .compile(&file.tenants, &file.patterns);
 
     tags.settle(&mut ports, &mut peers, &mut names);
-    fit::check_forgery(&endpoints, &ports, &peers, &domains.segments, &mut report);
+    fit::check_forgery(&endpoints, &ports, &mut peers, &domains.segments, &names, &mut report);
     // What an error hides may well use them.
     if !report.has_errors() {
         warn_of_unused(&ports, &tags, &mut report);
@@ -154,12 +156,9 @@ fn settings(file: &File, domains: &Domains<'_>, report: &mut Report) -> Settings
         let message = format!("the file has {statics} static addresses, more than the FDB holds");
         report.error(at.span, message, format!("write {statics} or more"));
     }
-    for (_, tenant) in file.tenants.iter() {
-        let Some((at, macs)) =
-            tenant.and_then(|tenant| tenant.limits.macs.as_ref()).and_then(|at| Some((at, at.value()?)))
-        else {
-            continue;
-        };
+    let limits = file.tenants.iter().filter_map(|(_, tenant)| Some(&tenant?.limits));
+    let limits = limits.chain(file.patterns.iter().filter_map(|(_, pattern)| Some(&pattern?.limits)));
+    for (at, macs) in limits.filter_map(|limits| limits.macs.as_ref()).filter_map(|at| Some((at, at.value()?))) {
         if macs.0 > fdb_capacity as u64 {
             let message = format!("all tenants together have {fdb_capacity} addresses (fdb.capacity)");
             report.warning(at.span, message, "lower this limit, or raise `fdb: { capacity: .. }`");
