@@ -100,7 +100,10 @@ fn a_vsid_that_is_a_whole_key_is_recognised() {
 #[test]
 fn an_unknown_sender_beside_a_known_one_is_told_of_it() {
     let found = near("up", &[], Some(("192.0.2.11", "192.0.2.1", LINUX)), Some(0x1389));
-    assert!(found[0].starts_with("Sender(192.0.2.9) of leaf") || found[0].starts_with("Sender(192.0.2.8)"), "{found:?}");
+    assert!(
+        found[0].starts_with("Sender(192.0.2.9) of leaf") || found[0].starts_with("Sender(192.0.2.8)"),
+        "{found:?}"
+    );
     assert_eq!(near("up", &[], Some(("198.51.100.1", "192.0.2.1", LINUX)), Some(0x1389)), [""; 0]);
 }
 

@@ -21,7 +21,8 @@ pub(super) fn facts(side: Side<'_>) -> Facts {
     tenants(side, &mut facts);
     let settings = &side.plan.settings;
     let admin = settings.admin.as_ref().map_or_else(String::new, |path| path.display().to_string());
-    let fields = [("workers", settings.workers.to_string()), ("fdb", settings.fdb_capacity.to_string()), ("admin", admin)];
+    let fields =
+        [("workers", settings.workers.to_string()), ("fdb", settings.fdb_capacity.to_string()), ("admin", admin)];
     for (name, value) in fields {
         facts.insert((Thing::Setting, name.to_owned()), fields_of([("value", value)]));
     }
@@ -82,7 +83,8 @@ fn peers(side: Side<'_>, facts: &mut Facts) {
     let locals: BTreeMap<_, _> =
         side.plan.tunnels.iter().map(|tunnel| (side.plan.names.peer(tunnel.peer), tunnel)).collect();
     for (name, peer) in side.config.file.peers.iter().filter_map(|(name, peer)| Some((name, peer?))) {
-        let mut accepted: Vec<_> = peer.accept_from.iter().filter_map(At::value).map(|more| more.0.to_string()).collect();
+        let mut accepted: Vec<_> =
+            peer.accept_from.iter().filter_map(At::value).map(|more| more.0.to_string()).collect();
         accepted.sort();
         let mut fields = knobs(side, peer.knobs());
         fields.insert("accept_from".into(), accepted.join(" "));
@@ -118,7 +120,9 @@ fn knobs(side: Side<'_>, knobs: Knobs<'_>) -> Fields {
     fields.insert("encap".into(), spec.kind().info().tag.to_owned());
     // With every default filled in.
     let options = serde_json::to_value(spec).unwrap_or_default();
-    for (option, value) in options.get(spec.kind().info().tag).and_then(|options| options.as_object()).into_iter().flatten() {
+    for (option, value) in
+        options.get(spec.kind().info().tag).and_then(|options| options.as_object()).into_iter().flatten()
+    {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         fields.insert(option.clone(), value);
     }
@@ -129,7 +133,8 @@ fn tenants(side: Side<'_>, facts: &mut Facts) {
     let (names, tables) = (&side.plan.names, &side.plan.forwarding);
     for (id, name) in names.domains() {
         let Some(domain) = tables.domain(id) else { continue };
-        let rate = |interval: u64| if interval == 0 { "unlimited".to_owned() } else { (1_000_000_000 / interval).to_string() };
+        let rate =
+            |interval: u64| if interval == 0 { "unlimited".to_owned() } else { (1_000_000_000 / interval).to_string() };
         let fields = fields_of([
             ("learning", domain.learning.to_string()),
             ("ageing", format!("{}s", domain.ageing)),
@@ -179,7 +184,8 @@ fn attachment_fields(side: Side<'_>, claim: Claim, attachment: &Attachment) -> F
     let fellows = others.filter(|(n, other)| {
         usize::from(claim.attachment.0) != *n && other.as_ref().is_some_and(|other| other.horizon == attachment.horizon)
     });
-    let fellows = fellows.map(|(n, _)| names.attachment(claim.domain, crate::forwarding::AttachmentId(n as u16)).into_owned());
+    let fellows =
+        fellows.map(|(n, _)| names.attachment(claim.domain, crate::forwarding::AttachmentId(n as u16)).into_owned());
     fields.insert("split_horizon with".into(), fellows.collect::<Vec<_>>().join(" "));
     fields
 }

@@ -67,7 +67,11 @@ impl Fate {
     pub fn describe(&self) -> String {
         let sent = self.sent.iter().map(|sent| {
             let id = if sent.id.is_empty() { String::new() } else { format!(" with {}", sent.id) };
-            if sent.to == sent.port { format!("sent on {}{id}", sent.port) } else { format!("sent on {} to {}{id}", sent.port, sent.to) }
+            if sent.to == sent.port {
+                format!("sent on {}{id}", sent.port)
+            } else {
+                format!("sent on {} to {}{id}", sent.port, sent.to)
+            }
         });
         let dropped = self.dropped.iter().map(|reason| format!("dropped: {reason}"));
         let all: Vec<_> = sent.chain(dropped).collect();
