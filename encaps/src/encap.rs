@@ -107,6 +107,13 @@ impl Ids {
         ids
     }
 
+    /// Gives a field a value. A fifth one is not kept.
+    pub fn set(&mut self, name: &'static str, value: u64) {
+        if let Some(slot) = self.fields.iter_mut().find(|slot| slot.is_none()) {
+            *slot = Some((name, value));
+        }
+    }
+
     /// The value of a field.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<u64> {

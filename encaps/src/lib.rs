@@ -1,9 +1,9 @@
 //! The encapsulations transload speaks, as pure functions over a frame's bytes.
 //!
-//! The path of a frame: a port fills a [`Frame`](frame::Frame); [`outer::walk`] reads the outer Ethernet, VLAN, IP
+//! The path of a frame: a port fills a [`Frame`]; [`outer::walk`] reads the outer Ethernet, VLAN, IP
 //! and UDP headers once and says what carries the tunnel; the peer it belongs to, a
-//! [`Compiled`](registry::Compiled) encapsulation, strips the tunnel header and names the
-//! [`Segment`](encap::Segment); [`ecn`] brings congestion marks inward. What bridges the frame is the gateway's
+//! [`Compiled`] encapsulation, strips the tunnel header and names the
+//! [`Segment`]; [`ecn`] brings congestion marks inward. What bridges the frame is the gateway's
 //! business. On the way out the egress peer pushes its header, and [`underlay`] writes UDP, IP and Ethernet around
 //! it, balanced by the [`flow`] hash.
 //!

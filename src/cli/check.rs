@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::render::{output, plural, problems_of};
 use super::Failure;
 use super::isolation::not_isolated;
+use super::render::{output, plural, problems_of};
 use crate::config::{self, Problem, Problems, Severity};
 use crate::control::compile::{Numbers, Plan, compile};
+use crate::control::host;
 use crate::control::isolation::{self, Meeting};
 use crate::forwarding::{Forwarding, Members};
 
@@ -16,6 +17,9 @@ use crate::forwarding::{Forwarding, Members};
 pub(super) struct Args {
     /// The gateway's file
     file: PathBuf,
+    /// Also look whether this machine has the devices, the addresses and the routes
+    #[arg(long)]
+    host: bool,
     /// Print what is found as JSON on standard output
     #[arg(long)]
     json: bool,
@@ -32,9 +36,8 @@ struct Findings<'a> {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let result = config::load(&args.file).and_then(|config| compile(&config, &mut Numbers::default(), None));
-    let (problems, summary, meetings) = match result {
-        Ok(plan) => (Problems(plan.warnings.clone()), Some(summary(&plan)), isolation::examine(&plan).meetings),
+    let (problems, summary, meetings) = match look(args)? {
+        Ok((plan, problems)) => (problems, Some(summary(&plan)), isolation::examine(&plan).meetings),
         Err(problems) => (problems, None, Vec::new()),
     };
     if args.json {
@@ -49,6 +52,23 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let warnings = problems.0.iter().filter(|problem| problem.severity == Severity::Warning).count();
     let warnings = if warnings == 0 { String::new() } else { format!(", {}", plural(warnings, "warning")) };
     output(&format!("{}: {summary}: ok{warnings}", args.file.display()))
+}
+
+/// The plan and what somebody should look at, or why there is none.
+fn look(args: &Args) -> Result<Result<(Plan, Problems), Problems>, Failure> {
+    let compiled =
+        config::load(&args.file).and_then(|config| Ok((compile(&config, &mut Numbers::default(), None)?, config)));
+    let (plan, config) = match compiled {
+        Ok(compiled) => compiled,
+        Err(problems) => return Ok(Err(problems)),
+    };
+    let mut found = plan.warnings.clone();
+    if args.host {
+        let missing = host::look(&config, &plan);
+        found.extend(missing.map_err(|error| Failure::new(format!("cannot look at this machine: {error}")))?);
+    }
+    let problems = Problems::sorted(found);
+    Ok(if problems.has_errors() { Err(problems) } else { Ok((plan, problems)) })
 }
 
 fn print_json(args: &Args, problems: &Problems, meetings: &[Meeting]) -> Result<(), Failure> {

@@ -7,6 +7,7 @@ use tokio::time::MissedTickBehavior;
 use crate::control::ageing::Ageing;
 use crate::control::gateway::Gateway;
 use crate::events::{Event, Receiver};
+use crate::forwarding::PortId;
 
 const PERIOD: Duration = Duration::from_secs(1);
 /// When one part in so many of the remembered addresses has left the FDB, it is time to forget them.
@@ -21,7 +22,7 @@ pub async fn keep(gateway: &Gateway, mut events: Vec<Receiver>) {
     loop {
         period.tick().await;
         for ring in &mut events {
-            while let Some(event) = ring.next() {
+            while let Some(event) = ring.hear() {
                 hear(gateway, &event);
             }
         }
@@ -54,12 +55,11 @@ fn hear(gateway: &Gateway, event: &Event) {
                 }
             }
         }
+        // Of a device that fails, the kernel tells us more than the worker can, and first.
+        Event::PortFailed { port, .. } | Event::PortBack { port } if has_device(gateway, port) => {}
         Event::PortFailed { port, errno } => {
             let cause = errno.map_or_else(|| "it is gone".into(), cause);
-            tracing::warn!(
-                "port {} does not receive: {cause}; the others go on, and it is tried again",
-                names.port(port)
-            );
+            tracing::warn!("port {}: {cause}; the others go on, and it is tried again", names.port(port));
             news.failures.insert(port, cause);
         }
         Event::PortBack { port } => {
@@ -67,6 +67,10 @@ fn hear(gateway: &Gateway, event: &Event) {
             news.failures.remove(&port);
         }
     }
+}
+
+fn has_device(gateway: &Gateway, port: PortId) -> bool {
+    gateway.ports.get(usize::from(port.0)).is_some_and(|link| link.device.is_some())
 }
 
 /// What the system calls this error, without Rust's "(os error 100)".

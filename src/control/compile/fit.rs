@@ -6,6 +6,7 @@ use transload_encaps::{Compiled, Ids, Segment, ethernet, qinq};
 
 use super::claims::Segments;
 use super::endpoints::Endpoints;
+use super::names::Names;
 use super::peers::Peers;
 use super::ports::Ports;
 use super::report::Report;
@@ -73,6 +74,7 @@ pub(super) fn check_forgery(
     ports: &Ports<'_>,
     peers: &mut Peers<'_>,
     segments: &Segments<'_>,
+    names: &Names,
     report: &mut Report,
 ) {
     for row in endpoints.table.rows() {
@@ -89,12 +91,13 @@ pub(super) fn check_forgery(
             let Some(holder) = found.into_iter().find_map(|segment| segments.holder(peer.scope, segment)) else {
                 continue;
             };
-            let line = report.line(row.name.span);
+            let line = report.line(row.name.span, holder.span);
             let how = endpoint.vlan.map_or("without a tag".to_owned(), |vlan| format!("with VLAN ID {vlan}"));
             let message = format!(
-                "tenant `{}` and endpoint `{}` (line {line}) both take frames {how} on this port: the tenant could \
+                "tenant `{}` and endpoint `{}` ({line}) both take frames {how} on this port: the tenant could \
                  forge tunnel packets",
-                holder.tenant, row.name.text
+                names.domain(holder.domain),
+                row.name.text
             );
             let help = "give the tenant or the endpoint a VLAN of its own, or another port";
             report.conflict(holder.span, row.name.span, "the endpoint", message, help);
