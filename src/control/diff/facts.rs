@@ -134,7 +134,7 @@ fn tenants(side: Side<'_>, facts: &mut Facts) {
     for (id, name) in names.domains() {
         let Some(domain) = tables.domain(id) else { continue };
         let rate =
-            |interval: u64| if interval == 0 { "unlimited".to_owned() } else { (1_000_000_000 / interval).to_string() };
+            |interval| 1_000_000_000_u64.checked_div(interval).map_or("unlimited".to_owned(), |rate| rate.to_string());
         let fields = fields_of([
             ("learning", domain.learning.to_string()),
             ("ageing", format!("{}s", domain.ageing)),
