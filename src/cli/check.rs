@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::Failure;
 use super::render::{output, plural, problems_of};
+use super::{Failure, holes};
 use crate::config::{self, Problem, Problems, Severity};
 use crate::control::compile::{Numbers, Plan, compile};
 use crate::control::host;
@@ -29,21 +29,25 @@ struct Findings<'a> {
     file: String,
     ok: bool,
     problems: &'a [Problem],
+    mappings: &'a [holes::Row],
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let (problems, summary) = match look(args)? {
-        Ok((plan, problems)) => (problems, Some(summary(&plan))),
-        Err(problems) => (problems, None),
+    let (problems, summary, mappings) = match look(args)? {
+        Ok((plan, problems)) => (problems, Some(summary(&plan)), holes::rows(&plan)),
+        Err(problems) => (problems, None, Vec::new()),
     };
     if args.json {
-        print_json(args, &problems)?;
+        print_json(args, &problems, &mappings)?;
         return if summary.is_some() { Ok(()) } else { Err(Failure::Told) };
     }
     let Some(summary) = summary else { return Err(problems.into()) };
     problems_of(&problems.0);
     let warnings = problems.0.iter().filter(|problem| problem.severity == Severity::Warning).count();
     let warnings = if warnings == 0 { String::new() } else { format!(", {}", plural(warnings, "warning")) };
+    for mapping in &mappings {
+        output(&mapping.line())?;
+    }
     output(&format!("{}: {summary}: ok{warnings}", args.file.display()))
 }
 
@@ -64,9 +68,9 @@ fn look(args: &Args) -> Result<Result<(Plan, Problems), Problems>, Failure> {
     Ok(if problems.has_errors() { Err(problems) } else { Ok((plan, problems)) })
 }
 
-fn print_json(args: &Args, problems: &Problems) -> Result<(), Failure> {
+fn print_json(args: &Args, problems: &Problems, mappings: &[holes::Row]) -> Result<(), Failure> {
     let findings =
-        Findings { file: args.file.display().to_string(), ok: !problems.has_errors(), problems: &problems.0 };
+        Findings { file: args.file.display().to_string(), ok: !problems.has_errors(), problems: &problems.0, mappings };
     let text = serde_json::to_string_pretty(&findings).map_err(|error| Failure::new(error.to_string()))?;
     output(&text)
 }
@@ -83,6 +87,7 @@ fn summary(plan: &Plan) -> String {
     add(tables.endpoints.iter().filter(|endpoint| !endpoint.carriers.is_empty()).count(), "endpoint");
     add(plan.tunnels.len(), "tunnel peer");
     add(plan.statics.len(), "static address");
+    add(tables.mappings.all.iter().flatten().count(), "mapping");
     let (tenants, attachments, tunnels) = sizes(tables);
     let tenants = plural(tenants, "tenant");
     format!(

@@ -6,8 +6,10 @@
 mod addresses;
 mod at;
 mod attachment;
+mod bits;
 mod dscp;
 mod include;
+mod mappings;
 mod nearest;
 mod numbers;
 mod offset;
@@ -30,8 +32,10 @@ use serde::Deserialize;
 pub use addresses::{Address, Addresses};
 pub use at::{At, Name, Named};
 pub use attachment::{Attachment, Id, IdValue, InnerTags};
+pub use bits::{Bits, Piece};
 pub use dscp::Dscp;
 pub use include::Include;
+pub use mappings::Mapping;
 pub use nearest::{nearest, suggestion};
 pub use numbers::{DscpValue, Rate, Ttl, Vid, Whole};
 pub use offset::{Offset, is_variable};
@@ -61,7 +65,7 @@ pub struct File {
     /// The version of this grammar: 1.
     #[schemars(range(min = 1, max = 1))]
     pub version: Option<At<u64>>,
-    /// More files with peers, groups, tenants and patterns, such as `tenants.d/*.yaml`.
+    /// More files with peers, groups, tenants, patterns and mappings, such as `tenants.d/*.yaml`.
     pub include: Option<At<Include>>,
     /// Where frames come from and go to.
     #[serde(default, deserialize_with = "section")]
@@ -81,6 +85,9 @@ pub struct File {
     /// Many tenants at once, alike but for an offset; a tenant of the same name overrides one of them.
     #[serde(default, deserialize_with = "section")]
     pub patterns: Named<Tenant<Offset>>,
+    /// Stateless cross-connects of many IDs at once.
+    #[serde(default, deserialize_with = "section")]
+    pub mappings: Named<Mapping>,
     /// The MAC table.
     #[serde(default, deserialize_with = "section")]
     pub fdb: Fdb,

@@ -129,6 +129,14 @@ impl<'c> Segments<'c> {
             .min_by_key(|holder| holder.span)
     }
 
+    /// Who holds what in a number space.
+    pub(super) fn in_scope(&self, scope: Scope) -> impl Iterator<Item = (Segment, Holder<'c>)> {
+        self.owners
+            .iter()
+            .filter(move |((other, _), _)| *other == scope)
+            .map(|((_, segment), holder)| (*segment, *holder))
+    }
+
     /// Who holds a segment.
     pub(super) fn holder(&self, scope: Scope, segment: Segment) -> Option<Holder<'c>> {
         self.owners.get(&(scope, segment)).copied()
