@@ -10,7 +10,7 @@ use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 use super::at::{At, Named, section};
 use super::problem::Problem;
 use super::source::{Source, Span};
-use super::{File, Group, Mapping, Offset, Peer, Tenant, check_version, reader, text_of, tree};
+use super::{File, Group, Mapping, Offset, Peer, Tenant, check_version, profiles, reader, text_of, tree};
 
 /// The files to read besides: paths relative to the file that names them, whose last part may hold `*` and `?`.
 #[derive(Debug, Clone)]
@@ -177,13 +177,14 @@ fn part(path: &Path, at: Span, source: &mut Source, problems: &mut Vec<Problem>)
         }
     };
     *source = source.and(path.display().to_string(), text);
-    let root = match tree::read(source, problems) {
+    let mut root = match tree::read(source, problems) {
         Ok(root) => root,
         Err(found) => {
             problems.extend(found.0);
             return None;
         }
     };
+    profiles::write_out(&mut root);
     let part = reader::read::<Part>(&root, source, problems)?;
     if let Some(version) = &part.version {
         problems.extend(check_version(version, source));

@@ -16,6 +16,7 @@ mod offset;
 mod peers;
 mod ports;
 mod problem;
+mod profiles;
 mod range;
 mod reader;
 mod source;
@@ -42,6 +43,7 @@ pub use offset::{Offset, is_variable};
 pub use peers::{Ecn, Group, Knobs, Peer, RxZero, UdpChecksum, UdpTx};
 pub use ports::{Endpoint, Io, Mtu, Port, UnixSocket};
 pub use problem::{Place, Problem, Problems, Severity};
+pub use profiles::{PROFILES, Profile, Row, table as profile_table};
 pub use range::Range;
 pub use source::{Source, Span};
 pub use tenants::{Limits, Macs, Static, Tenant, UnknownUnicast};
@@ -148,7 +150,8 @@ fn text_of(path: &Path) -> Result<String, String> {
 fn read(name: &str, text: &str, folder: Option<&Path>) -> Result<Config, Problems> {
     let mut source = Source::new(name, text);
     let mut problems = Vec::new();
-    let root = tree::read(&source, &mut problems)?;
+    let mut root = tree::read(&source, &mut problems)?;
+    profiles::write_out(&mut root);
     let Some(mut file) = reader::read::<File>(&root, &source, &mut problems) else {
         return Err(Problems::sorted(problems));
     };
