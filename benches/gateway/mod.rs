@@ -12,6 +12,7 @@ use transload::control::compile::{self, Numbers, Plan};
 use transload::counters::Counters;
 use transload::dataplane::{BoxedPort, Now, Shared, Worker};
 use transload::events;
+use transload::fdb::Fdb;
 use transload::forwarding::{AttachmentId, DomainId, PortId, Target};
 use transload::io::{Pool, Port, Sent};
 use transload_encaps::{DropReason, Frame, HEADROOM, Mac};
@@ -189,7 +190,7 @@ pub(crate) fn with_worker<R>(case: &Case, measure: impl FnOnce(&mut Worker<'_>) 
     });
     let ports: Vec<(PortId, BoxedPort<'_>)> = ports.collect();
     let counters = Arc::new(Counters::new(&plan.forwarding));
-    let shared = Arc::new(Shared::new(plan.forwarding, 2_000_000));
+    let shared = Arc::new(Shared::new(plan.forwarding, Fdb::with_capacity(2_000_000)));
     learn_all(&shared, domain, each);
     let pool = Pool::new(&mut arena, CHUNK);
     let (sender, _receiver) = events::ring(1024);

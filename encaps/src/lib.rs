@@ -27,6 +27,7 @@ mod reserved;
 pub mod shim;
 pub mod underlay;
 pub mod vxlan;
+mod wire_ids;
 
 pub use drops::{Common, DropReason, Fault};
 pub use encap::{Carrier, Decap, Encap, IdField, IdForm, Ids, InnerTags, Payload, Segment, SpecError};
@@ -34,6 +35,7 @@ pub use ethernet::Mac;
 pub use frame::{Checksum, Frame, Gso, GsoKind, Meta};
 pub use registry::{Compiled, Kind, KindInfo, MAX_OVERHEAD, Spec};
 pub use reserved::Reserved;
+pub use wire_ids::WireIds;
 
 /// Most bytes an encapsulation with all its outer headers adds in front of a tenant's frame: the headroom ports
 /// reserve. Outer Ethernet with one tag, IPv6, UDP, and the longest tunnel header.

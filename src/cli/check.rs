@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::isolation::not_isolated;
 use super::render::{output, plural, problems_of};
 use super::{Failure, holes};
 use crate::config::{self, Problem, Problems, Severity};
 use crate::control::compile::{Numbers, Plan, compile};
 use crate::control::host;
+use crate::control::isolation::{self, Meeting};
 use crate::forwarding::{Forwarding, Members};
 
 #[derive(Debug, clap::Args)]
@@ -29,20 +31,28 @@ struct Findings<'a> {
     file: String,
     ok: bool,
     problems: &'a [Problem],
+    /// Paths by which tenants meet.
+    meetings: &'a [Meeting],
+    /// How many IDs every mapping has, and which cannot be used.
     mappings: &'a [holes::Row],
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let (problems, summary, mappings) = match look(args)? {
-        Ok((plan, problems)) => (problems, Some(summary(&plan)), holes::rows(&plan)),
-        Err(problems) => (problems, None, Vec::new()),
+    let (problems, summary, meetings, mappings) = match look(args)? {
+        Ok((plan, problems)) => {
+            (problems, Some(summary(&plan)), isolation::examine(&plan).meetings, holes::rows(&plan))
+        }
+        Err(problems) => (problems, None, Vec::new(), Vec::new()),
     };
     if args.json {
-        print_json(args, &problems, &mappings)?;
-        return if summary.is_some() { Ok(()) } else { Err(Failure::Told) };
+        print_json(args, &problems, &meetings, &mappings)?;
+        return if summary.is_some() && meetings.is_empty() { Ok(()) } else { Err(Failure::Told) };
     }
     let Some(summary) = summary else { return Err(problems.into()) };
     problems_of(&problems.0);
+    if !meetings.is_empty() {
+        return Err(not_isolated(&args.file, &meetings));
+    }
     let warnings = problems.0.iter().filter(|problem| problem.severity == Severity::Warning).count();
     let warnings = if warnings == 0 { String::new() } else { format!(", {}", plural(warnings, "warning")) };
     for mapping in &mappings {
@@ -68,14 +78,19 @@ fn look(args: &Args) -> Result<Result<(Plan, Problems), Problems>, Failure> {
     Ok(if problems.has_errors() { Err(problems) } else { Ok((plan, problems)) })
 }
 
-fn print_json(args: &Args, problems: &Problems, mappings: &[holes::Row]) -> Result<(), Failure> {
-    let findings =
-        Findings { file: args.file.display().to_string(), ok: !problems.has_errors(), problems: &problems.0, mappings };
+fn print_json(
+    args: &Args,
+    problems: &Problems,
+    meetings: &[Meeting],
+    mappings: &[holes::Row],
+) -> Result<(), Failure> {
+    let (file, ok) = (args.file.display().to_string(), !problems.has_errors() && meetings.is_empty());
+    let findings = Findings { file, ok, problems: &problems.0, meetings, mappings };
     let text = serde_json::to_string_pretty(&findings).map_err(|error| Failure::new(error.to_string()))?;
     output(&text)
 }
 
-/// `3 ports, 2 endpoints, 7 tunnel peers, 2 tenants with 7 attachments`
+/// `3 ports, 2 endpoints, 7 tunnel peers, 2 tenants with 7 attachments over 13 tunnels, isolated: 2 tenants`
 fn summary(plan: &Plan) -> String {
     let tables = &plan.forwarding;
     let mut parts = vec![plural(plan.ports.len(), "port")];
@@ -90,12 +105,8 @@ fn summary(plan: &Plan) -> String {
     add(tables.mappings.all.iter().flatten().count(), "mapping");
     let (tenants, attachments, tunnels) = sizes(tables);
     let tenants = plural(tenants, "tenant");
-    format!(
-        "{}, {tenants} with {} over {}",
-        parts.join(", "),
-        plural(attachments, "attachment"),
-        plural(tunnels, "tunnel")
-    )
+    let (attachments, tunnels) = (plural(attachments, "attachment"), plural(tunnels, "tunnel"));
+    format!("{}, {tenants} with {attachments} over {tunnels}, isolated: {tenants}", parts.join(", "))
 }
 
 /// Tenants, their attachments, and the tunnels behind these.

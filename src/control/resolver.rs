@@ -6,7 +6,6 @@ use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use futures_util::stream::{Stream, StreamExt};
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -39,6 +38,8 @@ pub struct Resolver {
     /// What the log has already said.
     said: HashSet<(PeerId, Complaint)>,
     ticks: u32,
+    /// Whether the kernel's tables could not be read when they had to be.
+    lost: bool,
 }
 
 /// How much of our copy of the kernel's tables is out of date.
@@ -72,6 +73,7 @@ impl Resolver {
             resolution,
             said: HashSet::new(),
             ticks: 0,
+            lost: false,
         };
         resolver.probe(|known| !known).await;
         Ok(resolver)
@@ -107,13 +109,14 @@ impl Resolver {
         publish(&self.resolution, &self.kernel);
         loop {
             tokio::select! {
-                change = self.changes.next() => match change {
-                    Some(change) => {
-                        self.follow(change).await;
-                        publish(&self.resolution, &self.kernel);
+                change = self.changes.next() => {
+                    if change.is_none() {
+                        tracing::error!("the kernel closed our netlink socket; opening another");
+                        tokio::time::sleep(TICK).await;
                     }
-                    None => self.reopen().await,
-                },
+                    self.follow(change.unwrap_or(Change::Lost)).await;
+                    publish(&self.resolution, &self.kernel);
+                }
                 _ = tick.tick() => self.tick().await,
             }
         }
@@ -169,30 +172,31 @@ impl Resolver {
             Stale::Nothing => {}
             Stale::Routes => self.kernel.routes = self.netlink.routes(&self.flows).await.into_iter().collect(),
             Stale::Everything => {
-                // What was queued before the tables are read is older than them.
-                while self.changes.next().now_or_never().flatten().is_some() {}
-                match self.netlink.read(&self.flows).await {
-                    Ok(kernel) => self.kernel = kernel,
-                    Err(error) => tracing::error!("cannot read the kernel's routes and neighbours: {error}"),
+                self.lost = match self.read_anew().await {
+                    Ok(()) => false,
+                    Err(error) => {
+                        tracing::error!("cannot read the kernel's routes and neighbours: {error}");
+                        true
+                    }
                 }
             }
         }
     }
 
-    async fn reopen(&mut self) {
-        tracing::error!("the kernel closed our netlink socket; opening another");
-        tokio::time::sleep(TICK).await;
-        match Netlink::open() {
-            Ok((netlink, changes)) => {
-                self.netlink = netlink;
-                self.changes = Box::pin(changes);
-                self.follow(Change::Lost).await;
-            }
-            Err(error) => tracing::error!("cannot open a netlink socket: {error}"),
-        }
+    /// Reads everything, with sockets of its own: what still waits in the old ones is older than what is read, and
+    /// would undo it.
+    async fn read_anew(&mut self) -> io::Result<()> {
+        let (netlink, changes) = Netlink::open()?;
+        self.kernel = netlink.read(&self.flows).await?;
+        self.netlink = netlink;
+        self.changes = Box::pin(changes);
+        Ok(())
     }
 
     async fn tick(&mut self) {
+        if self.lost {
+            self.follow(Change::Lost).await;
+        }
         self.ticks = self.ticks.wrapping_add(1);
         let confirm = self.ticks.is_multiple_of(CONFIRM_TICKS);
         self.probe(|known| confirm || !known).await;

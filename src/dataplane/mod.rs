@@ -17,7 +17,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Cache};
 use transload_encaps::Frame;
 
-pub use burst::{Burst, Verdict};
+pub use burst::{Burst, Note, Verdict};
 pub use ports::{BoxedPort, Ports};
 pub use trace::{NoTrace, Stage, Tracer};
 
@@ -53,10 +53,10 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// These tables, and an FDB of this many MACs.
+    /// These tables, and this FDB.
     #[must_use]
-    pub fn new(forwarding: Forwarding, macs: usize) -> Self {
-        Self { forwarding: Arc::new(ArcSwap::from_pointee(forwarding)), fdb: Fdb::with_capacity(macs) }
+    pub fn new(forwarding: Forwarding, fdb: Fdb) -> Self {
+        Self { forwarding: Arc::new(ArcSwap::from_pointee(forwarding)), fdb }
     }
 }
 

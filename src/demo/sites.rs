@@ -77,8 +77,12 @@ pub(super) struct Cable {
     pub(super) endpoint: IpAddr,
 }
 
+/// How many sites there are. Stated, since an optimizing compiler cannot find it out from the sites themselves: their
+/// addresses are computed, and that asks for every type of the crate.
+pub(super) const SITE_COUNT: usize = 4;
+
 /// The sites, in the order of their numbers.
-pub(super) const SITES: [Site; 4] = [
+pub(super) const SITES: [Site; SITE_COUNT] = [
     Site {
         number: 1,
         name: "vxlan",

@@ -7,7 +7,7 @@ use std::io;
 use clap::ValueEnum;
 
 use super::native;
-use super::sites::{SITES, Site, WIRE};
+use super::sites::{SITES, SITE_COUNT, Site, WIRE};
 use super::uml;
 use crate::lab::Namespace;
 
@@ -23,7 +23,7 @@ pub(super) enum Speaker {
 }
 
 /// A speaker for every site, in the order of the sites' numbers.
-pub(super) type Cast = [Speaker; SITES.len()];
+pub(super) type Cast = [Speaker; SITE_COUNT];
 
 /// How a second transload is joined to the host it speaks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! The project's chores; `cargo xtask help` lists them.
 
+mod fuzz;
 mod instructions;
 mod peers;
 mod run;
@@ -14,6 +15,9 @@ Usage: cargo xtask <chore>
                     --strict: a skipped test is a failure, as in CI
   interop [--strict] only the tests against real kernels and switches
   loom              the FDB under every order of events between two threads
+  fuzz [--seconds N | --runs N] [TARGET]
+                    feeds the decapsulators, the pipeline, the loader and the capture reader with
+                    what they learn to fear, each for so long (a minute); needs g++
   bench [-- ARGS]   the benchmarks; ARGS go to criterion, such as a filter
   bench instructions [COMMIT]
                     instructions per frame, counted by valgrind; and those of another commit beside them
@@ -30,16 +34,17 @@ fn main() -> ExitCode {
         ["loom"] => test::loom(),
         ["bench", "instructions"] => instructions::count(None),
         ["bench", "instructions", commit] => instructions::count(Some(commit)),
+        ["fuzz", rest @ ..] => match fuzz::Plan::of(rest) {
+            Some(plan) => fuzz::run(&plan),
+            None => return misunderstood(),
+        },
         ["bench", "--", rest @ ..] => run::cargo(&[&["bench", "--workspace", "--benches", "--"], rest].concat()),
         ["bench"] => run::cargo(&["bench", "--workspace", "--benches"]),
         ["--help" | "-h" | "help"] => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
         }
-        _ => {
-            eprint!("{USAGE}");
-            return ExitCode::from(2);
-        }
+        _ => return misunderstood(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -48,4 +53,9 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn misunderstood() -> ExitCode {
+    eprint!("{USAGE}");
+    ExitCode::from(2)
 }

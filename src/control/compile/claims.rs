@@ -48,6 +48,11 @@ impl Senders {
         self.owners.insert(sender, owner);
         self.table.insert(sender, wanted.peer);
     }
+
+    /// Every sender, and where the file names it.
+    pub(super) fn places(&self) -> impl Iterator<Item = (Sender, Span)> {
+        self.owners.iter().map(|(sender, owner)| (*sender, owner.span))
+    }
 }
 
 fn report_senders(owner: &Owner, wanted: &Wanted<'_>, report: &mut Report) {
@@ -135,6 +140,11 @@ impl<'c> Segments<'c> {
             .iter()
             .filter(move |((other, _), _)| *other == scope)
             .map(|((_, segment), holder)| (*segment, *holder))
+    }
+
+    /// Every segment, and where the file gives it.
+    pub(super) fn places(&self) -> impl Iterator<Item = ((Scope, Segment), Span)> {
+        self.owners.iter().map(|(key, holder)| (*key, holder.span))
     }
 
     /// Who holds a segment.

@@ -13,6 +13,7 @@ mod fit;
 mod mappings;
 mod names;
 mod numbers;
+mod origins;
 mod patterns;
 mod peers;
 mod plan;
@@ -31,6 +32,7 @@ use std::sync::Arc;
 
 pub use names::Names;
 pub use numbers::Numbers;
+pub use origins::{Line, Noun, Origins};
 pub use plan::{
     Plan, PortPlan, Settings, Static, TunnelPlan, placeholder_hops, placeholder_next_hop, placeholder_port,
 };
@@ -52,12 +54,29 @@ use tags::Tags;
 pub fn compile(config: &Config, numbers: &mut Numbers, previous: Option<&Forwarding>) -> Result<Plan, Problems> {
     let mut draft = numbers.clone();
     draft.begin();
-    let plan = attempt(config, &mut draft, previous)?;
+    let plan = attempt(config, &mut draft, previous, None)?;
     *numbers = draft;
     Ok(plan)
 }
 
-fn attempt(config: &Config, numbers: &mut Numbers, previous: Option<&Forwarding>) -> Result<Plan, Problems> {
+/// Compiles a file, and keeps where everything in the tables comes from.
+///
+/// # Errors
+/// Everything that is wrong with the file, in its order.
+pub fn compile_with_origins(config: &Config) -> Result<(Plan, Origins), Problems> {
+    let mut numbers = Numbers::default();
+    numbers.begin();
+    let mut origins = Origins::new(config);
+    let plan = attempt(config, &mut numbers, None, Some(&mut origins))?;
+    Ok((plan, origins))
+}
+
+fn attempt(
+    config: &Config,
+    numbers: &mut Numbers,
+    previous: Option<&Forwarding>,
+    origins: Option<&mut Origins>,
+) -> Result<Plan, Problems> {
     let file = &config.file;
     let (mut report, mut names) = (Report::new(config.source.clone(), config.problems.clone()), Names::default());
 
@@ -90,7 +109,7 @@ fn attempt(config: &Config, numbers: &mut Numbers, previous: Option<&Forwarding>
     .compile(&file.mappings);
 
     tags.settle(&mut ports, &mut peers, &mut names);
-    fit::check_forgery(&endpoints, &ports, &peers, &domains.segments, &mappings, &names, &mut report);
+    fit::check_forgery(&endpoints, &ports, &mut peers, &domains.segments, &mappings, &names, &mut report);
     // What an error hides may well use them.
     if !report.has_errors() {
         warn_of_unused(&ports, &tags, &mut report);
@@ -106,6 +125,9 @@ fn attempt(config: &Config, numbers: &mut Numbers, previous: Option<&Forwarding>
     for plan in &ports.plans {
         names.set_port(plan.id, &plan.name);
     }
+    if let Some(origins) = origins {
+        origins.fill(file, &names, &endpoints, &peers, &domains);
+    }
     let hops = vec![Vec::new(); peers.forwarding.len()];
     let forwarding = Forwarding {
         ports: ports.forwarding,
@@ -120,7 +142,17 @@ fn attempt(config: &Config, numbers: &mut Numbers, previous: Option<&Forwarding>
     };
     let (ports, tunnels, statics) = (ports.plans, peers.tunnels, domains.statics);
     let source = config.source.clone();
-    let mut plan = Plan { source, forwarding, names, statics, ports, tunnels, settings, warnings };
+    let mut plan = Plan {
+        source,
+        forwarding,
+        names,
+        statics,
+        ports,
+        tunnels,
+        generation: numbers.generation(),
+        settings,
+        warnings,
+    };
     for tunnel in &plan.tunnels {
         let hops = plan.static_hops(tunnel);
         if let Some(row) = plan.forwarding.hops.get_mut(tunnel.peer.0 as usize) {

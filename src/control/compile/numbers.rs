@@ -60,18 +60,24 @@ impl Numbers {
         AttachmentId(self.attachments.entry(domain).or_default().number(name, self.generation) as u16)
     }
 
-    /// Frees the numbers of retired names. To be called once every worker has passed the swap to the newest tables
-    /// and the FDB holds no entry of them any more.
-    pub fn reclaim(&mut self) {
+    /// Which configuration was compiled last.
+    pub(super) const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Frees the numbers of names that were retired when this generation was compiled, or before. To be called once
+    /// every worker has passed the swap to its tables and the FDB holds no entry of them any more. What a later one,
+    /// which the workers do not have yet, does without is not free.
+    pub fn reclaim(&mut self, generation: u64) {
         let Self { ports, endpoints, peers, groups, scopes, mappings, .. } = self;
         for register in [ports, endpoints, peers, groups, scopes, mappings] {
-            register.reclaim(self.generation);
+            register.reclaim(generation);
         }
-        for freed in self.domains.reclaim(self.generation) {
+        for freed in self.domains.reclaim(generation) {
             self.attachments.remove(&DomainId(freed));
         }
         for register in self.attachments.values_mut() {
-            register.reclaim(self.generation);
+            register.reclaim(generation);
         }
     }
 }
@@ -102,10 +108,10 @@ impl Register {
     fn reclaim(&mut self, generation: u64) -> Vec<u32> {
         let mut freed = Vec::new();
         self.given.retain(|_, &mut (number, seen)| {
-            if seen != generation {
+            if seen < generation {
                 freed.push(number);
             }
-            seen == generation
+            seen >= generation
         });
         self.free.extend(&freed);
         freed
@@ -132,7 +138,7 @@ mod tests {
         let red = numbers.domain("red");
         numbers.begin();
         assert_ne!(numbers.domain("blue"), red, "an FDB entry of red would be blue's");
-        numbers.reclaim();
+        numbers.reclaim(numbers.generation());
         assert_eq!(numbers.domain("green"), red);
     }
 
@@ -145,7 +151,19 @@ mod tests {
         numbers.begin();
         numbers.begin();
         assert_eq!(numbers.domain("red"), red);
-        numbers.reclaim();
+        numbers.reclaim(numbers.generation());
         assert_eq!(numbers.attachment(red, "leafs"), leafs);
+    }
+
+    #[test]
+    fn what_only_a_later_configuration_does_without_is_still_in_use() {
+        let mut numbers = Numbers::default();
+        numbers.begin();
+        let red = numbers.domain("red");
+        let published = numbers.generation();
+        numbers.begin();
+        numbers.domain("blue");
+        numbers.reclaim(published);
+        assert_ne!(numbers.domain("green"), red, "the workers still have red");
     }
 }

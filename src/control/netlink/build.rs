@@ -5,10 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use futures_util::stream::TryStreamExt;
-use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::AddressHeaderFlags;
 use rtnetlink::packet_route::link::{GreIOFlags, VlanProtocol};
-use rtnetlink::packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage};
 use rtnetlink::packet_route::route::RouteAttribute;
 use rtnetlink::{
     LinkGre, LinkGre6, LinkMessageBuilder, LinkUnspec, LinkVeth, LinkVlan, LinkVxlan, RouteMessageBuilder,
@@ -16,7 +14,7 @@ use rtnetlink::{
 };
 use transload_encaps::Mac;
 
-use super::{Netlink, to_io};
+use super::{Netlink, messages, to_io};
 use crate::control::kernel::LinkIndex;
 
 /// One end of a VXLAN tunnel, as the kernel makes it.
@@ -191,14 +189,7 @@ impl Netlink {
     /// # Errors
     /// When there is no such device or neighbour.
     pub async fn delete_neighbour(&self, name: &str, address: IpAddr) -> io::Result<()> {
-        let mut forgotten = NeighbourMessage::default();
-        forgotten.header.ifindex = self.index(name).await?;
-        forgotten.header.family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-        let destination = match address {
-            IpAddr::V4(address) => NeighbourAddress::Inet(address),
-            IpAddr::V6(address) => NeighbourAddress::Inet6(address),
-        };
-        forgotten.attributes.push(NeighbourAttribute::Destination(destination));
+        let forgotten = messages::neighbour_of(self.index(name).await?, address);
         self.handle.neighbours().del(forgotten).execute().await.map_err(to_io)
     }
 
