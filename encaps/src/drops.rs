@@ -145,6 +145,7 @@ drop_reasons! {
         UnknownPeer, "unknown_peer", Config, "A tunnel packet from an address that no peer, `accept_from` or group names.";
         UnknownSegment, "unknown_segment", Config, "The peer is known, but no attachment claims this tenant ID of it.";
         UnclaimedTags, "unclaimed_tags", Config, "No attachment of this port claims these VLAN tags.";
+        MappingHole, "mapping_hole", Config, "A mapping has this tenant ID, but its counterpart is reserved and cannot be used; `check` lists all such IDs.";
         InnerTags, "inner_tags", Config, "The tenant frame carries a VLAN tag, and the attachment says `inner_tags: drop`.";
         L2Control, "l2_control", Config, "A link-local control frame (01:80:c2:00:00:0x), which bridges never forward.";
         BadSource, "bad_source", Peer, "The tenant frame's source is a group address or all zeros, which no host may use.";

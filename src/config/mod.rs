@@ -6,14 +6,17 @@
 mod addresses;
 mod at;
 mod attachment;
+mod bits;
 mod dscp;
 mod include;
+mod mappings;
 mod nearest;
 mod numbers;
 mod offset;
 mod peers;
 mod ports;
 mod problem;
+mod profiles;
 mod range;
 mod reader;
 mod source;
@@ -30,14 +33,17 @@ use serde::Deserialize;
 pub use addresses::{Address, Addresses};
 pub use at::{At, Name, Named};
 pub use attachment::{Attachment, Id, IdValue, InnerTags};
+pub use bits::{Bits, Piece};
 pub use dscp::Dscp;
 pub use include::Include;
+pub use mappings::Mapping;
 pub use nearest::{nearest, suggestion};
 pub use numbers::{DscpValue, Rate, Ttl, Vid, Whole};
 pub use offset::{Offset, is_variable};
 pub use peers::{Ecn, Group, Knobs, Peer, RxZero, UdpChecksum, UdpTx};
 pub use ports::{Endpoint, Io, Mtu, Port, UnixSocket};
 pub use problem::{Place, Problem, Problems, Severity};
+pub use profiles::{PROFILES, Profile, Row, table as profile_table};
 pub use range::Range;
 pub use source::{Source, Span};
 pub use tenants::{Limits, Macs, Static, Tenant, UnknownUnicast};
@@ -61,7 +67,7 @@ pub struct File {
     /// The version of this grammar: 1.
     #[schemars(range(min = 1, max = 1))]
     pub version: Option<At<u64>>,
-    /// More files with peers, groups, tenants and patterns, such as `tenants.d/*.yaml`.
+    /// More files with peers, groups, tenants, patterns and mappings, such as `tenants.d/*.yaml`.
     pub include: Option<At<Include>>,
     /// Where frames come from and go to.
     #[serde(default, deserialize_with = "section")]
@@ -81,6 +87,9 @@ pub struct File {
     /// Many tenants at once, alike but for an offset; a tenant of the same name overrides one of them.
     #[serde(default, deserialize_with = "section")]
     pub patterns: Named<Tenant<Offset>>,
+    /// Stateless cross-connects of many IDs at once.
+    #[serde(default, deserialize_with = "section")]
+    pub mappings: Named<Mapping>,
     /// The MAC table.
     #[serde(default, deserialize_with = "section")]
     pub fdb: Fdb,
@@ -141,7 +150,8 @@ fn text_of(path: &Path) -> Result<String, String> {
 fn read(name: &str, text: &str, folder: Option<&Path>) -> Result<Config, Problems> {
     let mut source = Source::new(name, text);
     let mut problems = Vec::new();
-    let root = tree::read(&source, &mut problems)?;
+    let mut root = tree::read(&source, &mut problems)?;
+    profiles::write_out(&mut root);
     let Some(mut file) = reader::read::<File>(&root, &source, &mut problems) else {
         return Err(Problems::sorted(problems));
     };

@@ -2,16 +2,17 @@
 
 use transload_encaps::ethernet::{self, C_TAG, HEADER_LEN, TAG_LEN};
 use transload_encaps::underlay::Underlay;
-use transload_encaps::{Checksum, Common, DropReason, Frame, HEADROOM, ecn, flow};
+use transload_encaps::{Checksum, Common, DropReason, Frame, HEADROOM, InnerTags, Segment, ecn, flow};
 
 use super::burst::{Burst, Decision, Note, Verdict};
 use super::decap::apply;
-use super::offload;
 use super::ports::Ports;
 use super::trace::Tracer;
-use crate::counters::Counters;
+use super::{mapping, offload};
+use crate::counters::{Counters, Flow};
 use crate::forwarding::{
-    Attachment, AttachmentId, Claim, Domain, DomainId, Exit, Forwarding, Hop, Peer, PeerId, PortId, Target,
+    Attachment, AttachmentId, Claim, Crossing, Domain, DomainId, End, Exit, Forwarding, Hop, Peer, PeerId, PortId,
+    Target,
 };
 use crate::io::{Caps, Pool};
 
@@ -31,13 +32,15 @@ pub(super) struct Egress<'a, 'mem, T> {
     pub tracer: &'a mut T,
 }
 
-/// One way out of a domain, looked up.
+/// One way out, looked up.
 #[derive(Clone, Copy)]
 struct Way<'t> {
-    domain: DomainId,
+    /// Who counts what is sent.
+    sent: Option<&'t Flow>,
     peer_id: PeerId,
     peer: &'t Peer,
-    attachment: &'t Attachment,
+    segment: Segment,
+    inner_tags: InnerTags,
 }
 
 /// Sends every pending frame of a burst on its way, and gives back the chunks of all others.
@@ -45,7 +48,10 @@ pub(super) fn encap<'mem, T: Tracer>(burst: &mut Burst<'mem>, with: &mut Egress<
     for (frame, note) in burst.frames.drain(..).zip(&mut burst.notes) {
         match note.claim.filter(|_| note.is_pending()) {
             Some(claim) => note.verdict = with.forward(frame, note, claim),
-            None => with.pool.put(frame),
+            None => match note.decision {
+                Decision::Across(crossing) if note.is_pending() => note.verdict = with.cross(frame, crossing),
+                _ => with.pool.put(frame),
+            },
         }
     }
 }
@@ -63,6 +69,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
                 self.pool.put(frame);
                 verdict
             }
+            Decision::Across(crossing) => self.cross(frame, crossing),
             Decision::To(target) => {
                 self.tracer.way(target);
                 match self.depart(frame, claim.domain, domain, target) {
@@ -130,8 +137,34 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
             self.pool.put(frame);
             return Err(Common::NoTargets.into());
         };
-        let way = Way { domain: id, peer_id: target.peer, peer, attachment };
-        if frame.meta.gso.is_some() && !self.caps(peer).gso {
+        let Attachment { segment, inner_tags, .. } = *attachment;
+        let sent = self.counters.domain(id).map(|domain| &domain.traffic.tx);
+        self.depart_by(frame, Way { sent, peer_id: target.peer, peer, segment, inner_tags })
+    }
+
+    /// Sends a frame of a mapping to the other side.
+    #[cold]
+    fn cross(&mut self, frame: Frame<'mem>, crossing: Crossing) -> Verdict {
+        let (counters, tables) = (self.counters, self.tables);
+        let way = mapping::destination(tables, crossing).and_then(|end| Some((end, tables.peer(end.peer)?)));
+        let Some((&End { peer: peer_id, inner_tags, .. }, peer)) = way else {
+            self.pool.put(frame);
+            return Verdict::Dropped(Common::NoTargets.into());
+        };
+        let sent = counters.mapping(crossing.mapping).and_then(|mapping| mapping.sent.get(usize::from(crossing.to)));
+        let way = Way { sent, peer_id, peer, segment: crossing.segment, inner_tags };
+        match self.depart_by(frame, way) {
+            Ok(()) => Verdict::Sent,
+            Err(reason) => {
+                self.tracer.lost(reason);
+                Verdict::Dropped(reason)
+            }
+        }
+    }
+
+    #[inline]
+    fn depart_by(&mut self, frame: Frame<'mem>, way: Way<'a>) -> Result<(), DropReason> {
+        if frame.meta.gso.is_some() && !self.caps(way.peer).gso {
             self.depart_in_segments(frame, way)
         } else {
             self.depart_whole(frame, way)
@@ -173,8 +206,8 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
                 if let Some(peer) = self.counters.peer(way.peer_id) {
                     peer.tx.count(len);
                 }
-                if let Some(domain) = self.counters.domain(way.domain) {
-                    domain.traffic.tx.count(len);
+                if let Some(sent) = way.sent {
+                    sent.count(len);
                 }
                 Ok(())
             }
@@ -188,7 +221,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     /// Puts the headers of one way in front of a frame; gives back the port it leaves by.
     #[inline]
     fn wrap(&mut self, frame: &mut Frame<'mem>, way: Way<'_>) -> Result<PortId, DropReason> {
-        apply(way.attachment.inner_tags, frame)?;
+        apply(way.inner_tags, frame)?;
         if matches!(frame.meta.checksum, Checksum::Partial { .. }) && !self.caps(way.peer).checksum {
             offload::finish(frame)?;
         }
@@ -203,7 +236,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         let entropy = flow::hash(frame.bytes());
         let class = ecn::traffic_class(frame.bytes());
         let hop = self.hop(way.peer_id, entropy).ok_or(Common::NoNextHop)?;
-        let segment = way.attachment.segment;
+        let segment = way.segment;
         let packet = frame.len() + way.peer.compiled.overhead(segment) + underlay.ip_overhead();
         if hop.mtu.is_some_and(|mtu| packet > mtu as usize) {
             return Err(Common::TooBig.into());
@@ -228,7 +261,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
 
     #[inline]
     fn wrap_in_tags(&self, frame: &mut Frame<'mem>, way: Way<'_>, port: PortId) -> Result<PortId, DropReason> {
-        way.peer.compiled.encap(frame, way.attachment.segment, 0)?;
+        way.peer.compiled.encap(frame, way.segment, 0)?;
         let mtu = self.tables.ports.get(usize::from(port.0)).and_then(|port| port.mtu);
         if frame.meta.gso.is_none() && mtu.is_some_and(|mtu| tagged_len(frame.bytes()) > mtu as usize) {
             return Err(Common::TooBig.into());

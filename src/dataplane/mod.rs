@@ -7,6 +7,7 @@ mod burst;
 mod classify;
 mod decap;
 mod encap;
+mod mapping;
 pub mod offload;
 mod ports;
 pub mod trace;

@@ -80,7 +80,7 @@ pub(super) fn segment<V: Number>(way: &Way<'_, '_, V>, n: u64, report: &mut Repo
 }
 
 /// The value, if the field can have it; else why not.
-fn usable(field: &IdField, value: u64) -> Result<u64, String> {
+pub(super) fn usable(field: &IdField, value: u64) -> Result<u64, String> {
     refused(field, value).map_or(Ok(value), Err)
 }
 
