@@ -14,6 +14,7 @@ mod ports;
 mod problem;
 mod reader;
 mod source;
+mod switch;
 mod tenants;
 mod tree;
 mod values;
@@ -26,7 +27,7 @@ use serde::Deserialize;
 
 pub use addresses::{Address, Addresses};
 pub use at::{At, Name, Named};
-pub use attachment::{Attachment, Id, InnerTags};
+pub use attachment::{Attachment, Id, InnerTags, L2cp};
 pub use dscp::Dscp;
 pub use nearest::{nearest, suggestion};
 pub use numbers::{DscpValue, Rate, Ttl, Vid, Whole};
@@ -34,7 +35,8 @@ pub use peers::{Ecn, Group, Knobs, Peer, RxZero, UdpChecksum, UdpTx};
 pub use ports::{Endpoint, Io, Mtu, Port, UnixSocket};
 pub use problem::{Place, Problem, Problems, Severity};
 pub use source::{Source, Span};
-pub use tenants::{Limits, Macs, Static, Tenant, UnknownUnicast};
+pub use switch::Switch;
+pub use tenants::{Duplicates, Limits, LoopGuard, Macs, Moves, Static, Tenant, UnknownUnicast};
 pub use values::{MacAddress, Seconds};
 
 /// A file that has been read, with what was wrong with it so far.

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod compile;
 pub mod gateway;
 pub mod history;
+pub mod loops;
 pub mod host;
 pub mod housekeeping;
 pub mod kernel;

@@ -9,6 +9,8 @@ use transload_encaps::{DropReason, HEADROOM};
 
 use super::ageing::Ageing;
 use super::compile::{Names, Plan};
+use super::history::History;
+use super::loops::Loops;
 use crate::counters::Counters;
 use crate::dataplane::{BoxedPort, Now, Shared, Worker};
 use crate::events;
@@ -32,6 +34,8 @@ pub struct Offline<'mem> {
     handles: Vec<Handle>,
     events: events::Receiver,
     ageing: Ageing,
+    history: History,
+    loops: Loops,
     names: Names,
 }
 
@@ -56,7 +60,8 @@ impl<'mem> Offline<'mem> {
         let (sender, events) = events::ring(EVENTS);
         let pool = Pool::new(arena, CHUNK);
         let worker = Worker::new(shared.clone(), pool, ports.collect(), counters.clone(), sender);
-        Self { worker, shared, counters, handles, events, ageing: Ageing::default(), names: plan.names }
+        let (ageing, history, loops) = (Ageing::default(), History::default(), Loops::default());
+        Self { worker, shared, counters, handles, events, ageing, history, loops, names: plan.names }
     }
 
     /// One frame arrives at a port, at this time in nanoseconds; everything that follows from it has happened when
@@ -71,7 +76,18 @@ impl<'mem> Offline<'mem> {
     /// Time passes, and whatever waits at the ports is handled.
     pub fn step(&mut self, nanos: u64) {
         self.ageing.advance(&self.shared, Now { nanos });
-        while self.breathe(nanos) > 0 {}
+        self.history.release(&self.shared, Now { nanos });
+        while self.breathe(nanos) > 0 {
+            self.hear();
+        }
+    }
+
+    /// Does what control does when the workers have told something.
+    fn hear(&mut self) {
+        while let Some(event) = self.events.next() {
+            self.history.note(&event, &self.shared);
+            self.loops.note(&event);
+        }
     }
 
     /// One breath of the worker; gives back how many frames arrived.
@@ -97,9 +113,16 @@ impl<'mem> Offline<'mem> {
         &self.counters
     }
 
-    /// What happened that somebody may want to know.
-    pub fn events(&mut self) -> &mut events::Receiver {
-        &mut self.events
+    /// Where MACs have been.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// The loops that were found.
+    #[must_use]
+    pub fn loops(&self) -> &Loops {
+        &self.loops
     }
 
     /// The tables and the FDB.

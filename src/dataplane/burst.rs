@@ -23,6 +23,8 @@ pub enum Decision {
     To(Target),
     /// To every attachment that the ingress one may feed.
     Flood,
+    /// To those of them that tunnel bridges' control frames.
+    FloodControl,
 }
 
 /// Where a tunnel packet came from, and where in the frame its tunnel header is.

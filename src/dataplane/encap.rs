@@ -6,8 +6,8 @@ use transload_encaps::{Checksum, Common, DropReason, Frame, HEADROOM, ecn, flow}
 
 use super::burst::{Burst, Decision, Note, Verdict};
 use super::decap::apply;
-use super::offload;
 use super::ports::Ports;
+use super::{Now, loop_guard, offload};
 use crate::counters::Counters;
 use crate::forwarding::{
     Attachment, AttachmentId, Claim, Domain, DomainId, Exit, Forwarding, Hop, Peer, PeerId, PortId, Target,
@@ -26,6 +26,8 @@ pub(super) struct Egress<'a, 'mem> {
     pub segments: &'a mut Vec<Frame<'mem>>,
     /// What this worker counts.
     pub counters: &'a Counters,
+    /// The time of this burst.
+    pub now: Now,
 }
 
 /// One way out of a domain, looked up.
@@ -55,8 +57,8 @@ impl<'mem> Egress<'_, 'mem> {
             return Verdict::Dropped(Common::UnknownSegment.into());
         };
         match note.decision {
-            Decision::Flood => {
-                let verdict = self.flood(&frame, claim, domain);
+            Decision::Flood | Decision::FloodControl => {
+                let verdict = self.flood(&frame, claim, domain, note.decision == Decision::FloodControl);
                 self.pool.put(frame);
                 verdict
             }
@@ -68,16 +70,24 @@ impl<'mem> Egress<'_, 'mem> {
     }
 
     /// The one place where a frame is copied: once for every member of every attachment behind the horizon.
-    fn flood(&mut self, frame: &Frame<'mem>, claim: Claim, domain: &Domain) -> Verdict {
+    fn flood(&mut self, frame: &Frame<'mem>, claim: Claim, domain: &Domain, is_control: bool) -> Verdict {
         let horizon = domain.attachment(claim.attachment).map(|ingress| ingress.horizon);
+        let loops = &domain.state.loops;
+        let is_guarded = domain.loop_hold != 0 && loop_guard::is_holding(loops, self.now);
         let (mut sent, mut failed) = (false, None);
         for (place, attachment) in domain.attachments.iter().enumerate() {
-            let Some(attachment) = attachment.as_ref().filter(|egress| Some(egress.horizon) != horizon) else {
-                continue;
-            };
+            let may_feed = |egress: &&Attachment| Some(egress.horizon) != horizon && (egress.tunnels_l2cp || !is_control);
+            let Some(attachment) = attachment.as_ref().filter(may_feed) else { continue };
+            let id = AttachmentId(place as u16);
+            let is_held = is_guarded && loop_guard::is_held(loops, claim.attachment, id, self.now);
             for &peer in self.tables.members(&attachment.members) {
-                let target = Target { attachment: AttachmentId(place as u16), peer };
-                match self.copy(frame).and_then(|copy| self.depart(copy, claim.domain, domain, target)) {
+                let target = Target { attachment: id, peer };
+                let gone = if is_held {
+                    Err(Common::LoopGuard.into())
+                } else {
+                    self.copy(frame).and_then(|copy| self.depart(copy, claim.domain, domain, target))
+                };
+                match gone {
                     Ok(()) => sent = true,
                     // Every copy that fails counts once: all but the last here, the last one below.
                     Err(reason) => {
@@ -94,6 +104,7 @@ impl<'mem> Egress<'_, 'mem> {
                 Verdict::Sent
             }
             None if sent => Verdict::Sent,
+            None if is_control => Verdict::Dropped(Common::L2Control.into()),
             reason => Verdict::Dropped(reason.unwrap_or(Common::NoTargets.into())),
         }
     }

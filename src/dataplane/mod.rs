@@ -6,7 +6,9 @@ mod bridge;
 mod burst;
 mod classify;
 mod decap;
+mod digest;
 mod encap;
+mod loop_guard;
 pub mod offload;
 mod ports;
 
@@ -16,6 +18,7 @@ use arc_swap::{ArcSwap, Cache};
 use transload_encaps::Frame;
 
 pub use burst::{Burst, Verdict};
+pub use loop_guard::held_for;
 pub use ports::{BoxedPort, Ports};
 
 use crate::counters::Counters;
@@ -98,7 +101,7 @@ impl<'mem> Worker<'mem> {
             classify::classify(burst, port, tables);
             decap::decap(burst, tables, counters);
             bridge::bridge(burst, &mut bridge::Bridge { tables, fdb, counters, events, now });
-            encap::encap(burst, &mut encap::Egress { tables, ports, pool, segments, counters });
+            encap::encap(burst, &mut encap::Egress { tables, ports, pool, segments, counters, now });
             burst.settle(counters);
         }
         ports.transmit(pool, counters);

@@ -5,7 +5,7 @@ use transload_encaps::{IdField, IdForm, Ids, Segment};
 use super::report::Report;
 use super::sides::Side;
 use super::specs;
-use crate::config::{Attachment, Id, InnerTags, Name};
+use crate::config::{At, Attachment, Id, InnerTags, L2cp, Name};
 
 /// The segment that an attachment's ID fields name there; what is wrong with them is reported.
 pub(super) fn segment(name: Name<'_>, config: &Attachment, side: &Side, report: &mut Report) -> Option<Segment> {
@@ -85,4 +85,10 @@ pub(super) fn inner_tags(config: &Attachment, side: &Side, report: &mut Report) 
         InnerTags::Strip => transload_encaps::InnerTags::Strip,
         InnerTags::Drop => transload_encaps::InnerTags::Drop,
     }
+}
+
+/// Whether bridges' control frames pass. IEEE 802.1Q §8.6.3 has every bridge keep them to one link, and so do we
+/// unless told otherwise.
+pub(super) fn tunnels_l2cp(config: &Attachment) -> bool {
+    config.l2cp.as_ref().and_then(At::value) == Some(L2cp::Tunnel)
 }

@@ -129,7 +129,8 @@ impl<'c> Pass<'_, 'c> {
             return None;
         }
         self.claim(side, segment, span, segments)?;
-        Some((id, forwarding::Attachment { segment, members: side.members, inner_tags, horizon: 0 }))
+        let tunnels_l2cp = attachments::tunnels_l2cp(config);
+        Some((id, forwarding::Attachment { segment, members: side.members, inner_tags, tunnels_l2cp, horizon: 0 }))
     }
 
     /// Tells the peers which segment is used; they may not be able to tell it from another.
