@@ -224,7 +224,7 @@ pub struct DomainState {
     pub loops: LoopMemory,
 }
 
-/// What the loop guard remembers of a domain: 328 bytes, whatever the tenant sends.
+/// What the loop guard remembers of a domain: 456 bytes, whatever the tenant sends.
 #[derive(Debug, Default)]
 pub struct LoopMemory {
     /// The frames that are watched for a return.
@@ -242,6 +242,8 @@ pub struct Watched {
     pub track: AtomicU64,
     /// Its digest, and where it first came in.
     pub home: AtomicU64,
+    /// A bit for each attachment it came in by, modulo 64.
+    pub sides: AtomicU64,
 }
 
 /// One attachment of a domain.
