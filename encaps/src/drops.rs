@@ -135,17 +135,17 @@ drop_reasons! {
         OuterFragment, "outer_fragment", Peer, "A fragment of a tunnel packet: the underlay's MTU is smaller than the peer believes. Raise it, or lower the MTU of the peer's tenants.";
         ExtensionHeaders, "extension_headers", Peer, "More IPv6 extension headers than any tunnel peer needs, or one that cannot be walked.";
         UdpChecksum, "udp_checksum", Peer, "The outer UDP checksum is not zero and not right: the underlay corrupts packets.";
-        UdpZeroChecksum, "udp_zero_checksum", Config, "A UDP checksum of zero over IPv6, which this peer is configured to refuse (udp_checksum.rx_zero).";
+        UdpZeroChecksum, "udp_zero_checksum", Config, "A UDP checksum of zero over IPv6, which this peer is configured to refuse (`udp_checksum.rx_zero`).";
         InnerTruncated, "inner_truncated", Peer, "What the tunnel carried is shorter than an Ethernet header.";
         UnknownPayload, "unknown_payload", Peer, "The tunnel carried something other than Ethernet.";
         EcnDropped, "ecn_dropped", Peer, "Congestion was marked on a packet whose sender does not understand marks (RFC 6040 section 4.2).";
         // Who it is from, and for.
         NotForUs, "not_for_us", Config, "Neither a tunnel packet to an endpoint of this port, nor tags that an attachment claims.";
         NotOurMac, "not_our_mac", Config, "To one of our tunnel addresses, but to another device's MAC address.";
-        UnknownPeer, "unknown_peer", Config, "A tunnel packet from an address that no peer, accept_from or group names.";
+        UnknownPeer, "unknown_peer", Config, "A tunnel packet from an address that no peer, `accept_from` or group names.";
         UnknownSegment, "unknown_segment", Config, "The peer is known, but no attachment claims this tenant ID of it.";
         UnclaimedTags, "unclaimed_tags", Config, "No attachment of this port claims these VLAN tags.";
-        InnerTags, "inner_tags", Config, "The tenant frame carries a VLAN tag, and the attachment says inner_tags: drop.";
+        InnerTags, "inner_tags", Config, "The tenant frame carries a VLAN tag, and the attachment says `inner_tags: drop`.";
         L2Control, "l2_control", Config, "A link-local control frame (01:80:c2:00:00:0x), which bridges never forward; `l2cp: tunnel` on both attachments carries it.";
         BadSource, "bad_source", Peer, "The tenant frame's source is a group address or all zeros, which no host may use.";
         // The bridge's decisions.

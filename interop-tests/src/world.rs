@@ -99,8 +99,8 @@ impl Site {
         let Self { name, number } = self;
         let uml = Uml::at(&gateway.path(&format!("peer-{name}.sock")), &gateway.path(&format!("{name}.sock")))?;
         uml.sh(&format!(
-            "ip link set vec0 address 02:00:00:00:02:{number:02x} && ip addr add {}/24 dev vec0 && \
-             ip neigh add {SITES} lladdr 02:00:00:00:01:{number:02x} dev vec0",
+            "ip link set vec0 address 02:00:00:00:02:{number:02x} && \
+             ip link set vec0 up && ip addr add {}/24 dev vec0 && ip neigh add {SITES} lladdr 02:00:00:00:01:{number:02x} dev vec0",
             self.address()
         ))?;
         Ok(uml)

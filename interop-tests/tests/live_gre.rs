@@ -37,8 +37,6 @@ tenants:
 /// A host at the leaf and one at the site reach each other, and move TCP both ways.
 fn leaf_and_site_meet(encap: &str, id: &str, gretap: &str) {
     let middle = Namespace::new().unwrap();
-    // Ten datagrams, the default, are a short queue for a kernel that sends in bursts.
-    middle.sh("sysctl -qw net.unix.max_dgram_qlen=512").unwrap();
     let leaf = LEAF.with_vxlan(&middle, 100, "10.1.0.1/24").unwrap();
     let gateway = Gateway::start(&middle, &file(encap, id)).unwrap();
     let site = SITE.boot(&gateway).unwrap();

@@ -38,13 +38,13 @@ fn meet(leaf: &dyn Host, ce: &dyn Host) {
     transfer(ce, leaf, "10.1.0.1", 4).unwrap();
 }
 
-/// The same, with a Linux whose VLAN devices `devices` makes, the last of them `ce`.
-fn vxlan_meets(tags: &str, devices: &str) {
+/// The same, with a Linux whose tenant has this device, made by these lines.
+fn vxlan_meets(tags: &str, device: &str, lines: &str) {
     let middle = Namespace::new().unwrap();
     let leaf = LEAF.with_vxlan(&middle, 100, "10.1.0.1/24").unwrap();
     let gateway = Gateway::start(&middle, &file(&SITE.tagged_port(), tags)).unwrap();
     let site = SITE.boot(&gateway).unwrap();
-    site.sh(&format!("{devices}; ip addr add 10.1.0.2/24 dev ce; ip link set ce up")).unwrap();
+    site.sh(&format!("{lines} ip addr add 10.1.0.2/24 dev {device}; ip link set {device} up")).unwrap();
     meet(&leaf, &site);
     drop(site);
     gateway.stop().unwrap();
@@ -55,27 +55,28 @@ fn vxlan_meets_802_1ad_with_a_c_tag() {
     need!(root, ip, ping, vxlan, uml);
     vxlan_meets(
         "s_vid: 100, c_vid: 7",
+        "c7",
         "ip link add link vec0 name s100 type vlan protocol 802.1ad id 100; ip link set s100 up; \
-         ip link add link s100 name ce type vlan id 7",
+         ip link add link s100 name c7 type vlan id 7;",
     );
 }
 
 #[test]
 fn vxlan_meets_an_s_tag_alone() {
     need!(root, ip, ping, vxlan, uml);
-    vxlan_meets("s_vid: 100", "ip link add link vec0 name ce type vlan protocol 802.1ad id 100");
+    vxlan_meets("s_vid: 100", "s100", "ip link add link vec0 name s100 type vlan protocol 802.1ad id 100;");
 }
 
 #[test]
 fn vxlan_meets_a_single_802_1q_tag() {
     need!(root, ip, ping, vxlan, uml);
-    vxlan_meets("vid: 300", "ip link add link vec0 name ce type vlan id 300");
+    vxlan_meets("vid: 300", "v300", "ip link add link vec0 name v300 type vlan id 300;");
 }
 
 #[test]
 fn vxlan_meets_no_tag_at_all() {
     need!(root, ip, ping, vxlan, uml);
-    vxlan_meets("untagged: true", "ip addr flush dev vec0; ip link set vec0 down; ip link set vec0 name ce");
+    vxlan_meets("untagged: true", "vec0", "");
 }
 
 #[test]
@@ -85,7 +86,8 @@ fn vxlan_meets_tags_that_open_vswitch_puts_on_a_cable() {
     let leaf = LEAF.with_vxlan(&middle, 100, "10.1.0.1/24").unwrap();
     veth((&middle, "eth2"), (&switch, "access"), 1508).unwrap();
     veth((&switch, "h0"), (&host, "eth0"), 1500).unwrap();
-    // Open vSwitch's packet sockets do not finish what offloads leave undone. Our side of the cable is as it was.
+    // Open vSwitch's packet sockets do not finish what offloads leave undone, so nobody may leave it anything.
+    middle.sh("ethtool -K eth2 tx off").unwrap();
     switch.sh("ethtool -K access tx off; ethtool -K h0 tx off").unwrap();
     host.sh("ethtool -K eth0 tx off; ip addr add 10.1.0.2/24 dev eth0").unwrap();
 

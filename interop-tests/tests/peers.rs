@@ -34,7 +34,8 @@ fn two_user_mode_linuxes_reach_each_other_by_gretap_and_by_802_1ad() {
     let (left, right) = (Uml::boot(left).unwrap(), Uml::boot(right).unwrap());
     for (host, own, far) in [(&left, 1, 2), (&right, 2, 1)] {
         host.sh(&format!(
-            "ip addr add 192.0.2.{own}/24 dev vec0
+            "ip link set vec0 up
+             ip addr add 192.0.2.{own}/24 dev vec0
              ip link add gt0 type gretap local 192.0.2.{own} remote 192.0.2.{far} key 7 csum seq
              ip addr add 10.1.0.{own}/24 dev gt0
              ip link set gt0 up

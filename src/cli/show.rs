@@ -1,6 +1,6 @@
 //! `transload show`: what a running gateway knows, as a table or as JSON.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
@@ -25,9 +25,9 @@ pub(super) struct Args {
     /// Also what is zero
     #[arg(long)]
     all: bool,
-    /// The gateway's admin socket
-    #[arg(long, value_name = "PATH", default_value = socket::DEFAULT)]
-    socket: PathBuf,
+    /// The gateway's admin socket; may be left out where one gateway runs
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -57,12 +57,33 @@ impl What {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    output(&answer(args).map_err(|error| Failure::new(error.to_string()))?)
+    let socket = match &args.socket {
+        Some(socket) => socket.clone(),
+        None => the_only_one(&socket::running())?,
+    };
+    output(&answer(args, &socket).map_err(|error| Failure::new(error.to_string()))?)
 }
 
-fn answer(args: &Args) -> Result<String, AskError> {
+fn the_only_one(running: &[PathBuf]) -> Result<PathBuf, Failure> {
+    match running {
+        [] => Err(Failure::with_help(
+            "no gateway is running here, or none that you may ask",
+            "start one with `transload run FILE`; one with an admin socket of its own is asked with --socket PATH",
+        )),
+        [socket] => Ok(socket.clone()),
+        several => {
+            let paths: Vec<_> = several.iter().map(|path| path.display().to_string()).collect();
+            Err(Failure::with_help(
+                "several gateways are running here",
+                format!("say which: --socket {}", paths.join(" or ")),
+            ))
+        }
+    }
+}
+
+fn answer(args: &Args, socket: &Path) -> Result<String, AskError> {
     let tenant = args.tenant.as_deref();
-    let (socket, path) = (args.socket.as_path(), args.what.path());
+    let path = args.what.path();
     if args.json {
         return client::ask(socket, path, tenant);
     }

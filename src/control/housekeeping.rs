@@ -8,6 +8,7 @@ use crate::control::ageing::Ageing;
 use crate::control::gateway::Gateway;
 use crate::control::history::Duplicate;
 use crate::events::{Event, Receiver};
+use crate::forwarding::PortId;
 
 const PERIOD: Duration = Duration::from_secs(1);
 /// When one part in so many of the remembered addresses has left the FDB, it is time to forget them.
@@ -22,7 +23,7 @@ pub async fn keep(gateway: &Gateway, mut events: Vec<Receiver>) {
     loop {
         period.tick().await;
         for ring in &mut events {
-            while let Some(event) = ring.next() {
+            while let Some(event) = ring.hear() {
                 hear(gateway, &event);
             }
         }
@@ -68,12 +69,11 @@ fn hear(gateway: &Gateway, event: &Event) {
                  unknown and multicast frames do not pass between the two for now, known unicast does"
             );
         }
+        // Of a device that fails, the kernel tells us more than the worker can, and first.
+        Event::PortFailed { port, .. } | Event::PortBack { port } if has_device(gateway, port) => {}
         Event::PortFailed { port, errno } => {
             let cause = errno.map_or_else(|| "it is gone".into(), cause);
-            tracing::warn!(
-                "port {} does not receive: {cause}; the others go on, and it is tried again",
-                names.port(port)
-            );
+            tracing::warn!("port {}: {cause}; the others go on, and it is tried again", names.port(port));
             news.failures.insert(port, cause);
         }
         Event::PortBack { port } => {
@@ -103,6 +103,10 @@ fn warn_of(gateway: &Gateway, duplicate: &Duplicate) {
         place(held_at),
         seconds(policy.hold)
     );
+}
+
+fn has_device(gateway: &Gateway, port: PortId) -> bool {
+    gateway.ports.get(usize::from(port.0)).is_some_and(|link| link.device.is_some())
 }
 
 /// What the system calls this error, without Rust's "(os error 100)".

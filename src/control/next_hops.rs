@@ -96,7 +96,7 @@ pub enum Complaint {
         device: String,
     },
     /// The neighbour has not answered.
-    #[error("{gateway} on {device}, the next hop to {remote}, has not answered yet")]
+    #[error("{gateway} on {device}{} has not answered yet", role(.gateway, .remote))]
     Unanswered {
         /// The peer's address.
         remote: IpAddr,
@@ -116,6 +116,10 @@ pub enum Complaint {
     /// A port without a MAC address.
     #[error("port {0} has no MAC address to send tunnel packets from: give it `mac:`")]
     NeedsMac(String),
+}
+
+fn role(gateway: &IpAddr, remote: &IpAddr) -> String {
+    if gateway == remote { String::new() } else { format!(", the next hop to {remote},") }
 }
 
 impl Complaint {

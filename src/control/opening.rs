@@ -9,7 +9,7 @@ use crate::control::compile::{Plan, PortPlan};
 use crate::control::revive::{Revival, exchangeable};
 use crate::control::tunnels::backend_words;
 use crate::dataplane::BoxedPort;
-use crate::forwarding::PortId;
+use crate::forwarding::{EndpointId, PortId};
 use crate::io::quiet::Quiet;
 use crate::io::{Backend, OpenError};
 
@@ -83,7 +83,10 @@ pub fn open<'mem>(plan: &mut Plan, workers: usize) -> Result<Opening<'mem>, Open
 
 fn keep_quiet(plan: &Plan, quiet: &mut Quiet) -> Result<(), OpeningError> {
     let mut gre = [false; 2];
-    for endpoint in &plan.forwarding.endpoints {
+    for (id, endpoint) in (0..).map(EndpointId).zip(&plan.forwarding.endpoints) {
+        if !is_heard(plan, id) {
+            continue;
+        }
         let v6 = endpoint.address.is_ipv6();
         for carrier in &endpoint.carriers {
             match *carrier {
@@ -110,6 +113,16 @@ fn keep_quiet(plan: &Plan, quiet: &mut Quiet) -> Result<(), OpeningError> {
     plan.ports.iter().try_for_each(|port| quiet_tenants(plan, port, quiet))
 }
 
+/// Whether the machine's own stack hears the packets to an endpoint too: what comes by a Unix socket it never sees,
+/// and a gateway with no other ports needs no privilege.
+fn is_heard(plan: &Plan, endpoint: EndpointId) -> bool {
+    let has_endpoint = |port: PortId| {
+        let table = plan.forwarding.ports.get(usize::from(port.0));
+        table.is_some_and(|table| table.endpoints.contains(&endpoint))
+    };
+    plan.ports.iter().any(|port| !matches!(port.backend, Backend::Unix { .. }) && has_endpoint(port.id))
+}
+
 /// Behind a device with tags and no endpoint are only tenants, whom the machine has nothing to say to.
 fn quiet_tenants(plan: &Plan, port: &PortPlan, quiet: &mut Quiet) -> Result<(), OpeningError> {
     let Some(device) = tenant_device(plan, port) else { return Ok(()) };
@@ -133,6 +146,8 @@ pub fn quiet_device(device: &str, quiet: &mut Quiet) -> Result<(), OpeningError>
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
             Err(OpeningError::Quiet { what: format!("tenants on {device}"), error, capability: "CAP_NET_ADMIN" })
         }
+        // Since Linux 6.16 a chain outlives its device and takes up the next one of that name.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(error) => {
             tracing::warn!("this machine also hears the tenants on {device}, and may answer them: {error}");
             Ok(())

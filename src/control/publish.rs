@@ -6,14 +6,16 @@ use std::sync::Arc;
 use crate::control::gateway::Gateway;
 use crate::control::kernel::Kernel;
 use crate::control::next_hops::{PortLink, Resolution};
-use crate::forwarding::{Forwarding, Hop, Port};
+use crate::forwarding::{Forwarding, Hop, Port, PortId};
 
 /// Publishes what has been resolved, if the workers do not have it yet.
 pub fn publish(gateway: &Gateway, resolution: &Resolution, kernel: &Kernel) {
     gateway.resolution.store(Arc::new(resolution.clone()));
+    note_devices(gateway, kernel);
     let tables = gateway.shared.forwarding.load();
     let hops = rows(&resolution.hops, tables.peers.len());
-    let ports: Vec<_> = tables.ports.iter().zip(&gateway.ports).map(|(port, link)| refreshed(port, link, kernel)).collect();
+    let ports: Vec<_> =
+        tables.ports.iter().zip(&gateway.ports).map(|(port, link)| refreshed(port, link, kernel)).collect();
     let same_ports = tables.ports.iter().zip(&ports).all(|(old, new)| (old.mac, old.mtu) == (new.mac, new.mtu));
     if same_ports && hops == tables.hops {
         return;
@@ -46,4 +48,26 @@ fn refreshed(port: &Port, link: &PortLink, kernel: &Kernel) -> Port {
         port.mtu = link.mtu.or(Some(device.mtu));
     }
     port
+}
+
+/// What is wrong with the devices of ports, for `show ports`, and once for the log.
+fn note_devices(gateway: &Gateway, kernel: &Kernel) {
+    let mut news = gateway.news();
+    for (id, port) in (0..).map(PortId).zip(&gateway.ports) {
+        let Some(device) = &port.device else { continue };
+        let failure = match kernel.link_named(device) {
+            None => Some(format!("{device} is gone")),
+            Some((_, link)) => (!link.up).then(|| format!("{device} is down")),
+        };
+        if news.failures.get(&id) == failure.as_ref() {
+            continue;
+        }
+        if let Some(failure) = failure {
+            tracing::warn!("port {}: {failure}; the others go on", port.name);
+            news.failures.insert(id, failure);
+        } else {
+            tracing::info!("port {}: {device} is up again", port.name);
+            news.failures.remove(&id);
+        }
+    }
 }

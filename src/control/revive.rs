@@ -18,12 +18,7 @@ pub struct Exchangeable<'mem> {
 }
 
 impl<'mem> Port<'mem> for Exchangeable<'mem> {
-    fn rx_burst(
-        &mut self,
-        pool: &mut Pool<'mem>,
-        burst: &mut Vec<Frame<'mem>>,
-        limit: usize,
-    ) -> std::io::Result<()> {
+    fn rx_burst(&mut self, pool: &mut Pool<'mem>, burst: &mut Vec<Frame<'mem>>, limit: usize) -> std::io::Result<()> {
         if let Ok(fresh) = self.fresh.pop() {
             self.port = fresh;
         }
@@ -57,6 +52,7 @@ pub struct Revival<'mem> {
 }
 
 /// A port as every worker gets it, and what revives it, if it is on a device.
+#[must_use]
 pub fn exchangeable<'mem>(plan: &PortPlan, opened: Opened<'mem>) -> (Vec<BoxedPort<'mem>>, Option<Revival<'mem>>) {
     let device = match &plan.backend {
         Backend::Auto { device } | Backend::AfPacket { device } | Backend::Tap { device } => device.clone(),

@@ -15,7 +15,7 @@ use tokio::runtime::Runtime;
 use transload_encaps::Mac;
 
 use crate::config::{self, Config, Problems};
-use crate::control::admin::socket::{self, AdminSocket, AdminSocketError};
+use crate::control::admin::socket::{AdminSocket, AdminSocketError};
 use crate::control::compile::{Numbers, Plan, compile};
 use crate::control::gateway::Gateway;
 use crate::control::offline::CHUNK;
@@ -84,18 +84,26 @@ pub fn run(orders: &Orders) -> Result<(), StartError> {
     let runtime = runtime.map_err(while_doing("cannot start"))?;
     let signals = Signals::listen(&runtime).map_err(while_doing("cannot listen for signals"))?;
     look_at_the_machine(&runtime, &config, &plan)?;
-    let (admin, listener) = AdminSocket::bind(admin_path(orders, &plan))?;
-
+    let admin = match orders.admin.as_deref().or(plan.settings.admin.as_deref()) {
+        Some(path) => AdminSocket::bind(path),
+        None => AdminSocket::bind_usual(),
+    };
+    if let Err(taken @ AdminSocketError::Live(_)) = admin {
+        return Err(taken.into());
+    }
     let threads = plan.settings.workers.max(1);
     let mut arenas: Vec<_> = (0..threads).map(|_| vec![0; CHUNK * CHUNKS]).collect();
     let pools = arenas.iter_mut().map(|arena| Pool::new(arena, CHUNK));
     let Opening { workers: ports, revivals, quiet, backends } = opening::open(&mut plan, threads)?;
+    // Who may not open ports may often not make the socket either; the ports say better what is missing.
+    let (admin, listener) = admin?;
     let resolver = runtime.block_on(resolve(&config, &plan)).map_err(while_doing("cannot read the kernel's routes"))?;
     let gateway = Arc::new(Gateway::new(&config, plan, backends, threads)?);
     publish::publish(&gateway, resolver.resolution(), resolver.kernel());
 
     let stop = AtomicBool::new(false);
     let result = thread::scope(|scope| {
+        let _leaving = Leaving(&stop);
         let mut crew = Vec::new();
         let mut rings = Vec::new();
         for ((pool, ports), counters) in pools.zip(ports).zip(&gateway.counters) {
@@ -103,23 +111,32 @@ pub fn run(orders: &Orders) -> Result<(), StartError> {
             rings.push(ring);
             let worker = Worker::new(gateway.shared.clone(), pool, ports, counters.clone(), sender);
             let (number, clock, stop) = (crew.len(), gateway.clock, &stop);
-            crew.push(scope.spawn(move || {
+            let thread = thread::Builder::new().name(format!("worker-{number}"));
+            let thread = thread.spawn_scoped(scope, move || {
                 workers::pin(number);
                 workers::work(worker, clock, stop);
-            }));
+            });
+            crew.push(thread.map_err(while_doing("cannot start a worker"))?);
         }
         tracing::info!("ready: {}; `transload show` asks {}", gateway.summary(), admin.path().display());
         let supervision = Supervision { gateway: &gateway, resolver, revivals, quiet, rings, listener, signals };
         let alive = || crew.iter().all(|worker| !worker.is_finished());
-        let result = runtime.block_on(supervision.run(orders.attended, alive));
-        stop.store(true, Ordering::Relaxed);
-        result
+        runtime.block_on(supervision.run(orders.attended, alive))
     });
     drop(admin);
     if result.is_ok() {
         tracing::info!("stopped");
     }
     result
+}
+
+/// Has the workers stop when control leaves them, however it does.
+struct Leaving<'s>(&'s AtomicBool);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 fn read(file: &Path) -> Result<(Config, Plan), Problems> {
@@ -135,11 +152,6 @@ fn look_at_the_machine(runtime: &Runtime, config: &Config, plan: &Plan) -> Resul
     let problems = runtime.block_on(host::check(config, plan));
     let problems = problems.map_err(while_doing("cannot ask the kernel for its devices"))?;
     if problems.is_empty() { Ok(()) } else { Err(Problems(problems).into()) }
-}
-
-fn admin_path<'p>(orders: &'p Orders, plan: &'p Plan) -> &'p Path {
-    let told = orders.admin.as_deref().or(plan.settings.admin.as_deref());
-    told.unwrap_or(Path::new(socket::DEFAULT))
 }
 
 async fn resolve(config: &Config, plan: &Plan) -> io::Result<Resolver> {

@@ -8,6 +8,7 @@ use super::Now;
 use super::burst::{Burst, Decision, Note};
 use super::digest::digest;
 use super::loop_guard::{self, Sight};
+use super::trace::Tracer;
 use crate::counters::{Counters, DomainCounters};
 use crate::events::{Event, Sender};
 use crate::fdb::{Fdb, Key, Learned};
@@ -18,7 +19,7 @@ const SECOND: u64 = 1_000_000_000;
 const LINK_LOCAL: u64 = 0x0180_c200_0000;
 
 /// What the bridge reads and writes besides the frames.
-pub(super) struct Bridge<'a> {
+pub(super) struct Bridge<'a, T> {
     /// The frozen tables.
     pub tables: &'a Forwarding,
     /// Where MACs live.
@@ -29,13 +30,15 @@ pub(super) struct Bridge<'a> {
     pub events: &'a mut Sender,
     /// The time of this burst.
     pub now: Now,
+    /// Who looks on.
+    pub tracer: &'a mut T,
 }
 
 /// The FDB keys of a frame's source and destination.
 type Keys = (Key, Key);
 
 /// Decides where every frame of a burst goes.
-pub(super) fn bridge(burst: &mut Burst<'_>, with: &mut Bridge<'_>) {
+pub(super) fn bridge<T: Tracer>(burst: &mut Burst<'_>, with: &mut Bridge<'_, T>) {
     let mut keys = [None; Burst::LEN];
     // Every bucket is asked for before the first one is needed, so that their cache misses overlap.
     for (slot, (frame, note)) in keys.iter_mut().zip(burst.frames.iter().zip(&burst.notes)) {
@@ -57,7 +60,7 @@ fn addresses(frame: &Frame<'_>) -> Option<(Mac, Mac)> {
     Some((Mac([s1, s2, s3, s4, s5, s6]), Mac([d1, d2, d3, d4, d5, d6])))
 }
 
-impl Bridge<'_> {
+impl<T: Tracer> Bridge<'_, T> {
     #[inline]
     fn keys(&self, frame: &Frame<'_>, note: &Note) -> Option<Keys> {
         let claim = note.claim.filter(|_| note.is_pending())?;
@@ -87,21 +90,24 @@ impl Bridge<'_> {
             return Err(Common::L2Control.into());
         }
         let origin = Target { attachment: claim.attachment, peer: note.origin.peer };
-        let known = if destination.is_group() {
+        let found = if destination.is_group() {
             None
         } else {
             self.fdb.lookup(destination_key, self.now.tick(), domain.ageing)
         };
-        let known = known.and_then(|target| Some((target, self.exists(domain, target)?)));
+        let known = found.and_then(|target| Some((target, self.exists(domain, target)?)));
         let may_flood = destination.is_group() || domain.flood_unknown;
         let teaches = if known.is_none() && may_flood && domain.loop_hold != 0 {
             self.watch(frame, source, origin, claim, domain)
         } else {
             Some(origin)
         };
-        if let Some(home) = teaches.filter(|_| domain.learning) {
+        if !domain.learning {
+            self.tracer.source(source, origin, None);
+        } else if let Some(home) = teaches {
             self.learn(source_key, source, home, claim, domain);
         }
+        self.tracer.destination(destination, found);
         match known {
             // Its own place was looked up before it was learned.
             _ if destination == source => Err(Common::SameAttachment.into()),
@@ -157,6 +163,7 @@ impl Bridge<'_> {
     fn learn(&mut self, key: Key, mac: Mac, to: Target, claim: Claim, domain: &Domain) {
         let admit = || admit(&domain.state, domain.mac_limit);
         let learned = self.fdb.learn(key, to, self.now.tick(), admit);
+        self.tracer.source(mac, to, Some(learned));
         let from = match learned {
             Learned::Known | Learned::Static | Learned::Busy => return,
             Learned::New => None,

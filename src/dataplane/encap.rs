@@ -7,6 +7,7 @@ use transload_encaps::{Checksum, Common, DropReason, Frame, HEADROOM, ecn, flow}
 use super::burst::{Burst, Decision, Note, Verdict};
 use super::decap::apply;
 use super::ports::Ports;
+use super::trace::Tracer;
 use super::{Now, loop_guard, offload};
 use crate::counters::Counters;
 use crate::forwarding::{
@@ -15,7 +16,7 @@ use crate::forwarding::{
 use crate::io::{Caps, Pool};
 
 /// What the encap stage reads and writes besides the burst.
-pub(super) struct Egress<'a, 'mem> {
+pub(super) struct Egress<'a, 'mem, T> {
     /// The frozen tables.
     pub tables: &'a Forwarding,
     /// Where frames leave.
@@ -28,6 +29,8 @@ pub(super) struct Egress<'a, 'mem> {
     pub counters: &'a Counters,
     /// The time of this burst.
     pub now: Now,
+    /// Who looks on.
+    pub tracer: &'a mut T,
 }
 
 /// One way out of a domain, looked up.
@@ -40,7 +43,7 @@ struct Way<'t> {
 }
 
 /// Sends every pending frame of a burst on its way, and gives back the chunks of all others.
-pub(super) fn encap<'mem>(burst: &mut Burst<'mem>, with: &mut Egress<'_, 'mem>) {
+pub(super) fn encap<'mem, T: Tracer>(burst: &mut Burst<'mem>, with: &mut Egress<'_, 'mem, T>) {
     for (frame, note) in burst.frames.drain(..).zip(&mut burst.notes) {
         match note.claim.filter(|_| note.is_pending()) {
             Some(claim) => note.verdict = with.forward(frame, note, claim),
@@ -49,7 +52,7 @@ pub(super) fn encap<'mem>(burst: &mut Burst<'mem>, with: &mut Egress<'_, 'mem>) 
     }
 }
 
-impl<'mem> Egress<'_, 'mem> {
+impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     #[inline]
     fn forward(&mut self, frame: Frame<'mem>, note: &Note, claim: Claim) -> Verdict {
         let Some(domain) = self.tables.domain(claim.domain) else {
@@ -62,10 +65,16 @@ impl<'mem> Egress<'_, 'mem> {
                 self.pool.put(frame);
                 verdict
             }
-            Decision::To(target) => match self.depart(frame, claim.domain, domain, target) {
-                Ok(()) => Verdict::Sent,
-                Err(reason) => Verdict::Dropped(reason),
-            },
+            Decision::To(target) => {
+                self.tracer.way(target);
+                match self.depart(frame, claim.domain, domain, target) {
+                    Ok(()) => Verdict::Sent,
+                    Err(reason) => {
+                        self.tracer.lost(reason);
+                        Verdict::Dropped(reason)
+                    }
+                }
+            }
         }
     }
 
@@ -82,6 +91,7 @@ impl<'mem> Egress<'_, 'mem> {
             let is_held = is_guarded && loop_guard::is_held(loops, claim.attachment, id, self.now);
             for &peer in self.tables.members(&attachment.members) {
                 let target = Target { attachment: id, peer };
+                self.tracer.way(target);
                 let gone = if is_held {
                     Err(Common::LoopGuard.into())
                 } else {
@@ -91,6 +101,7 @@ impl<'mem> Egress<'_, 'mem> {
                     Ok(()) => sent = true,
                     // Every copy that fails counts once: all but the last here, the last one below.
                     Err(reason) => {
+                        self.tracer.lost(reason);
                         if let Some(before) = failed.replace(reason) {
                             self.counters.dropped(before, Some(claim.domain), 1);
                         }
@@ -168,6 +179,7 @@ impl<'mem> Egress<'_, 'mem> {
         let len = frame.len();
         match self.wrap(&mut frame, way) {
             Ok(port) => {
+                self.tracer.leaves(port, &frame);
                 self.ports.push(port, frame, self.pool, self.counters)?;
                 if let Some(peer) = self.counters.peer(way.peer_id) {
                     peer.tx.count(len);
@@ -186,7 +198,7 @@ impl<'mem> Egress<'_, 'mem> {
 
     /// Puts the headers of one way in front of a frame; gives back the port it leaves by.
     #[inline]
-    fn wrap(&self, frame: &mut Frame<'mem>, way: Way<'_>) -> Result<PortId, DropReason> {
+    fn wrap(&mut self, frame: &mut Frame<'mem>, way: Way<'_>) -> Result<PortId, DropReason> {
         apply(way.attachment.inner_tags, frame)?;
         if matches!(frame.meta.checksum, Checksum::Partial { .. }) && !self.caps(way.peer).checksum {
             offload::finish(frame)?;
@@ -198,7 +210,7 @@ impl<'mem> Egress<'_, 'mem> {
     }
 
     #[inline]
-    fn wrap_in_ip(&self, frame: &mut Frame<'mem>, way: Way<'_>, underlay: &Underlay) -> Result<PortId, DropReason> {
+    fn wrap_in_ip(&mut self, frame: &mut Frame<'mem>, way: Way<'_>, underlay: &Underlay) -> Result<PortId, DropReason> {
         let entropy = flow::hash(frame.bytes());
         let class = ecn::traffic_class(frame.bytes());
         let hop = self.hop(way.peer_id, entropy).ok_or(Common::NoNextHop)?;
@@ -214,13 +226,15 @@ impl<'mem> Egress<'_, 'mem> {
 
     /// RFC 2992 §1: a flow keeps its way among those of equal cost.
     #[inline]
-    fn hop(&self, peer: PeerId, entropy: u32) -> Option<&Hop> {
+    fn hop(&mut self, peer: PeerId, entropy: u32) -> Option<&'a Hop> {
         let hops = self.tables.hops.get(peer.0 as usize)?;
-        match hops.as_slice() {
-            [only] => Some(only),
+        let hop = match hops.as_slice() {
+            [only] => only,
             // The upper bits: the lower ones fill the source port, which the next router balances by.
-            several => several.get(((u64::from(entropy) * several.len() as u64) >> 32) as usize),
-        }
+            several => several.get(((u64::from(entropy) * several.len() as u64) >> 32) as usize)?,
+        };
+        self.tracer.hop(hop, hops.len());
+        Some(hop)
     }
 
     #[inline]

@@ -35,7 +35,7 @@ const TAG_BITS: u32 = 20;
 const DATE_BITS: u32 = 16;
 const ID_BITS: u32 = 12;
 const COUNT_BITS: u32 = 4;
-/// Dates of watched frames count 2^20 ns, some milliseconds more than one; they wrap after 68 s.
+/// Dates of watched frames count 2^20 ns, about a millisecond; they wrap after 68 s.
 const DATE_UNIT: u32 = 20;
 /// How long a frame is watched, in those units: one second.
 const WINDOW: u16 = (1_000_000_000_u64 >> DATE_UNIT) as u16;

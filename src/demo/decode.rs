@@ -66,8 +66,7 @@ fn plain_layers(packet: &SlicedPacket<'_>) -> Vec<Layer> {
     }
     if let Some(InternetSlice::Ipv4(ip)) = &packet.net {
         let header = ip.header();
-        let ends = format!("{} > {}", header.source_addr(), header.destination_addr());
-        layers.push(("IPv4", format!("{ends}, TTL {}", header.ttl())));
+        layers.push(("IPv4", format!("{} > {}", header.source_addr(), header.destination_addr())));
     }
     match &packet.transport {
         Some(TransportSlice::Udp(udp)) => {

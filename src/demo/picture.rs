@@ -8,36 +8,51 @@ use comfy_table::{Table, presets};
 use super::decode::{self, Layer};
 use super::outcome::{Exchange, Reach};
 use super::sites::{SITES, Site};
+use super::speakers::{Cast, Speaker};
 
 const BOX: usize = 14;
 const CABLE: usize = 14;
 const MIDDLE: usize = 11;
 const HALF: usize = 38;
+const NAME: usize = 8;
 
 /// The world.
 #[must_use]
-pub(super) fn world() -> String {
+pub(super) fn world(speakers: Cast) -> String {
     let [one, two, three, four] = &SITES;
+    let [a, b, c, d] = speakers;
     let edge = format!("+{}+", "-".repeat(MIDDLE + 2));
     let inside = |text: &str| format!("| {text:^MIDDLE$} |");
     let blank = inside("");
-    let mut lines = row(one, two, [&edge, &blank, &blank, &blank, &blank]);
+    let mut lines = row((one, a), (two, b), [&edge, &blank, &blank, &blank, &blank]);
     lines.push(format!("{:1$}{2}", "", BOX + 4 + CABLE, inside("transload")));
-    lines.extend(row(three, four, [&inside("tenant blue"), &blank, &blank, &blank, &edge]));
+    lines.extend(row((three, c), (four, d), [&inside("tenant blue"), &blank, &blank, &blank, &edge]));
+    lines.join("\n")
+}
+
+/// Who the speakers in the picture are.
+pub(super) fn legend(speakers: Cast) -> String {
+    let mut lines = Vec::new();
+    for speaker in speakers {
+        let line = format!("{:<BOX$}   {}", speaker.word(), speaker.explanation());
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
     lines.join("\n")
 }
 
 /// A site on the left, a site on the right, and a part of the gateway between them.
-fn row(left: &Site, right: &Site, middle: [&str; 5]) -> Vec<String> {
-    let parts = site(left).into_iter().zip(cable(left)).zip(middle).zip(cable(right).into_iter().zip(site(right)));
+fn row(left: (&Site, Speaker), right: (&Site, Speaker), middle: [&str; 5]) -> Vec<String> {
+    let parts = site(left).into_iter().zip(cable(left.0)).zip(middle).zip(cable(right.0).into_iter().zip(site(right)));
     parts.map(|(((a, b), c), (d, e))| [&a, &b, c, &d, &e].map(|part| part).concat()).collect()
 }
 
-fn site(site: &Site) -> [String; 5] {
+fn site((site, speaker): (&Site, Speaker)) -> [String; 5] {
     let edge = format!("+{}+", "-".repeat(BOX + 2));
     let line = |text: &str| format!("| {text:<BOX$} |");
     let address = site.tenant().to_string();
-    [edge.clone(), line(site.title), line(&address), line(site.speaker_words()), edge]
+    [edge.clone(), line(site.title), line(&address), line(speaker.word()), edge]
 }
 
 fn cable(site: &Site) -> [String; 5] {
@@ -69,16 +84,15 @@ fn cell(reach: &Reach) -> String {
         Err(_) => return "NO ANSWER".into(),
     };
     let tcp = match &reach.tcp {
-        Ok(moved) => format!("{:.1} MB {}", megabytes(moved.bytes), rate(moved.bytes, moved.time)),
-        Err(error) if error.kind() == ErrorKind::InvalidData => "TCP: CHANGED".into(),
-        Err(_) => "TCP: BROKEN".into(),
+        Ok(moved) => format!("TCP  {:.1} MB", megabytes(moved.bytes)),
+        Err(error) if error.kind() == ErrorKind::InvalidData => "TCP  CHANGED".into(),
+        Err(_) => "TCP  BROKEN".into(),
     };
     format!("{ping}\n{tcp}")
 }
 
 /// `0.23 ms`
-#[must_use]
-pub(super) fn milliseconds(time: Duration) -> String {
+fn milliseconds(time: Duration) -> String {
     format!("{:.2} ms", time.as_secs_f64() * 1000.0)
 }
 
@@ -89,24 +103,20 @@ pub(super) fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
-fn rate(bytes: u64, time: Duration) -> String {
-    format!("{:.1} Gb/s", megabytes(bytes) * 8.0 / 1e3 / time.as_secs_f64().max(1e-9))
-}
-
 /// A frame before and after, side by side, and the tenant's frame that is inside both.
 #[must_use]
 pub(super) fn exchange(exchange: &Exchange, from: &Site, to: &Site) -> String {
     let (before, after) = (&exchange.before, &exchange.after);
     let heads = [from, to].map(|site| format!("on the wire of the {} host", site.title));
-    let mut lines = vec![beside(&heads[0], &heads[1]), beside(&"-".repeat(HALF - 2), &"-".repeat(HALF))];
-    for n in 0..before.outer.len().max(after.outer.len()) {
-        // The tunnel headers stand beside each other, at the bottom.
-        let line = |layers: &[Layer]| {
-            let place = n.checked_sub(before.outer.len().max(after.outer.len()) - layers.len());
-            place.and_then(|place| layers.get(place)).map_or_else(String::new, layer)
-        };
-        lines.push(beside(&line(&before.outer), &line(&after.outer)));
-    }
+    let mut lines = vec![beside(&heads[0], &heads[1]), beside(&"-".repeat(HALF), &"-".repeat(HALF))];
+    let (left, right) = (narrow(&before.outer), narrow(&after.outer));
+    let rows = left.len().max(right.len());
+    // The tunnel headers stand beside each other, at the bottom.
+    let line = |side: &[String], row: usize| {
+        let place = (row + side.len()).checked_sub(rows);
+        place.and_then(|place| side.get(place)).cloned().unwrap_or_default()
+    };
+    lines.extend((0..rows).map(|row| beside(&line(&left, row), &line(&right, row))));
     let len = before.inner.len();
     let verdict = if exchange.is_unchanged() {
         format!(" the tenant's frame: the same {len} bytes on both sides ")
@@ -118,10 +128,21 @@ pub(super) fn exchange(exchange: &Exchange, from: &Site, to: &Site) -> String {
     lines.join("\n")
 }
 
+/// The layers in lines that fit half the width: two MAC addresses take two.
+fn narrow(layers: &[Layer]) -> Vec<String> {
+    let lines = layers.iter().flat_map(|(name, text)| match text.split_once(" > ") {
+        Some((from, to)) if text.len() > HALF - NAME => {
+            vec![layer(&(name, format!("{from} >"))), layer(&("", to.into()))]
+        }
+        _ => vec![layer(&(name, text.clone()))],
+    });
+    lines.collect()
+}
+
 fn beside(left: &str, right: &str) -> String {
     format!("{left:<HALF$}   {right}").trim_end().to_owned()
 }
 
 fn layer((name, text): &Layer) -> String {
-    format!("{name:<8} {text}")
+    format!("{name:<NAME$} {text}")
 }

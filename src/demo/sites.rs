@@ -25,42 +25,56 @@ pub(super) const TENANT: &str = "tenant";
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Site {
     /// Its number, from 1.
-    pub number: u8,
+    pub(super) number: u8,
     /// Its name: a port of the gateway's configuration.
-    pub name: &'static str,
+    pub(super) name: &'static str,
     /// What it speaks.
-    pub title: &'static str,
-    /// The tenant's ID there.
-    pub id: &'static str,
+    pub(super) title: &'static str,
+    /// The tenant's ID there, for people.
+    pub(super) id: &'static str,
+    /// How the tenant's frames travel.
+    pub(super) carriage: Carriage,
     /// The addresses of the cable between the gateway and the site; none where there is no underlay.
-    pub cable: Option<Cable>,
-    /// Who speaks for the host.
-    pub speaker: Speaker,
+    pub(super) cable: Option<Cable>,
+    /// What a second transload runs that speaks for the host.
+    pub(super) configuration: &'static str,
+}
+
+/// How a tenant's frames travel, and under which ID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Carriage {
+    /// RFC 7348.
+    Vxlan {
+        /// The segment.
+        vni: u32,
+    },
+    /// RFC 7637, or GRE with a key; to Linux they are one.
+    Gre {
+        /// The whole key: for NVGRE, the VSID and a flow ID.
+        key: u32,
+        /// Whether packets carry a checksum.
+        checksum: bool,
+    },
+    /// IEEE 802.1ad.
+    QinQ {
+        /// The outer tag.
+        s_vid: u16,
+        /// The inner tag.
+        c_vid: u16,
+    },
 }
 
 /// An underlay link.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cable {
     /// The gateway's end.
-    pub near: IpAddr,
+    pub(super) near: IpAddr,
     /// The site's end, which is the site's tunnel address.
-    pub far: IpAddr,
+    pub(super) far: IpAddr,
     /// The length of the prefix they share.
-    pub prefix: u8,
+    pub(super) prefix: u8,
     /// The gateway's tunnel address that the site speaks to.
-    pub endpoint: IpAddr,
-}
-
-/// Who puts a host's frames into tunnels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Speaker {
-    /// The running kernel's own VXLAN, with this ID.
-    Kernel {
-        /// The segment.
-        vni: u32,
-    },
-    /// A second transload with a TAP and this configuration.
-    Transload(&'static str),
+    pub(super) endpoint: IpAddr,
 }
 
 /// The sites, in the order of their numbers.
@@ -70,44 +84,49 @@ pub(super) const SITES: [Site; 4] = [
         name: "vxlan",
         title: "VXLAN",
         id: "VNI 777216",
-        cable: Some(v4([198, 51, 100, 1], [198, 51, 100, 2])),
-        speaker: Speaker::Kernel { vni: 777_216 },
+        carriage: Carriage::Vxlan { vni: 777_216 },
+        cable: Some(v4(1)),
+        configuration: include_str!("configs/vxlan.yaml"),
     },
     Site {
         number: 2,
         name: "nvgre",
         title: "NVGRE",
         id: "VSID 5100",
-        cable: Some(v4([198, 51, 100, 5], [198, 51, 100, 6])),
-        speaker: Speaker::Transload(include_str!("configs/nvgre.yaml")),
+        carriage: Carriage::Gre { key: 5100 << 8, checksum: false },
+        cable: Some(v4(5)),
+        configuration: include_str!("configs/nvgre.yaml"),
     },
     Site {
         number: 3,
         name: "gre",
         title: "GRE",
         id: "key 0xbeef",
+        carriage: Carriage::Gre { key: 0xbeef, checksum: true },
         cable: Some(Cable {
             near: IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 3, 0, 0, 0, 0, 1)),
             far: IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 3, 0, 0, 0, 0, 2)),
             prefix: 64,
             endpoint: IpAddr::V6(ENDPOINT_V6),
         }),
-        speaker: Speaker::Transload(include_str!("configs/gre.yaml")),
+        configuration: include_str!("configs/gre.yaml"),
     },
     Site {
         number: 4,
         name: "qinq",
         title: "QinQ",
         id: "S 100, C 7",
+        carriage: Carriage::QinQ { s_vid: 100, c_vid: 7 },
         cable: None,
-        speaker: Speaker::Transload(include_str!("configs/qinq.yaml")),
+        configuration: include_str!("configs/qinq.yaml"),
     },
 ];
 
-const fn v4([a, b, c, d]: [u8; 4], [e, f, g, h]: [u8; 4]) -> Cable {
+/// The gateway's end has this last byte, the site's end the next one.
+const fn v4(near: u8) -> Cable {
     Cable {
-        near: IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
-        far: IpAddr::V4(Ipv4Addr::new(e, f, g, h)),
+        near: IpAddr::V4(Ipv4Addr::new(198, 51, 100, near)),
+        far: IpAddr::V4(Ipv4Addr::new(198, 51, 100, near + 1)),
         prefix: 30,
         endpoint: IpAddr::V4(ENDPOINT_V4),
     }
@@ -115,41 +134,27 @@ const fn v4([a, b, c, d]: [u8; 4], [e, f, g, h]: [u8; 4]) -> Cable {
 
 impl Site {
     /// The host's address in the tenant's network.
-    #[must_use]
     pub(super) const fn tenant(&self) -> Ipv4Addr {
         Ipv4Addr::new(10, 10, 10, self.number)
     }
 
     /// The host's MAC address.
-    #[must_use]
     pub(super) const fn tenant_mac(&self) -> Mac {
         Mac([2, 0, 0, 0, 0, self.number])
     }
 
     /// The gateway's end of the cable.
-    #[must_use]
     pub(super) fn device(&self) -> String {
         format!("to-{}", self.name)
     }
 
     /// Its MAC address.
-    #[must_use]
     pub(super) const fn near_mac(&self) -> Mac {
         Mac([2, 0, 0, 0, 1, self.number])
     }
 
     /// The MAC address of the site's end.
-    #[must_use]
     pub(super) const fn far_mac(&self) -> Mac {
         Mac([2, 0, 0, 0, 2, self.number])
-    }
-
-    /// Who speaks for the host, in words.
-    #[must_use]
-    pub(super) const fn speaker_words(&self) -> &'static str {
-        match self.speaker {
-            Speaker::Kernel { .. } => "Linux kernel",
-            Speaker::Transload(_) => "transload, TAP",
-        }
     }
 }

@@ -25,6 +25,8 @@ impl Namespace {
     pub fn new() -> io::Result<Self> {
         let made = in_thread(|| {
             unshare(UnshareFlags::NEWNET)?;
+            // Nobody else is here who could have our addresses: IPv6 need not wait a second to find that out.
+            let _ = fs::write("/proc/sys/net/ipv6/conf/default/accept_dad", "0");
             Ok(Self(File::open("/proc/thread-self/ns/net")?.into()))
         })?;
         made.netlink(async |netlink| netlink.set_up("lo", true).await)?;

@@ -1,20 +1,19 @@
 //! Network namespaces of the running kernel, held by descriptor: nothing has a name, nothing is left behind.
 
-use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 
-use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
+use transload::lab;
 
 use crate::host::{Host, output};
 
-/// A network namespace. It ends when its last holder does: this value, and what was started in it.
+/// A network namespace, as a machine that commands can be run on. It ends when its last holder does: this value, and
+/// what was started in it.
 #[derive(Debug)]
 pub struct Namespace {
-    descriptor: OwnedFd,
+    namespace: lab::Namespace,
     background: Mutex<Vec<Child>>,
 }
 
@@ -24,14 +23,10 @@ impl Namespace {
     /// # Errors
     /// Without the right to make one.
     pub fn new() -> io::Result<Self> {
-        let descriptor = in_thread(|| {
-            #[expect(deprecated, reason = "its successor is unsafe because of FILES, which is not asked for here")]
-            rustix::thread::unshare(UnshareFlags::NEWNET)?;
-            Ok(File::open("/proc/thread-self/ns/net")?.into())
-        })?;
-        let namespace = Self { descriptor, background: Mutex::default() };
-        namespace.sh("ip link set lo up")?;
-        Ok(namespace)
+        let new = Self { namespace: lab::Namespace::new()?, background: Mutex::default() };
+        // Ten datagrams, the usual queue of a Unix socket, are few for a kernel that sends in bursts.
+        new.sh("echo 512 > /proc/sys/net/unix/max_dgram_qlen")?;
+        Ok(new)
     }
 
     /// Runs this in the namespace and waits for it. Threads, processes and sockets that it makes are in there too.
@@ -39,10 +34,7 @@ impl Namespace {
     /// # Errors
     /// When the namespace cannot be entered, or as `work` says.
     pub fn enter<T: Send>(&self, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
-        in_thread(|| {
-            move_into_link_name_space(self.descriptor.as_fd(), Some(LinkNameSpaceType::Network))?;
-            work()
-        })
+        self.namespace.enter(work)
     }
 
     /// Starts a program in the namespace.
@@ -58,13 +50,13 @@ impl Namespace {
     /// # Errors
     /// When it cannot be listed.
     pub fn inventory(&self) -> io::Result<String> {
-        self.sh("ip -br link; ip -br addr; ip rule; nft list ruleset; ss -Hanp -A raw,udp,tcp,packet,unix_listen")
+        self.sh("ip -br link; ip -br addr; ip rule; nft list ruleset; ss -Han -A inet,packet")
     }
 
     /// How other processes can open the namespace while this value lives, `ip link set .. netns` for one.
     #[must_use]
     pub fn path(&self) -> String {
-        format!("/proc/{}/fd/{}", std::process::id(), self.descriptor.as_raw_fd())
+        format!("/proc/{}/fd/{}", std::process::id(), self.namespace.as_fd().as_raw_fd())
     }
 }
 
@@ -92,12 +84,6 @@ impl Drop for Namespace {
     }
 }
 
-impl AsFd for Namespace {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.descriptor.as_fd()
-    }
-}
-
 /// A cable: two devices, each up in its namespace, with the offloads that the kernel gives them.
 ///
 /// # Errors
@@ -111,12 +97,4 @@ pub fn veth(near: (&Namespace, &str), far: (&Namespace, &str), mtu: u16) -> io::
     ))?;
     far_ns.sh(&format!("ip link set {far} up"))?;
     Ok(())
-}
-
-/// A thread of its own, so that the caller's namespace stays what it is.
-fn in_thread<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
-    thread::scope(|scope| match scope.spawn(work).join() {
-        Ok(result) => result,
-        Err(panic) => std::panic::resume_unwind(panic),
-    })
 }

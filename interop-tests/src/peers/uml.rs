@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Mutex, PoisonError};
@@ -21,6 +21,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_pro
 use tempfile::TempDir;
 
 use crate::host::{Host, failed};
+use crate::peers::Namespace;
 
 const INIT: &str = include_str!("../../uml/init.sh");
 const MODPROBE: &str = include_str!("../../uml/modprobe.sh");
@@ -34,11 +35,14 @@ const ENDED: WaitIdOptions = WaitIdOptions::EXITED.union(WaitIdOptions::NOHANG).
 /// Room for a few bursts of long frames; the kernel may grant less.
 const SOCKET_BUFFER: usize = 4 << 20;
 
-/// A running kernel. Its network card is `vec0`.
+/// A running kernel. Its network card is `vec0`, which is down: once it was up it must stay so, since User-Mode Linux
+/// closes the socket with it.
 #[derive(Debug)]
 pub struct Uml {
     process: Child,
     console: Mutex<Console>,
+    /// Where its network card is bound, if it is.
+    bound: Option<PathBuf>,
     /// Scripts, sockets and process IDs of this kernel alone.
     _directory: TempDir,
 }
@@ -55,9 +59,15 @@ impl Uml {
     /// # Errors
     /// When the socket cannot be made, or the kernel does not come up; the error shows its last words.
     pub fn at(own: &Path, gateway: &Path) -> io::Result<Self> {
-        let socket = UnixDatagram::bind(own)?;
+        // A socket's queue is as long as its namespace says, and the machine's own says ten datagrams.
+        let socket = match Namespace::new() {
+            Ok(namespace) => namespace.enter(|| UnixDatagram::bind(own))?,
+            Err(_) => UnixDatagram::bind(own)?,
+        };
         socket.connect(gateway)?;
-        Self::boot(socket)
+        let mut uml = Self::boot(socket)?;
+        uml.bound = Some(own.to_owned());
+        Ok(uml)
     }
 
     /// Boots one whose network card is this connected socket. Takes about two seconds.
@@ -86,9 +96,9 @@ impl Uml {
 
         let lines = lines_of(process.stdout.take());
         let input = process.stdin.take().ok_or_else(|| io::Error::other("the kernel has no console"))?;
-        let uml = Self { process, console: Mutex::new(Console { input, lines }), _directory: directory };
+        let uml = Self { process, console: Mutex::new(Console { input, lines }), bound: None, _directory: directory };
         uml.console().until("@READY", BOOT)?;
-        uml.sh("modprobe ipv6; ip link set vec0 up")?;
+        uml.sh("modprobe ipv6")?;
         Ok(uml)
     }
 
@@ -175,5 +185,8 @@ impl Drop for Uml {
         }
         let _ = kill_process_group(kernel, Signal::KILL);
         let _ = self.process.wait();
+        if let Some(path) = &self.bound {
+            let _ = fs::remove_file(path);
+        }
     }
 }

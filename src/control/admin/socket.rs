@@ -1,16 +1,15 @@
 //! The Unix socket that a running gateway answers on: ours alone while we run, and gone afterwards.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Mode;
 use thiserror::Error;
 
-/// Where a gateway listens that was told nothing else.
-pub const DEFAULT: &str = "/run/transload/admin.sock";
+const NAME: &str = "admin.sock";
 
 /// The socket, which is removed when this is dropped.
 #[derive(Debug)]
@@ -42,7 +41,7 @@ impl AdminSocket {
         let failed = |error| AdminSocketError::Io(path.to_owned(), error);
         match fs::symlink_metadata(path) {
             Ok(found) if !found.file_type().is_socket() => return Err(AdminSocketError::NotASocket(path.to_owned())),
-            Ok(_) if UnixStream::connect(path).is_ok() => return Err(AdminSocketError::Live(path.to_owned())),
+            Ok(_) if is_live(path) => return Err(AdminSocketError::Live(path.to_owned())),
             Ok(_) => fs::remove_file(path).map_err(failed)?,
             Err(error) if error.kind() == ErrorKind::NotFound => make_directory(path).map_err(failed)?,
             Err(error) => return Err(failed(error)),
@@ -55,6 +54,24 @@ impl AdminSocket {
         let socket = Self { path: path.to_owned() };
         listener.set_nonblocking(true).map_err(failed)?;
         Ok((socket, listener))
+    }
+
+    /// Listens where `show` looks unless told otherwise. The first gateway of a machine gets the plain name, further
+    /// ones a name with their process number.
+    ///
+    /// # Errors
+    /// When no usual directory can be used.
+    pub fn bind_usual() -> Result<(Self, UnixListener), AdminSocketError> {
+        let mut last = None;
+        for directory in usual_directories() {
+            let numbered = format!("admin-{}.sock", std::process::id());
+            match Self::bind(&directory.join(NAME)) {
+                Err(AdminSocketError::Live(_)) => return Self::bind(&directory.join(numbered)),
+                Err(error) => last = Some(error),
+                Ok(socket) => return Ok(socket),
+            }
+        }
+        Err(last.unwrap_or_else(|| AdminSocketError::Io(NAME.into(), ErrorKind::NotFound.into())))
     }
 
     /// Where it is.
@@ -71,9 +88,37 @@ impl Drop for AdminSocket {
     }
 }
 
+/// The sockets in the usual directories that a gateway answers on.
+#[must_use]
+pub fn running() -> Vec<PathBuf> {
+    let entries = usual_directories().into_iter().filter_map(|directory| fs::read_dir(directory).ok()).flatten();
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut live: Vec<_> =
+        paths.filter(|path| path.extension().is_some_and(|it| it == "sock") && is_live(path)).collect();
+    live.sort();
+    live
+}
+
+/// Where admin sockets are, in order of preference: the system's place, the user's, a temporary one.
+fn usual_directories() -> Vec<PathBuf> {
+    let user = rustix::process::geteuid();
+    let system = user.is_root().then(|| PathBuf::from("/run/transload"));
+    let session = std::env::var_os("XDG_RUNTIME_DIR").map(|directory| PathBuf::from(directory).join("transload"));
+    let temporary = std::env::temp_dir().join(format!("transload-{}", user.as_raw()));
+    system.into_iter().chain(session).chain([temporary]).collect()
+}
+
+fn is_live(path: &Path) -> bool {
+    UnixStream::connect(path).is_ok()
+}
+
 fn make_directory(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => fs::create_dir_all(parent),
-        _ => Ok(()),
+    let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) else { return Ok(()) };
+    if let Ok(found) = fs::metadata(parent) {
+        // In a directory of somebody else's making, that somebody could put another socket in our place.
+        let is_usual = usual_directories().iter().any(|usual| usual == parent);
+        let is_ours = found.uid() == rustix::process::geteuid().as_raw();
+        return if is_ours || !is_usual { Ok(()) } else { Err(ErrorKind::PermissionDenied.into()) };
     }
+    DirBuilder::new().recursive(true).mode(0o755).create(parent)
 }

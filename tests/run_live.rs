@@ -1,0 +1,263 @@
+//! `transload run` and `show` on real devices, in namespaces of this process, and the demonstration as a whole.
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use transload::lab::Namespace;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const FILE: &str = r#"
+version: 1
+ports:
+  up1: { device: up1 }
+  ce:  { device: ce1 }
+endpoints:
+  fabric: { address: 192.0.2.1, ports: [up1] }
+peers:
+  leaf: { address: 10.0.1.2, encap: vxlan }
+tenants:
+  blue:
+    attachments:
+      leaf: { peer: leaf, vni: 100 }
+      ce:   { port: ce, s_vid: 5 }
+    static:
+      - { mac: "02:00:00:00:00:07", via: ce }
+"#;
+
+/// A namespace with the devices and the address that the file asks for, and a directory for everything else.
+struct Lab {
+    namespace: Namespace,
+    directory: TempDir,
+}
+
+impl Lab {
+    /// `None`, said loudly, where namespaces cannot be made.
+    fn new(test: &str) -> Option<Self> {
+        match Self::build() {
+            Ok(lab) => Some(lab),
+            Err(error) => {
+                eprintln!("SKIPPED: {test}: network namespaces cannot be made here ({error}); run as root");
+                None
+            }
+        }
+    }
+
+    fn build() -> io::Result<Self> {
+        let lab = Self { namespace: Namespace::new()?, directory: tempfile::tempdir()? };
+        lab.namespace.netlink(async |netlink| netlink.add_address("lo", "192.0.2.1".parse().unwrap(), 32).await)?;
+        lab.cable("up1");
+        lab.cable("ce1");
+        fs::write(lab.file(), FILE)?;
+        Ok(lab)
+    }
+
+    fn cable(&self, name: &str) {
+        let far = format!("{name}-far");
+        let laid = self.namespace.netlink(async |netlink| {
+            netlink.add_veth(name, &far).await?;
+            netlink.set_up(name, true).await?;
+            netlink.set_up(&far, true).await
+        });
+        laid.unwrap();
+    }
+
+    fn file(&self) -> PathBuf {
+        self.directory.path().join("gateway.yaml")
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.directory.path().join("admin.sock")
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_transload"));
+        command.arg("run").arg(self.file()).arg("--admin").arg(self.socket()).stdin(Stdio::null());
+        command.stderr(Stdio::piped());
+        command
+    }
+
+    /// Starts a gateway and waits until it answers.
+    fn start(&self) -> Running {
+        let child = self.namespace.enter(|| self.command().spawn()).unwrap();
+        let running = Running(Some(child));
+        eventually("the gateway answers", || self.show(&["ports"]).status.success());
+        running
+    }
+
+    /// Runs a gateway that is expected to end by itself, with an error.
+    fn fails(&self) -> String {
+        let output = self.namespace.enter(|| self.command().output()).unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    fn show(&self, what: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_transload"));
+        command.arg("show").args(what).arg("--socket").arg(self.socket()).output().unwrap()
+    }
+
+    fn shown(&self, what: &[&str]) -> String {
+        String::from_utf8(self.show(what).stdout).unwrap()
+    }
+}
+
+/// A gateway, killed when dropped.
+struct Running(Option<Child>);
+
+impl Running {
+    /// Sends SIGTERM, and gives back exit code and log.
+    fn stop(mut self, signal: Signal) -> (Option<i32>, String) {
+        let child = self.0.take().unwrap();
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        let output = child.wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn is_listening(socket: &Path) -> bool {
+    std::os::unix::net::UnixStream::connect(socket).is_ok()
+}
+
+#[test]
+fn a_gateway_answers_show_and_leaves_nothing_behind() {
+    let Some(lab) = Lab::new("a_gateway_answers_show_and_leaves_nothing_behind") else { return };
+    let running = lab.start();
+    assert_eq!(fs::metadata(lab.socket()).unwrap().permissions().mode() & 0o777, 0o600);
+
+    let fdb: serde_json::Value = serde_json::from_str(&lab.shown(&["fdb", "--json", "--tenant", "blue"])).unwrap();
+    assert_eq!(fdb[0]["mac"], "02:00:00:00:00:07");
+    assert_eq!((&fdb[0]["attachment"], &fdb[0]["via"]), (&"ce".into(), &"ce".into()));
+    assert!(lab.shown(&["fdb"]).contains("static"));
+    assert!(lab.shown(&["tenants"]).contains("leaf (vni 100)"));
+    assert!(lab.shown(&["peers"]).contains("10.0.1.2"));
+    assert!(lab.shown(&["drops", "--all"]).contains("unknown_peer"));
+    let refused = lab.show(&["fdb", "--tenant", "bl&ue"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("there is no tenant `bl&ue`"));
+
+    let (code, log) = running.stop(Signal::TERM);
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("ready: 2 ports"), "{log}");
+    assert!(!lab.socket().exists());
+}
+
+#[test]
+fn show_says_that_no_gateway_answers() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("admin.sock");
+    let mut show = Command::new(env!("CARGO_BIN_EXE_transload"));
+    let output = show.args(["show", "drops", "--socket"]).arg(&socket).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("no gateway answers on"));
+}
+
+#[test]
+fn what_the_machine_does_not_have_is_pointed_to_in_the_file() {
+    let Some(lab) = Lab::new("what_the_machine_does_not_have_is_pointed_to_in_the_file") else { return };
+    fs::write(lab.file(), FILE.replace("device: ce1", "device: ce0").replace("192.0.2.1", "192.0.2.2")).unwrap();
+    let said = lab.fails();
+    assert!(said.contains("this machine has no network device `ce0`"), "{said}");
+    assert!(said.contains("gateway.yaml:5:18"), "{said}");
+    assert!(said.contains("did you mean `ce1`?"), "{said}");
+    assert!(said.contains("no device of this machine has the address 192.0.2.2"), "{said}");
+    assert!(!lab.socket().exists(), "nothing is half-started");
+}
+
+#[test]
+fn a_live_admin_socket_is_respected_and_a_dead_one_replaced() {
+    let Some(lab) = Lab::new("a_live_admin_socket_is_respected_and_a_dead_one_replaced") else { return };
+    let first = lab.start();
+    let said = lab.fails();
+    assert!(said.contains("another gateway answers on"), "{said}");
+    assert!(is_listening(&lab.socket()), "the first one goes on");
+
+    let (code, _) = first.stop(Signal::KILL);
+    assert_eq!(code, None);
+    assert!(lab.socket().exists(), "a killed process cleans nothing up");
+    let second = lab.start();
+    assert_eq!(second.stop(Signal::INT).0, Some(0));
+
+    fs::File::create(lab.socket()).unwrap().write_all(b"something of somebody's").unwrap();
+    let said = lab.fails();
+    assert!(said.contains("exists and is no socket"), "{said}");
+    assert!(lab.socket().exists(), "what is not ours stays");
+}
+
+#[test]
+fn a_port_whose_device_vanishes_comes_back_with_it() {
+    let Some(lab) = Lab::new("a_port_whose_device_vanishes_comes_back_with_it") else { return };
+    let running = lab.start();
+    let received = |port: &str| {
+        let ports: serde_json::Value = serde_json::from_str(&lab.shown(&["ports", "--json"])).unwrap();
+        let row = ports.as_array().unwrap().iter().find(|row| row["port"] == port).unwrap().clone();
+        (row["traffic"]["rx_frames"].as_u64().unwrap(), row["failure"].as_str().map(str::to_owned))
+    };
+    lab.namespace.netlink(async |netlink| netlink.delete("ce1").await).unwrap();
+    eventually("the failure is shown", || received("ce").1.as_deref() == Some("ce1 is gone"));
+    assert_eq!(received("up1").1, None);
+
+    let before = received("ce").0;
+    lab.cable("ce1");
+    // A device that comes up says so to its neighbours, and the port hears it.
+    eventually("the port receives again", || received("ce").0 > before && received("ce").1.is_none());
+    let (code, log) = running.stop(Signal::TERM);
+    assert_eq!(code, Some(0), "{log}");
+}
+
+#[test]
+fn a_gateway_whose_user_is_gone_stops() {
+    let Some(lab) = Lab::new("a_gateway_whose_user_is_gone_stops") else { return };
+    let mut command = lab.command();
+    command.arg("--attended").stdin(Stdio::piped());
+    let mut child = lab.namespace.enter(|| command.spawn()).unwrap();
+    eventually("the gateway answers", || lab.show(&["ports"]).status.success());
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+    assert!(!lab.socket().exists());
+}
+
+fn demonstration(test: &str, arguments: &[&str]) {
+    if Lab::new(test).is_none() {
+        return;
+    }
+    let output = Command::new(env!("CARGO_BIN_EXE_transload")).arg("demo").args(arguments).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("12 of 12 pairs reached each other"), "{said}");
+    assert!(said.contains("the same 98 bytes on both sides"), "{said}");
+}
+
+#[test]
+fn the_demonstration_works_with_whatever_is_installed() {
+    demonstration("the_demonstration_works_with_whatever_is_installed", &[]);
+}
+
+#[test]
+fn the_demonstration_needs_no_other_program() {
+    demonstration("the_demonstration_needs_no_other_program", &["--hosts", "transload"]);
+}
