@@ -85,7 +85,8 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         let is_guarded = domain.loop_hold != 0 && loop_guard::is_holding(loops, self.now);
         let (mut sent, mut failed) = (false, None);
         for (place, attachment) in domain.attachments.iter().enumerate() {
-            let may_feed = |egress: &&Attachment| Some(egress.horizon) != horizon && (egress.tunnels_l2cp || !is_control);
+            let may_feed =
+                |egress: &&Attachment| Some(egress.horizon) != horizon && (egress.tunnels_l2cp || !is_control);
             let Some(attachment) = attachment.as_ref().filter(may_feed) else { continue };
             let id = AttachmentId(place as u16);
             let is_held = is_guarded && loop_guard::is_held(loops, claim.attachment, id, self.now);

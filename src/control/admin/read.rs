@@ -50,7 +50,10 @@ impl Gateway {
             here_for: heard.map(|heard| self.seconds_since(heard.since)),
             moves: heard.map_or(0, Heard::move_count),
             last_move: moves.map(|moves| self.move_row(entry.domain, moves.last)),
-            held_for: moves.and_then(|moves| moves.held).filter(|_| entry.is_held).map(|until| self.seconds_until(until)),
+            held_for: moves
+                .and_then(|moves| moves.held)
+                .filter(|_| entry.is_held)
+                .map(|until| self.seconds_until(until)),
         }
     }
 

@@ -122,8 +122,9 @@ fn l2_control(case: &Case<'_>, claim: Claim) -> Option<Near> {
         0x0e => "LLDP",
         _ => "a bridge's own protocol",
     };
-    let text =
-        format!("{destination} is {what}, which stops at every bridge; switch it off on the link, or carry it with `l2cp: tunnel` on both attachments");
+    let text = format!(
+        "{destination} is {what}, which stops at every bridge; switch it off on the link, or carry it with `l2cp: tunnel` on both attachments"
+    );
     Some(Near::new(text, case.line(Noun::Attachment(claim.domain, claim.attachment))))
 }
 
