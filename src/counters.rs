@@ -70,6 +70,10 @@ pub struct DomainCounters {
     pub learned: Counter,
     /// MACs that appeared elsewhere.
     pub moved: Counter,
+    /// Frames whose source has moved once too often and is held where it was.
+    pub held_moves: Counter,
+    /// Times that two attachments were found to be joined in a loop.
+    pub loops: Counter,
     /// MACs not learned because of `limits.macs`.
     pub over_mac_limit: Counter,
     /// MACs not learned because the table has no room where they belong.

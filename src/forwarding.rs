@@ -264,8 +264,23 @@ pub struct Domain {
     pub mac_limit: u32,
     /// Nanoseconds between broadcast, unknown and multicast frames at the full allowed rate; 0 for no limit.
     pub bum_interval: u64,
+    /// When a MAC that keeps moving is held; `None` for never.
+    pub duplicates: Option<Duplicates>,
+    /// Nanoseconds that a loop's broadcast, unknown and multicast frames are held; 0 for no guard.
+    pub loop_hold: u64,
     /// What counts from frame to frame and outlives a reload.
     pub state: Arc<DomainState>,
+}
+
+/// When a MAC is taken for one that two hosts have (RFC 7432 §15.1); all times in nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Duplicates {
+    /// So many moves,
+    pub moves: u32,
+    /// within so long,
+    pub within: u64,
+    /// hold it where it is for so long.
+    pub hold: u64,
 }
 
 /// What a domain counts from frame to frame.
@@ -275,6 +290,30 @@ pub struct DomainState {
     pub macs: AtomicU32,
     /// When the next BUM frame would be on schedule, in nanoseconds of the workers' clock.
     pub bum_due: AtomicU64,
+    /// What the loop guard remembers.
+    pub loops: LoopMemory,
+}
+
+/// What the loop guard remembers of a domain: 264 bytes, whatever the tenant sends.
+#[derive(Debug, Default)]
+pub struct LoopMemory {
+    /// The frames that are watched for a return.
+    pub watched: [Watched; 8],
+    /// Pairs of attachments that a loop joins, and until when they are held.
+    pub held: [AtomicU64; 8],
+    /// When the last of them ends, in nanoseconds of the workers' clock.
+    pub held_until: AtomicU64,
+}
+
+/// A frame that is watched for a return; the loop guard packs and reads the words.
+#[derive(Debug, Default)]
+pub struct Watched {
+    /// Its digest, when it first came in, and by which attachments since.
+    pub track: AtomicU64,
+    /// Its digest, and where it first came in.
+    pub home: AtomicU64,
+    /// A bit for each attachment it came in by, modulo 64.
+    pub sides: AtomicU64,
 }
 
 /// One attachment of a domain.
@@ -286,6 +325,8 @@ pub struct Attachment {
     pub members: Members,
     /// What happens to VLAN tags inside the tenant's frames.
     pub inner_tags: InnerTags,
+    /// Whether bridges' control frames (01:80:c2:00:00:0x) pass here, to and from others where they do.
+    pub tunnels_l2cp: bool,
     /// Attachments of a domain with the same number never feed each other, nor themselves.
     pub horizon: u16,
 }

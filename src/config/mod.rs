@@ -20,6 +20,7 @@ mod profiles;
 mod range;
 mod reader;
 mod source;
+mod switch;
 mod tenants;
 mod tree;
 mod values;
@@ -32,7 +33,7 @@ use serde::Deserialize;
 
 pub use addresses::{Address, Addresses};
 pub use at::{At, Name, Named};
-pub use attachment::{Attachment, Id, IdValue, InnerTags};
+pub use attachment::{Attachment, Id, IdValue, InnerTags, L2cp};
 pub use bits::{Bits, Piece};
 pub use dscp::Dscp;
 pub use include::Include;
@@ -46,7 +47,8 @@ pub use problem::{Place, Problem, Problems, Severity};
 pub use profiles::{PROFILES, Profile, Row, table as profile_table};
 pub use range::Range;
 pub use source::{Source, Span};
-pub use tenants::{Limits, Macs, Static, Tenant, UnknownUnicast};
+pub use switch::Switch;
+pub use tenants::{Duplicates, Limits, LoopGuard, Macs, Moves, Static, Tenant, UnknownUnicast};
 pub use values::{MacAddress, Seconds};
 
 /// A file that has been read, with what was wrong with it so far.

@@ -23,6 +23,8 @@ pub enum Decision {
     To(Target),
     /// To every attachment that the ingress one may feed.
     Flood,
+    /// To those of them that tunnel bridges' control frames.
+    FloodControl,
     /// To the other side of a mapping; the bridge has no part in it.
     Across(Crossing),
 }

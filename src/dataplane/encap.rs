@@ -8,7 +8,7 @@ use super::burst::{Burst, Decision, Note, Verdict};
 use super::decap::apply;
 use super::ports::Ports;
 use super::trace::Tracer;
-use super::{mapping, offload};
+use super::{Now, loop_guard, mapping, offload};
 use crate::counters::{Counters, Flow};
 use crate::forwarding::{
     Attachment, AttachmentId, Claim, Crossing, Domain, DomainId, End, Exit, Forwarding, Hop, Peer, PeerId, PortId,
@@ -28,6 +28,8 @@ pub(super) struct Egress<'a, 'mem, T> {
     pub segments: &'a mut Vec<Frame<'mem>>,
     /// What this worker counts.
     pub counters: &'a Counters,
+    /// The time of this burst.
+    pub now: Now,
     /// Who looks on.
     pub tracer: &'a mut T,
 }
@@ -64,8 +66,8 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
             return Verdict::Dropped(Common::UnknownSegment.into());
         };
         match note.decision {
-            Decision::Flood => {
-                let verdict = self.flood(&frame, claim, domain);
+            Decision::Flood | Decision::FloodControl => {
+                let verdict = self.flood(&frame, claim, domain, note.decision == Decision::FloodControl);
                 self.pool.put(frame);
                 verdict
             }
@@ -84,17 +86,26 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     }
 
     /// The one place where a frame is copied: once for every member of every attachment behind the horizon.
-    fn flood(&mut self, frame: &Frame<'mem>, claim: Claim, domain: &Domain) -> Verdict {
+    fn flood(&mut self, frame: &Frame<'mem>, claim: Claim, domain: &Domain, is_control: bool) -> Verdict {
         let horizon = domain.attachment(claim.attachment).map(|ingress| ingress.horizon);
+        let loops = &domain.state.loops;
+        let is_guarded = domain.loop_hold != 0 && loop_guard::is_holding(loops, self.now);
         let (mut sent, mut failed) = (false, None);
         for (place, attachment) in domain.attachments.iter().enumerate() {
-            let Some(attachment) = attachment.as_ref().filter(|egress| Some(egress.horizon) != horizon) else {
-                continue;
-            };
+            let may_feed =
+                |egress: &&Attachment| Some(egress.horizon) != horizon && (egress.tunnels_l2cp || !is_control);
+            let Some(attachment) = attachment.as_ref().filter(may_feed) else { continue };
+            let id = AttachmentId(place as u16);
+            let is_held = is_guarded && loop_guard::is_held(loops, claim.attachment, id, self.now);
             for &peer in self.tables.members(&attachment.members) {
-                let target = Target { attachment: AttachmentId(place as u16), peer };
+                let target = Target { attachment: id, peer };
                 self.tracer.way(target);
-                match self.copy(frame).and_then(|copy| self.depart(copy, claim.domain, domain, target)) {
+                let gone = if is_held {
+                    Err(Common::LoopGuard.into())
+                } else {
+                    self.copy(frame).and_then(|copy| self.depart(copy, claim.domain, domain, target))
+                };
+                match gone {
                     Ok(()) => sent = true,
                     // Every copy that fails counts once: all but the last here, the last one below.
                     Err(reason) => {
@@ -112,6 +123,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
                 Verdict::Sent
             }
             None if sent => Verdict::Sent,
+            None if is_control => Verdict::Dropped(Common::L2Control.into()),
             reason => Verdict::Dropped(reason.unwrap_or(Common::NoTargets.into())),
         }
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Key, Side, Thing};
 use crate::config::{At, Knobs};
 use crate::control::claims::attachments;
-use crate::forwarding::{Attachment, Claim, Members};
+use crate::forwarding::{Attachment, Claim, Duplicates, Members};
 use crate::io::Backend;
 
 /// By thing and name: its fields.
@@ -141,6 +141,8 @@ fn tenants(side: Side<'_>, facts: &mut Facts) {
             ("unknown_unicast", if domain.flood_unknown { "flood" } else { "drop" }.to_owned()),
             ("macs", domain.mac_limit.to_string()),
             ("bum", rate(domain.bum_interval)),
+            ("duplicates", domain.duplicates.map_or_else(|| "off".to_owned(), duplicates)),
+            ("loop_guard", if domain.loop_hold == 0 { "off".to_owned() } else { seconds(domain.loop_hold) }),
         ]);
         facts.insert((Thing::Tenant, name.to_owned()), fields);
     }
@@ -153,6 +155,14 @@ fn tenants(side: Side<'_>, facts: &mut Facts) {
         let fields = fields_of([("via", via), ("peer", names.peer(entry.target.peer).into_owned())]);
         facts.insert((Thing::Static, name), fields);
     }
+}
+
+fn duplicates(policy: Duplicates) -> String {
+    format!("{} moves within {}, held for {}", policy.moves, seconds(policy.within), seconds(policy.hold))
+}
+
+fn seconds(nanos: u64) -> String {
+    format!("{}s", nanos / 1_000_000_000)
 }
 
 fn attachment_name(side: Side<'_>, claim: Claim) -> String {
@@ -180,6 +190,7 @@ fn attachment_fields(side: Side<'_>, claim: Claim, attachment: &Attachment) -> F
     }
     let inner_tags = format!("{:?}", attachment.inner_tags).to_lowercase();
     fields.insert("inner_tags".into(), inner_tags);
+    fields.insert("l2cp".into(), if attachment.tunnels_l2cp { "tunnel" } else { "drop" }.into());
     let others = tables.domain(claim.domain).into_iter().flat_map(|domain| domain.attachments.iter().enumerate());
     let fellows = others.filter(|(n, other)| {
         usize::from(claim.attachment.0) != *n && other.as_ref().is_some_and(|other| other.horizon == attachment.horizon)
