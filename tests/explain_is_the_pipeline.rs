@@ -85,9 +85,19 @@ impl Dice {
         let (dst, src) = (self.mac(), mac(self.below(7) as u8));
         let frame = match self.below(4) {
             0 => wire::tenant_frame(dst, src, 1),
-            1 => wire::ethernet(dst, src, wire::IPV4, &wire::ipv4([10, 0, 0, 1].into(), [10, 0, 0, 2].into(), self.below(4) as u8, 17, &[1; 30])),
+            1 => wire::ethernet(
+                dst,
+                src,
+                wire::IPV4,
+                &wire::ipv4([10, 0, 0, 1].into(), [10, 0, 0, 2].into(), self.below(4) as u8, 17, &[1; 30]),
+            ),
             2 => wire::ethernet(dst, src, 0x88b5, &vec![7; 1400 + self.below(120) as usize]),
-            _ => wire::ethernet(dst, src, wire::IPV6, &wire::ipv6("fd00::1".parse().unwrap(), "fd00::2".parse().unwrap(), self.below(4) as u8, 17, &[1; 30])),
+            _ => wire::ethernet(
+                dst,
+                src,
+                wire::IPV6,
+                &wire::ipv6("fd00::1".parse().unwrap(), "fd00::2".parse().unwrap(), self.below(4) as u8, 17, &[1; 30]),
+            ),
         };
         if self.below(8) == 0 { tag(&frame, 0x8100, 42) } else { frame }
     }
@@ -96,7 +106,8 @@ impl Dice {
         let inner = self.tenant_frame();
         let id = 5000 + self.below(3) as u32;
         let vxlan = wire::udp(49_152, self.one_of(&[4789, 4789, 4789, 8472]), &wire::vxlan(id, &inner));
-        let sequenced = [&[0x30, 0, 0x65, 0x58][..], &id.to_be_bytes(), &(self.below(50) as u32).to_be_bytes(), &inner].concat();
+        let sequenced =
+            [&[0x30, 0, 0x65, 0x58][..], &id.to_be_bytes(), &(self.below(50) as u32).to_be_bytes(), &inner].concat();
         let (src, protocol, payload) = match self.below(8) {
             0 | 1 => ("192.0.2.9", 17, vxlan),
             2 => ("192.0.2.77", 47, wire::nvgre(id, self.below(256) as u8, &inner)),
@@ -104,11 +115,19 @@ impl Dice {
             4 => ("192.0.2.99", 47, sequenced),
             5 => ("2001:db8::9", 17, vxlan),
             6 => (self.one_of(&["192.0.2.11", "192.0.2.12", "192.0.2.14"]), 17, vxlan),
-            _ => (self.one_of(&["192.0.2.9", "192.0.2.77", "192.0.2.99", "203.0.113.1"]), self.one_of(&[17, 47]), vxlan),
+            _ => {
+                (self.one_of(&["192.0.2.9", "192.0.2.77", "192.0.2.99", "203.0.113.1"]), self.one_of(&[17, 47]), vxlan)
+            }
         };
         let src: IpAddr = src.parse().unwrap();
         let ours: IpAddr = if src.is_ipv4() { [192, 0, 2, 1].into() } else { "2001:db8::1".parse().unwrap() };
-        wire::outer(([2, 0xaa, 0, 0, 0, 1], [2, 0xbb, 0, 0, 0, 1]), (src, ours), self.below(4) as u8, protocol, &payload)
+        wire::outer(
+            ([2, 0xaa, 0, 0, 0, 1], [2, 0xbb, 0, 0, 0, 1]),
+            (src, ours),
+            self.below(4) as u8,
+            protocol,
+            &payload,
+        )
     }
 
     fn tagged_frame(&mut self) -> Vec<u8> {
@@ -128,7 +147,7 @@ impl Dice {
             frame[at] = if self.below(2) == 0 { frame[at] ^ 1 << self.below(8) } else { self.below(256) as u8 };
         }
         match self.below(12) {
-            0 => frame.truncate(self.below(frame.len() as u64) as usize),
+            0 => frame.truncate(1 + self.below(frame.len() as u64) as usize),
             1 => frame.extend([0; 9]),
             _ => {}
         }
@@ -139,9 +158,12 @@ impl Dice {
         let (port, frame) = match self.below(10) {
             0..6 => (UP, self.tunnel_packet()),
             6..9 => (ACCESS, self.tagged_frame()),
-            _ => (PortId(self.below(PORTS.into()) as u16), (0..self.below(200)).map(|_| self.below(256) as u8).collect()),
+            _ => (
+                PortId(self.below(PORTS.into()) as u16),
+                (0..=self.below(200)).map(|_| self.below(256) as u8).collect(),
+            ),
         };
-        let bytes = if self.below(2) == 0 || frame.is_empty() { frame } else { self.mutated(frame) };
+        let bytes = if self.below(2) == 0 { frame } else { self.mutated(frame) };
         (port, Packet { bytes, cut: self.below(200) == 0, ..Packet::default() })
     }
 }

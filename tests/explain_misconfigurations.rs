@@ -118,7 +118,13 @@ impl Row {
     }
 }
 
-fn row(name: &'static str, config: impl Into<String>, port: &'static str, frame: impl Into<Packet>, line: &'static str) -> Row {
+fn row(
+    name: &'static str,
+    config: impl Into<String>,
+    port: &'static str,
+    frame: impl Into<Packet>,
+    line: &'static str,
+) -> Row {
     let frame = (port, frame.into());
     Row { name, config: config.into(), before: Vec::new(), frame, resolved: true, house: HOUSE.to_owned(), line }
 }
@@ -126,7 +132,8 @@ fn row(name: &'static str, config: impl Into<String>, port: &'static str, frame:
 fn explained(row: &Row) -> Explanation {
     let yaml = format!("{}{}", row.house, row.config.trim_start());
     let config = config::parse("gw.yaml", &yaml).unwrap_or_else(|problems| panic!("{}: {problems}", row.name));
-    let (mut plan, origins) = compile_with_origins(&config).unwrap_or_else(|problems| panic!("{}: {problems}", row.name));
+    let (mut plan, origins) =
+        compile_with_origins(&config).unwrap_or_else(|problems| panic!("{}: {problems}", row.name));
     if row.resolved {
         placeholder_hops(&mut plan);
     }
@@ -143,7 +150,10 @@ fn explained(row: &Row) -> Explanation {
 
 #[test]
 fn every_misconfiguration_is_named_in_the_first_line() {
-    let rows: Vec<_> = [carriers(), senders(), outers(), ids(), headers(), stacks(), bridges(), exits()].into_iter().flatten().collect();
+    let rows: Vec<_> = [carriers(), senders(), outers(), ids(), headers(), stacks(), bridges(), exits()]
+        .into_iter()
+        .flatten()
+        .collect();
     let mut failures = String::new();
     for row in &rows {
         let told = explained(row);
@@ -160,8 +170,11 @@ fn every_misconfiguration_is_named_in_the_first_line() {
 
 #[test]
 fn every_row_is_another_misconfiguration() {
-    let mut names: Vec<_> =
-        [carriers(), senders(), outers(), ids(), headers(), stacks(), bridges(), exits()].into_iter().flatten().map(|row| row.name).collect();
+    let mut names: Vec<_> = [carriers(), senders(), outers(), ids(), headers(), stacks(), bridges(), exits()]
+        .into_iter()
+        .flatten()
+        .map(|row| row.name)
+        .collect();
     let count = names.len();
     names.sort_unstable();
     names.dedup();
@@ -233,16 +246,67 @@ fn two(outer: (u16, u16), inner: (u16, u16)) -> Vec<u8> {
 }
 
 fn carriers() -> Vec<Row> {
-    let old = ALL.replace("encap: vxlan, endpoint: fabric }\n  nve", "encap: { vxlan: { udp_port: 8472 } }, endpoint: fabric }\n  nve");
+    let old = ALL.replace(
+        "encap: vxlan, endpoint: fabric }\n  nve",
+        "encap: { vxlan: { udp_port: 8472 } }, endpoint: fabric }\n  nve",
+    );
     vec![
-        row("Linux's old VXLAN port", ALL, "up", udp(8472, &wire::vxlan(10100, &inner())), "dropped (not_for_us): 192.0.2.9 is peer leaf: it sends to UDP port 8472 (Linux's old VXLAN port), the configuration says UDP port 4789 (VXLAN): write `encap: { vxlan: { udp_port: 8472 } }` (gw.yaml:12)"),
-        row("IANA's port to a peer on Linux's old one", old, "up", vxlan(10100, &inner()), "dropped (unknown_peer): 192.0.2.9 is peer leaf: it sends to UDP port 4789 (VXLAN), the configuration says UDP port 8472 (Linux's old VXLAN port): write `encap: { vxlan: { udp_port: 4789 } }` (gw.yaml:12)"),
-        row("VXLAN-GPE's port", ALL, "up", udp(4790, &wire::vxlan(10100, &inner())), "dropped (not_for_us): 192.0.2.9 is peer leaf: it sends to UDP port 4790 (VXLAN-GPE), the configuration says UDP port 4789: let it speak plain VXLAN (gw.yaml:12)"),
-        row("Geneve's port", ALL, "up", udp(6081, &[&[0, 0, 0x65, 0x58, 0, 0x27, 0x74, 0][..], &inner()].concat()), "dropped (not_for_us): 192.0.2.9 is peer leaf: it speaks Geneve (UDP port 6081), the configuration says vxlan (UDP port 4789) (gw.yaml:12)"),
-        row("VXLAN from an NVGRE peer", ALL, "up", packet("192.0.2.77", 17, &wire::udp(9, 4789, &wire::vxlan(5001, &inner()))), "dropped (unknown_peer): 192.0.2.77 is peer nve: it speaks VXLAN (UDP port 4789), the configuration says NVGRE (IP protocol 47) (gw.yaml:13)"),
-        row("GRE from a VXLAN peer", ALL, "up", packet("192.0.2.9", 47, &wire::gre(Some(10100), &inner())), "dropped (unknown_peer): 192.0.2.9 is peer leaf: it speaks GRE or NVGRE (IP protocol 47), the configuration says VXLAN (UDP port 4789) (gw.yaml:12)"),
-        row("IP in IP from a VXLAN peer", ALL, "up", packet("192.0.2.9", 4, &inner()), "dropped (not_for_us): 192.0.2.9 is peer leaf: it sends IP protocol 4 (IPv4 in IP), the configuration says VXLAN (UDP port 4789) (gw.yaml:12)"),
-        row("GRE in UDP from a GRE peer", ALL, "up", packet("192.0.2.99", 17, &wire::udp(9, 4754, &wire::gre(Some(5001), &inner()))), "dropped (not_for_us): 192.0.2.99 is peer site: it sends UDP port 4754 (GRE in UDP), the configuration says GRE (IP protocol 47) (gw.yaml:14)"),
+        row(
+            "Linux's old VXLAN port",
+            ALL,
+            "up",
+            udp(8472, &wire::vxlan(10100, &inner())),
+            "dropped (not_for_us): 192.0.2.9 is peer leaf: it sends to UDP port 8472 (Linux's old VXLAN port), the configuration says UDP port 4789 (VXLAN): write `encap: { vxlan: { udp_port: 8472 } }` (gw.yaml:12)",
+        ),
+        row(
+            "IANA's port to a peer on Linux's old one",
+            old,
+            "up",
+            vxlan(10100, &inner()),
+            "dropped (unknown_peer): 192.0.2.9 is peer leaf: it sends to UDP port 4789 (VXLAN), the configuration says UDP port 8472 (Linux's old VXLAN port): write `encap: { vxlan: { udp_port: 4789 } }` (gw.yaml:12)",
+        ),
+        row(
+            "VXLAN-GPE's port",
+            ALL,
+            "up",
+            udp(4790, &wire::vxlan(10100, &inner())),
+            "dropped (not_for_us): 192.0.2.9 is peer leaf: it sends to UDP port 4790 (VXLAN-GPE), the configuration says UDP port 4789: let it speak plain VXLAN (gw.yaml:12)",
+        ),
+        row(
+            "Geneve's port",
+            ALL,
+            "up",
+            udp(6081, &[&[0, 0, 0x65, 0x58, 0, 0x27, 0x74, 0][..], &inner()].concat()),
+            "dropped (not_for_us): 192.0.2.9 is peer leaf: it speaks Geneve (UDP port 6081), the configuration says vxlan (UDP port 4789) (gw.yaml:12)",
+        ),
+        row(
+            "VXLAN from an NVGRE peer",
+            ALL,
+            "up",
+            packet("192.0.2.77", 17, &wire::udp(9, 4789, &wire::vxlan(5001, &inner()))),
+            "dropped (unknown_peer): 192.0.2.77 is peer nve: it speaks VXLAN (UDP port 4789), the configuration says NVGRE (IP protocol 47) (gw.yaml:13)",
+        ),
+        row(
+            "GRE from a VXLAN peer",
+            ALL,
+            "up",
+            packet("192.0.2.9", 47, &wire::gre(Some(10100), &inner())),
+            "dropped (unknown_peer): 192.0.2.9 is peer leaf: it speaks GRE or NVGRE (IP protocol 47), the configuration says VXLAN (UDP port 4789) (gw.yaml:12)",
+        ),
+        row(
+            "IP in IP from a VXLAN peer",
+            ALL,
+            "up",
+            packet("192.0.2.9", 4, &inner()),
+            "dropped (not_for_us): 192.0.2.9 is peer leaf: it sends IP protocol 4 (IPv4 in IP), the configuration says VXLAN (UDP port 4789) (gw.yaml:12)",
+        ),
+        row(
+            "GRE in UDP from a GRE peer",
+            ALL,
+            "up",
+            packet("192.0.2.99", 17, &wire::udp(9, 4754, &wire::gre(Some(5001), &inner()))),
+            "dropped (not_for_us): 192.0.2.99 is peer site: it sends UDP port 4754 (GRE in UDP), the configuration says GRE (IP protocol 47) (gw.yaml:14)",
+        ),
     ]
 }
 
@@ -251,21 +315,111 @@ fn senders() -> Vec<Row> {
     let mut to_other_port = from("198.51.100.9", "198.51.100.1");
     to_other_port[..6].copy_from_slice(&UP_MAC);
     vec![
-        row("a neighbour of a peer", ALL, "up", from("192.0.2.10", "192.0.2.1"), "dropped (unknown_peer): 192.0.2.10 is no peer's address, but 192.0.2.9 is peer leaf: if it is the same one, add it to `accept_from` of peer leaf (gw.yaml:12)"),
-        row("one behind a group's range", ALL, "up", from("192.0.2.15", "192.0.2.1"), "dropped (unknown_peer): 192.0.2.15 is no peer's address, but 192.0.2.14 is peer mesh/192.0.2.14: add it to the `members` of group mesh (gw.yaml:19)"),
-        row("an address from elsewhere", ALL, "up", from("203.0.113.5", "192.0.2.1"), "dropped (unknown_peer): 203.0.113.5 is no peer's address at endpoint fabric (192.0.2.1), nor near one: add a peer, or name it in `accept_from` or the `members` of a group (gw.yaml:7)"),
-        row("a peer at another endpoint", ALL, "up", tag(&from("192.0.2.9", "192.0.2.3"), 0x8100, 30), "dropped (unknown_peer): 192.0.2.9 is peer leaf, but at endpoint fabric (192.0.2.1); this packet is to endpoint tagged (192.0.2.3) (gw.yaml:12)"),
-        row("an endpoint by another port", ALL, "up", to_other_port, "dropped (not_for_us): endpoint other (198.51.100.1) is reached by up2, not by port up (gw.yaml:10)"),
-        row("an address that is not ours", ALL, "up", from("192.0.2.9", "192.0.2.2"), "dropped (not_for_us): 192.0.2.2 is none of our tunnel addresses; the nearest is endpoint fabric (192.0.2.1) (gw.yaml:7)"),
-        row("IPv6 where the endpoint is IPv4", pair(""), "up2", packet_to("2001:db8::9", "2001:db8::5", 17, &wire::udp(9, 4789, &wire::vxlan(1, &inner()))), "dropped (not_for_us): the packet is IPv6 (to 2001:db8::5), and endpoint other (198.51.100.1) of port up2 is IPv4: the peer's tunnel has the other address family (gw.yaml:10)"),
-        row("an IPv6 peer that nobody named", ALL, "up", packet_to("2001:db8::a", "2001:db8::1", 17, &wire::udp(9, 4789, &wire::vxlan(1, &inner()))), "dropped (unknown_peer): 2001:db8::a is no peer's address, but 2001:db8::9 is peer six: if it is the same one, add it to `accept_from` of peer six (gw.yaml:15)"),
-        row("an outer tag where none is expected", ALL, "up", tag(&from("192.0.2.9", "192.0.2.1"), 0x8100, 30), "dropped (not_for_us): the packet to endpoint fabric (192.0.2.1) has VLAN 30, but the endpoint takes untagged packets: write `vlan: 30` at the endpoint (gw.yaml:7)"),
-        row("no outer tag where one is expected", ALL, "up", from("192.0.2.30", "192.0.2.3"), "dropped (not_for_us): the packet to endpoint tagged (192.0.2.3) has no VLAN tag, but the endpoint lives in VLAN 30: tag the underlay, or remove `vlan` from the endpoint (gw.yaml:8)"),
-        row("another outer tag", ALL, "up", tag(&from("192.0.2.30", "192.0.2.3"), 0x8100, 31), "dropped (not_for_us): the packet to endpoint tagged (192.0.2.3) has VLAN 31, but the endpoint lives in VLAN 30, as one 802.1Q tag: make the two agree (gw.yaml:8)"),
-        row("the outer tag under another TPID", ALL, "up", tag(&from("192.0.2.30", "192.0.2.3"), 0x88a8, 30), "dropped (not_for_us): the packet to endpoint tagged (192.0.2.3) has VLAN 30 under TPID 0x88a8, but the endpoint lives in VLAN 30, as one 802.1Q tag: make the two agree (gw.yaml:8)"),
-        row("another device's MAC", ALL, "up", changed(from("192.0.2.9", "192.0.2.1"), 5, 9), "dropped (not_our_mac): the packet to endpoint fabric (192.0.2.1) is for MAC 02:aa:00:00:00:09, but port up has 02:aa:00:00:00:01: the sender's ARP or neighbour entry is stale, or a switch floods it (gw.yaml:3)"),
-        row("the MAC of our other port", ALL, "up", changed(from("192.0.2.9", "192.0.2.1"), 5, 2), "dropped (not_our_mac): the packet to endpoint fabric (192.0.2.1) is for MAC 02:aa:00:00:00:02, but port up has 02:aa:00:00:00:01: that is port up2 (gw.yaml:3)"),
-        row("a tenant's frame on a port for tunnels", ALL, "up", inner(), "dropped (not_for_us): port up takes tunnel packets only, and this is none: no attachment claims tags of this port (gw.yaml:3)"),
+        row(
+            "a neighbour of a peer",
+            ALL,
+            "up",
+            from("192.0.2.10", "192.0.2.1"),
+            "dropped (unknown_peer): 192.0.2.10 is no peer's address, but 192.0.2.9 is peer leaf: if it is the same one, add it to `accept_from` of peer leaf (gw.yaml:12)",
+        ),
+        row(
+            "one behind a group's range",
+            ALL,
+            "up",
+            from("192.0.2.15", "192.0.2.1"),
+            "dropped (unknown_peer): 192.0.2.15 is no peer's address, but 192.0.2.14 is peer mesh/192.0.2.14: add it to the `members` of group mesh (gw.yaml:19)",
+        ),
+        row(
+            "an address from elsewhere",
+            ALL,
+            "up",
+            from("203.0.113.5", "192.0.2.1"),
+            "dropped (unknown_peer): 203.0.113.5 is no peer's address at endpoint fabric (192.0.2.1), nor near one: add a peer, or name it in `accept_from` or the `members` of a group (gw.yaml:7)",
+        ),
+        row(
+            "a peer at another endpoint",
+            ALL,
+            "up",
+            tag(&from("192.0.2.9", "192.0.2.3"), 0x8100, 30),
+            "dropped (unknown_peer): 192.0.2.9 is peer leaf, but at endpoint fabric (192.0.2.1); this packet is to endpoint tagged (192.0.2.3) (gw.yaml:12)",
+        ),
+        row(
+            "an endpoint by another port",
+            ALL,
+            "up",
+            to_other_port,
+            "dropped (not_for_us): endpoint other (198.51.100.1) is reached by up2, not by port up (gw.yaml:10)",
+        ),
+        row(
+            "an address that is not ours",
+            ALL,
+            "up",
+            from("192.0.2.9", "192.0.2.2"),
+            "dropped (not_for_us): 192.0.2.2 is none of our tunnel addresses; the nearest is endpoint fabric (192.0.2.1) (gw.yaml:7)",
+        ),
+        row(
+            "IPv6 where the endpoint is IPv4",
+            pair(""),
+            "up2",
+            packet_to("2001:db8::9", "2001:db8::5", 17, &wire::udp(9, 4789, &wire::vxlan(1, &inner()))),
+            "dropped (not_for_us): the packet is IPv6 (to 2001:db8::5), and endpoint other (198.51.100.1) of port up2 is IPv4: the peer's tunnel has the other address family (gw.yaml:10)",
+        ),
+        row(
+            "an IPv6 peer that nobody named",
+            ALL,
+            "up",
+            packet_to("2001:db8::a", "2001:db8::1", 17, &wire::udp(9, 4789, &wire::vxlan(1, &inner()))),
+            "dropped (unknown_peer): 2001:db8::a is no peer's address, but 2001:db8::9 is peer six: if it is the same one, add it to `accept_from` of peer six (gw.yaml:15)",
+        ),
+        row(
+            "an outer tag where none is expected",
+            ALL,
+            "up",
+            tag(&from("192.0.2.9", "192.0.2.1"), 0x8100, 30),
+            "dropped (not_for_us): the packet to endpoint fabric (192.0.2.1) has VLAN 30, but the endpoint takes untagged packets: write `vlan: 30` at the endpoint (gw.yaml:7)",
+        ),
+        row(
+            "no outer tag where one is expected",
+            ALL,
+            "up",
+            from("192.0.2.30", "192.0.2.3"),
+            "dropped (not_for_us): the packet to endpoint tagged (192.0.2.3) has no VLAN tag, but the endpoint lives in VLAN 30: tag the underlay, or remove `vlan` from the endpoint (gw.yaml:8)",
+        ),
+        row(
+            "another outer tag",
+            ALL,
+            "up",
+            tag(&from("192.0.2.30", "192.0.2.3"), 0x8100, 31),
+            "dropped (not_for_us): the packet to endpoint tagged (192.0.2.3) has VLAN 31, but the endpoint lives in VLAN 30, as one 802.1Q tag: make the two agree (gw.yaml:8)",
+        ),
+        row(
+            "the outer tag under another TPID",
+            ALL,
+            "up",
+            tag(&from("192.0.2.30", "192.0.2.3"), 0x88a8, 30),
+            "dropped (not_for_us): the packet to endpoint tagged (192.0.2.3) has VLAN 30 under TPID 0x88a8, but the endpoint lives in VLAN 30, as one 802.1Q tag: make the two agree (gw.yaml:8)",
+        ),
+        row(
+            "another device's MAC",
+            ALL,
+            "up",
+            changed(from("192.0.2.9", "192.0.2.1"), 5, 9),
+            "dropped (not_our_mac): the packet to endpoint fabric (192.0.2.1) is for MAC 02:aa:00:00:00:09, but port up has 02:aa:00:00:00:01: the sender's ARP or neighbour entry is stale, or a switch floods it (gw.yaml:3)",
+        ),
+        row(
+            "the MAC of our other port",
+            ALL,
+            "up",
+            changed(from("192.0.2.9", "192.0.2.1"), 5, 2),
+            "dropped (not_our_mac): the packet to endpoint fabric (192.0.2.1) is for MAC 02:aa:00:00:00:02, but port up has 02:aa:00:00:00:01: that is port up2 (gw.yaml:3)",
+        ),
+        row(
+            "a tenant's frame on a port for tunnels",
+            ALL,
+            "up",
+            inner(),
+            "dropped (not_for_us): port up takes tunnel packets only, and this is none: no attachment claims tags of this port (gw.yaml:3)",
+        ),
     ]
 }
 
@@ -280,39 +434,201 @@ fn outers() -> Vec<Row> {
     let mut ce_inside_not_ect = good.clone();
     ce_inside_not_ect[15] = 3;
     vec![
-        row("an IP header checksum that is wrong", ALL, "up", changed(good.clone(), 24, 0), "dropped (bad_ip_checksum): the outer IPv4 header checksum is 0x0079 and should be 0xb679: something on the way changed the header, or the sender's offload is broken"),
-        row("an IP header shorter than one can be", ALL, "up", changed(good.clone(), 14, 0x44), "dropped (bad_ip_header): the outer IP header says version 4 and a length of 16 bytes"),
-        row("an IP length beyond the frame", ALL, "up", changed(good.clone(), 16, 0x40), "dropped (bad_length): the outer IP header says 16489 bytes, the frame holds 105: it was cut, or captured short"),
-        row("a UDP length beyond the packet", ALL, "up", changed(good.clone(), 38, 0x40), "dropped (bad_length): the outer UDP header says 16469 bytes, the IP packet holds 85"),
-        row("the first outer fragment", ALL, "up", summed(changed(good.clone(), 20, 0x20)), "dropped (outer_fragment): the tunnel packet is the first fragment, offset 0: the underlay's MTU is smaller than the peer believes; raise it by the tunnel's headers, or lower the MTU of the peer's tenants"),
-        row("a later outer fragment", ALL, "up", summed(changed(changed(good.clone(), 20, 0), 21, 0xb9)), "dropped (outer_fragment): the tunnel packet is a later fragment, offset 1480: the underlay's MTU is smaller than the peer believes; raise it by the tunnel's headers, or lower the MTU of the peer's tenants"),
-        row("a UDP checksum that is wrong", ALL, "up", changed(good.clone(), 40, 0x12), "dropped (udp_checksum): the outer UDP checksum is 0x1200 and should be 0x676c: the underlay changed the packet, or it was captured before the sender's device filled it in"),
-        row("no UDP checksum over IPv6", ALL, "up", six([0, 0]), "dropped (udp_zero_checksum): the UDP checksum from peer six is zero over IPv6: write `udp_checksum: { rx_zero: accept }`, or let the peer compute it (gw.yaml:15)"),
-        row("a capture with a short snapshot length", ALL, "up", cut, "dropped (truncated): the capture holds only the first 40 bytes of the frame: capture with a longer snapshot length"),
-        row("congestion marked on a packet that is not ECN-capable", ALL, "up", summed(ce_inside_not_ect), "dropped (ecn_dropped): the underlay marked the packet from peer leaf as congested (CE), but the tenant's packet inside is not ECN-capable: the far end must not copy ECT to its outer header for it (gw.yaml:12)"),
-        row("an inner frame that is cut off", ALL, "up", vxlan(10100, &inner()[..9]), "dropped (inner_truncated): 17 bytes are too few for the VXLAN header and an Ethernet header behind it"),
+        row(
+            "an IP header checksum that is wrong",
+            ALL,
+            "up",
+            changed(good.clone(), 24, 0),
+            "dropped (bad_ip_checksum): the outer IPv4 header checksum is 0x0079 and should be 0xb679: something on the way changed the header, or the sender's offload is broken",
+        ),
+        row(
+            "an IP header shorter than one can be",
+            ALL,
+            "up",
+            changed(good.clone(), 14, 0x44),
+            "dropped (bad_ip_header): the outer IP header says version 4 and a length of 16 bytes",
+        ),
+        row(
+            "an IP length beyond the frame",
+            ALL,
+            "up",
+            changed(good.clone(), 16, 0x40),
+            "dropped (bad_length): the outer IP header says 16489 bytes, the frame holds 105: it was cut, or captured short",
+        ),
+        row(
+            "a UDP length beyond the packet",
+            ALL,
+            "up",
+            changed(good.clone(), 38, 0x40),
+            "dropped (bad_length): the outer UDP header says 16469 bytes, the IP packet holds 85",
+        ),
+        row(
+            "the first outer fragment",
+            ALL,
+            "up",
+            summed(changed(good.clone(), 20, 0x20)),
+            "dropped (outer_fragment): the tunnel packet is the first fragment, offset 0: the underlay's MTU is smaller than the peer believes; raise it by the tunnel's headers, or lower the MTU of the peer's tenants",
+        ),
+        row(
+            "a later outer fragment",
+            ALL,
+            "up",
+            summed(changed(changed(good.clone(), 20, 0), 21, 0xb9)),
+            "dropped (outer_fragment): the tunnel packet is a later fragment, offset 1480: the underlay's MTU is smaller than the peer believes; raise it by the tunnel's headers, or lower the MTU of the peer's tenants",
+        ),
+        row(
+            "a UDP checksum that is wrong",
+            ALL,
+            "up",
+            changed(good.clone(), 40, 0x12),
+            "dropped (udp_checksum): the outer UDP checksum is 0x1200 and should be 0x676c: the underlay changed the packet, or it was captured before the sender's device filled it in",
+        ),
+        row(
+            "no UDP checksum over IPv6",
+            ALL,
+            "up",
+            six([0, 0]),
+            "dropped (udp_zero_checksum): the UDP checksum from peer six is zero over IPv6: write `udp_checksum: { rx_zero: accept }`, or let the peer compute it (gw.yaml:15)",
+        ),
+        row(
+            "a capture with a short snapshot length",
+            ALL,
+            "up",
+            cut,
+            "dropped (truncated): the capture holds only the first 40 bytes of the frame: capture with a longer snapshot length",
+        ),
+        row(
+            "congestion marked on a packet that is not ECN-capable",
+            ALL,
+            "up",
+            summed(ce_inside_not_ect),
+            "dropped (ecn_dropped): the underlay marked the packet from peer leaf as congested (CE), but the tenant's packet inside is not ECN-capable: the far end must not copy ECT to its outer header for it (gw.yaml:12)",
+        ),
+        row(
+            "an inner frame that is cut off",
+            ALL,
+            "up",
+            vxlan(10100, &inner()[..9]),
+            "dropped (inner_truncated): 17 bytes are too few for the VXLAN header and an Ethernet header behind it",
+        ),
     ]
 }
 
 fn ids() -> Vec<Row> {
     let swapped = 10100_u32.swap_bytes() >> 8;
     vec![
-        row("the VNI in the wrong byte order", ALL, "up", vxlan(swapped, &inner()), "dropped (unknown_segment): VNI 7612160 (0x742700) is unknown, but VNI 10100 would be tenant blue (attachment leaf): the peer writes the VNI in the wrong byte order (gw.yaml:22)"),
-        row("the VNI in the low three bytes", ALL, "up", vxlan_header([8, 0, 0, 0, 0, 0, 0x27, 0x74]), "dropped (unknown_segment): VNI 39 (0x000027) is unknown, but VNI 10100 would be tenant blue (attachment leaf): the peer writes the VNI eight bits too low, into the reserved byte (gw.yaml:22)"),
-        row("the VNI shifted by 8", ALL, "up", vxlan(10100 << 8, &inner()), "dropped (unknown_segment): VNI 2585600 (0x277400) is unknown, but VNI 10100 would be tenant blue (attachment leaf): the peer writes the VNI shifted by 8 (gw.yaml:22)"),
-        row("the VNI read as hexadecimal", ALL, "up", vxlan(0x10100, &inner()), "dropped (unknown_segment): VNI 65792 (0x10100) is unknown, but VNI 10100 (0x2774) would be tenant blue (attachment leaf): one side reads it as decimal, the other as hexadecimal (gw.yaml:22)"),
-        row("another peer's VNI", ALL, "up", vxlan(20100, &inner()), "dropped (unknown_segment): vni 20100 is tenant blue (attachment mesh), but of group mesh, not of peer leaf (gw.yaml:28)"),
-        row("a VNI that nobody has", ALL, "up", vxlan(10101, &inner()), "dropped (unknown_segment): vni 10101 of peer leaf is nobody's; it has vni 10100 (tenant blue) (gw.yaml:22)"),
-        row("a peer without a tenant", "peers:\n  leaf: { address: 192.0.2.9, encap: vxlan, endpoint: fabric }\n  nve: { address: 192.0.2.77, encap: nvgre, endpoint: fabric }\ntenants:\n  blue: { attachments: { nve: { peer: nve, vsid: 5001 }, ce: { port: access, vid: 5 } } }\n", "up", vxlan(5, &inner()), "dropped (unknown_segment): no tenant is attached to peer leaf, which sends vni 5 (gw.yaml:12)"),
-        row("NVGRE to a GRE peer", ALL, "up", key(5001 << 8 | 7), "dropped (unknown_segment): key 0x00138907 is unknown, but VSID 0x001389 with FlowID 0x07 would be tenant blue (attachment site): the peer speaks NVGRE, the configuration says gre (gw.yaml:14)"),
-        row("a FlowID towards a key that is a shifted VSID", gre_key(", key: 0x138900"), "up", key(0x0013_8907), "dropped (unknown_segment): key 0x00138907 is unknown, but key 0x00138900 would be tenant blue (attachment site): the low byte 0x07 is an NVGRE FlowID; write `encap: nvgre` and `vsid: 5001` (gw.yaml:15)"),
-        row("a plain key where a shifted VSID is configured", gre_key(", key: 0x138900"), "up", key(0x1389), "dropped (unknown_segment): key 0x00001389 is unknown, but key 0x00138900 would be tenant blue (attachment site): that is an NVGRE VSID shifted by 8, and the peer sends the plain number; write `key: 5001` (gw.yaml:15)"),
-        row("GRE to an NVGRE peer", ALL, "up", nvgre(&[0x20, 0, 0x65, 0x58, 0, 0, 0x13, 0x89]), "dropped (unknown_segment): VSID 19 (0x000013) with FlowID 0x89 is unknown, but the whole key 5001 (0x00001389) would be tenant blue (attachment nve): the peer speaks GRE, the configuration says nvgre (gw.yaml:13)"),
-        row("no key where key 0 is configured", gre_key(", key: 0"), "up", gre(&[0, 0, 0x65, 0x58]), "dropped (unknown_segment): the packet has no key, and key 0 would be tenant blue (attachment site): no key and key 0 are two tunnels; remove `key` there, or give the peer key 0 (gw.yaml:15)"),
-        row("key 0 where no key is configured", gre_key(""), "up", key(0), "dropped (unknown_segment): key 0 is unknown, but no key at all would be tenant blue (attachment site): they are two tunnels; write `key: 0`, or remove the key at the peer (gw.yaml:15)"),
-        row("a key where no key is configured", gre_key(""), "up", key(7), "dropped (unknown_segment): key 0x00000007 is unknown, but a packet without a key would be tenant blue (attachment site): remove the key at the peer, or write `key: 7` (gw.yaml:15)"),
-        row("the key in the wrong byte order", gre_key(", key: 5001"), "up", key(5001_u32.swap_bytes()), "dropped (unknown_segment): key 0x89130000 is unknown, but key 0x00001389 would be tenant blue (attachment site): the peer writes the key in the wrong byte order (gw.yaml:15)"),
-        row("the VSID in the wrong byte order", ALL, "up", nvgre(&[0x20, 0, 0x65, 0x58, 0x89, 0x13, 0, 0]), "dropped (unknown_segment): VSID 8983296 (0x891300) with FlowID 0x00 is unknown, but VSID 5001 would be tenant blue (attachment nve): the peer writes the VSID in the wrong byte order (gw.yaml:23)"),
+        row(
+            "the VNI in the wrong byte order",
+            ALL,
+            "up",
+            vxlan(swapped, &inner()),
+            "dropped (unknown_segment): VNI 7612160 (0x742700) is unknown, but VNI 10100 would be tenant blue (attachment leaf): the peer writes the VNI in the wrong byte order (gw.yaml:22)",
+        ),
+        row(
+            "the VNI in the low three bytes",
+            ALL,
+            "up",
+            vxlan_header([8, 0, 0, 0, 0, 0, 0x27, 0x74]),
+            "dropped (unknown_segment): VNI 39 (0x000027) is unknown, but VNI 10100 would be tenant blue (attachment leaf): the peer writes the VNI eight bits too low, into the reserved byte (gw.yaml:22)",
+        ),
+        row(
+            "the VNI shifted by 8",
+            ALL,
+            "up",
+            vxlan(10100 << 8, &inner()),
+            "dropped (unknown_segment): VNI 2585600 (0x277400) is unknown, but VNI 10100 would be tenant blue (attachment leaf): the peer writes the VNI shifted by 8 (gw.yaml:22)",
+        ),
+        row(
+            "the VNI read as hexadecimal",
+            ALL,
+            "up",
+            vxlan(0x10100, &inner()),
+            "dropped (unknown_segment): VNI 65792 (0x10100) is unknown, but VNI 10100 (0x2774) would be tenant blue (attachment leaf): one side reads it as decimal, the other as hexadecimal (gw.yaml:22)",
+        ),
+        row(
+            "another peer's VNI",
+            ALL,
+            "up",
+            vxlan(20100, &inner()),
+            "dropped (unknown_segment): vni 20100 is tenant blue (attachment mesh), but of group mesh, not of peer leaf (gw.yaml:28)",
+        ),
+        row(
+            "a VNI that nobody has",
+            ALL,
+            "up",
+            vxlan(10101, &inner()),
+            "dropped (unknown_segment): vni 10101 of peer leaf is nobody's; it has vni 10100 (tenant blue) (gw.yaml:22)",
+        ),
+        row(
+            "a peer without a tenant",
+            "peers:\n  leaf: { address: 192.0.2.9, encap: vxlan, endpoint: fabric }\n  nve: { address: 192.0.2.77, encap: nvgre, endpoint: fabric }\ntenants:\n  blue: { attachments: { nve: { peer: nve, vsid: 5001 }, ce: { port: access, vid: 5 } } }\n",
+            "up",
+            vxlan(5, &inner()),
+            "dropped (unknown_segment): no tenant is attached to peer leaf, which sends vni 5 (gw.yaml:12)",
+        ),
+        row(
+            "NVGRE to a GRE peer",
+            ALL,
+            "up",
+            key(5001 << 8 | 7),
+            "dropped (unknown_segment): key 0x00138907 is unknown, but VSID 0x001389 with FlowID 0x07 would be tenant blue (attachment site): the peer speaks NVGRE, the configuration says gre (gw.yaml:14)",
+        ),
+        row(
+            "a FlowID towards a key that is a shifted VSID",
+            gre_key(", key: 0x138900"),
+            "up",
+            key(0x0013_8907),
+            "dropped (unknown_segment): key 0x00138907 is unknown, but key 0x00138900 would be tenant blue (attachment site): the low byte 0x07 is an NVGRE FlowID; write `encap: nvgre` and `vsid: 5001` (gw.yaml:15)",
+        ),
+        row(
+            "a plain key where a shifted VSID is configured",
+            gre_key(", key: 0x138900"),
+            "up",
+            key(0x1389),
+            "dropped (unknown_segment): key 0x00001389 is unknown, but key 0x00138900 would be tenant blue (attachment site): that is an NVGRE VSID shifted by 8, and the peer sends the plain number; write `key: 5001` (gw.yaml:15)",
+        ),
+        row(
+            "GRE to an NVGRE peer",
+            ALL,
+            "up",
+            nvgre(&[0x20, 0, 0x65, 0x58, 0, 0, 0x13, 0x89]),
+            "dropped (unknown_segment): VSID 19 (0x000013) with FlowID 0x89 is unknown, but the whole key 5001 (0x00001389) would be tenant blue (attachment nve): the peer speaks GRE, the configuration says nvgre (gw.yaml:13)",
+        ),
+        row(
+            "no key where key 0 is configured",
+            gre_key(", key: 0"),
+            "up",
+            gre(&[0, 0, 0x65, 0x58]),
+            "dropped (unknown_segment): the packet has no key, and key 0 would be tenant blue (attachment site): no key and key 0 are two tunnels; remove `key` there, or give the peer key 0 (gw.yaml:15)",
+        ),
+        row(
+            "key 0 where no key is configured",
+            gre_key(""),
+            "up",
+            key(0),
+            "dropped (unknown_segment): key 0 is unknown, but no key at all would be tenant blue (attachment site): they are two tunnels; write `key: 0`, or remove the key at the peer (gw.yaml:15)",
+        ),
+        row(
+            "a key where no key is configured",
+            gre_key(""),
+            "up",
+            key(7),
+            "dropped (unknown_segment): key 0x00000007 is unknown, but a packet without a key would be tenant blue (attachment site): remove the key at the peer, or write `key: 7` (gw.yaml:15)",
+        ),
+        row(
+            "the key in the wrong byte order",
+            gre_key(", key: 5001"),
+            "up",
+            key(5001_u32.swap_bytes()),
+            "dropped (unknown_segment): key 0x89130000 is unknown, but key 0x00001389 would be tenant blue (attachment site): the peer writes the key in the wrong byte order (gw.yaml:15)",
+        ),
+        row(
+            "the VSID in the wrong byte order",
+            ALL,
+            "up",
+            nvgre(&[0x20, 0, 0x65, 0x58, 0x89, 0x13, 0, 0]),
+            "dropped (unknown_segment): VSID 8983296 (0x891300) with FlowID 0x00 is unknown, but VSID 5001 would be tenant blue (attachment nve): the peer writes the VSID in the wrong byte order (gw.yaml:23)",
+        ),
     ]
 }
 
@@ -332,8 +648,8 @@ fn headers() -> Vec<Row> {
         row("GBP bits with strict", STRICT, "up", vx([0x88, 0, 0, 5]), "dropped (vxlan_reserved_bits): the header from peer leaf has the G bit of VXLAN-GBP, with group policy 5, and `reserved: strict` refuses that (gw.yaml:12)"),
         row("the GPE P bit with strict", STRICT, "up", vx([0x0c, 0, 0, 3]), "dropped (vxlan_reserved_bits): the header from peer leaf has the P bit of VXLAN-GPE, with next protocol 3 (Ethernet), and `reserved: strict` refuses that (gw.yaml:12)"),
         row("reserved VXLAN bits with strict", STRICT, "up", vx([0x08, 0, 1, 0]), "dropped (vxlan_reserved_bits): the header from peer leaf has reserved bits set (flags 0x08, reserved 000100 and 00), and `reserved: strict` refuses that (gw.yaml:12)"),
-        row("GPE with IP inside", ALL, "up", udp(4789, &[&[0x0c, 0, 0, 1, 0, 0x27, 0x74, 0][..], &[0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0]].concat()), "sent: tenant blue, from peer leaf to 10 places; the header from peer leaf has the P bit of VXLAN-GPE, with next protocol 1 (IPv4); that is ignored and counted as vxlan_reserved_bits (gw.yaml:12)"),
-        row("GBP bits that are ignored", ALL, "up", vx([0x88, 0, 0, 5]), "sent: tenant blue, from peer leaf to 10 places; the header from peer leaf has the G bit of VXLAN-GBP, with group policy 5; that is ignored and counted as vxlan_reserved_bits (gw.yaml:12)"),
+        row("GPE with IP inside", ALL, "up", udp(4789, &[&[0x0c, 0, 0, 1, 0, 0x27, 0x74, 0][..], &[0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0]].concat()), "sent: tenant blue, from peer leaf to 10 places; the header from peer leaf has the P bit of VXLAN-GPE, with next protocol 1 (IPv4): ignored, counted as vxlan_reserved_bits, and what follows is taken for Ethernet (gw.yaml:12)"),
+        row("GBP bits that are ignored", ALL, "up", vx([0x88, 0, 0, 5]), "sent: tenant blue, from peer leaf to 10 places; the header from peer leaf has the G bit of VXLAN-GBP, with group policy 5: ignored, counted as vxlan_reserved_bits, and what follows is taken for Ethernet (gw.yaml:12)"),
         row("IP instead of Ethernet in GRE", ALL, "up", gre(&[0x20, 0, 0x08, 0, 0, 0, 0x13, 0x89]), "dropped (unknown_payload): the GRE payload of peer site is type 0x0800, IPv4: it has a `gre` tunnel (layer 3), and needs a `gretap` one; bridging needs 0x6558 (gw.yaml:14)"),
         row("ERSPAN in GRE", ALL, "up", gre(&[0x20, 0, 0x88, 0xbe, 0, 0, 0x13, 0x89]), "dropped (unknown_payload): the GRE payload of peer site is type 0x88be, a mirrored frame (ERSPAN); bridging needs 0x6558 (gw.yaml:14)"),
         row("a GRE checksum that is wrong", ALL, "up", gre(&[0xa0, 0, 0x65, 0x58, 0x12, 0x34, 0, 0, 0, 0, 0x13, 0x89]), "dropped (gre_checksum): the GRE checksum from peer site is 0x1234 and should be 0x257e: the underlay changed the packet (gw.yaml:14)"),
@@ -353,21 +669,111 @@ fn stacks() -> Vec<Row> {
     let (s, c) = (0x88a8, 0x8100);
     let both = tags("s_vid: 100, c_vid: 7");
     vec![
-        row("an outer tag under 0x8100", both.clone(), "access", two((c, 100), (c, 7)), "dropped (qinq_tag_shape): VLAN 100 under 0x8100 and VLAN 7 under 0x8100 is unclaimed, but VLAN 100 under 0x88a8 and VLAN 7 under 0x8100 would be tenant blue (attachment ce): the sender writes TPID 0x8100; change it there, or add it to the port's `tpids` (gw.yaml:16)"),
-        row("an outer tag under 0x9100", both.clone(), "access", two((0x9100, 100), (c, 7)), "dropped (qinq_wrong_tpid): VLAN 100 under 0x9100 and VLAN 7 under 0x8100 is unclaimed, but VLAN 100 under 0x88a8 and VLAN 7 under 0x8100 would be tenant blue (attachment ce): the sender writes TPID 0x9100; change it there, or add it to the port's `tpids` (gw.yaml:16)"),
-        row("an inner tag under 0x88a8", both.clone(), "access", two((s, 100), (s, 7)), "dropped (qinq_tag_shape): VLAN 100 under 0x88a8 and VLAN 7 under 0x88a8 is unclaimed, but VLAN 100 under 0x88a8 and VLAN 7 under 0x8100 would be tenant blue (attachment ce): the inner tag must be 0x8100, not 0x88a8 (gw.yaml:16)"),
-        row("S-VID and C-VID swapped", both.clone(), "access", two((s, 7), (c, 100)), "dropped (unclaimed_tags): VLAN 7 under 0x88a8 and VLAN 100 under 0x8100 is unclaimed, but VLAN 100 under 0x88a8 and VLAN 7 under 0x8100 would be tenant blue (attachment ce): S-VID and C-VID are swapped (gw.yaml:16)"),
-        row("an S-VID claimed only with a C-VID", both.clone(), "access", tag(&inner(), s, 100), "dropped (unclaimed_tags): S-VID 100 alone is unclaimed: tenant blue (attachment ce) takes it with C-VID 7; the frame has one tag where two are needed (gw.yaml:16)"),
-        row("an S-VID with another C-VID", both.clone(), "access", two((s, 100), (c, 8)), "dropped (unclaimed_tags): S-VID 100 with C-VID 8 is unclaimed: tenant blue (attachment ce) takes it with C-VID 7 (gw.yaml:16)"),
-        row("a single tag under 0x88a8", tags("vid: 100"), "access", tag(&inner(), s, 100), "dropped (unclaimed_tags): VLAN 100 under 0x88a8 is unclaimed, but VLAN 100 under 0x8100 would be tenant blue (attachment ce): `vid` is a tag under 0x8100; change it at the sender, or write `s_vid: 100` (gw.yaml:16)"),
-        row("a single tag under 0x8100", tags("s_vid: 100"), "access", tag(&inner(), c, 100), "dropped (unclaimed_tags): VLAN 100 under 0x8100 is unclaimed, but VLAN 100 under 0x88a8 would be tenant blue (attachment ce): the sender writes TPID 0x8100; change it there, or add it to the port's `tpids` (gw.yaml:16)"),
-        row("two tags where one is claimed", tags("vid: 100"), "access", two((s, 9), (c, 100)), "dropped (unclaimed_tags): VLAN 9 under 0x88a8 and VLAN 100 under 0x8100 is unclaimed, but VLAN 100 under 0x8100 would be tenant blue (attachment ce): there is one tag too many, the outer one (gw.yaml:16)"),
-        row("VLAN 4095", both.clone(), "access", two((s, 4095), (c, 7)), "dropped (qinq_reserved_vid): a tag on port access has VLAN ID 4095, which IEEE 802.1Q reserves: VLAN 4095 under 0x88a8 and VLAN 7 under 0x8100 (gw.yaml:5)"),
-        row("a priority tag where none is claimed", both.clone(), "access", tag(&inner(), c, 5 << 13), "dropped (unclaimed_tags): VLAN 0 under 0x8100 on port access is nobody's; `untagged: true` would take it; the port has s_vid 100, c_vid 7 (tenant blue) (gw.yaml:16)"),
-        row("no tag where one is claimed", both.clone(), "access", inner(), "dropped (unclaimed_tags): no tag on port access is nobody's; `untagged: true` would take it; the port has s_vid 100, c_vid 7 (tenant blue) (gw.yaml:16)"),
-        row("the VLAN next door", tags("vid: 100"), "access", tag(&inner(), c, 101), "dropped (unclaimed_tags): VLAN 101 under 0x8100 on port access is nobody's; the port has vid 100 (tenant blue) (gw.yaml:16)"),
-        row("the right tags on another port", tags("vid: 100").replace("ce: {", "u: { port: up, vid: 101 },\n    ce: {"), "up", tag(&inner(), c, 100), "dropped (unclaimed_tags): VLAN 100 under 0x8100 would be tenant blue (attachment ce) on port access, but came in by port up (gw.yaml:17)"),
-        row("a tunnel packet on a port for tenants", both, "access", vxlan(10100, &inner()), "dropped (unclaimed_tags): endpoint fabric (192.0.2.1) is reached by up, not by port access (gw.yaml:7)"),
+        row(
+            "an outer tag under 0x8100",
+            both.clone(),
+            "access",
+            two((c, 100), (c, 7)),
+            "dropped (qinq_tag_shape): VLAN 100 under 0x8100 and VLAN 7 under 0x8100 is unclaimed, but VLAN 100 under 0x88a8 and VLAN 7 under 0x8100 would be tenant blue (attachment ce): the sender writes TPID 0x8100; change it there, or add it to the port's `tpids` (gw.yaml:16)",
+        ),
+        row(
+            "an outer tag under 0x9100",
+            both.clone(),
+            "access",
+            two((0x9100, 100), (c, 7)),
+            "dropped (qinq_wrong_tpid): VLAN 100 under 0x9100 and VLAN 7 under 0x8100 is unclaimed, but VLAN 100 under 0x88a8 and VLAN 7 under 0x8100 would be tenant blue (attachment ce): the sender writes TPID 0x9100; change it there, or add it to the port's `tpids` (gw.yaml:16)",
+        ),
+        row(
+            "an inner tag under 0x88a8",
+            both.clone(),
+            "access",
+            two((s, 100), (s, 7)),
+            "dropped (qinq_tag_shape): VLAN 100 under 0x88a8 and VLAN 7 under 0x88a8 is unclaimed, but VLAN 100 under 0x88a8 and VLAN 7 under 0x8100 would be tenant blue (attachment ce): the inner tag must be 0x8100, not 0x88a8 (gw.yaml:16)",
+        ),
+        row(
+            "S-VID and C-VID swapped",
+            both.clone(),
+            "access",
+            two((s, 7), (c, 100)),
+            "dropped (unclaimed_tags): VLAN 7 under 0x88a8 and VLAN 100 under 0x8100 is unclaimed, but VLAN 100 under 0x88a8 and VLAN 7 under 0x8100 would be tenant blue (attachment ce): S-VID and C-VID are swapped (gw.yaml:16)",
+        ),
+        row(
+            "an S-VID claimed only with a C-VID",
+            both.clone(),
+            "access",
+            tag(&inner(), s, 100),
+            "dropped (unclaimed_tags): S-VID 100 alone is unclaimed: tenant blue (attachment ce) takes it with C-VID 7; the frame has one tag where two are needed (gw.yaml:16)",
+        ),
+        row(
+            "an S-VID with another C-VID",
+            both.clone(),
+            "access",
+            two((s, 100), (c, 8)),
+            "dropped (unclaimed_tags): S-VID 100 with C-VID 8 is unclaimed: tenant blue (attachment ce) takes it with C-VID 7 (gw.yaml:16)",
+        ),
+        row(
+            "a single tag under 0x88a8",
+            tags("vid: 100"),
+            "access",
+            tag(&inner(), s, 100),
+            "dropped (unclaimed_tags): VLAN 100 under 0x88a8 is unclaimed, but VLAN 100 under 0x8100 would be tenant blue (attachment ce): `vid` is a tag under 0x8100; change it at the sender, or write `s_vid: 100` (gw.yaml:16)",
+        ),
+        row(
+            "a single tag under 0x8100",
+            tags("s_vid: 100"),
+            "access",
+            tag(&inner(), c, 100),
+            "dropped (unclaimed_tags): VLAN 100 under 0x8100 is unclaimed, but VLAN 100 under 0x88a8 would be tenant blue (attachment ce): the sender writes TPID 0x8100; change it there, or add it to the port's `tpids` (gw.yaml:16)",
+        ),
+        row(
+            "two tags where one is claimed",
+            tags("vid: 100"),
+            "access",
+            two((s, 9), (c, 100)),
+            "dropped (unclaimed_tags): VLAN 9 under 0x88a8 and VLAN 100 under 0x8100 is unclaimed, but VLAN 100 under 0x8100 would be tenant blue (attachment ce): there is one tag too many, the outer one (gw.yaml:16)",
+        ),
+        row(
+            "VLAN 4095",
+            both.clone(),
+            "access",
+            two((s, 4095), (c, 7)),
+            "dropped (qinq_reserved_vid): a tag on port access has VLAN ID 4095, which IEEE 802.1Q reserves: VLAN 4095 under 0x88a8 and VLAN 7 under 0x8100 (gw.yaml:5)",
+        ),
+        row(
+            "a priority tag where none is claimed",
+            both.clone(),
+            "access",
+            tag(&inner(), c, 5 << 13),
+            "dropped (unclaimed_tags): VLAN 0 under 0x8100 on port access is nobody's; `untagged: true` would take it; the port has s_vid 100, c_vid 7 (tenant blue) (gw.yaml:16)",
+        ),
+        row(
+            "no tag where one is claimed",
+            both.clone(),
+            "access",
+            inner(),
+            "dropped (unclaimed_tags): no tag on port access is nobody's; `untagged: true` would take it; the port has s_vid 100, c_vid 7 (tenant blue) (gw.yaml:16)",
+        ),
+        row(
+            "the VLAN next door",
+            tags("vid: 100"),
+            "access",
+            tag(&inner(), c, 101),
+            "dropped (unclaimed_tags): VLAN 101 under 0x8100 on port access is nobody's; the port has vid 100 (tenant blue) (gw.yaml:16)",
+        ),
+        row(
+            "the right tags on another port",
+            tags("vid: 100").replace("ce: {", "u: { port: up, vid: 101 },\n    ce: {"),
+            "up",
+            tag(&inner(), c, 100),
+            "dropped (unclaimed_tags): VLAN 100 under 0x8100 would be tenant blue (attachment ce) on port access, but came in by port up (gw.yaml:17)",
+        ),
+        row(
+            "a tunnel packet on a port for tenants",
+            both,
+            "access",
+            vxlan(10100, &inner()),
+            "dropped (unclaimed_tags): endpoint fabric (192.0.2.1) is reached by up, not by port access (gw.yaml:7)",
+        ),
     ]
 }
 
@@ -377,7 +783,9 @@ fn bridges() -> Vec<Row> {
         packet(&format!("192.0.2.{member}"), 17, &wire::udp(9, 4789, &wire::vxlan(20100, &frame)))
     };
     let control = |last: u8| vxlan(10100, &wire::tenant_frame([1, 0x80, 0xc2, 0, 0, last], mac(1), 1));
-    let horizon = pair("").replace("vni: 10100", "vni: 10100, split_horizon: core").replace("s_vid: 100", "s_vid: 100, split_horizon: core");
+    let horizon = pair("")
+        .replace("vni: 10100", "vni: 10100, split_horizon: core")
+        .replace("s_vid: 100", "s_vid: 100, split_horizon: core");
     let third = format!("{horizon}      third: {{ port: access, s_vid: 101 }}\n");
     let fixed = pair("    static: [{ mac: \"02:00:00:00:00:01\", via: ce }]\n");
     vec![
@@ -405,14 +813,16 @@ fn bridges() -> Vec<Row> {
 fn exits() -> Vec<Row> {
     let long = |src: [u8; 6]| wire::ethernet(BROADCAST, src, 0x88b5, &[7; 1500]);
     let keeps = pair("").replace("s_vid: 100 }", "s_vid: 100, inner_tags: drop }");
-    let nvgre = format!("{}      nve: {{ peer: nve, vsid: 5001 }}\n", pair("")).replace("tenants:", "  nve: { address: 192.0.2.77, encap: nvgre, endpoint: fabric }\ntenants:").replace("ce: { port: access, s_vid: 100 }\n", "");
+    let nvgre = pair("")
+        .replace("tenants:", "  nve: { address: 192.0.2.77, encap: nvgre, endpoint: fabric }\ntenants:")
+        .replace("ce: { port: access, s_vid: 100 }", "nve: { peer: nve, vsid: 5001 }");
     vec![
         row("an underlay MTU too small for the tenant", pair(""), "access", tag(&long(mac(1)), 0x88a8, 100), "dropped (too_big): towards leaf (peer leaf, vni 10100) the frame of 1514 bytes becomes a packet of 1550, and port up carries 1500: raise that MTU, or let the tenant use 1450 (gw.yaml:3)").mtu("up", 1500),
         row("a port's MTU too small for one tag", tags("vid: 100"), "up", vxlan(10100, &wire::ethernet(BROADCAST, mac(1), 0x88b5, &[7; 1501])), "dropped (too_big): towards ce (port access, vid 100) the frame of 1515 bytes becomes a packet of 1501, and port access carries 1500: raise that MTU, or let the tenant use 1500 (gw.yaml:5)").mtu("access", 1500),
         row("a port's MTU too small for the tenant", pair(""), "up", vxlan(10100, &wire::ethernet(BROADCAST, mac(1), 0x88b5, &[7; 1600])), "dropped (too_big): towards ce (port access, s_vid 100) the frame of 1614 bytes becomes a packet of 1604, and port access carries 1500: raise that MTU, or let the tenant use 1496 (gw.yaml:5)").mtu("access", 1500),
         row("no next hop", pair(""), "access", tag(&inner(), 0x88a8, 100), "dropped (no_next_hop): the next hop of peer leaf is not known: no route to its address leaves by a port of its endpoint, or its neighbour does not answer; `next_hops` of the port can state it (gw.yaml:12)").unresolved(),
         row("a tag towards an attachment that drops them", keeps.clone(), "up", vxlan(10100, &tag(&inner(), 0x8100, 42)), "dropped (inner_tags): the tenant's frame carries VLAN 42, and attachment ce says `inner_tags: drop`: write `inner_tags: keep` or `strip` (gw.yaml:17)"),
-        row("a tag towards NVGRE", nvgre, "up", vxlan(10100, &tag(&inner(), 0x8100, 42)), "dropped (inner_tags): the tenant's frame carries VLAN 42, and attachment b says `inner_tags: drop`: write `inner_tags: keep` or `strip` (gw.yaml:18)"),
+        row("a tag towards NVGRE", nvgre, "up", vxlan(10100, &tag(&inner(), 0x8100, 42)), "dropped (inner_tags): the tenant's frame carries VLAN 42, and attachment nve drops tags, as NVGRE does by default: write `inner_tags: strip` (gw.yaml:18)"),
         row("a tag from an attachment that drops them", pair("").replace("vni: 10100 }", "vni: 10100, inner_tags: drop }"), "up", vxlan(10100, &tag(&inner(), 0x8100, 42)), "dropped (inner_tags): the tenant's frame carries VLAN 42, and attachment leaf says `inner_tags: drop`: write `inner_tags: keep` or `strip` (gw.yaml:16)"),
     ]
 }

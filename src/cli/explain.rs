@@ -56,6 +56,9 @@ fn hex(text: &str) -> Result<Bytes, String> {
     if let Some(wrong) = digits.iter().find(|c| !c.is_ascii_hexdigit()) {
         return Err(format!("`{wrong}` is no hexadecimal digit"));
     }
+    if digits.is_empty() {
+        return Err("there are no bytes".to_owned());
+    }
     if digits.len() % 2 != 0 {
         return Err(format!("{} hexadecimal digits are no whole number of bytes", digits.len()));
     }
