@@ -125,12 +125,11 @@ pub(super) fn inner_tags(case: &Case<'_>, stage: Stage) -> Vec<Near> {
         _ => case.trace.note().and_then(|note| note.claim),
     };
     let Some(claim) = claim else { return Vec::new() };
-    let places = match stage {
-        Stage::Decap => vec![claim.attachment],
-        _ => {
-            let lost = ways(case).into_iter().filter(|way| way.lost == Some(Common::InnerTags.into()));
-            lost.map(|way| way.target.attachment).collect()
-        }
+    let places = if stage == Stage::Decap {
+        vec![claim.attachment]
+    } else {
+        let lost = ways(case).into_iter().filter(|way| way.lost == Some(Common::InnerTags.into()));
+        lost.map(|way| way.target.attachment).collect()
     };
     let bytes = case.trace.after(if stage == Stage::Decap { Stage::Decap } else { Stage::Bridge }).map(|it| &it.bytes);
     let vlan = bytes.and_then(|bytes| ethernet::be16(bytes, 14)).map_or(0, |tci| tci & 0x0fff);
@@ -140,7 +139,11 @@ pub(super) fn inner_tags(case: &Case<'_>, stage: Stage) -> Vec<Near> {
         let peer = case.tables.members(&row.members).first().and_then(|id| case.tables.peer(*id))?;
         let kind = peer.compiled.kind().info();
         let stated = case.line(Noun::InnerTags(claim.domain, place));
-        let why = if stated.is_some() { "says `inner_tags: drop`".to_owned() } else { format!("drops tags, as {} does by default", kind.title) };
+        let why = if stated.is_some() {
+            "says `inner_tags: drop`".to_owned()
+        } else {
+            format!("drops tags, as {} does by default", kind.title)
+        };
         let help = if kind.can_keep_tags { "`inner_tags: keep` or `strip`" } else { "`inner_tags: strip`" };
         let text = format!(
             "the tenant's frame carries VLAN {vlan}, and attachment {} {why}: write {help}",

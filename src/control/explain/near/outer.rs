@@ -58,7 +58,8 @@ pub(super) fn nearly_a_tunnel(case: &Case<'_>) -> Vec<Near> {
     let Some(nearest) = here.iter().min_by_key(|id| distance(case, **id, packet.dst)) else { return Vec::new() };
     let Some(endpoint) = case.tables.endpoints.get(usize::from(nearest.0)) else { return Vec::new() };
     // A tenant's own packet to anywhere is no near miss.
-    let is_tunnel = |carrier| endpoint.carriers.contains(&carrier) || matches!(carrier, Carrier::Udp(4789) | Carrier::Ip(47));
+    let is_tunnel =
+        |carrier| endpoint.carriers.contains(&carrier) || matches!(carrier, Carrier::Udp(4789) | Carrier::Ip(47));
     if !packet.carrier.is_some_and(is_tunnel) || !packet.tags.is_empty() && endpoint.vlan.is_none() {
         return Vec::new();
     }

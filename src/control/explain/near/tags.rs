@@ -40,13 +40,11 @@ fn vid(tag: (u16, u16)) -> u16 {
 
 /// "VLAN 100 under 0x88a8 and VLAN 7 under 0x8100"
 fn words(tags: &Stack) -> String {
-    match tags.as_slice() {
-        [] => "no tag".to_owned(),
-        _ => {
-            let each: Vec<_> = tags.iter().map(|&tag| format!("VLAN {} under {:#06x}", vid(tag), tag.0)).collect();
-            each.join(" and ")
-        }
+    if tags.is_empty() {
+        return "no tag".to_owned();
     }
+    let each: Vec<_> = tags.iter().map(|&tag| format!("VLAN {} under {:#06x}", vid(tag), tag.0)).collect();
+    each.join(" and ")
 }
 
 /// What would have let it pass.
@@ -62,7 +60,9 @@ pub(super) fn unclaimed(case: &Case<'_>, reason: DropReason) -> Vec<Near> {
     all.extend(guesses(&tags).into_iter().filter_map(|(new, why)| {
         let (segment, claim) = case.would_be(peer, &with(case.frame, &tags, &new)).ok()?;
         let why = match Kind::QinQ.ids(segment).get("vid") {
-            Some(vlan) if why.contains("tpids") => format!("`vid` is a tag under 0x8100; change it at the sender, or write `s_vid: {vlan}`"),
+            Some(vlan) if why.contains("tpids") => {
+                format!("`vid` is a tag under 0x8100; change it at the sender, or write `s_vid: {vlan}`")
+            }
             _ => why,
         };
         let text = format!("{} is unclaimed, but {} would be {}: {why}", words(&tags), words(&new), case.claim(claim?));
