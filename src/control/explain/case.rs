@@ -36,12 +36,11 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// "peer leaf-9", "leafs/192.0.2.11", "port access"
+    /// "peer leaf-9", "peer leafs/192.0.2.11", "port access"
     pub(super) fn peer(&self, id: PeerId) -> String {
         let name = self.names.peer(id);
         match self.tables.peer(id).map(|peer| &peer.exit) {
             Some(Exit::Port(_)) => format!("port {name}"),
-            _ if name.contains('/') => format!("peer {name}"),
             _ => format!("peer {name}"),
         }
     }
@@ -143,7 +142,7 @@ pub(super) fn carrier(carrier: Carrier) -> String {
         Carrier::Udp(4500) => "IPsec through NAT",
         Carrier::Udp(2152) => "GTP-U",
         Carrier::Udp(179) | Carrier::Ip(6) => "TCP",
-        Carrier::Ip(1) | Carrier::Ip(58) => "ICMP",
+        Carrier::Ip(1 | 58) => "ICMP",
         Carrier::Ip(4) => "IPv4 in IP",
         Carrier::Ip(41) => "IPv6 in IP",
         Carrier::Ip(47) => "GRE or NVGRE",

@@ -172,7 +172,7 @@ fn headline(case: &Case<'_>, dropped: Option<(Stage, DropReason)>, near: &[Near]
         return format!("dropped ({}): {why}", reason.label());
     }
     let Some((note, claim)) = case.trace.note().and_then(|note| Some((note, note.claim?))) else {
-        return "nothing happened".to_owned();
+        return "nothing arrived: a port takes frames of 1 byte to 64 KiB".to_owned();
     };
     let from = case.peer(note.origin.peer);
     let to = match outputs {

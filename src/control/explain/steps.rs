@@ -6,7 +6,7 @@ use transload_encaps::{Decap, DropReason, Mac};
 use super::case::{Case, carrier};
 use super::trace::Step;
 use crate::control::compile::{Line, Noun};
-use crate::dataplane::Stage;
+use crate::dataplane::{Note, Stage};
 use crate::fdb::Learned;
 use crate::forwarding::{Claim, DomainId, PeerId, Sender, Target};
 
@@ -87,7 +87,7 @@ fn opening(case: &Case<'_>, stage: Stage) -> Vec<Said> {
 }
 
 fn sentence(case: &Case<'_>, step: &Step) -> Option<Said> {
-    let domain = case.trace.note().and_then(|note| note.domain());
+    let domain = case.trace.note().and_then(Note::domain);
     Some(match step {
         Step::ToEndpoint(id) => said(format!("to {}", case.endpoint(*id)), case.line(Noun::Endpoint(*id))),
         Step::Outer(outer) => {
