@@ -8,7 +8,7 @@ use transload_encaps::{Decap, DropReason, Frame, Mac};
 
 use super::burst::Burst;
 use crate::fdb::Learned;
-use crate::forwarding::{Claim, EndpointId, Hop, PeerId, PortId, Sender, Target};
+use crate::forwarding::{Claim, Crossing, EndpointId, Hop, MappingId, PeerId, PortId, Sender, Target};
 
 /// A stage of the pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,6 +47,10 @@ pub trait Tracer {
     /// Decap: the peer's header is off, and this is whose segment it names.
     #[inline]
     fn segment(&mut self, peer: PeerId, found: &Decap, claim: Option<Claim>) {}
+
+    /// Decap: no tenant has the segment, but a mapping: the way across, or the mapping that has none for it.
+    #[inline]
+    fn crossing(&mut self, crossing: Result<Crossing, MappingId>) {}
 
     /// Bridge: the source was offered to the FDB; `None` where the tenant does not learn.
     #[inline]

@@ -171,6 +171,10 @@ fn headline(case: &Case<'_>, dropped: Option<(Stage, DropReason)>, near: &[Near]
         let why = nearest.unwrap_or_else(|| reason.info().hint.trim_end_matches('.').to_owned());
         return format!("dropped ({}): {why}", reason.label());
     }
+    if let Some(crossing) = case.trace.crossing() {
+        let from = case.trace.note().map_or_else(String::new, |note| case.peer(note.origin.peer));
+        return format!("sent: from {from} by {}", case.crossing(crossing));
+    }
     let Some((note, claim)) = case.trace.note().and_then(|note| Some((note, note.claim?))) else {
         return "nothing arrived: a port takes frames of 1 byte to 64 KiB".to_owned();
     };
@@ -185,17 +189,24 @@ fn headline(case: &Case<'_>, dropped: Option<(Stage, DropReason)>, near: &[Near]
 
 fn outputs(case: &Case<'_>, arrived: &FrameReport) -> Vec<Output> {
     let Some(note) = case.trace.note() else { return Vec::new() };
-    let Some(domain) = note.domain() else { return Vec::new() };
+    let crossing = case.trace.crossing();
+    if note.domain().is_none() && crossing.is_none() {
+        return Vec::new();
+    }
     let from = arrived.decoded.inner_at.unwrap_or(0);
     let end = (note.origin.end as usize).min(case.frame.len());
+    let across = crossing.and_then(|crossing| {
+        Some(case.tables.mappings.get(crossing.mapping)?.ends.get(usize::from(crossing.to))?.peer)
+    });
     let (mut target, mut outputs) = (None, Vec::new());
     for step in case.trace.steps_of(Stage::Encap) {
         match step {
             Step::Way(way) => target = Some(*way),
             Step::Leaves(port, bytes) => {
-                let frame = FrameReport::new(bytes, inside(case, target.map(|target| target.peer)));
+                let frame = FrameReport::new(bytes, inside(case, target.map(|target| target.peer).or(across)));
                 let changed = hex::changed(case.frame, from, end, bytes, frame.decoded.inner_at.unwrap_or(0));
-                let to = target.map_or_else(String::new, |target| case.target(domain, target));
+                let to = note.domain().zip(target).map(|(domain, target)| case.target(domain, target));
+                let to = to.or_else(|| Some(case.crossing(crossing?))).unwrap_or_default();
                 outputs.push(Output { port: case.names.port(*port).into_owned(), to, frame, changed });
             }
             _ => {}

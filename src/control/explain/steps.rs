@@ -95,6 +95,11 @@ fn sentence(case: &Case<'_>, step: &Step) -> Option<Said> {
         }
         Step::Sender(sender, peer) => by(case, sender, *peer),
         Step::Segment(peer, found, claim) => segment(case, *peer, found, *claim),
+        Step::Crossing(Ok(crossing)) => said(case.crossing(*crossing), case.line(Noun::Mapping(crossing.mapping))),
+        Step::Crossing(Err(mapping)) => said(
+            format!("mapping {} has it, but its counterpart is reserved", case.names.mapping(*mapping)),
+            case.line(Noun::Mapping(*mapping)),
+        ),
         Step::Source(mac, to, learned) => source(case, domain?, *mac, *to, *learned),
         Step::Destination(mac, target) => destination(case, domain?, *mac, *target),
         Step::Way(target) => {
@@ -134,7 +139,7 @@ fn segment(case: &Case<'_>, id: PeerId, found: &Decap, claim: Option<Claim>) -> 
         Some(claim) => {
             said(format!("{asked}: {}", case.claim(claim)), case.line(Noun::Segment(peer.scope, found.segment)))
         }
-        None => said(format!("{asked}: unknown"), None),
+        None => said(format!("{asked}: no tenant's"), None),
     }
 }
 

@@ -5,7 +5,7 @@ use transload_encaps::{Decap, DropReason, Frame, Mac};
 
 use crate::dataplane::{Burst, Note, Stage, Tracer, Verdict};
 use crate::fdb::Learned;
-use crate::forwarding::{Claim, EndpointId, Hop, PeerId, PortId, Sender, Target};
+use crate::forwarding::{Claim, Crossing, EndpointId, Hop, MappingId, PeerId, PortId, Sender, Target};
 
 /// One thing that a stage said. See [`Tracer`] for what each means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,7 @@ pub(super) enum Step {
     Outer(Outer),
     Sender(Sender, Option<PeerId>),
     Segment(PeerId, Decap, Option<Claim>),
+    Crossing(Result<Crossing, MappingId>),
     Source(Mac, Target, Option<Learned>),
     Destination(Mac, Option<Target>),
     Way(Target),
@@ -88,6 +89,11 @@ impl Trace {
         )
     }
 
+    /// The mapping that takes it across, if one does.
+    pub(super) fn crossing(&self) -> Option<Crossing> {
+        self.find(|step| if let Step::Crossing(Ok(crossing)) = step { Some(*crossing) } else { None })
+    }
+
     /// What became of the source address.
     pub(super) fn source(&self) -> Option<(Mac, Target, Option<Learned>)> {
         self.find(|step| if let Step::Source(mac, to, learned) = step { Some((*mac, *to, *learned)) } else { None })
@@ -125,6 +131,10 @@ impl Tracer for Trace {
 
     fn segment(&mut self, peer: PeerId, found: &Decap, claim: Option<Claim>) {
         self.say(Stage::Decap, Step::Segment(peer, *found, claim));
+    }
+
+    fn crossing(&mut self, crossing: Result<Crossing, MappingId>) {
+        self.say(Stage::Decap, Step::Crossing(crossing));
     }
 
     fn source(&mut self, mac: Mac, to: Target, learned: Option<Learned>) {
