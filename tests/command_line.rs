@@ -88,7 +88,10 @@ fn isolation_prints_the_proof_as_json_and_its_assumptions_in_words() {
     let found: Value = serde_json::from_str(&out).expect("it is JSON");
     assert_eq!((code, &found["isolated"], &found["meetings"]), (Some(0), &true.into(), &Value::Array(vec![])));
     let hash = found["hash"].as_str().expect("it has a hash");
-    assert!(err.starts_with(&format!("configs/qinq-handoff.yaml: isolated: 5 tenants, {hash}\nassuming that\n")), "{err}");
+    assert!(
+        err.starts_with(&format!("configs/qinq-handoff.yaml: isolated: 5 tenants, {hash}\nassuming that\n")),
+        "{err}"
+    );
     assert!(err.contains("The source address of a tunnel packet is what identifies a peer"), "{err}");
     let (_, again, quiet) = transload(&["isolation", "--json", "configs/qinq-handoff.yaml"]);
     assert_eq!((again, quiet.as_str()), (out, ""));

@@ -17,7 +17,7 @@ use transload::forwarding::{AttachmentId, DomainId, Forwarding, PortId};
 use transload_encaps::{Carrier, Ids, Kind, qinq};
 
 /// As much as fits of what tenants can share: ports, tags, endpoints, carriers, keys, IDs.
-const CLOSE: &str = r#"
+const CLOSE: &str = r"
 version: 1
 ports:
   up:    { device: up }
@@ -47,12 +47,11 @@ tenants:
   d: { limits: { bum: 10000000 }, attachments: {
         v: { peer: v8, vni: 2 }, w: { peer: w, vni: 2 }, g: { peer: g, key: 1048577 },
         q: { port: mixed, vid: 2 }, t: { port: trunk, s_vid: 2 } } }
-"#;
+";
 
 fn plan(yaml: &str) -> Plan {
     let config = config::parse("isolation.yaml", yaml).unwrap_or_else(|problems| panic!("{problems:?}"));
-    let mut plan =
-        compile(&config, &mut Numbers::default(), None).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let mut plan = compile(&config, &mut Numbers::default(), None).unwrap_or_else(|problems| panic!("{problems:?}"));
     placeholder_hops(&mut plan);
     plan
 }
@@ -145,7 +144,13 @@ fn tag_stacks() -> Vec<Vec<(u16, u16)>> {
 /// The tags as the algebra counts them, worked out anew from its definition.
 fn counted(tpids: &[u16], stack: &[(u16, u16)]) -> u64 {
     let Some(&(tpid, vid)) = stack.first() else { return 0 };
-    let first = if tpid == 0x8100 { 1 } else if tpids.contains(&tpid) { 2 } else { 3 };
+    let first = if tpid == 0x8100 {
+        1
+    } else if tpids.contains(&tpid) {
+        2
+    } else {
+        3
+    };
     let next = match stack.get(1) {
         None => 0,
         Some((0x8100, vid)) => 0x1000 | u64::from(*vid),
@@ -348,7 +353,7 @@ fn two_endpoints_with_one_address_on_one_wire_are_found() {
 
 #[test]
 fn a_gre_key_and_a_vsid_are_intervals_of_the_same_bits() {
-    let both = r#"
+    let both = r"
 version: 1
 ports: { up: { device: up } }
 endpoints: { one: { address: 192.0.2.1, ports: [up] }, two: { address: 192.0.2.2, ports: [up] } }
@@ -358,8 +363,10 @@ peers:
 tenants:
   a: { attachments: { n: { peer: n, vsid: 4096 } } }
   b: { attachments: { g: { peer: g, key: KEY } } }
-"#;
-    for (key, meets) in [("0xfffff", false), ("0x100000", true), ("0x1000ff", true), ("0x100100", false), ("4096", false)] {
+";
+    for (key, meets) in
+        [("0xfffff", false), ("0x100000", true), ("0x1000ff", true), ("0x100100", false), ("4096", false)]
+    {
         let mut plan = plan(&both.replace("KEY", key));
         plan.forwarding.endpoints[1].address = ours(1).into();
         let all = meetings(&plan);
@@ -408,8 +415,13 @@ fn break_tables(tables: &mut Forwarding, what: u8, one: usize, other: usize) {
         }
         1 => {
             let domains = Arc::get_mut(&mut tables.domains).unwrap();
-            let segments: Vec<_> =
-                domains.iter().flatten().flat_map(|domain| &domain.attachments).flatten().map(|at| (at.segment, at.members)).collect();
+            let segments: Vec<_> = domains
+                .iter()
+                .flatten()
+                .flat_map(|domain| &domain.attachments)
+                .flatten()
+                .map(|at| (at.segment, at.members))
+                .collect();
             let (segment, members) = segments[one % segments.len()];
             let mut rows = domains.iter_mut().flatten().flat_map(|domain| &mut domain.attachments).flatten();
             let row = rows.nth(other % segments.len()).unwrap();

@@ -6,7 +6,7 @@ use transload::control::claims::near::{Miss, Reading, Stray, candidates};
 use transload::control::compile::{Numbers, Plan, compile};
 use transload_encaps::Carrier;
 
-const FILE: &str = r#"
+const FILE: &str = r"
 version: 1
 ports:
   up:     { device: up }
@@ -35,7 +35,7 @@ tenants:
       outer: { port: access, s_vid: 200 }
   red:
     attachments: { other: { peer: other, vni: 77 } }
-"#;
+";
 
 fn plan() -> Plan {
     let config = config::parse("near.yaml", FILE).unwrap_or_else(|problems| panic!("{problems:?}"));
@@ -100,7 +100,10 @@ fn a_vsid_that_is_a_whole_key_is_recognised() {
 #[test]
 fn an_unknown_sender_beside_a_known_one_is_told_of_it() {
     let found = near("up", &[], Some(("192.0.2.11", "192.0.2.1", LINUX)), Some(0x1389));
-    assert!(found[0].starts_with("Sender(192.0.2.9) of leaf") || found[0].starts_with("Sender(192.0.2.8)"), "{found:?}");
+    assert!(
+        found[0].starts_with("Sender(192.0.2.9) of leaf") || found[0].starts_with("Sender(192.0.2.8)"),
+        "{found:?}"
+    );
     assert_eq!(near("up", &[], Some(("198.51.100.1", "192.0.2.1", LINUX)), Some(0x1389)), [""; 0]);
 }
 

@@ -145,8 +145,9 @@ drop_reasons! {
         UnknownPeer, "unknown_peer", Config, "A tunnel packet from an address that no peer, `accept_from` or group names.";
         UnknownSegment, "unknown_segment", Config, "The peer is known, but no attachment claims this tenant ID of it.";
         UnclaimedTags, "unclaimed_tags", Config, "No attachment of this port claims these VLAN tags.";
+        MappingHole, "mapping_hole", Config, "A mapping has this tenant ID, but its counterpart is reserved and cannot be used; `check` lists all such IDs.";
         InnerTags, "inner_tags", Config, "The tenant frame carries a VLAN tag, and the attachment says `inner_tags: drop`.";
-        L2Control, "l2_control", Config, "A link-local control frame (01:80:c2:00:00:0x), which bridges never forward.";
+        L2Control, "l2_control", Config, "A link-local control frame (01:80:c2:00:00:0x), which bridges never forward; `l2cp: tunnel` on both attachments carries it.";
         BadSource, "bad_source", Peer, "The tenant frame's source is a group address or all zeros, which no host may use.";
         // The bridge's decisions.
         SameAttachment, "same_attachment", Peer, "The destination lives where the frame came from; a bridge does not send back.";
@@ -154,6 +155,7 @@ drop_reasons! {
         NoTargets, "no_targets", Config, "Broadcast, multicast or unknown, and the domain has nobody else to send it to.";
         UnknownUnicastOff, "unknown_unicast_off", Config, "The destination was never heard of, and this tenant does not flood unknown unicast.";
         BumLimit, "bum_limit", Config, "More broadcast, unknown and multicast frames than limits.bum allows this tenant; look for a loop.";
+        LoopGuard, "loop_guard", Config, "Broadcast, unknown or multicast between two attachments that a loop joins: look for the link between them. `show tenants` names both.";
         // The way out.
         TooBig, "too_big", Config, "Longer than the way out can carry with its headers: raise the underlay's MTU or lower the tenant's.";
         NoNextHop, "no_next_hop", Local, "The route or the neighbour of the peer's address is not resolved yet.";

@@ -27,7 +27,7 @@ drop_reasons! {
         WrongTpid, "qinq_wrong_tpid", Config, "The outer tag's TPID is not in the port's tpids.";
         ReservedVid, "qinq_reserved_vid", Peer, "VLAN ID 4095 is reserved by IEEE 802.1Q.";
         TagShape, "qinq_tag_shape", Config, "The tags have a shape that no attachment of the port can have: too many, too few, or an inner TPID other than 0x8100.";
-        ForeignTag, "qinq_foreign_tag", Config, "A VLAN tag of the tenant's own would have made its frame another attachment's on the way out: write inner_tags: strip or drop, or give the attachment tags of its own.";
+        ForeignTag, "qinq_foreign_tag", Config, "A VLAN tag of the tenant's own would have made its frame another attachment's on the way out: write `inner_tags: strip` or `drop`, or give the attachment tags of its own.";
     }
 }
 
@@ -399,14 +399,12 @@ impl QinQ {
     }
 
     fn same_tag(&self, field: &'static str, vid: u16) -> SpecError {
-        let why = if self.accepts(C_TAG) {
-            "0x8100 is in the port's tpids"
-        } else {
-            "0x8100 is the port's emit_tpid"
-        };
+        let why = if self.accepts(C_TAG) { "0x8100 is in the port's tpids" } else { "0x8100 is the port's emit_tpid" };
         SpecError::new(
             field,
-            format!("a single 0x8100 tag with VLAN ID {vid} would fit both `vid: {vid}` and `s_vid: {vid}`, since {why}"),
+            format!(
+                "a single 0x8100 tag with VLAN ID {vid} would fit both `vid: {vid}` and `s_vid: {vid}`, since {why}"
+            ),
         )
     }
 }

@@ -2,16 +2,17 @@
 
 use transload_encaps::ethernet::{self, C_TAG, HEADER_LEN, TAG_LEN};
 use transload_encaps::underlay::Underlay;
-use transload_encaps::{Checksum, Common, DropReason, Frame, HEADROOM, ecn, flow};
+use transload_encaps::{Checksum, Common, DropReason, Frame, HEADROOM, InnerTags, Segment, ecn, flow};
 
 use super::burst::{Burst, Decision, Note, Verdict};
 use super::decap::apply;
-use super::offload;
 use super::ports::Ports;
 use super::trace::Tracer;
-use crate::counters::Counters;
+use super::{Now, loop_guard, mapping, offload};
+use crate::counters::{Counters, Flow};
 use crate::forwarding::{
-    Attachment, AttachmentId, Claim, Domain, DomainId, Exit, Forwarding, Hop, Peer, PeerId, PortId, Target,
+    Attachment, AttachmentId, Claim, Crossing, Domain, DomainId, End, Exit, Forwarding, Hop, Peer, PeerId, PortId,
+    Target,
 };
 use crate::io::{Caps, Pool};
 
@@ -27,17 +28,21 @@ pub(super) struct Egress<'a, 'mem, T> {
     pub segments: &'a mut Vec<Frame<'mem>>,
     /// What this worker counts.
     pub counters: &'a Counters,
+    /// The time of this burst.
+    pub now: Now,
     /// Who looks on.
     pub tracer: &'a mut T,
 }
 
-/// One way out of a domain, looked up.
+/// One way out, looked up.
 #[derive(Clone, Copy)]
 struct Way<'t> {
-    domain: DomainId,
+    /// Who counts what is sent.
+    sent: Option<&'t Flow>,
     peer_id: PeerId,
     peer: &'t Peer,
-    attachment: &'t Attachment,
+    segment: Segment,
+    inner_tags: InnerTags,
 }
 
 /// Sends every pending frame of a burst on its way, and gives back the chunks of all others.
@@ -45,7 +50,10 @@ pub(super) fn encap<'mem, T: Tracer>(burst: &mut Burst<'mem>, with: &mut Egress<
     for (frame, note) in burst.frames.drain(..).zip(&mut burst.notes) {
         match note.claim.filter(|_| note.is_pending()) {
             Some(claim) => note.verdict = with.forward(frame, note, claim),
-            None => with.pool.put(frame),
+            None => match note.decision {
+                Decision::Across(crossing) if note.is_pending() => note.verdict = with.cross(frame, crossing),
+                _ => with.pool.put(frame),
+            },
         }
     }
 }
@@ -58,11 +66,12 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
             return Verdict::Dropped(Common::UnknownSegment.into());
         };
         match note.decision {
-            Decision::Flood => {
-                let verdict = self.flood(&frame, claim, domain);
+            Decision::Flood | Decision::FloodControl => {
+                let verdict = self.flood(&frame, claim, domain, note.decision == Decision::FloodControl);
                 self.pool.put(frame);
                 verdict
             }
+            Decision::Across(crossing) => self.cross(frame, crossing),
             Decision::To(target) => {
                 self.tracer.way(target);
                 match self.depart(frame, claim.domain, domain, target) {
@@ -77,17 +86,26 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     }
 
     /// The one place where a frame is copied: once for every member of every attachment behind the horizon.
-    fn flood(&mut self, frame: &Frame<'mem>, claim: Claim, domain: &Domain) -> Verdict {
+    fn flood(&mut self, frame: &Frame<'mem>, claim: Claim, domain: &Domain, is_control: bool) -> Verdict {
         let horizon = domain.attachment(claim.attachment).map(|ingress| ingress.horizon);
+        let loops = &domain.state.loops;
+        let is_guarded = domain.loop_hold != 0 && loop_guard::is_holding(loops, self.now);
         let (mut sent, mut failed) = (false, None);
         for (place, attachment) in domain.attachments.iter().enumerate() {
-            let Some(attachment) = attachment.as_ref().filter(|egress| Some(egress.horizon) != horizon) else {
-                continue;
-            };
+            let may_feed =
+                |egress: &&Attachment| Some(egress.horizon) != horizon && (egress.tunnels_l2cp || !is_control);
+            let Some(attachment) = attachment.as_ref().filter(may_feed) else { continue };
+            let id = AttachmentId(place as u16);
+            let is_held = is_guarded && loop_guard::is_held(loops, claim.attachment, id, self.now);
             for &peer in self.tables.members(&attachment.members) {
-                let target = Target { attachment: AttachmentId(place as u16), peer };
+                let target = Target { attachment: id, peer };
                 self.tracer.way(target);
-                match self.copy(frame).and_then(|copy| self.depart(copy, claim.domain, domain, target)) {
+                let gone = if is_held {
+                    Err(Common::LoopGuard.into())
+                } else {
+                    self.copy(frame).and_then(|copy| self.depart(copy, claim.domain, domain, target))
+                };
+                match gone {
                     Ok(()) => sent = true,
                     // Every copy that fails counts once: all but the last here, the last one below.
                     Err(reason) => {
@@ -105,6 +123,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
                 Verdict::Sent
             }
             None if sent => Verdict::Sent,
+            None if is_control => Verdict::Dropped(Common::L2Control.into()),
             reason => Verdict::Dropped(reason.unwrap_or(Common::NoTargets.into())),
         }
     }
@@ -130,8 +149,34 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
             self.pool.put(frame);
             return Err(Common::NoTargets.into());
         };
-        let way = Way { domain: id, peer_id: target.peer, peer, attachment };
-        if frame.meta.gso.is_some() && !self.caps(peer).gso {
+        let Attachment { segment, inner_tags, .. } = *attachment;
+        let sent = self.counters.domain(id).map(|domain| &domain.traffic.tx);
+        self.depart_by(frame, Way { sent, peer_id: target.peer, peer, segment, inner_tags })
+    }
+
+    /// Sends a frame of a mapping to the other side.
+    #[cold]
+    fn cross(&mut self, frame: Frame<'mem>, crossing: Crossing) -> Verdict {
+        let (counters, tables) = (self.counters, self.tables);
+        let way = mapping::destination(tables, crossing).and_then(|end| Some((end, tables.peer(end.peer)?)));
+        let Some((&End { peer: peer_id, inner_tags, .. }, peer)) = way else {
+            self.pool.put(frame);
+            return Verdict::Dropped(Common::NoTargets.into());
+        };
+        let sent = counters.mapping(crossing.mapping).and_then(|mapping| mapping.sent.get(usize::from(crossing.to)));
+        let way = Way { sent, peer_id, peer, segment: crossing.segment, inner_tags };
+        match self.depart_by(frame, way) {
+            Ok(()) => Verdict::Sent,
+            Err(reason) => {
+                self.tracer.lost(reason);
+                Verdict::Dropped(reason)
+            }
+        }
+    }
+
+    #[inline]
+    fn depart_by(&mut self, frame: Frame<'mem>, way: Way<'a>) -> Result<(), DropReason> {
+        if frame.meta.gso.is_some() && !self.caps(way.peer).gso {
             self.depart_in_segments(frame, way)
         } else {
             self.depart_whole(frame, way)
@@ -173,8 +218,8 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
                 if let Some(peer) = self.counters.peer(way.peer_id) {
                     peer.tx.count(len);
                 }
-                if let Some(domain) = self.counters.domain(way.domain) {
-                    domain.traffic.tx.count(len);
+                if let Some(sent) = way.sent {
+                    sent.count(len);
                 }
                 Ok(())
             }
@@ -188,7 +233,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     /// Puts the headers of one way in front of a frame; gives back the port it leaves by.
     #[inline]
     fn wrap(&mut self, frame: &mut Frame<'mem>, way: Way<'_>) -> Result<PortId, DropReason> {
-        apply(way.attachment.inner_tags, frame)?;
+        apply(way.inner_tags, frame)?;
         if matches!(frame.meta.checksum, Checksum::Partial { .. }) && !self.caps(way.peer).checksum {
             offload::finish(frame)?;
         }
@@ -203,7 +248,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         let entropy = flow::hash(frame.bytes());
         let class = ecn::traffic_class(frame.bytes());
         let hop = self.hop(way.peer_id, entropy).ok_or(Common::NoNextHop)?;
-        let segment = way.attachment.segment;
+        let segment = way.segment;
         let packet = frame.len() + way.peer.compiled.overhead(segment) + underlay.ip_overhead();
         if hop.mtu.is_some_and(|mtu| packet > mtu as usize) {
             return Err(Common::TooBig.into());
@@ -228,7 +273,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
 
     #[inline]
     fn wrap_in_tags(&self, frame: &mut Frame<'mem>, way: Way<'_>, port: PortId) -> Result<PortId, DropReason> {
-        way.peer.compiled.encap(frame, way.attachment.segment, 0)?;
+        way.peer.compiled.encap(frame, way.segment, 0)?;
         let mtu = self.tables.ports.get(usize::from(port.0)).and_then(|port| port.mtu);
         if frame.meta.gso.is_none() && mtu.is_some_and(|mtu| tagged_len(frame.bytes()) > mtu as usize) {
             return Err(Common::TooBig.into());

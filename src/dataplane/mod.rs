@@ -6,7 +6,10 @@ mod bridge;
 mod burst;
 mod classify;
 mod decap;
+mod digest;
 mod encap;
+mod loop_guard;
+mod mapping;
 pub mod offload;
 mod ports;
 pub mod trace;
@@ -17,6 +20,7 @@ use arc_swap::{ArcSwap, Cache};
 use transload_encaps::Frame;
 
 pub use burst::{Burst, Note, Verdict};
+pub use loop_guard::held_for;
 pub use ports::{BoxedPort, Ports};
 pub use trace::{NoTrace, Stage, Tracer};
 
@@ -109,7 +113,7 @@ impl<'mem> Worker<'mem> {
             tracer.done(Stage::Decap, burst);
             bridge::bridge(burst, &mut bridge::Bridge { tables, fdb, counters, events, now, tracer });
             tracer.done(Stage::Bridge, burst);
-            encap::encap(burst, &mut encap::Egress { tables, ports, pool, segments, counters, tracer });
+            encap::encap(burst, &mut encap::Egress { tables, ports, pool, segments, counters, now, tracer });
             tracer.done(Stage::Encap, burst);
             burst.settle(counters);
         }

@@ -98,15 +98,19 @@ impl fmt::Display for Reading {
 #[must_use]
 pub fn candidates(claims: &Claims<'_>, stray: &Stray<'_>) -> Vec<NearMiss> {
     let mut found = Vec::new();
-    match stray.outer {
-        Some(outer) => tunnels(claims, stray, outer, &mut found),
-        None => {}
+    if let Some(outer) = stray.outer {
+        tunnels(claims, stray, outer, &mut found);
     }
     tags(claims, stray, &mut found);
     found
 }
 
-fn tunnels(claims: &Claims<'_>, stray: &Stray<'_>, (source, destination, carrier): (IpAddr, IpAddr, Carrier), found: &mut Vec<NearMiss>) {
+fn tunnels(
+    claims: &Claims<'_>,
+    stray: &Stray<'_>,
+    (source, destination, carrier): (IpAddr, IpAddr, Carrier),
+    found: &mut Vec<NearMiss>,
+) {
     let wire = claims.wire(stray.port);
     let vlan = match stray.tags {
         [] => Some(None),
@@ -122,7 +126,8 @@ fn tunnels(claims: &Claims<'_>, stray: &Stray<'_>, (source, destination, carrier
         return other_peers(claims, entrance, id, found);
     }
     let mut add = |miss: Miss, entrance: &Entrance| {
-        let id = stray.id.filter(|_| entrance.place.carrier == carrier || is_udp(carrier) && is_udp(entrance.place.carrier));
+        let id =
+            stray.id.filter(|_| entrance.place.carrier == carrier || is_udp(carrier) && is_udp(entrance.place.carrier));
         let space = &claims.spaces[entrance.space];
         let claim = id.and_then(|id| space.takers(id).next()).map(|held| held.claim);
         let near = NearMiss { miss, peer: Some(entrance.peer), claim };
@@ -171,7 +176,11 @@ fn readings(claims: &Claims<'_>, entrance: &Entrance, id: u64, found: &mut Vec<N
     for (how, segment) in other_readings(space.kind, id) {
         if let Some(held) = space.taken.iter().find(|held| held.segment == segment) {
             let id = space.kind.ids(segment);
-            found.push(NearMiss { miss: Miss::Reading { how, id }, peer: Some(entrance.peer), claim: Some(held.claim) });
+            found.push(NearMiss {
+                miss: Miss::Reading { how, id },
+                peer: Some(entrance.peer),
+                claim: Some(held.claim),
+            });
         }
     }
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Key, Side, Thing};
 use crate::config::{At, Knobs};
 use crate::control::claims::attachments;
-use crate::forwarding::{Attachment, Claim, Members};
+use crate::forwarding::{Attachment, Claim, Duplicates, Members};
 use crate::io::Backend;
 
 /// By thing and name: its fields.
@@ -21,7 +21,8 @@ pub(super) fn facts(side: Side<'_>) -> Facts {
     tenants(side, &mut facts);
     let settings = &side.plan.settings;
     let admin = settings.admin.as_ref().map_or_else(String::new, |path| path.display().to_string());
-    let fields = [("workers", settings.workers.to_string()), ("fdb", settings.fdb_capacity.to_string()), ("admin", admin)];
+    let fields =
+        [("workers", settings.workers.to_string()), ("fdb", settings.fdb_capacity.to_string()), ("admin", admin)];
     for (name, value) in fields {
         facts.insert((Thing::Setting, name.to_owned()), fields_of([("value", value)]));
     }
@@ -82,7 +83,8 @@ fn peers(side: Side<'_>, facts: &mut Facts) {
     let locals: BTreeMap<_, _> =
         side.plan.tunnels.iter().map(|tunnel| (side.plan.names.peer(tunnel.peer), tunnel)).collect();
     for (name, peer) in side.config.file.peers.iter().filter_map(|(name, peer)| Some((name, peer?))) {
-        let mut accepted: Vec<_> = peer.accept_from.iter().filter_map(At::value).map(|more| more.0.to_string()).collect();
+        let mut accepted: Vec<_> =
+            peer.accept_from.iter().filter_map(At::value).map(|more| more.0.to_string()).collect();
         accepted.sort();
         let mut fields = knobs(side, peer.knobs());
         fields.insert("accept_from".into(), accepted.join(" "));
@@ -118,7 +120,9 @@ fn knobs(side: Side<'_>, knobs: Knobs<'_>) -> Fields {
     fields.insert("encap".into(), spec.kind().info().tag.to_owned());
     // With every default filled in.
     let options = serde_json::to_value(spec).unwrap_or_default();
-    for (option, value) in options.get(spec.kind().info().tag).and_then(|options| options.as_object()).into_iter().flatten() {
+    for (option, value) in
+        options.get(spec.kind().info().tag).and_then(|options| options.as_object()).into_iter().flatten()
+    {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         fields.insert(option.clone(), value);
     }
@@ -129,13 +133,16 @@ fn tenants(side: Side<'_>, facts: &mut Facts) {
     let (names, tables) = (&side.plan.names, &side.plan.forwarding);
     for (id, name) in names.domains() {
         let Some(domain) = tables.domain(id) else { continue };
-        let rate = |interval: u64| if interval == 0 { "unlimited".to_owned() } else { (1_000_000_000 / interval).to_string() };
+        let rate =
+            |interval| 1_000_000_000_u64.checked_div(interval).map_or("unlimited".to_owned(), |rate| rate.to_string());
         let fields = fields_of([
             ("learning", domain.learning.to_string()),
             ("ageing", format!("{}s", domain.ageing)),
             ("unknown_unicast", if domain.flood_unknown { "flood" } else { "drop" }.to_owned()),
             ("macs", domain.mac_limit.to_string()),
             ("bum", rate(domain.bum_interval)),
+            ("duplicates", domain.duplicates.map_or_else(|| "off".to_owned(), duplicates)),
+            ("loop_guard", if domain.loop_hold == 0 { "off".to_owned() } else { seconds(domain.loop_hold) }),
         ]);
         facts.insert((Thing::Tenant, name.to_owned()), fields);
     }
@@ -148,6 +155,14 @@ fn tenants(side: Side<'_>, facts: &mut Facts) {
         let fields = fields_of([("via", via), ("peer", names.peer(entry.target.peer).into_owned())]);
         facts.insert((Thing::Static, name), fields);
     }
+}
+
+fn duplicates(policy: Duplicates) -> String {
+    format!("{} moves within {}, held for {}", policy.moves, seconds(policy.within), seconds(policy.hold))
+}
+
+fn seconds(nanos: u64) -> String {
+    format!("{}s", nanos / 1_000_000_000)
 }
 
 fn attachment_name(side: Side<'_>, claim: Claim) -> String {
@@ -175,11 +190,13 @@ fn attachment_fields(side: Side<'_>, claim: Claim, attachment: &Attachment) -> F
     }
     let inner_tags = format!("{:?}", attachment.inner_tags).to_lowercase();
     fields.insert("inner_tags".into(), inner_tags);
+    fields.insert("l2cp".into(), if attachment.tunnels_l2cp { "tunnel" } else { "drop" }.into());
     let others = tables.domain(claim.domain).into_iter().flat_map(|domain| domain.attachments.iter().enumerate());
     let fellows = others.filter(|(n, other)| {
         usize::from(claim.attachment.0) != *n && other.as_ref().is_some_and(|other| other.horizon == attachment.horizon)
     });
-    let fellows = fellows.map(|(n, _)| names.attachment(claim.domain, crate::forwarding::AttachmentId(n as u16)).into_owned());
+    let fellows =
+        fellows.map(|(n, _)| names.attachment(claim.domain, crate::forwarding::AttachmentId(n as u16)).into_owned());
     fields.insert("split_horizon with".into(), fellows.collect::<Vec<_>>().join(" "));
     fields
 }

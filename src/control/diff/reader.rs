@@ -29,9 +29,10 @@ pub(super) struct Origin {
 impl Reader {
     pub(super) fn new(plan: Plan) -> Self {
         let carrier = |peer| plan.forwarding.peer(peer).map(|peer| peer.compiled.carrier());
-        let tunnels = plan.tunnels.iter().filter_map(|tunnel| {
-            Some(((tunnel.local, tunnel.remote, carrier(tunnel.peer)?), tunnel.peer))
-        });
+        let tunnels = plan
+            .tunnels
+            .iter()
+            .filter_map(|tunnel| Some(((tunnel.local, tunnel.remote, carrier(tunnel.peer)?), tunnel.peer)));
         let (tunnels, vlans) = (tunnels.collect(), plan.tunnels.iter().map(|tunnel| tunnel.vlan).collect());
         Self { plan, tunnels, vlans }
     }
@@ -44,9 +45,9 @@ impl Reader {
         });
         let tags = || Some((self.plan.forwarding.ports.get(usize::from(port.0))?.tags?, None));
         let Some((peer, outer)) = tunnel.or_else(tags) else { return (String::new(), String::new()) };
-        let ids = self.segment(peer, bytes, outer.as_ref()).and_then(|segment| {
-            Some(self.plan.forwarding.peer(peer)?.compiled.kind().ids(segment).to_string())
-        });
+        let ids = self
+            .segment(peer, bytes, outer.as_ref())
+            .and_then(|segment| Some(self.plan.forwarding.peer(peer)?.compiled.kind().ids(segment).to_string()));
         (self.plan.names.peer(peer).into_owned(), ids.unwrap_or_default())
     }
 

@@ -160,6 +160,7 @@ fn source(case: &Case<'_>, domain: DomainId, mac: Mac, to: Target, learned: Opti
             said(format!("source {mac}: moved from {} to {at}", case.target(domain, from)), None)
         }
         Some(Learned::Static) => said(format!("source {mac}: static elsewhere, not learned at {at}"), line),
+        Some(Learned::Held) => said(format!("source {mac}: held elsewhere, not learned at {at}"), None),
         Some(Learned::Full) => said(format!("source {mac}: not learned, the FDB is full"), None),
         Some(Learned::Refused) => {
             said(format!("source {mac}: not learned, the tenant's limit is reached"), case.line(Noun::Macs(domain)))

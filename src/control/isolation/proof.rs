@@ -136,7 +136,9 @@ fn entrances(claims: &Claims<'_>) -> Vec<Vec<EntranceRow>> {
         let (destination, carrier, source) = (None, None, None);
         all[entrance.space].push(EntranceRow { port, tag: "any".to_owned(), destination, carrier, source, peer });
     }
-    all.iter_mut().for_each(|rows| rows.sort());
+    for rows in &mut all {
+        rows.sort();
+    }
     all
 }
 
@@ -170,7 +172,11 @@ fn held_row(claims: &Claims<'_>, at: usize, held: &Held) -> HeldRow {
 /// `tenant `blue` (attachment `leafs`)`
 pub(super) fn party(claims: &Claims<'_>, claim: Claim) -> String {
     let names = &claims.plan.names;
-    format!("tenant `{}` (attachment `{}`)", names.domain(claim.domain), names.attachment(claim.domain, claim.attachment))
+    format!(
+        "tenant `{}` (attachment `{}`)",
+        names.domain(claim.domain),
+        names.attachment(claim.domain, claim.attachment)
+    )
 }
 
 /// `peer leaf-9`, `group leafs`, `port access`: who shares an ID space.
