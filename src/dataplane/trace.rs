@@ -72,6 +72,10 @@ pub trait Tracer {
     #[inline]
     fn leaves(&mut self, port: PortId, frame: &Frame<'_>) {}
 
+    /// Encap: the sender of a frame that was too big is told this MTU, back where the frame came in.
+    #[inline]
+    fn told(&mut self, mtu: usize, origin: Target) {}
+
     /// Encap: a frame, or a copy of it, does not leave.
     #[inline]
     fn lost(&mut self, reason: DropReason) {}

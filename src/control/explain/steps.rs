@@ -114,6 +114,9 @@ fn sentence(case: &Case<'_>, step: &Step) -> Option<Said> {
             format!("leaves by port {}: {} bytes", case.names.port(*port), bytes.len()),
             case.line(Noun::Port(*port)),
         ),
+        Step::Told(mtu, origin) => {
+            said(format!("the sender is told that {mtu} bytes fit, back at {}", case.target(domain?, *origin)), None)
+        }
         Step::Lost(reason) => said(format!("does not leave: {} ({})", reason.label(), reason.info().hint), None),
     })
 }

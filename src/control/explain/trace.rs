@@ -20,6 +20,7 @@ pub(super) enum Step {
     Way(Target),
     Hop(Hop, usize),
     Leaves(PortId, Vec<u8>),
+    Told(usize, Target),
     Lost(DropReason),
 }
 
@@ -155,6 +156,10 @@ impl Tracer for Trace {
 
     fn leaves(&mut self, port: PortId, frame: &Frame<'_>) {
         self.say(Stage::Encap, Step::Leaves(port, frame.bytes().to_vec()));
+    }
+
+    fn told(&mut self, mtu: usize, origin: Target) {
+        self.say(Stage::Encap, Step::Told(mtu, origin));
     }
 
     fn lost(&mut self, reason: DropReason) {

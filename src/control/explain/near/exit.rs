@@ -1,7 +1,7 @@
 //! Frames that do not fit the way out.
 
 use transload_encaps::ethernet::{self, HEADER_LEN};
-use transload_encaps::{Common, DropReason, Frame, HEADROOM};
+use transload_encaps::{Common, DropReason, Frame, HEADROOM, InnerTags};
 
 use super::super::case::Case;
 use super::super::trace::Step;
@@ -24,7 +24,7 @@ pub(super) fn refused(case: &Case<'_>, reason: DropReason) -> Vec<Near> {
         .into_iter()
         .filter(|way| way.lost == Some(reason))
         .filter_map(|way| {
-            if is(Common::TooBig) {
+            if reason.label().starts_with("too_big") {
                 too_big(case, claim, &way)
             } else if is(Common::NoNextHop) {
                 Some(no_next_hop(case, &way))
@@ -63,7 +63,7 @@ fn egress<'a>(case: &Case<'a>, claim: Claim, target: Target) -> Option<(&'a Peer
 fn too_big(case: &Case<'_>, claim: Claim, way: &Way) -> Option<Near> {
     let (peer, row) = egress(case, claim, way.target)?;
     let bytes = &case.trace.after(Stage::Bridge)?.bytes;
-    let tenant = bytes.len();
+    let tenant = bytes.len() - stripped(row, bytes);
     let headers = peer.compiled.overhead(row.segment);
     let (port, needed, added) = match &peer.exit {
         Exit::Tunnel(underlay) => {
@@ -88,6 +88,12 @@ fn too_big(case: &Case<'_>, claim: Claim, way: &Way) -> Option<Near> {
         (mtu as usize).saturating_sub(added)
     );
     Some(Near::new(text, case.line(Noun::PortMtu(port)).or_else(|| case.line(Noun::Port(port)))))
+}
+
+/// How many bytes of tags an attachment takes off on the way out.
+fn stripped(row: &Attachment, bytes: &[u8]) -> usize {
+    let payload = ethernet::payload(bytes).filter(|_| row.inner_tags == InnerTags::Strip);
+    payload.map_or(0, |(_, at)| at - HEADER_LEN)
 }
 
 /// The type that a frame has on the wire of a port.
