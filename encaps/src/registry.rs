@@ -330,7 +330,8 @@ impl<'de> Deserialize<'de> for Spec {
 
         fn kind_of<E: de::Error>(tag: &str) -> Result<Kind, E> {
             Kind::from_tag(tag).ok_or_else(|| {
-                let known: Vec<_> = Kind::ALL.iter().map(|kind| kind.info().tag).collect();
+                let known: Vec<_> =
+                    Kind::ALL.iter().filter(|kind| kind.has_peers()).map(|kind| kind.info().tag).collect();
                 E::custom(format!("unknown encapsulation `{tag}`; write one of {}", known.join(", ")))
             })
         }
