@@ -12,7 +12,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use transload_encaps::outer::UdpRules;
 use transload_encaps::underlay::{LinkAddresses, Underlay};
-use transload_encaps::{Carrier, Compiled, InnerTags, Segment};
+use transload_encaps::{Carrier, Compiled, InnerTags, Mac, Segment};
 
 /// A port of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -106,7 +106,7 @@ pub struct Forwarding {
 #[derive(Debug, Clone, Default)]
 pub struct Port {
     /// The port's MAC address; `None` accepts tunnel packets to any.
-    pub mac: Option<transload_encaps::Mac>,
+    pub mac: Option<Mac>,
     /// Our tunnel addresses that are reached through this port.
     pub endpoints: Vec<EndpointId>,
     /// The port's tags, if any attachment claims some.
@@ -194,6 +194,10 @@ pub struct Domain {
     pub mac_limit: u32,
     /// Nanoseconds between broadcast, unknown and multicast frames at the full allowed rate; 0 for no limit.
     pub bum_interval: u64,
+    /// How long TCP segments may be that the tenant's hosts allow each other; `None` leaves it to them.
+    pub mss_clamp: Option<MssClamp>,
+    /// The gateway's own address in the tenant, from which it says that a packet is too big. Never learned.
+    pub mac: Mac,
     /// What counts from frame to frame and outlives a reload.
     pub state: Arc<DomainState>,
 }
@@ -205,6 +209,17 @@ pub struct DomainState {
     pub macs: AtomicU32,
     /// When the next BUM frame would be on schedule, in nanoseconds of the workers' clock.
     pub bum_due: AtomicU64,
+    /// When the next ICMP error would be on schedule, in nanoseconds of the workers' clock.
+    pub icmp_due: AtomicU64,
+}
+
+/// How long TCP segments may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MssClamp {
+    /// As long as the ways in both directions can carry.
+    Path,
+    /// At most so many bytes of payload.
+    Bytes(u16),
 }
 
 /// One attachment of a domain.

@@ -29,7 +29,7 @@ pub use at::{At, Name, Named};
 pub use attachment::{Attachment, Id, InnerTags};
 pub use dscp::Dscp;
 pub use nearest::{nearest, suggestion};
-pub use numbers::{DscpValue, Rate, Ttl, Vid, Whole};
+pub use numbers::{DscpValue, MssClamp, Rate, Ttl, Vid, Whole};
 pub use peers::{Ecn, Group, Knobs, Peer, RxZero, UdpChecksum, UdpTx};
 pub use ports::{Endpoint, Io, Mtu, Port, UnixSocket};
 pub use problem::{Place, Problem, Problems, Severity};

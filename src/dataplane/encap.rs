@@ -1,18 +1,17 @@
 //! Encap: put every frame into the tunnels it leaves by; copy it where it leaves by several.
 
-use transload_encaps::ethernet::{self, C_TAG, HEADER_LEN, TAG_LEN};
-use transload_encaps::underlay::Underlay;
-use transload_encaps::{Checksum, Common, DropReason, Frame, HEADROOM, ecn, flow};
+use transload_encaps::{Checksum, Common, DropReason, Frame, HEADROOM};
 
 use super::burst::{Burst, Decision, Note, Verdict};
-use super::decap::apply;
-use super::offload;
 use super::ports::Ports;
+use super::way::{Obstacle, Tenant, Way};
+use super::{Now, offload, rate, too_big};
 use crate::counters::Counters;
-use crate::forwarding::{
-    Attachment, AttachmentId, Claim, Domain, DomainId, Exit, Forwarding, Hop, Peer, PeerId, PortId, Target,
-};
-use crate::io::{Caps, Pool};
+use crate::forwarding::{AttachmentId, Claim, Forwarding, Target};
+use crate::io::Pool;
+
+/// Nanoseconds between ICMP errors of one tenant at the full allowed rate (RFC 1812 §4.3.2.8, RFC 4443 §2.4 (f)).
+const ICMP_INTERVAL: u64 = 10_000_000;
 
 /// What the encap stage reads and writes besides the burst.
 pub(super) struct Egress<'a, 'mem> {
@@ -26,15 +25,17 @@ pub(super) struct Egress<'a, 'mem> {
     pub segments: &'a mut Vec<Frame<'mem>>,
     /// What this worker counts.
     pub counters: &'a Counters,
+    /// The time of this burst.
+    pub now: Now,
+    /// The present frame, or a copy or segment of it, as the narrowest of its ways refused it.
+    pub refused: Option<Refused<'mem>>,
 }
 
-/// One way out of a domain, looked up.
-#[derive(Clone, Copy)]
-struct Way<'t> {
-    domain: DomainId,
-    peer_id: PeerId,
-    peer: &'t Peer,
-    attachment: &'t Attachment,
+/// A frame that is too big for a way.
+pub(super) struct Refused<'mem> {
+    frame: Frame<'mem>,
+    /// How long it might have been.
+    most: usize,
 }
 
 /// Sends every pending frame of a burst on its way, and gives back the chunks of all others.
@@ -54,35 +55,41 @@ impl<'mem> Egress<'_, 'mem> {
             self.pool.put(frame);
             return Verdict::Dropped(Common::UnknownSegment.into());
         };
-        match note.decision {
+        let origin = Target { attachment: claim.attachment, peer: note.origin.peer };
+        let tenant = Tenant { id: claim.domain, domain, origin };
+        let verdict = match note.decision {
             Decision::Flood => {
-                let verdict = self.flood(&frame, claim, domain);
+                let verdict = self.flood(&frame, tenant);
                 self.pool.put(frame);
                 verdict
             }
-            Decision::To(target) => match self.depart(frame, claim.domain, domain, target) {
+            Decision::To(target) => match self.depart(frame, tenant, target) {
                 Ok(()) => Verdict::Sent,
                 Err(reason) => Verdict::Dropped(reason),
             },
+        };
+        if let Some(refused) = self.refused.take() {
+            self.tell(refused, tenant);
         }
+        verdict
     }
 
     /// The one place where a frame is copied: once for every member of every attachment behind the horizon.
-    fn flood(&mut self, frame: &Frame<'mem>, claim: Claim, domain: &Domain) -> Verdict {
-        let horizon = domain.attachment(claim.attachment).map(|ingress| ingress.horizon);
+    fn flood(&mut self, frame: &Frame<'mem>, tenant: Tenant<'_>) -> Verdict {
+        let horizon = tenant.domain.attachment(tenant.origin.attachment).map(|ingress| ingress.horizon);
         let (mut sent, mut failed) = (false, None);
-        for (place, attachment) in domain.attachments.iter().enumerate() {
+        for (place, attachment) in tenant.domain.attachments.iter().enumerate() {
             let Some(attachment) = attachment.as_ref().filter(|egress| Some(egress.horizon) != horizon) else {
                 continue;
             };
             for &peer in self.tables.members(&attachment.members) {
                 let target = Target { attachment: AttachmentId(place as u16), peer };
-                match self.copy(frame).and_then(|copy| self.depart(copy, claim.domain, domain, target)) {
+                match self.copy(frame).and_then(|copy| self.depart(copy, tenant, target)) {
                     Ok(()) => sent = true,
                     // Every copy that fails counts once: all but the last here, the last one below.
                     Err(reason) => {
                         if let Some(before) = failed.replace(reason) {
-                            self.counters.dropped(before, Some(claim.domain), 1);
+                            self.counters.dropped(before, Some(tenant.id), 1);
                         }
                     }
                 }
@@ -90,7 +97,7 @@ impl<'mem> Egress<'_, 'mem> {
         }
         match failed {
             Some(reason) if sent => {
-                self.counters.dropped(reason, Some(claim.domain), 1);
+                self.counters.dropped(reason, Some(tenant.id), 1);
                 Verdict::Sent
             }
             None if sent => Verdict::Sent,
@@ -113,27 +120,15 @@ impl<'mem> Egress<'_, 'mem> {
 
     /// Sends one frame one way.
     #[inline]
-    fn depart(&mut self, frame: Frame<'mem>, id: DomainId, domain: &Domain, target: Target) -> Result<(), DropReason> {
-        let way = self.tables.peer(target.peer).zip(domain.attachment(target.attachment));
-        let Some((peer, attachment)) = way else {
+    fn depart(&mut self, frame: Frame<'mem>, tenant: Tenant<'_>, target: Target) -> Result<(), DropReason> {
+        let Some(way) = self.way(tenant, target) else {
             self.pool.put(frame);
             return Err(Common::NoTargets.into());
         };
-        let way = Way { domain: id, peer_id: target.peer, peer, attachment };
-        if frame.meta.gso.is_some() && !self.caps(peer).gso {
+        if frame.meta.gso.is_some() && !self.caps(way.peer).gso {
             self.depart_in_segments(frame, way)
         } else {
             self.depart_whole(frame, way)
-        }
-    }
-
-    /// What needs not be done in software on the way to a peer. A frame inside IP never leaves unfinished: our
-    /// header's checksums, and those who look inside on the way, need it whole.
-    #[inline]
-    fn caps(&self, peer: &Peer) -> Caps {
-        match peer.exit {
-            Exit::Tunnel(_) => Caps::default(),
-            Exit::Port(port) => self.ports.caps(port),
         }
     }
 
@@ -161,71 +156,67 @@ impl<'mem> Egress<'_, 'mem> {
                 if let Some(peer) = self.counters.peer(way.peer_id) {
                     peer.tx.count(len);
                 }
-                if let Some(domain) = self.counters.domain(way.domain) {
+                if let Some(domain) = self.counters.domain(way.tenant.id) {
                     domain.traffic.tx.count(len);
                 }
                 Ok(())
             }
-            Err(reason) => {
+            Err(Obstacle::TooBig { most }) => Err(self.refuse(frame, most)),
+            Err(Obstacle::Other(reason)) => {
                 self.pool.put(frame);
                 Err(reason)
             }
         }
     }
 
-    /// Puts the headers of one way in front of a frame; gives back the port it leaves by.
-    #[inline]
-    fn wrap(&self, frame: &mut Frame<'mem>, way: Way<'_>) -> Result<PortId, DropReason> {
-        apply(way.attachment.inner_tags, frame)?;
-        if matches!(frame.meta.checksum, Checksum::Partial { .. }) && !self.caps(way.peer).checksum {
-            offload::finish(frame)?;
+    /// Keeps a frame that is too big until its sender is told, once for all ways; the narrowest counts.
+    #[cold]
+    fn refuse(&mut self, frame: Frame<'mem>, most: usize) -> DropReason {
+        let reason = too_big::reason(frame.bytes());
+        let wider = match &self.refused {
+            Some(before) if before.most <= most => Some(frame),
+            _ => self.refused.replace(Refused { frame, most }).map(|before| before.frame),
+        };
+        if let Some(frame) = wider {
+            self.pool.put(frame);
         }
-        match &way.peer.exit {
-            Exit::Tunnel(underlay) => self.wrap_in_ip(frame, way, underlay),
-            Exit::Port(port) => self.wrap_in_tags(frame, way, *port),
+        reason
+    }
+
+    /// Tells the sender of a frame that it is too big: by ICMP, back where the frame came in.
+    #[cold]
+    fn tell(&mut self, mut refused: Refused<'mem>, tenant: Tenant<'_>) {
+        let answer = self.answer(&mut refused, tenant);
+        self.pool.put(refused.frame);
+        let Some(answer) = answer else { return };
+        match self.depart(answer, tenant, tenant.origin) {
+            Ok(()) => {
+                if let Some(counters) = self.counters.domain(tenant.id) {
+                    counters.too_big_answers.add(1);
+                }
+            }
+            Err(reason) => self.counters.dropped(reason, Some(tenant.id), 1),
+        }
+        // An answer that is too big itself is not answered.
+        if let Some(answer) = self.refused.take() {
+            self.pool.put(answer.frame);
         }
     }
 
-    #[inline]
-    fn wrap_in_ip(&self, frame: &mut Frame<'mem>, way: Way<'_>, underlay: &Underlay) -> Result<PortId, DropReason> {
-        let entropy = flow::hash(frame.bytes());
-        let class = ecn::traffic_class(frame.bytes());
-        let hop = self.hop(way.peer_id, entropy).ok_or(Common::NoNextHop)?;
-        let segment = way.attachment.segment;
-        let packet = frame.len() + way.peer.compiled.overhead(segment) + underlay.ip_overhead();
-        if hop.mtu.is_some_and(|mtu| packet > mtu as usize) {
-            return Err(Common::TooBig.into());
+    fn answer(&mut self, refused: &mut Refused<'mem>, tenant: Tenant<'_>) -> Option<Frame<'mem>> {
+        offload::finish(&mut refused.frame).ok()?;
+        let original = too_big::Refused::of(refused.frame.bytes(), refused.most)?;
+        if !rate::within(&tenant.domain.state.icmp_due, ICMP_INTERVAL, self.now) {
+            return None;
         }
-        way.peer.compiled.encap(frame, segment, entropy)?;
-        underlay.stamp(frame, hop.link, entropy, class)?;
-        Ok(hop.port)
-    }
-
-    /// RFC 2992 §1: a flow keeps its way among those of equal cost.
-    #[inline]
-    fn hop(&self, peer: PeerId, entropy: u32) -> Option<&Hop> {
-        let hops = self.tables.hops.get(peer.0 as usize)?;
-        match hops.as_slice() {
-            [only] => Some(only),
-            // The upper bits: the lower ones fill the source port, which the next router balances by.
-            several => several.get(((u64::from(entropy) * several.len() as u64) >> 32) as usize),
+        let mut answer = self.pool.take(HEADROOM)?;
+        if original.answer(tenant.domain.mac, &mut answer).is_none() {
+            self.pool.put(answer);
+            return None;
         }
+        // It goes back behind the tags the frame came in with, in their priority.
+        answer.meta.priorities = refused.frame.meta.priorities;
+        answer.meta.checksum = Checksum::Valid;
+        Some(answer)
     }
-
-    #[inline]
-    fn wrap_in_tags(&self, frame: &mut Frame<'mem>, way: Way<'_>, port: PortId) -> Result<PortId, DropReason> {
-        way.peer.compiled.encap(frame, way.attachment.segment, 0)?;
-        let mtu = self.tables.ports.get(usize::from(port.0)).and_then(|port| port.mtu);
-        if frame.meta.gso.is_none() && mtu.is_some_and(|mtu| tagged_len(frame.bytes()) > mtu as usize) {
-            return Err(Common::TooBig.into());
-        }
-        Ok(port)
-    }
-}
-
-/// What of a frame counts against the MTU of a port: not its Ethernet header, nor one 802.1Q tag, as on any Linux
-/// device; further tags do.
-fn tagged_len(frame: &[u8]) -> usize {
-    let free = if ethernet::be16(frame, ethernet::ADDRESSES_LEN) == Some(C_TAG) { TAG_LEN } else { 0 };
-    frame.len().saturating_sub(HEADER_LEN + free)
 }

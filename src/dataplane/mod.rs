@@ -7,8 +7,12 @@ mod burst;
 mod classify;
 mod decap;
 mod encap;
+mod mss;
 pub mod offload;
 mod ports;
+mod rate;
+mod too_big;
+mod way;
 
 use std::sync::Arc;
 
@@ -98,7 +102,7 @@ impl<'mem> Worker<'mem> {
             classify::classify(burst, port, tables);
             decap::decap(burst, tables, counters);
             bridge::bridge(burst, &mut bridge::Bridge { tables, fdb, counters, events, now });
-            encap::encap(burst, &mut encap::Egress { tables, ports, pool, segments, counters });
+            encap::encap(burst, &mut encap::Egress { tables, ports, pool, segments, counters, now, refused: None });
             burst.settle(counters);
         }
         ports.transmit(pool, counters);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::attachments;
 use super::claims::{Holder, Segments};
 use super::fit::Room;
+use super::identity::Identity;
 use super::names::{Names, slot};
 use super::numbers::Numbers;
 use super::plan::Static;
@@ -38,6 +39,7 @@ pub(super) struct Pass<'p, 'c> {
     pub(super) names: &'p mut Names,
     pub(super) report: &'p mut Report,
     pub(super) room: Room,
+    pub(super) identity: Identity,
 }
 
 /// Whose attachments are compiled.
@@ -62,8 +64,12 @@ impl<'c> Pass<'_, 'c> {
             let attachments = self.attachments(id, name, config, &mut all);
             let state = self.previous.and_then(|before| before.domain(id)).map(|domain| Arc::clone(&domain.state));
             let policies = policies::of(config, self.report);
-            *slot(&mut all.forwarding, id.0 as usize) =
-                Some(Domain { attachments, state: state.unwrap_or_default(), ..policies });
+            *slot(&mut all.forwarding, id.0 as usize) = Some(Domain {
+                attachments,
+                mac: self.identity.mac(name.text),
+                state: state.unwrap_or_default(),
+                ..policies
+            });
         }
         all
     }

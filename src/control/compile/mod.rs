@@ -8,6 +8,7 @@ mod claims;
 mod domains;
 mod endpoints;
 mod fit;
+mod identity;
 mod names;
 mod numbers;
 mod peers;
@@ -31,11 +32,12 @@ pub use plan::{
     Plan, PortPlan, Settings, Static, TunnelPlan, placeholder_hops, placeholder_next_hop, placeholder_port,
 };
 
-use crate::fdb;
 use crate::config::{At, Config, File, Problems};
+use crate::fdb;
 use crate::forwarding::{Forwarding, Peer};
 use domains::Domains;
 use fit::Room;
+use identity::Identity;
 use ports::Ports;
 use report::Report;
 use sides::Sides;
@@ -70,6 +72,7 @@ fn attempt(config: &Config, numbers: &mut Numbers, previous: Option<&Forwarding>
         names: &mut names,
         report: &mut report,
         room: Room::default(),
+        identity: Identity::of(file),
     }
     .compile(&file.tenants);
 

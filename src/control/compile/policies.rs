@@ -1,8 +1,9 @@
 //! What a tenant may do and use up, with the defaults.
 
 use super::report::Report;
-use crate::config::{At, Rate, Seconds, Tenant, UnknownUnicast};
-use crate::forwarding::Domain;
+use crate::config::{At, MssClamp, Rate, Seconds, Tenant, UnknownUnicast};
+use crate::forwarding::{self, Domain};
+use transload_encaps::Mac;
 
 /// IEEE 802.1Q §8.8.3 recommends 300 seconds.
 const DEFAULT_AGEING: u16 = 300;
@@ -14,7 +15,7 @@ const DEFAULT_MACS: u32 = 65536;
 const DEFAULT_BUM: u64 = 1000;
 const SECOND: u64 = 1_000_000_000;
 
-/// The tenant's policies, in a domain without attachments.
+/// The tenant's policies, in a domain without attachments or an address.
 pub(super) fn of(tenant: &Tenant, report: &mut Report) -> Domain {
     let limits = &tenant.limits;
     let flood = tenant.unknown_unicast.as_ref().and_then(At::value).unwrap_or(UnknownUnicast::Flood);
@@ -29,6 +30,12 @@ pub(super) fn of(tenant: &Tenant, report: &mut Report) -> Domain {
             Some(Rate::PerSecond(rate)) => SECOND / rate.max(1),
             Some(Rate::Unlimited) => 0,
         },
+        mss_clamp: match tenant.mss_clamp.as_ref().and_then(At::value) {
+            None | Some(MssClamp::Off) => None,
+            Some(MssClamp::Path) => Some(forwarding::MssClamp::Path),
+            Some(MssClamp::Bytes(bytes)) => Some(forwarding::MssClamp::Bytes(bytes)),
+        },
+        mac: Mac::default(),
         state: std::sync::Arc::default(),
     }
 }
