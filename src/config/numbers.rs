@@ -127,8 +127,14 @@ impl<'de> Deserialize<'de> for MssClamp {
                 f.write_str("`true`, or the bytes of a segment")
             }
 
-            fn visit_bool<E: Error>(self, on: bool) -> Result<MssClamp, E> {
-                Ok(if on { MssClamp::Path } else { MssClamp::Off })
+            fn visit_str<E: Error>(self, text: &str) -> Result<MssClamp, E> {
+                match text {
+                    "true" => Ok(MssClamp::Path),
+                    "false" => Ok(MssClamp::Off),
+                    _ => Err(E::custom(format!(
+                        "`{text}` is no length of a segment\nwrite `true`, or a number of bytes, such as 1360"
+                    ))),
+                }
             }
 
             fn visit_u64<E: Error>(self, number: u64) -> Result<MssClamp, E> {

@@ -105,7 +105,7 @@ pub fn inner_of(place: &str, sent: &[u8]) -> Option<Vec<u8>> {
             Some((len, tags)) => {
                 (sent.len() > 12 + len && sent[12..12 + len] == tags).then(|| [&sent[..12], &sent[12 + len..]].concat())
             }
-            None => (sent[12..14] == [8, 0]).then(|| sent.to_vec()),
+            None => matches!(sent[12..14], [8, 0] | [0x86, 0xdd]).then(|| sent.to_vec()),
         };
     }
     let peer = peer_address(place);
