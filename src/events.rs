@@ -72,7 +72,7 @@ impl Sender {
 
 impl Receiver {
     /// The next event, if there is one.
-    pub fn next(&mut self) -> Option<Event> {
+    pub fn hear(&mut self) -> Option<Event> {
         self.ring.pop().ok()
     }
 
@@ -94,8 +94,8 @@ mod tests {
             sender.send(Event::PortBack { port: PortId(port) });
         }
         assert_eq!(receiver.lost(), 3);
-        assert_eq!(receiver.next(), Some(Event::PortBack { port: PortId(0) }));
-        assert_eq!(receiver.next(), Some(Event::PortBack { port: PortId(1) }));
-        assert_eq!(receiver.next(), None);
+        assert_eq!(receiver.hear(), Some(Event::PortBack { port: PortId(0) }));
+        assert_eq!(receiver.hear(), Some(Event::PortBack { port: PortId(1) }));
+        assert_eq!(receiver.hear(), None);
     }
 }

@@ -180,7 +180,7 @@ pub struct Claim {
 }
 
 /// A tenant's bridge domain.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Domain {
     /// By [`AttachmentId`]; `None` where a number is free.
     pub attachments: Vec<Option<Attachment>>,

@@ -21,7 +21,7 @@ fn check_sums_up_a_good_file_in_one_line() {
     assert_eq!(
         out,
         "configs/dc-border.yaml: 3 ports, 2 endpoints, 7 tunnel peers, 2 static addresses, 2 tenants with 7 attachments \
-         over 13 tunnels: ok\n"
+         over 13 tunnels, isolated: 2 tenants: ok\n"
     );
     assert_eq!(err, "");
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use transload::control::kernel::Kernel;
+use transload::control::kernel::{Kernel, Neighbour};
 use transload::control::next_hops::{PortLink, Resolution, Tunnel};
 use transload::control::resolver::Resolver;
 use transload::forwarding::{PeerId, PortId};
@@ -177,6 +177,20 @@ fn a_neighbour_that_changes_its_address_is_followed() {
         Ok(())
     });
     followed.unwrap();
+}
+
+#[test]
+fn a_neighbour_set_by_hand_stays_what_it_is() {
+    let Some(lab) = Lab::new("a_neighbour_set_by_hand_stays_what_it_is") else { return };
+    let address = ip("10.0.1.77");
+    let entry = lab.gateway.netlink(async |netlink| {
+        netlink.add_neighbour("up1", address, LEAF1).await?;
+        let link = netlink.index("up1").await?;
+        netlink.probe(link, address).await?;
+        let all = netlink.neighbours().await?;
+        Ok(all.into_iter().find(|(key, _)| *key == (link, address)).map(|(_, entry)| entry))
+    });
+    assert_eq!(entry.unwrap(), Some(Neighbour { mac: Some(LEAF1), fixed: true }));
 }
 
 #[test]

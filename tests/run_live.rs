@@ -241,14 +241,23 @@ fn a_gateway_whose_user_is_gone_stops() {
     assert!(!lab.socket().exists());
 }
 
-#[test]
-fn the_demonstration_works() {
-    if Lab::new("the_demonstration_works").is_none() {
+fn demonstration(test: &str, arguments: &[&str]) {
+    if Lab::new(test).is_none() {
         return;
     }
-    let output = Command::new(env!("CARGO_BIN_EXE_transload")).arg("demo").output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_transload")).arg("demo").args(arguments).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(said.contains("12 of 12 pairs reached each other"), "{said}");
     assert!(said.contains("the same 98 bytes on both sides"), "{said}");
+}
+
+#[test]
+fn the_demonstration_works_with_whatever_is_installed() {
+    demonstration("the_demonstration_works_with_whatever_is_installed", &[]);
+}
+
+#[test]
+fn the_demonstration_needs_no_other_program() {
+    demonstration("the_demonstration_needs_no_other_program", &["--hosts", "transload"]);
 }

@@ -61,19 +61,26 @@ fn problems(file: &Path) -> Problems {
 
 fn told(file: &Path) -> String {
     let text: String = problems(file).0.iter().map(shown).collect();
+    let folder = file.parent().unwrap_or(file).display().to_string();
+    let text = text.replace(&format!("{folder}/"), "");
     // The test-only encapsulation is one more in every list.
     text.replace(", `tenant_tag`", "").replace(", shim", "")
 }
 
 fn shown(problem: &Problem) -> String {
     let kind = if problem.severity == Severity::Error { "error" } else { "warning" };
-    let mut text = format!("{}:{}: {kind}: {}\n", problem.line, problem.column, problem.message);
+    let mut text = format!("{}{}:{}: {kind}: {}\n", part(&problem.file), problem.line, problem.column, problem.message);
     let _ = writeln!(text, "    at: {}", problem.text);
     if let Some(also) = &problem.also {
-        let _ = writeln!(text, "    and {}:{}: {}", also.line, also.column, also.about);
+        let _ = writeln!(text, "    and {}{}:{}: {}", part(&also.file), also.line, also.column, also.about);
     }
     if let Some(help) = &problem.help {
         let _ = writeln!(text, "    help: {help}");
     }
     text
+}
+
+/// The name of an included file, in front of a line.
+fn part(file: &str) -> String {
+    file.split_once("/parts/").map(|(_, name)| format!("parts/{name}:")).unwrap_or_default()
 }

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::drops::{DropReason, DropTable};
 use crate::frame::Frame;
+use crate::wire_ids::WireIds;
 
 /// What an encapsulation rides on. The classifier looks for it; the underlay writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -106,6 +107,13 @@ impl Ids {
         ids
     }
 
+    /// Gives a field a value. A fifth one is not kept.
+    pub fn set(&mut self, name: &'static str, value: u64) {
+        if let Some(slot) = self.fields.iter_mut().find(|slot| slot.is_none()) {
+            *slot = Some((name, value));
+        }
+    }
+
     /// The value of a field.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<u64> {
@@ -191,6 +199,9 @@ pub trait Encap: Sized + Send + Sync + 'static {
     const CAN_KEEP_TAGS: bool = true;
     /// Whether a UDP checksum of zero over IPv6 is accepted unless the peer says otherwise.
     const UDP6_ZERO_CHECKSUM: bool = false;
+    /// The bits that [`taken`](Self::taken) and [`written`](Self::written) count in. Two encapsulations with the
+    /// same name here read the same bits; those of others on one carrier cannot be told apart at all.
+    const ID_BITS: &'static str = Self::TAG;
 
     /// The YAML block under the tag.
     type Spec: Clone + fmt::Debug + Default + PartialEq + Serialize + DeserializeOwned + JsonSchema;
@@ -236,6 +247,23 @@ pub trait Encap: Sized + Send + Sync + 'static {
     fn claim(&mut self, segment: Segment) -> Result<(), SpecError> {
         let _ = segment;
         Ok(())
+    }
+
+    /// Control plane: the values of the ID bits that [`decap`](Self::decap) takes for this segment.
+    fn taken(&self, segment: Segment) -> WireIds {
+        WireIds::one(segment.0)
+    }
+
+    /// Control plane: the values of the ID bits that [`encap`](Self::encap) writes for this segment.
+    fn written(&self, segment: Segment) -> WireIds {
+        self.taken(segment)
+    }
+
+    /// Control plane: whether [`encap`](Self::encap) keeps every frame of another segment from leaving as this one,
+    /// whatever the tenant's frame begins with.
+    fn heeds(&self, segment: Segment) -> bool {
+        let _ = segment;
+        true
     }
 
     /// Control plane: the state the claimed segments need; `previous` is that of the table before a reload.

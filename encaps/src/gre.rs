@@ -26,6 +26,8 @@ use crate::frame::{Checksum, Frame};
 
 /// GRE's IP protocol number.
 pub(crate) const PROTOCOL: u8 = 47;
+/// What a key and a VSID with its `FlowID` are both read from.
+pub(crate) const KEY_BITS: &str = "GRE key";
 const CHECKSUM: u16 = 0x8000;
 /// The K bit.
 pub(crate) const KEY: u16 = 0x2000;
@@ -123,6 +125,7 @@ impl Encap for Gre {
         reserved: &[],
         about: "GRE key, 0 to 4294967295; left out for a tunnel without one",
     }];
+    const ID_BITS: &'static str = KEY_BITS;
 
     type Spec = Spec;
     type Drop = Drop;

@@ -1,9 +1,9 @@
 //! The encapsulations transload speaks, as pure functions over a frame's bytes.
 //!
-//! The path of a frame: a port fills a [`Frame`](frame::Frame); [`outer::walk`] reads the outer Ethernet, VLAN, IP
+//! The path of a frame: a port fills a [`Frame`]; [`outer::walk`] reads the outer Ethernet, VLAN, IP
 //! and UDP headers once and says what carries the tunnel; the peer it belongs to, a
-//! [`Compiled`](registry::Compiled) encapsulation, strips the tunnel header and names the
-//! [`Segment`](encap::Segment); [`ecn`] brings congestion marks inward. What bridges the frame is the gateway's
+//! [`Compiled`] encapsulation, strips the tunnel header and names the
+//! [`Segment`]; [`ecn`] brings congestion marks inward. What bridges the frame is the gateway's
 //! business. On the way out the egress peer pushes its header, and [`underlay`] writes UDP, IP and Ethernet around
 //! it, balanced by the [`flow`] hash.
 //!
@@ -27,6 +27,7 @@ mod reserved;
 pub mod shim;
 pub mod underlay;
 pub mod vxlan;
+mod wire_ids;
 
 pub use drops::{Common, DropReason, Fault};
 pub use encap::{Carrier, Decap, Encap, IdField, IdForm, Ids, InnerTags, Payload, Segment, SpecError};
@@ -34,6 +35,7 @@ pub use ethernet::Mac;
 pub use frame::{Checksum, Frame, Gso, GsoKind, Meta};
 pub use registry::{Compiled, Kind, KindInfo, MAX_OVERHEAD, Spec};
 pub use reserved::Reserved;
+pub use wire_ids::WireIds;
 
 /// Most bytes an encapsulation with all its outer headers adds in front of a tenant's frame: the headroom ports
 /// reserve. Outer Ethernet with one tag, IPv6, UDP, and the longest tunnel header.

@@ -21,6 +21,7 @@ use crate::encap::{Carrier, Decap, Encap, IdField, IdForm, Ids, InnerTags, Segme
 use crate::ethernet;
 use crate::frame::Frame;
 use crate::gre;
+use crate::wire_ids::WireIds;
 
 const HEADER_LEN: usize = 8;
 
@@ -81,6 +82,7 @@ impl Encap for Nvgre {
     // RFC 7637 §3.2: no 802.1Q tag inside.
     const INNER_TAGS: InnerTags = InnerTags::Drop;
     const CAN_KEEP_TAGS: bool = false;
+    const ID_BITS: &'static str = gre::KEY_BITS;
 
     type Spec = Spec;
     type Drop = Drop;
@@ -106,6 +108,11 @@ impl Encap for Nvgre {
 
     fn ids(segment: Segment) -> Ids {
         Ids::of(&[("vsid", segment.0)])
+    }
+
+    fn taken(&self, segment: Segment) -> WireIds {
+        // The key with any FlowID.
+        WireIds::range(segment.0 << 8, segment.0 << 8 | 0xff)
     }
 
     #[inline]

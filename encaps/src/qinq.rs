@@ -15,6 +15,7 @@ use crate::drops::{Common, DropReason, drop_reasons};
 use crate::encap::{Carrier, Decap, Encap, IdField, IdForm, Ids, Segment, SpecError};
 use crate::ethernet::{self, C_TAG, S_TAG, TAG_LEN};
 use crate::frame::{Frame, Priority};
+use crate::wire_ids::WireIds;
 
 const VID_MASK: u16 = 0x0fff;
 const VID_RESERVED: u16 = 0x0fff;
@@ -26,6 +27,7 @@ drop_reasons! {
         WrongTpid, "qinq_wrong_tpid", Config, "The outer tag's TPID is not in the port's tpids.";
         ReservedVid, "qinq_reserved_vid", Peer, "VLAN ID 4095 is reserved by IEEE 802.1Q.";
         TagShape, "qinq_tag_shape", Config, "The tags have a shape that no attachment of the port can have: too many, too few, or an inner TPID other than 0x8100.";
+        ForeignTag, "qinq_foreign_tag", Config, "A VLAN tag of the tenant's own would have made its frame another attachment's on the way out: write inner_tags: strip or drop, or give the attachment tags of its own.";
     }
 }
 
@@ -77,6 +79,44 @@ const fn parts(segment: Segment) -> (Shape, u16, u16) {
         _ => Shape::Both,
     };
     (shape, (segment.0 >> 12) as u16 & VID_MASK, segment.0 as u16 & VID_MASK)
+}
+
+/// What stands first in a frame, as the upper bits of [`wire_id`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum First {
+    /// No tag.
+    Nothing,
+    /// A tag of TPID 0x8100.
+    CTag,
+    /// A tag of another TPID that the port takes.
+    Accepted,
+    /// A tag of a TPID that the port does not take.
+    Foreign,
+}
+
+/// Bits of what comes behind the first tag: 0 for no tag, 1 for one that is not 0x8100, else 0x1000 and its VLAN ID.
+const NEXT_BITS: u32 = 13;
+const ANY_NEXT: u64 = (1 << NEXT_BITS) - 1;
+const NEXT_IS_C_TAG: u64 = 1 << 12;
+
+/// The tags of a frame as one number, which is what the claims of a port are counted in.
+const fn wire_id(first: First, vid: u16, next: u64) -> u64 {
+    (first as u64) << (12 + NEXT_BITS) | (vid as u64) << NEXT_BITS | next
+}
+
+/// What an IP packet with one 0x8100 tag of this VLAN ID, or with none, is counted as on every port.
+#[must_use]
+pub const fn wire_id_of_vlan(vlan: Option<u16>) -> u64 {
+    match vlan {
+        Some(vid) => wire_id(First::CTag, vid, 0),
+        None => wire_id(First::Nothing, 0, 0),
+    }
+}
+
+/// The segment of a single 0x8100 tag.
+#[must_use]
+pub const fn single(vid: u16) -> Segment {
+    segment(Shape::Single, vid, 0)
 }
 
 /// A set of VLAN IDs.
@@ -208,19 +248,72 @@ impl Encap for QinQ {
 
     fn claim(&mut self, segment: Segment) -> Result<(), SpecError> {
         let (shape, vid, _) = parts(segment);
-        let single_is_outer = self.accepts(C_TAG);
+        let single_is_outer = self.accepts(C_TAG) || self.emit_tpid == C_TAG;
         let Claimed { singles, outers, boths } = &mut *self.claimed;
         match shape {
             Shape::Outer if boths.has(vid) => return Err(both_ways(vid)),
             Shape::Both if outers.has(vid) => return Err(both_ways(vid)),
-            Shape::Outer if single_is_outer && singles.has(vid) => return Err(same_tag("s_vid", vid)),
-            Shape::Single if single_is_outer && outers.has(vid) => return Err(same_tag("vid", vid)),
+            Shape::Outer if single_is_outer && singles.has(vid) => return Err(self.same_tag("s_vid", vid)),
+            Shape::Single if single_is_outer && outers.has(vid) => return Err(self.same_tag("vid", vid)),
             Shape::Outer => outers.add(vid),
             Shape::Both => boths.add(vid),
             Shape::Single => singles.add(vid),
             Shape::Untagged => {}
         }
         Ok(())
+    }
+
+    fn taken(&self, segment: Segment) -> WireIds {
+        let (shape, vid, inner) = parts(segment);
+        let tagged = |vid, next, last| {
+            let range = move |first| Some((wire_id(first, vid, next), wire_id(first, vid, last)));
+            let c_tag = self.accepts(C_TAG).then_some(First::CTag).and_then(range);
+            let others = self.tpids.iter().any(|&tpid| tpid != C_TAG).then_some(First::Accepted).and_then(range);
+            (c_tag, others)
+        };
+        match shape {
+            Shape::Untagged => {
+                let (_, others) = tagged(0, 0, 0);
+                let (none, priority) = (wire_id(First::Nothing, 0, 0), wire_id(First::CTag, 0, 0));
+                WireIds::of([Some((none, none)), Some((priority, priority)), others])
+            }
+            Shape::Single => WireIds::one(wire_id(First::CTag, vid, 0)),
+            Shape::Outer => {
+                let (c_tag, others) = tagged(vid, 0, ANY_NEXT);
+                WireIds::of([c_tag, others, None])
+            }
+            Shape::Both => {
+                let next = NEXT_IS_C_TAG | u64::from(inner);
+                let (c_tag, others) = tagged(vid, next, next);
+                WireIds::of([c_tag, others, None])
+            }
+        }
+    }
+
+    /// What the tenant's frame begins with is left out where [`encap`](Self::encap) sees to it.
+    fn written(&self, segment: Segment) -> WireIds {
+        let (shape, vid, inner) = parts(segment);
+        let first = match self.emit_tpid {
+            C_TAG => First::CTag,
+            tpid if self.accepts(tpid) => First::Accepted,
+            _ => First::Foreign,
+        };
+        match shape {
+            Shape::Untagged => WireIds::one(wire_id(First::Nothing, 0, 0)),
+            Shape::Single => WireIds::one(wire_id(First::CTag, vid, 0)),
+            Shape::Outer => WireIds::range(wire_id(first, vid, 0), wire_id(first, vid, ANY_NEXT)),
+            Shape::Both => WireIds::one(wire_id(first, vid, NEXT_IS_C_TAG | u64::from(inner))),
+        }
+    }
+
+    fn heeds(&self, segment: Segment) -> bool {
+        let (shape, vid, _) = parts(segment);
+        match shape {
+            Shape::Untagged => true,
+            Shape::Single => self.claimed.singles.has(vid),
+            Shape::Outer => self.claimed.outers.has(vid),
+            Shape::Both => self.claimed.boths.has(vid),
+        }
     }
 
     #[inline]
@@ -280,7 +373,9 @@ impl Encap for QinQ {
             return Err(Common::NoHeadroom.into());
         }
         match shape {
+            Shape::Untagged if self.is_anothers(frame) => Err(Drop::ForeignTag.into()),
             Shape::Untagged => Ok(()),
+            Shape::Single if self.is_anothers_behind(frame, outer) => Err(Drop::ForeignTag.into()),
             Shape::Single => frame.push_tag(C_TAG, outer_priority | outer),
             Shape::Outer => frame.push_tag(self.emit_tpid, outer_priority | outer),
             Shape::Both => {
@@ -296,6 +391,39 @@ impl QinQ {
     fn accepts(&self, tpid: u16) -> bool {
         self.tpids.contains(&tpid)
     }
+
+    /// Whether a frame that leaves without a tag of ours brings one that an attachment of this port claims.
+    #[inline]
+    fn is_anothers(&self, frame: &Frame<'_>) -> bool {
+        let Some((tpid, vid)) = tag_of(frame) else { return false };
+        let Claimed { singles, outers, boths } = &*self.claimed;
+        tpid == C_TAG && singles.has(vid) || self.accepts(tpid) && (outers.has(vid) || boths.has(vid))
+    }
+
+    /// Whether a frame that leaves with a single tag of ours brings a second one, and an attachment claims such pairs.
+    #[inline]
+    fn is_anothers_behind(&self, frame: &Frame<'_>, vid: u16) -> bool {
+        self.claimed.boths.has(vid) && self.accepts(C_TAG) && tag_of(frame).is_some_and(|(tpid, _)| tpid == C_TAG)
+    }
+
+    fn same_tag(&self, field: &'static str, vid: u16) -> SpecError {
+        let why = if self.accepts(C_TAG) {
+            "0x8100 is in the port's tpids"
+        } else {
+            "0x8100 is the port's emit_tpid"
+        };
+        SpecError::new(
+            field,
+            format!("a single 0x8100 tag with VLAN ID {vid} would fit both `vid: {vid}` and `s_vid: {vid}`, since {why}"),
+        )
+    }
+}
+
+/// Type and VLAN ID of what would be a frame's outer tag.
+#[inline]
+fn tag_of(frame: &Frame<'_>) -> Option<(u16, u16)> {
+    let bytes = frame.bytes();
+    Some((ethernet::be16(bytes, 12)?, ethernet::be16(bytes, 14)? & VID_MASK))
 }
 
 /// PCP and DEI for the tags to push: those taken off on the way in, else those of a tag that is payload, else 0.
@@ -315,15 +443,6 @@ fn both_ways(vid: u16) -> SpecError {
         "s_vid",
         format!(
             "S-VID {vid} is used with a `c_vid` and without one on this port; a frame with two tags would fit both"
-        ),
-    )
-}
-
-fn same_tag(field: &'static str, vid: u16) -> SpecError {
-    SpecError::new(
-        field,
-        format!(
-            "a single 0x8100 tag with VLAN ID {vid} would fit both `vid: {vid}` and `s_vid: {vid}`, since 0x8100 is in the port's tpids"
         ),
     )
 }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::drops::{Common, DropInfo, DropReason, DropTable};
 use crate::encap::{Carrier, Decap, Encap, IdField, Ids, InnerTags, Segment, SpecError};
 use crate::frame::Frame;
+use crate::wire_ids::WireIds;
 
 /// What the registry knows of a listed encapsulation.
 pub trait Registered: Encap {
@@ -143,6 +144,24 @@ macro_rules! encapsulations {
                 match self { $($(#[$cfg])* Self::$Type(peer, _) => peer.claim(segment)),+ }
             }
 
+            /// Control plane: the values of the ID bits taken for a segment. See [`Encap::taken`].
+            #[must_use]
+            pub fn taken(&self, segment: Segment) -> WireIds {
+                match self { $($(#[$cfg])* Self::$Type(peer, _) => peer.taken(segment)),+ }
+            }
+
+            /// Control plane: the values of the ID bits written for a segment. See [`Encap::written`].
+            #[must_use]
+            pub fn written(&self, segment: Segment) -> WireIds {
+                match self { $($(#[$cfg])* Self::$Type(peer, _) => peer.written(segment)),+ }
+            }
+
+            /// Control plane: whether no frame of another segment leaves as this one. See [`Encap::heeds`].
+            #[must_use]
+            pub fn heeds(&self, segment: Segment) -> bool {
+                match self { $($(#[$cfg])* Self::$Type(peer, _) => peer.heeds(segment)),+ }
+            }
+
             /// Control plane, after the last claim: makes the state, carrying over what `previous` counted.
             pub fn carry_state(&mut self, previous: Option<&Self>) {
                 match self { $($(#[$cfg])* Self::$Type(peer, state) => {
@@ -219,6 +238,8 @@ pub struct KindInfo {
     pub can_keep_tags: bool,
     /// Whether a UDP checksum of zero over IPv6 is accepted by default.
     pub udp6_zero_checksum: bool,
+    /// The bits its tenant ID is in: others with the same name here read the same ones.
+    pub id_bits: &'static str,
     /// The ways to die that only this encapsulation has.
     pub drops: &'static [DropInfo],
 }
@@ -235,6 +256,7 @@ impl KindInfo {
             inner_tags: E::INNER_TAGS,
             can_keep_tags: E::CAN_KEEP_TAGS,
             udp6_zero_checksum: E::UDP6_ZERO_CHECKSUM,
+            id_bits: E::ID_BITS,
             drops: E::Drop::ROWS,
         }
     }

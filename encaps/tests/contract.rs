@@ -30,6 +30,8 @@ fn encapsulated(peer: &Compiled, segment: Segment, payload: &[u8]) -> Vec<u8> {
 /// The tenant's bytes in an encapsulated frame: behind the header, or around the tags.
 fn payload_of(carrier: Carrier, overhead: usize, wire: &[u8]) -> Vec<u8> {
     match carrier {
+        // Untagged, even a frame shorter than its addresses passes as it is.
+        Carrier::Port if overhead == 0 => wire.to_vec(),
         Carrier::Port => [&wire[..12], &wire[12 + overhead..]].concat(),
         _ => wire[overhead..].to_vec(),
     }

@@ -31,24 +31,32 @@ impl Gateway {
     /// # Errors
     /// When it ends at once or does not get ready; the error shows what it printed.
     pub fn start(namespace: &Namespace, file: &str) -> io::Result<Self> {
-        Self::spawn(file, |command| namespace.spawn(command))
+        Self::spawn(Command::new(binary()?), file, |command| namespace.spawn(command))
     }
 
-    /// Starts one where the test is, for worlds that are wired by `unix` ports alone.
+    /// Starts one where the test is and without any capability, for worlds that are wired by `unix` ports alone.
     ///
     /// # Errors
     /// When it ends at once or does not get ready; the error shows what it printed.
-    pub fn start_here(file: &str) -> io::Result<Self> {
-        Self::spawn(file, Command::spawn)
+    pub fn start_unprivileged(file: &str) -> io::Result<Self> {
+        if !rustix::process::geteuid().is_root() {
+            return Self::spawn(Command::new(binary()?), file, Command::spawn);
+        }
+        let mut bounded = Command::new("setpriv");
+        bounded.arg("--bounding-set=-all").arg("--no-new-privs").arg(binary()?);
+        Self::spawn(bounded, file, Command::spawn)
     }
 
-    fn spawn(file: &str, spawn: impl FnOnce(&mut Command) -> io::Result<Child>) -> io::Result<Self> {
+    fn spawn(
+        mut command: Command,
+        file: &str,
+        spawn: impl FnOnce(&mut Command) -> io::Result<Child>,
+    ) -> io::Result<Self> {
         let directory = tempfile::Builder::new().prefix("gw-").tempdir()?;
         let place = directory.path();
         let text = format!("{file}\nadmin: DIR/admin.sock\n").replace("DIR", &place.display().to_string());
         fs::write(place.join("gateway.yaml"), text)?;
         let log = fs::File::create(place.join("log"))?;
-        let mut command = Command::new(binary()?);
         command.arg("run").arg(place.join("gateway.yaml")).stdin(Stdio::null());
         command.stdout(log.try_clone()?).stderr(log);
         let mut gateway = Self { process: spawn(&mut command)?, directory };
@@ -83,13 +91,25 @@ impl Gateway {
         matches!(self.process.try_wait(), Ok(None))
     }
 
-    /// Asks it to end, as a service manager does, and waits.
+    /// Asks it to end as a service manager does, and waits. Peers with a socket in its directory are gone by then.
     ///
     /// # Errors
     /// When it does not end, ends with anything but 0, or leaves a socket behind.
-    pub fn stop(mut self) -> io::Result<()> {
-        kill_process(Pid::from_child(&self.process), Signal::TERM)?;
-        let status = self.ended(STOP)?.ok_or_else(|| failed("SIGTERM does not stop it", &self.log()))?;
+    pub fn stop(self) -> io::Result<()> {
+        self.end(Signal::TERM)
+    }
+
+    /// Asks it to end as Ctrl-C does, and waits.
+    ///
+    /// # Errors
+    /// As [`stop`](Self::stop).
+    pub fn interrupt(self) -> io::Result<()> {
+        self.end(Signal::INT)
+    }
+
+    fn end(mut self, signal: Signal) -> io::Result<()> {
+        kill_process(Pid::from_child(&self.process), signal)?;
+        let status = self.ended(STOP)?.ok_or_else(|| failed(&format!("{signal:?} does not stop it"), &self.log()))?;
         if !status.success() {
             return Err(failed(&format!("it ended with {status}"), &self.log()));
         }
@@ -97,8 +117,7 @@ impl Gateway {
             .map(|entry| entry.map(|entry| entry.file_name()))
             .collect::<io::Result<_>>()?;
         let ours = ["gateway.yaml", "log"];
-        // A peer's socket is the peer's to remove.
-        let left: Vec<_> = left.iter().filter(|name| !ours.iter().any(|own| name == own) && !is_peers(name)).collect();
+        let left: Vec<_> = left.iter().filter(|name| !ours.iter().any(|own| name == own)).collect();
         if left.is_empty() { Ok(()) } else { Err(failed("it left behind", &format!("{left:?}"))) }
     }
 
@@ -123,10 +142,6 @@ impl Gateway {
             }
         }
     }
-}
-
-fn is_peers(name: &std::ffi::OsStr) -> bool {
-    name.to_string_lossy().starts_with("peer-")
 }
 
 impl Drop for Gateway {

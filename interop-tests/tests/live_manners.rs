@@ -119,16 +119,27 @@ fn a_kernel_without_a_gateway_would_have_said_so() {
     assert!(unreachables_sent(&middle) > 0, "the test above could not fail");
 }
 
-#[test]
-fn after_sigterm_the_machine_is_as_it_was() {
-    need!(root, ip, ping, vxlan, nft);
+/// Whatever a gateway that carried traffic holds of the machine is given back by the time it has ended this way.
+fn leaves_nothing(end: fn(Gateway) -> io::Result<()>) {
     let World { leafs, middle } = world();
     let before = middle.inventory().unwrap();
     let gateway = Gateway::start(&middle, FILE).unwrap();
     settle(&leafs[0], "10.1.0.2").unwrap();
     assert_ne!(middle.inventory().unwrap(), before, "a gateway that holds nothing would pass this test");
-    gateway.stop().unwrap();
+    end(gateway).unwrap();
     assert_eq!(middle.inventory().unwrap(), before);
+}
+
+#[test]
+fn after_sigterm_the_machine_is_as_it_was() {
+    need!(root, ip, ping, vxlan, nft);
+    leaves_nothing(Gateway::stop);
+}
+
+#[test]
+fn after_ctrl_c_the_machine_is_as_it_was() {
+    need!(root, ip, ping, vxlan, nft);
+    leaves_nothing(Gateway::interrupt);
 }
 
 #[test]

@@ -4,16 +4,22 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::render::{output, plural, problems_of};
 use super::Failure;
+use super::isolation::not_isolated;
+use super::render::{output, plural, problems_of};
 use crate::config::{self, Problem, Problems, Severity};
 use crate::control::compile::{Numbers, Plan, compile};
+use crate::control::host;
+use crate::control::isolation::{self, Meeting};
 use crate::forwarding::{Forwarding, Members};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The gateway's file
     file: PathBuf,
+    /// Also look whether this machine has the devices, the addresses and the routes
+    #[arg(long)]
+    host: bool,
     /// Print what is found as JSON on standard output
     #[arg(long)]
     json: bool,
@@ -25,33 +31,54 @@ struct Findings<'a> {
     file: String,
     ok: bool,
     problems: &'a [Problem],
+    /// Paths by which tenants meet.
+    meetings: &'a [Meeting],
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let result = config::load(&args.file).and_then(|config| compile(&config, &mut Numbers::default(), None));
-    let (problems, summary) = match result {
-        Ok(plan) => (Problems(plan.warnings.clone()), Some(summary(&plan))),
-        Err(problems) => (problems, None),
+    let (problems, summary, meetings) = match look(args)? {
+        Ok((plan, problems)) => (problems, Some(summary(&plan)), isolation::examine(&plan).meetings),
+        Err(problems) => (problems, None, Vec::new()),
     };
     if args.json {
-        print_json(args, &problems)?;
-        return if summary.is_some() { Ok(()) } else { Err(Failure::Told) };
+        print_json(args, &problems, &meetings)?;
+        return if summary.is_some() && meetings.is_empty() { Ok(()) } else { Err(Failure::Told) };
     }
     let Some(summary) = summary else { return Err(problems.into()) };
     problems_of(&problems.0);
+    if !meetings.is_empty() {
+        return Err(not_isolated(&args.file, &meetings));
+    }
     let warnings = problems.0.iter().filter(|problem| problem.severity == Severity::Warning).count();
     let warnings = if warnings == 0 { String::new() } else { format!(", {}", plural(warnings, "warning")) };
     output(&format!("{}: {summary}: ok{warnings}", args.file.display()))
 }
 
-fn print_json(args: &Args, problems: &Problems) -> Result<(), Failure> {
-    let findings =
-        Findings { file: args.file.display().to_string(), ok: !problems.has_errors(), problems: &problems.0 };
+/// The plan and what somebody should look at, or why there is none.
+fn look(args: &Args) -> Result<Result<(Plan, Problems), Problems>, Failure> {
+    let compiled =
+        config::load(&args.file).and_then(|config| Ok((compile(&config, &mut Numbers::default(), None)?, config)));
+    let (plan, config) = match compiled {
+        Ok(compiled) => compiled,
+        Err(problems) => return Ok(Err(problems)),
+    };
+    let mut found = plan.warnings.clone();
+    if args.host {
+        let missing = host::look(&config, &plan);
+        found.extend(missing.map_err(|error| Failure::new(format!("cannot look at this machine: {error}")))?);
+    }
+    let problems = Problems::sorted(found);
+    Ok(if problems.has_errors() { Err(problems) } else { Ok((plan, problems)) })
+}
+
+fn print_json(args: &Args, problems: &Problems, meetings: &[Meeting]) -> Result<(), Failure> {
+    let (file, ok) = (args.file.display().to_string(), !problems.has_errors() && meetings.is_empty());
+    let findings = Findings { file, ok, problems: &problems.0, meetings };
     let text = serde_json::to_string_pretty(&findings).map_err(|error| Failure::new(error.to_string()))?;
     output(&text)
 }
 
-/// `3 ports, 2 endpoints, 7 tunnel peers, 2 tenants with 7 attachments`
+/// `3 ports, 2 endpoints, 7 tunnel peers, 2 tenants with 7 attachments over 13 tunnels, isolated: 2 tenants`
 fn summary(plan: &Plan) -> String {
     let tables = &plan.forwarding;
     let mut parts = vec![plural(plan.ports.len(), "port")];
@@ -65,7 +92,8 @@ fn summary(plan: &Plan) -> String {
     add(plan.statics.len(), "static address");
     let (tenants, attachments, tunnels) = sizes(tables);
     let tenants = plural(tenants, "tenant");
-    format!("{}, {tenants} with {} over {}", parts.join(", "), plural(attachments, "attachment"), plural(tunnels, "tunnel"))
+    let (attachments, tunnels) = (plural(attachments, "attachment"), plural(tunnels, "tunnel"));
+    format!("{}, {tenants} with {attachments} over {tunnels}, isolated: {tenants}", parts.join(", "))
 }
 
 /// Tenants, their attachments, and the tunnels behind these.

@@ -1,15 +1,28 @@
 //! `transload demo`: see for yourself.
 
 use super::Failure;
-use crate::demo;
+use crate::demo::{self, Hosts};
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    /// Who may speak for the hosts
+    #[arg(long, value_enum, default_value_t = Hosts::Auto)]
+    hosts: Hosts,
+    /// Be a host, as the only process of a User-Mode Linux
+    #[arg(long, value_name = "SITE", hide = true)]
+    guest: Option<String>,
+}
 
-pub(super) fn run(_: &Args) -> Result<(), Failure> {
-    match demo::run() {
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    if let Some(site) = &args.guest {
+        demo::be_guest(site);
+    }
+    match demo::run(args.hosts) {
         Ok(true) => Ok(()),
         Ok(false) => Err(Failure::new("not everything worked; see above")),
-        Err(error) => Err(Failure::new(error.to_string())),
+        Err(error) => match error.help() {
+            Some(help) => Err(Failure::with_help(error.to_string(), help)),
+            None => Err(Failure::new(error.to_string())),
+        },
     }
 }

@@ -1,12 +1,14 @@
 //! A value of the configuration with its place, and maps whose keys are names.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::source::Span;
+use super::problem::Problem;
+use super::source::{Source, Span};
 
 /// The name by which [`At`] asks the reader for a value's place.
 pub(super) const AT: &str = "$transload::At";
@@ -110,6 +112,26 @@ impl<T> Named<T> {
             let text = name.get()?;
             Some((Name { text, span: name.span, extent: thing.span }, thing.get()))
         })
+    }
+
+    /// Takes in the things of other files. A name that is taken is reported.
+    pub(super) fn append(
+        &mut self,
+        more: impl Iterator<Item = Self>,
+        kind: &str,
+        source: &Source,
+        problems: &mut Vec<Problem>,
+    ) {
+        self.0.extend(more.flat_map(|named| named.0));
+        let (mut taken, mut repeated) = (HashMap::new(), HashSet::new());
+        for (text, span) in self.0.iter().filter_map(|(name, _)| Some((name.get()?, name.span))) {
+            let Some(first) = taken.insert(text.as_str(), span) else { continue };
+            let message = format!("{kind} `{text}` is already on {}", source.line(first, span));
+            let problem = Problem::error(source, span, message).also(first, "first here");
+            problems.push(problem.help("a name stands once in all files together; remove or rename one of the two"));
+            repeated.insert(span);
+        }
+        self.0.retain(|(name, _)| !repeated.contains(&name.span));
     }
 
     /// How many there are.

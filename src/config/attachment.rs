@@ -3,6 +3,7 @@
 //! The ID fields are not listed here: every encapsulation of the registry brings its own.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::LazyLock;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -13,9 +14,9 @@ use transload_encaps::{IdField, IdForm, Kind};
 use super::at::At;
 use super::source::Span;
 
-/// One way in and out of a tenant's bridge domain.
-#[derive(Debug, Clone, Default)]
-pub struct Attachment {
+/// One way in and out of a tenant's bridge domain, whose ID fields are written as `V`: in a tenant, as a number.
+#[derive(Debug, Clone)]
+pub struct Attachment<V = u64> {
     /// The peer behind it.
     pub peer: Option<At<String>>,
     /// The group of peers behind it.
@@ -27,18 +28,35 @@ pub struct Attachment {
     /// Attachments of a tenant with the same name here never feed each other.
     pub split_horizon: Option<At<String>>,
     /// The ID fields that are given.
-    pub ids: Vec<Id>,
+    pub ids: Vec<Id<V>>,
 }
 
 /// An ID field that is given.
 #[derive(Debug, Clone)]
-pub struct Id {
+pub struct Id<V = u64> {
     /// The name the registry knows it by.
     pub name: &'static str,
     /// Where the name stands.
     pub span: Span,
     /// The value; `true` counts as 1.
-    pub value: At<u64>,
+    pub value: At<V>,
+}
+
+/// How the number of an ID field is written.
+pub trait IdValue<'de>: Deserialize<'de> + From<u64> {
+    /// What the schema calls an attachment with such numbers.
+    const ATTACHMENT: &'static str;
+
+    /// The schema of a number up to `max`.
+    fn schema(max: u64) -> Schema;
+}
+
+impl IdValue<'_> for u64 {
+    const ATTACHMENT: &'static str = "Attachment";
+
+    fn schema(max: u64) -> Schema {
+        json_schema!({ "type": "integer", "minimum": 0, "maximum": max })
+    }
 }
 
 /// What happens to VLAN tags inside a tenant's frames.
@@ -73,18 +91,24 @@ fn id_fields() -> impl Iterator<Item = &'static IdField> {
 static FIELD_NAMES: LazyLock<Vec<&'static str>> =
     LazyLock::new(|| FIELDS.iter().map(|(name, _)| *name).chain(id_fields().map(|field| field.name)).collect());
 
-impl<'de> Deserialize<'de> for Attachment {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields;
+impl<V> Default for Attachment<V> {
+    fn default() -> Self {
+        Self { peer: None, group: None, port: None, inner_tags: None, split_horizon: None, ids: Vec::new() }
+    }
+}
 
-        impl<'de> Visitor<'de> for Fields {
-            type Value = Attachment;
+impl<'de, V: IdValue<'de>> Deserialize<'de> for Attachment<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<V>(PhantomData<V>);
+
+        impl<'de, V: IdValue<'de>> Visitor<'de> for Fields<V> {
+            type Value = Attachment<V>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an attachment")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Attachment, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Attachment<V>, A::Error> {
                 let mut attachment = Attachment::default();
                 while let Some(field) = map.next_key::<At<String>>()? {
                     match field.get().map_or("", String::as_str) {
@@ -100,27 +124,30 @@ impl<'de> Deserialize<'de> for Attachment {
             }
         }
 
-        deserializer.deserialize_struct("Attachment", &FIELD_NAMES, Fields)
+        deserializer.deserialize_struct("Attachment", &FIELD_NAMES, Fields(PhantomData))
     }
 }
 
-impl Attachment {
-    fn read_id<'de, A: MapAccess<'de>>(&mut self, name: &str, span: Span, map: &mut A) -> Result<(), A::Error> {
+impl<V> Attachment<V> {
+    fn read_id<'de, A: MapAccess<'de>>(&mut self, name: &str, span: Span, map: &mut A) -> Result<(), A::Error>
+    where
+        V: IdValue<'de>,
+    {
         let Some(field) = id_fields().find(|field| field.name == name) else {
             return map.next_value::<IgnoredAny>().map(|_| ());
         };
         let value = match field.form {
             IdForm::Number { .. } => map.next_value()?,
-            IdForm::Flag => map.next_value::<At<bool>>()?.map(u64::from),
+            IdForm::Flag => map.next_value::<At<bool>>()?.map(|flag| V::from(flag.into())),
         };
         self.ids.push(Id { name: field.name, span, value });
         Ok(())
     }
 }
 
-impl JsonSchema for Attachment {
+impl<V: for<'de> IdValue<'de>> JsonSchema for Attachment<V> {
     fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Attachment".into()
+        V::ATTACHMENT.into()
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
@@ -136,7 +163,9 @@ impl JsonSchema for Attachment {
         for field in id_fields() {
             let schema = match field.form {
                 IdForm::Number { max } => {
-                    json_schema!({ "type": "integer", "minimum": 0, "maximum": max, "description": field.about })
+                    let mut schema = V::schema(max);
+                    schema.insert("description".into(), field.about.into());
+                    schema
                 }
                 IdForm::Flag => json_schema!({ "type": "boolean", "description": field.about }),
             };

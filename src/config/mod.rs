@@ -7,11 +7,14 @@ mod addresses;
 mod at;
 mod attachment;
 mod dscp;
+mod include;
 mod nearest;
 mod numbers;
+mod offset;
 mod peers;
 mod ports;
 mod problem;
+mod range;
 mod reader;
 mod source;
 mod tenants;
@@ -26,13 +29,16 @@ use serde::Deserialize;
 
 pub use addresses::{Address, Addresses};
 pub use at::{At, Name, Named};
-pub use attachment::{Attachment, Id, InnerTags};
+pub use attachment::{Attachment, Id, IdValue, InnerTags};
 pub use dscp::Dscp;
+pub use include::Include;
 pub use nearest::{nearest, suggestion};
 pub use numbers::{DscpValue, MssClamp, Rate, Ttl, Vid, Whole};
+pub use offset::{Offset, is_variable};
 pub use peers::{Ecn, Group, Knobs, Peer, RxZero, UdpChecksum, UdpTx};
 pub use ports::{Endpoint, Io, Mtu, Port, UnixSocket};
 pub use problem::{Place, Problem, Problems, Severity};
+pub use range::Range;
 pub use source::{Source, Span};
 pub use tenants::{Limits, Macs, Static, Tenant, UnknownUnicast};
 pub use values::{MacAddress, Seconds};
@@ -55,6 +61,8 @@ pub struct File {
     /// The version of this grammar: 1.
     #[schemars(range(min = 1, max = 1))]
     pub version: Option<At<u64>>,
+    /// More files with peers, groups, tenants and patterns, such as `tenants.d/*.yaml`.
+    pub include: Option<At<Include>>,
     /// Where frames come from and go to.
     #[serde(default, deserialize_with = "section")]
     pub ports: Named<Port>,
@@ -70,6 +78,9 @@ pub struct File {
     /// What is bridged with what.
     #[serde(default, deserialize_with = "section")]
     pub tenants: Named<Tenant>,
+    /// Many tenants at once, alike but for an offset; a tenant of the same name overrides one of them.
+    #[serde(default, deserialize_with = "section")]
+    pub patterns: Named<Tenant<Offset>>,
     /// The MAC table.
     #[serde(default, deserialize_with = "section")]
     pub fdb: Fdb,
@@ -99,40 +110,55 @@ pub fn schema() -> schemars::Schema {
     schema
 }
 
-/// Reads a gateway's file.
+/// Reads a gateway's file, and those that it includes.
 ///
 /// # Errors
 /// When it cannot be opened, or is not YAML. Lesser problems are kept in the [`Config`].
 pub fn load(path: &Path) -> Result<Config, Problems> {
     let name = path.display().to_string();
-    let unreadable = |why: String| {
+    let text = text_of(path).map_err(|why| {
         let source = Source::new(name.clone(), "");
-        Problems(vec![Problem::error(&source, Span::default(), format!("cannot read {name}: {why}"))])
-    };
-    let bytes = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
-    let text = String::from_utf8(bytes).map_err(|_| unreadable("it is not UTF-8 text".into()))?;
-    parse(&name, &text)
+        Problems(vec![Problem::error(&source, Span::default(), why)])
+    })?;
+    read(&name, &text, Some(path.parent().unwrap_or(Path::new(""))))
 }
 
-/// Reads a gateway's file from memory.
+/// Reads a gateway's file from memory. It cannot include others.
 ///
 /// # Errors
 /// When it is not YAML. Lesser problems are kept in the [`Config`].
 pub fn parse(name: &str, text: &str) -> Result<Config, Problems> {
-    let source = Source::new(name, text);
+    read(name, text, None)
+}
+
+/// The text of a file, or why there is none.
+fn text_of(path: &Path) -> Result<String, String> {
+    let cannot = |why: &dyn std::fmt::Display| format!("cannot read {}: {why}", path.display());
+    let bytes = std::fs::read(path).map_err(|error| cannot(&error))?;
+    String::from_utf8(bytes).map_err(|_| cannot(&"it is not UTF-8 text"))
+}
+
+fn read(name: &str, text: &str, folder: Option<&Path>) -> Result<Config, Problems> {
+    let mut source = Source::new(name, text);
     let mut problems = Vec::new();
     let root = tree::read(&source, &mut problems)?;
-    let Some(file) = reader::read::<File>(&root, &source, &mut problems) else {
+    let Some(mut file) = reader::read::<File>(&root, &source, &mut problems) else {
         return Err(Problems::sorted(problems));
     };
-    if let Some(version) = file.version.as_ref().filter(|version| version.value().is_some_and(|number| number != 1)) {
+    if let Some(problem) = file.version.as_ref().and_then(|version| check_version(version, &source)) {
         // Another grammar: whatever else seems wrong may be right there.
-        let problem = Problem::error(&source, version.span, "this transload reads version 1 of the grammar");
-        return Err(Problems(vec![problem.help("write `version: 1`")]));
+        return Err(Problems(vec![problem]));
     }
     if file.version.is_none() {
         let problem = Problem::error(&source, Span::default(), "the file does not say its version");
         problems.push(problem.help("begin it with `version: 1`"));
     }
+    include::read(&mut file, folder, &mut source, &mut problems);
     Ok(Config { source, file, problems })
+}
+
+fn check_version(version: &At<u64>, source: &Source) -> Option<Problem> {
+    version.value().filter(|number| *number != 1)?;
+    let problem = Problem::error(source, version.span, "this transload reads version 1 of the grammar");
+    Some(problem.help("write `version: 1`"))
 }

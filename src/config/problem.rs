@@ -47,6 +47,8 @@ pub struct Problem {
 pub struct Place {
     /// What is there.
     pub about: String,
+    /// The file, as it was named when it was loaded.
+    pub file: String,
     /// The line, counted from 1.
     pub line: usize,
     /// The column, counted from 1 in characters.
@@ -65,7 +67,7 @@ impl Problem {
             severity: Severity::Error,
             message: message.into(),
             help: None,
-            file: source.name().to_owned(),
+            file: source.name_at(span.start).to_owned(),
             line,
             column,
             text: source.slice(span).to_owned(),
@@ -92,15 +94,18 @@ impl Problem {
     pub fn also(self, span: Span, about: impl Into<String>) -> Self {
         let span = self.source.first_line(span);
         let (line, column) = self.source.position(span.start);
-        Self { also: Some(Place { about: about.into(), line, column, span }), ..self }
+        let file = self.source.name_at(span.start).to_owned();
+        Self { also: Some(Place { about: about.into(), file, line, column, span }), ..self }
     }
 
     /// Whether the line it is on can be shown to people.
     #[must_use]
     pub fn has_a_short_line(&self) -> bool {
         const LONGEST: usize = 400;
-        let text = self.source.text();
-        let start = text.get(..self.span.start).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
+        let file = self.source.at(self.span.start);
+        let text = file.whole.as_str();
+        let start =
+            text.get(..self.span.start - file.base).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
         let line = text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
         !text.is_empty() && line.len() <= LONGEST
     }
@@ -153,11 +158,14 @@ impl SourceCode for Source {
         before: usize,
         after: usize,
     ) -> Result<Box<dyn miette::SpanContents<'a> + 'a>, miette::MietteError> {
-        let contents = self.text().read_span(span, before, after)?;
+        let file = self.at(span.offset());
+        let within = (span.offset() - file.base, span.len()).into();
+        let contents = file.whole.read_span(&within, before, after)?;
+        let shown = (contents.span().offset() + file.base, contents.span().len()).into();
         Ok(Box::new(miette::MietteSpanContents::new_named(
-            self.name().to_owned(),
+            file.name.clone(),
             contents.data(),
-            *contents.span(),
+            shown,
             contents.line(),
             contents.column(),
             contents.line_count(),

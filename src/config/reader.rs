@@ -19,6 +19,7 @@ use super::source::{Source, Span};
 use super::tree::{NOTHING, Node, Value};
 use access::{Fields, Items, Placed, Variant};
 use error::ReadError;
+pub(super) use scalar::parse as parse_number;
 
 /// Reads a whole tree as `T`; what is wrong goes to `problems`.
 pub(super) fn read<'a, T: Deserialize<'a>>(root: &'a Node, source: &Source, problems: &mut Vec<Problem>) -> Option<T> {

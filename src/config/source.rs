@@ -1,8 +1,8 @@
-//! The text of a configuration file, and places in it.
+//! The text of a configuration, which may be several files, and places in it.
 
 use std::sync::Arc;
 
-/// A part of the file, in bytes.
+/// A part of the configuration, in bytes. Its files count on from one another, so a place says which file it is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, PartialOrd, Ord)]
 pub struct Span {
     /// The first byte.
@@ -11,15 +11,20 @@ pub struct Span {
     pub end: usize,
 }
 
-/// A configuration file: its name for people, and its text. Cheap to clone.
+/// The files of a configuration: their names for people, and their text. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Source(Arc<Text>);
+pub struct Source(Arc<Vec<Arc<Text>>>);
 
+/// One file.
 #[derive(Debug)]
-struct Text {
-    name: String,
-    whole: String,
-    /// Where each line begins.
+pub(super) struct Text {
+    /// What people call it.
+    pub(super) name: String,
+    /// All of it.
+    pub(super) whole: String,
+    /// Where it begins, counting on from the files before it.
+    pub(super) base: usize,
+    /// Where each line begins, within this file.
     lines: Vec<usize>,
 }
 
@@ -27,35 +32,45 @@ impl Source {
     /// This text under this name.
     #[must_use]
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
-        let (name, text) = (name.into(), text.into());
-        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Self(Arc::new(Text { name, whole: text, lines }))
+        Self(Arc::new(vec![Arc::new(Text::new(name.into(), text.into(), 0))]))
     }
 
-    /// What people call the file.
+    /// The same files, and one more behind them.
+    #[must_use]
+    pub fn and(&self, name: impl Into<String>, text: impl Into<String>) -> Self {
+        // The place behind the last byte of a file is still its own.
+        let base = self.newest().base + self.newest().whole.len() + 1;
+        let added = Arc::new(Text::new(name.into(), text.into(), base));
+        Self(Arc::new(self.0.iter().cloned().chain([added]).collect()))
+    }
+
+    /// What people call the first file.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.0.name
+        &self.at(0).name
     }
 
-    /// The whole text.
+    /// What people call the file that this place is in.
     #[must_use]
-    pub fn text(&self) -> &str {
-        &self.0.whole
+    pub fn name_at(&self, at: usize) -> &str {
+        &self.at(at).name
     }
 
     /// The text in a place; empty if there is no such place.
     #[must_use]
     pub fn slice(&self, span: Span) -> &str {
-        self.0.whole.get(span.start..span.end).unwrap_or_default()
+        let file = self.at(span.start);
+        file.whole.get(span.start - file.base..span.end.saturating_sub(file.base)).unwrap_or_default()
     }
 
-    /// Line and column of a byte, both counted from 1; the column counts characters.
+    /// Line and column of a byte in its file, both counted from 1; the column counts characters.
     #[must_use]
     pub fn position(&self, at: usize) -> (usize, usize) {
-        let line = self.0.lines.partition_point(|&start| start <= at).max(1);
-        let start = self.0.lines.get(line - 1).copied().unwrap_or(0);
-        let before = self.0.whole.get(start..at).map_or(0, |text| text.chars().count());
+        let file = self.at(at);
+        let at = at - file.base;
+        let line = file.lines.partition_point(|&start| start <= at).max(1);
+        let start = file.lines.get(line - 1).copied().unwrap_or(0);
+        let before = file.whole.get(start..at).map_or(0, |text| text.chars().count());
         (line, before + 1)
     }
 
@@ -66,10 +81,51 @@ impl Source {
         Span { start: span.start, end: span.start + line.len() }
     }
 
-    /// The byte where a line and column are, as a parser counts them.
+    /// A place, for a message about something in `seen_from`: `line 7`, with the file's name if it is another one.
+    #[must_use]
+    pub fn line(&self, span: Span, seen_from: Span) -> String {
+        let (file, (line, _)) = (self.at(span.start), self.position(span.start));
+        let is_here = file.base == self.at(seen_from.start).base;
+        if is_here { format!("line {line}") } else { format!("line {line} of {}", file.name) }
+    }
+
+    /// The file that a place is in.
+    pub(super) fn at(&self, at: usize) -> &Text {
+        let behind = self.0.partition_point(|file| file.base <= at);
+        &self.0[behind.max(1) - 1]
+    }
+
+    /// The file that was added last.
+    pub(super) fn newest(&self) -> &Text {
+        &self.0[self.0.len() - 1]
+    }
+}
+
+impl Text {
+    fn new(name: String, whole: String, base: usize) -> Self {
+        let lines = std::iter::once(0).chain(whole.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Self { name, whole, base, lines }
+    }
+
+    /// The place where a line and column of this file are, as a parser counts them.
     pub(super) fn offset(&self, line: usize, column: usize) -> usize {
-        let start = self.0.lines.get(line.saturating_sub(1)).copied().unwrap_or(self.0.whole.len());
-        let rest = self.0.whole.get(start..).unwrap_or_default();
-        start + rest.char_indices().nth(column.saturating_sub(1)).map_or(rest.len(), |(at, _)| at)
+        let start = self.lines.get(line.saturating_sub(1)).copied().unwrap_or(self.whole.len());
+        let rest = self.whole.get(start..).unwrap_or_default();
+        let within = rest.char_indices().nth(column.saturating_sub(1)).map_or(rest.len(), |(at, _)| at);
+        self.base + start + within
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_knows_its_file() {
+        let both = Source::new("a.yaml", "one\ntwo").and("b.yaml", "three\nfour");
+        assert_eq!((both.name_at(7), both.position(7)), ("a.yaml", (2, 4)), "behind the last byte");
+        assert_eq!((both.name_at(8), both.position(8)), ("b.yaml", (1, 1)));
+        assert_eq!(both.slice(Span { start: 14, end: 18 }), "four");
+        assert_eq!(both.line(Span { start: 14, end: 18 }, Span::default()), "line 2 of b.yaml");
     }
 }

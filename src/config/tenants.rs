@@ -5,17 +5,22 @@ use serde::Deserialize;
 
 use super::addresses::Address;
 use super::at::{At, Named, section};
-use super::attachment::Attachment;
+use super::attachment::{Attachment, IdValue};
 use super::numbers::{MssClamp, Rate, Whole};
+use super::range::Range;
 use super::values::{MacAddress, Seconds};
 
-/// A tenant, with one bridge domain.
+/// A tenant, with one bridge domain; or a pattern of tenants, whose IDs are then written as offsets.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Tenant {
+#[serde(deny_unknown_fields, bound = "V: IdValue<'de>")]
+#[schemars(rename = "Tenant", bound = "V: for<'de> IdValue<'de>")]
+pub struct Tenant<V = u64> {
+    /// Of a pattern: which numbers its variable stands for, such as `{ n: 1-500 }`.
+    #[serde(default, rename = "for")]
+    pub numbers: Option<At<Named<Range>>>,
     /// Where its frames come from and go to.
     #[serde(deserialize_with = "section")]
-    pub attachments: Named<Attachment>,
+    pub attachments: Named<Attachment<V>>,
     /// Whether source addresses are learned; true if left out.
     pub learning: Option<At<bool>>,
     /// How long a silent address is remembered; 5m if left out.

@@ -59,12 +59,12 @@ impl Value {
     }
 }
 
-/// Reads the YAML and refuses keys that are given twice.
+/// Reads the YAML of the newest file and refuses keys that are given twice.
 ///
 /// # Errors
 /// When it is no YAML at all: then there is exactly one problem to show.
 pub(super) fn read(source: &Source, problems: &mut Vec<Problem>) -> Result<Node, Problems> {
-    let raw: Spanned<Raw> = serde_saphyr::from_str_with_options(source.text(), options())
+    let raw: Spanned<Raw> = serde_saphyr::from_str_with_options(&source.newest().whole, options())
         .map_err(|error| Problems(vec![not_yaml(source, &error)]))?;
     Ok(Builder { source, problems }.node(raw))
 }
@@ -95,7 +95,8 @@ fn options() -> serde_saphyr::Options {
 
 fn not_yaml(source: &Source, error: &serde_saphyr::Error) -> Problem {
     let error = error.without_snippet();
-    let span = error.location().map_or_else(Span::default, |location| place(source, &location));
+    let start = source.newest().base;
+    let span = error.location().map_or(Span { start, end: start }, |location| place(source, &location));
     let text = error.to_string();
     // The place is said by the problem itself.
     let message = text.split(" at line ").next().unwrap_or(&text);
@@ -125,11 +126,13 @@ fn not_yaml(source: &Source, error: &serde_saphyr::Error) -> Problem {
 fn place(source: &Source, location: &Location) -> Span {
     let span = location.span();
     if let (Some(start), Some(len)) = (span.byte_offset(), span.byte_len()) {
-        return Span { start: start as usize, end: (start + len) as usize };
+        let base = source.newest().base;
+        return Span { start: base + start as usize, end: base + (start + len) as usize };
     }
     // Where the parser itself gave up it only counts lines and columns.
-    let start = source.offset(location.line() as usize, location.column() as usize);
-    let next = source.text().get(start..).and_then(|rest| rest.chars().next());
+    let file = source.newest();
+    let start = file.offset(location.line() as usize, location.column() as usize);
+    let next = file.whole.get(start - file.base..).and_then(|rest| rest.chars().next());
     Span { start, end: start + next.map_or(0, char::len_utf8) }
 }
 
@@ -226,12 +229,13 @@ impl Builder<'_> {
 
     /// Takes in the bracket that closes what opened at `span.start`, if it is on the same line.
     fn closed(&self, span: Span, inner_end: usize) -> usize {
-        let close = match self.source.text().as_bytes().get(span.start) {
+        let file = self.source.newest();
+        let close = match file.whole.as_bytes().get(span.start - file.base) {
             Some(b'{') => '}',
             Some(b'[') => ']',
             _ => return span.end.max(inner_end),
         };
-        let rest = self.source.text().get(inner_end..).unwrap_or_default();
+        let rest = file.whole.get(inner_end - file.base..).unwrap_or_default();
         let gap = rest.len() - rest.trim_start_matches([' ', ',']).len();
         let bracket = usize::from(rest.get(gap..).is_some_and(|rest| rest.starts_with(close)));
         if bracket == 1 { inner_end + gap + 1 } else { span.end.max(inner_end) }
@@ -254,11 +258,10 @@ impl Builder<'_> {
         for (key, value) in entries {
             let span = place(self.source, &key.defined);
             if let Some(&first) = seen.get(&key.value) {
-                let (line, _) = self.source.position(first);
-                let problem =
-                    Problem::error(self.source, span, format!("`{}` is already given on line {line}", key.value))
-                        .help("a name stands once in its map; remove or rename one of the two")
-                        .also(Span { start: first, end: first + span.end - span.start }, "first here");
+                let line = self.source.line(Span { start: first, end: first }, span);
+                let problem = Problem::error(self.source, span, format!("`{}` is already given on {line}", key.value))
+                    .help("a name stands once in its map; remove or rename one of the two")
+                    .also(Span { start: first, end: first + span.end - span.start }, "first here");
                 self.problems.push(problem);
                 continue;
             }

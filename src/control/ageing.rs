@@ -36,7 +36,7 @@ impl Ageing {
             // Nothing was received meanwhile that could have been dated, and the dates may have wrapped around.
             let before = (second - elapsed) as u16;
             return sweep(shared, &tables, 0..all, |entry| {
-                u64::from(entry.age(before)) + elapsed <= u64::from(ageing(entry))
+                entry.is_static || u64::from(entry.age(before)) + elapsed <= u64::from(ageing(entry))
             });
         }
         let slice = all.div_ceil(SLICES as usize);
@@ -56,14 +56,16 @@ fn is_meant(tables: &Forwarding, entry: &Entry) -> bool {
     attachment.is_some_and(|attachment| tables.members(&attachment.members).contains(&entry.target.peer))
 }
 
-fn sweep(
+/// Takes out of these buckets what the tables do not mean or `wanted` refuses; what was learned no longer counts
+/// against its tenant's limit.
+pub(super) fn sweep(
     shared: &Shared,
     tables: &Forwarding,
     range: std::ops::Range<usize>,
-    mut is_young: impl FnMut(&Entry) -> bool,
+    mut wanted: impl FnMut(&Entry) -> bool,
 ) -> usize {
     shared.fdb.sweep(range, |entry| {
-        let keep = is_meant(tables, entry) && (entry.is_static || is_young(entry));
+        let keep = is_meant(tables, entry) && wanted(entry);
         if !keep
             && !entry.is_static
             && let Some(domain) = tables.domain(entry.domain)

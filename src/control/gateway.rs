@@ -1,6 +1,7 @@
 //! A running gateway, as its control plane sees it.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -16,6 +17,7 @@ use crate::control::start::StartError;
 use crate::control::tunnels::{port_links, tunnels};
 use crate::counters::Counters;
 use crate::dataplane::Shared;
+use crate::fdb::Fdb;
 use crate::forwarding::PortId;
 
 /// A running gateway.
@@ -61,6 +63,9 @@ impl Gateway {
     /// # Errors
     /// When the table has no room for a static address.
     pub fn new(config: &Config, plan: Plan, backends: Vec<String>, workers: usize) -> Result<Self, StartError> {
+        // Random, so that no tenant can choose MACs that crowd into one place of the table.
+        let seed = RandomState::new().hash_one(0);
+        let fdb = Fdb::with_capacity_and_seed(plan.settings.fdb_capacity, seed);
         let tenant_devices = plan.ports.iter().filter_map(|port| tenant_device(&plan, port)).map(str::to_owned);
         let gateway = Self {
             clock: Clock::start(),
@@ -71,7 +76,7 @@ impl Gateway {
             tenant_devices: tenant_devices.collect(),
             resolution: ArcSwap::default(),
             news: Mutex::default(),
-            shared: Arc::new(Shared::new(plan.forwarding, plan.settings.fdb_capacity)),
+            shared: Arc::new(Shared::new(plan.forwarding, fdb)),
             names: plan.names,
         };
         let fdb = &gateway.shared.fdb;

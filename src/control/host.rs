@@ -11,6 +11,19 @@ use crate::control::next_hops::{Complaint, Tunnel, resolve};
 use crate::control::tunnels::{port_links, tunnels};
 use crate::io::Backend;
 
+/// Everything about this machine that a configuration may trip over: what [`check`] and [`check_routes`] find.
+///
+/// # Errors
+/// When the kernel will not say what it has.
+pub fn look(config: &Config, plan: &Plan) -> io::Result<Vec<Problem>> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let mut problems = check(config, plan).await?;
+        problems.extend(check_routes(config, plan).await?);
+        problems.sort_by_key(Problem::span);
+        Ok(problems)
+    })
+}
+
 /// What this machine does not have, in the order of the file. Nothing is changed, and nothing opened.
 ///
 /// # Errors
@@ -25,8 +38,8 @@ pub async fn check(config: &Config, plan: &Plan) -> io::Result<Vec<Problem>> {
     Ok(problems)
 }
 
-/// Tunnels whose route leads nowhere, or out by a port that their endpoint does not name. Routes come and go while a
-/// gateway runs, so `run` only logs these.
+/// Tunnels whose route leads nowhere, which may change by itself, or where it must not, which is an error. A gateway
+/// that runs only logs them, since routes come and go.
 ///
 /// # Errors
 /// When the kernel will not say what it has.
@@ -39,7 +52,8 @@ pub async fn check_routes(config: &Config, plan: &Plan) -> io::Result<Vec<Proble
     let lasting = complaints.into_iter().filter(|(_, complaint)| !complaint.is_passing());
     let problem = |(peer, complaint): (_, Complaint)| {
         let tunnel = plan.tunnels.iter().find(|tunnel| tunnel.peer == peer)?;
-        Some(Problem::warning(&plan.source, tunnel.span, complaint.to_string()))
+        let make = if matches!(complaint, Complaint::NoRoute(_)) { Problem::warning } else { Problem::error };
+        Some(make(&plan.source, tunnel.span, complaint.to_string()))
     };
     Ok(lasting.filter_map(problem).collect())
 }

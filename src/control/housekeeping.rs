@@ -22,7 +22,7 @@ pub async fn keep(gateway: &Gateway, mut events: Vec<Receiver>) {
     loop {
         period.tick().await;
         for ring in &mut events {
-            while let Some(event) = ring.next() {
+            while let Some(event) = ring.hear() {
                 hear(gateway, &event);
             }
         }

@@ -4,11 +4,15 @@
 
 pub mod admin;
 pub mod ageing;
+pub mod claims;
 pub mod clock;
 pub mod compile;
+pub mod diff;
+pub mod explain;
 pub mod gateway;
 pub mod history;
 pub mod host;
+pub mod isolation;
 pub mod housekeeping;
 pub mod kernel;
 pub mod netlink;
@@ -16,6 +20,7 @@ pub mod next_hops;
 pub mod offline;
 pub mod opening;
 pub mod publish;
+pub mod reload;
 pub mod replay;
 pub mod report;
 pub mod resolver;

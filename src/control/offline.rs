@@ -8,11 +8,12 @@ use std::sync::Arc;
 use transload_encaps::{DropReason, HEADROOM};
 
 use super::ageing::Ageing;
-use super::compile::{Names, Plan};
+use super::compile::{Names, Numbers, Plan, Static};
+use super::reload;
 use crate::counters::Counters;
-use crate::dataplane::{BoxedPort, Now, Shared, Worker};
+use crate::dataplane::{BoxedPort, Now, Shared, Tracer, Worker};
 use crate::events;
-use crate::fdb::Entry;
+use crate::fdb::{Entry, Fdb};
 use crate::forwarding::PortId;
 use crate::io::Pool;
 use crate::io::memory::{Handle, MemoryPort, Packet};
@@ -46,7 +47,7 @@ impl<'mem> Offline<'mem> {
     #[must_use]
     pub fn new(plan: Plan, arena: &'mem mut [u8]) -> Self {
         let counters = Arc::new(Counters::new(&plan.forwarding));
-        let shared = Arc::new(Shared::new(plan.forwarding, plan.settings.fdb_capacity));
+        let shared = Arc::new(Shared::new(plan.forwarding, Fdb::with_capacity(plan.settings.fdb_capacity)));
         for entry in &plan.statics {
             // The loader has checked that they fit.
             let _ = shared.fdb.insert_static(shared.fdb.key(entry.domain, entry.mac), entry.target);
@@ -74,9 +75,27 @@ impl<'mem> Offline<'mem> {
         while self.breathe(nanos) > 0 {}
     }
 
+    /// One frame arrives, while `tracer` looks over the stages' shoulders.
+    pub fn receive_before<T: Tracer>(&mut self, tracer: &mut T, port: PortId, packet: impl Into<Packet>, nanos: u64) {
+        if let Some(handle) = self.port(port) {
+            handle.inject(packet);
+        }
+        self.ageing.advance(&self.shared, Now { nanos });
+        while self.worker.breathe_before(tracer, Now { nanos }) > 0 {}
+    }
+
     /// One breath of the worker; gives back how many frames arrived.
     pub fn breathe(&mut self, nanos: u64) -> usize {
         self.worker.breathe(Now { nanos })
+    }
+
+    /// Goes on by another plan, whose numbers are these and whose ports are the same. Gives back the static addresses
+    /// that the FDB has no room for; `None` while somebody else holds on to the tables before.
+    pub fn reload(&mut self, plan: Plan, numbers: &mut Numbers, nanos: u64) -> Option<Vec<Static>> {
+        self.names = plan.names;
+        let swap = reload::publish(&self.shared, plan.forwarding, plan.statics);
+        self.step(nanos);
+        swap.settle(&self.shared, numbers).ok()
     }
 
     /// Whether every chunk is back in the pool, as it must be between frames.

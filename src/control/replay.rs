@@ -8,8 +8,8 @@ use super::compile::Plan;
 use super::offline::{self, LONGEST, Offline};
 use super::report::Report;
 use crate::forwarding::PortId;
-use crate::io::memory::Packet;
-use crate::io::pcap::{CaptureError, Capture, CaptureWriter, Record};
+use crate::io::memory::{Handle, Packet};
+use crate::io::pcap::{Capture, CaptureError, CaptureWriter, Record};
 
 /// One capture, and the port its frames arrive at.
 #[derive(Debug, Clone)]
@@ -80,7 +80,7 @@ struct Outputs<'a> {
 impl Outputs<'_> {
     fn write(&mut self, gateway: &Offline<'_>, stamp: u64) -> Result<(), ReplayError> {
         for (at, file) in self.files.iter().enumerate() {
-            let sent = gateway.port(PortId(at as u16)).map(|handle| handle.collect()).unwrap_or_default();
+            let sent = gateway.port(PortId(at as u16)).map(Handle::collect).unwrap_or_default();
             if sent.is_empty() {
                 continue;
             }
@@ -132,7 +132,8 @@ pub fn replay(plan: Plan, inputs: &[Input], out: &Path) -> Result<Report, Replay
     let files = plan.ports.iter().map(|port| out.join(format!("{}.pcap", port.name))).collect();
     let mut outputs = Outputs { files, writers: BTreeMap::new(), directory: out };
     for input in inputs {
-        let same = |file: &&PathBuf| file.canonicalize().is_ok_and(|file| input.file.canonicalize().is_ok_and(|i| i == file));
+        let same =
+            |file: &&PathBuf| file.canonicalize().is_ok_and(|file| input.file.canonicalize().is_ok_and(|i| i == file));
         if let Some(file) = outputs.files.iter().find(same) {
             return Err(ReplayError::Overwrites(file.clone()));
         }
@@ -152,7 +153,7 @@ pub fn replay(plan: Plan, inputs: &[Input], out: &Path) -> Result<Report, Replay
 }
 
 /// A record as a port receives it; what no chunk can hold counts as cut.
-fn packet(record: Record) -> Packet {
+pub(crate) fn packet(record: Record) -> Packet {
     let cut = record.is_cut() || record.bytes.len() > LONGEST;
     let mut bytes = record.bytes;
     bytes.truncate(LONGEST);

@@ -76,9 +76,7 @@ pub fn fdb(shared: &Shared, names: &Names) -> Vec<FdbRow> {
 }
 
 /// How often each of these counters, one per drop reason, has counted; zeros left out.
-pub fn by_label<'a>(
-    count: impl Fn(DropReason) -> u64 + 'a,
-) -> BTreeMap<&'static str, u64> {
+pub fn by_label<'a>(count: impl Fn(DropReason) -> u64 + 'a) -> BTreeMap<&'static str, u64> {
     DropReason::all().map(|reason| (reason.label(), count(reason))).filter(|(_, count)| *count > 0).collect()
 }
 

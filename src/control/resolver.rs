@@ -6,7 +6,6 @@ use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use futures_util::stream::{Stream, StreamExt};
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -39,6 +38,8 @@ pub struct Resolver {
     /// What the log has already said.
     said: HashSet<(PeerId, Complaint)>,
     ticks: u32,
+    /// Whether the kernel's tables could not be read when they had to be.
+    lost: bool,
 }
 
 /// How much of our copy of the kernel's tables is out of date.
@@ -72,6 +73,7 @@ impl Resolver {
             resolution,
             said: HashSet::new(),
             ticks: 0,
+            lost: false,
         };
         resolver.probe(|known| !known).await;
         Ok(resolver)
@@ -102,16 +104,19 @@ impl Resolver {
     pub async fn run(mut self, mut publish: impl FnMut(&Resolution, &Kernel)) {
         let mut tick = tokio::time::interval_at(Instant::now() + TICK, TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // Neighbours have a moment more before we complain of them; what time will not heal is said now.
+        self.say(|complaint| !complaint.is_passing());
         publish(&self.resolution, &self.kernel);
         loop {
             tokio::select! {
-                change = self.changes.next() => match change {
-                    Some(change) => {
-                        self.follow(change).await;
-                        publish(&self.resolution, &self.kernel);
+                change = self.changes.next() => {
+                    if change.is_none() {
+                        tracing::error!("the kernel closed our netlink socket; opening another");
+                        tokio::time::sleep(TICK).await;
                     }
-                    None => self.reopen().await,
-                },
+                    self.follow(change.unwrap_or(Change::Lost)).await;
+                    publish(&self.resolution, &self.kernel);
+                }
                 _ = tick.tick() => self.tick().await,
             }
         }
@@ -167,34 +172,35 @@ impl Resolver {
             Stale::Nothing => {}
             Stale::Routes => self.kernel.routes = self.netlink.routes(&self.flows).await.into_iter().collect(),
             Stale::Everything => {
-                // What was queued before the tables are read is older than them.
-                while self.changes.next().now_or_never().flatten().is_some() {}
-                match self.netlink.read(&self.flows).await {
-                    Ok(kernel) => self.kernel = kernel,
-                    Err(error) => tracing::error!("cannot read the kernel's routes and neighbours: {error}"),
+                self.lost = match self.read_anew().await {
+                    Ok(()) => false,
+                    Err(error) => {
+                        tracing::error!("cannot read the kernel's routes and neighbours: {error}");
+                        true
+                    }
                 }
             }
         }
     }
 
-    async fn reopen(&mut self) {
-        tracing::error!("the kernel closed our netlink socket; opening another");
-        tokio::time::sleep(TICK).await;
-        match Netlink::open() {
-            Ok((netlink, changes)) => {
-                self.netlink = netlink;
-                self.changes = Box::pin(changes);
-                self.follow(Change::Lost).await;
-            }
-            Err(error) => tracing::error!("cannot open a netlink socket: {error}"),
-        }
+    /// Reads everything, with sockets of its own: what still waits in the old ones is older than what is read, and
+    /// would undo it.
+    async fn read_anew(&mut self) -> io::Result<()> {
+        let (netlink, changes) = Netlink::open()?;
+        self.kernel = netlink.read(&self.flows).await?;
+        self.netlink = netlink;
+        self.changes = Box::pin(changes);
+        Ok(())
     }
 
     async fn tick(&mut self) {
+        if self.lost {
+            self.follow(Change::Lost).await;
+        }
         self.ticks = self.ticks.wrapping_add(1);
         let confirm = self.ticks.is_multiple_of(CONFIRM_TICKS);
         self.probe(|known| confirm || !known).await;
-        self.say();
+        self.say(|_| true);
     }
 
     /// Probes the neighbours that tunnels depend on, of those that `wanted` picks by whether they are resolved.
@@ -211,8 +217,9 @@ impl Resolver {
     }
 
     /// Logs each complaint once, and once more when it is over.
-    fn say(&mut self) {
-        let now: HashSet<_> = self.resolution.complaints.iter().cloned().collect();
+    fn say(&mut self, about: impl Fn(&Complaint) -> bool) {
+        let complaints = self.resolution.complaints.iter().filter(|(_, complaint)| about(complaint));
+        let now: HashSet<_> = complaints.cloned().collect();
         for (peer, complaint) in now.difference(&self.said) {
             let name = self.name(*peer);
             if complaint.is_passing() {

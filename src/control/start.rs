@@ -103,6 +103,7 @@ pub fn run(orders: &Orders) -> Result<(), StartError> {
 
     let stop = AtomicBool::new(false);
     let result = thread::scope(|scope| {
+        let _leaving = Leaving(&stop);
         let mut crew = Vec::new();
         let mut rings = Vec::new();
         for ((pool, ports), counters) in pools.zip(ports).zip(&gateway.counters) {
@@ -110,23 +111,32 @@ pub fn run(orders: &Orders) -> Result<(), StartError> {
             rings.push(ring);
             let worker = Worker::new(gateway.shared.clone(), pool, ports, counters.clone(), sender);
             let (number, clock, stop) = (crew.len(), gateway.clock, &stop);
-            crew.push(scope.spawn(move || {
+            let thread = thread::Builder::new().name(format!("worker-{number}"));
+            let thread = thread.spawn_scoped(scope, move || {
                 workers::pin(number);
                 workers::work(worker, clock, stop);
-            }));
+            });
+            crew.push(thread.map_err(while_doing("cannot start a worker"))?);
         }
         tracing::info!("ready: {}; `transload show` asks {}", gateway.summary(), admin.path().display());
         let supervision = Supervision { gateway: &gateway, resolver, revivals, quiet, rings, listener, signals };
         let alive = || crew.iter().all(|worker| !worker.is_finished());
-        let result = runtime.block_on(supervision.run(orders.attended, alive));
-        stop.store(true, Ordering::Relaxed);
-        result
+        runtime.block_on(supervision.run(orders.attended, alive))
     });
     drop(admin);
     if result.is_ok() {
         tracing::info!("stopped");
     }
     result
+}
+
+/// Has the workers stop when control leaves them, however it does.
+struct Leaving<'s>(&'s AtomicBool);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 fn read(file: &Path) -> Result<(Config, Plan), Problems> {

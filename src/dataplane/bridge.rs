@@ -7,6 +7,7 @@ use transload_encaps::{Common, DropReason, Frame, Mac};
 use super::Now;
 use super::burst::{Burst, Decision, Note};
 use super::rate;
+use super::trace::Tracer;
 use crate::counters::{Counters, DomainCounters};
 use crate::events::{Event, Sender};
 use crate::fdb::{Fdb, Key, Learned};
@@ -16,7 +17,7 @@ use crate::forwarding::{Attachment, Claim, Domain, DomainState, Forwarding, Targ
 const LINK_LOCAL: u64 = 0x0180_c200_0000;
 
 /// What the bridge reads and writes besides the frames.
-pub(super) struct Bridge<'a> {
+pub(super) struct Bridge<'a, T> {
     /// The frozen tables.
     pub tables: &'a Forwarding,
     /// Where MACs live.
@@ -27,13 +28,15 @@ pub(super) struct Bridge<'a> {
     pub events: &'a mut Sender,
     /// The time of this burst.
     pub now: Now,
+    /// Who looks on.
+    pub tracer: &'a mut T,
 }
 
 /// The FDB keys of a frame's source and destination.
 type Keys = (Key, Key);
 
 /// Decides where every frame of a burst goes.
-pub(super) fn bridge(burst: &mut Burst<'_>, with: &mut Bridge<'_>) {
+pub(super) fn bridge<T: Tracer>(burst: &mut Burst<'_>, with: &mut Bridge<'_, T>) {
     let mut keys = [None; Burst::LEN];
     // Every bucket is asked for before the first one is needed, so that their cache misses overlap.
     for (slot, (frame, note)) in keys.iter_mut().zip(burst.frames.iter().zip(&burst.notes)) {
@@ -55,7 +58,7 @@ fn addresses(frame: &Frame<'_>) -> Option<(Mac, Mac)> {
     Some((Mac([s1, s2, s3, s4, s5, s6]), Mac([d1, d2, d3, d4, d5, d6])))
 }
 
-impl Bridge<'_> {
+impl<T: Tracer> Bridge<'_, T> {
     #[inline]
     fn keys(&self, frame: &Frame<'_>, note: &Note) -> Option<Keys> {
         let claim = note.claim.filter(|_| note.is_pending())?;
@@ -89,13 +92,16 @@ impl Bridge<'_> {
         let origin = Target { attachment: claim.attachment, peer: note.origin.peer };
         if domain.learning {
             self.learn(source_key, source, origin, claim, domain);
+        } else {
+            self.tracer.source(source, origin, None);
         }
-        let known = if destination.is_group() {
+        let found = if destination.is_group() {
             None
         } else {
             self.fdb.lookup(destination_key, self.now.tick(), domain.ageing)
         };
-        match known.and_then(|target| Some((target, self.exists(domain, target)?))) {
+        self.tracer.destination(destination, found);
+        match found.and_then(|target| Some((target, self.exists(domain, target)?))) {
             Some((target, egress)) => to_known(origin, ingress, target, egress),
             // Never learned, so always unknown.
             None if destination == domain.mac => Err(Common::ToOwnMac.into()),
@@ -121,6 +127,7 @@ impl Bridge<'_> {
     fn learn(&mut self, key: Key, mac: Mac, to: Target, claim: Claim, domain: &Domain) {
         let admit = || admit(&domain.state, domain.mac_limit);
         let learned = self.fdb.learn(key, to, self.now.tick(), admit);
+        self.tracer.source(mac, to, Some(learned));
         let from = match learned {
             Learned::Known | Learned::Static | Learned::Busy => return,
             Learned::New => None,

@@ -4,16 +4,17 @@ use transload_encaps::outer::{self, Outer};
 use transload_encaps::{Common, DropReason, Frame};
 
 use super::burst::{Burst, Origin};
+use super::trace::Tracer;
 use crate::forwarding::{Endpoint, EndpointId, Forwarding, PeerId, Port, PortId, Sender};
 
 /// Finds the origin of every frame of a burst that came in by one port.
-pub(super) fn classify(burst: &mut Burst<'_>, port: PortId, tables: &Forwarding) {
+pub(super) fn classify<T: Tracer>(burst: &mut Burst<'_>, port: PortId, tables: &Forwarding, tracer: &mut T) {
     let Some(port) = tables.ports.get(usize::from(port.0)) else {
         return burst.pending().for_each(|(_, note)| note.drop(Common::NotForUs.into()));
     };
     let mut last = None;
     for (frame, note) in burst.pending() {
-        match origin(frame, port, tables, &mut last) {
+        match origin(frame, port, tables, &mut last, tracer) {
             Ok(origin) => note.origin = origin,
             Err(reason) => note.drop(reason),
         }
@@ -24,7 +25,13 @@ pub(super) fn classify(burst: &mut Burst<'_>, port: PortId, tables: &Forwarding)
 type Last = Option<(Sender, PeerId)>;
 
 #[inline]
-fn origin(frame: &Frame<'_>, port: &Port, tables: &Forwarding, last: &mut Last) -> Result<Origin, DropReason> {
+fn origin<T: Tracer>(
+    frame: &Frame<'_>,
+    port: &Port,
+    tables: &Forwarding,
+    last: &mut Last,
+    tracer: &mut T,
+) -> Result<Origin, DropReason> {
     if frame.meta.cut {
         return Err(Common::Truncated.into());
     }
@@ -33,7 +40,8 @@ fn origin(frame: &Frame<'_>, port: &Port, tables: &Forwarding, last: &mut Last) 
         // Exactly the endpoint's outer tag: a tagged tenant must not be able to forge a tunnel.
         let Some(at) = outer::ip_start(frame.bytes(), endpoint.vlan) else { continue };
         if outer::ip_destination(frame.bytes(), at) == Some(endpoint.address) {
-            return tunnel(frame, port, (id, endpoint), at, tables, last);
+            tracer.to_endpoint(id);
+            return tunnel(frame, port, (id, endpoint), at, tables, last, tracer);
         }
     }
     let peer = port.tags.ok_or(Common::NotForUs)?;
@@ -41,36 +49,47 @@ fn origin(frame: &Frame<'_>, port: &Port, tables: &Forwarding, last: &mut Last) 
 }
 
 #[inline]
-fn tunnel(
+fn tunnel<T: Tracer>(
     frame: &Frame<'_>,
     port: &Port,
     (id, endpoint): (EndpointId, &Endpoint),
     at: usize,
     tables: &Forwarding,
     last: &mut Last,
+    tracer: &mut T,
 ) -> Result<Origin, DropReason> {
     if port.mac.is_some() && port.mac != outer::destination(frame.bytes()) {
         return Err(Common::NotOurMac.into());
     }
     let outer = outer::walk(frame.bytes(), at)?;
+    tracer.outer(&outer);
     if !endpoint.carriers.contains(&outer.carrier) {
         return Err(Common::NotForUs.into());
     }
-    let peer = sender(&outer, id, tables, last).ok_or(Common::UnknownPeer)?;
+    let peer = sender(&outer, id, tables, last, tracer).ok_or(Common::UnknownPeer)?;
     let rules = tables.peer(peer).ok_or(Common::UnknownPeer)?.udp;
     outer::verify_udp(frame, &outer, rules)?;
     Ok(Origin { peer, at: outer.at, end: outer.end, outer_class: Some(outer.traffic_class) })
 }
 
 #[inline]
-fn sender(outer: &Outer, endpoint: EndpointId, tables: &Forwarding, last: &mut Last) -> Option<PeerId> {
+fn sender<T: Tracer>(
+    outer: &Outer,
+    endpoint: EndpointId,
+    tables: &Forwarding,
+    last: &mut Last,
+    tracer: &mut T,
+) -> Option<PeerId> {
     let sender = Sender { endpoint, address: outer.src, carrier: outer.carrier };
     if let Some((known, peer)) = *last
         && known == sender
     {
+        tracer.sender(&sender, Some(peer));
         return Some(peer);
     }
-    let peer = *tables.senders.get(&sender)?;
+    let found = tables.senders.get(&sender).copied();
+    tracer.sender(&sender, found);
+    let peer = found?;
     *last = Some((sender, peer));
     Some(peer)
 }

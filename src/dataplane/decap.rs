@@ -4,11 +4,12 @@ use transload_encaps::ethernet::{self, HEADER_LEN};
 use transload_encaps::{Checksum, Common, Decap, DropReason, Frame, InnerTags, Payload, ecn};
 
 use super::burst::{Burst, Note};
+use super::trace::Tracer;
 use crate::counters::Counters;
 use crate::forwarding::{Claim, Exit, Forwarding, Peer};
 
 /// Takes every frame of a burst out of its tunnel.
-pub(super) fn decap(burst: &mut Burst<'_>, tables: &Forwarding, counters: &Counters) {
+pub(super) fn decap<T: Tracer>(burst: &mut Burst<'_>, tables: &Forwarding, counters: &Counters, tracer: &mut T) {
     for (frame, note) in burst.pending() {
         frame.truncate(note.origin.end as usize);
         if let Err(reason) = frame.advance(note.origin.at.into()) {
@@ -19,12 +20,18 @@ pub(super) fn decap(burst: &mut Burst<'_>, tables: &Forwarding, counters: &Count
     for notes in burst.notes.chunk_by_mut(|a, b| a.is_pending() && b.is_pending() && a.origin.peer == b.origin.peer) {
         let (run, rest) = frames.split_at_mut(notes.len().min(frames.len()));
         frames = rest;
-        decap_run(run, notes, tables, counters);
+        decap_run(run, notes, tables, counters, tracer);
     }
 }
 
 /// Takes a run of frames of one peer out of its tunnel.
-fn decap_run(frames: &mut [Frame<'_>], notes: &mut [Note], tables: &Forwarding, counters: &Counters) {
+fn decap_run<T: Tracer>(
+    frames: &mut [Frame<'_>],
+    notes: &mut [Note],
+    tables: &Forwarding,
+    counters: &Counters,
+    tracer: &mut T,
+) {
     let Some(first) = notes.first().filter(|note| note.is_pending()) else { return };
     let Some(peer) = tables.peer(first.origin.peer) else {
         return notes.iter_mut().for_each(|note| note.drop(Common::UnknownPeer.into()));
@@ -32,7 +39,7 @@ fn decap_run(frames: &mut [Frame<'_>], notes: &mut [Note], tables: &Forwarding, 
     let traffic = counters.peer(first.origin.peer);
     peer.compiled.decap_group(frames, |i, frame, found| {
         let Some(note) = notes.get_mut(i) else { return };
-        match found.and_then(|found| inward(frame, note, found, peer, tables, counters)) {
+        match found.and_then(|found| inward(frame, note, found, peer, tables, counters, tracer)) {
             Ok(claim) => {
                 note.claim = Some(claim);
                 if let Some(traffic) = traffic {
@@ -49,13 +56,14 @@ fn decap_run(frames: &mut [Frame<'_>], notes: &mut [Note], tables: &Forwarding, 
 
 /// What is to be done to a tenant's frame once its header is off; gives back whose it is.
 #[inline]
-fn inward(
+fn inward<T: Tracer>(
     frame: &mut Frame<'_>,
     note: &Note,
     found: Decap,
     peer: &Peer,
     tables: &Forwarding,
     counters: &Counters,
+    tracer: &mut T,
 ) -> Result<Claim, DropReason> {
     if let Some(counter) = found.tolerated.and_then(|reason| counters.tolerated(reason)) {
         counter.add(1);
@@ -64,14 +72,20 @@ fn inward(
     if frame.len() < HEADER_LEN {
         return Err(Common::InnerTruncated.into());
     }
-    let claim = *tables.segments.get(&(peer.scope, found.segment)).ok_or(match peer.exit {
+    let claim = tables.segments.get(&(peer.scope, found.segment)).copied();
+    tracer.segment(note.origin.peer, &found, claim);
+    let claim = claim.ok_or(match peer.exit {
         Exit::Tunnel(_) => Common::UnknownSegment,
         Exit::Port(_) => Common::UnclaimedTags,
     })?;
-    // A checksum left unfinished in a header that is gone now concerns nobody any more.
+    // A checksum left unfinished in a header that is gone now concerns nobody any more; but then a super-frame was
+    // one of tunnel packets, and its boundaries are lost.
     if let Checksum::Partial { start, .. } = frame.meta.checksum
         && frame.frame_offset(start).is_none()
     {
+        if frame.meta.gso.is_some() {
+            return Err(Common::Unsegmentable.into());
+        }
         frame.meta.checksum = Checksum::Unknown;
     }
     if let Some(class) = note.origin.outer_class {
@@ -89,9 +103,8 @@ fn inward(
 #[inline]
 pub(super) fn apply(rule: InnerTags, frame: &mut Frame<'_>) -> Result<(), DropReason> {
     match rule {
-        InnerTags::Keep => Ok(()),
         InnerTags::Drop if is_tagged(frame) => Err(Common::InnerTags.into()),
-        InnerTags::Drop => Ok(()),
+        InnerTags::Keep | InnerTags::Drop => Ok(()),
         InnerTags::Strip => {
             while is_tagged(frame) {
                 frame.pop_tag()?;

@@ -4,6 +4,7 @@ use transload_encaps::{Checksum, Common, DropReason, Frame, HEADROOM};
 
 use super::burst::{Burst, Decision, Note, Verdict};
 use super::ports::Ports;
+use super::trace::Tracer;
 use super::way::{Obstacle, Tenant, Way};
 use super::{Now, offload, rate, too_big};
 use crate::counters::Counters;
@@ -14,7 +15,7 @@ use crate::io::Pool;
 const ICMP_INTERVAL: u64 = 10_000_000;
 
 /// What the encap stage reads and writes besides the burst.
-pub(super) struct Egress<'a, 'mem> {
+pub(super) struct Egress<'a, 'mem, T> {
     /// The frozen tables.
     pub tables: &'a Forwarding,
     /// Where frames leave.
@@ -29,6 +30,8 @@ pub(super) struct Egress<'a, 'mem> {
     pub now: Now,
     /// The present frame, or a copy or segment of it, as the narrowest of its ways refused it.
     pub refused: Option<Refused<'mem>>,
+    /// Who looks on.
+    pub tracer: &'a mut T,
 }
 
 /// A frame that is too big for a way.
@@ -39,7 +42,7 @@ pub(super) struct Refused<'mem> {
 }
 
 /// Sends every pending frame of a burst on its way, and gives back the chunks of all others.
-pub(super) fn encap<'mem>(burst: &mut Burst<'mem>, with: &mut Egress<'_, 'mem>) {
+pub(super) fn encap<'mem, T: Tracer>(burst: &mut Burst<'mem>, with: &mut Egress<'_, 'mem, T>) {
     for (frame, note) in burst.frames.drain(..).zip(&mut burst.notes) {
         match note.claim.filter(|_| note.is_pending()) {
             Some(claim) => note.verdict = with.forward(frame, note, claim),
@@ -48,7 +51,7 @@ pub(super) fn encap<'mem>(burst: &mut Burst<'mem>, with: &mut Egress<'_, 'mem>) 
     }
 }
 
-impl<'mem> Egress<'_, 'mem> {
+impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     #[inline]
     fn forward(&mut self, frame: Frame<'mem>, note: &Note, claim: Claim) -> Verdict {
         let Some(domain) = self.tables.domain(claim.domain) else {
@@ -63,10 +66,16 @@ impl<'mem> Egress<'_, 'mem> {
                 self.pool.put(frame);
                 verdict
             }
-            Decision::To(target) => match self.depart(frame, tenant, target) {
-                Ok(()) => Verdict::Sent,
-                Err(reason) => Verdict::Dropped(reason),
-            },
+            Decision::To(target) => {
+                self.tracer.way(target);
+                match self.depart(frame, tenant, target) {
+                    Ok(()) => Verdict::Sent,
+                    Err(reason) => {
+                        self.tracer.lost(reason);
+                        Verdict::Dropped(reason)
+                    }
+                }
+            }
         };
         if let Some(refused) = self.refused.take() {
             self.tell(refused, tenant);
@@ -84,10 +93,12 @@ impl<'mem> Egress<'_, 'mem> {
             };
             for &peer in self.tables.members(&attachment.members) {
                 let target = Target { attachment: AttachmentId(place as u16), peer };
+                self.tracer.way(target);
                 match self.copy(frame).and_then(|copy| self.depart(copy, tenant, target)) {
                     Ok(()) => sent = true,
                     // Every copy that fails counts once: all but the last here, the last one below.
                     Err(reason) => {
+                        self.tracer.lost(reason);
                         if let Some(before) = failed.replace(reason) {
                             self.counters.dropped(before, Some(tenant.id), 1);
                         }
@@ -152,6 +163,7 @@ impl<'mem> Egress<'_, 'mem> {
         let len = frame.len();
         match self.wrap(&mut frame, way) {
             Ok(port) => {
+                self.tracer.leaves(port, &frame);
                 self.ports.push(port, frame, self.pool, self.counters)?;
                 if let Some(peer) = self.counters.peer(way.peer_id) {
                     peer.tx.count(len);
@@ -217,6 +229,7 @@ impl<'mem> Egress<'_, 'mem> {
         // It goes back behind the tags the frame came in with, in their priority.
         answer.meta.priorities = refused.frame.meta.priorities;
         answer.meta.checksum = Checksum::Valid;
+        self.tracer.told(original.mtu(), tenant.origin);
         Some(answer)
     }
 }

@@ -12,6 +12,7 @@ pub mod offload;
 mod ports;
 mod rate;
 mod too_big;
+pub mod trace;
 mod way;
 
 use std::sync::Arc;
@@ -19,8 +20,9 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Cache};
 use transload_encaps::Frame;
 
-pub use burst::{Burst, Verdict};
+pub use burst::{Burst, Note, Verdict};
 pub use ports::{BoxedPort, Ports};
+pub use trace::{NoTrace, Stage, Tracer};
 
 use crate::counters::Counters;
 use crate::events::Sender;
@@ -54,10 +56,10 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// These tables, and an FDB of this many MACs.
+    /// These tables, and this FDB.
     #[must_use]
-    pub fn new(forwarding: Forwarding, macs: usize) -> Self {
-        Self { forwarding: Arc::new(ArcSwap::from_pointee(forwarding)), fdb: Fdb::with_capacity(macs) }
+    pub fn new(forwarding: Forwarding, fdb: Fdb) -> Self {
+        Self { forwarding: Arc::new(ArcSwap::from_pointee(forwarding)), fdb }
     }
 }
 
@@ -90,6 +92,11 @@ impl<'mem> Worker<'mem> {
 
     /// One breath: every frame that has arrived leaves, or is dropped by name. Gives back how many arrived.
     pub fn breathe(&mut self, now: Now) -> usize {
+        self.breathe_before(&mut NoTrace, now)
+    }
+
+    /// The same, while `tracer` looks on.
+    pub fn breathe_before<T: Tracer>(&mut self, tracer: &mut T, now: Now) -> usize {
         let Self { shared, view, pool, ports, burst, segments, counters, events } = self;
         // The control plane's decisions are read once. They cannot change under a burst, and between bursts we hold
         // no stale ones.
@@ -99,10 +106,16 @@ impl<'mem> Worker<'mem> {
         for slot in 0..ports.len() {
             let Some(port) = ports.receive(slot, pool, burst, now, events, counters) else { continue };
             arrived += burst.notes.len();
-            classify::classify(burst, port, tables);
-            decap::decap(burst, tables, counters);
-            bridge::bridge(burst, &mut bridge::Bridge { tables, fdb, counters, events, now });
-            encap::encap(burst, &mut encap::Egress { tables, ports, pool, segments, counters, now, refused: None });
+            tracer.done(Stage::Receive, burst);
+            classify::classify(burst, port, tables, tracer);
+            tracer.done(Stage::Classify, burst);
+            decap::decap(burst, tables, counters, tracer);
+            tracer.done(Stage::Decap, burst);
+            bridge::bridge(burst, &mut bridge::Bridge { tables, fdb, counters, events, now, tracer });
+            tracer.done(Stage::Bridge, burst);
+            let refused = None;
+            encap::encap(burst, &mut encap::Egress { tables, ports, pool, segments, counters, now, refused, tracer });
+            tracer.done(Stage::Encap, burst);
             burst.settle(counters);
         }
         ports.transmit(pool, counters);

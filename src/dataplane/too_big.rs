@@ -86,6 +86,11 @@ impl<'a> Refused<'a> {
         (packet.len() > mtu).then_some(Self { frame, packet, ip_at, ends, mtu })
     }
 
+    /// Most bytes that the packet might have had.
+    pub(super) const fn mtu(&self) -> usize {
+        self.mtu
+    }
+
     /// Writes the answer into an empty frame; `None` if it does not fit.
     pub(super) fn answer(&self, gateway: Mac, answer: &mut Frame<'_>) -> Option<()> {
         let tags = self.frame.get(ADDRESSES_LEN..self.ip_at)?;

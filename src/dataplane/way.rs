@@ -8,6 +8,7 @@ use super::decap::{apply, stripped};
 use super::encap::Egress;
 use super::mss::Syn;
 use super::offload;
+use super::trace::Tracer;
 use crate::forwarding::{Attachment, Domain, DomainId, Exit, Hop, MssClamp, Peer, PeerId, PortId, Target};
 use crate::io::Caps;
 
@@ -43,7 +44,7 @@ impl<R: Into<DropReason>> From<R> for Obstacle {
     }
 }
 
-impl<'a, 'mem> Egress<'a, 'mem> {
+impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     #[inline]
     pub(super) fn way<'t>(&self, tenant: Tenant<'t>, target: Target) -> Option<Way<'t>>
     where
@@ -67,7 +68,7 @@ impl<'a, 'mem> Egress<'a, 'mem> {
     /// Puts the headers of one way in front of a frame, or leaves it as it is when it is too big; gives back the port
     /// it leaves by.
     #[inline]
-    pub(super) fn wrap(&self, frame: &mut Frame<'mem>, way: Way<'_>) -> Result<PortId, Obstacle> {
+    pub(super) fn wrap(&mut self, frame: &mut Frame<'mem>, way: Way<'_>) -> Result<PortId, Obstacle> {
         let stripped = stripped(way.attachment.inner_tags, frame)?;
         if let Some(clamp) = way.tenant.domain.mss_clamp {
             self.clamp(frame, way, clamp, stripped);
@@ -90,7 +91,7 @@ impl<'a, 'mem> Egress<'a, 'mem> {
 
     #[inline]
     fn wrap_in_ip(
-        &self,
+        &mut self,
         frame: &mut Frame<'mem>,
         way: Way<'_>,
         underlay: &Underlay,
@@ -112,13 +113,15 @@ impl<'a, 'mem> Egress<'a, 'mem> {
 
     /// RFC 2992 §1: a flow keeps its way among those of equal cost.
     #[inline]
-    fn hop(&self, peer: PeerId, entropy: u32) -> Option<&Hop> {
+    fn hop(&mut self, peer: PeerId, entropy: u32) -> Option<&'a Hop> {
         let hops = self.tables.hops.get(peer.0 as usize)?;
-        match hops.as_slice() {
-            [only] => Some(only),
+        let hop = match hops.as_slice() {
+            [only] => only,
             // The upper bits: the lower ones fill the source port, which the next router balances by.
-            several => several.get(((u64::from(entropy) * several.len() as u64) >> 32) as usize),
-        }
+            several => several.get(((u64::from(entropy) * several.len() as u64) >> 32) as usize)?,
+        };
+        self.tracer.hop(hop, hops.len());
+        Some(hop)
     }
 
     #[inline]

@@ -5,16 +5,20 @@
 
 mod capture;
 mod decode;
+mod guest;
+mod native;
 mod outcome;
 mod picture;
 mod ping;
 mod process;
 mod sites;
+mod speakers;
 mod tcp;
+mod uml;
 mod world;
 
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,7 +28,9 @@ use thiserror::Error;
 use crate::control::admin::rows::DropRow;
 use crate::lab;
 use outcome::{Exchange, Reach};
-use sites::{Joint, SITES};
+use sites::SITES;
+pub use speakers::Hosts;
+use speakers::{Cast, Speaker};
 use world::World;
 
 /// Set when somebody presses Ctrl-C.
@@ -34,11 +40,7 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 #[derive(Debug, Error)]
 pub enum DemoError {
     /// No namespaces.
-    #[error(
-        "the demonstration needs network namespaces of its own, and this system gives it none ({0}): run it as root, \
-         or permit user namespaces (`sysctl kernel.unprivileged_userns_clone=1`, or on Ubuntu \
-         `sysctl kernel.apparmor_restrict_unprivileged_userns=0`; in a container, `--privileged`)"
-    )]
+    #[error("this system gives the demonstration no network namespaces of its own: {0}")]
     NotPermitted(io::Error),
     /// Something went wrong on the way.
     #[error("{0}")]
@@ -49,11 +51,25 @@ pub enum DemoError {
 }
 
 impl DemoError {
+    /// What to do about it, if anything can be done.
+    #[must_use]
+    pub const fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::NotPermitted(_) => Some(
+                "run it as root, or permit user namespaces: `sysctl kernel.unprivileged_userns_clone=1`, on Ubuntu \
+                 `sysctl kernel.apparmor_restrict_unprivileged_userns=0`; in a container, as root with `--privileged`",
+            ),
+            Self::Failed(_) | Self::Interrupted => None,
+        }
+    }
+
     fn of(doing: &'static str) -> impl Fn(io::Error) -> Self {
-        move |error| match error.kind() {
-            _ if INTERRUPTED.load(Ordering::Relaxed) => Self::Interrupted,
-            ErrorKind::PermissionDenied => Self::NotPermitted(error),
-            _ => Self::Failed(format!("{doing}: {error}")),
+        move |error| {
+            if INTERRUPTED.load(Ordering::Relaxed) {
+                Self::Interrupted
+            } else {
+                Self::Failed(format!("{doing}: {error}"))
+            }
         }
     }
 }
@@ -62,22 +78,20 @@ impl DemoError {
 ///
 /// # Errors
 /// When the world cannot be built, or somebody interrupts.
-pub fn run() -> Result<bool, DemoError> {
+pub fn run(hosts: Hosts) -> Result<bool, DemoError> {
     let started = Instant::now();
     if !may_make_namespaces() {
         lab::enter_user_namespace().map_err(DemoError::NotPermitted)?;
     }
     listen_for_signals().map_err(DemoError::of("listening for signals"))?;
 
-    let joint = Joint::find();
-    introduce(joint);
-    let world = World::build(joint).map_err(DemoError::of("building the world"))?;
+    let mut world = build(hosts)?;
     println!("Up and running after {}.\n", seconds(started.elapsed()));
     let go_on = || !INTERRUPTED.load(Ordering::Relaxed);
-    let reaches = outcome::everybody(&world, go_on).map_err(DemoError::of("pinging"))?;
+    let reaches = outcome::everybody(&mut world, go_on).map_err(DemoError::of("pinging"))?;
     println!("Who reached whom, and how much TCP moved in a moment:\n\n{}\n", picture::reaches(&reaches));
 
-    let exchange = match world.hosts.as_slice() {
+    let exchange = match world.hosts.as_mut_slice() {
         [from, to, ..] => outcome::exchange(from, to).map_err(DemoError::of("watching one frame"))?,
         _ => return Err(DemoError::Failed("there are no two hosts".into())),
     };
@@ -88,19 +102,43 @@ pub fn run() -> Result<bool, DemoError> {
     Ok(conclude(&reaches, &exchange, clean, started.elapsed()))
 }
 
-fn introduce(joint: Joint) {
-    println!("transload demo: one tenant, four encapsulations, one Ethernet segment\n");
-    println!("{}\n", picture::world(joint));
-    println!("Every box is a network namespace with its own network stack. The VXLAN host is");
-    println!("the running kernel's own vxlan device. For each of the others a second transload");
-    match joint {
-        Joint::Tap => println!("process speaks, and bridges a TAP: the kernel's TCP/IP behind it is the host."),
-        Joint::Veth => {
-            println!("process speaks, and bridges a veth, since /dev/net/tun is not ours to open: the");
-            println!("kernel's TCP/IP behind it is the host.");
+/// Introduces the world and builds it. Should User-Mode Linux not work here, a second transload does its part.
+fn build(hosts: Hosts) -> Result<World, DemoError> {
+    let speakers = speakers::cast(hosts).map_err(DemoError::NotPermitted)?;
+    let configuration = configuration(speakers);
+    introduce(speakers, &configuration);
+    match World::build(speakers, &configuration) {
+        Err(error) if speakers.contains(&Speaker::Uml) && !INTERRUPTED.load(Ordering::Relaxed) => {
+            println!("That did not work ({error}). Once more, without User-Mode Linux.\n");
+            build(Hosts::Transload)
+        }
+        result => result.map_err(DemoError::of("building the world")),
+    }
+}
+
+/// The gateway's file. Linux compares the whole key of NVGRE with what it was told, so that only flow ID 0
+/// will do.
+fn configuration(speakers: Cast) -> String {
+    let [_, nvgre, ..] = speakers;
+    match nvgre {
+        Speaker::Transload(_) => sites::GATEWAY.to_owned(),
+        Speaker::Kernel | Speaker::Uml => {
+            sites::GATEWAY.replace("encap: nvgre }", "encap: { nvgre: { flow_id: zero } } }")
         }
     }
-    println!("\nThe gateway in the middle runs this file:\n\n{}", indented(sites::GATEWAY));
+}
+
+fn introduce(speakers: Cast, configuration: &str) {
+    println!("transload demo: one tenant, four encapsulations, one Ethernet segment\n");
+    println!("{}\n", picture::world(speakers));
+    println!("Every box has a network stack of its own, and the hosts are reached by\n");
+    println!("{}\n", picture::legend(speakers));
+    println!("The gateway in the middle runs this file:\n\n{}", indented(configuration));
+}
+
+/// Lives as the host of this site, being the only process of a User-Mode Linux.
+pub fn be_guest(site: &str) -> ! {
+    guest::live(site)
 }
 
 /// Making network namespaces takes `CAP_SYS_ADMIN`, and furnishing them `CAP_NET_ADMIN`.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::capture::Wiretap;
 use super::decode::{self, Decoded};
+use super::sites::{SITES, Site};
 use super::tcp::{Budget, Moved};
 use super::world::{Host, World};
 
@@ -55,10 +56,10 @@ impl Exchange {
 ///
 /// # Errors
 /// `Interrupted` when `go_on` says no.
-pub(super) fn everybody(world: &World, go_on: impl Fn() -> bool) -> io::Result<Vec<Reach>> {
+pub(super) fn everybody(world: &mut World, go_on: impl Fn() -> bool) -> io::Result<Vec<Reach>> {
     let mut all = Vec::new();
-    for (from, host) in world.hosts.iter().enumerate() {
-        for (to, other) in world.hosts.iter().enumerate().filter(|(to, _)| *to != from) {
+    for (from, host) in world.hosts.iter_mut().enumerate() {
+        for (to, other) in SITES.iter().enumerate().filter(|(to, _)| *to != from) {
             if !go_on() {
                 return Err(ErrorKind::Interrupted.into());
             }
@@ -75,16 +76,19 @@ pub(super) fn everybody(world: &World, go_on: impl Fn() -> bool) -> io::Result<V
 ///
 /// # Errors
 /// When it is not seen on both.
-pub(super) fn exchange(from: &Host, to: &Host) -> io::Result<Exchange> {
-    let (near, far) = (Wiretap::on(&from.namespace)?, Wiretap::on(&to.namespace)?);
-    from.ping(to, PATIENCE)?;
-    let is_it = |frame: &[u8]| {
-        let packet = decode::tunnel_packet(frame);
-        packet.is_some_and(|packet| decode::is_echo_request(&packet.inner, to.site.tenant()))
+pub(super) fn exchange(from: &mut Host, to: &Host) -> io::Result<Exchange> {
+    let (near, far) = (Wiretap::on(from.wire())?, Wiretap::on(to.wire())?);
+    from.ping(&to.site, PATIENCE)?;
+    Ok(Exchange { before: seen(&near, &from.site, &to.site)?, after: seen(&far, &to.site, &to.site)? })
+}
+
+/// The echo request to a host, as it travels on the cable of a site.
+fn seen(tap: &Wiretap, site: &Site, to: &Site) -> io::Result<Decoded> {
+    let request = |frame: &[u8]| {
+        let packet = decode::tunnel_packet(frame)?;
+        let is_its_cable = packet.outer.last().is_some_and(|(name, _)| *name == site.title);
+        (is_its_cable && decode::is_echo_request(&packet.inner, to.tenant())).then_some(packet)
     };
-    let seen = |tap: &Wiretap| {
-        let frame = tap.find(PATIENCE, is_it)?;
-        decode::tunnel_packet(&frame).ok_or_else(|| io::Error::from(ErrorKind::InvalidData))
-    };
-    Ok(Exchange { before: seen(&near)?, after: seen(&far)? })
+    let frame = tap.find(PATIENCE, |frame| request(frame).is_some())?;
+    request(&frame).ok_or_else(|| ErrorKind::InvalidData.into())
 }

@@ -7,7 +7,8 @@ use comfy_table::{Table, presets};
 
 use super::decode::{self, Layer};
 use super::outcome::{Exchange, Reach};
-use super::sites::{Joint, SITES, Site};
+use super::sites::{SITES, Site};
+use super::speakers::{Cast, Speaker};
 
 const BOX: usize = 14;
 const CABLE: usize = 14;
@@ -17,28 +18,41 @@ const NAME: usize = 8;
 
 /// The world.
 #[must_use]
-pub(super) fn world(joint: Joint) -> String {
+pub(super) fn world(speakers: Cast) -> String {
     let [one, two, three, four] = &SITES;
+    let [a, b, c, d] = speakers;
     let edge = format!("+{}+", "-".repeat(MIDDLE + 2));
     let inside = |text: &str| format!("| {text:^MIDDLE$} |");
     let blank = inside("");
-    let mut lines = row(one, two, joint, [&edge, &blank, &blank, &blank, &blank]);
+    let mut lines = row((one, a), (two, b), [&edge, &blank, &blank, &blank, &blank]);
     lines.push(format!("{:1$}{2}", "", BOX + 4 + CABLE, inside("transload")));
-    lines.extend(row(three, four, joint, [&inside("tenant blue"), &blank, &blank, &blank, &edge]));
+    lines.extend(row((three, c), (four, d), [&inside("tenant blue"), &blank, &blank, &blank, &edge]));
+    lines.join("\n")
+}
+
+/// Who the speakers in the picture are.
+pub(super) fn legend(speakers: Cast) -> String {
+    let mut lines = Vec::new();
+    for speaker in speakers {
+        let line = format!("{:<BOX$}   {}", speaker.word(), speaker.explanation());
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
     lines.join("\n")
 }
 
 /// A site on the left, a site on the right, and a part of the gateway between them.
-fn row(left: &Site, right: &Site, joint: Joint, middle: [&str; 5]) -> Vec<String> {
-    let parts = site(left, joint).into_iter().zip(cable(left)).zip(middle).zip(cable(right).into_iter().zip(site(right, joint)));
+fn row(left: (&Site, Speaker), right: (&Site, Speaker), middle: [&str; 5]) -> Vec<String> {
+    let parts = site(left).into_iter().zip(cable(left.0)).zip(middle).zip(cable(right.0).into_iter().zip(site(right)));
     parts.map(|(((a, b), c), (d, e))| [&a, &b, c, &d, &e].map(|part| part).concat()).collect()
 }
 
-fn site(site: &Site, joint: Joint) -> [String; 5] {
+fn site((site, speaker): (&Site, Speaker)) -> [String; 5] {
     let edge = format!("+{}+", "-".repeat(BOX + 2));
     let line = |text: &str| format!("| {text:<BOX$} |");
     let address = site.tenant().to_string();
-    [edge.clone(), line(site.title), line(&address), line(site.speaker_words(joint)), edge]
+    [edge.clone(), line(site.title), line(&address), line(speaker.word()), edge]
 }
 
 fn cable(site: &Site) -> [String; 5] {

@@ -1,37 +1,48 @@
-//! The world of the demonstration: a namespace for the gateway, one for each site, and the cables between them.
+//! The world of the demonstration: a namespace for the gateway, a place for each site, and the cables between them.
 
 use std::fs;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::process::Process;
-use super::sites::{
-    ENDPOINT_V4, ENDPOINT_V6, GATEWAY, Joint, SITES, Site, Speaker, TENANT, TENANT_MTU, TENANT_PORT, TENANT_PREFIX, UNDERLAY_MTU, WIRE,
-};
+use super::sites::{ENDPOINT_V4, ENDPOINT_V6, SITES, Site, TENANT, UNDERLAY_MTU, WIRE};
+use super::speakers::{Cast, Joint, Speaker};
 use super::tcp::{self, Budget, Moved};
-use super::{ping, tcp::listen};
-use crate::control::netlink::VxlanDevice;
+use super::uml::Uml;
+use super::{native, ping};
 use crate::lab::Namespace;
+
+/// The other end of the tenant's device, where it is no TAP.
+const TENANT_PORT: &str = "tenant-port";
 
 /// The world. Gone when dropped: processes first, then their namespaces with everything in them.
 pub(super) struct World {
     /// The gateway.
-    pub gateway: Process,
-    /// The sites, in the order of [`SITES`].
-    pub hosts: Vec<Host>,
+    pub(super) gateway: Process,
+    /// The sites' hosts, in the order of [`SITES`].
+    pub(super) hosts: Vec<Host>,
     _directory: Directory,
 }
 
 /// A site's host.
 pub(super) struct Host {
     /// What and where it is.
-    pub site: Site,
-    /// Its namespace.
-    pub namespace: Namespace,
-    speaker: Option<Process>,
+    pub(super) site: Site,
+    place: Place,
+    /// Where its cable can be watched.
+    wire: Arc<Namespace>,
+}
+
+/// Where a host is.
+enum Place {
+    /// In a namespace of the running kernel, perhaps with a transload that speaks for it.
+    Here(Arc<Namespace>, Option<Process>),
+    /// In another Linux.
+    Elsewhere(Uml),
 }
 
 impl World {
@@ -39,60 +50,132 @@ impl World {
     ///
     /// # Errors
     /// When the system refuses something, or a gateway does not start.
-    pub(super) fn build(joint: Joint) -> io::Result<Self> {
+    pub(super) fn build(speakers: Cast, configuration: &str) -> io::Result<Self> {
         let directory = Directory::new()?;
-        let middle = Namespace::new()?;
+        let middle = Arc::new(Namespace::new()?);
         middle.netlink(async |netlink| {
             netlink.add_address("lo", IpAddr::V4(ENDPOINT_V4), 32).await?;
             netlink.add_address("lo", IpAddr::V6(ENDPOINT_V6), 128).await
         })?;
-        let mut sites = Vec::new();
-        for site in SITES {
-            let namespace = Namespace::new()?;
-            lay_cable(&middle, &namespace, &site)?;
-            sites.push((site, namespace));
+        let mut hosts = Vec::new();
+        for (site, speaker) in SITES.into_iter().zip(speakers) {
+            hosts.push(match speaker {
+                Speaker::Uml => Host::elsewhere(site, &middle, &directory.0)?,
+                Speaker::Kernel => Host::here(site, &middle, None, &directory.0)?,
+                Speaker::Transload(joint) => Host::here(site, &middle, Some(joint), &directory.0)?,
+            });
         }
-        let gateway = Process::start(&middle, &directory.0, "gateway", GATEWAY)?;
-        let hosts = sites.into_iter().map(|(site, namespace)| Host::start(site, namespace, joint, &directory.0));
-        let hosts = hosts.collect::<io::Result<_>>()?;
+        // Meanwhile they have booted side by side.
+        for host in &mut hosts {
+            host.connect_to(&middle)?;
+        }
+        let gateway = Process::start(&middle, &directory.0, "gateway", configuration)?;
         Ok(Self { gateway, hosts, _directory: directory })
     }
 
-    /// Stops the gateways; true if each ended as it should.
+    /// Stops everything; true if all of it ended as it should.
     ///
     /// # Errors
-    /// When one does not end at all.
+    /// When something does not end at all.
     pub(super) fn stop(self) -> io::Result<bool> {
-        let speakers = self.hosts.into_iter().filter_map(|host| host.speaker);
         let mut clean = true;
-        for process in speakers.chain([self.gateway]) {
-            clean &= process.stop()?.success();
+        for host in self.hosts {
+            clean &= match host.place {
+                Place::Here(_, Some(process)) => process.stop()?.success(),
+                Place::Here(_, None) => true,
+                Place::Elsewhere(mut uml) => uml.stop()?,
+            };
         }
+        clean &= self.gateway.stop()?.success();
         Ok(clean)
     }
 }
 
-/// A pair of devices between the gateway and a site, with addresses and routes.
-fn lay_cable(middle: &Namespace, there: &Namespace, site: &Site) -> io::Result<()> {
-    let device = site.device();
-    middle.netlink(async |netlink| {
-        netlink.add_veth(&device, WIRE).await?;
-        netlink.set_mac(&device, site.near_mac()).await?;
-        netlink.set_mac(WIRE, site.far_mac()).await?;
-        netlink.set_mtu(&device, UNDERLAY_MTU).await?;
-        netlink.set_mtu(WIRE, UNDERLAY_MTU).await?;
-        netlink.move_to(WIRE, there.as_fd()).await?;
-        if let Some(cable) = site.cable {
-            netlink.add_address(&device, cable.near, cable.prefix).await?;
+impl Host {
+    /// In a namespace of its own, spoken for by the kernel or by a second transload.
+    fn here(site: Site, middle: &Namespace, joint: Option<Joint>, directory: &Path) -> io::Result<Self> {
+        let namespace = Arc::new(Namespace::new()?);
+        lay_cable(middle, &namespace, &site)?;
+        namespace.netlink(async |netlink| native::connect(netlink, &site, WIRE).await)?;
+        let mut speaker = None;
+        match joint {
+            None => namespace.netlink(async |netlink| native::speak(netlink, &site, WIRE).await)?,
+            Some(joint) => {
+                if joint == Joint::Veth {
+                    join_by_veth(&namespace)?;
+                }
+                let configuration = joint.adapt(site.configuration);
+                speaker = Some(Process::start(&namespace, directory, site.name, &configuration)?);
+            }
         }
-        netlink.set_up(&device, true).await
-    })?;
-    there.netlink(async |netlink| {
-        netlink.set_up(WIRE, true).await?;
-        let Some(cable) = site.cable else { return Ok(()) };
-        netlink.add_address(WIRE, cable.far, cable.prefix).await?;
-        let host_prefix = if cable.endpoint.is_ipv4() { 32 } else { 128 };
-        netlink.add_route((cable.endpoint, host_prefix), &[(WIRE, cable.near)]).await
+        namespace.netlink(async |netlink| native::settle_in(netlink, &site).await)?;
+        namespace.enter(|| tcp::listen(site.tenant()))?;
+        Ok(Self { site, place: Place::Here(namespace.clone(), speaker), wire: namespace })
+    }
+
+    /// In another Linux, which boots while others are built.
+    fn elsewhere(site: Site, middle: &Arc<Namespace>, directory: &Path) -> io::Result<Self> {
+        let uml = Uml::start(middle, directory, &site)?;
+        Ok(Self { site, place: Place::Elsewhere(uml), wire: middle.clone() })
+    }
+
+    /// The gateway's end of the cable, and for another Linux, everything behind it.
+    fn connect_to(&mut self, middle: &Namespace) -> io::Result<()> {
+        if let Place::Elsewhere(uml) = &self.place {
+            uml.wait_until_wired()?;
+        }
+        let (site, device) = (self.site, self.site.device());
+        middle.netlink(async |netlink| {
+            netlink.set_mac(&device, site.near_mac()).await?;
+            netlink.set_mtu(&device, UNDERLAY_MTU).await?;
+            if let Some(cable) = site.cable {
+                netlink.add_address(&device, cable.near, cable.prefix).await?;
+            }
+            netlink.set_up(&device, true).await
+        })?;
+        match &mut self.place {
+            Place::Elsewhere(uml) => uml.furnish(),
+            Place::Here(..) => Ok(()),
+        }
+    }
+
+    /// Pings another host: the time of an answered request, the first of which also had to find the way.
+    ///
+    /// # Errors
+    /// When nobody answers.
+    pub(super) fn ping(&mut self, to: &Site, patience: Duration) -> io::Result<Duration> {
+        let mut once = || match &mut self.place {
+            Place::Here(namespace, _) => namespace.enter(|| ping::ping(to.tenant(), patience)),
+            Place::Elsewhere(uml) => uml.ping(to.tenant(), patience),
+        };
+        once()?;
+        once()
+    }
+
+    /// Moves bytes to another host.
+    ///
+    /// # Errors
+    /// When they do not all arrive unchanged.
+    pub(super) fn send(&mut self, to: &Site, budget: Budget) -> io::Result<Moved> {
+        match &mut self.place {
+            Place::Here(namespace, _) => namespace.enter(|| tcp::send(to.tenant(), budget)),
+            Place::Elsewhere(uml) => uml.send(to.tenant(), budget),
+        }
+    }
+
+    /// A namespace that its cable ends in.
+    pub(super) fn wire(&self) -> &Namespace {
+        &self.wire
+    }
+}
+
+/// A pair of devices between the gateway and a site.
+fn lay_cable(middle: &Namespace, there: &Namespace, site: &Site) -> io::Result<()> {
+    middle.netlink(async |netlink| {
+        netlink.add_veth(&site.device(), WIRE).await?;
+        netlink.set_mac(WIRE, site.far_mac()).await?;
+        netlink.set_mtu(WIRE, UNDERLAY_MTU).await?;
+        netlink.move_to(WIRE, there.as_fd()).await
     })
 }
 
@@ -101,53 +184,6 @@ fn join_by_veth(namespace: &Namespace) -> io::Result<()> {
         netlink.add_veth(TENANT, TENANT_PORT).await?;
         netlink.set_up(TENANT_PORT, true).await
     })
-}
-
-impl Host {
-    fn start(site: Site, namespace: Namespace, joint: Joint, directory: &Path) -> io::Result<Self> {
-        let speaker = match (site.speaker, site.cable) {
-            (Speaker::Transload(configuration), _) => {
-                if joint == Joint::Veth {
-                    join_by_veth(&namespace)?;
-                }
-                Some(Process::start(&namespace, directory, site.name, &joint.adapt(configuration))?)
-            }
-            (Speaker::Kernel { vni }, Some(cable)) => {
-                let (local, remote) = (cable.far, cable.endpoint);
-                let device = VxlanDevice { name: TENANT.into(), vni, local, remote, udp_port: 4789 };
-                namespace.netlink(async |netlink| netlink.add_vxlan(&device).await)?;
-                None
-            }
-            (Speaker::Kernel { .. }, None) => None,
-        };
-        namespace.netlink(async |netlink| {
-            netlink.set_mac(TENANT, site.tenant_mac()).await?;
-            netlink.set_mtu(TENANT, TENANT_MTU).await?;
-            netlink.add_address(TENANT, IpAddr::V4(site.tenant()), TENANT_PREFIX).await?;
-            netlink.set_up(TENANT, true).await
-        })?;
-        namespace.enter(|| listen(site.tenant()))?;
-        Ok(Self { site, namespace, speaker })
-    }
-
-    /// Pings another host: the time of an answered request, the first of which also had to find the way.
-    ///
-    /// # Errors
-    /// When nobody answers.
-    pub(super) fn ping(&self, other: &Self, patience: Duration) -> io::Result<Duration> {
-        self.namespace.enter(|| {
-            ping::ping(other.site.tenant(), patience)?;
-            ping::ping(other.site.tenant(), patience)
-        })
-    }
-
-    /// Moves bytes to another host.
-    ///
-    /// # Errors
-    /// When they do not all arrive unchanged.
-    pub(super) fn send(&self, other: &Self, budget: Budget) -> io::Result<Moved> {
-        self.namespace.enter(|| tcp::send(other.site.tenant(), budget))
-    }
 }
 
 /// A directory of our own for configurations, sockets and logs, removed when dropped.

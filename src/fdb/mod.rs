@@ -52,9 +52,9 @@ use bucket::{Bucket, Claim, Disturbed, Found};
 use entry::State;
 use sync::{AtomicU64, AtomicUsize, Mutex, Ordering};
 
-/// How many MACs the table holds unless the configuration says otherwise: 16 MiB of address space, and of memory
+/// How many MACs the table holds unless the configuration says otherwise: 32 MiB of address space, and of memory
 /// only what is used.
-pub const DEFAULT_CAPACITY: usize = 524_288;
+pub const DEFAULT_CAPACITY: usize = 1_048_576;
 
 /// Most MACs a table can be made for.
 pub const MAX_CAPACITY: usize = 1 << 32;

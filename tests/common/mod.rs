@@ -2,11 +2,12 @@
 #![allow(dead_code, unreachable_pub, reason = "every test binary uses its own part of this")]
 
 pub mod places;
+pub mod three;
 pub mod wire;
 
 use std::collections::BTreeMap;
 
-use transload::control::compile::{self, Numbers};
+use transload::control::compile::{self, Numbers, Plan};
 use transload::control::offline::{self, Offline};
 use transload::control::report;
 use transload::control::report::FdbRow;
@@ -30,6 +31,11 @@ impl Lab {
         let mut plan =
             compile::compile(&config, &mut Numbers::default(), None).unwrap_or_else(|problems| panic!("{problems:?}"));
         compile::placeholder_hops(&mut plan);
+        Self::of(plan)
+    }
+
+    /// The gateway of this plan, whose tunnels have next hops.
+    pub fn of(plan: Plan) -> Self {
         let ports = plan.ports.iter().map(|port| port.name.clone()).collect();
         // A test's memory may live as long as the test.
         let arena = Box::leak(offline::arena().into_boxed_slice());
@@ -38,6 +44,10 @@ impl Lab {
 
     pub fn port(&self, name: &str) -> PortId {
         PortId(self.ports.iter().position(|port| port == name).unwrap_or_else(|| panic!("no port {name}")) as u16)
+    }
+
+    pub fn name_of(&self, port: PortId) -> String {
+        self.ports[usize::from(port.0)].clone()
     }
 
     /// A frame arrives; gives back what leaves because of it, by port.

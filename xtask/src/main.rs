@@ -1,5 +1,7 @@
-//! The project's chores: `cargo xtask test`, `interop`, `bench`.
+//! The project's chores; `cargo xtask help` lists them.
 
+mod fuzz;
+mod instructions;
 mod peers;
 mod run;
 mod test;
@@ -12,7 +14,13 @@ Usage: cargo xtask <chore>
   test [--strict]   every test; installs the peers it lacks where it may (Debian, root) and says so.
                     --strict: a skipped test is a failure, as in CI
   interop [--strict] only the tests against real kernels and switches
+  loom              the FDB under every order of events between two threads
+  fuzz [--seconds N | --runs N] [TARGET]
+                    feeds the decapsulators, the pipeline, the loader and the capture reader with
+                    what they learn to fear, each for so long (a minute); needs g++
   bench [-- ARGS]   the benchmarks; ARGS go to criterion, such as a filter
+  bench instructions [COMMIT]
+                    instructions per frame, counted by valgrind; and those of another commit beside them
 ";
 
 fn main() -> ExitCode {
@@ -23,16 +31,20 @@ fn main() -> ExitCode {
         ["test", "--strict"] => test::all(true),
         ["interop"] => test::interop(false),
         ["interop", "--strict"] => test::interop(true),
+        ["loom"] => test::loom(),
+        ["bench", "instructions"] => instructions::count(None),
+        ["bench", "instructions", commit] => instructions::count(Some(commit)),
+        ["fuzz", rest @ ..] => match fuzz::Plan::of(rest) {
+            Some(plan) => fuzz::run(&plan),
+            None => return misunderstood(),
+        },
         ["bench", "--", rest @ ..] => run::cargo(&[&["bench", "--workspace", "--benches", "--"], rest].concat()),
         ["bench"] => run::cargo(&["bench", "--workspace", "--benches"]),
         ["--help" | "-h" | "help"] => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
         }
-        _ => {
-            eprint!("{USAGE}");
-            return ExitCode::from(2);
-        }
+        _ => return misunderstood(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -41,4 +53,9 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn misunderstood() -> ExitCode {
+    eprint!("{USAGE}");
+    ExitCode::from(2)
 }

@@ -7,6 +7,7 @@ use crate::run;
 
 /// A Debian package and a file that tells whether it is there.
 const PACKAGES: &[(&str, &str)] = &[
+    ("ethtool", "ethtool"),
     ("iproute2", "ip"),
     ("iputils-ping", "ping"),
     ("nftables", "nft"),

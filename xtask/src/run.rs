@@ -37,13 +37,13 @@ pub(crate) fn shown(command: &mut Command) -> Result<(), String> {
     if status.success() { Ok(()) } else { Err(format!("`{}` failed", line_of(command))) }
 }
 
-fn cargo_command(arguments: &[&str]) -> Command {
+pub(crate) fn cargo_command(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments);
     command
 }
 
-fn announce(command: &Command) {
+pub(crate) fn announce(command: &Command) {
     eprintln!("+ {}", line_of(command));
 }
 

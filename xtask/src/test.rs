@@ -10,10 +10,10 @@ pub(crate) fn all(strict: bool) -> Result<(), String> {
     peers::provide()?;
     // The live tests start the gateway as users do: as a program.
     run::cargo(&["build", "--package", "transload"])?;
-    let mut skipped = run::cargo_watching(&["test", "--workspace"], SKIPPED)?;
+    let mut skipped = run::cargo_watching(&["test", "--workspace", "--no-fail-fast"], SKIPPED)?;
     // The same again for the fifth encapsulation, which only tests speak.
     let shim = ["--features", "shim", "--test", "contract", "--test", "fifth_encapsulation"];
-    let packages = ["test", "--package", "transload-encaps", "--package", "transload"];
+    let packages = ["test", "--no-fail-fast", "--package", "transload-encaps", "--package", "transload"];
     skipped.extend(run::cargo_watching(&[&packages[..], &shim].concat(), SKIPPED)?);
     report(&skipped, strict)
 }
@@ -22,8 +22,15 @@ pub(crate) fn all(strict: bool) -> Result<(), String> {
 pub(crate) fn interop(strict: bool) -> Result<(), String> {
     peers::provide()?;
     run::cargo(&["build", "--package", "transload"])?;
-    let skipped = run::cargo_watching(&["test", "--package", "transload-interop-tests"], SKIPPED)?;
+    let skipped = run::cargo_watching(&["test", "--no-fail-fast", "--package", "transload-interop-tests"], SKIPPED)?;
     report(&skipped, strict)
+}
+
+/// The FDB's code with loom's atomics, in a target folder of its own since every crate is built anew.
+pub(crate) fn loom() -> Result<(), String> {
+    let mut command = run::cargo_command(&["test", "--lib", "fdb"]);
+    command.env("RUSTFLAGS", "--cfg transload_loom").env("CARGO_TARGET_DIR", "target/loom");
+    run::shown(&mut command)
 }
 
 fn report(skipped: &[String], strict: bool) -> Result<(), String> {

@@ -25,7 +25,7 @@ impl Namespace {
     pub fn new() -> io::Result<Self> {
         let new = Self { namespace: lab::Namespace::new()?, background: Mutex::default() };
         // Ten datagrams, the usual queue of a Unix socket, are few for a kernel that sends in bursts.
-        new.sh("sysctl -qw net.unix.max_dgram_qlen=512")?;
+        new.sh("echo 512 > /proc/sys/net/unix/max_dgram_qlen")?;
         Ok(new)
     }
 

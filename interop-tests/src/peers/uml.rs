@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Mutex, PoisonError};
@@ -41,6 +41,8 @@ const SOCKET_BUFFER: usize = 4 << 20;
 pub struct Uml {
     process: Child,
     console: Mutex<Console>,
+    /// Where its network card is bound, if it is.
+    bound: Option<PathBuf>,
     /// Scripts, sockets and process IDs of this kernel alone.
     _directory: TempDir,
 }
@@ -63,7 +65,9 @@ impl Uml {
             Err(_) => UnixDatagram::bind(own)?,
         };
         socket.connect(gateway)?;
-        Self::boot(socket)
+        let mut uml = Self::boot(socket)?;
+        uml.bound = Some(own.to_owned());
+        Ok(uml)
     }
 
     /// Boots one whose network card is this connected socket. Takes about two seconds.
@@ -92,7 +96,7 @@ impl Uml {
 
         let lines = lines_of(process.stdout.take());
         let input = process.stdin.take().ok_or_else(|| io::Error::other("the kernel has no console"))?;
-        let uml = Self { process, console: Mutex::new(Console { input, lines }), _directory: directory };
+        let uml = Self { process, console: Mutex::new(Console { input, lines }), bound: None, _directory: directory };
         uml.console().until("@READY", BOOT)?;
         uml.sh("modprobe ipv6")?;
         Ok(uml)
@@ -181,5 +185,8 @@ impl Drop for Uml {
         }
         let _ = kill_process_group(kernel, Signal::KILL);
         let _ = self.process.wait();
+        if let Some(path) = &self.bound {
+            let _ = fs::remove_file(path);
+        }
     }
 }

@@ -5,7 +5,7 @@ use super::error::ReadError;
 use crate::config::tree::Value;
 
 /// A whole number in decimal, or in hexadecimal behind `0x`.
-pub(super) fn parse(text: &str) -> Option<u64> {
+pub(in crate::config) fn parse(text: &str) -> Option<u64> {
     match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         Some(hex) if hex.bytes().all(|byte| byte.is_ascii_hexdigit()) => u64::from_str_radix(hex, 16).ok(),
         None if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok(),

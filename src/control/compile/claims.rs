@@ -5,10 +5,11 @@ use std::net::IpAddr;
 
 use transload_encaps::{Carrier, Kind, Segment};
 
+use super::names::Names;
 use super::report::Report;
 use super::sides::Side;
 use crate::config::Span;
-use crate::forwarding::{Claim, EndpointId, Map, PeerId, Scope, Sender};
+use crate::forwarding::{Claim, DomainId, EndpointId, Map, PeerId, Scope, Sender};
 
 /// Which peer a tunnel packet is from, by endpoint, source address and carrier.
 #[derive(Default)]
@@ -47,23 +48,28 @@ impl Senders {
         self.owners.insert(sender, owner);
         self.table.insert(sender, wanted.peer);
     }
+
+    /// Every sender, and where the file names it.
+    pub(super) fn places(&self) -> impl Iterator<Item = (Sender, Span)> {
+        self.owners.iter().map(|(sender, owner)| (*sender, owner.span))
+    }
 }
 
 fn report_senders(owner: &Owner, wanted: &Wanted<'_>, report: &mut Report) {
-    let line = report.line(owner.span);
+    let line = report.line(owner.span, wanted.span);
     let (first, second, address, carrier) = (&owner.label, wanted.label, wanted.address, wanted.carrier);
     let (message, help) = if first == second {
-        (format!("{address} is already in {first} (line {line})"), "remove it from one of the two places")
+        (format!("{address} is already in {first} ({line})"), "remove it from one of the two places")
     } else if owner.kind == wanted.kind {
         (
-            format!("{first} (line {line}) and {second} both are {carrier} from {address}"),
+            format!("{first} ({line}) and {second} both are {carrier} from {address}"),
             "keep one of them, which can carry any number of tenants, or give one an endpoint of its own",
         )
     } else {
         let (one, other) = (owner.kind.info().title, wanted.kind.info().title);
         (
             format!(
-                "{first} (line {line}, {one}) and {second} ({other}) cannot be told apart: both are {carrier} from {address}"
+                "{first} ({line}, {one}) and {second} ({other}) cannot be told apart: both are {carrier} from {address}"
             ),
             "keep the one that the far end speaks, or give one an endpoint of its own",
         )
@@ -81,7 +87,7 @@ pub(super) struct Segments<'c> {
 /// The attachment that holds a segment.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Holder<'c> {
-    pub(super) tenant: &'c str,
+    pub(super) domain: DomainId,
     pub(super) attachment: &'c str,
     pub(super) span: Span,
 }
@@ -94,15 +100,16 @@ impl<'c> Segments<'c> {
         segment: Segment,
         claim: Claim,
         holder: Holder<'c>,
+        names: &Names,
         report: &mut Report,
     ) -> bool {
         let key = (side.scope, segment);
         if let Some(first) = self.owners.get(&key) {
-            let line = report.line(first.span);
-            let whose = if first.tenant == holder.tenant {
-                format!("attachment `{}` of this tenant (line {line})", first.attachment)
+            let line = report.line(first.span, holder.span);
+            let whose = if first.domain == holder.domain {
+                format!("attachment `{}` of this tenant ({line})", first.attachment)
             } else {
-                format!("attachment `{}` of tenant `{}` (line {line})", first.attachment, first.tenant)
+                format!("attachment `{}` of tenant `{}` ({line})", first.attachment, names.domain(first.domain))
             };
             let message = format!("{}, {}, is already {whose}", side.label, side.kind.ids(segment));
             let help = "an ID belongs to one attachment; give one of the two another ID";
@@ -125,6 +132,11 @@ impl<'c> Segments<'c> {
         here.filter(|((_, other), _)| clash(*other).is_some())
             .map(|(_, holder)| *holder)
             .min_by_key(|holder| holder.span)
+    }
+
+    /// Every segment, and where the file gives it.
+    pub(super) fn places(&self) -> impl Iterator<Item = ((Scope, Segment), Span)> {
+        self.owners.iter().map(|(key, holder)| (*key, holder.span))
     }
 
     /// Who holds a segment.

@@ -1,24 +1,24 @@
 //! Tenants: one bridge domain each, its attachments and policies.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::attachments;
+use transload_encaps::Segment;
+
+use super::attachments::{self, Number};
 use super::claims::{Holder, Segments};
+use super::drafts::{Draft, Way};
 use super::fit::Room;
 use super::identity::Identity;
 use super::names::{Names, slot};
 use super::numbers::Numbers;
+use super::patterns;
 use super::plan::Static;
-use super::policies;
 use super::ports::Ports;
 use super::report::{Report, check_name};
 use super::sides::{Side, Sides};
 use super::specs;
-use super::statics::{self, Known};
-use transload_encaps::Segment;
-
-use crate::config::{Attachment, Name, Named, Span, Tenant};
+use crate::config::{Named, Offset, Span, Tenant};
 use crate::forwarding::{self, AttachmentId, Claim, Domain, DomainId, Forwarding, MAX_ATTACHMENTS, MAX_DOMAINS, Peer};
 
 #[derive(Default)]
@@ -42,100 +42,119 @@ pub(super) struct Pass<'p, 'c> {
     pub(super) identity: Identity,
 }
 
-/// Whose attachments are compiled.
-#[derive(Clone, Copy)]
-struct Home<'c> {
-    domain: DomainId,
-    tenant: &'c str,
-}
-
 impl<'c> Pass<'_, 'c> {
-    pub(super) fn compile(mut self, tenants: &'c Named<Tenant>) -> Domains<'c> {
+    /// All tenants: first those with a name of their own, then those of patterns whose name is still free.
+    pub(super) fn compile(mut self, tenants: &'c Named<Tenant>, patterns: &'c Named<Tenant<Offset>>) -> Domains<'c> {
         let mut all = Domains::default();
         for (name, config) in tenants.iter() {
             check_name("tenant", name, self.report);
-            let id = self.numbers.domain(name.text);
-            if id.0 as usize >= MAX_DOMAINS {
-                self.report.error(name.span, format!("a gateway has at most {MAX_DOMAINS} tenants"), "use fewer");
-                break;
-            }
-            self.names.set_domain(id, name.text);
+            let Some(id) = self.number(name.text, name.span) else { break };
             let Some(config) = config else { continue };
-            let attachments = self.attachments(id, name, config, &mut all);
-            let state = self.previous.and_then(|before| before.domain(id)).map(|domain| Arc::clone(&domain.state));
-            let policies = policies::of(config, self.report);
-            *slot(&mut all.forwarding, id.0 as usize) = Some(Domain {
-                attachments,
-                mac: self.identity.mac(name.text),
-                state: state.unwrap_or_default(),
-                ..policies
-            });
+            if let Some(at) = &config.numbers {
+                let message = format!("`for` makes a pattern of tenant `{}`", name.text);
+                self.report.error(at.span, message, "move the tenant to `patterns:`");
+            }
+            let mut draft = Draft::new("tenant", name, config, self.sides, self.report);
+            self.domain(id, &mut draft, 0, &mut all);
+            draft.warn(self.report);
+        }
+        let mut taken = Taken { stated: tenants.iter().map(|(name, _)| name.text).collect(), numbered: HashMap::new() };
+        for (name, config) in patterns.iter() {
+            let Some(config) = config else { continue };
+            let numbered = patterns::numbered(name, config, self.report);
+            let mut draft = Draft::new("pattern", name, config, self.sides, self.report);
+            if let Some(numbered) = numbered {
+                self.numbered(&numbered, &mut draft, &mut taken, &mut all);
+                draft.warn(self.report);
+            }
         }
         all
     }
 
-    fn attachments(
+    /// The tenants of a pattern, up to the first number at which all is lost.
+    fn numbered(
         &mut self,
-        domain: DomainId,
-        name: Name<'c>,
-        tenant: &'c Tenant,
+        numbered: &patterns::Numbered<'c>,
+        draft: &mut Draft<'_, 'c, Offset>,
+        taken: &mut Taken<'c>,
         all: &mut Domains<'c>,
-    ) -> Vec<Option<forwarding::Attachment>> {
-        if tenant.attachments.len() > MAX_ATTACHMENTS {
-            let message = format!("tenant `{}` has more than {MAX_ATTACHMENTS} attachments", name.text);
-            self.report.error(name.span, message, "use groups, or several tenants");
-            return Vec::new();
-        }
-        let (mut rows, mut known, mut horizons) = (Vec::new(), Known::new(), Horizons::default());
-        let home = Home { domain, tenant: name.text };
-        for (way, config) in tenant.attachments.iter() {
-            check_name("attachment", way, self.report);
-            let made = config.and_then(|config| {
-                let side = self.sides.find(way, config, self.report)?;
-                let row = self.attachment(home, way, config, side, &mut all.segments)?;
-                Some((side, row, horizons.number(config)))
-            });
-            known.insert(way.text, made.as_ref().map(|(side, (id, _), _)| (*id, *side)));
-            if let Some((_, (id, row), horizon)) = made {
-                self.names.set_attachment(domain, id, way.text);
-                *slot(&mut rows, usize::from(id.0)) = Some(forwarding::Attachment { horizon, ..row });
+    ) {
+        let span = numbered.span();
+        for n in numbered.numbers() {
+            let name = numbered.name(n);
+            if taken.stated.contains(name.as_str()) {
+                continue;
+            }
+            let Some(id) = self.number(&name, span) else { break };
+            if let Some(first) = taken.numbered.insert(id, span) {
+                let line = self.report.line(first, span);
+                let message = format!("tenant `{name}` is already one of the pattern on {line}");
+                self.report.conflict(span, first, "the other", message, "a tenant has one pattern; change a range");
+                break;
+            }
+            self.report.speak_of(&name);
+            self.domain(id, draft, n, all);
+            if draft.is_hopeless() {
+                break;
             }
         }
-        statics::compile(tenant, domain, &known, self.report, &mut all.statics);
-        if known.values().all(Option::is_some) {
-            horizons.warn_of_loners(self.report);
-            self.warn_if_nothing_is_bridged(name, tenant, &horizons);
-        }
-        rows
+        self.report.speak_of("");
     }
 
-    /// An attachment, in a horizon that its tenant knows.
-    fn attachment(
+    /// The number of a tenant, if one is left.
+    fn number(&mut self, name: &str, span: Span) -> Option<DomainId> {
+        let id = self.numbers.domain(name);
+        if id.0 as usize >= MAX_DOMAINS {
+            self.report.error(span, format!("a gateway has at most {MAX_DOMAINS} tenants"), "use fewer");
+            return None;
+        }
+        self.names.set_domain(id, name);
+        Some(id)
+    }
+
+    /// Compiles a draft for one tenant, whose number in a pattern is `n`.
+    fn domain<V: Number>(&mut self, id: DomainId, draft: &mut Draft<'_, 'c, V>, n: u64, all: &mut Domains<'c>) {
+        let mut attachments = Vec::with_capacity(draft.ways.len());
+        let mut places = Vec::with_capacity(draft.ways.len());
+        for way in &mut draft.ways {
+            let made = if way.is_broken { None } else { self.attachment(id, way, n, &mut all.segments) };
+            way.is_broken = made.is_none();
+            places.push(made.as_ref().map(|(place, _)| *place));
+            if let Some((place, attachment)) = made {
+                self.names.set_attachment(id, place, way.name.text);
+                *slot(&mut attachments, usize::from(place.0)) = Some(attachment);
+            }
+        }
+        all.statics.extend(draft.statics.iter().filter_map(|fixed| fixed.at(id, &places)));
+        let state = self.previous.and_then(|before| before.domain(id)).map(|domain| Arc::clone(&domain.state));
+        let mac = self.identity.mac(&self.names.domain(id));
+        *slot(&mut all.forwarding, id.0 as usize) =
+            Some(Domain { attachments, mac, state: state.unwrap_or_default(), ..draft.policies.clone() });
+    }
+
+    fn attachment<V: Number>(
         &mut self,
-        home: Home<'c>,
-        way: Name<'c>,
-        config: &Attachment,
-        side: &Side,
+        domain: DomainId,
+        way: &Way<'_, 'c, V>,
+        n: u64,
         segments: &mut Segments<'c>,
     ) -> Option<(AttachmentId, forwarding::Attachment)> {
-        let inner_tags = attachments::inner_tags(config, side, self.report);
-        let segment = attachments::segment(way, config, side, self.report)?;
-        // What it leads to is part of its identity: an FDB entry must not follow it to another peer.
-        let id = self.numbers.attachment(home.domain, &format!("{} {}", way.text, side.label));
+        let segment = attachments::segment(way, n, self.report)?;
+        let id = self.numbers.attachment(domain, &way.identity);
         if usize::from(id.0) >= MAX_ATTACHMENTS {
             // Those of the configuration before it are still in the FDB.
             let message = "too many attachments of this tenant change in one reload";
-            self.report.error(way.span, message, "change fewer of them at once");
+            self.report.error(way.name.span, message, "change fewer of them at once");
             return None;
         }
-        let span = config.ids.first().map_or(way.span, |id| id.value.span);
-        let holder = Holder { tenant: home.tenant, attachment: way.text, span };
-        let claim = Claim { domain: home.domain, attachment: id };
-        if !segments.claim(side, segment, claim, holder, self.report) {
+        let holder = Holder { domain, attachment: way.name.text, span: way.span };
+        let claim = Claim { domain, attachment: id };
+        if !segments.claim(way.side, segment, claim, holder, self.names, self.report) {
             return None;
         }
-        self.claim(side, segment, span, segments)?;
-        Some((id, forwarding::Attachment { segment, members: side.members, inner_tags, horizon: 0 }))
+        self.claim(way.side, segment, way.span, segments)?;
+        let (members, inner_tags, horizon) = (way.side.members, way.inner_tags, way.horizon);
+        Some((id, forwarding::Attachment { segment, members, inner_tags, horizon }))
     }
 
     /// Tells the peers which segment is used; they may not be able to tell it from another.
@@ -147,9 +166,8 @@ impl<'c> Pass<'_, 'c> {
                     specs::tell(span, &error, self.report);
                     return None;
                 };
-                let (line, tenant) = (self.report.line(rival.span), rival.tenant);
-                let other =
-                    format!("the other is attachment `{}` of tenant `{tenant}` (line {line})", rival.attachment);
+                let (line, tenant) = (self.report.line(rival.span, span), self.names.domain(rival.domain));
+                let other = format!("the other is attachment `{}` of tenant `{tenant}` ({line})", rival.attachment);
                 let help = "give one of the two attachments other tags";
                 let message = format!("{}; {other}", error.message);
                 self.report.conflict(span, rival.span, "the other", message, help);
@@ -161,52 +179,12 @@ impl<'c> Pass<'_, 'c> {
         }
         Some(())
     }
-
-    fn warn_if_nothing_is_bridged(&mut self, name: Name<'_>, tenant: &Tenant, horizons: &Horizons<'_>) {
-        let message = match tenant.attachments.len() {
-            0 => format!("tenant `{}` has no attachments", name.text),
-            1 => format!("tenant `{}` has one attachment, so nothing is bridged", name.text),
-            _ if horizons.next == 1 => {
-                format!("all attachments of tenant `{}` are in one split horizon, so nothing is bridged", name.text)
-            }
-            _ => return,
-        };
-        self.report.warning(name.span, message, "a tenant joins two attachments or more");
-    }
 }
 
-/// Which attachments of a tenant never feed each other.
-#[derive(Default)]
-struct Horizons<'c> {
-    next: u16,
-    /// By name: the number, where it was first used, and how often.
-    named: HashMap<&'c str, (u16, Span, usize)>,
-}
-
-impl<'c> Horizons<'c> {
-    fn number(&mut self, config: &'c Attachment) -> u16 {
-        let fresh = self.next;
-        let stated = config.split_horizon.as_ref().and_then(|at| Some((at.get()?.as_str(), at.span)));
-        let number = match stated {
-            None => fresh,
-            Some((name, span)) => {
-                let (number, _, uses) = self.named.entry(name).or_insert((fresh, span, 0));
-                *uses += 1;
-                *number
-            }
-        };
-        if number == fresh {
-            self.next = fresh.saturating_add(1);
-        }
-        number
-    }
-
-    fn warn_of_loners(&self, report: &mut Report) {
-        for (name, (_, span, uses)) in &self.named {
-            if *uses == 1 {
-                let message = format!("split horizon `{name}` has only this attachment, so it does nothing");
-                report.warning(*span, message, "give the attachments that must not feed each other the same name");
-            }
-        }
-    }
+/// The names that tenants have already.
+struct Taken<'c> {
+    /// Of tenants with a name of their own: they override a pattern's.
+    stated: HashSet<&'c str>,
+    /// Of patterns, and where these stand.
+    numbered: HashMap<DomainId, Span>,
 }

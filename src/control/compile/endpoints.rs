@@ -106,9 +106,9 @@ fn one_endpoint_per_wire<'c>(
 ) {
     for &port in &row.ports {
         if let Some(first) = listeners.insert((port, row.vlan, row.address), name) {
-            let line = report.line(first.span);
+            let line = report.line(first.span, name.span);
             let message = format!(
-                "endpoints `{}` (line {line}) and `{}` have the same address, {}, on the same port",
+                "endpoints `{}` ({line}) and `{}` have the same address, {}, on the same port",
                 first.text, name.text, row.address
             );
             let help = "use one endpoint, or give each a VLAN or ports of its own";

@@ -2,10 +2,11 @@
 
 use std::collections::HashSet;
 
-use transload_encaps::{Compiled, Frame, HEADROOM, Segment, ethernet};
+use transload_encaps::{Compiled, Ids, Segment, ethernet, qinq};
 
 use super::claims::Segments;
 use super::endpoints::Endpoints;
+use super::names::Names;
 use super::peers::Peers;
 use super::ports::Ports;
 use super::report::Report;
@@ -65,28 +66,38 @@ fn stated_mtu<'c>(ports: &Ports<'c>, id: PortId) -> Option<(&'c str, &'c At<Mtu>
     })
 }
 
-/// Refuses a tenant whose frames look like tunnel packets to an endpoint on the same port: it could forge a tunnel.
+/// Refuses a tenant whose frames look like tunnel packets to an endpoint on the same port, when they arrive or when they
+/// leave: it could forge a tunnel. And tells the tags of the port of the endpoint's, so that no tag inside a tenant's
+/// frame makes it a tunnel packet.
 pub(super) fn check_forgery(
     endpoints: &Endpoints<'_>,
     ports: &Ports<'_>,
-    peers: &Peers<'_>,
+    peers: &mut Peers<'_>,
     segments: &Segments<'_>,
+    names: &Names,
     report: &mut Report,
 ) {
     for row in endpoints.table.rows() {
         let Some(endpoint) = &row.thing else { continue };
         for &port in &endpoint.ports {
             let tags = ports.forwarding.get(usize::from(port.0)).and_then(|port| port.tags);
-            let peer = tags.and_then(|tags| peers.forwarding.get(tags.0 as usize)?.as_ref());
+            let peer = tags.and_then(|tags| peers.forwarding.get_mut(tags.0 as usize)?.as_mut());
             let Some(peer) = peer else { continue };
-            let found = segment_of_tunnel_packet(&peer.compiled, endpoint.vlan);
-            let Some(holder) = found.and_then(|segment| segments.holder(peer.scope, segment)) else { continue };
-            let line = report.line(row.name.span);
+            let found = segments_of_tunnel_packets(&peer.compiled, endpoint.vlan);
+            if let Some(vlan) = endpoint.vlan {
+                // Should a tenant have it, that is told below.
+                let _ = peer.compiled.claim(qinq::single(vlan));
+            }
+            let Some(holder) = found.into_iter().find_map(|segment| segments.holder(peer.scope, segment)) else {
+                continue;
+            };
+            let line = report.line(row.name.span, holder.span);
             let how = endpoint.vlan.map_or("without a tag".to_owned(), |vlan| format!("with VLAN ID {vlan}"));
             let message = format!(
-                "tenant `{}` and endpoint `{}` (line {line}) both take frames {how} on this port: the tenant could \
+                "tenant `{}` and endpoint `{}` ({line}) both take frames {how} on this port: the tenant could \
                  forge tunnel packets",
-                holder.tenant, row.name.text
+                names.domain(holder.domain),
+                row.name.text
             );
             let help = "give the tenant or the endpoint a VLAN of its own, or another port";
             report.conflict(holder.span, row.name.span, "the endpoint", message, help);
@@ -94,18 +105,13 @@ pub(super) fn check_forgery(
     }
 }
 
-/// What the port's tags take a tunnel packet to the endpoint for.
-fn segment_of_tunnel_packet(tags: &Compiled, vlan: Option<u16>) -> Option<Segment> {
-    const LEN: usize = 128;
-    let mut packet = [0; LEN];
-    let types = match vlan {
-        Some(vlan) => [ethernet::C_TAG, vlan, ethernet::IPV4],
-        None => [ethernet::IPV4, 0, 0],
+/// What the port's tags take a tunnel packet to the endpoint for, and what they send that looks like one.
+fn segments_of_tunnel_packets(tags: &Compiled, vlan: Option<u16>) -> Vec<Segment> {
+    let fields: &[_] = match vlan.map(u64::from) {
+        Some(vlan) => &[[("vid", vlan)], [("s_vid", vlan)]],
+        None => &[[("untagged", 1)]],
     };
-    let words = packet[ethernet::ADDRESSES_LEN..].chunks_exact_mut(2);
-    words.zip(types).for_each(|(place, word)| place.copy_from_slice(&word.to_be_bytes()));
-    let mut chunk = [0; HEADROOM + LEN];
-    let mut frame = Frame::new(&mut chunk);
-    let fits = frame.fill(HEADROOM, &packet);
-    tags.decap(&mut frame).ok().filter(|_| fits).map(|found| found.segment)
+    let packet = qinq::wire_id_of_vlan(vlan);
+    let segments = fields.iter().filter_map(|fields| tags.kind().segment(&Ids::of(fields)).ok());
+    segments.filter(|&segment| tags.taken(segment).contains(packet) || tags.written(segment).contains(packet)).collect()
 }

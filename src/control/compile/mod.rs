@@ -6,11 +6,14 @@
 mod attachments;
 mod claims;
 mod domains;
+mod drafts;
 mod endpoints;
 mod fit;
 mod identity;
 mod names;
 mod numbers;
+mod origins;
+mod patterns;
 mod peers;
 mod plan;
 mod policies;
@@ -28,6 +31,7 @@ use std::sync::Arc;
 
 pub use names::Names;
 pub use numbers::Numbers;
+pub use origins::{Line, Noun, Origins};
 pub use plan::{
     Plan, PortPlan, Settings, Static, TunnelPlan, placeholder_hops, placeholder_next_hop, placeholder_port,
 };
@@ -50,12 +54,29 @@ use tags::Tags;
 pub fn compile(config: &Config, numbers: &mut Numbers, previous: Option<&Forwarding>) -> Result<Plan, Problems> {
     let mut draft = numbers.clone();
     draft.begin();
-    let plan = attempt(config, &mut draft, previous)?;
+    let plan = attempt(config, &mut draft, previous, None)?;
     *numbers = draft;
     Ok(plan)
 }
 
-fn attempt(config: &Config, numbers: &mut Numbers, previous: Option<&Forwarding>) -> Result<Plan, Problems> {
+/// Compiles a file, and keeps where everything in the tables comes from.
+///
+/// # Errors
+/// Everything that is wrong with the file, in its order.
+pub fn compile_with_origins(config: &Config) -> Result<(Plan, Origins), Problems> {
+    let mut numbers = Numbers::default();
+    numbers.begin();
+    let mut origins = Origins::new(config);
+    let plan = attempt(config, &mut numbers, None, Some(&mut origins))?;
+    Ok((plan, origins))
+}
+
+fn attempt(
+    config: &Config,
+    numbers: &mut Numbers,
+    previous: Option<&Forwarding>,
+    origins: Option<&mut Origins>,
+) -> Result<Plan, Problems> {
     let file = &config.file;
     let (mut report, mut names) = (Report::new(config.source.clone(), config.problems.clone()), Names::default());
 
@@ -74,10 +95,10 @@ fn attempt(config: &Config, numbers: &mut Numbers, previous: Option<&Forwarding>
         room: Room::default(),
         identity: Identity::of(file),
     }
-    .compile(&file.tenants);
+    .compile(&file.tenants, &file.patterns);
 
     tags.settle(&mut ports, &mut peers, &mut names);
-    fit::check_forgery(&endpoints, &ports, &peers, &domains.segments, &mut report);
+    fit::check_forgery(&endpoints, &ports, &mut peers, &domains.segments, &names, &mut report);
     // What an error hides may well use them.
     if !report.has_errors() {
         warn_of_unused(&ports, &tags, &mut report);
@@ -92,6 +113,9 @@ fn attempt(config: &Config, numbers: &mut Numbers, previous: Option<&Forwarding>
     carry_state(&mut peers.forwarding, previous);
     for plan in &ports.plans {
         names.set_port(plan.id, &plan.name);
+    }
+    if let Some(origins) = origins {
+        origins.fill(file, &names, &endpoints, &peers, &domains);
     }
     let hops = vec![Vec::new(); peers.forwarding.len()];
     let forwarding = Forwarding {
@@ -135,12 +159,9 @@ fn settings(file: &File, domains: &Domains<'_>, report: &mut Report) -> Settings
         let message = format!("the file has {statics} static addresses, more than the FDB holds");
         report.error(at.span, message, format!("write {statics} or more"));
     }
-    for (_, tenant) in file.tenants.iter() {
-        let Some((at, macs)) =
-            tenant.and_then(|tenant| tenant.limits.macs.as_ref()).and_then(|at| Some((at, at.value()?)))
-        else {
-            continue;
-        };
+    let limits = file.tenants.iter().filter_map(|(_, tenant)| Some(&tenant?.limits));
+    let limits = limits.chain(file.patterns.iter().filter_map(|(_, pattern)| Some(&pattern?.limits)));
+    for (at, macs) in limits.filter_map(|limits| limits.macs.as_ref()).filter_map(|at| Some((at, at.value()?))) {
         if macs.0 > fdb_capacity as u64 {
             let message = format!("all tenants together have {fdb_capacity} addresses (fdb.capacity)");
             report.warning(at.span, message, "lower this limit, or raise `fdb: { capacity: .. }`");

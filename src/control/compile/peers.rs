@@ -219,8 +219,8 @@ impl Pass<'_, '_> {
 
     fn is_ourselves(&mut self, address: IpAddr, span: Span) -> bool {
         let Some(own) = self.endpoints.with_address(address) else { return false };
-        let line = self.report.line(own.name.span);
-        let message = format!("{address} is our own endpoint `{}` (line {line})", own.name.text);
+        let line = self.report.line(own.name.span, span);
+        let message = format!("{address} is our own endpoint `{}` ({line})", own.name.text);
         self.report.error(span, message, "leave it out: peers are the far ends");
         true
     }

@@ -16,7 +16,7 @@ const DEFAULT_BUM: u64 = 1000;
 const SECOND: u64 = 1_000_000_000;
 
 /// The tenant's policies, in a domain without attachments or an address.
-pub(super) fn of(tenant: &Tenant, report: &mut Report) -> Domain {
+pub(super) fn of<V>(tenant: &Tenant<V>, report: &mut Report) -> Domain {
     let limits = &tenant.limits;
     let flood = tenant.unknown_unicast.as_ref().and_then(At::value).unwrap_or(UnknownUnicast::Flood);
     Domain {

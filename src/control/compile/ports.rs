@@ -122,8 +122,8 @@ fn one_port_per_device<'c>(
 ) {
     let Some((device, text)) = config.device.as_ref().and_then(|device| Some((device, device.get()?))) else { return };
     if let Some(first) = devices.insert(text, name) {
-        let line = report.line(first.span);
-        let message = format!("device `{text}` is already port `{}` (line {line})", first.text);
+        let line = report.line(first.span, device.span);
+        let message = format!("device `{text}` is already port `{}` ({line})", first.text);
         let help = "one device is one port; an endpoint and tenants can share it";
         report.conflict(device.span, first.span, "has the device", message, help);
     }

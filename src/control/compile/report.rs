@@ -10,11 +10,13 @@ use crate::config::{At, Name, Problem, Problems, Severity, Source, Span, suggest
 pub(super) struct Report {
     pub(super) source: Source,
     found: Vec<Problem>,
+    /// The tenant of a pattern that is spoken of, whose name the file does not have; else empty.
+    subject: String,
 }
 
 impl Report {
     pub(super) fn new(source: Source, found: Vec<Problem>) -> Self {
-        Self { source, found }
+        Self { source, found, subject: String::new() }
     }
 
     pub(super) fn error(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {
@@ -37,8 +39,9 @@ impl Report {
         self.add(Problem::error(&self.source, span, message).help(help).also(first, about_first));
     }
 
-    pub(super) fn line(&self, span: Span) -> usize {
-        self.source.position(span.start).0
+    /// `line 7`, and of which file if not of the one the message is about.
+    pub(super) fn line(&self, span: Span, seen_from: Span) -> String {
+        self.source.line(span, seen_from)
     }
 
     /// Whether something in this place has been found wrong already.
@@ -51,7 +54,15 @@ impl Report {
         self.found.iter().any(|problem| problem.severity == Severity::Error)
     }
 
-    pub(super) fn add(&mut self, problem: Problem) {
+    /// From now on, everything is about this tenant of a pattern; about nobody special if it is empty.
+    pub(super) fn speak_of(&mut self, tenant: &str) {
+        tenant.clone_into(&mut self.subject);
+    }
+
+    pub(super) fn add(&mut self, mut problem: Problem) {
+        if !self.subject.is_empty() {
+            problem.message = format!("{}: {}", self.subject, problem.message);
+        }
         self.found.push(problem);
     }
 

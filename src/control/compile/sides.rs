@@ -51,7 +51,7 @@ pub(super) struct Sides<'p, 'c> {
 
 impl<'p> Sides<'p, '_> {
     /// What an attachment is attached to. It must name exactly one thing.
-    pub(super) fn find(self, name: Name<'_>, config: &Attachment, report: &mut Report) -> Option<&'p Side> {
+    pub(super) fn find<V>(self, name: Name<'_>, config: &Attachment<V>, report: &mut Report) -> Option<&'p Side> {
         let stated = [
             ("peer", config.peer.as_ref(), self.peers),
             ("group", config.group.as_ref(), self.groups),

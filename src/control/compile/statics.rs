@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use transload_encaps::Mac;
+
 use super::plan::Static;
 use super::ports;
 use super::report::Report;
@@ -9,17 +11,27 @@ use super::sides::Side;
 use crate::config::{self, Address, At, MacAddress, Tenant, suggestion};
 use crate::forwarding::{AttachmentId, DomainId, Members, PeerId, Target};
 
-/// The attachments of a tenant by name; `None` is one that is broken.
-pub(super) type Known<'a> = HashMap<&'a str, Option<(AttachmentId, &'a Side)>>;
+/// The attachments of a draft by name: their place in it, and what they lead to; `None` is one that is broken.
+pub(super) type Known<'c, 'p> = HashMap<&'c str, Option<(usize, &'p Side)>>;
 
-pub(super) fn compile(
-    tenant: &Tenant,
-    domain: DomainId,
-    known: &Known<'_>,
-    report: &mut Report,
-    statics: &mut Vec<Static>,
-) {
-    let mut lines = HashMap::new();
+/// A static address of every tenant of a draft.
+pub(super) struct Fixed {
+    mac: Mac,
+    /// Which of the draft's attachments.
+    way: usize,
+    peer: PeerId,
+}
+
+impl Fixed {
+    /// That of one tenant, by the numbers of its attachments.
+    pub(super) fn at(&self, domain: DomainId, attachments: &[Option<AttachmentId>]) -> Option<Static> {
+        let attachment = (*attachments.get(self.way)?)?;
+        Some(Static { domain, mac: self.mac, target: Target { attachment, peer: self.peer } })
+    }
+}
+
+pub(super) fn compile<V>(tenant: &Tenant<V>, known: &Known<'_, '_>, report: &mut Report) -> Vec<Fixed> {
+    let (mut lines, mut all) = (HashMap::new(), Vec::new());
     for at in &tenant.statics {
         let Some(config) = at.get() else { continue };
         let target = target(config, known, report);
@@ -28,15 +40,16 @@ pub(super) fn compile(
             continue;
         }
         if let Some(first) = lines.insert(mac, config.mac.span) {
-            let message = format!("{mac} is already static on line {}", report.line(first));
+            let message = format!("{mac} is already static on {}", report.line(first, config.mac.span));
             report.conflict(config.mac.span, first, "first here", message, "an address lives in one place; keep one");
-        } else if let Some(target) = target {
-            statics.push(Static { domain, mac, target });
+        } else if let Some((way, peer)) = target {
+            all.push(Fixed { mac, way, peer });
         }
     }
+    all
 }
 
-fn target(config: &config::Static, known: &Known<'_>, report: &mut Report) -> Option<Target> {
+fn target(config: &config::Static, known: &Known<'_, '_>, report: &mut Report) -> Option<(usize, PeerId)> {
     let name = config.via.get()?;
     let Some(found) = known.get(name.as_str()) else {
         let help =
@@ -44,9 +57,8 @@ fn target(config: &config::Static, known: &Known<'_>, report: &mut Report) -> Op
         report.error(config.via.span, format!("this tenant has no attachment `{name}`"), help);
         return None;
     };
-    let (attachment, side) = (*found)?;
-    let peer = peer(config, side, report)?;
-    Some(Target { attachment, peer })
+    let (way, side) = (*found)?;
+    Some((way, peer(config, side, report)?))
 }
 
 /// Which peer of the attachment: its only one, or the one named.

@@ -5,14 +5,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use futures_util::stream::TryStreamExt;
-use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::AddressHeaderFlags;
-use rtnetlink::packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage};
+use rtnetlink::packet_route::link::{GreIOFlags, VlanProtocol};
 use rtnetlink::packet_route::route::RouteAttribute;
-use rtnetlink::{LinkMessageBuilder, LinkUnspec, LinkVeth, LinkVxlan, RouteMessageBuilder, RouteNextHopBuilder};
+use rtnetlink::{
+    LinkGre, LinkGre6, LinkMessageBuilder, LinkUnspec, LinkVeth, LinkVlan, LinkVxlan, RouteMessageBuilder,
+    RouteNextHopBuilder,
+};
 use transload_encaps::Mac;
 
-use super::{Netlink, to_io};
+use super::{Netlink, messages, to_io};
 use crate::control::kernel::LinkIndex;
 
 /// One end of a VXLAN tunnel, as the kernel makes it.
@@ -28,6 +30,21 @@ pub struct VxlanDevice {
     pub remote: IpAddr,
     /// The UDP port.
     pub udp_port: u16,
+}
+
+/// One end of a GRE tunnel that carries Ethernet, as the kernel makes it.
+#[derive(Debug, Clone)]
+pub struct GreDevice {
+    /// The device's name.
+    pub name: String,
+    /// The whole key, in both directions.
+    pub key: u32,
+    /// Whether packets carry a checksum, in both directions.
+    pub checksum: bool,
+    /// Our tunnel address.
+    pub local: IpAddr,
+    /// The far one.
+    pub remote: IpAddr,
 }
 
 impl Netlink {
@@ -64,6 +81,36 @@ impl Netlink {
             IpAddr::V6(address) => builder.remote6(address),
         };
         self.handle.link().add(builder.build()).execute().await.map_err(to_io)
+    }
+
+    /// Makes a device that carries Ethernet frames in GRE: gretap, or ip6gretap.
+    ///
+    /// # Errors
+    /// `Unsupported` when the kernel has no GRE.
+    pub async fn add_gretap(&self, device: &GreDevice) -> io::Result<()> {
+        let flags = if device.checksum { GreIOFlags::Key | GreIOFlags::Checksum } else { GreIOFlags::Key };
+        let message = match (device.local, device.remote) {
+            (IpAddr::V4(local), IpAddr::V4(remote)) => {
+                let gre = LinkGre::new_gretap(&device.name).local(local).remote(remote).ttl(64);
+                gre.iflags(flags).oflags(flags).ikey(device.key).okey(device.key).build()
+            }
+            (IpAddr::V6(local), IpAddr::V6(remote)) => {
+                let gre = LinkGre6::new_gretap6(&device.name).local(local).remote(remote).ttl(64);
+                gre.iflags(flags).oflags(flags).ikey(device.key).okey(device.key).build()
+            }
+            _ => return Err(io::ErrorKind::InvalidInput.into()),
+        };
+        self.handle.link().add(message).execute().await.map_err(to_io)
+    }
+
+    /// Makes a VLAN device on another: 802.1ad if it is for service tags, else 802.1Q.
+    ///
+    /// # Errors
+    /// `Unsupported` when the kernel has no VLANs.
+    pub async fn add_vlan(&self, name: &str, lower: &str, vid: u16, service: bool) -> io::Result<()> {
+        let protocol = if service { VlanProtocol::Ieee8021Ad } else { VlanProtocol::Ieee8021Q };
+        let vlan = LinkVlan::new(name, self.index(lower).await?, vid).protocol(protocol);
+        self.handle.link().add(vlan.build()).execute().await.map_err(to_io)
     }
 
     /// Removes a device.
@@ -142,14 +189,7 @@ impl Netlink {
     /// # Errors
     /// When there is no such device or neighbour.
     pub async fn delete_neighbour(&self, name: &str, address: IpAddr) -> io::Result<()> {
-        let mut forgotten = NeighbourMessage::default();
-        forgotten.header.ifindex = self.index(name).await?;
-        forgotten.header.family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-        let destination = match address {
-            IpAddr::V4(address) => NeighbourAddress::Inet(address),
-            IpAddr::V6(address) => NeighbourAddress::Inet6(address),
-        };
-        forgotten.attributes.push(NeighbourAttribute::Destination(destination));
+        let forgotten = messages::neighbour_of(self.index(name).await?, address);
         self.handle.neighbours().del(forgotten).execute().await.map_err(to_io)
     }
 

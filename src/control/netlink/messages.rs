@@ -146,6 +146,19 @@ fn gateway(attributes: &[RouteAttribute]) -> Option<IpAddr> {
     })
 }
 
+/// A message that names a neighbour and says nothing of it.
+pub(super) fn neighbour_of(link: LinkIndex, address: IpAddr) -> NeighbourMessage {
+    let (family, address) = match address {
+        IpAddr::V4(address) => (AddressFamily::Inet, NeighbourAddress::Inet(address)),
+        IpAddr::V6(address) => (AddressFamily::Inet6, NeighbourAddress::Inet6(address)),
+    };
+    let mut message = NeighbourMessage::default();
+    message.header.ifindex = link;
+    message.header.family = family;
+    message.attributes.push(NeighbourAttribute::Destination(address));
+    message
+}
+
 pub(super) fn address(message: &AddressMessage) -> Option<(LinkIndex, IpAddr)> {
     let mut local = None;
     let mut address = None;

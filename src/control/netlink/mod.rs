@@ -12,6 +12,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use futures_util::stream::{Stream, StreamExt, TryStreamExt};
+use rtnetlink::packet_core::{NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
+use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::neighbour::{NeighbourFlags, NeighbourState};
 use rtnetlink::packet_route::route::RouteFlags;
 use rtnetlink::{MulticastGroup, RouteMessageBuilder};
@@ -19,7 +21,7 @@ use tokio::task::JoinHandle;
 
 use crate::control::kernel::{Flow, Kernel, Link, LinkIndex, Neighbour, Route};
 
-pub use build::VxlanDevice;
+pub use build::{GreDevice, VxlanDevice};
 
 /// The kernel said this.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,16 +139,34 @@ impl Netlink {
         }
     }
 
-    /// Has the kernel resolve a neighbour, or confirm one that it has not heard of for a while.
+    /// Has the kernel resolve a neighbour, or confirm one that it has not heard of for a while. A
+    /// [fixed](Neighbour::fixed) entry is left alone.
     ///
-    /// `NTF_USE` does what sending a packet would do, without the packet. Not for a [fixed](Neighbour::fixed) entry,
-    /// which would lose its permanence.
+    /// `NTF_USE` does what sending a packet would do, without the packet.
     ///
     /// # Errors
     /// When the device is gone, or without the right to administer the network.
     pub async fn probe(&self, link: LinkIndex, address: IpAddr) -> io::Result<()> {
+        // The kernel would make a permanent entry a mortal one, and what we were told of it may be out of date.
+        if self.neighbour(link, address).await.is_some_and(|entry| entry.fixed) {
+            return Ok(());
+        }
         let request = self.handle.neighbours().add(link, address).replace();
         request.state(NeighbourState::None).flags(NeighbourFlags::Use).execute().await.map_err(to_io)
+    }
+
+    /// One neighbour, as it is now; `None` also from a kernel that does not answer this (before Linux 5.0).
+    async fn neighbour(&self, link: LinkIndex, address: IpAddr) -> Option<Neighbour> {
+        let question = RouteNetlinkMessage::GetNeighbour(messages::neighbour_of(link, address));
+        let mut question = NetlinkMessage::from(question);
+        question.header.flags = NLM_F_REQUEST;
+        let mut answers = Box::pin(self.handle.clone().request(question).ok()?);
+        match answers.next().await?.payload {
+            NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewNeighbour(message)) => {
+                messages::neighbour(&message).map(|(_, entry)| entry)
+            }
+            _ => None,
+        }
     }
 }
 

@@ -1,0 +1,128 @@
+//! `transload explain`: one frame through the production pipeline, and every reason on the way.
+
+use std::path::{Path, PathBuf};
+
+use super::Failure;
+use super::render::{output, problems_of};
+use crate::config;
+use crate::control::compile::{compile_with_origins, placeholder_hops};
+use crate::control::explain::{self, NotLearned};
+use crate::control::offline::{self, Offline};
+use crate::control::replay;
+use crate::forwarding::PortId;
+use crate::io::memory::Packet;
+use crate::io::pcap::{Capture, Record};
+
+/// Nanoseconds of the gateway's clock when a frame from the command line arrives.
+const NOW: u64 = 1_000_000_000_000;
+
+/// The first line is the answer. Looks at no device and needs no privilege: a port without `mac` takes tunnel packets
+/// to any address, a peer without `next_hops` is reached by 02:74:6e and its number, as in `replay`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The gateway's file
+    file: PathBuf,
+    /// The port the frame arrives at
+    #[arg(long)]
+    port: String,
+    /// The frame in hex, from the destination MAC on; blanks and colons may stand between bytes
+    #[arg(long, value_name = "HEX", value_parser = hex, required_unless_present = "pcap", conflicts_with = "pcap")]
+    frame: Option<Bytes>,
+    /// A capture (pcap or pcapng, Ethernet) that has the frame
+    #[arg(long, value_name = "FILE", requires = "packet")]
+    pcap: Option<PathBuf>,
+    /// Which packet of the capture, counted from 1; those before it arrive first, so that the gateway has learned
+    /// what it would have
+    #[arg(long, value_name = "N", requires = "pcap", value_parser = clap::value_parser!(u64).range(1..))]
+    packet: Option<u64>,
+    /// Leave out the packets before it
+    #[arg(long, requires = "pcap")]
+    alone: bool,
+    /// An address that has been learned already; of a group: TENANT/MAC=ATTACHMENT/ADDRESS. May be repeated
+    #[arg(long, value_name = "TENANT/MAC=ATTACHMENT")]
+    learned: Vec<String>,
+    /// Print the same as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A frame as the command line has it.
+#[derive(Debug, Clone)]
+struct Bytes(Vec<u8>);
+
+fn hex(text: &str) -> Result<Bytes, String> {
+    let digits: Vec<char> = text.chars().filter(|c| !c.is_whitespace() && !matches!(c, ':' | '-')).collect();
+    let digits = digits.strip_prefix(&['0', 'x']).unwrap_or(&digits);
+    if let Some(wrong) = digits.iter().find(|c| !c.is_ascii_hexdigit()) {
+        return Err(format!("`{wrong}` is no hexadecimal digit"));
+    }
+    if digits.len() % 2 != 0 {
+        return Err(format!("{} hexadecimal digits are no whole number of bytes", digits.len()));
+    }
+    let byte = |pair: &[char]| pair.iter().fold(0, |byte, digit| byte << 4 | digit.to_digit(16).unwrap_or(0) as u8);
+    Ok(Bytes(digits.chunks(2).map(byte).collect()))
+}
+
+/// Runs the verb.
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let config = config::load(&args.file)?;
+    let (mut plan, origins) = compile_with_origins(&config)?;
+    problems_of(&plan.warnings);
+    placeholder_hops(&mut plan);
+    let port = plan.names.port_id(&args.port).ok_or_else(|| {
+        let known: Vec<_> = plan.names.ports().map(|(_, name)| name).collect();
+        let help = format!("its ports: {}", known.join(", "));
+        Failure::with_help(format!("the configuration has no port `{}`", args.port), help)
+    })?;
+    let mut arena = offline::arena();
+    let mut gateway = Offline::new(plan, &mut arena);
+    let (packet, now) = match (&args.frame, &args.pcap) {
+        (Some(Bytes(bytes)), _) => (bytes.clone().into(), NOW),
+        (None, Some(file)) => captured(&mut gateway, port, file, args)?,
+        (None, None) => return Err(Failure::new("there is no frame: give --frame or --pcap")),
+    };
+    for learned in &args.learned {
+        let told = |NotLearned { message, help }| Failure::with_help(message, help);
+        explain::learn(&gateway, learned, now).map_err(told)?;
+    }
+    let told = explain::explain(&mut gateway, &origins, port, packet, now);
+    if args.json {
+        return output(&serde_json::to_string_pretty(&told).map_err(|error| Failure::new(error.to_string()))?);
+    }
+    output(&explain::text(&told))
+}
+
+/// The packet of the capture, and when it arrives; those before it have gone through the gateway.
+fn captured(gateway: &mut Offline<'_>, port: PortId, file: &Path, args: &Args) -> Result<(Packet, u64), Failure> {
+    let wanted = args.packet.unwrap_or(1);
+    let capture = Capture::open(file).map_err(|error| Failure::new(error.to_string()))?;
+    let (mut count, mut clock) = (0, 0);
+    for record in capture {
+        let record: Record = record.map_err(|error| Failure::new(error.to_string()))?;
+        count += 1;
+        clock = record.stamp.max(clock);
+        if count == wanted {
+            return Ok((replay::packet(record), clock));
+        }
+        if !args.alone {
+            gateway.receive(port, replay::packet(record), clock);
+            (0..).map_while(|id| gateway.port(PortId(id))).for_each(|port| drop(port.collect()));
+        }
+    }
+    let message = format!("{} has {count} packets, so there is no packet {wanted}", file.display());
+    Err(Failure::with_help(message, "packets are counted from 1"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hex_is_read_however_tools_write_it() {
+        for text in ["02bb0a", "02:bb:0a", "02 BB\n0a", "0x02bb0a", "02-bb-0a"] {
+            assert_eq!(hex(text).unwrap().0, [0x02, 0xbb, 0x0a], "{text}");
+        }
+        assert!(hex("02b").unwrap_err().contains("3 hexadecimal digits"));
+        assert!(hex("02bg").unwrap_err().contains("`g`"));
+    }
+}

@@ -1,0 +1,210 @@
+//! A configuration in several files: which ones `include` names, and what may stand in them.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
+
+use super::at::{At, Named, section};
+use super::problem::Problem;
+use super::source::{Source, Span};
+use super::{File, Group, Offset, Peer, Tenant, check_version, reader, text_of, tree};
+
+/// The files to read besides: paths relative to the file that names them, whose last part may hold `*` and `?`.
+#[derive(Debug, Clone)]
+pub struct Include(pub Vec<String>);
+
+impl<'de> Deserialize<'de> for Include {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Paths;
+
+        impl<'de> Visitor<'de> for Paths {
+            type Value = Include;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the path of a file such as tenants.d/*.yaml, or a list of paths")
+            }
+
+            fn visit_str<E: Error>(self, path: &str) -> Result<Include, E> {
+                Ok(Include(vec![path.to_owned()]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Include, A::Error> {
+                let mut paths = Vec::new();
+                while let Some(path) = items.next_element()? {
+                    paths.push(path);
+                }
+                Ok(Include(paths))
+            }
+        }
+
+        deserializer.deserialize_any(Paths)
+    }
+}
+
+impl JsonSchema for Include {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Include".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] })
+    }
+}
+
+/// What an included file may say; what belongs to the whole gateway stays in the first file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Part {
+    version: Option<At<u64>>,
+    #[serde(default, deserialize_with = "section")]
+    peers: Named<Peer>,
+    #[serde(default, deserialize_with = "section")]
+    groups: Named<Group>,
+    #[serde(default, deserialize_with = "section")]
+    tenants: Named<Tenant>,
+    #[serde(default, deserialize_with = "section")]
+    patterns: Named<Tenant<Offset>>,
+    include: Option<At<IgnoredAny>>,
+    ports: Option<At<IgnoredAny>>,
+    endpoints: Option<At<IgnoredAny>>,
+    fdb: Option<At<IgnoredAny>>,
+    workers: Option<At<IgnoredAny>>,
+    admin: Option<At<IgnoredAny>>,
+}
+
+impl Part {
+    /// The sections that only the first file may have.
+    fn misplaced(&self) -> impl Iterator<Item = (&'static str, Span)> {
+        let all = [
+            ("ports", &self.ports),
+            ("endpoints", &self.endpoints),
+            ("fdb", &self.fdb),
+            ("workers", &self.workers),
+            ("admin", &self.admin),
+        ];
+        all.into_iter().filter_map(|(name, section)| Some((name, section.as_ref()?.span)))
+    }
+}
+
+/// Reads every file that `include` names into `file`; relative paths begin at `folder`.
+pub(super) fn read(file: &mut File, folder: Option<&Path>, source: &mut Source, problems: &mut Vec<Problem>) {
+    let Some((at, Include(patterns))) = file.include.as_ref().and_then(|at| Some((at.span, at.get()?.clone()))) else {
+        return;
+    };
+    let Some(folder) = folder else {
+        problems.push(Problem::error(source, at, "a configuration that is not a file cannot include others"));
+        return;
+    };
+    let mut paths = Vec::new();
+    for pattern in &patterns {
+        match matches(folder, pattern) {
+            Ok(found) if found.is_empty() => {
+                let message = format!("no file is called {}", folder.join(pattern).display());
+                problems.push(Problem::warning(source, at, message).help("paths begin at the file that includes them"));
+            }
+            Ok(found) => paths.extend(found.into_iter().filter(|path| !paths.contains(path)).collect::<Vec<_>>()),
+            Err((message, help)) => problems.push(Problem::error(source, at, message).help(help)),
+        }
+    }
+    let mut parts: Vec<_> = paths.iter().filter_map(|path| part(path, at, source, problems)).collect();
+    if parts.is_empty() {
+        return;
+    }
+    macro_rules! append {
+        ($($section:ident: $kind:literal;)*) => {$(
+            let more = parts.iter_mut().map(|part| std::mem::take(&mut part.$section));
+            file.$section.append(more, $kind, source, problems);
+        )*};
+    }
+    append! { peers: "peer"; groups: "group"; tenants: "tenant"; patterns: "pattern"; }
+}
+
+/// The files that a pattern names, in the order of their names.
+fn matches(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, (String, String)> {
+    let path = folder.join(pattern);
+    let is_wild = |text: &str| text.contains(['*', '?']);
+    let Some((parent, name)) = path.parent().zip(path.file_name().and_then(|name| name.to_str())) else {
+        return Err((format!("`{pattern}` is no path"), "write one such as tenants.d/*.yaml".into()));
+    };
+    if is_wild(&parent.to_string_lossy()) && is_wild(pattern.strip_suffix(name).unwrap_or_default()) {
+        return Err((format!("`{pattern}` has a * in the name of a folder"), "name the folders, one path each".into()));
+    }
+    if !is_wild(name) {
+        return Ok(vec![path]);
+    }
+    let entries = std::fs::read_dir(parent).map_err(|error| {
+        (format!("cannot list {}: {error}", parent.display()), "paths begin at the file that includes them".to_owned())
+    })?;
+    let mut found: Vec<_> = entries
+        .flatten()
+        .filter(|entry| entry.file_name().to_str().is_some_and(|text| fits(name.as_bytes(), text.as_bytes())))
+        .map(|entry| entry.path())
+        .filter(|path| path.is_file())
+        .collect();
+    found.sort();
+    Ok(found)
+}
+
+/// Whether a file name fits a pattern with `*` and `?`. As in a shell, `*` does not stand for a leading dot.
+fn fits(pattern: &[u8], name: &[u8]) -> bool {
+    fn rest(pattern: &[u8], name: &[u8]) -> bool {
+        match (pattern, name) {
+            ([], []) => true,
+            ([b'*', pattern @ ..], _) => (0..=name.len()).any(|at| rest(pattern, &name[at..])),
+            ([b'?', pattern @ ..], [_, name @ ..]) => rest(pattern, name),
+            ([a, pattern @ ..], [b, name @ ..]) => a == b && rest(pattern, name),
+            _ => false,
+        }
+    }
+    (name.first() != Some(&b'.') || pattern.first() == Some(&b'.')) && rest(pattern, name)
+}
+
+fn part(path: &Path, at: Span, source: &mut Source, problems: &mut Vec<Problem>) -> Option<Part> {
+    let text = match text_of(path) {
+        Ok(text) => text,
+        Err(why) => {
+            problems.push(Problem::error(source, at, why));
+            return None;
+        }
+    };
+    *source = source.and(path.display().to_string(), text);
+    let root = match tree::read(source, problems) {
+        Ok(root) => root,
+        Err(found) => {
+            problems.extend(found.0);
+            return None;
+        }
+    };
+    let part = reader::read::<Part>(&root, source, problems)?;
+    if let Some(version) = &part.version {
+        problems.extend(check_version(version, source));
+    }
+    if let Some(include) = &part.include {
+        let problem = Problem::error(source, include.span, "an included file cannot include others");
+        problems.push(problem.help(format!("name them in {}", source.name())));
+    }
+    for (section, span) in part.misplaced() {
+        let message = format!("`{section}` cannot stand in an included file");
+        problems.push(Problem::error(source, span, message).help(format!("move it to {}", source.name())));
+    }
+    Some(part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fits;
+
+    #[test]
+    fn a_star_stands_for_any_letters_and_a_question_mark_for_one() {
+        let fits = |pattern: &str, name: &str| fits(pattern.as_bytes(), name.as_bytes());
+        assert!(fits("*.yaml", "blue.yaml") && fits("b*e.ya?l", "blue.yaml") && fits("*", "x"));
+        assert!(!fits("*.yaml", "blue.yml") && !fits("?.yaml", "blue.yaml") && !fits("*.yaml", ".blue.yaml"));
+    }
+}

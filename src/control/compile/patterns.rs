@@ -1,0 +1,112 @@
+//! Patterns: the names and numbers of tenants that are alike.
+
+use super::report::{Report, check_name};
+use crate::config::{Attachment, Name, Offset, Range, Span, Tenant, is_variable};
+use crate::forwarding::MAX_DOMAINS;
+
+/// The tenants of a pattern.
+pub(super) struct Numbered<'c> {
+    name: Name<'c>,
+    /// As it stands in the name: `{n}`.
+    place: String,
+    numbers: Range,
+}
+
+/// Which tenants a pattern stands for; what is wrong with it is reported.
+pub(super) fn numbered<'c>(name: Name<'c>, config: &'c Tenant<Offset>, report: &mut Report) -> Option<Numbered<'c>> {
+    let (variable, numbers) = variable(name, config, report)?;
+    let place = format!("{{{variable}}}");
+    let pattern = Numbered { name, place, numbers };
+    let is_named = pattern.check_name(variable, report);
+    let mut all_known = true;
+    for (_, attachment) in config.attachments.iter() {
+        all_known &= attachment.is_none_or(|attachment| check_attachment(attachment, variable, report));
+    }
+    (is_named && all_known).then_some(pattern)
+}
+
+/// The variable and its range.
+fn variable<'c>(name: Name<'_>, config: &'c Tenant<Offset>, report: &mut Report) -> Option<(&'c str, Range)> {
+    const HELP: &str = "add `for: { n: 1-500 }`, the numbers that {n} in its name stands for";
+    let Some(stated) = &config.numbers else {
+        report.error(name.span, format!("pattern `{}` has no `for`", name.text), HELP);
+        return None;
+    };
+    let mut variables = stated.get()?.iter();
+    let Some((variable, range)) = variables.next() else {
+        report.error(stated.span, "`for` names no variable", HELP);
+        return None;
+    };
+    if let Some((second, _)) = variables.next() {
+        let message = format!("a pattern has one variable, and `{}` is a second one", second.text);
+        report.error(second.span, message, "write one pattern for each of its values");
+        return None;
+    }
+    if !is_variable(variable.text) {
+        let message = format!("`{}` cannot be the name of a variable", variable.text);
+        report.error(variable.span, message, "write a letter, such as `n`");
+        return None;
+    }
+    let range = *range?;
+    if range.count() > MAX_DOMAINS as u64 {
+        let message = format!("these are {} tenants, and a gateway has at most {MAX_DOMAINS}", range.count());
+        report.error(variable.extent, message, "use fewer");
+        return None;
+    }
+    Some((variable.text, range))
+}
+
+/// Whether the attachment's numbers have no other variable, and what it leads to has none at all.
+fn check_attachment(attachment: &Attachment<Offset>, variable: &str, report: &mut Report) -> bool {
+    let mut is_fine = true;
+    for id in &attachment.ids {
+        let stated = id.value.get().and_then(|offset| offset.variable.as_deref());
+        if let Some(other) = stated.filter(|&other| other != variable) {
+            let message = format!("`{other}` is not the variable of this pattern");
+            report.error(id.value.span, message, format!("its `for` names `{variable}`"));
+            is_fine = false;
+        }
+    }
+    for at in [&attachment.peer, &attachment.group, &attachment.port].into_iter().flatten() {
+        if at.get().is_some_and(|name| name.contains(['{', '}'])) {
+            let message = "all tenants of a pattern attach to the same peer, group or port";
+            report.error(at.span, message, "write its name without { }; only IDs count up");
+            is_fine = false;
+        }
+    }
+    is_fine
+}
+
+impl<'c> Numbered<'c> {
+    /// The numbers, in order.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = u64> + use<> {
+        self.numbers.first..=self.numbers.last
+    }
+
+    /// Where the file names the pattern.
+    pub(super) fn span(&self) -> Span {
+        self.name.span
+    }
+
+    /// The name of the tenant with this number.
+    pub(super) fn name(&self, n: u64) -> String {
+        self.name.text.replace(&self.place, &n.to_string())
+    }
+
+    /// The names differ only in their number, so the longest says whether all can be names.
+    fn check_name(&self, variable: &str, report: &mut Report) -> bool {
+        let Name { text, span, .. } = self.name;
+        if !text.contains(&self.place) {
+            let message = format!("the tenants of pattern `{text}` would all have the same name");
+            report.error(span, message, format!("put {{{variable}}} into it, such as \"{text}-{{{variable}}}\""));
+            return false;
+        }
+        if text.replace(&self.place, "").contains(['{', '}']) {
+            let message = format!("`{text}` has braces around something else than the variable");
+            report.error(span, message, format!("its `for` names `{variable}`"));
+            return false;
+        }
+        check_name("tenant", Name { text: &self.name(self.numbers.last), ..self.name }, report);
+        true
+    }
+}

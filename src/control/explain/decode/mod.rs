@@ -1,0 +1,138 @@
+//! A frame in words: every header with its fields by name, from the outer Ethernet to what the tenant sent.
+
+mod network;
+mod tunnel;
+
+use serde::{Serialize, Serializer};
+use transload_encaps::{Carrier, Kind, Mac, ethernet};
+
+/// A header of a frame.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Layer {
+    /// What it is.
+    pub name: &'static str,
+    /// Where it begins in the frame.
+    pub at: usize,
+    /// How many bytes it has.
+    pub len: usize,
+    /// Its fields, in the order of the wire.
+    #[serde(serialize_with = "as_map")]
+    pub fields: Vec<(&'static str, String)>,
+}
+
+fn as_map<S: Serializer>(fields: &[(&'static str, String)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(fields.iter().map(|(name, value)| (name, value)))
+}
+
+/// A frame taken apart.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Decoded {
+    /// From the outermost.
+    pub layers: Vec<Layer>,
+    /// Where the tenant's frame begins, if there is one in a tunnel.
+    pub inner_at: Option<usize>,
+}
+
+/// What may be inside the outer IP packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Inside {
+    /// This encapsulation.
+    Tunnel(Kind),
+    /// Whatever the carrier is usually used for.
+    Unknown,
+    /// The frame is a tenant's own.
+    Nothing,
+}
+
+/// Takes a frame apart, as far as it goes.
+pub(super) fn decode(frame: &[u8], inside: Inside) -> Decoded {
+    let mut cursor = Cursor { frame, at: 0, layers: Vec::new() };
+    let mut decoded = Decoded::default();
+    let Some(ether_type) = cursor.ethernet() else {
+        decoded.layers = cursor.layers;
+        return decoded;
+    };
+    let carrier = cursor.network(ether_type);
+    let kind = match (inside, carrier) {
+        (Inside::Tunnel(kind), Some(_)) => Some(kind),
+        (Inside::Unknown, Some(Carrier::Udp(4789 | 8472))) => Some(Kind::Vxlan),
+        (Inside::Unknown, Some(Carrier::Ip(47))) => Some(Kind::Gre),
+        _ => None,
+    };
+    if let Some(kind) = kind
+        && cursor.tunnel(kind)
+    {
+        decoded.inner_at = Some(cursor.at);
+        if let Some(ether_type) = cursor.ethernet() {
+            cursor.network(ether_type);
+        }
+    }
+    decoded.layers = cursor.layers;
+    decoded
+}
+
+/// A place in a frame, and what has been read before it.
+struct Cursor<'f> {
+    frame: &'f [u8],
+    at: usize,
+    layers: Vec<Layer>,
+}
+
+impl<'f> Cursor<'f> {
+    fn rest(&self) -> &'f [u8] {
+        self.frame.get(self.at..).unwrap_or_default()
+    }
+
+    fn take<const N: usize>(&self) -> Option<[u8; N]> {
+        self.rest().first_chunk().copied()
+    }
+
+    fn layer(&mut self, name: &'static str, len: usize, fields: Vec<(&'static str, String)>) {
+        self.layers.push(Layer { name, at: self.at, len, fields });
+        self.at += len;
+    }
+
+    /// Addresses, tags and the type behind them.
+    fn ethernet(&mut self) -> Option<u16> {
+        let [d1, d2, d3, d4, d5, d6, s1, s2, s3, s4, s5, s6, t1, t2] = self.take()?;
+        let (dst, src) = (Mac([d1, d2, d3, d4, d5, d6]), Mac([s1, s2, s3, s4, s5, s6]));
+        let mut ether_type = u16::from_be_bytes([t1, t2]);
+        let mut fields = vec![("destination", dst.to_string()), ("source", src.to_string())];
+        let is_tagged = ethernet::is_tag(ether_type);
+        if !is_tagged {
+            fields.push(("type", type_words(ether_type)));
+        }
+        self.layer("Ethernet", if is_tagged { ethernet::ADDRESSES_LEN } else { ethernet::HEADER_LEN }, fields);
+        while ethernet::is_tag(ether_type) {
+            let [_, _, c1, c2, n1, n2] = self.take()?;
+            let tci = u16::from_be_bytes([c1, c2]);
+            let next = u16::from_be_bytes([n1, n2]);
+            let mut fields = vec![
+                ("tpid", format!("{ether_type:#06x}")),
+                ("pcp", (tci >> 13).to_string()),
+                ("dei", (tci >> 12 & 1).to_string()),
+                ("vid", (tci & 0x0fff).to_string()),
+            ];
+            let is_last = !ethernet::is_tag(next);
+            if is_last {
+                fields.push(("type", type_words(next)));
+            }
+            self.layer("VLAN tag", if is_last { 6 } else { 4 }, fields);
+            ether_type = next;
+        }
+        Some(ether_type)
+    }
+}
+
+fn type_words(ether_type: u16) -> String {
+    let name = match ether_type {
+        ethernet::IPV4 => " (IPv4)",
+        ethernet::IPV6 => " (IPv6)",
+        ethernet::ARP => " (ARP)",
+        ethernet::BRIDGING => " (Ethernet)",
+        0x88cc => " (LLDP)",
+        0..0x600 => " (length)",
+        _ => "",
+    };
+    format!("{ether_type:#06x}{name}")
+}

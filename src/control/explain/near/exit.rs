@@ -1,0 +1,142 @@
+//! Frames that do not fit the way out.
+
+use transload_encaps::ethernet::{self, HEADER_LEN};
+use transload_encaps::{Common, DropReason};
+
+use super::super::case::Case;
+use super::super::trace::Step;
+use super::Near;
+use crate::control::compile::Noun;
+use crate::dataplane::Stage;
+use crate::forwarding::{Attachment, Claim, Exit, Hop, Peer, Target};
+
+/// Why it does not leave.
+pub(super) fn refused(case: &Case<'_>, reason: DropReason) -> Vec<Near> {
+    let is = |common: Common| reason == common.into();
+    let Some(claim) = case.trace.note().and_then(|note| note.claim) else { return Vec::new() };
+    if is(Common::NoTargets) {
+        return vec![no_targets(case, claim)];
+    }
+    if is(Common::InnerTags) {
+        return inner_tags(case, Stage::Encap);
+    }
+    ways(case)
+        .into_iter()
+        .filter(|way| way.lost == Some(reason))
+        .filter_map(|way| {
+            if [Common::TooBig, Common::TooBigNoDf, Common::TooBigNotIp].into_iter().any(is) {
+                too_big(case, claim, &way)
+            } else if is(Common::NoNextHop) {
+                Some(no_next_hop(case, &way))
+            } else {
+                None
+            }
+        })
+        .collect()
+}
+
+/// What happened to the frame, or a copy of it, on one way.
+struct Way {
+    target: Target,
+    hop: Option<Hop>,
+    lost: Option<DropReason>,
+}
+
+fn ways(case: &Case<'_>) -> Vec<Way> {
+    let mut all: Vec<Way> = Vec::new();
+    for step in case.trace.steps_of(Stage::Encap) {
+        match (step, all.last_mut()) {
+            (Step::Way(target), _) => all.push(Way { target: *target, hop: None, lost: None }),
+            (Step::Hop(hop, _), Some(way)) => way.hop = Some(*hop),
+            (Step::Lost(reason), Some(way)) => way.lost = Some(*reason),
+            _ => {}
+        }
+    }
+    all
+}
+
+fn egress<'a>(case: &Case<'a>, claim: Claim, target: Target) -> Option<(&'a Peer, &'a Attachment)> {
+    let row = case.tables.domain(claim.domain)?.attachment(target.attachment)?;
+    Some((case.tables.peer(target.peer)?, row))
+}
+
+fn too_big(case: &Case<'_>, claim: Claim, way: &Way) -> Option<Near> {
+    let (peer, row) = egress(case, claim, way.target)?;
+    let tenant = case.trace.after(Stage::Bridge)?.bytes.len();
+    let headers = peer.compiled.overhead(row.segment);
+    let (port, needed, added) = match &peer.exit {
+        Exit::Tunnel(underlay) => {
+            let added = headers + underlay.ip_overhead();
+            (way.hop?.port, tenant + added, added + HEADER_LEN)
+        }
+        Exit::Port(port) => (*port, tenant + headers - HEADER_LEN, headers),
+    };
+    let mtu = match way.hop {
+        Some(hop) => hop.mtu?,
+        None => case.tables.ports.get(usize::from(port.0))?.mtu?,
+    };
+    let text = format!(
+        "towards {} the frame of {tenant} bytes becomes a packet of {needed}, and port {} carries {mtu}: raise that \
+         MTU, or let the tenant use {}",
+        case.target(claim.domain, way.target),
+        case.names.port(port),
+        (mtu as usize).saturating_sub(added)
+    );
+    Some(Near::new(text, case.line(Noun::PortMtu(port)).or_else(|| case.line(Noun::Port(port)))))
+}
+
+fn no_next_hop(case: &Case<'_>, way: &Way) -> Near {
+    let text = format!(
+        "the next hop of {} is not known: no route to its address leaves by a port of its endpoint, or its neighbour \
+         does not answer; `next_hops` of the port can state it",
+        case.peer(way.target.peer)
+    );
+    Near::new(text, case.line(Noun::Peer(way.target.peer)))
+}
+
+fn no_targets(case: &Case<'_>, claim: Claim) -> Near {
+    let tenant = case.tenant(claim.domain);
+    let rows = case.tables.domain(claim.domain).map_or(0, |domain| domain.attachments.iter().flatten().count());
+    let text = match rows {
+        1 => format!("{tenant} has nobody else: its only attachment is the one the frame came in by"),
+        _ => format!("{tenant} has nobody else to flood to: its other attachments are behind the same split horizon"),
+    };
+    Near::new(text, case.line(Noun::Tenant(claim.domain)))
+}
+
+/// A tag where none may be, on the way in or out.
+pub(super) fn inner_tags(case: &Case<'_>, stage: Stage) -> Vec<Near> {
+    let claim = match stage {
+        Stage::Decap => case.trace.segment().and_then(|(_, _, claim)| claim),
+        _ => case.trace.note().and_then(|note| note.claim),
+    };
+    let Some(claim) = claim else { return Vec::new() };
+    let places = match stage {
+        Stage::Decap => vec![claim.attachment],
+        _ => {
+            let lost = ways(case).into_iter().filter(|way| way.lost == Some(Common::InnerTags.into()));
+            lost.map(|way| way.target.attachment).collect()
+        }
+    };
+    let bytes = case.trace.after(if stage == Stage::Decap { Stage::Decap } else { Stage::Bridge }).map(|it| &it.bytes);
+    let vlan = bytes.and_then(|bytes| ethernet::be16(bytes, 14)).map_or(0, |tci| tci & 0x0fff);
+    let domain = case.tables.domain(claim.domain);
+    let near = |place| {
+        let row = domain?.attachment(place)?;
+        let peer = case.tables.members(&row.members).first().and_then(|id| case.tables.peer(*id))?;
+        let kind = peer.compiled.kind().info();
+        let stated = case.line(Noun::InnerTags(claim.domain, place));
+        let why = if stated.is_some() {
+            "`inner_tags: drop`".to_owned()
+        } else {
+            format!("{} (drop by default)", kind.title)
+        };
+        let help = if kind.can_keep_tags { "`keep` or `strip`" } else { "`strip`" };
+        let text = format!(
+            "the tenant's frame carries VLAN {vlan}, and attachment {} has {why}: write `inner_tags:` {help}",
+            case.names.attachment(claim.domain, place)
+        );
+        Some(Near::new(text, stated.or_else(|| case.line(Noun::Attachment(claim.domain, place)))))
+    };
+    places.into_iter().filter_map(near).collect()
+}

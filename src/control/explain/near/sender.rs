@@ -1,0 +1,109 @@
+//! Tunnel packets from nobody: who is nearly their sender.
+
+use std::net::IpAddr;
+
+use transload_encaps::outer::Outer;
+use transload_encaps::{Carrier, Kind};
+
+use super::super::case::{Case, carrier};
+use super::{Near, outer};
+use crate::control::compile::Noun;
+use crate::forwarding::{EndpointId, PeerId, Sender};
+
+/// The peers with the packet's source, in the order of how near they are.
+pub(super) fn unknown(case: &Case<'_>) -> Vec<Near> {
+    let (Some(endpoint), Some(packet)) = (case.trace.endpoint(), case.trace.outer()) else { return Vec::new() };
+    let mut all = same_address(case, endpoint, &packet);
+    all.extend(nearest(case, endpoint, &packet));
+    if all.is_empty() {
+        let text = format!("{} is nobody's address: no peer is reached from {}", packet.src, case.endpoint(endpoint));
+        all.push(Near::new(text, case.line(Noun::Endpoint(endpoint))));
+    }
+    all
+}
+
+/// A packet whose carrier no peer of the endpoint uses.
+pub(super) fn wrong_carrier(case: &Case<'_>) -> Vec<Near> {
+    let (Some(endpoint), Some(packet)) = (case.trace.endpoint(), case.trace.outer()) else { return Vec::new() };
+    let mut all = same_address(case, endpoint, &packet);
+    let text = format!(
+        "the packet is {}, and the peers of {} speak {}",
+        carrier(packet.carrier),
+        case.endpoint(endpoint),
+        outer::carriers(case, endpoint)
+    );
+    all.push(Near::new(text, case.line(Noun::Endpoint(endpoint))));
+    all
+}
+
+fn same_address(case: &Case<'_>, endpoint: EndpointId, packet: &Outer) -> Vec<Near> {
+    let mut same: Vec<_> = case.tables.senders.iter().filter(|(sender, _)| sender.address == packet.src).collect();
+    same.sort_by_key(|(sender, peer)| (sender.endpoint != endpoint, sender.carrier != packet.carrier, **peer));
+    same.into_iter().map(|(sender, &peer)| same_source(case, endpoint, packet, sender, peer)).collect()
+}
+
+fn same_source(case: &Case<'_>, endpoint: EndpointId, packet: &Outer, sender: &Sender, peer: PeerId) -> Near {
+    let who = format!("{} is {}", packet.src, case.peer(peer));
+    if sender.carrier == packet.carrier {
+        let text =
+            format!("{who}, but at {}; this packet is to {}", case.endpoint(sender.endpoint), case.endpoint(endpoint));
+        return Near::new(text, case.line(Noun::Sender(*sender)));
+    }
+    let line = case.line(Noun::Encap(peer)).or_else(|| case.line(Noun::Sender(*sender)));
+    let kind = case.tables.peer(peer).map(|peer| peer.compiled.kind());
+    Near::new(format!("{who}: {}", wrong_way(kind, sender.carrier, packet.carrier)), line)
+}
+
+/// The configuration says `stated`, the packet is `sent`.
+fn wrong_way(kind: Option<Kind>, stated: Carrier, sent: Carrier) -> String {
+    let title = kind.map_or("", |kind| kind.info().title);
+    let is_vxlan = kind == Some(Kind::Vxlan);
+    match (stated, sent) {
+        (Carrier::Udp(_), Carrier::Udp(4790)) if is_vxlan => {
+            format!("it sends to {}, the configuration says {stated}: let it speak plain VXLAN", carrier(sent))
+        }
+        (Carrier::Udp(_), Carrier::Udp(6081)) if is_vxlan => {
+            format!("it speaks Geneve ({sent}), the configuration says vxlan ({stated})")
+        }
+        (Carrier::Udp(_), Carrier::Udp(port)) if is_vxlan => format!(
+            "it sends to {}, the configuration says {}: write `encap: {{ vxlan: {{ udp_port: {port} }} }}`",
+            carrier(sent),
+            carrier(stated)
+        ),
+        (_, Carrier::Ip(47)) => format!("it speaks GRE or NVGRE ({sent}), the configuration says {title} ({stated})"),
+        (_, Carrier::Udp(4789 | 8472)) => {
+            format!("it speaks VXLAN ({sent}), the configuration says {title} ({stated})")
+        }
+        _ => format!("it sends {}, the configuration says {title} ({stated})", carrier(sent)),
+    }
+}
+
+/// The sender at this endpoint with the nearest address, if it is near at all.
+fn nearest(case: &Case<'_>, endpoint: EndpointId, packet: &Outer) -> Option<Near> {
+    let here = case.tables.senders.iter().filter(|(sender, _)| sender.endpoint == endpoint);
+    let by_distance = here.filter_map(|(sender, &peer)| Some((distance(sender.address, packet.src)?, sender, peer)));
+    let (apart, sender, peer) = by_distance
+        .filter(|(apart, ..)| *apart > 0)
+        .min_by_key(|(apart, sender, peer)| (*apart, sender.carrier != packet.carrier, *peer))?;
+    let near = if packet.src.is_ipv4() { 1 << 8 } else { 1 << 64 };
+    let name = case.names.peer(peer);
+    let help = match name.split_once('/') {
+        Some((group, _)) => format!("add it to the `members` of group {group}"),
+        None => format!("if it is the same one, add it to `accept_from` of {}", case.peer(peer)),
+    };
+    let text = if apart < near {
+        format!("{} is no peer's address, but {} is {}: {help}", packet.src, sender.address, case.peer(peer))
+    } else {
+        format!("{} is no peer's address; the nearest is {} ({}): {help}", packet.src, sender.address, case.peer(peer))
+    };
+    Some(Near::new(text, case.line(Noun::Sender(*sender))))
+}
+
+/// How far two addresses of one family are apart.
+pub(super) fn distance(a: IpAddr, b: IpAddr) -> Option<u128> {
+    match (a, b) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => Some(u128::from(a.to_bits().abs_diff(b.to_bits()))),
+        (IpAddr::V6(a), IpAddr::V6(b)) => Some(a.to_bits().abs_diff(b.to_bits())),
+        _ => None,
+    }
+}

@@ -1,0 +1,158 @@
+//! What the stages said about one frame, written down.
+
+use transload_encaps::outer::Outer;
+use transload_encaps::{Decap, DropReason, Frame, Mac};
+
+use crate::dataplane::{Burst, Note, Stage, Tracer, Verdict};
+use crate::fdb::Learned;
+use crate::forwarding::{Claim, EndpointId, Hop, PeerId, PortId, Sender, Target};
+
+/// One thing that a stage said. See [`Tracer`] for what each means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    ToEndpoint(EndpointId),
+    Outer(Outer),
+    Sender(Sender, Option<PeerId>),
+    Segment(PeerId, Decap, Option<Claim>),
+    Source(Mac, Target, Option<Learned>),
+    Destination(Mac, Option<Target>),
+    Way(Target),
+    Hop(Hop, usize),
+    Leaves(PortId, Vec<u8>),
+    Lost(DropReason),
+    Told(usize, Target),
+}
+
+/// A frame as a stage left it.
+#[derive(Debug, Clone)]
+pub(super) struct Snapshot {
+    pub(super) stage: Stage,
+    pub(super) note: Note,
+    /// Empty after the last stage, which takes the frames.
+    pub(super) bytes: Vec<u8>,
+}
+
+/// Everything that happened to the first frame of a burst.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Trace {
+    pub(super) steps: Vec<(Stage, Step)>,
+    snapshots: Vec<Snapshot>,
+}
+
+impl Trace {
+    /// The frame as this stage left it.
+    pub(super) fn after(&self, stage: Stage) -> Option<&Snapshot> {
+        self.snapshots.iter().find(|snapshot| snapshot.stage == stage)
+    }
+
+    /// All that is known about the frame in the end.
+    pub(super) fn note(&self) -> Option<&Note> {
+        self.snapshots.last().map(|snapshot| &snapshot.note)
+    }
+
+    /// Where the frame was dropped, and why.
+    pub(super) fn dropped(&self) -> Option<(Stage, DropReason)> {
+        self.snapshots.iter().find_map(|snapshot| match snapshot.note.verdict {
+            Verdict::Dropped(reason) => Some((snapshot.stage, reason)),
+            _ => None,
+        })
+    }
+
+    /// The stages that looked at the frame while nothing had been decided.
+    pub(super) fn stages(&self) -> impl Iterator<Item = &Snapshot> {
+        let last = self.dropped().map_or(Stage::Encap, |(stage, _)| stage);
+        self.snapshots.iter().filter(move |snapshot| snapshot.stage <= last)
+    }
+
+    pub(super) fn steps_of(&self, stage: Stage) -> impl Iterator<Item = &Step> {
+        self.steps.iter().filter(move |(at, _)| *at == stage).map(|(_, step)| step)
+    }
+
+    fn find<T>(&self, pick: impl Fn(&Step) -> Option<T>) -> Option<T> {
+        self.steps.iter().find_map(|(_, step)| pick(step))
+    }
+
+    /// The endpoint that the frame is a tunnel packet to.
+    pub(super) fn endpoint(&self) -> Option<EndpointId> {
+        self.find(|step| if let Step::ToEndpoint(id) = step { Some(*id) } else { None })
+    }
+
+    /// Its outer headers, if they are whole.
+    pub(super) fn outer(&self) -> Option<Outer> {
+        self.find(|step| if let Step::Outer(outer) = step { Some(*outer) } else { None })
+    }
+
+    /// What the tunnel header said.
+    pub(super) fn segment(&self) -> Option<(PeerId, Decap, Option<Claim>)> {
+        self.find(
+            |step| if let Step::Segment(peer, found, claim) = step { Some((*peer, *found, *claim)) } else { None },
+        )
+    }
+
+    /// What became of the source address.
+    pub(super) fn source(&self) -> Option<(Mac, Target, Option<Learned>)> {
+        self.find(|step| if let Step::Source(mac, to, learned) = step { Some((*mac, *to, *learned)) } else { None })
+    }
+
+    /// What the FDB said about the destination address.
+    pub(super) fn destination(&self) -> Option<(Mac, Option<Target>)> {
+        self.find(|step| if let Step::Destination(mac, target) = step { Some((*mac, *target)) } else { None })
+    }
+
+    fn say(&mut self, stage: Stage, step: Step) {
+        self.steps.push((stage, step));
+    }
+}
+
+impl Tracer for Trace {
+    fn done(&mut self, stage: Stage, burst: &Burst<'_>) {
+        if let Some(note) = burst.notes.first() {
+            let bytes = burst.frames.first().map(|frame| frame.bytes().to_vec());
+            self.snapshots.push(Snapshot { stage, note: *note, bytes: bytes.unwrap_or_default() });
+        }
+    }
+
+    fn to_endpoint(&mut self, endpoint: EndpointId) {
+        self.say(Stage::Classify, Step::ToEndpoint(endpoint));
+    }
+
+    fn outer(&mut self, outer: &Outer) {
+        self.say(Stage::Classify, Step::Outer(*outer));
+    }
+
+    fn sender(&mut self, sender: &Sender, peer: Option<PeerId>) {
+        self.say(Stage::Classify, Step::Sender(*sender, peer));
+    }
+
+    fn segment(&mut self, peer: PeerId, found: &Decap, claim: Option<Claim>) {
+        self.say(Stage::Decap, Step::Segment(peer, *found, claim));
+    }
+
+    fn source(&mut self, mac: Mac, to: Target, learned: Option<Learned>) {
+        self.say(Stage::Bridge, Step::Source(mac, to, learned));
+    }
+
+    fn destination(&mut self, mac: Mac, target: Option<Target>) {
+        self.say(Stage::Bridge, Step::Destination(mac, target));
+    }
+
+    fn way(&mut self, target: Target) {
+        self.say(Stage::Encap, Step::Way(target));
+    }
+
+    fn hop(&mut self, hop: &Hop, of: usize) {
+        self.say(Stage::Encap, Step::Hop(*hop, of));
+    }
+
+    fn leaves(&mut self, port: PortId, frame: &Frame<'_>) {
+        self.say(Stage::Encap, Step::Leaves(port, frame.bytes().to_vec()));
+    }
+
+    fn told(&mut self, mtu: usize, origin: Target) {
+        self.say(Stage::Encap, Step::Told(mtu, origin));
+    }
+
+    fn lost(&mut self, reason: DropReason) {
+        self.say(Stage::Encap, Step::Lost(reason));
+    }
+}

@@ -1,0 +1,112 @@
+//! Assumptions: what the proof takes for granted, because no table of ours can see to it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use transload_encaps::Carrier;
+
+use super::proof;
+use crate::control::claims::{Claims, Way, crossed};
+
+/// Something that has to hold outside of the tables.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Assumption {
+    /// A word for it.
+    pub name: &'static str,
+    /// What has to hold.
+    pub statement: &'static str,
+    /// Where in this configuration it matters most; empty where it matters everywhere.
+    pub here: Vec<String>,
+}
+
+const SOURCE_ADDRESS: &str = "The source address of a tunnel packet is what identifies a peer: nobody else on the \
+     underlay can send from the address of a peer to one of our endpoints. The tunnels carry no other proof of origin.";
+const FAR_ENDS: &str = "A far end keeps tenants apart by the IDs of this file: what we send with an ID reaches only \
+     that tenant there, and only that tenant's frames come back with it.";
+const DELIVERY: &str = "The underlay delivers packets to the addresses, and frames to the MAC addresses, they are sent \
+     to; it is not itself reached through the port of a tenant.";
+const ANY_MAC: &str = "These ports have no `mac` in the file. `run` takes the device's; where there is none, tunnel \
+     packets to any MAC address are accepted, so that only the IP address says they are for us.";
+const TAGS: &str = "Whoever is connected to a port with tags may use every VLAN ID on it: the device at the other end \
+     of the cable keeps customers to theirs.";
+const WIRES: &str = "Ports are wires of their own: what is sent on one does not come in by another, by a cable, a \
+     bridge or the host, except through a peer.";
+const PROGRAM: &str = "The program does what its tables say: MAC addresses are learned and looked up within one tenant, \
+     and a number is not given to another tenant, attachment or peer while something may still hold it.";
+const ONE_FAR_END: &str = "These are the same far end, reached from several of our addresses, and tenants have the same \
+     ID there: it has to tell our addresses apart.";
+
+pub(super) fn of(claims: &Claims<'_>) -> Vec<Assumption> {
+    let always = |name, statement| Assumption { name, statement, here: Vec::new() };
+    let mut all = Vec::new();
+    if !claims.entrances.is_empty() {
+        all.push(always("source_addresses", SOURCE_ADDRESS));
+        all.push(always("far_ends", FAR_ENDS));
+        all.push(always("delivery", DELIVERY));
+        all.push(Assumption { name: "any_mac", statement: ANY_MAC, here: ports_without_mac(claims) });
+    }
+    if !claims.tags.is_empty() {
+        let names = &claims.plan.names;
+        let mut here: Vec<_> =
+            claims.tags.iter().map(|entrance| format!("port {}", names.port(entrance.port))).collect();
+        here.sort();
+        all.push(Assumption { name: "tags", statement: TAGS, here });
+    }
+    all.push(always("wires", WIRES));
+    all.push(always("program", PROGRAM));
+    all.push(Assumption { name: "one_far_end", statement: ONE_FAR_END, here: one_far_end(claims) });
+    all.retain(|assumption| !matches!(assumption.name, "any_mac" | "one_far_end") || !assumption.here.is_empty());
+    all
+}
+
+fn ports_without_mac(claims: &Claims<'_>) -> Vec<String> {
+    let ports = claims.plan.ports.iter().filter(|port| {
+        let row = claims.plan.forwarding.ports.get(usize::from(port.id.0));
+        row.is_some_and(|row| row.mac.is_none() && !row.endpoints.is_empty())
+    });
+    let mut names: Vec<_> = ports.map(|port| format!("port {}", port.name)).collect();
+    names.sort();
+    names
+}
+
+/// One far end under two names, with an ID that is one tenant's there under the first and another's under the second.
+fn one_far_end(claims: &Claims<'_>) -> Vec<String> {
+    let mut ends: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for departure in &claims.departures {
+        if let Way::Tunnel { remote, carrier, .. } = departure.way {
+            ends.entry((remote, carrier)).or_default().push(departure);
+        }
+    }
+    let mut here = Vec::new();
+    for ((remote, carrier), departures) in ends {
+        for (n, one) in departures.iter().enumerate() {
+            for other in departures[n + 1..].iter().filter(|other| other.space != one.space) {
+                let (ours, theirs) = (&claims.spaces[one.space], &claims.spaces[other.space]);
+                let _ = crossed(&ours.written, &theirs.written, |a, b| {
+                    here.push(same_id(claims, (remote, carrier), (one.peer, a), (other.peer, b), ours.kind));
+                    std::ops::ControlFlow::Continue(())
+                });
+            }
+        }
+    }
+    here.sort();
+    here
+}
+
+fn same_id(
+    claims: &Claims<'_>,
+    (remote, carrier): (std::net::IpAddr, Carrier),
+    (one, a): (crate::forwarding::PeerId, &crate::control::claims::Held),
+    (other, b): (crate::forwarding::PeerId, &crate::control::claims::Held),
+    kind: transload_encaps::Kind,
+) -> String {
+    let names = &claims.plan.names;
+    format!(
+        "{remote}, {carrier}, is both {} and {}: {} is {} by the first and {} by the second",
+        names.peer(one),
+        names.peer(other),
+        kind.ids(a.segment),
+        proof::party(claims, a.claim),
+        proof::party(claims, b.claim)
+    )
+}

@@ -1,0 +1,66 @@
+//! Reload: other tables under a gateway that runs, so that no address ever comes to mean another tenant's tunnel.
+//!
+//! The FDB outlives the tables and speaks in their numbers. So the order counts: publish; wait until no worker works
+//! by the old tables any more, since it could still learn by them; take out what the new ones do not mean; and only
+//! then may a number be given to another name.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::ageing;
+use super::compile::{Numbers, Static};
+use crate::dataplane::Shared;
+use crate::fdb::Entry;
+use crate::forwarding::{Forwarding, Map};
+
+/// Tables that are published, while workers may still use those before them.
+#[must_use = "numbers can be used again only after `settle`"]
+pub struct Swap {
+    before: Arc<Forwarding>,
+    statics: Vec<Static>,
+}
+
+/// Gives the workers these tables. What the plan before had pinned and this one has not is unpinned by
+/// [`Swap::settle`].
+pub fn publish(shared: &Shared, tables: Forwarding, statics: Vec<Static>) -> Swap {
+    Swap { before: shared.forwarding.swap(Arc::new(tables)), statics }
+}
+
+impl Swap {
+    /// Whether every worker has begun a burst by the new tables. Nobody can take up the old ones any more, so this
+    /// stays true.
+    #[must_use]
+    pub fn is_passed(&self) -> bool {
+        Arc::strong_count(&self.before) == 1
+    }
+
+    /// Makes the FDB mean what the new tables say, and frees the numbers of names that are gone. Gives back the
+    /// static addresses that the FDB has no room for, or itself if it is too early.
+    ///
+    /// # Errors
+    /// When [`is_passed`](Self::is_passed) is false; call again later.
+    pub fn settle(self, shared: &Shared, numbers: &mut Numbers) -> Result<Vec<Static>, Self> {
+        if !self.is_passed() {
+            return Err(self);
+        }
+        let tables = shared.forwarding.load();
+        let pins: Map<_, _> = self.statics.iter().map(|entry| ((entry.domain, entry.mac), entry.target)).collect();
+        let is_pinned = |entry: &Entry| pins.get(&(entry.domain, entry.mac)) == Some(&entry.target);
+        ageing::sweep(shared, &tables, 0..shared.fdb.buckets(), |entry| !entry.is_static || is_pinned(entry));
+        let unplaced = self.statics.iter().filter(|entry| !pin(shared, &tables, entry)).copied().collect();
+        numbers.reclaim();
+        Ok(unplaced)
+    }
+}
+
+/// Pins an address; false when there is no room. One that was learned no longer counts against its tenant's limit.
+fn pin(shared: &Shared, tables: &Forwarding, entry: &Static) -> bool {
+    let key = shared.fdb.key(entry.domain, entry.mac);
+    let Ok(replaced) = shared.fdb.insert_static(key, entry.target) else { return false };
+    if replaced.is_some_and(|replaced| !replaced.is_static)
+        && let Some(domain) = tables.domain(entry.domain)
+    {
+        domain.state.macs.fetch_sub(1, Ordering::Relaxed);
+    }
+    true
+}

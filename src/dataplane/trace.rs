@@ -1,0 +1,84 @@
+//! What the stages tell whoever looks over their shoulder: what was looked up, and what answered.
+//!
+//! A [`Tracer`] is a type parameter of the stages. The workers run with [`NoTrace`], whose methods are empty, so
+//! that nothing of it is left in their code; `explain` runs the same functions with one that writes everything down.
+
+use transload_encaps::outer::Outer;
+use transload_encaps::{Decap, DropReason, Frame, Mac};
+
+use super::burst::Burst;
+use crate::fdb::Learned;
+use crate::forwarding::{Claim, EndpointId, Hop, PeerId, PortId, Sender, Target};
+
+/// A stage of the pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// The port gave frames.
+    Receive,
+    /// Whose tunnel packet, or whose tags.
+    Classify,
+    /// Out of the tunnel, and whose segment.
+    Decap,
+    /// Learned, looked up, decided.
+    Bridge,
+    /// Into the tunnels they leave by.
+    Encap,
+}
+
+/// Hears what the stages do, in the order they do it. Every method does nothing unless it is written.
+#[expect(unused_variables, reason = "the defaults are empty")]
+pub trait Tracer {
+    /// A stage is done with a burst. After the last one, the frames have left it and the notes are still there.
+    #[inline]
+    fn done(&mut self, stage: Stage, burst: &Burst<'_>) {}
+
+    /// Classify: the frame has this endpoint's tag and is to its address.
+    #[inline]
+    fn to_endpoint(&mut self, endpoint: EndpointId) {}
+
+    /// Classify: the outer headers are whole, and say this.
+    #[inline]
+    fn outer(&mut self, outer: &Outer) {}
+
+    /// Classify: who sends this, if anybody is known to.
+    #[inline]
+    fn sender(&mut self, sender: &Sender, peer: Option<PeerId>) {}
+
+    /// Decap: the peer's header is off, and this is whose segment it names.
+    #[inline]
+    fn segment(&mut self, peer: PeerId, found: &Decap, claim: Option<Claim>) {}
+
+    /// Bridge: the source was offered to the FDB; `None` where the tenant does not learn.
+    #[inline]
+    fn source(&mut self, mac: Mac, to: Target, learned: Option<Learned>) {}
+
+    /// Bridge: the destination was looked up in the FDB.
+    #[inline]
+    fn destination(&mut self, mac: Mac, target: Option<Target>) {}
+
+    /// Encap: the frame, or a copy of it, is to go this way.
+    #[inline]
+    fn way(&mut self, target: Target) {}
+
+    /// Encap: the next hop of this way, one of several of equal cost.
+    #[inline]
+    fn hop(&mut self, hop: &Hop, of: usize) {}
+
+    /// Encap: a frame is whole, and waits to leave by this port.
+    #[inline]
+    fn leaves(&mut self, port: PortId, frame: &Frame<'_>) {}
+
+    /// Encap: the sender of a frame that was too big is told this MTU, back where the frame came in.
+    #[inline]
+    fn told(&mut self, mtu: usize, origin: Target) {}
+
+    /// Encap: a frame, or a copy of it, does not leave.
+    #[inline]
+    fn lost(&mut self, reason: DropReason) {}
+}
+
+/// Nobody looks.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoTrace;
+
+impl Tracer for NoTrace {}

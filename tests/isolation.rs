@@ -1,0 +1,450 @@
+//! The isolation proof against the gateway itself: what the algebra says of a frame is what the pipeline does with it,
+//! over every frame of a small space; and tables in which two tenants meet are not called isolated.
+
+mod common;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use common::wire::{self, BROADCAST};
+use proptest::prelude::*;
+use transload::config;
+use transload::control::claims::{Arrival, Claims};
+use transload::control::compile::{Numbers, Plan, compile, placeholder_hops};
+use transload::control::isolation::{self, Meeting, Rule};
+use transload::control::offline::{self, Offline};
+use transload::forwarding::{AttachmentId, DomainId, Forwarding, PortId};
+use transload_encaps::{Carrier, Ids, Kind, qinq};
+
+/// As much as fits of what tenants can share: ports, tags, endpoints, carriers, keys, IDs.
+const CLOSE: &str = r#"
+version: 1
+ports:
+  up:    { device: up }
+  mixed: { device: mixed, tpids: [0x88a8, 0x9100] }
+  trunk: { device: trunk, tpids: [0x8100, 0x88a8], emit_tpid: 0x88a8 }
+endpoints:
+  one: { address: 192.0.2.1, ports: [up, mixed] }
+  two: { address: 192.0.2.2, ports: [up, mixed], vlan: 5 }
+peers:
+  v:  { address: 192.0.2.9,  endpoint: one, encap: vxlan }
+  v8: { address: 192.0.2.9,  endpoint: one, encap: { vxlan: { udp_port: 8472 } } }
+  n:  { address: 192.0.2.9,  endpoint: one, encap: nvgre }
+  w:  { address: 192.0.2.9,  endpoint: two, encap: vxlan }
+  g:  { address: 192.0.2.10, accept_from: [192.0.2.11], endpoint: two, encap: gre }
+groups:
+  m:  { members: [192.0.2.12-192.0.2.13], endpoint: one, encap: vxlan }
+tenants:
+  a: { limits: { bum: 10000000 }, attachments: {
+        v: { peer: v, vni: 1 }, g: { peer: g }, n: { peer: n, vsid: 4096 }, m: { group: m, vni: 2 },
+        p: { port: mixed, s_vid: 1, c_vid: 1 }, t: { port: trunk, vid: 1 } } }
+  b: { limits: { bum: 10000000 }, attachments: {
+        v: { peer: v, vni: 2 }, g: { peer: g, key: 0 }, n: { peer: n, vsid: 4097 }, m: { group: m, vni: 1 },
+        p: { port: mixed, s_vid: 1, c_vid: 2 }, t: { port: trunk, s_vid: 1, c_vid: 2 } } }
+  c: { limits: { bum: 10000000 }, attachments: {
+        v: { peer: v8, vni: 1 }, w: { peer: w, vni: 1 }, g: { peer: g, key: 1048576 },
+        p: { port: mixed, s_vid: 2 }, q: { port: mixed, vid: 1 }, t: { port: trunk, untagged: true } } }
+  d: { limits: { bum: 10000000 }, attachments: {
+        v: { peer: v8, vni: 2 }, w: { peer: w, vni: 2 }, g: { peer: g, key: 1048577 },
+        q: { port: mixed, vid: 2 }, t: { port: trunk, s_vid: 2 } } }
+"#;
+
+fn plan(yaml: &str) -> Plan {
+    let config = config::parse("isolation.yaml", yaml).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let mut plan =
+        compile(&config, &mut Numbers::default(), None).unwrap_or_else(|problems| panic!("{problems:?}"));
+    placeholder_hops(&mut plan);
+    plan
+}
+
+/// A gateway, and what each frame did to it.
+struct World {
+    gateway: Offline<'static>,
+    ports: usize,
+    domains: usize,
+    frames: u64,
+}
+
+impl World {
+    fn new(plan: Plan) -> Self {
+        let (ports, domains) = (plan.ports.len(), plan.forwarding.domains.len());
+        let arena = Box::leak(offline::arena().into_boxed_slice());
+        Self { gateway: Offline::new(plan, arena), ports, domains, frames: 0 }
+    }
+
+    fn received(&self) -> Vec<u64> {
+        let domain = |n| self.gateway.counters().domain(DomainId(n as u32)).unwrap().traffic.rx.frames.get();
+        (0..self.domains).map(domain).collect()
+    }
+
+    /// Whose the frame was, and what left because of it.
+    fn send(&mut self, port: PortId, frame: Vec<u8>) -> (Option<DomainId>, Vec<(PortId, Vec<u8>)>) {
+        let before = self.received();
+        self.frames += 1;
+        self.gateway.receive(port, frame, self.frames * 1_000_000);
+        let after = self.received();
+        let mut reached = (0..self.domains).filter(|&n| after[n] != before[n]).map(|n| DomainId(n as u32));
+        let tenant = reached.next();
+        assert_eq!(reached.next(), None, "one frame reached two tenants");
+        let mut sent = Vec::new();
+        for n in 0..self.ports {
+            let packets = self.gateway.port(PortId(n as u16)).unwrap().collect();
+            sent.extend(packets.into_iter().map(|packet| (PortId(n as u16), packet.bytes)));
+        }
+        (tenant, sent)
+    }
+}
+
+fn ours(last: u8) -> Ipv4Addr {
+    Ipv4Addr::new(192, 0, 2, last)
+}
+
+fn tenant_frame(tags: &[(u16, u16)]) -> Vec<u8> {
+    let frame = wire::ethernet(BROADCAST, [2, 0, 0, 0, 0, 1], 0x88b5, &[0; 46]);
+    tags.iter().rev().fold(frame, |frame, &(tpid, tci)| wire::tag(&frame, tpid, tci))
+}
+
+/// Every tunnel packet of the small space: the frame, and what decides about it.
+fn tunnel_packets(inner: &[u8]) -> Vec<(Arrival, Vec<u8>)> {
+    let keys = [0, 1, 2, 4096, 0x10_0000, 0x10_0001, 0x10_00ff, 0x10_0100, 0x10_01ff, 0x10_0200];
+    let mut payloads = Vec::new();
+    for vni in 0..4 {
+        for port in [4789, 8472, 4790] {
+            payloads.push((Carrier::Udp(port), u64::from(vni), 17, wire::udp(7, port, &wire::vxlan(vni, inner))));
+        }
+    }
+    payloads.extend(keys.map(|key| (Carrier::Ip(47), u64::from(key), 47, wire::gre(Some(key), inner))));
+    payloads.push((Carrier::Ip(47), 1 << 32, 47, wire::gre(None, inner)));
+    let mut all = Vec::new();
+    for (port, vlan) in (0..3).flat_map(|port| [None, Some(5), Some(6)].map(|vlan| (PortId(port), vlan))) {
+        for (to, from) in (1..4).flat_map(|to| (8..15).map(move |from| (to, from))) {
+            for (carrier, id, protocol, payload) in &payloads {
+                let packet = wire::ipv4(ours(from), ours(to), 0, *protocol, payload);
+                let frame = wire::ethernet([2, 0, 0, 0, 0, 9], [2, 0, 0, 0, 0, 8], wire::IPV4, &packet);
+                let frame = vlan.map_or(frame.clone(), |vlan| wire::tag(&frame, 0x8100, vlan));
+                let tunnel = Some((IpAddr::from(ours(to)), IpAddr::from(ours(from)), *carrier, *id));
+                all.push((Arrival { port, tags: qinq::wire_id_of_vlan(vlan), tunnel }, frame));
+            }
+        }
+    }
+    all
+}
+
+/// Every stack of up to two tags of the small space, as pairs of TPID and VLAN ID.
+fn tag_stacks() -> Vec<Vec<(u16, u16)>> {
+    let tags: Vec<_> =
+        [0x8100, 0x88a8, 0x9100].iter().flat_map(|&tpid| [0, 1, 2, 3, 5].map(|vid| (tpid, vid))).collect();
+    let mut all = vec![vec![]];
+    for &first in &tags {
+        all.push(vec![first]);
+        all.extend(tags.iter().map(|&second| vec![first, second]));
+    }
+    all
+}
+
+/// The tags as the algebra counts them, worked out anew from its definition.
+fn counted(tpids: &[u16], stack: &[(u16, u16)]) -> u64 {
+    let Some(&(tpid, vid)) = stack.first() else { return 0 };
+    let first = if tpid == 0x8100 { 1 } else if tpids.contains(&tpid) { 2 } else { 3 };
+    let next = match stack.get(1) {
+        None => 0,
+        Some((0x8100, vid)) => 0x1000 | u64::from(*vid),
+        Some(_) => 1,
+    };
+    first << 25 | u64::from(vid) << 13 | next
+}
+
+#[test]
+fn the_pipeline_takes_every_frame_of_a_small_space_to_the_tenant_that_the_algebra_names() {
+    let plan_of_claims = plan(CLOSE);
+    let claims = Claims::of(&plan_of_claims);
+    let mut world = World::new(plan(CLOSE));
+    let mut frames = tunnel_packets(&tenant_frame(&[]));
+    for (port, tpids) in [(0, &[0x88a8][..]), (1, &[0x88a8, 0x9100]), (2, &[0x8100, 0x88a8])] {
+        let stacks = tag_stacks().into_iter();
+        frames.extend(stacks.map(|stack| {
+            (Arrival { port: PortId(port), tags: counted(tpids, &stack), tunnel: None }, tenant_frame(&stack))
+        }));
+    }
+    let (mut taken, total) = (0, frames.len());
+    for (arrival, frame) in frames {
+        let owners = claims.owners(&arrival);
+        assert!(owners.len() <= 1, "{arrival:?} is claimed by {owners:?}");
+        let (reached, _) = world.send(arrival.port, frame);
+        assert_eq!(reached, owners.first().map(|claim| claim.domain), "{arrival:?}");
+        taken += usize::from(reached.is_some());
+    }
+    assert!(total > 5_000 && taken > 100, "{taken} of {total}");
+}
+
+/// A frame that was sent, as the far end sends it back.
+fn reflected(frame: &[u8]) -> Vec<u8> {
+    let mut back = frame.to_vec();
+    let at = if frame[12..14] == [0x81, 0] { 16 } else { 12 };
+    if frame[at..at + 2] == [8, 0] {
+        back[at + 14..at + 18].copy_from_slice(&frame[at + 18..at + 22]);
+        back[at + 18..at + 22].copy_from_slice(&frame[at + 14..at + 18]);
+    }
+    back
+}
+
+/// Sends, by every way that a tenant has, frames with these tags of their own, and gives back whatever comes back of
+/// them into another tenant.
+fn meetings_found_by_trying(plan_of: impl Fn() -> Plan, tags: &[Vec<(u16, u16)>]) -> Vec<(DomainId, DomainId)> {
+    let claims_plan = plan_of();
+    let claims = Claims::of(&claims_plan);
+    let mut world = World::new(plan_of());
+    let mut found = Vec::new();
+    for own in tags {
+        let mut frames: Vec<_> = tunnel_packets(&tenant_frame(own))
+            .into_iter()
+            .filter(|(arrival, _)| !claims.owners(arrival).is_empty())
+            .map(|(arrival, frame)| (arrival.port, frame))
+            .collect();
+        frames.extend((0..3).map(|port| (PortId(port), tenant_frame(own))));
+        for (port, frame) in frames {
+            let (Some(origin), sent) = world.send(port, frame) else { continue };
+            for (port, frame) in sent {
+                let (Some(reached), _) = world.send(port, reflected(&frame)) else { continue };
+                if reached != origin {
+                    found.push((origin, reached));
+                }
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn nothing_that_is_sent_and_sent_back_reaches_another_tenant_whatever_tags_it_brings() {
+    assert!(isolation::examine(&plan(CLOSE)).holds());
+    let mut tags = tag_stacks();
+    tags.retain(|stack| stack.len() < 2 || stack[1] == (0x8100, 2));
+    assert_eq!(meetings_found_by_trying(|| plan(CLOSE), &tags), []);
+}
+
+fn domain(plan: &Plan, name: &str) -> DomainId {
+    plan.names.domain_id(name).unwrap()
+}
+
+fn meetings(plan: &Plan) -> Vec<Meeting> {
+    isolation::examine(plan).meetings
+}
+
+/// The meeting of these two under this rule, by the path it takes.
+fn path(plan: &Plan, rule: Rule, from: &str, to: &str) -> String {
+    let all = meetings(plan);
+    let found = all.iter().find(|one| one.rule == rule && one.from.tenant == from && one.to.tenant == to);
+    found.unwrap_or_else(|| panic!("no such meeting among {all:#?}")).path.join("\n")
+}
+
+fn attachment<'p>(plan: &'p mut Plan, tenant: &str, name: &str) -> &'p mut transload::forwarding::Attachment {
+    let domain = domain(plan, tenant);
+    let rows = plan.forwarding.domain(domain).unwrap().attachments.len();
+    let at = (0..rows).find(|&n| plan.names.attachment(domain, AttachmentId(n as u16)) == name).unwrap();
+    let domains = Arc::get_mut(&mut plan.forwarding.domains).unwrap();
+    domains[domain.0 as usize].as_mut().unwrap().attachments[at].as_mut().unwrap()
+}
+
+#[test]
+fn a_claim_that_points_at_another_domain_is_found_with_its_path() {
+    let mut plan = plan(CLOSE);
+    let (a, b) = (domain(&plan, "a"), domain(&plan, "b"));
+    let segments = Arc::get_mut(&mut plan.forwarding.segments).unwrap();
+    let vni = Kind::Vxlan.segment(&Ids::of(&[("vni", 1)])).unwrap();
+    let claim = segments.iter_mut().find(|((_, segment), claim)| *segment == vni && claim.domain == a).unwrap().1;
+    claim.domain = b;
+    assert_eq!(
+        path(&plan, Rule::Reflections, "a", "b"),
+        "tenant `a` (attachment `v`) sends a frame to peer v (192.0.2.9) with vni 1\n\
+         peer v (192.0.2.9) sends it back, or to others there\n\
+         tenant `b` (attachment `v`) takes it for vni 1"
+    );
+}
+
+#[test]
+fn an_egress_segment_of_another_tenant_is_found_with_its_path() {
+    let mut plan = plan(CLOSE);
+    attachment(&mut plan, "a", "v").segment = Kind::Vxlan.segment(&Ids::of(&[("vni", 2)])).unwrap();
+    assert!(path(&plan, Rule::Reflections, "a", "b").ends_with("tenant `b` (attachment `v`) takes it for vni 2"));
+    assert_eq!(
+        path(&plan, Rule::Departures, "a", "b"),
+        "tenant `a` (attachment `v`) sends to peer v with vni 2\n\
+         tenant `b` (attachment `v`) sends to peer v with vni 2\n\
+         at the far end they are one"
+    );
+}
+
+#[test]
+fn an_egress_segment_that_nobody_claims_is_no_meeting_until_two_send_it() {
+    let vni = Kind::Vxlan.segment(&Ids::of(&[("vni", 77)])).unwrap();
+    let mut plan = plan(CLOSE);
+    attachment(&mut plan, "a", "v").segment = vni;
+    assert_eq!(meetings(&plan), []);
+    attachment(&mut plan, "b", "v").segment = vni;
+    path(&plan, Rule::Departures, "a", "b");
+}
+
+#[test]
+fn a_sender_that_is_taken_for_another_peer_is_found() {
+    let mut plan = plan(CLOSE);
+    let find = |plan: &Plan, name: &str| plan.names.peers().find(|(_, peer)| *peer == name).unwrap().0;
+    let (v, v8) = (find(&plan, "v"), find(&plan, "v8"));
+    let senders = Arc::get_mut(&mut plan.forwarding.senders).unwrap();
+    *senders.values_mut().find(|peer| **peer == v).unwrap() = v8;
+    path(&plan, Rule::Reflections, "a", "c");
+}
+
+#[test]
+fn a_claim_that_the_tags_of_its_port_do_not_know_is_found() {
+    let mut plan = plan(CLOSE);
+    let (a, c) = (domain(&plan, "a"), domain(&plan, "c"));
+    let scope = plan.forwarding.peer(plan.forwarding.ports[2].tags.unwrap()).unwrap().scope;
+    let claim = plan.forwarding.segments.iter().find(|((at, _), claim)| *at == scope && claim.domain == a).unwrap().1;
+    let claim = *claim;
+    Arc::get_mut(&mut plan.forwarding.segments).unwrap().insert((scope, qinq::single(3)), claim);
+    assert!(meetings(&plan).iter().all(|meeting| meeting.rule == Rule::InnerTags));
+    assert_eq!(
+        path(&plan, Rule::InnerTags, "c", "a"),
+        "tenant `c` (attachment `t`) sends a frame with a VLAN tag of its own\n\
+         on port trunk the tag makes it vid 3\n\
+         which is tenant `a` (attachment `t`)"
+    );
+    assert_ne!(a, c);
+}
+
+#[test]
+fn a_tunnel_to_ourselves_is_found() {
+    let mut plan = plan(CLOSE);
+    // The far end of `w` becomes our endpoint `one`, which takes packets from endpoint `two` for `v`.
+    let endpoint = plan.forwarding.senders.keys().find(|sender| sender.carrier == Carrier::Udp(8472)).unwrap().endpoint;
+    let peer = |name: &str| plan.names.peers().find(|(_, peer)| *peer == name).unwrap().0;
+    let (v, w) = (peer("v"), peer("w"));
+    let looped = transload::forwarding::Sender { endpoint, address: ours(2).into(), carrier: Carrier::Udp(4789) };
+    Arc::get_mut(&mut plan.forwarding.senders).unwrap().insert(looped, v);
+    plan.tunnels.iter_mut().find(|tunnel| tunnel.peer == w).unwrap().remote = ours(1).into();
+    assert!(path(&plan, Rule::Loops, "c", "a").contains("the packet comes to an endpoint of our own"));
+}
+
+#[test]
+fn two_ports_of_one_device_are_one_wire() {
+    let mut plan = plan(CLOSE);
+    plan.ports[2].backend = plan.ports[1].backend.clone();
+    let path = path(&plan, Rule::Arrivals, "c", "a");
+    assert!(path.starts_with("a frame arrives from port mixed, which is the same wire as port trunk"), "{path}");
+    // And the tags of one are beside the tunnels of the other.
+    assert!(meetings(&plan).iter().any(|meeting| meeting.rule == Rule::Forgery));
+}
+
+#[test]
+fn two_endpoints_with_one_address_on_one_wire_are_found() {
+    let mut plan = plan(CLOSE);
+    for endpoint in &mut plan.forwarding.endpoints {
+        (endpoint.address, endpoint.vlan) = (ours(1).into(), None);
+    }
+    let path = path(&plan, Rule::Arrivals, "a", "c");
+    assert!(path.starts_with("a frame arrives from 192.0.2.9 to 192.0.2.1 on port up, UDP port 4789"), "{path}");
+}
+
+#[test]
+fn a_gre_key_and_a_vsid_are_intervals_of_the_same_bits() {
+    let both = r#"
+version: 1
+ports: { up: { device: up } }
+endpoints: { one: { address: 192.0.2.1, ports: [up] }, two: { address: 192.0.2.2, ports: [up] } }
+peers:
+  n: { address: 192.0.2.9, endpoint: one, encap: nvgre }
+  g: { address: 192.0.2.9, endpoint: two, encap: gre }
+tenants:
+  a: { attachments: { n: { peer: n, vsid: 4096 } } }
+  b: { attachments: { g: { peer: g, key: KEY } } }
+"#;
+    for (key, meets) in [("0xfffff", false), ("0x100000", true), ("0x1000ff", true), ("0x100100", false), ("4096", false)] {
+        let mut plan = plan(&both.replace("KEY", key));
+        plan.forwarding.endpoints[1].address = ours(1).into();
+        let all = meetings(&plan);
+        assert_eq!(all.iter().any(|meeting| meeting.rule == Rule::Arrivals), meets, "key {key}: {all:#?}");
+    }
+}
+
+#[test]
+fn one_far_end_by_two_endpoints_is_an_assumption_with_a_name() {
+    let plan = plan(CLOSE);
+    let all = isolation::examine(&plan).assumptions();
+    let one = all.iter().find(|assumption| assumption.name == "one_far_end").expect("it is told");
+    assert_eq!(
+        one.here,
+        [
+            "192.0.2.9, UDP port 4789, is both v and w: vni 1 is tenant `a` (attachment `v`) by the first and tenant \
+             `c` (attachment `w`) by the second",
+            "192.0.2.9, UDP port 4789, is both v and w: vni 2 is tenant `b` (attachment `v`) by the first and tenant \
+             `d` (attachment `w`) by the second",
+        ]
+    );
+}
+
+#[test]
+fn the_hash_is_of_what_the_file_says_and_not_of_its_order() {
+    let hash = |text: &str| isolation::examine(&plan(text)).document().hash;
+    let turned = {
+        let (head, tenants) = CLOSE.split_once("tenants:\n").unwrap();
+        let at = tenants.find("  c: {").unwrap();
+        format!("{head}tenants:\n{}{}", &tenants[at..], &tenants[..at])
+    };
+    assert_eq!(hash(CLOSE), hash(&turned));
+    assert_ne!(hash(CLOSE), hash(&CLOSE.replace("peer: v, vni: 2", "peer: v, vni: 3")));
+    assert_ne!(hash(CLOSE), hash(&CLOSE.replace("accept_from: [192.0.2.11]", "accept_from: [192.0.2.14]")));
+}
+
+/// One of the ways to break tables, chosen by numbers.
+fn break_tables(tables: &mut Forwarding, what: u8, one: usize, other: usize) {
+    match what {
+        0 => {
+            let segments = Arc::get_mut(&mut tables.segments).unwrap();
+            let mut keys: Vec<_> = segments.keys().copied().collect();
+            keys.sort();
+            let (from, to) = (segments[&keys[one % keys.len()]], keys[other % keys.len()]);
+            segments.insert(to, from);
+        }
+        1 => {
+            let domains = Arc::get_mut(&mut tables.domains).unwrap();
+            let segments: Vec<_> =
+                domains.iter().flatten().flat_map(|domain| &domain.attachments).flatten().map(|at| (at.segment, at.members)).collect();
+            let (segment, members) = segments[one % segments.len()];
+            let mut rows = domains.iter_mut().flatten().flat_map(|domain| &mut domain.attachments).flatten();
+            let row = rows.nth(other % segments.len()).unwrap();
+            (row.segment, row.members) = (segment, members);
+        }
+        _ => {
+            let senders = Arc::get_mut(&mut tables.senders).unwrap();
+            let mut keys: Vec<_> = senders.keys().copied().collect();
+            keys.sort_by_key(|sender| (sender.endpoint, sender.address, sender.carrier));
+            let (from, to) = (senders[&keys[one % keys.len()]], keys[other % keys.len()]);
+            senders.insert(to, from);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn tables_in_which_trying_finds_a_meeting_are_not_called_isolated(what in 0..3_u8, one in any::<usize>(), other in any::<usize>()) {
+        let broken = || {
+            let mut plan = plan(CLOSE);
+            break_tables(&mut plan.forwarding, what, one, other);
+            plan
+        };
+        let found = meetings_found_by_trying(broken, &[vec![], vec![(0x8100, 1)]]);
+        let plan = broken();
+        let all = meetings(&plan);
+        for (origin, reached) in found {
+            let (from, to) = (plan.names.domain(origin), plan.names.domain(reached));
+            prop_assert!(
+                all.iter().any(|meeting| [&meeting.from, &meeting.to].iter().any(|party| party.tenant == from)
+                    && [&meeting.from, &meeting.to].iter().any(|party| party.tenant == to)),
+                "{from} reached {to}, and the algebra found only {all:#?}"
+            );
+        }
+    }
+}

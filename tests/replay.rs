@@ -1,0 +1,175 @@
+//! `transload replay` as a user runs it: captures in, captures and a summary out, and nothing at all on bad input.
+
+use std::fs;
+use std::path::Path;
+
+use assert_cmd::Command;
+use serde_json::Value;
+use tempfile::TempDir;
+use transload::io::pcap::{Capture, CaptureWriter, Record};
+
+#[path = "common/wire.rs"]
+#[allow(dead_code, unreachable_pub, reason = "every test binary uses its own part of this")]
+mod wire;
+
+use wire::{BROADCAST, mac};
+
+const YAML: &str = r#"
+version: 1
+ports:
+  up:     { device: not-there }
+  access: { device: nor-there }
+endpoints:
+  fabric: { address: 192.0.2.1, ports: [up] }
+peers:
+  leaf: { address: 192.0.2.9, encap: vxlan }
+tenants:
+  blue:
+    ageing: 10s
+    attachments:
+      leaf: { peer: leaf, vni: 100 }
+      ce:   { port: access, s_vid: 7 }
+"#;
+
+struct Case {
+    dir: TempDir,
+}
+
+impl Case {
+    fn new() -> Self {
+        let dir = TempDir::new().unwrap();
+        fs::write(dir.path().join("gateway.yaml"), YAML).unwrap();
+        Self { dir }
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn capture(&self, name: &str, frames: &[(u64, Vec<u8>)]) {
+        let mut writer = CaptureWriter::create(&self.path(name)).unwrap();
+        for (stamp, frame) in frames {
+            writer.write(*stamp, frame).unwrap();
+        }
+        writer.finish().unwrap();
+    }
+
+    fn replay(&self, inputs: &[&str], out: &str) -> std::process::Output {
+        let mut command = Command::cargo_bin("transload").unwrap();
+        command.current_dir(self.dir.path()).args(["replay", "gateway.yaml", "--out", out]);
+        for input in inputs {
+            command.args(["--in", input]);
+        }
+        command.output().unwrap()
+    }
+}
+
+fn records(path: &Path) -> Vec<Record> {
+    Capture::open(path).unwrap().map(Result::unwrap).collect()
+}
+
+fn from_leaf(frame: &[u8]) -> Vec<u8> {
+    let ends = ("192.0.2.9".parse().unwrap(), "192.0.2.1".parse().unwrap());
+    wire::outer((mac(0xaa), mac(0xbb)), ends, 0, 17, &wire::udp(50_000, 4789, &wire::vxlan(100, frame)))
+}
+
+fn summary(output: &std::process::Output) -> Value {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn frames_cross_at_the_time_they_came_and_the_summary_counts_them() {
+    let case = Case::new();
+    let hello = wire::tenant_frame(BROADCAST, mac(1), 0);
+    let answer = wire::tenant_frame(mac(1), mac(2), 0);
+    case.capture("up.pcap", &[(5_000_000_001, from_leaf(&hello)), (7_000_000_000, vec![0; 60])]);
+    case.capture("access.pcap", &[(6_000_000_007, wire::tag(&answer, 0x88a8, 7))]);
+    let output = case.replay(&["up=up.pcap", "access=access.pcap"], "out");
+    let summary = summary(&output);
+    assert_eq!(summary["ports"]["up"]["received"], 2);
+    assert_eq!(summary["ports"]["up"]["sent"], 1);
+    assert_eq!(summary["ports"]["access"]["sent"], 1);
+    assert_eq!(summary["drops"], serde_json::json!({ "not_for_us": 1 }));
+    assert_eq!(summary["fdb"].as_array().unwrap().len(), 2);
+
+    let access = records(&case.path("out/access.pcap"));
+    assert_eq!((access[0].stamp, &access[0].bytes), (5_000_000_001, &wire::tag(&hello, 0x88a8, 7)));
+    let up = records(&case.path("out/up.pcap"));
+    assert_eq!(up[0].stamp, 6_000_000_007);
+    assert_eq!(up[0].bytes[50..], answer);
+    assert_ne!(up[0].bytes[..6], up[0].bytes[6..12], "two different placeholders");
+}
+
+#[test]
+fn two_runs_are_bit_identical() {
+    let case = Case::new();
+    let frames: Vec<_> = (0..200_u16)
+        .map(|n| (u64::from(n) * 1_000, from_leaf(&wire::tenant_frame(BROADCAST, mac(n as u8 | 1), n))))
+        .collect();
+    case.capture("up.pcap", &frames);
+    let (first, second) = (case.replay(&["up=up.pcap"], "one"), case.replay(&["up=up.pcap"], "two"));
+    assert_eq!(first.stdout, second.stdout);
+    assert_eq!(fs::read(case.path("one/access.pcap")).unwrap(), fs::read(case.path("two/access.pcap")).unwrap());
+}
+
+#[test]
+fn time_is_that_of_the_captures_and_never_runs_backwards() {
+    let case = Case::new();
+    let second = 1_000_000_000;
+    let known = wire::tag(&wire::tenant_frame(mac(1), mac(2), 0), 0x88a8, 7);
+    case.capture("up.pcap", &[(100 * second, from_leaf(&wire::tenant_frame(BROADCAST, mac(1), 0)))]);
+    case.capture("access.pcap", &[(105 * second, known.clone()), (50 * second, known.clone()), (120 * second, known)]);
+    let output = case.replay(&["up=up.pcap", "access=access.pcap"], "out");
+    assert_eq!(summary(&output)["fdb"].as_array().unwrap().len(), 1, "MAC 1 has aged, MAC 2 has not");
+    let stamps: Vec<_> = records(&case.path("out/up.pcap")).iter().map(|record| record.stamp / second).collect();
+    assert_eq!(stamps, [105, 105, 120]);
+}
+
+#[test]
+fn a_port_that_sent_nothing_has_no_file_not_even_an_old_one() {
+    let case = Case::new();
+    fs::create_dir(case.path("out")).unwrap();
+    fs::write(case.path("out/up.pcap"), "old").unwrap();
+    case.capture("up.pcap", &[(1, vec![0; 60])]);
+    summary(&case.replay(&["up=up.pcap"], "out"));
+    assert_eq!(fs::read_dir(case.path("out")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_broken_capture_is_an_error_before_anything_is_written() {
+    let case = Case::new();
+    case.capture("good.pcap", &[(1, from_leaf(&wire::tenant_frame(BROADCAST, mac(1), 0)))]);
+    let whole = fs::read(case.path("good.pcap")).unwrap();
+    fs::write(case.path("cut.pcap"), &whole[..whole.len() - 3]).unwrap();
+    let mut other = whole;
+    other[20] = 101;
+    fs::write(case.path("raw-ip.pcap"), other).unwrap();
+    fs::write(case.path("text.pcap"), "not a capture").unwrap();
+    for broken in ["cut.pcap", "raw-ip.pcap", "text.pcap", "missing.pcap"] {
+        let output = case.replay(&["up=good.pcap", &format!("access={broken}")], "out");
+        assert_eq!(output.status.code(), Some(1), "{broken}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains(broken), "{broken} is not named");
+        assert!(output.stdout.is_empty() && !case.path("out").exists(), "{broken} left something behind");
+    }
+}
+
+#[test]
+fn a_replay_never_overwrites_what_it_reads() {
+    let case = Case::new();
+    let frames = [(1, from_leaf(&wire::tenant_frame(BROADCAST, mac(1), 0)))];
+    case.capture("up.pcap", &frames);
+    let output = case.replay(&["up=up.pcap"], ".");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(records(&case.path("up.pcap")).len(), 1);
+}
+
+#[test]
+fn a_port_that_is_not_there_is_an_error_and_a_word_that_is_no_port_a_wrong_command() {
+    let case = Case::new();
+    case.capture("up.pcap", &[]);
+    let output = case.replay(&["upp=up.pcap"], "out");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("up, access"));
+    assert_eq!(case.replay(&["up.pcap"], "out").status.code(), Some(2));
+}
