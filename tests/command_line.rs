@@ -83,6 +83,30 @@ fn a_command_line_nobody_understands_is_exit_2() {
 }
 
 #[test]
+fn isolation_prints_the_proof_as_json_and_its_assumptions_in_words() {
+    let (code, out, err) = transload(&["isolation", "configs/qinq-handoff.yaml"]);
+    let found: Value = serde_json::from_str(&out).expect("it is JSON");
+    assert_eq!((code, &found["isolated"], &found["meetings"]), (Some(0), &true.into(), &Value::Array(vec![])));
+    let hash = found["hash"].as_str().expect("it has a hash");
+    assert!(
+        err.starts_with(&format!("configs/qinq-handoff.yaml: isolated: 5 tenants, {hash}\nassuming that\n")),
+        "{err}"
+    );
+    assert!(err.contains("The source address of a tunnel packet is what identifies a peer"), "{err}");
+    let (_, again, quiet) = transload(&["isolation", "--json", "configs/qinq-handoff.yaml"]);
+    assert_eq!((again, quiet.as_str()), (out, ""));
+}
+
+#[test]
+fn isolation_of_a_file_in_which_tenants_overlap_says_where() {
+    let (code, out, err) = transload(&["isolation", "tests/wrong/id-claimed-by-another-tenant.yaml"]);
+    let found: Value = serde_json::from_str(&out).expect("it is JSON");
+    assert_eq!((code, &found["isolated"]), (Some(1), &false.into()));
+    assert!(found["problems"].as_array().is_some_and(|problems| !problems.is_empty()));
+    assert!(err.contains("is already attachment"), "{err}");
+}
+
+#[test]
 fn schema_prints_json() {
     let (code, out, _) = transload(&["schema"]);
     assert_eq!(code, Some(0));

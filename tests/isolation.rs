@@ -51,8 +51,7 @@ tenants:
 
 fn plan(yaml: &str) -> Plan {
     let config = config::parse("isolation.yaml", yaml).unwrap_or_else(|problems| panic!("{problems:?}"));
-    let mut plan =
-        compile(&config, &mut Numbers::default(), None).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let mut plan = compile(&config, &mut Numbers::default(), None).unwrap_or_else(|problems| panic!("{problems:?}"));
     placeholder_hops(&mut plan);
     plan
 }
@@ -145,7 +144,13 @@ fn tag_stacks() -> Vec<Vec<(u16, u16)>> {
 /// The tags as the algebra counts them, worked out anew from its definition.
 fn counted(tpids: &[u16], stack: &[(u16, u16)]) -> u64 {
     let Some(&(tpid, vid)) = stack.first() else { return 0 };
-    let first = if tpid == 0x8100 { 1 } else if tpids.contains(&tpid) { 2 } else { 3 };
+    let first = if tpid == 0x8100 {
+        1
+    } else if tpids.contains(&tpid) {
+        2
+    } else {
+        3
+    };
     let next = match stack.get(1) {
         None => 0,
         Some((0x8100, vid)) => 0x1000 | u64::from(*vid),
@@ -359,7 +364,9 @@ tenants:
   a: { attachments: { n: { peer: n, vsid: 4096 } } }
   b: { attachments: { g: { peer: g, key: KEY } } }
 "#;
-    for (key, meets) in [("0xfffff", false), ("0x100000", true), ("0x1000ff", true), ("0x100100", false), ("4096", false)] {
+    for (key, meets) in
+        [("0xfffff", false), ("0x100000", true), ("0x1000ff", true), ("0x100100", false), ("4096", false)]
+    {
         let mut plan = plan(&both.replace("KEY", key));
         plan.forwarding.endpoints[1].address = ours(1).into();
         let all = meetings(&plan);
@@ -408,8 +415,13 @@ fn break_tables(tables: &mut Forwarding, what: u8, one: usize, other: usize) {
         }
         1 => {
             let domains = Arc::get_mut(&mut tables.domains).unwrap();
-            let segments: Vec<_> =
-                domains.iter().flatten().flat_map(|domain| &domain.attachments).flatten().map(|at| (at.segment, at.members)).collect();
+            let segments: Vec<_> = domains
+                .iter()
+                .flatten()
+                .flat_map(|domain| &domain.attachments)
+                .flatten()
+                .map(|at| (at.segment, at.members))
+                .collect();
             let (segment, members) = segments[one % segments.len()];
             let mut rows = domains.iter_mut().flatten().flat_map(|domain| &mut domain.attachments).flatten();
             let row = rows.nth(other % segments.len()).unwrap();

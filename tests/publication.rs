@@ -119,7 +119,9 @@ fn every_frame_is_treated_by_exactly_one_generation_of_tables() {
             }
             swaps
         });
-        workers.into_iter().for_each(|worker| worker.join().expect("a worker does not panic"));
+        for worker in workers {
+            worker.join().expect("a worker does not panic");
+        }
         is_over.store(true, Ordering::Relaxed);
         control.join().expect("control does not panic")
     });

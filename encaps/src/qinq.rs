@@ -407,14 +407,12 @@ impl QinQ {
     }
 
     fn same_tag(&self, field: &'static str, vid: u16) -> SpecError {
-        let why = if self.accepts(C_TAG) {
-            "0x8100 is in the port's tpids"
-        } else {
-            "0x8100 is the port's emit_tpid"
-        };
+        let why = if self.accepts(C_TAG) { "0x8100 is in the port's tpids" } else { "0x8100 is the port's emit_tpid" };
         SpecError::new(
             field,
-            format!("a single 0x8100 tag with VLAN ID {vid} would fit both `vid: {vid}` and `s_vid: {vid}`, since {why}"),
+            format!(
+                "a single 0x8100 tag with VLAN ID {vid} would fit both `vid: {vid}` and `s_vid: {vid}`, since {why}"
+            ),
         )
     }
 }

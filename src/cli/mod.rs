@@ -36,6 +36,7 @@ verbs! {
     check, Check, "Loads and compiles a gateway's file and prints what is wrong with it";
     explain, Explain, "Tells what the gateway does with one frame, and why";
     isolation, Isolation, "Proves from a gateway's file that no two tenants can meet, or shows how they do";
+    diff, Diff, "Shows what changes from one gateway's file to another, and for which frames";
     replay, Replay, "Sends captures through the production pipeline, on the captures' own clock";
     show, Show, "Asks a running gateway what it knows";
     demo, Demo, "Builds a small world in network namespaces, sends real traffic through a gateway, and shows it";

@@ -24,7 +24,7 @@ pub(super) struct Args {
     out: PathBuf,
 }
 
-fn capture(text: &str) -> Result<(String, PathBuf), String> {
+pub(super) fn capture(text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
         Some((port, file)) if !port.is_empty() && !file.is_empty() => Ok((port.to_owned(), file.into())),
         _ => Err("write the port, `=`, and the capture: up1=frames.pcap".to_owned()),

@@ -30,7 +30,8 @@ pub struct Offline<'mem> {
     worker: Worker<'mem>,
     shared: Arc<Shared>,
     counters: Arc<Counters>,
-    handles: Vec<Handle>,
+    /// By port number.
+    handles: Vec<Option<Handle>>,
     events: events::Receiver,
     ageing: Ageing,
     names: Names,
@@ -47,16 +48,23 @@ impl<'mem> Offline<'mem> {
     #[must_use]
     pub fn new(plan: Plan, arena: &'mem mut [u8]) -> Self {
         let counters = Arc::new(Counters::new(&plan.forwarding));
+        let mut handles = vec![None; plan.forwarding.ports.len()];
         let shared = Arc::new(Shared::new(plan.forwarding, Fdb::with_capacity(plan.settings.fdb_capacity)));
         for entry in &plan.statics {
             // The loader has checked that they fit.
             let _ = shared.fdb.insert_static(shared.fdb.key(entry.domain, entry.mac), entry.target);
         }
-        let (ports, handles): (Vec<_>, Vec<_>) = plan.ports.iter().map(|_| MemoryPort::new()).unzip();
-        let ports = plan.ports.iter().zip(ports).map(|(plan, port)| (plan.id, Box::new(port) as BoxedPort<'mem>));
+        let mut ports = Vec::with_capacity(plan.ports.len());
+        for plan in &plan.ports {
+            let (port, handle) = MemoryPort::new();
+            ports.push((plan.id, Box::new(port) as BoxedPort<'mem>));
+            if let Some(slot) = handles.get_mut(usize::from(plan.id.0)) {
+                *slot = Some(handle);
+            }
+        }
         let (sender, events) = events::ring(EVENTS);
         let pool = Pool::new(arena, CHUNK);
-        let worker = Worker::new(shared.clone(), pool, ports.collect(), counters.clone(), sender);
+        let worker = Worker::new(shared.clone(), pool, ports, counters.clone(), sender);
         Self { worker, shared, counters, handles, events, ageing: Ageing::default(), names: plan.names }
     }
 
@@ -93,7 +101,7 @@ impl<'mem> Offline<'mem> {
     /// that the FDB has no room for; `None` while somebody else holds on to the tables before.
     pub fn reload(&mut self, plan: Plan, numbers: &mut Numbers, nanos: u64) -> Option<Vec<Static>> {
         self.names = plan.names;
-        let swap = reload::publish(&self.shared, plan.forwarding, plan.statics);
+        let swap = reload::publish(&self.shared, plan.forwarding, plan.statics, plan.generation);
         self.step(nanos);
         swap.settle(&self.shared, numbers).ok()
     }
@@ -107,7 +115,7 @@ impl<'mem> Offline<'mem> {
     /// The far side of a port.
     #[must_use]
     pub fn port(&self, id: PortId) -> Option<&Handle> {
-        self.handles.get(usize::from(id.0))
+        self.handles.get(usize::from(id.0))?.as_ref()
     }
 
     /// What has been counted.

@@ -17,13 +17,14 @@ use crate::forwarding::{Forwarding, Map};
 #[must_use = "numbers can be used again only after `settle`"]
 pub struct Swap {
     before: Arc<Forwarding>,
+    generation: u64,
     statics: Vec<Static>,
 }
 
 /// Gives the workers these tables. What the plan before had pinned and this one has not is unpinned by
-/// [`Swap::settle`].
-pub fn publish(shared: &Shared, tables: Forwarding, statics: Vec<Static>) -> Swap {
-    Swap { before: shared.forwarding.swap(Arc::new(tables)), statics }
+/// [`Swap::settle`]; `generation` is the plan's.
+pub fn publish(shared: &Shared, tables: Forwarding, statics: Vec<Static>, generation: u64) -> Swap {
+    Swap { before: shared.forwarding.swap(Arc::new(tables)), generation, statics }
 }
 
 impl Swap {
@@ -48,7 +49,7 @@ impl Swap {
         let is_pinned = |entry: &Entry| pins.get(&(entry.domain, entry.mac)) == Some(&entry.target);
         ageing::sweep(shared, &tables, 0..shared.fdb.buckets(), |entry| !entry.is_static || is_pinned(entry));
         let unplaced = self.statics.iter().filter(|entry| !pin(shared, &tables, entry)).copied().collect();
-        numbers.reclaim();
+        numbers.reclaim(self.generation);
         Ok(unplaced)
     }
 }

@@ -40,14 +40,14 @@ pub enum ReplayError {
 }
 
 /// The next record of each capture, handed out in the order of time.
-struct Merged {
+pub(super) struct Merged {
     captures: Vec<(PortId, Capture)>,
     heads: Vec<Option<Record>>,
     clock: u64,
 }
 
 impl Merged {
-    fn open(inputs: &[Input]) -> Result<Self, CaptureError> {
+    pub(super) fn open(inputs: &[Input]) -> Result<Self, CaptureError> {
         let mut captures = Vec::with_capacity(inputs.len());
         for input in inputs {
             captures.push((input.port, Capture::open(&input.file)?));
@@ -58,7 +58,7 @@ impl Merged {
 
     /// The earliest record; of several, that of the capture named first. A stamp that runs backwards is lifted to
     /// the time already reached.
-    fn next(&mut self) -> Result<Option<(PortId, Record)>, CaptureError> {
+    pub(super) fn next(&mut self) -> Result<Option<(PortId, Record)>, CaptureError> {
         let stamps = self.heads.iter().enumerate().filter_map(|(at, head)| Some((head.as_ref()?.stamp, at)));
         let Some((_, at)) = stamps.map(|(stamp, at)| (stamp.max(self.clock), at)).min() else { return Ok(None) };
         let (port, capture) = &mut self.captures[at];

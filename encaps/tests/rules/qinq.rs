@@ -214,3 +214,44 @@ fn a_tag_that_is_payload_lends_its_priority_to_the_tags_around_it() {
 fn without_a_tag_to_keep_it_from_the_priority_is_0() {
     assert_eq!(crate::encap(&mixed(), BOTH, &TENANT, 0), payload(&[(0x88a8, 100), (0x8100, 7)]));
 }
+
+/// What leaves when a tenant's frame with these tags of its own is sent to a claim.
+fn leaves(to: &Compiled, claim: Claim, own: &[(u16, u16)]) -> Result<Vec<u8>, &'static str> {
+    let mut chunk = chunk();
+    let mut frame = frame(&mut chunk, &payload(own));
+    to.encap(&mut frame, segment(to, claim), 0).map_err(|drop| drop.label())?;
+    Ok(frame.bytes().to_vec())
+}
+
+#[test]
+fn a_tag_of_the_tenants_own_that_would_name_another_attachment_does_not_leave() {
+    let port = mixed();
+    for own in [[(0x8100, 300), (0x8100, 1)], [(0x88a8, 200), (0x8100, 1)], [(0x9100, 100), (0x8100, 7)]] {
+        assert_eq!(leaves(&port, UNTAGGED, &own[..1]), Err("qinq_foreign_tag"), "{own:x?}");
+        assert_eq!(leaves(&port, UNTAGGED, &own), Err("qinq_foreign_tag"), "{own:x?}");
+    }
+    // What nobody claims is the tenant's own business, and what stands behind an S-VID is as well.
+    for own in [(0x8100, 301), (0x8100, 200), (0x88a8, 300), (0x9200, 200), (0x8100, 0)] {
+        assert_eq!(leaves(&port, UNTAGGED, &[own]), Ok(payload(&[own])), "{own:x?}");
+    }
+    assert_eq!(leaves(&port, OUTER, &[(0x8100, 300)]), Ok(payload(&[(0x88a8, 200), (0x8100, 300)])));
+}
+
+#[test]
+fn a_second_8100_tag_does_not_make_a_single_one_a_pair_that_is_claimed() {
+    let single: Claim = &[("vid", 100)];
+    let port = port(&[0x8100], &[BOTH, single, SINGLE]);
+    assert_eq!(leaves(&port, single, &[(0x8100, 7)]), Err("qinq_foreign_tag"));
+    assert_eq!(leaves(&port, SINGLE, &[(0x8100, 7)]), Ok(payload(&[(0x8100, 300), (0x8100, 7)])));
+    assert_eq!(leaves(&port, single, &[(0x88a8, 7)]), Ok(payload(&[(0x8100, 100), (0x88a8, 7)])));
+}
+
+#[test]
+fn an_s_vid_that_is_written_as_8100_is_not_another_single_tag() {
+    let spec = Spec::QinQ(qinq::Spec { tpids: vec![0x88a8], emit_tpid: Some(0x8100) });
+    let mut port = spec.compile().unwrap();
+    port.claim(ids(OUTER)).unwrap();
+    let error = port.claim(ids(&[("vid", 200)])).unwrap_err();
+    assert!(error.message.contains("since 0x8100 is the port's emit_tpid"), "{error}");
+    port.claim(ids(&[("vid", 201)])).unwrap();
+}

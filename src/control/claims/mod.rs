@@ -133,8 +133,14 @@ impl<'p> Claims<'p> {
     pub fn of(plan: &'p Plan) -> Self {
         let tables = &plan.forwarding;
         let (spaces, space_of) = spaces(tables);
-        let mut claims =
-            Self { plan, entrances: BTreeMap::new(), tags: Vec::new(), departures: Vec::new(), spaces, wires: wires(plan) };
+        let mut claims = Self {
+            plan,
+            entrances: BTreeMap::new(),
+            tags: Vec::new(),
+            departures: Vec::new(),
+            spaces,
+            wires: wires(plan),
+        };
         claims.find_entrances(tables, &space_of);
         claims.find_departures(plan, &space_of);
         claims

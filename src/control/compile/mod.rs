@@ -130,7 +130,17 @@ fn attempt(
     };
     let (ports, tunnels, statics) = (ports.plans, peers.tunnels, domains.statics);
     let source = config.source.clone();
-    let mut plan = Plan { source, forwarding, names, statics, ports, tunnels, settings, warnings };
+    let mut plan = Plan {
+        source,
+        forwarding,
+        names,
+        statics,
+        ports,
+        tunnels,
+        generation: numbers.generation(),
+        settings,
+        warnings,
+    };
     for tunnel in &plan.tunnels {
         let hops = plan.static_hops(tunnel);
         if let Some(row) = plan.forwarding.hops.get_mut(tunnel.peer.0 as usize) {

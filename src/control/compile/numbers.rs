@@ -55,18 +55,24 @@ impl Numbers {
         AttachmentId(self.attachments.entry(domain).or_default().number(name, self.generation) as u16)
     }
 
-    /// Frees the numbers of retired names. To be called once every worker has passed the swap to the newest tables
-    /// and the FDB holds no entry of them any more.
-    pub fn reclaim(&mut self) {
+    /// Which configuration was compiled last.
+    pub(super) const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Frees the numbers of names that were retired when this generation was compiled, or before. To be called once
+    /// every worker has passed the swap to its tables and the FDB holds no entry of them any more. What a later one,
+    /// which the workers do not have yet, does without is not free.
+    pub fn reclaim(&mut self, generation: u64) {
         let registers = [&mut self.ports, &mut self.endpoints, &mut self.peers, &mut self.groups, &mut self.scopes];
         for register in registers {
-            register.reclaim(self.generation);
+            register.reclaim(generation);
         }
-        for freed in self.domains.reclaim(self.generation) {
+        for freed in self.domains.reclaim(generation) {
             self.attachments.remove(&DomainId(freed));
         }
         for register in self.attachments.values_mut() {
-            register.reclaim(self.generation);
+            register.reclaim(generation);
         }
     }
 }
@@ -97,10 +103,10 @@ impl Register {
     fn reclaim(&mut self, generation: u64) -> Vec<u32> {
         let mut freed = Vec::new();
         self.given.retain(|_, &mut (number, seen)| {
-            if seen != generation {
+            if seen < generation {
                 freed.push(number);
             }
-            seen == generation
+            seen >= generation
         });
         self.free.extend(&freed);
         freed
@@ -127,7 +133,7 @@ mod tests {
         let red = numbers.domain("red");
         numbers.begin();
         assert_ne!(numbers.domain("blue"), red, "an FDB entry of red would be blue's");
-        numbers.reclaim();
+        numbers.reclaim(numbers.generation());
         assert_eq!(numbers.domain("green"), red);
     }
 
@@ -140,7 +146,19 @@ mod tests {
         numbers.begin();
         numbers.begin();
         assert_eq!(numbers.domain("red"), red);
-        numbers.reclaim();
+        numbers.reclaim(numbers.generation());
         assert_eq!(numbers.attachment(red, "leafs"), leafs);
+    }
+
+    #[test]
+    fn what_only_a_later_configuration_does_without_is_still_in_use() {
+        let mut numbers = Numbers::default();
+        numbers.begin();
+        let red = numbers.domain("red");
+        let published = numbers.generation();
+        numbers.begin();
+        numbers.domain("blue");
+        numbers.reclaim(published);
+        assert_ne!(numbers.domain("green"), red, "the workers still have red");
     }
 }

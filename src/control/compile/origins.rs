@@ -86,7 +86,7 @@ impl Origins {
     #[must_use]
     pub fn line(&self, noun: Noun) -> Option<Line> {
         let span = self.spans.get(&noun)?;
-        Some(Line { file: self.source.name().to_owned(), line: self.source.position(span.start).0 })
+        Some(Line { file: self.source.name_at(span.start).to_owned(), line: self.source.position(span.start).0 })
     }
 
     /// The name of an endpoint.
@@ -107,9 +107,16 @@ impl Origins {
         peers: &Peers<'_>,
         domains: &Domains<'_>,
     ) {
-        let segments = domains.segments.places();
         self.spans.extend(peers.senders.places().map(|(sender, span)| (Noun::Sender(sender), span)));
-        self.spans.extend(segments.map(|((scope, segment), span)| (Noun::Segment(scope, segment), span)));
+        for ((scope, segment), span) in domains.segments.places() {
+            self.spans.insert(Noun::Segment(scope, segment), span);
+            // A tenant of a pattern has no place but this.
+            if let Some(claim) = domains.segments.table.get(&(scope, segment)) {
+                self.spans.insert(Noun::Attachment(claim.domain, claim.attachment), span);
+                let tenant = self.spans.entry(Noun::Tenant(claim.domain)).or_insert(span);
+                *tenant = span.min(*tenant);
+            }
+        }
         self.spans.extend(peers.tunnels.iter().map(|tunnel| (Noun::Peer(tunnel.peer), tunnel.span)));
         self.ports(file, names);
         self.endpoints(file, endpoints);

@@ -27,6 +27,8 @@ pub struct Plan {
     pub ports: Vec<PortPlan>,
     /// The tunnels to find next hops for.
     pub tunnels: Vec<TunnelPlan>,
+    /// For [`Numbers::reclaim`](super::Numbers::reclaim), when these tables are in use.
+    pub generation: u64,
     /// Sizes and paths.
     pub settings: Settings,
     /// What somebody should look at, in the order of the file.

@@ -34,7 +34,9 @@ fn between_senders(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
                 return ControlFlow::Continue(());
             }
             let from = proof::entrance(claims, one);
-            clash(claims, one.space, other.space, |a, b| found.add(both_claim(claims, &from, one.space, a, other.space, b)))
+            clash(claims, one.space, other.space, |a, b| {
+                found.add(both_claim(claims, &from, one.space, a, other.space, b))
+            })
         })?;
     }
     ControlFlow::Continue(())
@@ -50,7 +52,8 @@ fn between_ports(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
         for (n, one) in entrances.iter().enumerate() {
             for other in &entrances[n + 1..] {
                 let names = &claims.plan.names;
-                let from = format!("port {}, which is the same wire as port {}", names.port(one.port), names.port(other.port));
+                let from =
+                    format!("port {}, which is the same wire as port {}", names.port(one.port), names.port(other.port));
                 clash(claims, one.space, other.space, |a, b| {
                     found.add(both_claim(claims, &from, one.space, a, other.space, b))
                 })?;
@@ -72,7 +75,8 @@ fn clash(
     if one.reads_like(other) {
         return crossed(&one.taken, &other.taken, found);
     }
-    let pair = one.taken.first().and_then(|a| Some((a, other.taken.iter().find(|b| b.claim.domain != a.claim.domain)?)));
+    let pair =
+        one.taken.first().and_then(|a| Some((a, other.taken.iter().find(|b| b.claim.domain != a.claim.domain)?)));
     pair.map_or(ControlFlow::Continue(()), |(a, b)| found(a, b))
 }
 
@@ -80,7 +84,10 @@ fn both_claim(claims: &Claims<'_>, from: &str, at: usize, one: &Held, other_at: 
     let step = |at: usize, held: &Held| {
         format!("{} takes it for {}", proof::party(claims, held.claim), claims.spaces[at].kind.ids(held.segment))
     };
-    let wire = one.ids.common(other.ids).map_or_else(String::new, |ids| format!(" with {}", proof::wire_value(claims, at, ids)));
+    let wire = one
+        .ids
+        .common(other.ids)
+        .map_or_else(String::new, |ids| format!(" with {}", proof::wire_value(claims, at, ids)));
     let path = vec![format!("a frame arrives from {from}{wire}"), step(at, one), step(other_at, other)];
     Meeting::new(claims, Rule::Arrivals, one.claim, other.claim, path)
 }

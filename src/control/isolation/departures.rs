@@ -99,14 +99,7 @@ fn echoes(
     ControlFlow::Continue(())
 }
 
-fn comes_back(
-    claims: &Claims<'_>,
-    rule: Rule,
-    departure: &Departure,
-    back: usize,
-    out: &Held,
-    held: &Held,
-) -> Meeting {
+fn comes_back(claims: &Claims<'_>, rule: Rule, departure: &Departure, back: usize, out: &Held, held: &Held) -> Meeting {
     let far_end = proof::far_end(claims, departure);
     let sent = claims.spaces[departure.space].kind.ids(out.segment);
     let returned = match rule {
@@ -152,9 +145,8 @@ fn statics(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
             proof::party(claims, from),
             claims.plan.names.peer(peer)
         )];
-        let other = attachments(tables).find(|(claim, other)| {
-            claim.domain != entry.domain && tables.members(&other.members).contains(&peer)
-        });
+        let other = attachments(tables)
+            .find(|(claim, other)| claim.domain != entry.domain && tables.members(&other.members).contains(&peer));
         let to = other.map_or(from, |(claim, _)| claim);
         found.add(Meeting::new(claims, Rule::Statics, from, to, path))?;
     }

@@ -61,7 +61,8 @@ fn by_its_own_tag(claims: &Claims<'_>, entrance: &TagEntrance, found: &mut Found
     let space = &claims.spaces[entrance.space];
     let Some(peer) = claims.plan.forwarding.peer(entrance.peer) else { return ControlFlow::Continue(()) };
     // Whoever leaves by tags that the tenant's own come first behind: no others can be made into something else.
-    let exposed = |compiled: &Compiled, held: &&Held| compiled.overhead(held.segment) <= transload_encaps::ethernet::TAG_LEN;
+    let exposed =
+        |compiled: &Compiled, held: &&Held| compiled.overhead(held.segment) <= transload_encaps::ethernet::TAG_LEN;
     for held in space.taken.iter().filter(|held| !peer.compiled.heeds(held.segment)) {
         let hopper = space.written.iter().filter(|other| exposed(&peer.compiled, other));
         let Some(hopper) = hopper.into_iter().find(|other| other.claim.domain != held.claim.domain) else { continue };

@@ -170,7 +170,11 @@ fn held_row(claims: &Claims<'_>, at: usize, held: &Held) -> HeldRow {
 /// `tenant `blue` (attachment `leafs`)`
 pub(super) fn party(claims: &Claims<'_>, claim: Claim) -> String {
     let names = &claims.plan.names;
-    format!("tenant `{}` (attachment `{}`)", names.domain(claim.domain), names.attachment(claim.domain, claim.attachment))
+    format!(
+        "tenant `{}` (attachment `{}`)",
+        names.domain(claim.domain),
+        names.attachment(claim.domain, claim.attachment)
+    )
 }
 
 /// `peer leaf-9`, `group leafs`, `port access`: who shares an ID space.

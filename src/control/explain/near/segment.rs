@@ -31,7 +31,8 @@ pub(super) fn unknown(case: &Case<'_>) -> Vec<Near> {
         .filter_map(|reading| {
             let claim = case.lookup(peer.scope, reading.segment)?;
             let text = reading.text.replace("{}", &case.claim(claim));
-            let line = case.line(Noun::Segment(peer.scope, reading.segment));
+            let encap = case.line(Noun::Encap(id)).filter(|_| reading.text.contains("the configuration says"));
+            let line = encap.or_else(|| case.line(Noun::Segment(peer.scope, reading.segment)));
             Some(Near::new(text, line))
         })
         .collect();
