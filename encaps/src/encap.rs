@@ -194,6 +194,7 @@ pub trait Encap: Sized + Send + Sync + 'static {
     /// The fields of its tenant ID.
     const IDS: &'static [IdField];
     /// What happens to VLAN tags of the tenant's frame by default.
+    // RFC 7348 §6.1 leaves it to configuration; Linux and Open vSwitch keep them.
     const INNER_TAGS: InnerTags = InnerTags::Keep;
     /// Whether tags of the tenant's frame may be kept at all.
     const CAN_KEEP_TAGS: bool = true;
