@@ -158,8 +158,8 @@ drop_reasons! {
         BumLimit, "bum_limit", Config, "More broadcast, unknown and multicast frames than limits.bum allows this tenant; look for a loop.";
         // The way out.
         TooBig, "too_big", Config, "Longer than the way out can carry with its headers; the sender is told where the RFCs allow it. Raise the underlay's MTU or lower the tenant's.";
-        TooBigNoDf, "too_big_no_df", Config, "As too_big, and an IPv4 packet without DF, whose sender expects a fragmentation that no tunnel endpoint does: raise the underlay's MTU, lower the tenant's, or write mss_clamp: true for its TCP.";
-        TooBigNotIp, "too_big_not_ip", Config, "As too_big, and neither IPv4 nor IPv6, so that nobody can be told: raise the underlay's MTU or lower the tenant's.";
+        TooBigNoDf, "too_big_no_df", Config, "As `too_big`, and an IPv4 packet without DF, whose sender expects a fragmentation that no tunnel endpoint does: raise the underlay's MTU, lower the tenant's, or write `mss_clamp: true` for its TCP.";
+        TooBigNotIp, "too_big_not_ip", Config, "As `too_big`, and neither IPv4 nor IPv6, so that nobody can be told: raise the underlay's MTU or lower the tenant's.";
         NoNextHop, "no_next_hop", Local, "The route or the neighbour of the peer's address is not resolved yet.";
         NoHeadroom, "no_headroom", Local, "The port reserves less room than the outer headers need.";
         NoBuffer, "no_buffer", Local, "No free chunk for a copy or a segment of this frame.";

@@ -51,7 +51,7 @@ pub(super) fn encap<'mem, T: Tracer>(burst: &mut Burst<'mem>, with: &mut Egress<
     }
 }
 
-impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
+impl<'mem, T: Tracer> Egress<'_, 'mem, T> {
     #[inline]
     fn forward(&mut self, frame: Frame<'mem>, note: &Note, claim: Claim) -> Verdict {
         let Some(domain) = self.tables.domain(claim.domain) else {

@@ -28,7 +28,7 @@ const TTL: u8 = 64;
 const INTERNETWORK_CONTROL: u8 = 0xc0;
 /// The ICMP types that are no errors: echo, router discovery, timestamp, information, mask, extended echo.
 const ICMP_QUERIES: [u8; 12] = [0, 8, 9, 10, 13, 14, 15, 16, 17, 18, 42, 43];
-/// RFC 4443 §2.1: the types of ICMPv6 from here on are no errors.
+/// RFC 4443 §2.1: the types of `ICMPv6` from here on are no errors.
 const FIRST_ICMPV6_INFORMATION: u8 = 128;
 /// RFC 4443 §2.4 (e.2): neither is this one answered.
 const ICMPV6_REDIRECT: u8 = 137;
@@ -98,7 +98,7 @@ impl<'a> Refused<'a> {
         match self.ends {
             Ends::V4 { src, dst } => {
                 let quote = self.quote(MOST_IPV4 - IPV4_LEN - ICMP_LEN)?;
-                let ip = ipv4_header((IPV4_LEN + ICMP_LEN + quote.len()) as u16, dst, src);
+                let ip = ipv4_header((IPV4_LEN + ICMP_LEN + quote.len()) as u16, *dst, *src);
                 // RFC 1191 §4: the MTU of the next hop is in the lower half of what RFC 792 left unused.
                 let [m1, m2] = (self.mtu.min(u16::MAX.into()) as u16).to_be_bytes();
                 let icmp = sealed([3, 4, 0, 0, 0, 0, m1, m2], 0, quote);
@@ -177,7 +177,7 @@ fn is_host6(address: &[u8; 16]) -> bool {
     u128::from_be_bytes(*address) > 1 && address[0] != 0xff
 }
 
-/// RFC 4443 §2.4 (e.1), (e.2): whether the packet is an ICMPv6 error or redirect, or a fragment that hides it.
+/// RFC 4443 §2.4 (e.1), (e.2): whether the packet is an `ICMPv6` error or redirect, or a fragment that hides it.
 /// `None` when its headers cannot be walked.
 fn may_be_icmpv6_error(mut protocol: u8, packet: &[u8]) -> Option<bool> {
     let mut at = IPV6_LEN;
@@ -195,9 +195,9 @@ fn may_be_icmpv6_error(mut protocol: u8, packet: &[u8]) -> Option<bool> {
     None
 }
 
-fn ipv4_header(len: u16, src: &[u8; 4], dst: &[u8; 4]) -> [u8; IPV4_LEN] {
+fn ipv4_header(len: u16, src: [u8; 4], dst: [u8; 4]) -> [u8; IPV4_LEN] {
     let ([l1, l2], [df, _]) = (len.to_be_bytes(), DF.to_be_bytes());
-    let ([s1, s2, s3, s4], [d1, d2, d3, d4]) = (*src, *dst);
+    let ([s1, s2, s3, s4], [d1, d2, d3, d4]) = (src, dst);
     let mut header = [0x45, INTERNETWORK_CONTROL, l1, l2, 0, 0, df, 0, TTL, ICMP, 0, 0, s1, s2, s3, s4, d1, d2, d3, d4];
     [header[10], header[11]] = checksum::of(&header).to_be_bytes();
     header

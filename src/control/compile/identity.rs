@@ -22,9 +22,9 @@ impl Identity {
 
     /// A locally administered address (RFC 9542 §2.1), the same after every restart.
     pub(super) fn mac(self, tenant: &str) -> Mac {
-        let [first, rest @ ..] = Mac::from_bits(mix(self.0, tenant.as_bytes())).0;
-        let [b, c, d, e, f] = rest;
-        Mac([first & 0xf0 | 0x02, b, c, d, e, f])
+        let mut mac = Mac::from_bits(mix(self.0, tenant.as_bytes()));
+        mac.0[0] = mac.0[0] & 0xf0 | 0x02;
+        mac
     }
 }
 

@@ -141,6 +141,7 @@ fn tenants(side: Side<'_>, facts: &mut Facts) {
             ("unknown_unicast", if domain.flood_unknown { "flood" } else { "drop" }.to_owned()),
             ("macs", domain.mac_limit.to_string()),
             ("bum", rate(domain.bum_interval)),
+            ("mss_clamp", clamp(domain.mss_clamp)),
         ]);
         facts.insert((Thing::Tenant, name.to_owned()), fields);
     }
@@ -152,6 +153,14 @@ fn tenants(side: Side<'_>, facts: &mut Facts) {
         let via = names.attachment(entry.domain, entry.target.attachment).into_owned();
         let fields = fields_of([("via", via), ("peer", names.peer(entry.target.peer).into_owned())]);
         facts.insert((Thing::Static, name), fields);
+    }
+}
+
+fn clamp(clamp: Option<MssClamp>) -> String {
+    match clamp {
+        None => "false".to_owned(),
+        Some(MssClamp::Path) => "true".to_owned(),
+        Some(MssClamp::Bytes(bytes)) => bytes.to_string(),
     }
 }
 
