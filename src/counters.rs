@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use transload_encaps::DropReason;
 
-use crate::forwarding::{DomainId, Forwarding, PeerId, PortId};
+use crate::forwarding::{DomainId, Forwarding, MappingId, PeerId, PortId};
 
 /// A number that one worker writes and anybody reads.
 #[derive(Debug, Default)]
@@ -72,10 +72,25 @@ pub struct DomainCounters {
     pub learned: Counter,
     /// MACs that appeared elsewhere.
     pub moved: Counter,
+    /// Frames whose source has moved once too often and is held where it was.
+    pub held_moves: Counter,
+    /// Times that two attachments were found to be joined in a loop.
+    pub loops: Counter,
     /// MACs not learned because of `limits.macs`.
     pub over_mac_limit: Counter,
     /// MACs not learned because the table has no room where they belong.
     pub table_full: Counter,
+}
+
+/// What crosses one mapping.
+#[derive(Debug, Default)]
+pub struct MappingCounters {
+    /// The frames that left by the `from` side, and by the `to` side.
+    pub sent: [Flow; 2],
+    /// Frames whose tenant ID has no counterpart.
+    pub holes: Counter,
+    /// Frames that were dropped on their way across.
+    pub dropped: Counter,
 }
 
 /// Everything one worker counts.
@@ -86,6 +101,7 @@ pub struct Counters {
     ports: Box<[Both]>,
     peers: Box<[Both]>,
     domains: Box<[DomainCounters]>,
+    mappings: Box<[MappingCounters]>,
 }
 
 fn block<T: Default>(len: usize) -> Box<[T]> {
@@ -102,6 +118,7 @@ impl Counters {
             ports: block(tables.ports.len()),
             peers: block(tables.peers.len()),
             domains: block(tables.domains.len()),
+            mappings: block(tables.mappings.all.len()),
         }
     }
 
@@ -138,6 +155,13 @@ impl Counters {
     #[inline]
     pub fn domain(&self, id: DomainId) -> Option<&DomainCounters> {
         self.domains.get(id.0 as usize)
+    }
+
+    /// What crosses a mapping.
+    #[must_use]
+    #[inline]
+    pub fn mapping(&self, id: MappingId) -> Option<&MappingCounters> {
+        self.mappings.get(id.0 as usize)
     }
 
     /// Counts a drop.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rtrb::{Consumer, Producer, RingBuffer};
 use transload_encaps::Mac;
 
-use crate::forwarding::{DomainId, PortId, Target};
+use crate::forwarding::{AttachmentId, DomainId, PortId, Target};
 
 /// Something that happened on the data path and that somebody may want to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,17 @@ pub enum Event {
         to: Target,
         /// Where it lived before, if it moved.
         from: Option<Target>,
+        /// When, in nanoseconds of the workers' clock.
+        at: u64,
+    },
+    /// The same frame keeps coming in by two attachments: something joins them besides us.
+    Loop {
+        /// The tenant.
+        domain: DomainId,
+        /// The two, the lower number first.
+        between: [AttachmentId; 2],
+        /// The frame's source.
+        mac: Mac,
         /// When, in nanoseconds of the workers' clock.
         at: u64,
     },

@@ -14,6 +14,8 @@ use transload_encaps::outer::UdpRules;
 use transload_encaps::underlay::{LinkAddresses, Underlay};
 use transload_encaps::{Carrier, Compiled, InnerTags, Mac, Segment};
 
+use crate::mapping::Mapping;
+
 /// A port of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PortId(pub u16);
@@ -98,6 +100,8 @@ pub struct Forwarding {
     pub segments: Arc<Map<(Scope, Segment), Claim>>,
     /// By [`DomainId`]; `None` where a number is free.
     pub domains: Arc<Vec<Option<Domain>>>,
+    /// Stateless cross-connects, for the segments that no attachment claims.
+    pub mappings: Arc<Mappings>,
     /// By [`PeerId`]: the ways to a tunnel peer, all of equal cost; empty while unresolved, and for tags of ports.
     pub hops: Vec<Vec<Hop>>,
 }
@@ -179,6 +183,76 @@ pub struct Claim {
     pub attachment: AttachmentId,
 }
 
+/// A stateless cross-connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MappingId(pub u32);
+
+/// The stateless cross-connects.
+#[derive(Debug, Default)]
+pub struct Mappings {
+    /// By [`MappingId`]; `None` where a number is free.
+    pub all: Vec<Option<Connection>>,
+    /// By [`Scope`]: which mappings have a side there, and whether it is side 0 or 1.
+    pub by_scope: Vec<Vec<(MappingId, usize)>>,
+}
+
+/// A stateless cross-connect.
+#[derive(Debug)]
+pub struct Connection {
+    /// Its IDs, and how the two sides write them.
+    pub ids: Mapping,
+    /// The `from` side and the `to` side.
+    pub ends: [End; 2],
+    /// The gateway's own address in every one of its tenants, from which it says that a packet is too big.
+    pub mac: Mac,
+    /// When the next ICMP error would be on schedule, in nanoseconds of the workers' clock.
+    pub icmp_due: AtomicU64,
+}
+
+/// One side of a stateless cross-connect.
+#[derive(Debug, Clone, Copy)]
+pub struct End {
+    /// The peer, or the tags of a port.
+    pub peer: PeerId,
+    /// Where its segments are looked up.
+    pub scope: Scope,
+    /// What happens to VLAN tags inside the frames.
+    pub inner_tags: InnerTags,
+}
+
+/// Where a frame of a mapping goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Crossing {
+    /// The mapping.
+    pub mapping: MappingId,
+    /// The side it leaves by: 0 or 1.
+    pub to: u8,
+    /// The tenant ID there.
+    pub segment: Segment,
+}
+
+impl Mappings {
+    /// The mapping with this number.
+    #[must_use]
+    #[inline]
+    pub fn get(&self, id: MappingId) -> Option<&Connection> {
+        self.all.get(id.0 as usize)?.as_ref()
+    }
+
+    /// The mapping that has this segment.
+    ///
+    /// # Errors
+    /// The mapping, when the segment is one of its holes.
+    #[must_use]
+    pub fn find(&self, scope: Scope, segment: Segment) -> Option<Result<Crossing, MappingId>> {
+        self.by_scope.get(scope.0 as usize)?.iter().find_map(|&(mapping, side)| {
+            let across = self.get(mapping)?.ids.across(side, segment)?;
+            let to = u8::from(side == 0);
+            Some(across.map(|segment| Crossing { mapping, to, segment }).map_err(|_| mapping))
+        })
+    }
+}
+
 /// A tenant's bridge domain.
 #[derive(Debug, Clone)]
 pub struct Domain {
@@ -198,8 +272,23 @@ pub struct Domain {
     pub mss_clamp: Option<MssClamp>,
     /// The gateway's own address in the tenant, from which it says that a packet is too big. Never learned.
     pub mac: Mac,
+    /// When a MAC that keeps moving is held; `None` for never.
+    pub duplicates: Option<Duplicates>,
+    /// Nanoseconds that a loop's broadcast, unknown and multicast frames are held; 0 for no guard.
+    pub loop_hold: u64,
     /// What counts from frame to frame and outlives a reload.
     pub state: Arc<DomainState>,
+}
+
+/// When a MAC is taken for one that two hosts have (RFC 7432 §15.1); all times in nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Duplicates {
+    /// So many moves,
+    pub moves: u32,
+    /// within so long,
+    pub within: u64,
+    /// hold it where it is for so long.
+    pub hold: u64,
 }
 
 /// What a domain counts from frame to frame.
@@ -211,6 +300,30 @@ pub struct DomainState {
     pub bum_due: AtomicU64,
     /// When the next ICMP error would be on schedule, in nanoseconds of the workers' clock.
     pub icmp_due: AtomicU64,
+    /// What the loop guard remembers.
+    pub loops: LoopMemory,
+}
+
+/// What the loop guard remembers of a domain: 264 bytes, whatever the tenant sends.
+#[derive(Debug, Default)]
+pub struct LoopMemory {
+    /// The frames that are watched for a return.
+    pub watched: [Watched; 8],
+    /// Pairs of attachments that a loop joins, and until when they are held.
+    pub held: [AtomicU64; 8],
+    /// When the last of them ends, in nanoseconds of the workers' clock.
+    pub held_until: AtomicU64,
+}
+
+/// A frame that is watched for a return; the loop guard packs and reads the words.
+#[derive(Debug, Default)]
+pub struct Watched {
+    /// Its digest, when it first came in, and by which attachments since.
+    pub track: AtomicU64,
+    /// Its digest, and where it first came in.
+    pub home: AtomicU64,
+    /// A bit for each attachment it came in by, modulo 64.
+    pub sides: AtomicU64,
 }
 
 /// How long TCP segments may be.
@@ -231,6 +344,8 @@ pub struct Attachment {
     pub members: Members,
     /// What happens to VLAN tags inside the tenant's frames.
     pub inner_tags: InnerTags,
+    /// Whether bridges' control frames (01:80:c2:00:00:0x) pass here, to and from others where they do.
+    pub tunnels_l2cp: bool,
     /// Attachments of a domain with the same number never feed each other, nor themselves.
     pub horizon: u16,
 }

@@ -9,7 +9,7 @@ use common::wire::{self, BROADCAST, mac};
 use serde_json::Value;
 use transload::io::pcap::CaptureWriter;
 
-const OLD: &str = r#"
+const OLD: &str = r"
 version: 1
 ports:
   up:     { device: eth1 }
@@ -22,7 +22,7 @@ groups: { mesh: { encap: nvgre, members: [192.0.2.20-192.0.2.21] } }
 tenants:
   red:  { attachments: { leaf: { peer: leaf, vni: 1 }, mesh: { group: mesh, vsid: 5000 }, ce: { port: access, vid: 7 } } }
   blue: { attachments: { leaf: { peer: leaf, vni: 2 }, gone: { peer: gone }, ce: { port: access, vid: 8 } } }
-"#;
+";
 
 struct Files(tempfile::TempDir);
 

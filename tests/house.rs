@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 
 /// A room of the gateway, and the rooms it may name.
 const ROOMS: &[(&str, &[&str])] = &[
-    ("forwarding", &[]),
+    ("mapping", &[]),
+    ("forwarding", &["mapping"]),
     ("counters", &["forwarding"]),
     ("events", &["forwarding"]),
     ("fdb", &["forwarding"]),
     ("io", &[]),
     ("dataplane", &["counters", "events", "fdb", "forwarding", "io"]),
     ("config", &["io"]),
-    ("control", &["config", "counters", "dataplane", "events", "fdb", "forwarding", "io"]),
+    ("control", &["config", "counters", "dataplane", "events", "fdb", "forwarding", "io", "mapping"]),
     ("lab", &["control"]),
     ("demo", &["lab", "cli", "config", "control", "counters", "dataplane", "fdb", "forwarding", "io"]),
     ("cli", &["config", "control", "counters", "dataplane", "demo", "events", "fdb", "forwarding", "io"]),

@@ -17,7 +17,7 @@ use transload::forwarding::{AttachmentId, DomainId, Forwarding, PortId};
 use transload_encaps::{Carrier, Ids, Kind, qinq};
 
 /// As much as fits of what tenants can share: ports, tags, endpoints, carriers, keys, IDs.
-const CLOSE: &str = r#"
+const CLOSE: &str = r"
 version: 1
 ports:
   up:    { device: up }
@@ -47,7 +47,7 @@ tenants:
   d: { limits: { bum: 10000000 }, attachments: {
         v: { peer: v8, vni: 2 }, w: { peer: w, vni: 2 }, g: { peer: g, key: 1048577 },
         q: { port: mixed, vid: 2 }, t: { port: trunk, s_vid: 2 } } }
-"#;
+";
 
 fn plan(yaml: &str) -> Plan {
     let config = config::parse("isolation.yaml", yaml).unwrap_or_else(|problems| panic!("{problems:?}"));
@@ -353,7 +353,7 @@ fn two_endpoints_with_one_address_on_one_wire_are_found() {
 
 #[test]
 fn a_gre_key_and_a_vsid_are_intervals_of_the_same_bits() {
-    let both = r#"
+    let both = r"
 version: 1
 ports: { up: { device: up } }
 endpoints: { one: { address: 192.0.2.1, ports: [up] }, two: { address: 192.0.2.2, ports: [up] } }
@@ -363,7 +363,7 @@ peers:
 tenants:
   a: { attachments: { n: { peer: n, vsid: 4096 } } }
   b: { attachments: { g: { peer: g, key: KEY } } }
-"#;
+";
     for (key, meets) in
         [("0xfffff", false), ("0x100000", true), ("0x1000ff", true), ("0x100100", false), ("4096", false)]
     {

@@ -16,7 +16,7 @@ fn lab(clamp: &str) -> Lab {
     let yaml = ALL
         .replace("device: up,", "device: up, mtu: 1500,")
         .replace("device: access }", "device: access, mtu: 1400 }")
-        .replace("  blue:\n", &format!("  blue:\n    mss_clamp: {clamp}\n"));
+        .replace("  blue:\n", &format!("  blue:\n    duplicates: off\n    loop_guard: off\n    mss_clamp: {clamp}\n"));
     Lab::new(&yaml)
 }
 

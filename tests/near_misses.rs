@@ -6,7 +6,7 @@ use transload::control::claims::near::{Miss, Reading, Stray, candidates};
 use transload::control::compile::{Numbers, Plan, compile};
 use transload_encaps::Carrier;
 
-const FILE: &str = r#"
+const FILE: &str = r"
 version: 1
 ports:
   up:     { device: up }
@@ -35,7 +35,7 @@ tenants:
       outer: { port: access, s_vid: 200 }
   red:
     attachments: { other: { peer: other, vni: 77 } }
-"#;
+";
 
 fn plan() -> Plan {
     let config = config::parse("near.yaml", FILE).unwrap_or_else(|problems| panic!("{problems:?}"));

@@ -109,6 +109,15 @@ fn what_the_loader_refuses_the_schema_refuses() {
             json!({ "version": 1, "tenants": { "t": { "attachments": { "a": { "peer": "p", "vni": 16_777_216 } } } } }),
             "a VNI of 25 bits",
         ),
+        (json!({ "version": 1, "tenants": { "t": { "attachments": {}, "loop_guard": "never" } } }), "a word unknown"),
+        (
+            json!({ "version": 1, "tenants": { "t": { "attachments": {}, "duplicates": { "moves": 0 } } } }),
+            "a move too few",
+        ),
+        (
+            json!({ "version": 1, "tenants": { "t": { "attachments": { "a": { "peer": "p", "vni": 1, "l2cp": 1 } } } } }),
+            "no word",
+        ),
         (
             json!({ "version": 1, "tenants": { "t": { "attachments": {}, "limits": { "bum": 0 } } } }),
             "no broadcast at all",
@@ -128,5 +137,19 @@ fn the_id_fields_and_encapsulations_are_those_of_the_registry() {
             assert_eq!(attachment[field.name]["description"], field.about, "{}", field.name);
         }
         assert_eq!(choices.contains(&format!("\"{}\"", kind.info().tag)), kind.has_peers(), "{}", kind.info().tag);
+    }
+}
+
+#[test]
+fn a_policy_fits_as_a_word_and_as_a_map() {
+    let schema = schema();
+    for policies in [
+        json!({ "attachments": {}, "loop_guard": "off", "duplicates": "on" }),
+        json!({ "attachments": {}, "loop_guard": { "hold": "60s" } }),
+        json!({ "attachments": {}, "duplicates": { "moves": 5, "within": "180s", "hold": "5m" } }),
+        json!({ "attachments": { "a": { "peer": "p", "vni": 1, "l2cp": "tunnel" } } }),
+    ] {
+        let file = json!({ "version": 1, "tenants": { "t": policies } });
+        assert_eq!(misfit(&schema, &schema, &file, ""), None);
     }
 }

@@ -378,3 +378,37 @@ fn relearn(mut lab: Lab, place: &str) -> Lab {
     learn(&mut lab, place, FAR);
     lab
 }
+
+#[test]
+fn a_mapping_answers_as_a_tenant_does() {
+    let yaml = r#"
+version: 1
+ports:
+  up:     { device: up, mtu: 1500 }
+  access: { device: access, mtu: 1400, tpids: [0x88a8] }
+endpoints:
+  v4: { address: 192.0.2.1, ports: [up] }
+peers:
+  vxlan4: { address: 192.0.2.9, encap: vxlan }
+mappings:
+  wholesale:
+    from: { peer: vxlan4, vni: 0x100000-0x1fffff }
+    to:   { port: access, s_vid: "id[23:12]", c_vid: "id[11:0]" }
+"#;
+    let mut lab = Lab::new(yaml);
+    let there = (wire::vxlan(0x10_0064, &big4()), wire::tag(&wire::tag(&big4(), 0x8100, 0x064), 0x88a8, 0x100));
+    let ends = ("192.0.2.9".parse().unwrap(), "192.0.2.1".parse().unwrap());
+    let packet = wire::outer((mac(9), mac(8)), ends, 0, 17, &wire::udp(5, 4789, &there.0));
+    let sent = lab.send("up", packet);
+    assert_eq!((sent.len(), sent[0].0.as_str()), (1, "up"));
+    assert_eq!(sent[0].1[42..50], there.0[..8], "under the VNI it came with");
+    assert_eq!(told(&sent[0].1[50..], &big4()), 1392);
+
+    let longer = wire::tag(&wire::tag(&to_far(IPV4, &packet4(1470, [DF, 0], 17)), 0x8100, 0x064), 0x88a8, 0x100);
+    let sent = lab.send("access", longer.clone());
+    assert_eq!((sent.len(), &sent[0].1[12..20]), (1, &longer[12..20]));
+    let answer = [&sent[0].1[..12], &sent[0].1[20..]].concat();
+    assert_eq!(told(&answer, &[&longer[..12], &longer[20..]].concat()), 1450);
+    assert_eq!(lab.drops()["too_big"], 2);
+    assert!(lab.gateway.is_whole());
+}

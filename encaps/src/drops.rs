@@ -145,8 +145,9 @@ drop_reasons! {
         UnknownPeer, "unknown_peer", Config, "A tunnel packet from an address that no peer, `accept_from` or group names.";
         UnknownSegment, "unknown_segment", Config, "The peer is known, but no attachment claims this tenant ID of it.";
         UnclaimedTags, "unclaimed_tags", Config, "No attachment of this port claims these VLAN tags.";
+        MappingHole, "mapping_hole", Config, "A mapping has this tenant ID, but its counterpart is reserved and cannot be used; `check` lists all such IDs.";
         InnerTags, "inner_tags", Config, "The tenant frame carries a VLAN tag, and the attachment says `inner_tags: drop`.";
-        L2Control, "l2_control", Config, "A link-local control frame (01:80:c2:00:00:0x), which bridges never forward.";
+        L2Control, "l2_control", Config, "A link-local control frame (01:80:c2:00:00:0x), which bridges never forward; `l2cp: tunnel` on both attachments carries it.";
         BadSource, "bad_source", Peer, "The tenant frame's source is a group address or all zeros, which no host may use.";
         FromOwnMac, "from_own_mac", Peer, "The tenant frame's source is the gateway's own address in this tenant: a loop brought its answer back, or somebody pretends to be it.";
         // The bridge's decisions.
@@ -156,6 +157,7 @@ drop_reasons! {
         NoTargets, "no_targets", Config, "Broadcast, multicast or unknown, and the domain has nobody else to send it to.";
         UnknownUnicastOff, "unknown_unicast_off", Config, "The destination was never heard of, and this tenant does not flood unknown unicast.";
         BumLimit, "bum_limit", Config, "More broadcast, unknown and multicast frames than limits.bum allows this tenant; look for a loop.";
+        LoopGuard, "loop_guard", Config, "Broadcast, unknown or multicast between two attachments that a loop joins: look for the link between them. `show tenants` names both.";
         // The way out.
         TooBig, "too_big", Config, "Longer than the way out can carry with its headers; the sender is told where the RFCs allow it. Raise the underlay's MTU or lower the tenant's.";
         TooBigNoDf, "too_big_no_df", Config, "As `too_big`, and an IPv4 packet without DF, whose sender expects a fragmentation that no tunnel endpoint does: raise the underlay's MTU, lower the tenant's, or write `mss_clamp: true` for its TCP.";

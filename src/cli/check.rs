@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::Failure;
 use super::isolation::not_isolated;
 use super::render::{output, plural, problems_of};
+use super::{Failure, holes};
 use crate::config::{self, Problem, Problems, Severity};
 use crate::control::compile::{Numbers, Plan, compile};
 use crate::control::host;
@@ -33,15 +33,19 @@ struct Findings<'a> {
     problems: &'a [Problem],
     /// Paths by which tenants meet.
     meetings: &'a [Meeting],
+    /// How many IDs every mapping has, and which cannot be used.
+    mappings: &'a [holes::Row],
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let (problems, summary, meetings) = match look(args)? {
-        Ok((plan, problems)) => (problems, Some(summary(&plan)), isolation::examine(&plan).meetings),
-        Err(problems) => (problems, None, Vec::new()),
+    let (problems, summary, meetings, mappings) = match look(args)? {
+        Ok((plan, problems)) => {
+            (problems, Some(summary(&plan)), isolation::examine(&plan).meetings, holes::rows(&plan))
+        }
+        Err(problems) => (problems, None, Vec::new(), Vec::new()),
     };
     if args.json {
-        print_json(args, &problems, &meetings)?;
+        print_json(args, &problems, &meetings, &mappings)?;
         return if summary.is_some() && meetings.is_empty() { Ok(()) } else { Err(Failure::Told) };
     }
     let Some(summary) = summary else { return Err(problems.into()) };
@@ -51,6 +55,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     }
     let warnings = problems.0.iter().filter(|problem| problem.severity == Severity::Warning).count();
     let warnings = if warnings == 0 { String::new() } else { format!(", {}", plural(warnings, "warning")) };
+    for mapping in &mappings {
+        output(&mapping.line())?;
+    }
     output(&format!("{}: {summary}: ok{warnings}", args.file.display()))
 }
 
@@ -71,9 +78,14 @@ fn look(args: &Args) -> Result<Result<(Plan, Problems), Problems>, Failure> {
     Ok(if problems.has_errors() { Err(problems) } else { Ok((plan, problems)) })
 }
 
-fn print_json(args: &Args, problems: &Problems, meetings: &[Meeting]) -> Result<(), Failure> {
+fn print_json(
+    args: &Args,
+    problems: &Problems,
+    meetings: &[Meeting],
+    mappings: &[holes::Row],
+) -> Result<(), Failure> {
     let (file, ok) = (args.file.display().to_string(), !problems.has_errors() && meetings.is_empty());
-    let findings = Findings { file, ok, problems: &problems.0, meetings };
+    let findings = Findings { file, ok, problems: &problems.0, meetings, mappings };
     let text = serde_json::to_string_pretty(&findings).map_err(|error| Failure::new(error.to_string()))?;
     output(&text)
 }
@@ -90,6 +102,7 @@ fn summary(plan: &Plan) -> String {
     add(tables.endpoints.iter().filter(|endpoint| !endpoint.carriers.is_empty()).count(), "endpoint");
     add(plan.tunnels.len(), "tunnel peer");
     add(plan.statics.len(), "static address");
+    add(tables.mappings.all.iter().flatten().count(), "mapping");
     let (tenants, attachments, tunnels) = sizes(tables);
     let tenants = plural(tenants, "tenant");
     let (attachments, tunnels) = (plural(attachments, "attachment"), plural(tunnels, "tunnel"));

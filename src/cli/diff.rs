@@ -68,7 +68,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let frames = if args.inputs.is_empty() {
         None
     } else {
-        let inputs = args.inputs.iter().map(|(port, file)| input([&old, &new], port, file)).collect::<Result<Vec<_>, _>>()?;
+        let inputs =
+            args.inputs.iter().map(|(port, file)| input([&old, &new], port, file)).collect::<Result<Vec<_>, _>>()?;
         let [old_reader, new_reader] = files.compile()?;
         let plans = Plans { old: (old, old_reader), new: (new, new_reader) };
         Some(diff::fates(plans, &inputs, &changes).map_err(|error| Failure::new(error.to_string()))?)
@@ -120,10 +121,15 @@ fn words(difference: &Difference) -> String {
 }
 
 fn frame(changed: &Changed, text: &mut String) {
-    let tenant = |tenant: &Option<String>| tenant.as_ref().map_or_else(String::new, |tenant| format!(" (tenant {tenant})"));
+    let tenant =
+        |tenant: &Option<String>| tenant.as_ref().map_or_else(String::new, |tenant| format!(" (tenant {tenant})"));
     let (old, new) = (changed.old.describe(), changed.new.describe());
     // A frame that goes the same way may still be other bytes.
-    let new = if old == new && changed.old.tenant == changed.new.tenant { "the same way, in other headers".into() } else { new };
+    let new = if old == new && changed.old.tenant == changed.new.tenant {
+        "the same way, in other headers".into()
+    } else {
+        new
+    };
     let _ = writeln!(text, "frame {} on {}", changed.frame, changed.port);
     let _ = writeln!(text, "    was {old}{}", tenant(&changed.old.tenant));
     let _ = writeln!(text, "    now {new}{}", tenant(&changed.new.tenant));

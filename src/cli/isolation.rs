@@ -88,5 +88,8 @@ pub(super) fn not_isolated(file: &Path, meetings: &[Meeting]) -> Failure {
     let rest = meetings.len().saturating_sub(MOST_SHOWN);
     let more = if rest > 0 { format!("\n... and {rest} more; `isolation --json` lists them") } else { String::new() };
     let message = format!("{}: not isolated\n{}{more}", file.display(), shown.join("\n"));
-    Failure::with_help(message, "each path ends where one of the two tenants can be given another ID, tag, port or peer")
+    Failure::with_help(
+        message,
+        "each path ends where one of the two tenants can be given another ID, tag, port or peer",
+    )
 }

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 when it worked, 1 when it did not, 2 for a command line that cannot be understood.
 
+mod holes;
 mod render;
 
 use std::fmt;

@@ -8,7 +8,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use super::Failure;
 use super::render::output;
 use crate::control::admin::client::{self, AskError};
-use crate::control::admin::rows::{DropRow, FdbRow, PeerRow, PortRow, TenantRow};
+use crate::control::admin::rows::{DropRow, FdbRow, LoopRow, PeerRow, PortRow, TenantRow};
 use crate::control::admin::socket;
 
 #[derive(Debug, clap::Args)]
@@ -97,16 +97,39 @@ fn answer(args: &Args, socket: &Path) -> Result<String, AskError> {
 }
 
 fn fdb(rows: &[FdbRow]) -> String {
-    let mut table = table(&["TENANT", "MAC", "ATTACHMENT", "VIA", "AGE", "MOVES"], &["AGE", "MOVES"]);
+    let mut table = table(&["TENANT", "MAC", "ATTACHMENT", "VIA", "AGE", "MOVES", "LAST MOVE"], &["AGE", "MOVES"]);
     for row in rows {
         let age = row.age.map_or_else(|| "static".into(), |seconds| format!("{seconds} s"));
-        table.add_row([&row.tenant, &row.mac, &row.attachment, &row.via, &age, &row.moves.to_string()]);
+        table.add_row([&row.tenant, &row.mac, &row.attachment, &row.via, &age, &row.moves.to_string(), &last_move(row)]);
     }
     finish(&table, rows.len(), "No MAC address has been learned yet.")
 }
 
+/// `leafs (192.0.2.11) to ce (access), 12 s ago; held for 168 s`
+fn last_move(row: &FdbRow) -> String {
+    let last = row.last_move.as_ref().map(|last| {
+        format!("{} ({}) to {} ({}), {} s ago", last.from, last.from_via, last.to, last.to_via, last.ago)
+    });
+    let held = row.held_for.map(|seconds| format!("held for {seconds} s: moved too often"));
+    let parts: Vec<_> = last.into_iter().chain(held).collect();
+    if parts.is_empty() { "-".into() } else { parts.join("; ") }
+}
+
+/// `dc2 and ce, held for 43 s`
+fn loops(row: &TenantRow) -> String {
+    let of = |found: &LoopRow| {
+        let [a, b] = &found.between;
+        match found.held_for {
+            Some(seconds) => format!("{a} and {b}, held for {seconds} s"),
+            None => format!("{a} and {b}, {} s ago", found.ago),
+        }
+    };
+    let all: Vec<_> = row.loops.iter().map(of).collect();
+    if all.is_empty() { "-".into() } else { all.join("\n") }
+}
+
 fn tenants(rows: &[TenantRow]) -> String {
-    let columns = ["TENANT", "ATTACHMENTS", "MACS", "FRAMES IN", "FRAMES OUT", "FLOODED", "DROPPED"];
+    let columns = ["TENANT", "ATTACHMENTS", "MACS", "FRAMES IN", "FRAMES OUT", "FLOODED", "DROPPED", "LOOPS"];
     let mut table = table(&columns, &["MACS", "FRAMES IN", "FRAMES OUT", "FLOODED", "DROPPED"]);
     for row in rows {
         let attachments: Vec<_> =
@@ -119,6 +142,7 @@ fn tenants(rows: &[TenantRow]) -> String {
             row.traffic.tx_frames.to_string(),
             row.flooded.to_string(),
             row.dropped.to_string(),
+            loops(row),
         ]);
     }
     finish(&table, rows.len(), "The configuration has no tenants.")

@@ -25,6 +25,8 @@ pub struct Attachment<V = u64> {
     pub port: Option<At<String>>,
     /// What happens to VLAN tags inside the tenant's frames.
     pub inner_tags: Option<At<InnerTags>>,
+    /// What happens to link-local control frames of bridges.
+    pub l2cp: Option<At<L2cp>>,
     /// Attachments of a tenant with the same name here never feed each other.
     pub split_horizon: Option<At<String>>,
     /// The ID fields that are given.
@@ -71,11 +73,23 @@ pub enum InnerTags {
     Drop,
 }
 
-const FIELDS: [(&str, &str); 5] = [
+/// What happens to the frames that bridges speak among themselves, to 01:80:c2:00:00:00 up to :0f: STP, LACP, LLDP,
+/// 802.1X and the like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum L2cp {
+    /// They end here, as at any bridge.
+    Drop,
+    /// They pass as multicast between attachments that say so.
+    Tunnel,
+}
+
+const FIELDS: [(&str, &str); 6] = [
     ("peer", "the peer behind it"),
     ("group", "the group of peers behind it"),
     ("port", "the port whose tags it takes"),
     ("inner_tags", "what happens to VLAN tags inside the tenant's frames; the encapsulation decides if left out"),
+    ("l2cp", "what happens to bridges' control frames (01:80:c2:00:00:0x); `drop` if left out"),
     ("split_horizon", "attachments of the tenant with the same name here never feed each other"),
 ];
 
@@ -93,7 +107,7 @@ static FIELD_NAMES: LazyLock<Vec<&'static str>> =
 
 impl<V> Default for Attachment<V> {
     fn default() -> Self {
-        Self { peer: None, group: None, port: None, inner_tags: None, split_horizon: None, ids: Vec::new() }
+        Self { peer: None, group: None, port: None, inner_tags: None, l2cp: None, split_horizon: None, ids: Vec::new() }
     }
 }
 
@@ -116,6 +130,7 @@ impl<'de, V: IdValue<'de>> Deserialize<'de> for Attachment<V> {
                         "group" => attachment.group = map.next_value()?,
                         "port" => attachment.port = map.next_value()?,
                         "inner_tags" => attachment.inner_tags = map.next_value()?,
+                        "l2cp" => attachment.l2cp = map.next_value()?,
                         "split_horizon" => attachment.split_horizon = map.next_value()?,
                         name => attachment.read_id(name, field.span, &mut map)?,
                     }
@@ -155,6 +170,7 @@ impl<V: for<'de> IdValue<'de>> JsonSchema for Attachment<V> {
         for (name, about) in FIELDS {
             let mut schema = match name {
                 "inner_tags" => generator.subschema_for::<InnerTags>(),
+                "l2cp" => generator.subschema_for::<L2cp>(),
                 _ => json_schema!({ "type": "string" }),
             };
             schema.insert("description".into(), about.into());

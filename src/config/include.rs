@@ -10,7 +10,7 @@ use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 use super::at::{At, Named, section};
 use super::problem::Problem;
 use super::source::{Source, Span};
-use super::{File, Group, Offset, Peer, Tenant, check_version, reader, text_of, tree};
+use super::{File, Group, Mapping, Offset, Peer, Tenant, check_version, profiles, reader, text_of, tree};
 
 /// The files to read besides: paths relative to the file that names them, whose last part may hold `*` and `?`.
 #[derive(Debug, Clone)]
@@ -71,6 +71,8 @@ struct Part {
     tenants: Named<Tenant>,
     #[serde(default, deserialize_with = "section")]
     patterns: Named<Tenant<Offset>>,
+    #[serde(default, deserialize_with = "section")]
+    mappings: Named<Mapping>,
     include: Option<At<IgnoredAny>>,
     ports: Option<At<IgnoredAny>>,
     endpoints: Option<At<IgnoredAny>>,
@@ -123,7 +125,7 @@ pub(super) fn read(file: &mut File, folder: Option<&Path>, source: &mut Source, 
             file.$section.append(more, $kind, source, problems);
         )*};
     }
-    append! { peers: "peer"; groups: "group"; tenants: "tenant"; patterns: "pattern"; }
+    append! { peers: "peer"; groups: "group"; tenants: "tenant"; patterns: "pattern"; mappings: "mapping"; }
 }
 
 /// The files that a pattern names, in the order of their names.
@@ -175,13 +177,14 @@ fn part(path: &Path, at: Span, source: &mut Source, problems: &mut Vec<Problem>)
         }
     };
     *source = source.and(path.display().to_string(), text);
-    let root = match tree::read(source, problems) {
+    let mut root = match tree::read(source, problems) {
         Ok(root) => root,
         Err(found) => {
             problems.extend(found.0);
             return None;
         }
     };
+    profiles::write_out(&mut root);
     let part = reader::read::<Part>(&root, source, problems)?;
     if let Some(version) = &part.version {
         problems.extend(check_version(version, source));

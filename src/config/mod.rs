@@ -6,17 +6,21 @@
 mod addresses;
 mod at;
 mod attachment;
+mod bits;
 mod dscp;
 mod include;
+mod mappings;
 mod nearest;
 mod numbers;
 mod offset;
 mod peers;
 mod ports;
 mod problem;
+mod profiles;
 mod range;
 mod reader;
 mod source;
+mod switch;
 mod tenants;
 mod tree;
 mod values;
@@ -29,18 +33,22 @@ use serde::Deserialize;
 
 pub use addresses::{Address, Addresses};
 pub use at::{At, Name, Named};
-pub use attachment::{Attachment, Id, IdValue, InnerTags};
+pub use attachment::{Attachment, Id, IdValue, InnerTags, L2cp};
+pub use bits::{Bits, Piece};
 pub use dscp::Dscp;
 pub use include::Include;
+pub use mappings::Mapping;
 pub use nearest::{nearest, suggestion};
 pub use numbers::{DscpValue, MssClamp, Rate, Ttl, Vid, Whole};
 pub use offset::{Offset, is_variable};
 pub use peers::{Ecn, Group, Knobs, Peer, RxZero, UdpChecksum, UdpTx};
 pub use ports::{Endpoint, Io, Mtu, Port, UnixSocket};
 pub use problem::{Place, Problem, Problems, Severity};
+pub use profiles::{PROFILES, Profile, Row, table as profile_table};
 pub use range::Range;
 pub use source::{Source, Span};
-pub use tenants::{Limits, Macs, Static, Tenant, UnknownUnicast};
+pub use switch::Switch;
+pub use tenants::{Duplicates, Limits, LoopGuard, Macs, Moves, Static, Tenant, UnknownUnicast};
 pub use values::{MacAddress, Seconds};
 
 /// A file that has been read, with what was wrong with it so far.
@@ -61,7 +69,7 @@ pub struct File {
     /// The version of this grammar: 1.
     #[schemars(range(min = 1, max = 1))]
     pub version: Option<At<u64>>,
-    /// More files with peers, groups, tenants and patterns, such as `tenants.d/*.yaml`.
+    /// More files with peers, groups, tenants, patterns and mappings, such as `tenants.d/*.yaml`.
     pub include: Option<At<Include>>,
     /// Where frames come from and go to.
     #[serde(default, deserialize_with = "section")]
@@ -81,6 +89,9 @@ pub struct File {
     /// Many tenants at once, alike but for an offset; a tenant of the same name overrides one of them.
     #[serde(default, deserialize_with = "section")]
     pub patterns: Named<Tenant<Offset>>,
+    /// Stateless cross-connects of many IDs at once.
+    #[serde(default, deserialize_with = "section")]
+    pub mappings: Named<Mapping>,
     /// The MAC table.
     #[serde(default, deserialize_with = "section")]
     pub fdb: Fdb,
@@ -141,7 +152,8 @@ fn text_of(path: &Path) -> Result<String, String> {
 fn read(name: &str, text: &str, folder: Option<&Path>) -> Result<Config, Problems> {
     let mut source = Source::new(name, text);
     let mut problems = Vec::new();
-    let root = tree::read(&source, &mut problems)?;
+    let mut root = tree::read(&source, &mut problems)?;
+    profiles::write_out(&mut root);
     let Some(mut file) = reader::read::<File>(&root, &source, &mut problems) else {
         return Err(Problems::sorted(problems));
     };

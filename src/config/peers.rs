@@ -9,6 +9,7 @@ use super::addresses::{Address, Addresses};
 use super::at::{At, section};
 use super::dscp::Dscp;
 use super::numbers::Ttl;
+use super::profiles::Profile;
 
 /// A far tunnel endpoint.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -23,6 +24,8 @@ pub struct Peer {
     pub endpoint: Option<At<String>>,
     /// What it speaks.
     pub encap: At<Spec>,
+    /// What kind of peer it is: sets the knobs below, and options of `encap`, that are not given.
+    pub profile: Option<At<Profile>>,
     /// Where the outer DSCP comes from; `pipe` if left out.
     pub dscp: Option<At<Dscp>>,
     /// Where the outer ECN comes from; `normal` if left out.
@@ -44,6 +47,8 @@ pub struct Group {
     pub endpoint: Option<At<String>>,
     /// What they speak.
     pub encap: At<Spec>,
+    /// What kind of peers they are: sets the knobs below, and options of `encap`, that are not given.
+    pub profile: Option<At<Profile>>,
     /// Where the outer DSCP comes from; `pipe` if left out.
     pub dscp: Option<At<Dscp>>,
     /// Where the outer ECN comes from; `normal` if left out.

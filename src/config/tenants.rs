@@ -8,6 +8,7 @@ use super::at::{At, Named, section};
 use super::attachment::{Attachment, IdValue};
 use super::numbers::{MssClamp, Rate, Whole};
 use super::range::Range;
+use super::switch::Switch;
 use super::values::{MacAddress, Seconds};
 
 /// A tenant, with one bridge domain; or a pattern of tenants, whose IDs are then written as offsets.
@@ -33,6 +34,10 @@ pub struct Tenant<V = u64> {
     /// What the tenant may use up.
     #[serde(default, deserialize_with = "section")]
     pub limits: Limits,
+    /// When an address that keeps moving is held where it is; 5 moves within 180s if left out.
+    pub duplicates: Option<At<Switch<Duplicates>>>,
+    /// What happens when broadcasts come back by another attachment; they are held for 60s if left out.
+    pub loop_guard: Option<At<Switch<LoopGuard>>>,
     /// Addresses that are never learned, moved or forgotten.
     #[serde(default, rename = "static", deserialize_with = "section")]
     pub statics: Vec<At<Static>>,
@@ -56,6 +61,29 @@ pub struct Limits {
     pub macs: Option<At<Macs>>,
     /// Broadcast, unknown and multicast frames per second; 1000 if left out.
     pub bum: Option<At<Rate>>,
+}
+
+/// When an address is taken for one that two hosts have (RFC 7432 §15.1), and how long it is held then.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Duplicates {
+    /// So many moves make a duplicate; 5 if left out.
+    pub moves: Option<At<Moves>>,
+    /// If they happen within this time; 180s if left out.
+    pub within: Option<At<Seconds>>,
+    /// How long the address then stays where it is; 180s if left out.
+    pub hold: Option<At<Seconds>>,
+}
+
+/// How many moves.
+pub type Moves = Whole<1, 100>;
+
+/// What happens to a loop between two attachments.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LoopGuard {
+    /// How long nothing but known unicast passes between the two; 60s if left out.
+    pub hold: Option<At<Seconds>>,
 }
 
 /// How many MAC addresses.

@@ -44,6 +44,12 @@ impl Node {
             _ => "",
         }
     }
+
+    /// The value behind a key of a map.
+    pub(super) fn entry(&self, key: &str) -> Option<&Self> {
+        let Value::Map(entries) = &self.value else { return None };
+        entries.iter().find(|(name, _)| name.text() == key).map(|(_, node)| node)
+    }
 }
 
 impl Value {

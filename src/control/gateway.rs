@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::control::clock::Clock;
 use crate::control::compile::{Names, Plan};
 use crate::control::history::History;
+use crate::control::loops::Loops;
 use crate::control::next_hops::{PortLink, Resolution, Tunnel};
 use crate::control::opening::tenant_device;
 use crate::control::start::StartError;
@@ -48,6 +49,8 @@ pub struct Gateway {
 pub struct News {
     /// Of MAC addresses.
     pub history: History,
+    /// Of loops.
+    pub loops: Loops,
     /// Of ports that do not receive, and why.
     pub failures: HashMap<PortId, String>,
 }

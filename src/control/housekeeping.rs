@@ -6,6 +6,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::control::ageing::Ageing;
 use crate::control::gateway::Gateway;
+use crate::control::history::Duplicate;
 use crate::events::{Event, Receiver};
 use crate::forwarding::PortId;
 
@@ -26,6 +27,10 @@ pub async fn keep(gateway: &Gateway, mut events: Vec<Receiver>) {
                 hear(gateway, &event);
             }
         }
+        let released = gateway.news().history.release(&gateway.shared, gateway.clock.now());
+        for (domain, mac) in released {
+            tracing::info!("{}: {mac} may move again", gateway.names.domain(domain));
+        }
         let now_lost = events.iter().map(Receiver::lost).sum();
         if now_lost > lost {
             tracing::warn!("{} events of the workers were lost; counters are right all the same", now_lost - lost);
@@ -42,7 +47,8 @@ pub async fn keep(gateway: &Gateway, mut events: Vec<Receiver>) {
 fn hear(gateway: &Gateway, event: &Event) {
     let names = &gateway.names;
     let mut news = gateway.news();
-    news.history.note(event);
+    let duplicate = news.history.note(event, &gateway.shared);
+    news.loops.note(event);
     match *event {
         Event::Heard { domain, mac, to, from, .. } => {
             let tenant = names.domain(domain);
@@ -54,6 +60,14 @@ fn hear(gateway: &Gateway, event: &Event) {
                     tracing::info!("{tenant}: {mac} moved from {before} to {at} ({via})");
                 }
             }
+        }
+        Event::Loop { domain, between, mac, .. } => {
+            let tenant = names.domain(domain);
+            let [a, b] = between.map(|id| names.attachment(domain, id));
+            tracing::warn!(
+                "{tenant}: {a} and {b} are joined in a loop: what {mac} broadcasts keeps coming back; broadcast, \
+                 unknown and multicast frames do not pass between the two for now, known unicast does"
+            );
         }
         // Of a device that fails, the kernel tells us more than the worker can, and first.
         Event::PortFailed { port, .. } | Event::PortBack { port } if has_device(gateway, port) => {}
@@ -67,6 +81,28 @@ fn hear(gateway: &Gateway, event: &Event) {
             news.failures.remove(&port);
         }
     }
+    if let Some(duplicate) = duplicate {
+        warn_of(gateway, &duplicate);
+    }
+}
+
+fn warn_of(gateway: &Gateway, duplicate: &Duplicate) {
+    let Duplicate { domain, mac, held_at, last, policy } = *duplicate;
+    let names = &gateway.names;
+    let seconds = |nanos: u64| nanos / 1_000_000_000;
+    let place = |target: crate::forwarding::Target| {
+        format!("{} ({})", names.attachment(domain, target.attachment), names.peer(target.peer))
+    };
+    tracing::warn!(
+        "{}: {mac} moved {} times within {} s, last from {} to {}: two hosts seem to have it; it stays behind {} for {} s",
+        names.domain(domain),
+        policy.moves,
+        seconds(policy.within),
+        place(last.from),
+        place(last.to),
+        place(held_at),
+        seconds(policy.hold)
+    );
 }
 
 fn has_device(gateway: &Gateway, port: PortId) -> bool {

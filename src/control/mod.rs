@@ -15,6 +15,7 @@ pub mod host;
 pub mod housekeeping;
 pub mod isolation;
 pub mod kernel;
+pub mod loops;
 pub mod netlink;
 pub mod next_hops;
 pub mod offline;

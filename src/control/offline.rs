@@ -9,6 +9,8 @@ use transload_encaps::{DropReason, HEADROOM};
 
 use super::ageing::Ageing;
 use super::compile::{Names, Numbers, Plan, Static};
+use super::history::History;
+use super::loops::Loops;
 use super::reload;
 use crate::counters::Counters;
 use crate::dataplane::{BoxedPort, Now, Shared, Tracer, Worker};
@@ -34,6 +36,8 @@ pub struct Offline<'mem> {
     handles: Vec<Option<Handle>>,
     events: events::Receiver,
     ageing: Ageing,
+    history: History,
+    loops: Loops,
     names: Names,
 }
 
@@ -65,7 +69,8 @@ impl<'mem> Offline<'mem> {
         let (sender, events) = events::ring(EVENTS);
         let pool = Pool::new(arena, CHUNK);
         let worker = Worker::new(shared.clone(), pool, ports, counters.clone(), sender);
-        Self { worker, shared, counters, handles, events, ageing: Ageing::default(), names: plan.names }
+        let (ageing, history, loops) = (Ageing::default(), History::default(), Loops::default());
+        Self { worker, shared, counters, handles, events, ageing, history, loops, names: plan.names }
     }
 
     /// One frame arrives at a port, at this time in nanoseconds; everything that follows from it has happened when
@@ -80,7 +85,18 @@ impl<'mem> Offline<'mem> {
     /// Time passes, and whatever waits at the ports is handled.
     pub fn step(&mut self, nanos: u64) {
         self.ageing.advance(&self.shared, Now { nanos });
-        while self.breathe(nanos) > 0 {}
+        self.history.release(&self.shared, Now { nanos });
+        while self.breathe(nanos) > 0 {
+            self.hear();
+        }
+    }
+
+    /// Does what control does when the workers have told something.
+    fn hear(&mut self) {
+        while let Some(event) = self.events.hear() {
+            self.history.note(&event, &self.shared);
+            self.loops.note(&event);
+        }
     }
 
     /// One frame arrives, while `tracer` looks over the stages' shoulders.
@@ -89,7 +105,10 @@ impl<'mem> Offline<'mem> {
             handle.inject(packet);
         }
         self.ageing.advance(&self.shared, Now { nanos });
-        while self.worker.breathe_before(tracer, Now { nanos }) > 0 {}
+        self.history.release(&self.shared, Now { nanos });
+        while self.worker.breathe_before(tracer, Now { nanos }) > 0 {
+            self.hear();
+        }
     }
 
     /// One breath of the worker; gives back how many frames arrived.
@@ -124,9 +143,16 @@ impl<'mem> Offline<'mem> {
         &self.counters
     }
 
-    /// What happened that somebody may want to know.
-    pub fn events(&mut self) -> &mut events::Receiver {
-        &mut self.events
+    /// Where MACs have been.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// The loops that were found.
+    #[must_use]
+    pub fn loops(&self) -> &Loops {
+        &self.loops
     }
 
     /// The tables and the FDB.

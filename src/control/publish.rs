@@ -29,6 +29,7 @@ pub fn publish(gateway: &Gateway, resolution: &Resolution, kernel: &Kernel) {
         senders: tables.senders.clone(),
         segments: tables.segments.clone(),
         domains: tables.domains.clone(),
+        mappings: tables.mappings.clone(),
     }));
 }
 

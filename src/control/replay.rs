@@ -149,7 +149,7 @@ pub fn replay(plan: Plan, inputs: &[Input], out: &Path) -> Result<Report, Replay
         outputs.write(&gateway, stamp)?;
     }
     outputs.finish()?;
-    Ok(Report::of(gateway.shared(), &[gateway.counters()], gateway.names()))
+    Ok(Report::of(gateway.shared(), &[gateway.counters()], gateway.loops(), gateway.names()))
 }
 
 /// A record as a port receives it; what no chunk can hold counts as cut.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use transload_encaps::DropReason;
 
 use super::compile::Names;
+use super::loops::{self, Loop, Loops};
 use crate::counters::{Both, Counters};
 use crate::dataplane::Shared;
 use crate::fdb::Entry;
@@ -50,6 +51,8 @@ pub struct FdbRow {
     /// Whether the configuration says so.
     #[serde(rename = "static")]
     pub is_static: bool,
+    /// Whether it is held there, having moved too often.
+    pub held: bool,
 }
 
 impl FdbRow {
@@ -62,6 +65,7 @@ impl FdbRow {
             attachment: names.attachment(entry.domain, entry.target.attachment).into_owned(),
             peer: names.peer(entry.target.peer).into_owned(),
             is_static: entry.is_static,
+            held: entry.is_held,
         }
     }
 }
@@ -80,6 +84,27 @@ pub fn by_label<'a>(count: impl Fn(DropReason) -> u64 + 'a) -> BTreeMap<&'static
     DropReason::all().map(|reason| (reason.label(), count(reason))).filter(|(_, count)| *count > 0).collect()
 }
 
+/// Two attachments that something besides the gateway joins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoopRow {
+    /// The tenant.
+    pub tenant: String,
+    /// The two attachments.
+    pub between: [String; 2],
+    /// How often that was found.
+    pub times: u64,
+}
+
+impl LoopRow {
+    fn of((domain, between): loops::Pair, found: Loop, names: &Names) -> Self {
+        Self {
+            tenant: names.domain(domain).into_owned(),
+            between: between.map(|id| names.attachment(domain, id).into_owned()),
+            times: found.times,
+        }
+    }
+}
+
 /// What a replay ends with.
 #[derive(Debug, Serialize)]
 pub struct Report {
@@ -91,12 +116,14 @@ pub struct Report {
     pub tolerated: BTreeMap<&'static str, u64>,
     /// Where every MAC lives at the end.
     pub fdb: Vec<FdbRow>,
+    /// The loops that were found.
+    pub loops: Vec<LoopRow>,
 }
 
 impl Report {
     /// What these workers have counted together.
     #[must_use]
-    pub fn of(shared: &Shared, workers: &[&Counters], names: &Names) -> Self {
+    pub fn of(shared: &Shared, workers: &[&Counters], loops: &Loops, names: &Names) -> Self {
         let tables = shared.forwarding.load();
         let ports = (0..tables.ports.len()).map(|id| PortId(id as u16)).map(|id| {
             (names.port(id).into_owned(), Traffic::sum(workers.iter().filter_map(|counters| counters.port(id))))
@@ -109,6 +136,7 @@ impl Report {
             drops: sum(|counters, reason| counters.drops(reason).map_or(0, crate::counters::Counter::get)),
             tolerated: sum(|counters, reason| counters.tolerated(reason).map_or(0, crate::counters::Counter::get)),
             fdb: fdb(shared, names),
+            loops: loops.iter().map(|(pair, found)| LoopRow::of(pair, found, names)).collect(),
         }
     }
 }

@@ -6,6 +6,8 @@ use transload_encaps::{Common, DropReason, Frame, Mac};
 
 use super::Now;
 use super::burst::{Burst, Decision, Note};
+use super::digest::digest;
+use super::loop_guard::{self, Sight};
 use super::rate;
 use super::trace::Tracer;
 use crate::counters::{Counters, DomainCounters};
@@ -86,32 +88,71 @@ impl<T: Tracer> Bridge<'_, T> {
         if source == domain.mac {
             return Err(Common::FromOwnMac.into());
         }
-        if destination.to_bits() & !0xf == LINK_LOCAL {
+        let is_control = destination.to_bits() & !0xf == LINK_LOCAL;
+        if is_control && !ingress.tunnels_l2cp {
             return Err(Common::L2Control.into());
         }
         let origin = Target { attachment: claim.attachment, peer: note.origin.peer };
-        if domain.learning {
-            self.learn(source_key, source, origin, claim, domain);
-        } else {
-            self.tracer.source(source, origin, None);
-        }
         let found = if destination.is_group() {
             None
         } else {
             self.fdb.lookup(destination_key, self.now.tick(), domain.ageing)
         };
+        let known = found.and_then(|target| Some((target, self.exists(domain, target)?)));
+        let may_flood = destination.is_group() || domain.flood_unknown;
+        let teaches = if known.is_none() && may_flood && domain.loop_hold != 0 {
+            self.watch(frame, source, origin, claim, domain)
+        } else {
+            Some(origin)
+        };
+        if !domain.learning {
+            self.tracer.source(source, origin, None);
+        } else if let Some(home) = teaches {
+            self.learn(source_key, source, home, claim, domain);
+        }
         self.tracer.destination(destination, found);
-        match found.and_then(|target| Some((target, self.exists(domain, target)?))) {
+        match known {
+            // Its own place was looked up before it was learned.
+            _ if destination == source => Err(Common::SameAttachment.into()),
             Some((target, egress)) => to_known(origin, ingress, target, egress),
             // Never learned, so always unknown.
             None if destination == domain.mac => Err(Common::ToOwnMac.into()),
-            None if !destination.is_group() && !domain.flood_unknown => Err(Common::UnknownUnicastOff.into()),
+            None if !may_flood => Err(Common::UnknownUnicastOff.into()),
             None if !rate::within(&domain.state.bum_due, domain.bum_interval, self.now) => Err(Common::BumLimit.into()),
             None => {
                 if let Some(counters) = self.counters.domain(claim.domain) {
                     counters.flooded.add(1);
                 }
-                Ok(Decision::Flood)
+                Ok(if is_control { Decision::FloodControl } else { Decision::Flood })
+            }
+        }
+    }
+
+    /// Looks whether a BUM frame runs round a loop; says behind which target its source is to be learned, if at all.
+    #[inline(never)]
+    fn watch(
+        &mut self,
+        frame: &Frame<'_>,
+        source: Mac,
+        origin: Target,
+        claim: Claim,
+        domain: &Domain,
+    ) -> Option<Target> {
+        let loops = &domain.state.loops;
+        let most = u8::from(!loop_guard::is_holding(loops, self.now));
+        match loop_guard::see(loops, digest(frame.bytes()), origin, self.now) {
+            Sight::Seen { changes } => (changes <= most).then_some(origin),
+            Sight::Loop { other, home } => {
+                let horizon = |id| domain.attachment(id).map(|attachment| attachment.horizon);
+                // What never feeds each other does not make a loop of us.
+                if horizon(other) != horizon(origin.attachment)
+                    && loop_guard::hold(loops, origin.attachment, other, domain.loop_hold, self.now)
+                {
+                    self.count(claim, |counters| &counters.loops);
+                    let between = [origin.attachment.min(other), origin.attachment.max(other)];
+                    self.events.send(Event::Loop { domain: claim.domain, between, mac: source, at: self.now.nanos });
+                }
+                home
             }
         }
     }
@@ -132,6 +173,7 @@ impl<T: Tracer> Bridge<'_, T> {
             Learned::Known | Learned::Static | Learned::Busy => return,
             Learned::New => None,
             Learned::Moved { from } => Some(from),
+            Learned::Held => return self.count(claim, |counters| &counters.held_moves),
             Learned::Full => return self.count(claim, |counters| &counters.table_full),
             Learned::Refused => return self.count(claim, |counters| &counters.over_mac_limit),
         };

@@ -3,7 +3,7 @@
 use transload_encaps::{DropReason, Frame};
 
 use crate::counters::Counters;
-use crate::forwarding::{AttachmentId, Claim, DomainId, PeerId, PortId, Target};
+use crate::forwarding::{AttachmentId, Claim, Crossing, DomainId, PeerId, PortId, Target};
 
 /// How a frame's way through the gateway ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,10 @@ pub enum Decision {
     To(Target),
     /// To every attachment that the ingress one may feed.
     Flood,
+    /// To those of them that tunnel bridges' control frames.
+    FloodControl,
+    /// To the other side of a mapping; the bridge has no part in it.
+    Across(Crossing),
 }
 
 /// Where a tunnel packet came from, and where in the frame its tunnel header is.
@@ -128,6 +132,11 @@ impl<'mem> Burst<'mem> {
         for note in self.notes.drain(..) {
             if let Verdict::Dropped(reason) = note.verdict {
                 counters.dropped(reason, note.domain(), 1);
+                if let Decision::Across(crossing) = note.decision
+                    && let Some(mapping) = counters.mapping(crossing.mapping)
+                {
+                    mapping.dropped.add(1);
+                }
             }
         }
     }

@@ -3,10 +3,11 @@
 use transload_encaps::ethernet::{self, HEADER_LEN};
 use transload_encaps::{Checksum, Common, Decap, DropReason, Frame, InnerTags, Payload, ecn};
 
-use super::burst::{Burst, Note};
+use super::burst::{Burst, Decision, Note};
+use super::mapping::{self, Owner};
 use super::trace::Tracer;
 use crate::counters::Counters;
-use crate::forwarding::{Claim, Exit, Forwarding, Peer};
+use crate::forwarding::{Forwarding, Peer};
 
 /// Takes every frame of a burst out of its tunnel.
 pub(super) fn decap<T: Tracer>(burst: &mut Burst<'_>, tables: &Forwarding, counters: &Counters, tracer: &mut T) {
@@ -40,13 +41,18 @@ fn decap_run<T: Tracer>(
     peer.compiled.decap_group(frames, |i, frame, found| {
         let Some(note) = notes.get_mut(i) else { return };
         match found.and_then(|found| inward(frame, note, found, peer, tables, counters, tracer)) {
-            Ok(claim) => {
-                note.claim = Some(claim);
+            Ok(owner) => {
                 if let Some(traffic) = traffic {
                     traffic.rx.count(frame.len());
                 }
-                if let Some(domain) = counters.domain(claim.domain) {
-                    domain.traffic.rx.count(frame.len());
+                match owner {
+                    Owner::Tenant(claim) => {
+                        note.claim = Some(claim);
+                        if let Some(domain) = counters.domain(claim.domain) {
+                            domain.traffic.rx.count(frame.len());
+                        }
+                    }
+                    Owner::Mapping(crossing) => note.decision = Decision::Across(crossing),
                 }
             }
             Err(reason) => note.drop(reason),
@@ -64,7 +70,7 @@ fn inward<T: Tracer>(
     tables: &Forwarding,
     counters: &Counters,
     tracer: &mut T,
-) -> Result<Claim, DropReason> {
+) -> Result<Owner, DropReason> {
     if let Some(counter) = found.tolerated.and_then(|reason| counters.tolerated(reason)) {
         counter.add(1);
     }
@@ -74,10 +80,10 @@ fn inward<T: Tracer>(
     }
     let claim = tables.segments.get(&(peer.scope, found.segment)).copied();
     tracer.segment(note.origin.peer, &found, claim);
-    let claim = claim.ok_or(match peer.exit {
-        Exit::Tunnel(_) => Common::UnknownSegment,
-        Exit::Port(_) => Common::UnclaimedTags,
-    })?;
+    let owner = match claim {
+        Some(claim) => Owner::Tenant(claim),
+        None => Owner::Mapping(mapping::find(tables, counters, peer, found.segment)?),
+    };
     // A checksum left unfinished in a header that is gone now concerns nobody any more; but then a super-frame was
     // one of tunnel packets, and its boundaries are lost.
     if let Checksum::Partial { start, .. } = frame.meta.checksum
@@ -91,9 +97,15 @@ fn inward<T: Tracer>(
     if let Some(class) = note.origin.outer_class {
         ecn::decap(frame, class)?;
     }
-    let attachment = tables.domain(claim.domain).and_then(|domain| domain.attachment(claim.attachment));
-    apply(attachment.map_or(InnerTags::Keep, |attachment| attachment.inner_tags), frame)?;
-    Ok(claim)
+    let inner_tags = match owner {
+        Owner::Tenant(claim) => {
+            let attachment = tables.domain(claim.domain).and_then(|domain| domain.attachment(claim.attachment));
+            attachment.map(|attachment| attachment.inner_tags)
+        }
+        Owner::Mapping(crossing) => mapping::origin(tables, crossing).map(|end| end.inner_tags),
+    };
+    apply(inner_tags.unwrap_or(InnerTags::Keep), frame)?;
+    Ok(owner)
 }
 
 /// Does to the tenant's VLAN tags what an attachment says, in either direction.

@@ -5,10 +5,10 @@ use transload_encaps::{Checksum, Common, DropReason, Frame, HEADROOM};
 use super::burst::{Burst, Decision, Note, Verdict};
 use super::ports::Ports;
 use super::trace::Tracer;
-use super::way::{Obstacle, Tenant, Way};
-use super::{Now, offload, rate, too_big};
+use super::way::{Obstacle, Source, Way};
+use super::{Now, loop_guard, offload, rate, too_big};
 use crate::counters::Counters;
-use crate::forwarding::{AttachmentId, Claim, Forwarding, Target};
+use crate::forwarding::{Attachment, AttachmentId, Claim, Crossing, Domain, Forwarding, Target};
 use crate::io::Pool;
 
 /// Nanoseconds between ICMP errors of one tenant at the full allowed rate (RFC 1812 §4.3.2.8, RFC 4443 §2.4 (f)).
@@ -46,12 +46,15 @@ pub(super) fn encap<'mem, T: Tracer>(burst: &mut Burst<'mem>, with: &mut Egress<
     for (frame, note) in burst.frames.drain(..).zip(&mut burst.notes) {
         match note.claim.filter(|_| note.is_pending()) {
             Some(claim) => note.verdict = with.forward(frame, note, claim),
-            None => with.pool.put(frame),
+            None => match note.decision {
+                Decision::Across(crossing) if note.is_pending() => note.verdict = with.cross(frame, crossing),
+                _ => with.pool.put(frame),
+            },
         }
     }
 }
 
-impl<'mem, T: Tracer> Egress<'_, 'mem, T> {
+impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     #[inline]
     fn forward(&mut self, frame: Frame<'mem>, note: &Note, claim: Claim) -> Verdict {
         let Some(domain) = self.tables.domain(claim.domain) else {
@@ -59,16 +62,18 @@ impl<'mem, T: Tracer> Egress<'_, 'mem, T> {
             return Verdict::Dropped(Common::UnknownSegment.into());
         };
         let origin = Target { attachment: claim.attachment, peer: note.origin.peer };
-        let tenant = Tenant { id: claim.domain, domain, origin };
+        let source = Source::Tenant { id: claim.domain, domain, origin };
         let verdict = match note.decision {
-            Decision::Flood => {
-                let verdict = self.flood(&frame, tenant);
+            Decision::Flood | Decision::FloodControl => {
+                let is_control = note.decision == Decision::FloodControl;
+                let verdict = self.flood(&frame, claim, domain, source, is_control);
                 self.pool.put(frame);
                 verdict
             }
+            Decision::Across(crossing) => self.cross(frame, crossing),
             Decision::To(target) => {
                 self.tracer.way(target);
-                match self.depart(frame, tenant, target) {
+                match self.depart(frame, source, target) {
                     Ok(()) => Verdict::Sent,
                     Err(reason) => {
                         self.tracer.lost(reason);
@@ -78,29 +83,45 @@ impl<'mem, T: Tracer> Egress<'_, 'mem, T> {
             }
         };
         if let Some(refused) = self.refused.take() {
-            self.tell(refused, tenant);
+            self.tell(refused, source);
         }
         verdict
     }
 
     /// The one place where a frame is copied: once for every member of every attachment behind the horizon.
-    fn flood(&mut self, frame: &Frame<'mem>, tenant: Tenant<'_>) -> Verdict {
-        let horizon = tenant.domain.attachment(tenant.origin.attachment).map(|ingress| ingress.horizon);
+    fn flood(
+        &mut self,
+        frame: &Frame<'mem>,
+        claim: Claim,
+        domain: &'a Domain,
+        source: Source<'a>,
+        is_control: bool,
+    ) -> Verdict {
+        let horizon = domain.attachment(claim.attachment).map(|ingress| ingress.horizon);
+        let loops = &domain.state.loops;
+        let is_guarded = domain.loop_hold != 0 && loop_guard::is_holding(loops, self.now);
         let (mut sent, mut failed) = (false, None);
-        for (place, attachment) in tenant.domain.attachments.iter().enumerate() {
-            let Some(attachment) = attachment.as_ref().filter(|egress| Some(egress.horizon) != horizon) else {
-                continue;
-            };
+        for (place, attachment) in domain.attachments.iter().enumerate() {
+            let may_feed =
+                |egress: &&Attachment| Some(egress.horizon) != horizon && (egress.tunnels_l2cp || !is_control);
+            let Some(attachment) = attachment.as_ref().filter(may_feed) else { continue };
+            let id = AttachmentId(place as u16);
+            let is_held = is_guarded && loop_guard::is_held(loops, claim.attachment, id, self.now);
             for &peer in self.tables.members(&attachment.members) {
-                let target = Target { attachment: AttachmentId(place as u16), peer };
+                let target = Target { attachment: id, peer };
                 self.tracer.way(target);
-                match self.copy(frame).and_then(|copy| self.depart(copy, tenant, target)) {
+                let gone = if is_held {
+                    Err(Common::LoopGuard.into())
+                } else {
+                    self.copy(frame).and_then(|copy| self.depart(copy, source, target))
+                };
+                match gone {
                     Ok(()) => sent = true,
                     // Every copy that fails counts once: all but the last here, the last one below.
                     Err(reason) => {
                         self.tracer.lost(reason);
                         if let Some(before) = failed.replace(reason) {
-                            self.counters.dropped(before, Some(tenant.id), 1);
+                            self.counters.dropped(before, Some(claim.domain), 1);
                         }
                     }
                 }
@@ -108,10 +129,11 @@ impl<'mem, T: Tracer> Egress<'_, 'mem, T> {
         }
         match failed {
             Some(reason) if sent => {
-                self.counters.dropped(reason, Some(tenant.id), 1);
+                self.counters.dropped(reason, Some(claim.domain), 1);
                 Verdict::Sent
             }
             None if sent => Verdict::Sent,
+            None if is_control => Verdict::Dropped(Common::L2Control.into()),
             reason => Verdict::Dropped(reason.unwrap_or(Common::NoTargets.into())),
         }
     }
@@ -131,11 +153,36 @@ impl<'mem, T: Tracer> Egress<'_, 'mem, T> {
 
     /// Sends one frame one way.
     #[inline]
-    fn depart(&mut self, frame: Frame<'mem>, tenant: Tenant<'_>, target: Target) -> Result<(), DropReason> {
-        let Some(way) = self.way(tenant, target) else {
+    fn depart(&mut self, frame: Frame<'mem>, source: Source<'a>, target: Target) -> Result<(), DropReason> {
+        match self.way(source, target) {
+            Some(way) => self.depart_by(frame, way),
+            None => {
+                self.pool.put(frame);
+                Err(Common::NoTargets.into())
+            }
+        }
+    }
+
+    /// Sends a frame of a mapping to the other side.
+    #[cold]
+    fn cross(&mut self, frame: Frame<'mem>, crossing: Crossing) -> Verdict {
+        let source = Source::Mapping(crossing);
+        let Some(way) = self.way_across(source, crossing) else {
             self.pool.put(frame);
-            return Err(Common::NoTargets.into());
+            return Verdict::Dropped(Common::NoTargets.into());
         };
+        let gone = self.depart_by(frame, way);
+        if let Err(reason) = gone {
+            self.tracer.lost(reason);
+        }
+        if let Some(refused) = self.refused.take() {
+            self.tell(refused, source);
+        }
+        gone.map_or_else(Verdict::Dropped, |()| Verdict::Sent)
+    }
+
+    #[inline]
+    fn depart_by(&mut self, frame: Frame<'mem>, way: Way<'a>) -> Result<(), DropReason> {
         if frame.meta.gso.is_some() && !self.caps(way.peer).gso {
             self.depart_in_segments(frame, way)
         } else {
@@ -144,7 +191,7 @@ impl<'mem, T: Tracer> Egress<'_, 'mem, T> {
     }
 
     #[cold]
-    fn depart_in_segments(&mut self, frame: Frame<'mem>, way: Way<'_>) -> Result<(), DropReason> {
+    fn depart_in_segments(&mut self, frame: Frame<'mem>, way: Way<'a>) -> Result<(), DropReason> {
         let mut segments = std::mem::take(self.segments);
         let cut = offload::segments(&frame, self.pool, HEADROOM, |segment| segments.push(segment));
         self.pool.put(frame);
@@ -159,7 +206,7 @@ impl<'mem, T: Tracer> Egress<'_, 'mem, T> {
     }
 
     #[inline]
-    fn depart_whole(&mut self, mut frame: Frame<'mem>, way: Way<'_>) -> Result<(), DropReason> {
+    fn depart_whole(&mut self, mut frame: Frame<'mem>, way: Way<'a>) -> Result<(), DropReason> {
         let len = frame.len();
         match self.wrap(&mut frame, way) {
             Ok(port) => {
@@ -168,8 +215,8 @@ impl<'mem, T: Tracer> Egress<'_, 'mem, T> {
                 if let Some(peer) = self.counters.peer(way.peer_id) {
                     peer.tx.count(len);
                 }
-                if let Some(domain) = self.counters.domain(way.tenant.id) {
-                    domain.traffic.tx.count(len);
+                if let Some(sent) = way.sent {
+                    sent.count(len);
                 }
                 Ok(())
             }
@@ -197,17 +244,17 @@ impl<'mem, T: Tracer> Egress<'_, 'mem, T> {
 
     /// Tells the sender of a frame that it is too big: by ICMP, back where the frame came in.
     #[cold]
-    fn tell(&mut self, mut refused: Refused<'mem>, tenant: Tenant<'_>) {
-        let answer = self.answer(&mut refused, tenant);
+    fn tell(&mut self, mut refused: Refused<'mem>, source: Source<'a>) {
+        let answer = self.answer(&mut refused, source);
         self.pool.put(refused.frame);
-        let Some(answer) = answer else { return };
-        match self.depart(answer, tenant, tenant.origin) {
+        let Some((answer, back)) = answer else { return };
+        match self.depart_by(answer, back) {
             Ok(()) => {
-                if let Some(counters) = self.counters.domain(tenant.id) {
+                if let Some(counters) = source.domain().and_then(|id| self.counters.domain(id)) {
                     counters.too_big_answers.add(1);
                 }
             }
-            Err(reason) => self.counters.dropped(reason, Some(tenant.id), 1),
+            Err(reason) => self.counters.dropped(reason, source.domain(), 1),
         }
         // An answer that is too big itself is not answered.
         if let Some(answer) = self.refused.take() {
@@ -215,21 +262,23 @@ impl<'mem, T: Tracer> Egress<'_, 'mem, T> {
         }
     }
 
-    fn answer(&mut self, refused: &mut Refused<'mem>, tenant: Tenant<'_>) -> Option<Frame<'mem>> {
+    fn answer(&mut self, refused: &mut Refused<'mem>, source: Source<'a>) -> Option<(Frame<'mem>, Way<'a>)> {
         offload::finish(&mut refused.frame).ok()?;
         let original = too_big::Refused::of(refused.frame.bytes(), refused.most)?;
-        if !rate::within(&tenant.domain.state.icmp_due, ICMP_INTERVAL, self.now) {
+        let (mac, due) = source.voice(self.tables)?;
+        let back = self.back(source)?;
+        if !rate::within(due, ICMP_INTERVAL, self.now) {
             return None;
         }
         let mut answer = self.pool.take(HEADROOM)?;
-        if original.answer(tenant.domain.mac, &mut answer).is_none() {
+        if original.answer(mac, &mut answer).is_none() {
             self.pool.put(answer);
             return None;
         }
         // It goes back behind the tags the frame came in with, in their priority.
         answer.meta.priorities = refused.frame.meta.priorities;
         answer.meta.checksum = Checksum::Valid;
-        self.tracer.told(original.mtu(), tenant.origin);
-        Some(answer)
+        self.tracer.told(original.mtu());
+        Some((answer, back))
     }
 }

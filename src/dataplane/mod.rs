@@ -6,7 +6,10 @@ mod bridge;
 mod burst;
 mod classify;
 mod decap;
+mod digest;
 mod encap;
+mod loop_guard;
+mod mapping;
 mod mss;
 pub mod offload;
 mod ports;
@@ -21,6 +24,7 @@ use arc_swap::{ArcSwap, Cache};
 use transload_encaps::Frame;
 
 pub use burst::{Burst, Note, Verdict};
+pub use loop_guard::held_for;
 pub use ports::{BoxedPort, Ports};
 pub use trace::{NoTrace, Stage, Tracer};
 

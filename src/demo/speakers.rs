@@ -7,7 +7,7 @@ use std::io;
 use clap::ValueEnum;
 
 use super::native;
-use super::sites::{SITES, Site, WIRE};
+use super::sites::{COUNT, SITES, Site, WIRE};
 use super::uml;
 use crate::lab::Namespace;
 
@@ -23,7 +23,7 @@ pub(super) enum Speaker {
 }
 
 /// A speaker for every site, in the order of the sites' numbers.
-pub(super) type Cast = [Speaker; SITES.len()];
+pub(super) type Cast = [Speaker; COUNT];
 
 /// How a second transload is joined to the host it speaks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +92,7 @@ pub(super) fn cast(hosts: Hosts) -> io::Result<Cast> {
         Hosts::Auto if joint == Joint::Tap && uml::find().is_some() => Speaker::Uml,
         Hosts::Auto | Hosts::Transload => Speaker::Transload(joint),
     };
-    let mut speakers = [second; SITES.len()];
+    let mut speakers = [second; COUNT];
     for (speaker, site) in speakers.iter_mut().zip(&SITES) {
         if kernel_speaks(site)? {
             *speaker = Speaker::Kernel;

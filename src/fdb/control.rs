@@ -28,6 +28,18 @@ impl Fdb {
         if placed == Learned::New { Ok(None) } else { Err(Full) }
     }
 
+    /// Holds a learned MAC where it is, or lets it move again; gives back the entry as it is now, if there is one.
+    ///
+    /// A held MAC still ages: once it has been silent for long enough it may be learned anywhere.
+    pub fn hold(&self, key: Key, yes: bool) -> Option<Entry> {
+        let _control = self.control();
+        let claim = wait_for(|| self.claim(key));
+        let found = self.find_waiting(key).filter(|found| !found.state.is_static())?;
+        // What is lost if a worker refreshes it right now is a second of its age.
+        found.change(&claim, found.state.held(yes));
+        Some(found.state.held(yes).entry(key.identity()))
+    }
+
     /// Takes out a MAC, learned or static.
     pub fn remove(&self, key: Key) -> Option<Entry> {
         let _control = self.control();

@@ -76,6 +76,7 @@ impl State {
 
     const OCCUPIED: u64 = 1;
     const STATIC: u64 = 2;
+    const HELD: u64 = 4;
     const SEEN_AT: u32 = 8;
     const TARGET_AT: u32 = 24;
     const DOMAIN_AT: u32 = 56;
@@ -98,6 +99,16 @@ impl State {
     #[inline]
     pub(super) fn is_static(self) -> bool {
         self.0 & Self::STATIC != 0
+    }
+
+    #[inline]
+    pub(super) fn is_held(self) -> bool {
+        self.0 & Self::HELD != 0
+    }
+
+    /// The same, but staying where it is, or free to move again.
+    pub(super) fn held(self, yes: bool) -> Self {
+        Self(if yes { self.0 | Self::HELD } else { self.0 & !Self::HELD })
     }
 
     /// Whether this is the state of an occupied slot of the key's domain, as far as it can tell.
@@ -137,6 +148,7 @@ impl State {
             target: self.target(),
             seen: self.seen(),
             is_static: self.is_static(),
+            is_held: self.is_held(),
         }
     }
 }
@@ -161,6 +173,8 @@ pub struct Entry {
     pub seen: u16,
     /// Put there by control: it neither moves nor expires.
     pub is_static: bool,
+    /// Control keeps it where it is; it expires all the same.
+    pub is_held: bool,
 }
 
 impl Entry {

@@ -26,6 +26,7 @@
 //! * **The state word** of an occupied slot changes on its own: a move stores it under the claim, and a refresh
 //!   swaps in a newer tick if nothing else has changed. Should the slot have been emptied and filled with the very
 //!   same state by then, a stranger that was seen in the same second looks a little younger, and that is all.
+//! * **Holding** a MAC where it is, is control's, under the claim: a refresh keeps the flag, a move finds it.
 //! * **Freeing** is control's, one call at a time, and control may wait for workers.
 //!
 //! Ticks are whole seconds and wrap after 18 hours. An entry silent for that long would look young again; control's
@@ -100,6 +101,8 @@ pub enum Learned {
     },
     /// A static entry says it is elsewhere; nothing has changed.
     Static,
+    /// It was there, behind another target, where control holds it; nothing has changed.
+    Held,
     /// There is no room left for it.
     Full,
     /// Another writer was there first; the next frame will do.
@@ -172,6 +175,7 @@ impl Fdb {
                 Learned::Known
             }
             Ok(Some(found)) if found.state.is_static() => Learned::Static,
+            Ok(Some(found)) if found.state.is_held() => Learned::Held,
             Ok(_) => self.learn_news(key, target, tick, admit),
             Err(Disturbed) => Learned::Busy,
         }
@@ -209,6 +213,7 @@ impl Fdb {
         match self.find(key) {
             Ok(Some(found)) if found.state.target() == target => Learned::Known,
             Ok(Some(found)) if found.state.is_static() => Learned::Static,
+            Ok(Some(found)) if found.state.is_held() => Learned::Held,
             Ok(Some(found)) => {
                 found.change(&claim, State::learned(key, target, tick));
                 Learned::Moved { from: found.state.target() }

@@ -2,11 +2,16 @@
 
 use transload_encaps::{DropReason, Kind};
 
-use super::rows::{AttachmentRow, DropRow, FdbRow, HopRow, PeerRow, PortRow, TenantRow, Traffic};
+use super::rows::{AttachmentRow, DropRow, FdbRow, HopRow, LoopRow, MoveRow, PeerRow, PortRow, TenantRow, Traffic};
 use crate::control::gateway::{Gateway, NoSuchTenant};
+use crate::control::history::{Heard, Move};
+use crate::control::loops::Loop;
 use crate::counters::{Both, Counter, Counters, DomainCounters};
+use crate::dataplane::held_for;
 use crate::fdb::Entry;
-use crate::forwarding::{Domain, DomainId, Exit, Forwarding, Members, PeerId, PortId};
+use crate::forwarding::{AttachmentId, Domain, DomainId, Exit, Forwarding, Members, PeerId, PortId, Target};
+
+const SECOND: u64 = 1_000_000_000;
 
 impl Gateway {
     /// Where MAC addresses live, of one tenant or of all.
@@ -33,16 +38,43 @@ impl Gateway {
     }
 
     fn fdb_row(&self, entry: &Entry, tick: u16) -> FdbRow {
-        let heard = self.news().history.of(entry.domain, entry.mac).filter(|_| !entry.is_static);
+        let heard = self.news().history.of(entry.domain, entry.mac).filter(|_| !entry.is_static).cloned();
+        let heard = heard.as_ref();
+        let moves = heard.and_then(|heard| heard.moves.as_deref());
         FdbRow {
             tenant: self.names.domain(entry.domain).into(),
             mac: entry.mac.to_string(),
             attachment: self.names.attachment(entry.domain, entry.target.attachment).into(),
             via: self.names.peer(entry.target.peer).into(),
             age: (!entry.is_static).then(|| entry.age(tick)),
-            here_for: heard.map(|heard| self.clock.now().nanos.saturating_sub(heard.since) / 1_000_000_000),
-            moves: heard.map_or(0, |heard| heard.moves),
+            here_for: heard.map(|heard| self.seconds_since(heard.since)),
+            moves: heard.map_or(0, Heard::move_count),
+            last_move: moves.map(|moves| self.move_row(entry.domain, moves.last)),
+            held_for: moves
+                .and_then(|moves| moves.held)
+                .filter(|_| entry.is_held)
+                .map(|until| self.seconds_until(until)),
         }
+    }
+
+    fn move_row(&self, domain: DomainId, last: Move) -> MoveRow {
+        let names = |target: Target| (self.names.attachment(domain, target.attachment), self.names.peer(target.peer));
+        let ((from, from_via), (to, to_via)) = (names(last.from), names(last.to));
+        MoveRow {
+            ago: self.seconds_since(last.at),
+            from: from.into(),
+            from_via: from_via.into(),
+            to: to.into(),
+            to_via: to_via.into(),
+        }
+    }
+
+    fn seconds_since(&self, at: u64) -> u64 {
+        self.clock.now().nanos.saturating_sub(at) / SECOND
+    }
+
+    fn seconds_until(&self, at: u64) -> u64 {
+        at.saturating_sub(self.clock.now().nanos).div_ceil(SECOND)
     }
 
     /// Tenants, or one of them.
@@ -74,9 +106,23 @@ impl Gateway {
             too_big_answers: sum(|domain| &domain.too_big_answers),
             learned: sum(|domain| &domain.learned),
             moved: sum(|domain| &domain.moved),
+            held_moves: sum(|domain| &domain.held_moves),
+            loops: self.loops(id, domain),
             over_mac_limit: sum(|domain| &domain.over_mac_limit),
             table_full: sum(|domain| &domain.table_full),
         }
+    }
+
+    fn loops(&self, id: DomainId, domain: &Domain) -> Vec<LoopRow> {
+        let now = self.clock.now();
+        let row = |(between, found): ([AttachmentId; 2], Loop)| LoopRow {
+            between: between.map(|at| self.names.attachment(id, at).into()),
+            times: found.times,
+            ago: self.seconds_since(found.at),
+            mac: found.mac.to_string(),
+            held_for: held_for(&domain.state.loops, between, now).map(|nanos| nanos.div_ceil(SECOND)),
+        };
+        self.news().loops.of(id).map(row).collect()
     }
 
     fn attachments(&self, id: DomainId, domain: &Domain, tables: &Forwarding) -> Vec<AttachmentRow> {
@@ -90,7 +136,7 @@ impl Gateway {
                 Members::Group(_) => members.iter().map(|peer| self.names.peer(*peer).into()).collect(),
             };
             rows.push(AttachmentRow {
-                attachment: self.names.attachment(id, crate::forwarding::AttachmentId(at as u16)).into(),
+                attachment: self.names.attachment(id, AttachmentId(at as u16)).into(),
                 segment: kind.map_or_else(String::new, |kind| segment(kind, attachment.segment)),
                 via,
             });

@@ -19,6 +19,40 @@ pub struct FdbRow {
     pub here_for: Option<u64>,
     /// How often it moved, if that is known.
     pub moves: u64,
+    /// Its last move, if that is known.
+    pub last_move: Option<MoveRow>,
+    /// Seconds for which it stays there whatever it sends, having moved too often; none if it may move.
+    pub held_for: Option<u64>,
+}
+
+/// A move of a MAC address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoveRow {
+    /// Seconds since then.
+    pub ago: u64,
+    /// The attachment it was behind.
+    pub from: String,
+    /// The peer or port that it was reached by.
+    pub from_via: String,
+    /// The attachment it moved to.
+    pub to: String,
+    /// The peer or port that it was reached by then.
+    pub to_via: String,
+}
+
+/// Two attachments of a tenant that something besides the gateway joins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoopRow {
+    /// The two attachments.
+    pub between: [String; 2],
+    /// How often that was found.
+    pub times: u64,
+    /// Seconds since the last time.
+    pub ago: u64,
+    /// Whose broadcast it was that came back.
+    pub mac: String,
+    /// Seconds for which broadcast, unknown and multicast frames do not pass between the two; none if they do.
+    pub held_for: Option<u64>,
 }
 
 /// A tenant, and what it does.
@@ -44,6 +78,10 @@ pub struct TenantRow {
     pub learned: u64,
     /// MAC addresses that moved.
     pub moved: u64,
+    /// Frames from MAC addresses that are held elsewhere, having moved too often.
+    pub held_moves: u64,
+    /// The loops that were found.
+    pub loops: Vec<LoopRow>,
     /// MAC addresses not learned because of the limit.
     pub over_mac_limit: u64,
     /// MAC addresses not learned for want of room in the table.

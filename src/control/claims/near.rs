@@ -98,9 +98,8 @@ impl fmt::Display for Reading {
 #[must_use]
 pub fn candidates(claims: &Claims<'_>, stray: &Stray<'_>) -> Vec<NearMiss> {
     let mut found = Vec::new();
-    match stray.outer {
-        Some(outer) => tunnels(claims, stray, outer, &mut found),
-        None => {}
+    if let Some(outer) = stray.outer {
+        tunnels(claims, stray, outer, &mut found);
     }
     tags(claims, stray, &mut found);
     found

@@ -73,9 +73,8 @@ fn held(ids: &WireIds, segment: Segment, claim: Claim) -> impl Iterator<Item = H
 /// Tells of every two of these, of different tenants, that hold the same value.
 pub fn shared(rows: &[Held], mut found: impl FnMut(&Held, &Held) -> ControlFlow<()>) -> ControlFlow<()> {
     let mut items: Vec<_> = rows.iter().map(|held| (held.ids, held)).collect();
-    overlaps(&mut items, |(_, one), (_, other)| match one.claim.domain == other.claim.domain {
-        true => ControlFlow::Continue(()),
-        false => found(one, other),
+    overlaps(&mut items, |(_, one), (_, other)| {
+        if one.claim.domain == other.claim.domain { ControlFlow::Continue(()) } else { found(one, other) }
     })
 }
 

@@ -6,7 +6,7 @@ use super::drafts::Way;
 use super::report::Report;
 use super::sides::Side;
 use super::specs;
-use crate::config::{At, Attachment, Id, InnerTags, Offset};
+use crate::config::{At, Attachment, Id, InnerTags, L2cp, Offset};
 
 /// A number as it is written: as itself, or as an offset to that of a pattern's tenant.
 pub(super) trait Number {
@@ -80,7 +80,7 @@ pub(super) fn segment<V: Number>(way: &Way<'_, '_, V>, n: u64, report: &mut Repo
 }
 
 /// The value, if the field can have it; else why not.
-fn usable(field: &IdField, value: u64) -> Result<u64, String> {
+pub(super) fn usable(field: &IdField, value: u64) -> Result<u64, String> {
     refused(field, value).map_or(Ok(value), Err)
 }
 
@@ -128,4 +128,10 @@ pub(super) fn inner_tags<V>(config: &Attachment<V>, side: &Side, report: &mut Re
         InnerTags::Strip => transload_encaps::InnerTags::Strip,
         InnerTags::Drop => transload_encaps::InnerTags::Drop,
     }
+}
+
+/// Whether bridges' control frames pass. IEEE 802.1Q §8.6.3 has every bridge keep them to one link, and so do we
+/// unless told otherwise.
+pub(super) fn tunnels_l2cp<V>(config: &Attachment<V>) -> bool {
+    config.l2cp.as_ref().and_then(At::value) == Some(L2cp::Tunnel)
 }

@@ -134,6 +134,14 @@ impl<'c> Segments<'c> {
             .min_by_key(|holder| holder.span)
     }
 
+    /// Who holds what in a number space.
+    pub(super) fn in_scope(&self, scope: Scope) -> impl Iterator<Item = (Segment, Holder<'c>)> {
+        self.owners
+            .iter()
+            .filter(move |((other, _), _)| *other == scope)
+            .map(|((_, segment), holder)| (*segment, *holder))
+    }
+
     /// Every segment, and where the file gives it.
     pub(super) fn places(&self) -> impl Iterator<Item = ((Scope, Segment), Span)> {
         self.owners.iter().map(|(key, holder)| (*key, holder.span))

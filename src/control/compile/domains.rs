@@ -154,7 +154,8 @@ impl<'c> Pass<'_, 'c> {
         }
         self.claim(way.side, segment, way.span, segments)?;
         let (members, inner_tags, horizon) = (way.side.members, way.inner_tags, way.horizon);
-        Some((id, forwarding::Attachment { segment, members, inner_tags, horizon }))
+        let tunnels_l2cp = way.tunnels_l2cp;
+        Some((id, forwarding::Attachment { segment, members, inner_tags, tunnels_l2cp, horizon }))
     }
 
     /// Tells the peers which segment is used; they may not be able to tell it from another.

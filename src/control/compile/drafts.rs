@@ -36,6 +36,7 @@ pub(super) struct Way<'p, 'c, V> {
     pub(super) side: &'p Side,
     pub(super) fields: Vec<(&'static IdField, &'c At<V>)>,
     pub(super) inner_tags: InnerTags,
+    pub(super) tunnels_l2cp: bool,
     pub(super) horizon: u16,
     /// Its name and what it leads to: an FDB entry must not follow it to another peer.
     pub(super) identity: String,
@@ -88,7 +89,8 @@ impl<'p, 'c, V> Draft<'p, 'c, V> {
         let fields = attachments::fields(config, side, report)?;
         let span = config.ids.first().map_or(name.span, |id| id.value.span);
         let (identity, horizon) = (format!("{} {}", name.text, side.label), self.horizons.number(config));
-        Some(Way { name, side, fields, inner_tags, horizon, identity, span, is_broken: false })
+        let tunnels_l2cp = attachments::tunnels_l2cp(config);
+        Some(Way { name, side, fields, inner_tags, tunnels_l2cp, horizon, identity, span, is_broken: false })
     }
 
     /// Whether no attachment is left that could be compiled.

@@ -6,6 +6,7 @@ use transload_encaps::{Compiled, Ids, Segment, ethernet, qinq};
 
 use super::claims::Segments;
 use super::endpoints::Endpoints;
+use super::mappings::Connections;
 use super::names::Names;
 use super::peers::Peers;
 use super::ports::Ports;
@@ -74,6 +75,7 @@ pub(super) fn check_forgery(
     ports: &Ports<'_>,
     peers: &mut Peers<'_>,
     segments: &Segments<'_>,
+    mappings: &Connections<'_>,
     names: &Names,
     report: &mut Report,
 ) {
@@ -88,19 +90,20 @@ pub(super) fn check_forgery(
                 // Should a tenant have it, that is told below.
                 let _ = peer.compiled.claim(qinq::single(vlan));
             }
-            let Some(holder) = found.into_iter().find_map(|segment| segments.holder(peer.scope, segment)) else {
-                continue;
-            };
-            let line = report.line(row.name.span, holder.span);
+            let tenant = found.iter().find_map(|&segment| segments.holder(peer.scope, segment));
+            let tenant = tenant.map(|holder| (format!("tenant `{}`", names.domain(holder.domain)), holder.span));
+            let mapping = || found.iter().find_map(|&segment| mappings.holder(peer.scope, segment));
+            let mapping = || mapping().map(|name| (format!("mapping `{}`", name.text), name.span));
+            let Some((holder, span)) = tenant.or_else(mapping) else { continue };
+            let line = report.line(row.name.span, span);
             let how = endpoint.vlan.map_or("without a tag".to_owned(), |vlan| format!("with VLAN ID {vlan}"));
             let message = format!(
-                "tenant `{}` and endpoint `{}` ({line}) both take frames {how} on this port: the tenant could \
-                 forge tunnel packets",
-                names.domain(holder.domain),
+                "{holder} and endpoint `{}` ({line}) both take frames {how} on this port: the tenant could forge \
+                 tunnel packets",
                 row.name.text
             );
             let help = "give the tenant or the endpoint a VLAN of its own, or another port";
-            report.conflict(holder.span, row.name.span, "the endpoint", message, help);
+            report.conflict(span, row.name.span, "the endpoint", message, help);
         }
     }
 }

@@ -4,12 +4,14 @@
 //! claim segments of all of these. Every pass reports what it finds and goes on, so that one run shows everything.
 
 mod attachments;
+mod bits;
 mod claims;
 mod domains;
 mod drafts;
 mod endpoints;
 mod fit;
 mod identity;
+mod mappings;
 mod names;
 mod numbers;
 mod origins;
@@ -97,8 +99,21 @@ fn attempt(
     }
     .compile(&file.tenants, &file.patterns);
 
+    let mappings = mappings::Pass {
+        ports: &ports,
+        sides: Sides { peers: &peers.single, groups: &peers.groups, ports: &tags.table },
+        peers: &mut peers.forwarding,
+        segments: &domains.segments,
+        numbers,
+        names: &mut names,
+        report: &mut report,
+        room: Room::default(),
+        identity: Identity::of(file),
+    }
+    .compile(&file.mappings);
+
     tags.settle(&mut ports, &mut peers, &mut names);
-    fit::check_forgery(&endpoints, &ports, &mut peers, &domains.segments, &names, &mut report);
+    fit::check_forgery(&endpoints, &ports, &mut peers, &domains.segments, &mappings, &names, &mut report);
     // What an error hides may well use them.
     if !report.has_errors() {
         warn_of_unused(&ports, &tags, &mut report);
@@ -126,6 +141,7 @@ fn attempt(
         senders: Arc::new(peers.senders.table),
         segments: Arc::new(domains.segments.table),
         domains: Arc::new(domains.forwarding),
+        mappings: Arc::new(mappings.forwarding),
         hops,
     };
     let (ports, tunnels, statics) = (ports.plans, peers.tunnels, domains.statics);

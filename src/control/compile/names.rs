@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::forwarding::{AttachmentId, DomainId, PeerId, PortId};
+use crate::forwarding::{AttachmentId, DomainId, MappingId, PeerId, PortId};
 
 /// What the numbers of a [`Forwarding`](crate::forwarding::Forwarding) are called.
 #[derive(Debug, Clone, Default)]
@@ -10,6 +10,7 @@ pub struct Names {
     ports: Vec<Option<String>>,
     peers: Vec<Option<String>>,
     domains: Vec<Option<DomainNames>>,
+    mappings: Vec<Option<String>>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -72,6 +73,21 @@ impl Names {
     pub fn attachment(&self, domain: DomainId, id: AttachmentId) -> Cow<'_, str> {
         let names = self.domains.get(domain.0 as usize).and_then(Option::as_ref);
         known_or("attachment", u32::from(id.0), names.and_then(|names| names.attachments.get(usize::from(id.0))))
+    }
+
+    /// The name of a mapping.
+    #[must_use]
+    pub fn mapping(&self, id: MappingId) -> Cow<'_, str> {
+        known_or("mapping", id.0, self.mappings.get(id.0 as usize))
+    }
+
+    /// Every mapping and its name.
+    pub fn mappings(&self) -> impl Iterator<Item = (MappingId, &str)> {
+        named(&self.mappings).map(|(at, name)| (MappingId(at as u32), name))
+    }
+
+    pub(super) fn set_mapping(&mut self, id: MappingId, name: &str) {
+        *slot(&mut self.mappings, id.0 as usize) = Some(name.to_owned());
     }
 
     pub(super) fn set_port(&mut self, id: PortId, name: &str) {

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::forwarding::{AttachmentId, DomainId, EndpointId, GroupId, PeerId, PortId, Scope};
+use crate::forwarding::{AttachmentId, DomainId, EndpointId, GroupId, MappingId, PeerId, PortId, Scope};
 
 /// The numbers of everything that has a name.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +16,7 @@ pub struct Numbers {
     peers: Register,
     groups: Register,
     scopes: Register,
+    mappings: Register,
     domains: Register,
     /// By domain.
     attachments: HashMap<DomainId, Register>,
@@ -47,6 +48,10 @@ impl Numbers {
         Scope(self.scopes.number(name, self.generation))
     }
 
+    pub(super) fn mapping(&mut self, name: &str) -> MappingId {
+        MappingId(self.mappings.number(name, self.generation))
+    }
+
     pub(super) fn domain(&mut self, name: &str) -> DomainId {
         DomainId(self.domains.number(name, self.generation))
     }
@@ -64,8 +69,8 @@ impl Numbers {
     /// every worker has passed the swap to its tables and the FDB holds no entry of them any more. What a later one,
     /// which the workers do not have yet, does without is not free.
     pub fn reclaim(&mut self, generation: u64) {
-        let registers = [&mut self.ports, &mut self.endpoints, &mut self.peers, &mut self.groups, &mut self.scopes];
-        for register in registers {
+        let Self { ports, endpoints, peers, groups, scopes, mappings, .. } = self;
+        for register in [ports, endpoints, peers, groups, scopes, mappings] {
             register.reclaim(generation);
         }
         for freed in self.domains.reclaim(generation) {

@@ -1,18 +1,25 @@
 //! What a tenant may do and use up, with the defaults.
 
 use super::report::Report;
-use crate::config::{At, MssClamp, Rate, Seconds, Tenant, UnknownUnicast};
-use crate::forwarding::{self, Domain};
+use crate::config::{self, At, MssClamp, Rate, Seconds, Switch, Tenant, UnknownUnicast};
+use crate::forwarding::{self, Domain, Duplicates};
 use transload_encaps::Mac;
 
 /// IEEE 802.1Q §8.8.3 recommends 300 seconds.
 const DEFAULT_AGEING: u16 = 300;
 /// The workers' clock counts seconds in 16 bits; an age must be told from one that has gone round.
 const LONGEST_AGEING: u64 = 12 * 3600;
+/// Seconds in a day.
+const LONGEST_POLICY: u64 = 24 * 3600;
 /// Addresses of a tenant that sets no limit.
 const DEFAULT_MACS: u32 = 65536;
 /// Frames per second of a tenant that sets no limit.
 const DEFAULT_BUM: u64 = 1000;
+/// RFC 7432 §15.1: N = 5 moves in M = 180 seconds. There the operator ends it; here, M seconds do, in which the hosts
+/// may have been told apart. (FRR only warns unless told to freeze, then for 30 to 3600 seconds or for good.)
+const DEFAULT_DUPLICATES: (u32, u64, u64) = (5, 180, 180);
+/// Seconds that a loop is held: long enough to be seen, and the storm between two holds is a small part of them.
+const DEFAULT_LOOP_HOLD: u64 = 60;
 const SECOND: u64 = 1_000_000_000;
 
 /// The tenant's policies, in a domain without attachments or an address.
@@ -36,8 +43,42 @@ pub(super) fn of<V>(tenant: &Tenant<V>, report: &mut Report) -> Domain {
             Some(MssClamp::Bytes(bytes)) => Some(forwarding::MssClamp::Bytes(bytes)),
         },
         mac: Mac::default(),
+        duplicates: duplicates(tenant.duplicates.as_ref().and_then(At::get), report),
+        loop_hold: loop_hold(tenant.loop_guard.as_ref().and_then(At::get), report),
         state: std::sync::Arc::default(),
     }
+}
+
+fn duplicates(stated: Option<&Switch<config::Duplicates>>, report: &mut Report) -> Option<Duplicates> {
+    let (moves, within, hold) = DEFAULT_DUPLICATES;
+    Some(match stated {
+        Some(Switch::Off) => return None,
+        None => Duplicates { moves, within: within * SECOND, hold: hold * SECOND },
+        Some(Switch::On(stated)) => Duplicates {
+            moves: stated.moves.as_ref().and_then(At::value).map_or(moves, |moves| moves.0 as u32),
+            within: nanos(stated.within.as_ref(), within, report),
+            hold: nanos(stated.hold.as_ref(), hold, report),
+        },
+    })
+}
+
+fn loop_hold(stated: Option<&Switch<config::LoopGuard>>, report: &mut Report) -> u64 {
+    match stated {
+        Some(Switch::Off) => 0,
+        Some(Switch::On(stated)) => nanos(stated.hold.as_ref(), DEFAULT_LOOP_HOLD, report),
+        None => DEFAULT_LOOP_HOLD * SECOND,
+    }
+}
+
+/// A time of a policy, up to a day: what shall last longer is not a matter of watching.
+fn nanos(stated: Option<&At<Seconds>>, default: u64, report: &mut Report) -> u64 {
+    let Some((at, Seconds(seconds))) = stated.and_then(|at| Some((at, at.value()?))) else { return default * SECOND };
+    match seconds {
+        0 => report.error(at.span, "a time of 0 does nothing", "write 1s or more, or turn the policy `off`"),
+        1..=LONGEST_POLICY => return seconds * SECOND,
+        _ => report.error(at.span, "this policy lasts 24 hours at most", "write 24h or less"),
+    }
+    default * SECOND
 }
 
 fn ageing(stated: Option<&At<Seconds>>, report: &mut Report) -> u16 {

@@ -50,6 +50,12 @@ pub(super) struct Sides<'p, 'c> {
 }
 
 impl<'p> Sides<'p, '_> {
+    /// The peer, or the tags of a port, with this number.
+    pub(super) fn of(self, peer: PeerId) -> Option<&'p Side> {
+        let rows = self.peers.rows().chain(self.ports.rows());
+        rows.filter_map(|row| row.thing.as_ref()).find(|side| side.members == Members::One(peer))
+    }
+
     /// What an attachment is attached to. It must name exactly one thing.
     pub(super) fn find<V>(self, name: Name<'_>, config: &Attachment<V>, report: &mut Report) -> Option<&'p Side> {
         let stated = [

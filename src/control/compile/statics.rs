@@ -1,6 +1,6 @@
 //! Static addresses of a tenant.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use transload_encaps::Mac;
 
@@ -12,7 +12,7 @@ use crate::config::{self, Address, At, MacAddress, Tenant, suggestion};
 use crate::forwarding::{AttachmentId, DomainId, Members, PeerId, Target};
 
 /// The attachments of a draft by name: their place in it, and what they lead to; `None` is one that is broken.
-pub(super) type Known<'c, 'p> = HashMap<&'c str, Option<(usize, &'p Side)>>;
+pub(super) type Known<'c, 'p> = BTreeMap<&'c str, Option<(usize, &'p Side)>>;
 
 /// A static address of every tenant of a draft.
 pub(super) struct Fixed {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Key, Side, Thing};
 use crate::config::{At, Knobs};
 use crate::control::claims::attachments;
-use crate::forwarding::{Attachment, Claim, Members};
+use crate::forwarding::{Attachment, Claim, Duplicates, Members, MssClamp};
 use crate::io::Backend;
 
 /// By thing and name: its fields.
@@ -134,7 +134,7 @@ fn tenants(side: Side<'_>, facts: &mut Facts) {
     for (id, name) in names.domains() {
         let Some(domain) = tables.domain(id) else { continue };
         let rate =
-            |interval: u64| if interval == 0 { "unlimited".to_owned() } else { (1_000_000_000 / interval).to_string() };
+            |interval| 1_000_000_000_u64.checked_div(interval).map_or("unlimited".to_owned(), |rate| rate.to_string());
         let fields = fields_of([
             ("learning", domain.learning.to_string()),
             ("ageing", format!("{}s", domain.ageing)),
@@ -142,6 +142,8 @@ fn tenants(side: Side<'_>, facts: &mut Facts) {
             ("macs", domain.mac_limit.to_string()),
             ("bum", rate(domain.bum_interval)),
             ("mss_clamp", clamp(domain.mss_clamp)),
+            ("duplicates", domain.duplicates.map_or_else(|| "off".to_owned(), duplicates)),
+            ("loop_guard", if domain.loop_hold == 0 { "off".to_owned() } else { seconds(domain.loop_hold) }),
         ]);
         facts.insert((Thing::Tenant, name.to_owned()), fields);
     }
@@ -162,6 +164,14 @@ fn clamp(clamp: Option<MssClamp>) -> String {
         Some(MssClamp::Path) => "true".to_owned(),
         Some(MssClamp::Bytes(bytes)) => bytes.to_string(),
     }
+}
+
+fn duplicates(policy: Duplicates) -> String {
+    format!("{} moves within {}, held for {}", policy.moves, seconds(policy.within), seconds(policy.hold))
+}
+
+fn seconds(nanos: u64) -> String {
+    format!("{}s", nanos / 1_000_000_000)
 }
 
 fn attachment_name(side: Side<'_>, claim: Claim) -> String {
@@ -189,6 +199,7 @@ fn attachment_fields(side: Side<'_>, claim: Claim, attachment: &Attachment) -> F
     }
     let inner_tags = format!("{:?}", attachment.inner_tags).to_lowercase();
     fields.insert("inner_tags".into(), inner_tags);
+    fields.insert("l2cp".into(), if attachment.tunnels_l2cp { "tunnel" } else { "drop" }.into());
     let others = tables.domain(claim.domain).into_iter().flat_map(|domain| domain.attachments.iter().enumerate());
     let fellows = others.filter(|(n, other)| {
         usize::from(claim.attachment.0) != *n && other.as_ref().is_some_and(|other| other.horizon == attachment.horizon)

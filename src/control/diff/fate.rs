@@ -10,6 +10,7 @@ use super::{Change, How, Thing};
 use crate::control::compile::{Names, Plan, placeholder_hops};
 use crate::control::offline::{self, Offline};
 use crate::control::replay::{Input, Merged, ReplayError, packet};
+use crate::io::memory::Handle;
 
 /// What became of the frames of some captures.
 #[derive(Debug, Serialize)]
@@ -101,7 +102,7 @@ impl<'mem> Runner<'mem> {
         self.gateway.receive(port, frame, stamp);
         let mut sent = Vec::new();
         for (id, name) in self.reader.plan().names.ports() {
-            for packet in self.gateway.port(id).map(|handle| handle.collect()).unwrap_or_default() {
+            for packet in self.gateway.port(id).map(Handle::collect).unwrap_or_default() {
                 let (to, ids) = self.reader.sent(id, &packet.bytes);
                 sent.push(Sent { port: name.to_owned(), to, id: ids, bytes: packet.bytes });
             }

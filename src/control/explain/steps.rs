@@ -109,9 +109,7 @@ fn sentence(case: &Case<'_>, step: &Step) -> Option<Said> {
             format!("leaves by port {}: {} bytes", case.names.port(*port), bytes.len()),
             case.line(Noun::Port(*port)),
         ),
-        Step::Told(mtu, origin) => {
-            said(format!("the sender is told by ICMP, at {}, to use {mtu}", case.target(domain?, *origin)), None)
-        }
+        Step::Told(mtu) => said(format!("the sender is told by ICMP to use {mtu}"), None),
         Step::Lost(reason) => said(format!("does not leave: {} ({})", reason.label(), reason.info().hint), None),
     })
 }
@@ -160,6 +158,7 @@ fn source(case: &Case<'_>, domain: DomainId, mac: Mac, to: Target, learned: Opti
             said(format!("source {mac}: moved from {} to {at}", case.target(domain, from)), None)
         }
         Some(Learned::Static) => said(format!("source {mac}: static elsewhere, not learned at {at}"), line),
+        Some(Learned::Held) => said(format!("source {mac}: held elsewhere, not learned at {at}"), None),
         Some(Learned::Full) => said(format!("source {mac}: not learned, the FDB is full"), None),
         Some(Learned::Refused) => {
             said(format!("source {mac}: not learned, the tenant's limit is reached"), case.line(Noun::Macs(domain)))

@@ -20,7 +20,7 @@ pub(super) enum Step {
     Hop(Hop, usize),
     Leaves(PortId, Vec<u8>),
     Lost(DropReason),
-    Told(usize, Target),
+    Told(usize),
 }
 
 /// A frame as a stage left it.
@@ -148,8 +148,8 @@ impl Tracer for Trace {
         self.say(Stage::Encap, Step::Leaves(port, frame.bytes().to_vec()));
     }
 
-    fn told(&mut self, mtu: usize, origin: Target) {
-        self.say(Stage::Encap, Step::Told(mtu, origin));
+    fn told(&mut self, mtu: usize) {
+        self.say(Stage::Encap, Step::Told(mtu));
     }
 
     fn lost(&mut self, reason: DropReason) {

@@ -136,7 +136,9 @@ fn entrances(claims: &Claims<'_>) -> Vec<Vec<EntranceRow>> {
         let (destination, carrier, source) = (None, None, None);
         all[entrance.space].push(EntranceRow { port, tag: "any".to_owned(), destination, carrier, source, peer });
     }
-    all.iter_mut().for_each(|rows| rows.sort());
+    for rows in &mut all {
+        rows.sort();
+    }
     all
 }
 

@@ -158,6 +158,31 @@ fn ageing_longer_than_the_clock_can_tell_is_cut() {
 }
 
 #[test]
+fn a_held_mac_stays_where_it_is_until_it_is_let_go_or_falls_silent() {
+    let fdb = Fdb::with_capacity(1000);
+    let key = fdb.key(BLUE, mac(7));
+    assert_eq!(fdb.hold(key, true), None, "there is nothing to hold");
+    assert_eq!(fdb.learn(key, target(1, 1), 0, yes), Learned::New);
+    assert!(fdb.hold(key, true).is_some_and(|entry| entry.is_held && entry.target == target(1, 1)));
+    assert_eq!(fdb.learn(key, target(2, 2), 5, never), Learned::Held);
+    assert_eq!(fdb.learn(key, target(1, 1), 6, never), Learned::Known);
+    assert_eq!(entries(&fdb).first().map(|entry| (entry.seen, entry.is_held)), Some((6, true)), "it is refreshed");
+    assert_eq!((fdb.lookup(key, 306, AGEING), fdb.lookup(key, 307, AGEING)), (Some(target(1, 1)), None), "it ages");
+    assert!(fdb.hold(key, false).is_some_and(|entry| !entry.is_held));
+    assert_eq!(fdb.learn(key, target(2, 2), 7, never), Learned::Moved { from: target(1, 1) });
+    assert!(is_clean(&fdb));
+}
+
+#[test]
+fn a_static_mac_cannot_be_held() {
+    let fdb = Fdb::with_capacity(1000);
+    let key = fdb.key(BLUE, mac(7));
+    assert_eq!(fdb.insert_static(key, target(1, 1)), Ok(None));
+    assert_eq!(fdb.hold(key, true), None);
+    assert_eq!(fdb.learn(key, target(2, 2), 5, never), Learned::Static);
+}
+
+#[test]
 fn a_static_mac_neither_moves_nor_ages() {
     let fdb = Fdb::with_capacity(1000);
     let key = fdb.key(BLUE, mac(7));
@@ -165,7 +190,7 @@ fn a_static_mac_neither_moves_nor_ages() {
     assert_eq!(fdb.learn(key, target(2, 2), 5, never), Learned::Static);
     assert_eq!(fdb.learn(key, target(1, 1), 5, never), Learned::Known);
     assert_eq!(fdb.lookup(key, 40_000, AGEING), Some(target(1, 1)));
-    let pinned = Entry { domain: BLUE, mac: mac(7), target: target(1, 1), seen: 0, is_static: true };
+    let pinned = Entry { domain: BLUE, mac: mac(7), target: target(1, 1), seen: 0, is_static: true, is_held: false };
     assert_eq!(entries(&fdb), [pinned]);
     assert!(!pinned.is_expired(40_000, AGEING));
     assert_eq!(fdb.remove(key), Some(pinned));
@@ -177,7 +202,7 @@ fn pinning_takes_the_place_of_what_was_learned() {
     let fdb = Fdb::with_capacity(1000);
     let key = fdb.key(BLUE, mac(7));
     assert_eq!(fdb.learn(key, target(2, 2), 5, yes), Learned::New);
-    let learned = Entry { domain: BLUE, mac: mac(7), target: target(2, 2), seen: 5, is_static: false };
+    let learned = Entry { domain: BLUE, mac: mac(7), target: target(2, 2), seen: 5, is_static: false, is_held: false };
     assert_eq!(fdb.insert_static(key, target(1, 1)), Ok(Some(learned)));
     assert_eq!((fdb.lookup(key, 5, AGEING), fdb.len()), (Some(target(1, 1)), 1));
 }

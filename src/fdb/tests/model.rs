@@ -12,6 +12,7 @@ use crate::forwarding::{DomainId, Target};
 enum Step {
     Learn { who: Who, target: Target, admit: bool },
     Pin { who: Who, target: Target },
+    Hold { who: Who, yes: bool },
     Remove(Who),
     Lookup { who: Who, ageing: u16 },
     Wait { seconds: u16 },
@@ -34,6 +35,7 @@ fn step() -> impl Strategy<Value = Step> {
         5 => (who(), place(), prop::bool::weighted(0.9))
             .prop_map(|(who, target, admit)| Step::Learn { who, target, admit }),
         1 => (who(), place()).prop_map(|(who, target)| Step::Pin { who, target }),
+        2 => (who(), any::<bool>()).prop_map(|(who, yes)| Step::Hold { who, yes }),
         2 => who().prop_map(Step::Remove),
         4 => (who(), 0..600_u16).prop_map(|(who, ageing)| Step::Lookup { who, ageing }),
         1 => (0..400_u16).prop_map(|seconds| Step::Wait { seconds }),
@@ -53,6 +55,7 @@ struct Known {
     target: Target,
     seen: u64,
     is_static: bool,
+    is_held: bool,
 }
 
 impl Model {
@@ -61,14 +64,15 @@ impl Model {
         match self.entries.get_mut(&who) {
             Some(known) if known.is_static && known.target == target => Learned::Known,
             Some(known) if known.is_static => Learned::Static,
+            Some(known) if known.is_held && known.target != target => Learned::Held,
             Some(known) => {
-                let from = std::mem::replace(known, Known { target, seen: self.now, is_static: false }).target;
+                let from = std::mem::replace(known, Known { target, seen: self.now, ..*known }).target;
                 if from == target { Learned::Known } else { Learned::Moved { from } }
             }
             None if count == capacity => Learned::Full,
             None if !admit => Learned::Refused,
             None => {
-                self.entries.insert(who, Known { target, seen: self.now, is_static: false });
+                self.entries.insert(who, Known { target, seen: self.now, is_static: false, is_held: false });
                 Learned::New
             }
         }
@@ -92,7 +96,14 @@ impl Model {
     fn entry(&self, (domain, number): Who) -> Option<Entry> {
         let known = self.entries.get(&(domain, number))?;
         let seen = if known.is_static { 0 } else { known.seen as u16 };
-        Some(Entry { domain, mac: mac(number), target: known.target, seen, is_static: known.is_static })
+        Some(Entry {
+            domain,
+            mac: mac(number),
+            target: known.target,
+            seen,
+            is_static: known.is_static,
+            is_held: known.is_held,
+        })
     }
 }
 
@@ -125,8 +136,15 @@ fn run(capacity: usize, steps: Vec<Step>) {
                 let full = before.is_none() && model.entries.len() == capacity;
                 assert_eq!(fdb.insert_static(key(who), target).ok(), (!full).then_some(before));
                 if !full {
-                    model.entries.insert(who, Known { target, seen: 0, is_static: true });
+                    model.entries.insert(who, Known { target, seen: 0, is_static: true, is_held: false });
                 }
+            }
+            Step::Hold { who, yes } => {
+                if let Some(known) = model.entries.get_mut(&who).filter(|known| !known.is_static) {
+                    known.is_held = yes;
+                }
+                let held = model.entry(who).filter(|entry| !entry.is_static);
+                assert_eq!(fdb.hold(key(who), yes), held);
             }
             Step::Remove(who) => {
                 assert_eq!(fdb.remove(key(who)), model.entry(who));

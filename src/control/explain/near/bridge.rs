@@ -20,6 +20,8 @@ pub(super) fn refused(case: &Case<'_>, reason: DropReason) -> Vec<Near> {
             unknown_unicast(case, claim)
         } else if is(Common::BumLimit) {
             Some(bum(case, claim, domain))
+        } else if is(Common::LoopGuard) {
+            Some(looped(case, claim))
         } else if is(Common::L2Control) {
             l2_control(case, claim)
         } else if is(Common::BadSource) {
@@ -100,6 +102,15 @@ fn bum(case: &Case<'_>, claim: Claim, domain: &Domain) -> Near {
     Near::new(text, case.line(Noun::Bum(claim.domain)).or_else(|| case.line(Noun::Tenant(claim.domain))))
 }
 
+fn looped(case: &Case<'_>, claim: Claim) -> Near {
+    let text = format!(
+        "broadcasts of {} keep coming back by another attachment: find what joins the two besides the gateway; \
+         `show tenants` names both",
+        case.tenant(claim.domain)
+    );
+    Near::new(text, case.line(Noun::Tenant(claim.domain)))
+}
+
 fn l2_control(case: &Case<'_>, claim: Claim) -> Option<Near> {
     let frame = &case.trace.after(crate::dataplane::Stage::Decap)?.bytes;
     let destination = Mac(*frame.first_chunk()?);
@@ -111,8 +122,9 @@ fn l2_control(case: &Case<'_>, claim: Claim) -> Option<Near> {
         0x0e => "LLDP",
         _ => "a bridge's own protocol",
     };
-    let text =
-        format!("{destination} is {what}, which stops at every bridge; switch it off on the link, or expect this");
+    let text = format!(
+        "{destination} is {what}, which stops at every bridge; switch it off on the link, or carry it with `l2cp: tunnel` on both attachments"
+    );
     Some(Near::new(text, case.line(Noun::Attachment(claim.domain, claim.attachment))))
 }
 
@@ -166,6 +178,13 @@ fn not_learned(case: &Case<'_>, claim: Claim, domain: &Domain) -> Option<Near> {
         Learned::Static => (
             format!("the source {mac} is not learned at {}: it is static elsewhere", case.target(claim.domain, to)),
             Noun::Static(claim.domain, mac),
+        ),
+        Learned::Held => (
+            format!(
+                "the source {mac} is not learned at {}: it moved too often, and is held elsewhere (`duplicates:`)",
+                case.target(claim.domain, to)
+            ),
+            Noun::Tenant(claim.domain),
         ),
         Learned::Moved { from } => (
             format!(

@@ -1,0 +1,45 @@
+//! The loops that the workers found: between which attachments, how often, and when last.
+
+use std::collections::BTreeMap;
+
+use transload_encaps::Mac;
+
+use crate::events::Event;
+use crate::forwarding::{AttachmentId, DomainId};
+
+/// Two attachments of a domain, the lower number first.
+pub type Pair = (DomainId, [AttachmentId; 2]);
+
+/// A pair of attachments that something besides us joins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Loop {
+    /// How often that was found; each time holds the pair.
+    pub times: u64,
+    /// When last, in nanoseconds of the workers' clock.
+    pub at: u64,
+    /// Whose frame it was.
+    pub mac: Mac,
+}
+
+/// All that were found.
+#[derive(Debug, Default)]
+pub struct Loops(BTreeMap<Pair, Loop>);
+
+impl Loops {
+    /// Takes in what a worker says.
+    pub fn note(&mut self, event: &Event) {
+        let Event::Loop { domain, between, mac, at } = *event else { return };
+        let found = self.0.entry((domain, between)).or_insert(Loop { times: 0, at, mac });
+        *found = Loop { times: found.times + 1, at: found.at.max(at), mac };
+    }
+
+    /// Every pair, by tenant and attachments.
+    pub fn iter(&self) -> impl Iterator<Item = (Pair, Loop)> {
+        self.0.iter().map(|(pair, found)| (*pair, *found))
+    }
+
+    /// Those of one tenant.
+    pub fn of(&self, domain: DomainId) -> impl Iterator<Item = ([AttachmentId; 2], Loop)> {
+        self.iter().filter(move |((id, _), _)| *id == domain).map(|((_, between), found)| (between, found))
+    }
+}

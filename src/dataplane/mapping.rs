@@ -1,0 +1,55 @@
+//! Mapping: a segment that no tenant claims may belong to a stateless cross-connect, and then goes straight to the
+//! other side: no learning, no flooding, and everything crosses, bridges' control frames included.
+
+use transload_encaps::{Common, DropReason, Segment};
+
+use crate::counters::Counters;
+use crate::forwarding::{Claim, Crossing, End, Exit, Forwarding, Peer};
+
+/// Whose a frame is.
+#[derive(Clone, Copy)]
+pub(super) enum Owner {
+    /// A tenant's, which bridges it.
+    Tenant(Claim),
+    /// A mapping's.
+    Mapping(Crossing),
+}
+
+/// The way across for a segment that no tenant claims.
+///
+/// # Errors
+/// `MappingHole` when its counterpart is reserved; `UnknownSegment` or `UnclaimedTags` when no mapping has it.
+#[cold]
+pub(super) fn find(
+    tables: &Forwarding,
+    counters: &Counters,
+    peer: &Peer,
+    segment: Segment,
+) -> Result<Crossing, DropReason> {
+    match tables.mappings.find(peer.scope, segment) {
+        Some(Ok(crossing)) => Ok(crossing),
+        Some(Err(mapping)) => {
+            if let Some(mapping) = counters.mapping(mapping) {
+                mapping.holes.add(1);
+            }
+            Err(Common::MappingHole.into())
+        }
+        None => Err(match peer.exit {
+            Exit::Tunnel(_) => Common::UnknownSegment,
+            Exit::Port(_) => Common::UnclaimedTags,
+        }
+        .into()),
+    }
+}
+
+/// The side that a frame leaves by.
+#[inline]
+pub(super) fn destination(tables: &Forwarding, crossing: Crossing) -> Option<&End> {
+    tables.mappings.get(crossing.mapping)?.ends.get(usize::from(crossing.to))
+}
+
+/// The side that a frame came in by.
+#[inline]
+pub(super) fn origin(tables: &Forwarding, crossing: Crossing) -> Option<&End> {
+    tables.mappings.get(crossing.mapping)?.ends.get(usize::from(1 - crossing.to.min(1)))
+}
