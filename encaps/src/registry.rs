@@ -130,6 +130,12 @@ macro_rules! encapsulations {
                 match self { $($(#[$cfg])* Self::$Type(peer, _) => peer.overhead(segment)),+ }
             }
 
+            /// The type of the tag that comes first on the wire, for an encapsulation that is tags.
+            #[must_use]
+            pub fn outer_tag(&self, segment: Segment) -> Option<u16> {
+                match self { $($(#[$cfg])* Self::$Type(peer, _) => peer.outer_tag(segment)),+ }
+            }
+
             /// Control plane: an attachment will use this segment. See [`Encap::claim`].
             ///
             /// # Errors

@@ -72,9 +72,10 @@ pub trait Tracer {
     #[inline]
     fn leaves(&mut self, port: PortId, frame: &Frame<'_>) {}
 
-    /// Encap: the sender of a frame that was too big is told this MTU, back where the frame came in.
+    /// Encap: the sender of a frame that was too big is told this MTU, back where the frame came in: there, for a
+    /// tenant's, and by the same mapping otherwise.
     #[inline]
-    fn told(&mut self, mtu: usize, origin: Target) {}
+    fn told(&mut self, mtu: usize, origin: Option<Target>) {}
 
     /// Encap: a frame, or a copy of it, does not leave.
     #[inline]

@@ -206,7 +206,7 @@ fn outputs(case: &Case<'_>, arrived: &FrameReport) -> Vec<Output> {
     for step in case.trace.steps_of(Stage::Encap) {
         match step {
             Step::Way(way) => (target, answer) = (Some(*way), false),
-            Step::Told(_, origin) => (target, answer) = (Some(*origin), true),
+            Step::Told(_, origin) => (target, answer) = (*origin, true),
             Step::Leaves(port, bytes) => {
                 let frame = FrameReport::new(bytes, inside(case, target.map(|target| target.peer).or(across)));
                 let to_inner = frame.decoded.inner_at.unwrap_or(0);

@@ -115,7 +115,8 @@ fn sentence(case: &Case<'_>, step: &Step) -> Option<Said> {
             case.line(Noun::Port(*port)),
         ),
         Step::Told(mtu, origin) => {
-            said(format!("the sender is told that {mtu} bytes fit, back at {}", case.target(domain?, *origin)), None)
+            let back = domain.zip(*origin).map(|(domain, origin)| format!(", back at {}", case.target(domain, origin)));
+            said(format!("the sender is told that {mtu} bytes fit{}", back.unwrap_or_default()), None)
         }
         Step::Lost(reason) => said(format!("does not leave: {} ({})", reason.label(), reason.info().hint), None),
     })

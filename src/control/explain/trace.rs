@@ -20,7 +20,7 @@ pub(super) enum Step {
     Way(Target),
     Hop(Hop, usize),
     Leaves(PortId, Vec<u8>),
-    Told(usize, Target),
+    Told(usize, Option<Target>),
     Lost(DropReason),
 }
 
@@ -158,7 +158,7 @@ impl Tracer for Trace {
         self.say(Stage::Encap, Step::Leaves(port, frame.bytes().to_vec()));
     }
 
-    fn told(&mut self, mtu: usize, origin: Target) {
+    fn told(&mut self, mtu: usize, origin: Option<Target>) {
         self.say(Stage::Encap, Step::Told(mtu, origin));
     }
 

@@ -24,7 +24,7 @@ pub(super) fn refused(case: &Case<'_>, reason: DropReason) -> Vec<Near> {
         .into_iter()
         .filter(|way| way.lost == Some(reason))
         .filter_map(|way| {
-            if reason.label().starts_with("too_big") {
+            if [Common::TooBig, Common::TooBigNoDf, Common::TooBigNotIp].into_iter().any(is) {
                 too_big(case, claim, &way)
             } else if is(Common::NoNextHop) {
                 Some(no_next_hop(case, &way))
