@@ -15,7 +15,7 @@ use transload_interop_tests::{Gateway, Host, need};
 
 const LEAF: Leaf<'_> = Leaf { device: "eth1", gateway: "192.0.2.1", address: "192.0.2.11", mtu: 1500 };
 
-const A: &str = r#"
+const A: &str = r"
 version: 1
 ports:
   up1: { device: eth1 }
@@ -31,9 +31,9 @@ tenants:
     attachments:
       left: { peer: left, vni: 100 }
       b: { peer: b, key: 7 }
-"#;
+";
 
-const B: &str = r#"
+const B: &str = r"
 version: 1
 ports:
   up: { device: eth1 }
@@ -53,7 +53,7 @@ tenants:
     attachments:
       ce: { port: back, s_vid: 100, c_vid: 7 }
       host: { port: host, untagged: true }
-"#;
+";
 
 /// What is left of 1400 bytes behind IPv4, GRE with a key, and Ethernet.
 const GRE_MTU: u16 = 1400 - 20 - 8 - 14;

@@ -55,7 +55,7 @@ impl<'a> Case<'a> {
         format!("{} (attachment {})", self.tenant(claim.domain), self.names.attachment(claim.domain, claim.attachment))
     }
 
-    /// "mapping wholesale, to port access with s_vid 7, c_vid 9"
+    /// `mapping wholesale, to port access with s_vid 7, c_vid 9`
     pub(super) fn crossing(&self, crossing: Crossing) -> String {
         let name = format!("mapping {}", self.names.mapping(crossing.mapping));
         let end = self.tables.mappings.get(crossing.mapping).and_then(|found| found.ends.get(usize::from(crossing.to)));
