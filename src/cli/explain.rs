@@ -56,7 +56,10 @@ fn hex(text: &str) -> Result<Bytes, String> {
     if let Some(wrong) = digits.iter().find(|c| !c.is_ascii_hexdigit()) {
         return Err(format!("`{wrong}` is no hexadecimal digit"));
     }
-    if digits.len() % 2 != 0 {
+    if digits.is_empty() {
+        return Err("there are no bytes".to_owned());
+    }
+    if !digits.len().is_multiple_of(2) {
         return Err(format!("{} hexadecimal digits are no whole number of bytes", digits.len()));
     }
     let byte = |pair: &[char]| pair.iter().fold(0, |byte, digit| byte << 4 | digit.to_digit(16).unwrap_or(0) as u8);

@@ -82,7 +82,7 @@ fn inward<T: Tracer>(
     tracer.segment(note.origin.peer, &found, claim);
     let owner = match claim {
         Some(claim) => Owner::Tenant(claim),
-        None => Owner::Mapping(mapping::find(tables, counters, peer, found.segment)?),
+        None => Owner::Mapping(mapping::find(tables, counters, peer, found.segment, tracer)?),
     };
     // A checksum left unfinished in a header that is gone now concerns nobody any more; but then a super-frame was
     // one of tunnel packets, and its boundaries are lost.

@@ -278,7 +278,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         // It goes back behind the tags the frame came in with, in their priority.
         answer.meta.priorities = refused.frame.meta.priorities;
         answer.meta.checksum = Checksum::Valid;
-        self.tracer.told(original.mtu());
+        self.tracer.told(original.mtu(), source.place());
         Some((answer, back))
     }
 }

@@ -35,6 +35,14 @@ impl<'t> Source<'t> {
         }
     }
 
+    /// Where in the tenant.
+    pub(super) const fn place(self) -> Option<Target> {
+        match self {
+            Self::Tenant { origin, .. } => Some(origin),
+            Self::Mapping(_) => None,
+        }
+    }
+
     /// From which address the gateway speaks to the sender, and when it may do so again.
     pub(super) fn voice(self, tables: &'t Forwarding) -> Option<(Mac, &'t AtomicU64)> {
         match self {

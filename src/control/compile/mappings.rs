@@ -296,6 +296,11 @@ impl<'c> Connections<'c> {
         self.places.iter().find(|(other, _)| *other == id).map(|(_, name)| *name)
     }
 
+    /// Every mapping, and where the file names it.
+    pub(super) fn places(&self) -> impl Iterator<Item = (MappingId, Span)> {
+        self.places.iter().map(|(id, name)| (*id, name.span))
+    }
+
     /// The mapping that has a segment.
     pub(super) fn holder(&self, scope: Scope, segment: Segment) -> Option<Name<'c>> {
         let mut here = self.in_scope(scope);

@@ -130,7 +130,7 @@ fn attempt(
         names.set_port(plan.id, &plan.name);
     }
     if let Some(origins) = origins {
-        origins.fill(file, &names, &endpoints, &peers, &domains);
+        origins.fill(file, &names, &endpoints, &peers, &domains, &mappings);
     }
     let hops = vec![Vec::new(); peers.forwarding.len()];
     let forwarding = Forwarding {

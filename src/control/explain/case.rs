@@ -5,7 +5,7 @@ use transload_encaps::{Carrier, DropReason, Frame, HEADROOM, Kind, Segment};
 use super::trace::Trace;
 use crate::control::compile::{Line, Names, Noun, Origins};
 use crate::forwarding::{
-    AttachmentId, Claim, DomainId, EndpointId, Exit, Forwarding, Members, Peer, PeerId, PortId, Scope, Target,
+    AttachmentId, Claim, Crossing, DomainId, EndpointId, Exit, Forwarding, Members, Peer, PeerId, PortId, Scope, Target,
 };
 
 /// Everything a finder of near misses may look at.
@@ -36,12 +36,11 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// "peer leaf-9", "leafs/192.0.2.11", "port access"
+    /// "peer leaf-9", "peer leafs/192.0.2.11", "port access"
     pub(super) fn peer(&self, id: PeerId) -> String {
         let name = self.names.peer(id);
         match self.tables.peer(id).map(|peer| &peer.exit) {
             Some(Exit::Port(_)) => format!("port {name}"),
-            _ if name.contains('/') => format!("peer {name}"),
             _ => format!("peer {name}"),
         }
     }
@@ -54,6 +53,14 @@ impl<'a> Case<'a> {
     /// "tenant blue (attachment leafs)"
     pub(super) fn claim(&self, claim: Claim) -> String {
         format!("{} (attachment {})", self.tenant(claim.domain), self.names.attachment(claim.domain, claim.attachment))
+    }
+
+    /// "mapping wholesale, to port access with s_vid 7, c_vid 9"
+    pub(super) fn crossing(&self, crossing: Crossing) -> String {
+        let name = format!("mapping {}", self.names.mapping(crossing.mapping));
+        let end = self.tables.mappings.get(crossing.mapping).and_then(|found| found.ends.get(usize::from(crossing.to)));
+        let Some((id, peer)) = end.and_then(|end| Some((end.peer, self.tables.peer(end.peer)?))) else { return name };
+        format!("{name}, to {} with {}", self.peer(id), Self::ids(peer.compiled.kind(), crossing.segment))
     }
 
     /// "leafs (peer leafs/192.0.2.11, vni 10100)"
@@ -143,7 +150,7 @@ pub(super) fn carrier(carrier: Carrier) -> String {
         Carrier::Udp(4500) => "IPsec through NAT",
         Carrier::Udp(2152) => "GTP-U",
         Carrier::Udp(179) | Carrier::Ip(6) => "TCP",
-        Carrier::Ip(1) | Carrier::Ip(58) => "ICMP",
+        Carrier::Ip(1 | 58) => "ICMP",
         Carrier::Ip(4) => "IPv4 in IP",
         Carrier::Ip(41) => "IPv6 in IP",
         Carrier::Ip(47) => "GRE or NVGRE",

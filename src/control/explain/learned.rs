@@ -41,7 +41,7 @@ pub fn learn(gateway: &Offline<'_>, text: &str, nanos: u64) -> Result<(), NotLea
     let names = gateway.names();
     let domain = names.domain_id(tenant).ok_or_else(|| {
         let all: Vec<_> = names.domains().map(|(_, name)| name).collect();
-        let help = suggestion(tenant, all.into_iter());
+        let help = suggestion(tenant, all);
         wrong(format!("the configuration has no tenant `{tenant}`"), help.unwrap_or_default())
     })?;
     let target = target(gateway, names, domain, attachment, member)?;

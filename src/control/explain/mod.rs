@@ -101,6 +101,8 @@ pub struct Output {
     pub port: String,
     /// The attachment and the peer it is for.
     pub to: String,
+    /// Whether it is the gateway's own answer to the sender of a frame that was too big.
+    pub answer: bool,
     /// The frame.
     pub frame: FrameReport,
     /// Which of its bytes the gateway wrote: the rest is the tenant's, as it arrived.
@@ -169,13 +171,19 @@ fn headline(case: &Case<'_>, dropped: Option<(Stage, DropReason)>, near: &[Near]
     });
     if let Some((_, reason)) = dropped {
         let why = nearest.unwrap_or_else(|| reason.info().hint.trim_end_matches('.').to_owned());
-        return format!("dropped ({}): {why}", reason.label());
+        let told = if outputs.iter().any(|output| output.answer) { "; its sender has been told" } else { "" };
+        return format!("dropped ({}): {why}{told}", reason.label());
+    }
+    if let Some(crossing) = case.trace.crossing() {
+        let from = case.trace.note().map_or_else(String::new, |note| case.peer(note.origin.peer));
+        return format!("sent: from {from} by {}", case.crossing(crossing));
     }
     let Some((note, claim)) = case.trace.note().and_then(|note| Some((note, note.claim?))) else {
-        return "nothing happened".to_owned();
+        return "nothing arrived: a port takes frames of 1 byte to 64 KiB".to_owned();
     };
     let from = case.peer(note.origin.peer);
-    let to = match outputs {
+    let sent: Vec<_> = outputs.iter().filter(|output| !output.answer).collect();
+    let to = match sent.as_slice() {
         [only] => format!("to {} by port {}", only.to, only.port),
         several => format!("to {} places", several.len()),
     };
@@ -185,18 +193,31 @@ fn headline(case: &Case<'_>, dropped: Option<(Stage, DropReason)>, near: &[Near]
 
 fn outputs(case: &Case<'_>, arrived: &FrameReport) -> Vec<Output> {
     let Some(note) = case.trace.note() else { return Vec::new() };
-    let Some(domain) = note.domain() else { return Vec::new() };
+    let crossing = case.trace.crossing();
+    if note.domain().is_none() && crossing.is_none() {
+        return Vec::new();
+    }
     let from = arrived.decoded.inner_at.unwrap_or(0);
     let end = (note.origin.end as usize).min(case.frame.len());
-    let (mut target, mut outputs) = (None, Vec::new());
+    let across = crossing.and_then(|crossing| {
+        Some(case.tables.mappings.get(crossing.mapping)?.ends.get(usize::from(crossing.to))?.peer)
+    });
+    let (mut target, mut answer, mut outputs) = (None, false, Vec::new());
     for step in case.trace.steps_of(Stage::Encap) {
         match step {
-            Step::Way(way) => target = Some(*way),
+            Step::Way(way) => (target, answer) = (Some(*way), false),
+            Step::Told(_, origin) => (target, answer) = (*origin, true),
             Step::Leaves(port, bytes) => {
-                let frame = FrameReport::new(bytes, inside(case, target.map(|target| target.peer)));
-                let changed = hex::changed(case.frame, from, end, bytes, frame.decoded.inner_at.unwrap_or(0));
-                let to = target.map_or_else(String::new, |target| case.target(domain, target));
-                outputs.push(Output { port: case.names.port(*port).into_owned(), to, frame, changed });
+                let frame = FrameReport::new(bytes, inside(case, target.map(|target| target.peer).or(across)));
+                let to_inner = frame.decoded.inner_at.unwrap_or(0);
+                let changed = if answer {
+                    vec![Range { start: 0, end: bytes.len() }]
+                } else {
+                    hex::changed(case.frame, from, end, bytes, to_inner)
+                };
+                let to = note.domain().zip(target).map(|(domain, target)| case.target(domain, target));
+                let to = to.or_else(|| Some(case.crossing(crossing?))).unwrap_or_default();
+                outputs.push(Output { port: case.names.port(*port).into_owned(), to, answer, frame, changed });
             }
             _ => {}
         }

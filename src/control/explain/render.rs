@@ -23,7 +23,8 @@ pub fn text(told: &Explanation) -> String {
         section(&mut text, stage.stage, stage.steps.iter().map(|Said { text, line }| (text.as_str(), line.as_ref())));
     }
     for output in &told.outputs {
-        let _ = writeln!(text, "\nleft by port {}, for {}: {} bytes", output.port, output.to, output.frame.len);
+        let what = if output.answer { "the sender is answered" } else { "left" };
+        let _ = writeln!(text, "\n{what} by port {}, for {}: {} bytes", output.port, output.to, output.frame.len);
         frame(&mut text, &output.frame, &output.changed);
     }
     for Dropped { reason, hint, .. } in &told.lost {

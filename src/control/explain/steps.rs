@@ -6,7 +6,7 @@ use transload_encaps::{Decap, DropReason, Mac};
 use super::case::{Case, carrier};
 use super::trace::Step;
 use crate::control::compile::{Line, Noun};
-use crate::dataplane::Stage;
+use crate::dataplane::{Note, Stage};
 use crate::fdb::Learned;
 use crate::forwarding::{Claim, DomainId, PeerId, Sender, Target};
 
@@ -87,7 +87,7 @@ fn opening(case: &Case<'_>, stage: Stage) -> Vec<Said> {
 }
 
 fn sentence(case: &Case<'_>, step: &Step) -> Option<Said> {
-    let domain = case.trace.note().and_then(|note| note.domain());
+    let domain = case.trace.note().and_then(Note::domain);
     Some(match step {
         Step::ToEndpoint(id) => said(format!("to {}", case.endpoint(*id)), case.line(Noun::Endpoint(*id))),
         Step::Outer(outer) => {
@@ -95,6 +95,11 @@ fn sentence(case: &Case<'_>, step: &Step) -> Option<Said> {
         }
         Step::Sender(sender, peer) => by(case, sender, *peer),
         Step::Segment(peer, found, claim) => segment(case, *peer, found, *claim),
+        Step::Crossing(Ok(crossing)) => said(case.crossing(*crossing), case.line(Noun::Mapping(crossing.mapping))),
+        Step::Crossing(Err(mapping)) => said(
+            format!("mapping {} has it, but its counterpart is reserved", case.names.mapping(*mapping)),
+            case.line(Noun::Mapping(*mapping)),
+        ),
         Step::Source(mac, to, learned) => source(case, domain?, *mac, *to, *learned),
         Step::Destination(mac, target) => destination(case, domain?, *mac, *target),
         Step::Way(target) => {
@@ -109,7 +114,10 @@ fn sentence(case: &Case<'_>, step: &Step) -> Option<Said> {
             format!("leaves by port {}: {} bytes", case.names.port(*port), bytes.len()),
             case.line(Noun::Port(*port)),
         ),
-        Step::Told(mtu) => said(format!("the sender is told by ICMP to use {mtu}"), None),
+        Step::Told(mtu, origin) => {
+            let back = origin.map(|at| Some(format!(", back at {}", case.target(domain?, at))));
+            said(format!("the sender is told that {mtu} bytes fit{}", back.flatten().unwrap_or_default()), None)
+        }
         Step::Lost(reason) => said(format!("does not leave: {} ({})", reason.label(), reason.info().hint), None),
     })
 }
@@ -135,7 +143,7 @@ fn segment(case: &Case<'_>, id: PeerId, found: &Decap, claim: Option<Claim>) -> 
         Some(claim) => {
             said(format!("{asked}: {}", case.claim(claim)), case.line(Noun::Segment(peer.scope, found.segment)))
         }
-        None => said(format!("{asked}: unknown"), None),
+        None => said(format!("{asked}: no tenant's"), None),
     }
 }
 

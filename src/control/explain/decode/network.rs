@@ -46,7 +46,7 @@ impl Cursor<'_> {
         fields.push(("checksum", format!("{:#06x}", u16::from_be_bytes([c1, c2]))));
         let len = (usize::from(first & 15) * 4).clamp(20, self.rest().len());
         self.layer("IPv4", len, fields);
-        (flags & 0x1fff == 0).then_some(protocol)
+        (flags << 3 == 0).then_some(protocol)
     }
 
     fn ipv6(&mut self) -> Option<u8> {

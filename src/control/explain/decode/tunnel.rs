@@ -7,10 +7,10 @@ use super::Cursor;
 impl Cursor<'_> {
     /// The tunnel's header; false when it is not whole, or carries no Ethernet.
     pub(super) fn tunnel(&mut self, kind: Kind) -> bool {
-        let done = match kind {
-            Kind::Vxlan => self.vxlan(),
-            Kind::Gre => self.gre(),
-            Kind::Nvgre => self.nvgre(),
+        let done = match kind.info().tag {
+            "vxlan" => self.vxlan(),
+            "gre" => self.gre(),
+            "nvgre" => self.nvgre(),
             _ => None,
         };
         done.unwrap_or(false)

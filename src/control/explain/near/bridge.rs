@@ -157,7 +157,8 @@ fn tolerated(case: &Case<'_>) -> Option<Near> {
         (Kind::Vxlan, &[flags, r1, r2, r3, _, _, _, r4, ..]) => header::extension(&who, [flags, r1, r2, r3, r4])?,
         _ => format!("the header from {who} has reserved bits set"),
     };
-    Some(Near::new(format!("{text}; that is ignored and counted as {}", reason.label()), case.line(Noun::Encap(id))))
+    let text = format!("{text}: ignored, counted as {}, and what follows is taken for Ethernet", reason.label());
+    Some(Near::new(text, case.line(Noun::Encap(id))))
 }
 
 fn not_learned(case: &Case<'_>, claim: Claim, domain: &Domain) -> Option<Near> {

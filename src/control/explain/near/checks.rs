@@ -71,7 +71,7 @@ fn fragment(case: &Case<'_>) -> Option<String> {
     let ip = case.frame.get(ip_at(case)?..)?;
     let what = if ip.first()? >> 4 == 4 {
         let field = ethernet::be16(ip, 6)?;
-        let which = if field & 0x1fff == 0 { "the first" } else { "a later" };
+        let which = if field << 3 == 0 { "the first" } else { "a later" };
         format!("{which} fragment, offset {}", u32::from(field & 0x1fff) * 8)
     } else {
         "a fragment".to_owned()
@@ -135,10 +135,7 @@ pub(super) fn truncated(case: &Case<'_>, stage: Stage) -> Vec<Near> {
 
 /// RFC 6040 §4.2: the one combination that is a drop.
 pub(super) fn ecn(case: &Case<'_>) -> Vec<Near> {
-    let (id, _) = match case.origin() {
-        Some(origin) => origin,
-        None => return Vec::new(),
-    };
+    let Some((id, _)) = case.origin() else { return Vec::new() };
     let text = format!(
         "the underlay marked the packet from {} as congested (CE), but the tenant's packet inside is not ECN-capable: \
          the far end must not copy ECT to its outer header for it",

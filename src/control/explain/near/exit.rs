@@ -1,7 +1,7 @@
 //! Frames that do not fit the way out.
 
 use transload_encaps::ethernet::{self, HEADER_LEN};
-use transload_encaps::{Common, DropReason};
+use transload_encaps::{Common, DropReason, Frame, HEADROOM, InnerTags};
 
 use super::super::case::Case;
 use super::super::trace::Step;
@@ -24,7 +24,7 @@ pub(super) fn refused(case: &Case<'_>, reason: DropReason) -> Vec<Near> {
         .into_iter()
         .filter(|way| way.lost == Some(reason))
         .filter_map(|way| {
-            if [Common::TooBig, Common::TooBigNoDf, Common::TooBigNotIp].into_iter().any(is) {
+            if reason.label().starts_with("too_big") {
                 too_big(case, claim, &way)
             } else if is(Common::NoNextHop) {
                 Some(no_next_hop(case, &way))
@@ -62,14 +62,19 @@ fn egress<'a>(case: &Case<'a>, claim: Claim, target: Target) -> Option<(&'a Peer
 
 fn too_big(case: &Case<'_>, claim: Claim, way: &Way) -> Option<Near> {
     let (peer, row) = egress(case, claim, way.target)?;
-    let tenant = case.trace.after(Stage::Bridge)?.bytes.len();
+    let bytes = &case.trace.after(Stage::Bridge)?.bytes;
+    let tenant = bytes.len() - stripped(row, bytes);
     let headers = peer.compiled.overhead(row.segment);
     let (port, needed, added) = match &peer.exit {
         Exit::Tunnel(underlay) => {
             let added = headers + underlay.ip_overhead();
             (way.hop?.port, tenant + added, added + HEADER_LEN)
         }
-        Exit::Port(port) => (*port, tenant + headers - HEADER_LEN, headers),
+        Exit::Port(port) => {
+            // One 802.1Q tag is free on any Linux device.
+            let free = if outermost(peer, row, bytes) == Some(ethernet::C_TAG) { ethernet::TAG_LEN } else { 0 };
+            (*port, tenant + headers - HEADER_LEN - free, headers - free.min(headers))
+        }
     };
     let mtu = match way.hop {
         Some(hop) => hop.mtu?,
@@ -83,6 +88,21 @@ fn too_big(case: &Case<'_>, claim: Claim, way: &Way) -> Option<Near> {
         (mtu as usize).saturating_sub(added)
     );
     Some(Near::new(text, case.line(Noun::PortMtu(port)).or_else(|| case.line(Noun::Port(port)))))
+}
+
+/// How many bytes of tags an attachment takes off on the way out.
+fn stripped(row: &Attachment, bytes: &[u8]) -> usize {
+    let payload = ethernet::payload(bytes).filter(|_| row.inner_tags == InnerTags::Strip);
+    payload.map_or(0, |(_, at)| at - HEADER_LEN)
+}
+
+/// The type that a frame has on the wire of a port.
+fn outermost(peer: &Peer, row: &Attachment, bytes: &[u8]) -> Option<u16> {
+    let mut chunk = vec![0; HEADROOM + bytes.len()];
+    let mut frame = Frame::new(&mut chunk);
+    let fits = frame.fill(HEADROOM, bytes);
+    peer.compiled.encap(&mut frame, row.segment, 0).ok().filter(|()| fits)?;
+    ethernet::be16(frame.bytes(), ethernet::ADDRESSES_LEN)
 }
 
 fn no_next_hop(case: &Case<'_>, way: &Way) -> Near {
@@ -111,12 +131,11 @@ pub(super) fn inner_tags(case: &Case<'_>, stage: Stage) -> Vec<Near> {
         _ => case.trace.note().and_then(|note| note.claim),
     };
     let Some(claim) = claim else { return Vec::new() };
-    let places = match stage {
-        Stage::Decap => vec![claim.attachment],
-        _ => {
-            let lost = ways(case).into_iter().filter(|way| way.lost == Some(Common::InnerTags.into()));
-            lost.map(|way| way.target.attachment).collect()
-        }
+    let places = if stage == Stage::Decap {
+        vec![claim.attachment]
+    } else {
+        let lost = ways(case).into_iter().filter(|way| way.lost == Some(Common::InnerTags.into()));
+        lost.map(|way| way.target.attachment).collect()
     };
     let bytes = case.trace.after(if stage == Stage::Decap { Stage::Decap } else { Stage::Bridge }).map(|it| &it.bytes);
     let vlan = bytes.and_then(|bytes| ethernet::be16(bytes, 14)).map_or(0, |tci| tci & 0x0fff);
@@ -127,13 +146,13 @@ pub(super) fn inner_tags(case: &Case<'_>, stage: Stage) -> Vec<Near> {
         let kind = peer.compiled.kind().info();
         let stated = case.line(Noun::InnerTags(claim.domain, place));
         let why = if stated.is_some() {
-            "`inner_tags: drop`".to_owned()
+            "says `inner_tags: drop`".to_owned()
         } else {
-            format!("{} (drop by default)", kind.title)
+            format!("drops tags, as {} does by default", kind.title)
         };
-        let help = if kind.can_keep_tags { "`keep` or `strip`" } else { "`strip`" };
+        let help = if kind.can_keep_tags { "`inner_tags: keep` or `strip`" } else { "`inner_tags: strip`" };
         let text = format!(
-            "the tenant's frame carries VLAN {vlan}, and attachment {} has {why}: write `inner_tags:` {help}",
+            "the tenant's frame carries VLAN {vlan}, and attachment {} {why}: write {help}",
             case.names.attachment(claim.domain, place)
         );
         Some(Near::new(text, stated.or_else(|| case.line(Noun::Attachment(claim.domain, place)))))

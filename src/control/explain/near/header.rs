@@ -1,6 +1,6 @@
 //! Tunnel headers that their encapsulation refuses: which bits, and what speaks like that.
 
-use transload_encaps::{Common, DropReason, Kind, checksum, ethernet};
+use transload_encaps::{Common, DropReason, checksum, ethernet};
 
 use super::super::case::Case;
 use super::Near;
@@ -14,10 +14,10 @@ pub(super) fn refused(case: &Case<'_>, reason: DropReason) -> Vec<Near> {
     let text = if reason == Common::UnknownPayload.into() {
         payload(&who, header)
     } else {
-        match peer.compiled.kind() {
-            Kind::Vxlan => vxlan(&who, header, reason.label()),
-            Kind::Gre => gre(&who, header, reason.label()),
-            Kind::Nvgre => nvgre(&who, header, reason.label()),
+        match peer.compiled.kind().info().tag {
+            "vxlan" => vxlan(&who, header, reason.label()),
+            "gre" => gre(&who, header, reason.label()),
+            "nvgre" => nvgre(&who, header, reason.label()),
             _ => None,
         }
     };

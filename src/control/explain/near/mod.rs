@@ -38,6 +38,15 @@ impl Near {
 
 /// Everything near, the nearest first.
 pub(super) fn find(case: &Case<'_>, stage: Stage, reason: DropReason) -> Vec<Near> {
+    let mut all = of(case, stage, reason);
+    let remarks = remarks(case);
+    // What was forgiven in the header may well be why the frame behind it makes no sense.
+    let at = if reason == Common::BadSource.into() { 0 } else { all.len() };
+    all.splice(at..at, remarks);
+    all
+}
+
+fn of(case: &Case<'_>, stage: Stage, reason: DropReason) -> Vec<Near> {
     let is = |common: Common| reason == common.into();
     match stage {
         _ if is(Common::Truncated) || is(Common::InnerTruncated) => checks::truncated(case, stage),

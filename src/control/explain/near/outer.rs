@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use transload_encaps::{ethernet, outer};
+use transload_encaps::{Carrier, ethernet, outer};
 
 use super::super::case::{Case, carrier};
 use super::{Near, sender};
@@ -14,6 +14,7 @@ struct Packet {
     /// The VLAN IDs before it, outermost first, with their types.
     tags: Vec<(u16, u16)>,
     dst: IpAddr,
+    carrier: Option<Carrier>,
 }
 
 fn packet(frame: &[u8]) -> Option<Packet> {
@@ -24,7 +25,8 @@ fn packet(frame: &[u8]) -> Option<Packet> {
     let tags = (12..at - 2)
         .step_by(4)
         .filter_map(|tag| Some((ethernet::be16(frame, tag)?, ethernet::be16(frame, tag + 2)? & 0x0fff)));
-    Some(Packet { tags: tags.collect(), dst: outer::ip_destination(frame, at)? })
+    let carrier = outer::walk(frame, at).ok().map(|outer| outer.carrier);
+    Some(Packet { tags: tags.collect(), dst: outer::ip_destination(frame, at)?, carrier })
 }
 
 /// Why the frame is no tunnel packet, if it looks like one.
@@ -56,7 +58,9 @@ pub(super) fn nearly_a_tunnel(case: &Case<'_>) -> Vec<Near> {
     let Some(nearest) = here.iter().min_by_key(|id| distance(case, **id, packet.dst)) else { return Vec::new() };
     let Some(endpoint) = case.tables.endpoints.get(usize::from(nearest.0)) else { return Vec::new() };
     // A tenant's own packet to anywhere is no near miss.
-    if !packet.tags.is_empty() && endpoint.vlan.is_none() {
+    let is_tunnel =
+        |carrier| endpoint.carriers.contains(&carrier) || matches!(carrier, Carrier::Udp(4789) | Carrier::Ip(47));
+    if !packet.carrier.is_some_and(is_tunnel) || !packet.tags.is_empty() && endpoint.vlan.is_none() {
         return Vec::new();
     }
     let (family, other) = if packet.dst.is_ipv4() { ("IPv4", "IPv6") } else { ("IPv6", "IPv4") };

@@ -42,10 +42,10 @@ pub(super) fn unknown(case: &Case<'_>) -> Vec<Near> {
 }
 
 fn readings(kind: Kind, segment: Segment, header: &[u8]) -> Vec<Reading> {
-    match kind {
-        Kind::Vxlan => vxlan(segment.0, header),
-        Kind::Nvgre => nvgre(segment.0, header),
-        Kind::Gre => gre(segment),
+    match kind.info().tag {
+        "vxlan" => vxlan(segment.0, header),
+        "nvgre" => nvgre(segment.0, header),
+        "gre" => gre(segment),
         _ => Vec::new(),
     }
 }
@@ -148,7 +148,7 @@ fn gre(segment: Segment) -> Vec<Reading> {
     if flow != 0 {
         all.push(reading(key & !0xff, format!("{unknown} key {:#010x} would be {{}}: the low byte {flow:#04x} is an NVGRE FlowID; write `encap: nvgre` and `vsid: {vsid}`", key & !0xff)));
     }
-    if key << 8 <= u64::from(u32::MAX) {
+    if u32::try_from(key << 8).is_ok() {
         all.push(reading(key << 8, format!("{unknown} key {:#010x} would be {{}}: that is an NVGRE VSID shifted by 8, and the peer sends the plain number; write `key: {key}`", key << 8)));
     }
     let swapped = u64::from((key as u32).swap_bytes());

@@ -16,7 +16,11 @@ pub(super) fn unknown(case: &Case<'_>) -> Vec<Near> {
     let mut all = same_address(case, endpoint, &packet);
     all.extend(nearest(case, endpoint, &packet));
     if all.is_empty() {
-        let text = format!("{} is nobody's address: no peer is reached from {}", packet.src, case.endpoint(endpoint));
+        let text = format!(
+            "{} is no peer's address at {}, nor near one: add a peer, or name it in `accept_from` or the `members` of a group",
+            packet.src,
+            case.endpoint(endpoint)
+        );
         all.push(Near::new(text, case.line(Noun::Endpoint(endpoint))));
     }
     all
@@ -85,17 +89,17 @@ fn nearest(case: &Case<'_>, endpoint: EndpointId, packet: &Outer) -> Option<Near
     let (apart, sender, peer) = by_distance
         .filter(|(apart, ..)| *apart > 0)
         .min_by_key(|(apart, sender, peer)| (*apart, sender.carrier != packet.carrier, *peer))?;
+    // A /24, or a /64: what one site is given.
     let near = if packet.src.is_ipv4() { 1 << 8 } else { 1 << 64 };
     let name = case.names.peer(peer);
     let help = match name.split_once('/') {
         Some((group, _)) => format!("add it to the `members` of group {group}"),
         None => format!("if it is the same one, add it to `accept_from` of {}", case.peer(peer)),
     };
-    let text = if apart < near {
-        format!("{} is no peer's address, but {} is {}: {help}", packet.src, sender.address, case.peer(peer))
-    } else {
-        format!("{} is no peer's address; the nearest is {} ({}): {help}", packet.src, sender.address, case.peer(peer))
-    };
+    if apart >= near {
+        return None;
+    }
+    let text = format!("{} is no peer's address, but {} is {}: {help}", packet.src, sender.address, case.peer(peer));
     Some(Near::new(text, case.line(Noun::Sender(*sender))))
 }
 

@@ -38,15 +38,13 @@ fn vid(tag: (u16, u16)) -> u16 {
     tag.1 & 0x0fff
 }
 
-/// "S-VID 100 (0x88a8), VLAN 7 (0x8100)"
+/// "VLAN 100 under 0x88a8 and VLAN 7 under 0x8100"
 fn words(tags: &Stack) -> String {
-    match tags.as_slice() {
-        [] => "no tag".to_owned(),
-        _ => {
-            let each: Vec<_> = tags.iter().map(|&tag| format!("VLAN {} under {:#06x}", vid(tag), tag.0)).collect();
-            format!("tags {}", each.join(", "))
-        }
+    if tags.is_empty() {
+        return "no tag".to_owned();
     }
+    let each: Vec<_> = tags.iter().map(|&tag| format!("VLAN {} under {:#06x}", vid(tag), tag.0)).collect();
+    each.join(" and ")
 }
 
 /// What would have let it pass.
@@ -61,13 +59,13 @@ pub(super) fn unclaimed(case: &Case<'_>, reason: DropReason) -> Vec<Near> {
     }
     all.extend(guesses(&tags).into_iter().filter_map(|(new, why)| {
         let (segment, claim) = case.would_be(peer, &with(case.frame, &tags, &new)).ok()?;
-        let text = format!(
-            "{} {} unclaimed, but {} would be {}: {why}",
-            words(&tags),
-            if tags.len() == 1 || tags.is_empty() { "is" } else { "are" },
-            words(&new),
-            case.claim(claim?)
-        );
+        let why = match Kind::QinQ.ids(segment).get("vid") {
+            Some(vlan) if why.contains("tpids") => {
+                format!("`vid` is a tag under 0x8100; change it at the sender, or write `s_vid: {vlan}`")
+            }
+            _ => why,
+        };
+        let text = format!("{} is unclaimed, but {} would be {}: {why}", words(&tags), words(&new), case.claim(claim?));
         let line = if why.contains("tpids") { case.line(Noun::PortTpids(case.port)) } else { None };
         Some(Near::new(text, line.or_else(|| case.line(Noun::Segment(peer.scope, segment)))))
     }));
@@ -170,5 +168,7 @@ fn known(case: &Case<'_>, peer: &Peer, tags: &Stack) -> Near {
         .collect();
     let port = case.names.port(case.port);
     let line = all.first().and_then(|(segment, _)| case.line(Noun::Segment(peer.scope, *segment)));
-    Near::new(format!("{} on port {port} is nobody's; it has {}", words(tags), shown.join(", ")), line)
+    let is_plain = tags.iter().all(|&tag| vid(tag) == 0);
+    let untagged = if is_plain { "; `untagged: true` would take it" } else { "" };
+    Near::new(format!("{} on port {port} is nobody's{untagged}; the port has {}", words(tags), shown.join(", ")), line)
 }
