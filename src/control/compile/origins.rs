@@ -11,7 +11,7 @@ use super::endpoints::Endpoints;
 use super::names::Names;
 use super::peers::Peers;
 use crate::config::{At, Config, File, Knobs, Source, Span, Tenant};
-use crate::forwarding::{AttachmentId, DomainId, EndpointId, PeerId, PortId, Scope, Sender};
+use crate::forwarding::{AttachmentId, DomainId, EndpointId, MappingId, PeerId, PortId, Scope, Sender};
 
 /// Something of the tables that a place in the file decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -56,6 +56,8 @@ pub enum Noun {
     SplitHorizon(DomainId, AttachmentId),
     /// A static address.
     Static(DomainId, Mac),
+    /// A mapping.
+    Mapping(MappingId),
 }
 
 /// A line of a file.
@@ -122,6 +124,9 @@ impl Origins {
         self.endpoints(file, endpoints);
         self.peers(file, names);
         self.tenants(file, names, domains);
+        let mappings: HashMap<_, _> = names.mappings().map(|(id, name)| (name, id)).collect();
+        let places = file.mappings.iter().filter_map(|(name, _)| Some((*mappings.get(name.text)?, name.span)));
+        self.spans.extend(places.map(|(id, span)| (Noun::Mapping(id), span)));
     }
 
     fn note<T>(&mut self, noun: Noun, at: Option<&At<T>>) {
