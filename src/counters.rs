@@ -66,6 +66,8 @@ pub struct DomainCounters {
     pub flooded: Counter,
     /// Frames, or copies of flooded ones, that were dropped after the tenant was known.
     pub dropped: Counter,
+    /// Hosts told that their packet was too big.
+    pub too_big_answers: Counter,
     /// MACs that appeared.
     pub learned: Counter,
     /// MACs that appeared elsewhere.

@@ -12,7 +12,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use transload_encaps::outer::UdpRules;
 use transload_encaps::underlay::{LinkAddresses, Underlay};
-use transload_encaps::{Carrier, Compiled, InnerTags, Segment};
+use transload_encaps::{Carrier, Compiled, InnerTags, Mac, Segment};
 
 use crate::mapping::Mapping;
 
@@ -110,7 +110,7 @@ pub struct Forwarding {
 #[derive(Debug, Clone, Default)]
 pub struct Port {
     /// The port's MAC address; `None` accepts tunnel packets to any.
-    pub mac: Option<transload_encaps::Mac>,
+    pub mac: Option<Mac>,
     /// Our tunnel addresses that are reached through this port.
     pub endpoints: Vec<EndpointId>,
     /// The port's tags, if any attachment claims some.
@@ -203,6 +203,10 @@ pub struct Connection {
     pub ids: Mapping,
     /// The `from` side and the `to` side.
     pub ends: [End; 2],
+    /// The gateway's own address in every one of its tenants, from which it says that a packet is too big.
+    pub mac: Mac,
+    /// When the next ICMP error would be on schedule, in nanoseconds of the workers' clock.
+    pub icmp_due: AtomicU64,
 }
 
 /// One side of a stateless cross-connect.
@@ -264,6 +268,10 @@ pub struct Domain {
     pub mac_limit: u32,
     /// Nanoseconds between broadcast, unknown and multicast frames at the full allowed rate; 0 for no limit.
     pub bum_interval: u64,
+    /// How long TCP segments may be that the tenant's hosts allow each other; `None` leaves it to them.
+    pub mss_clamp: Option<MssClamp>,
+    /// The gateway's own address in the tenant, from which it says that a packet is too big. Never learned.
+    pub mac: Mac,
     /// When a MAC that keeps moving is held; `None` for never.
     pub duplicates: Option<Duplicates>,
     /// Nanoseconds that a loop's broadcast, unknown and multicast frames are held; 0 for no guard.
@@ -290,6 +298,8 @@ pub struct DomainState {
     pub macs: AtomicU32,
     /// When the next BUM frame would be on schedule, in nanoseconds of the workers' clock.
     pub bum_due: AtomicU64,
+    /// When the next ICMP error would be on schedule, in nanoseconds of the workers' clock.
+    pub icmp_due: AtomicU64,
     /// What the loop guard remembers.
     pub loops: LoopMemory,
 }
@@ -314,6 +324,15 @@ pub struct Watched {
     pub home: AtomicU64,
     /// A bit for each attachment it came in by, modulo 64.
     pub sides: AtomicU64,
+}
+
+/// How long TCP segments may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MssClamp {
+    /// As long as the ways in both directions can carry.
+    Path,
+    /// At most so many bytes of payload.
+    Bytes(u16),
 }
 
 /// One attachment of a domain.

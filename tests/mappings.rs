@@ -242,7 +242,7 @@ mappings:
     let [(_, packet)] = &lab.send("up", from_leaf(0x1234, &wire::tag(&frame, 0x8100, 5)))[..] else { panic!() };
     assert!(packet.ends_with(&frame));
     let long = wire::ethernet(mac(2), mac(1), 0x88b5, &[0; 1480]);
-    assert_eq!(lab.dropped_for("up", from_leaf(0x1234, &long)), "too_big");
+    assert_eq!(lab.dropped_for("up", from_leaf(0x1234, &long)), "too_big_not_ip");
 }
 
 #[test]

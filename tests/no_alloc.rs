@@ -34,7 +34,7 @@ const YAML: &str = r#"
 version: 1
 ports:
   up:     { device: up }
-  access: { device: access }
+  access: { device: access, mtu: 1500 }
 endpoints:
   v4: { address: 192.0.2.1, ports: [up] }
   v6: { address: "2001:db8::1", ports: [up] }
@@ -46,6 +46,7 @@ peers:
 tenants:
   a:
     limits: { bum: 1000000 }
+    mss_clamp: true
     attachments:
       v:  { peer: vxlan, vni: 1 }
       v6: { peer: vxlan6, vni: 1 }
@@ -66,6 +67,9 @@ fn no_breath_allocates() {
         let ends = ("192.0.2.9".parse().unwrap(), "192.0.2.1".parse().unwrap());
         let packet = wire::udp(5, 4789, &wire::vxlan(1, &wire::tenant_frame(mac(host), mac(100 + host), 0)));
         frames.push(wire::outer((mac(1), mac(2)), ends, 0, 17, &packet));
+        let big = wire::ipv4([10, 0, 0, 1].into(), [10, 0, 0, 2].into(), 0, 17, &[0; 1600]);
+        let big = wire::ethernet(mac(host), mac(100 + host), wire::IPV4, &big);
+        frames.push(wire::outer((mac(1), mac(2)), ends, 0, 17, &wire::udp(5, 4789, &wire::vxlan(1, &big))));
     }
     let ports = [lab.port("up"), lab.port("access")].map(|id| lab.gateway.port(id).unwrap().clone());
     for port in &ports {
@@ -89,6 +93,8 @@ fn no_breath_allocates() {
     while lab.gateway.breathe(lab.clock) > 0 {}
     assert!(ports[0].sent().frames > 200, "the traffic was carried: {:?}", ports[0].sent());
     assert!(lab.gateway.is_whole());
+    let domain = lab.gateway.counters().domain(transload::forwarding::DomainId(0)).unwrap();
+    assert!(domain.too_big_answers.get() > 0, "and hosts were told");
 }
 
 /// 20 KB of TCP in one frame, behind the tags of the tenant.

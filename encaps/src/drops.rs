@@ -149,7 +149,9 @@ drop_reasons! {
         InnerTags, "inner_tags", Config, "The tenant frame carries a VLAN tag, and the attachment says `inner_tags: drop`.";
         L2Control, "l2_control", Config, "A link-local control frame (01:80:c2:00:00:0x), which bridges never forward; `l2cp: tunnel` on both attachments carries it.";
         BadSource, "bad_source", Peer, "The tenant frame's source is a group address or all zeros, which no host may use.";
+        FromOwnMac, "from_own_mac", Peer, "The tenant frame's source is the gateway's own address in this tenant: a loop brought its answer back, or somebody pretends to be it.";
         // The bridge's decisions.
+        ToOwnMac, "to_own_mac", Peer, "To the gateway's own address in this tenant, which only ever sends.";
         SameAttachment, "same_attachment", Peer, "The destination lives where the frame came from; a bridge does not send back.";
         SplitHorizon, "split_horizon", Config, "The destination is another member of the same mesh, which it reaches without us.";
         NoTargets, "no_targets", Config, "Broadcast, multicast or unknown, and the domain has nobody else to send it to.";
@@ -157,7 +159,9 @@ drop_reasons! {
         BumLimit, "bum_limit", Config, "More broadcast, unknown and multicast frames than limits.bum allows this tenant; look for a loop.";
         LoopGuard, "loop_guard", Config, "Broadcast, unknown or multicast between two attachments that a loop joins: look for the link between them. `show tenants` names both.";
         // The way out.
-        TooBig, "too_big", Config, "Longer than the way out can carry with its headers: raise the underlay's MTU or lower the tenant's.";
+        TooBig, "too_big", Config, "Longer than the way out can carry with its headers; the sender is told where the RFCs allow it. Raise the underlay's MTU or lower the tenant's.";
+        TooBigNoDf, "too_big_no_df", Config, "As `too_big`, and an IPv4 packet without DF, whose sender expects a fragmentation that no tunnel endpoint does: raise the underlay's MTU, lower the tenant's, or write `mss_clamp: true` for its TCP.";
+        TooBigNotIp, "too_big_not_ip", Config, "As `too_big`, and neither IPv4 nor IPv6, so that nobody can be told: raise the underlay's MTU or lower the tenant's.";
         NoNextHop, "no_next_hop", Local, "The route or the neighbour of the peer's address is not resolved yet.";
         NoHeadroom, "no_headroom", Local, "The port reserves less room than the outer headers need.";
         NoBuffer, "no_buffer", Local, "No free chunk for a copy or a segment of this frame.";

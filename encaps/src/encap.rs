@@ -194,6 +194,7 @@ pub trait Encap: Sized + Send + Sync + 'static {
     /// The fields of its tenant ID.
     const IDS: &'static [IdField];
     /// What happens to VLAN tags of the tenant's frame by default.
+    // RFC 7348 §6.1 leaves it to configuration; Linux and Open vSwitch keep them.
     const INNER_TAGS: InnerTags = InnerTags::Keep;
     /// Whether tags of the tenant's frame may be kept at all.
     const CAN_KEEP_TAGS: bool = true;
@@ -223,6 +224,12 @@ pub trait Encap: Sized + Send + Sync + 'static {
 
     /// How many bytes [`encap`](Self::encap) adds for this segment, carrier and underlay not counted.
     fn overhead(&self, segment: Segment) -> usize;
+
+    /// The type that [`encap`](Self::encap) puts behind the MAC addresses for this segment, where it puts a tag there.
+    fn outer_tag(&self, segment: Segment) -> Option<u16> {
+        let _ = segment;
+        None
+    }
 
     /// Control plane: the segment that these ID fields name. Ranges and reserved values of [`IDS`](Self::IDS) are
     /// checked by the caller; what is left is how fields go together.

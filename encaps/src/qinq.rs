@@ -207,6 +207,14 @@ impl Encap for QinQ {
         }
     }
 
+    fn outer_tag(&self, segment: Segment) -> Option<u16> {
+        match parts(segment).0 {
+            Shape::Untagged => None,
+            Shape::Single => Some(C_TAG),
+            Shape::Outer | Shape::Both => Some(self.emit_tpid),
+        }
+    }
+
     fn segment(ids: &Ids) -> Result<Segment, SpecError> {
         let vid = |name| ids.get(name).map(|vid| vid as u16);
         match (vid("s_vid"), vid("c_vid"), vid("vid"), ids.get("untagged").is_some()) {

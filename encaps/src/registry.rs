@@ -130,6 +130,12 @@ macro_rules! encapsulations {
                 match self { $($(#[$cfg])* Self::$Type(peer, _) => peer.overhead(segment)),+ }
             }
 
+            /// The type of the tag that comes first on the wire, for an encapsulation that is tags.
+            #[must_use]
+            pub fn outer_tag(&self, segment: Segment) -> Option<u16> {
+                match self { $($(#[$cfg])* Self::$Type(peer, _) => peer.outer_tag(segment)),+ }
+            }
+
             /// Control plane: an attachment will use this segment. See [`Encap::claim`].
             ///
             /// # Errors
@@ -330,7 +336,8 @@ impl<'de> Deserialize<'de> for Spec {
 
         fn kind_of<E: de::Error>(tag: &str) -> Result<Kind, E> {
             Kind::from_tag(tag).ok_or_else(|| {
-                let known: Vec<_> = Kind::ALL.iter().map(|kind| kind.info().tag).collect();
+                let known: Vec<_> =
+                    Kind::ALL.iter().filter(|kind| kind.has_peers()).map(|kind| kind.info().tag).collect();
                 E::custom(format!("unknown encapsulation `{tag}`; write one of {}", known.join(", ")))
             })
         }

@@ -127,6 +127,8 @@ impl Underlay {
             (IpAddr::V4(src), IpAddr::V4(dst)) => {
                 let [df, _] = DF.to_be_bytes();
                 // RFC 6864 §4.1: a packet that is never fragmented needs no identification.
+                // RFC 4459 §3.2: with DF set the underlay says what is too big, instead of leaving it to reassembly.
+                // RFC 2003 §3.1: the outer TTL is the tunnel's; a bridge does not count down the inner one.
                 put(&[0x45, 0, 0, 0, 0, 0, df, 0, spec.ttl, protocol, 0, 0]);
                 put(&src.octets());
                 put(&dst.octets());

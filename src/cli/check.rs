@@ -78,12 +78,7 @@ fn look(args: &Args) -> Result<Result<(Plan, Problems), Problems>, Failure> {
     Ok(if problems.has_errors() { Err(problems) } else { Ok((plan, problems)) })
 }
 
-fn print_json(
-    args: &Args,
-    problems: &Problems,
-    meetings: &[Meeting],
-    mappings: &[holes::Row],
-) -> Result<(), Failure> {
+fn print_json(args: &Args, problems: &Problems, meetings: &[Meeting], mappings: &[holes::Row]) -> Result<(), Failure> {
     let (file, ok) = (args.file.display().to_string(), !problems.has_errors() && meetings.is_empty());
     let findings = Findings { file, ok, problems: &problems.0, meetings, mappings };
     let text = serde_json::to_string_pretty(&findings).map_err(|error| Failure::new(error.to_string()))?;

@@ -39,7 +39,7 @@ pub use dscp::Dscp;
 pub use include::Include;
 pub use mappings::Mapping;
 pub use nearest::{nearest, suggestion};
-pub use numbers::{DscpValue, Rate, Ttl, Vid, Whole};
+pub use numbers::{DscpValue, MssClamp, Rate, Ttl, Vid, Whole};
 pub use offset::{Offset, is_variable};
 pub use peers::{Ecn, Group, Knobs, Peer, RxZero, UdpChecksum, UdpTx};
 pub use ports::{Endpoint, Io, Mtu, Port, UnixSocket};

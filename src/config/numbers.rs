@@ -1,4 +1,4 @@
-//! Whole numbers with limits, and rates.
+//! Whole numbers with limits, rates, and what bounds TCP segments.
 
 use std::fmt;
 
@@ -98,6 +98,73 @@ impl JsonSchema for Rate {
         json_schema!({ "anyOf": [
             { "type": "integer", "minimum": 1, "maximum": 1_000_000_000 },
             { "const": "unlimited" },
+        ]})
+    }
+}
+
+/// How long TCP segments may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MssClamp {
+    /// As long as the hosts say.
+    Off,
+    /// As long as the ways in both directions carry.
+    Path,
+    /// At most so many bytes of payload.
+    Bytes(u16),
+}
+
+/// What is left of IPv4's least MTU (RFC 791 §3.2) behind 20 bytes each of IP and TCP.
+const LEAST_MSS: u64 = 28;
+
+impl<'de> Deserialize<'de> for MssClamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MssVisitor;
+
+        impl Visitor<'_> for MssVisitor {
+            type Value = MssClamp;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`true`, or the bytes of a segment")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<MssClamp, E> {
+                match text {
+                    "true" => Ok(MssClamp::Path),
+                    "false" => Ok(MssClamp::Off),
+                    _ => Err(E::custom(format!(
+                        "`{text}` is no length of a segment\nwrite `true`, or a number of bytes, such as 1360"
+                    ))),
+                }
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<MssClamp, E> {
+                match u16::try_from(number) {
+                    Ok(bytes) if number >= LEAST_MSS => Ok(MssClamp::Bytes(bytes)),
+                    _ => Err(E::custom(format!(
+                        "no TCP segment has {number} bytes at most\nwrite {LEAST_MSS} to {}, such as 1360, or `true`",
+                        u16::MAX
+                    ))),
+                }
+            }
+        }
+
+        deserializer.deserialize_any(MssVisitor)
+    }
+}
+
+impl JsonSchema for MssClamp {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "MssClamp".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [
+            { "type": "boolean" },
+            { "type": "integer", "minimum": LEAST_MSS, "maximum": u16::MAX },
         ]})
     }
 }

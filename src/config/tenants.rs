@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::addresses::Address;
 use super::at::{At, Named, section};
 use super::attachment::{Attachment, IdValue};
-use super::numbers::{Rate, Whole};
+use super::numbers::{MssClamp, Rate, Whole};
 use super::range::Range;
 use super::switch::Switch;
 use super::values::{MacAddress, Seconds};
@@ -28,6 +28,9 @@ pub struct Tenant<V = u64> {
     pub ageing: Option<At<Seconds>>,
     /// What happens to a unicast frame to an unknown address; `flood` if left out.
     pub unknown_unicast: Option<At<UnknownUnicast>>,
+    /// Whether the segments that TCP hosts allow each other are held below what the ways in both directions carry, or
+    /// below so many bytes of payload; false if left out.
+    pub mss_clamp: Option<At<MssClamp>>,
     /// What the tenant may use up.
     #[serde(default, deserialize_with = "section")]
     pub limits: Limits,

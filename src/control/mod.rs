@@ -8,6 +8,7 @@ pub mod claims;
 pub mod clock;
 pub mod compile;
 pub mod diff;
+pub mod exclusive;
 pub mod explain;
 pub mod gateway;
 pub mod history;

@@ -6,6 +6,7 @@ use thiserror::Error;
 use transload_encaps::Carrier;
 
 use crate::control::compile::{Plan, PortPlan};
+use crate::control::exclusive::Exclusive;
 use crate::control::revive::{Revival, exchangeable};
 use crate::control::tunnels::backend_words;
 use crate::dataplane::BoxedPort;
@@ -23,6 +24,8 @@ pub struct Opening<'mem> {
     pub backends: Vec<String>,
     /// What keeps the machine quiet.
     pub quiet: Quiet,
+    /// What no other gateway of this machine may serve.
+    pub exclusive: Exclusive,
 }
 
 /// Why the ports are not open.
@@ -31,6 +34,12 @@ pub enum OpeningError {
     /// One cannot be opened.
     #[error(transparent)]
     Port(#[from] OpenError),
+    /// Another gateway is here already.
+    #[error("another transload on this machine serves {0} already: stop it first, or give this one its own")]
+    Taken(String),
+    /// The kernel has no socket for us.
+    #[error("cannot claim {0}: {1}")]
+    Claim(String, io::Error),
     /// The machine cannot be kept from answering.
     #[error("cannot keep the kernel from answering {what}: {error}{}", permission(.error, .capability))]
     Quiet {
@@ -61,6 +70,7 @@ pub fn open<'mem>(plan: &mut Plan, workers: usize) -> Result<Opening<'mem>, Open
         revivals: Vec::new(),
         backends: vec![String::new(); plan.forwarding.ports.len()],
         quiet: Quiet::new(),
+        exclusive: claim(plan)?,
     };
     for port in &plan.ports {
         let opened = crate::io::open(&port.name, &port.backend, workers)?;
@@ -79,6 +89,32 @@ pub fn open<'mem>(plan: &mut Plan, workers: usize) -> Result<Opening<'mem>, Open
     }
     keep_quiet(plan, &mut opening.quiet)?;
     Ok(opening)
+}
+
+/// Claims the endpoints and the tags of devices that other gateways could serve as well.
+fn claim(plan: &Plan) -> Result<Exclusive, OpeningError> {
+    let endpoints = (0..).map(EndpointId).zip(&plan.forwarding.endpoints).filter(|(id, _)| is_heard(plan, *id));
+    let endpoints = endpoints.map(|(_, endpoint)| match endpoint.vlan {
+        Some(vlan) => format!("endpoint {} in VLAN {vlan}", endpoint.address),
+        None => format!("endpoint {}", endpoint.address),
+    });
+    let tags = plan.ports.iter().filter(|port| has_tags(plan, port.id)).filter_map(|port| match &port.backend {
+        Backend::Auto { device } | Backend::AfPacket { device } => Some(format!("the tags of {device}")),
+        Backend::Tap { .. } | Backend::Unix { .. } => None,
+    });
+    let mut exclusive = Exclusive::default();
+    for what in endpoints.chain(tags) {
+        match exclusive.claim(&what) {
+            Ok(true) => {}
+            Ok(false) => return Err(OpeningError::Taken(what)),
+            Err(error) => return Err(OpeningError::Claim(what, error)),
+        }
+    }
+    Ok(exclusive)
+}
+
+fn has_tags(plan: &Plan, port: PortId) -> bool {
+    plan.forwarding.ports.get(usize::from(port.0)).is_some_and(|table| table.tags.is_some())
 }
 
 fn keep_quiet(plan: &Plan, quiet: &mut Quiet) -> Result<(), OpeningError> {

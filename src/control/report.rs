@@ -7,7 +7,7 @@ use transload_encaps::DropReason;
 
 use super::compile::Names;
 use super::loops::{self, Loop, Loops};
-use crate::counters::{Both, Counters};
+use crate::counters::{Both, Counters, MappingCounters};
 use crate::dataplane::Shared;
 use crate::fdb::Entry;
 use crate::forwarding::PortId;
@@ -114,10 +114,40 @@ pub struct Report {
     pub drops: BTreeMap<&'static str, u64>,
     /// By the reason for which a stricter gateway would have dropped them: frames carried.
     pub tolerated: BTreeMap<&'static str, u64>,
+    /// By mapping: what crossed; left out without mappings.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub mappings: BTreeMap<String, Crossed>,
     /// Where every MAC lives at the end.
     pub fdb: Vec<FdbRow>,
     /// The loops that were found.
     pub loops: Vec<LoopRow>,
+}
+
+/// What crossed a mapping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Crossed {
+    /// Frames that left by the `from` side.
+    pub sent_from: u64,
+    /// Frames that left by the `to` side.
+    pub sent_to: u64,
+    /// Frames whose ID has no counterpart.
+    pub holes: u64,
+    /// Frames dropped on their way across.
+    pub dropped: u64,
+}
+
+impl Crossed {
+    fn sum<'a>(counters: impl Iterator<Item = &'a MappingCounters>) -> Self {
+        counters.fold(Self::default(), |sum, one| {
+            let [from, to] = &one.sent;
+            Self {
+                sent_from: sum.sent_from + from.frames.get(),
+                sent_to: sum.sent_to + to.frames.get(),
+                holes: sum.holes + one.holes.get(),
+                dropped: sum.dropped + one.dropped.get(),
+            }
+        })
+    }
 }
 
 impl Report {
@@ -135,6 +165,12 @@ impl Report {
             ports: ports.collect(),
             drops: sum(|counters, reason| counters.drops(reason).map_or(0, crate::counters::Counter::get)),
             tolerated: sum(|counters, reason| counters.tolerated(reason).map_or(0, crate::counters::Counter::get)),
+            mappings: names
+                .mappings()
+                .map(|(id, name)| {
+                    (name.to_owned(), Crossed::sum(workers.iter().filter_map(|counters| counters.mapping(id))))
+                })
+                .collect(),
             fdb: fdb(shared, names),
             loops: loops.iter().map(|(pair, found)| LoopRow::of(pair, found, names)).collect(),
         }

@@ -94,7 +94,7 @@ pub fn run(orders: &Orders) -> Result<(), StartError> {
     let threads = plan.settings.workers.max(1);
     let mut arenas: Vec<_> = (0..threads).map(|_| vec![0; CHUNK * CHUNKS]).collect();
     let pools = arenas.iter_mut().map(|arena| Pool::new(arena, CHUNK));
-    let Opening { workers: ports, revivals, quiet, backends } = opening::open(&mut plan, threads)?;
+    let Opening { workers: ports, revivals, quiet, backends, exclusive } = opening::open(&mut plan, threads)?;
     // Who may not open ports may often not make the socket either; the ports say better what is missing.
     let (admin, listener) = admin?;
     let resolver = runtime.block_on(resolve(&config, &plan)).map_err(while_doing("cannot read the kernel's routes"))?;
@@ -123,7 +123,7 @@ pub fn run(orders: &Orders) -> Result<(), StartError> {
         let alive = || crew.iter().all(|worker| !worker.is_finished());
         runtime.block_on(supervision.run(orders.attended, alive))
     });
-    drop(admin);
+    drop((admin, exclusive));
     if result.is_ok() {
         tracing::info!("stopped");
     }

@@ -8,13 +8,13 @@ use super::Now;
 use super::burst::{Burst, Decision, Note};
 use super::digest::digest;
 use super::loop_guard::{self, Sight};
+use super::rate;
 use super::trace::Tracer;
 use crate::counters::{Counters, DomainCounters};
 use crate::events::{Event, Sender};
 use crate::fdb::{Fdb, Key, Learned};
 use crate::forwarding::{Attachment, Claim, Domain, DomainState, Forwarding, Target};
 
-const SECOND: u64 = 1_000_000_000;
 /// IEEE 802.1Q table 8-1: addresses that no bridge forwards, the last four bits any.
 const LINK_LOCAL: u64 = 0x0180_c200_0000;
 
@@ -85,6 +85,9 @@ impl<T: Tracer> Bridge<'_, T> {
         if source.is_group() || source == Mac::default() {
             return Err(Common::BadSource.into());
         }
+        if source == domain.mac {
+            return Err(Common::FromOwnMac.into());
+        }
         let is_control = destination.to_bits() & !0xf == LINK_LOCAL;
         if is_control && !ingress.tunnels_l2cp {
             return Err(Common::L2Control.into());
@@ -112,8 +115,10 @@ impl<T: Tracer> Bridge<'_, T> {
             // Its own place was looked up before it was learned.
             _ if destination == source => Err(Common::SameAttachment.into()),
             Some((target, egress)) => to_known(origin, ingress, target, egress),
+            // Never learned, so always unknown.
+            None if destination == domain.mac => Err(Common::ToOwnMac.into()),
             None if !may_flood => Err(Common::UnknownUnicastOff.into()),
-            None if !within_rate(&domain.state, domain.bum_interval, self.now) => Err(Common::BumLimit.into()),
+            None if !rate::within(&domain.state.bum_due, domain.bum_interval, self.now) => Err(Common::BumLimit.into()),
             None => {
                 if let Some(counters) = self.counters.domain(claim.domain) {
                     counters.flooded.add(1);
@@ -200,35 +205,9 @@ fn admit(state: &DomainState, limit: u32) -> bool {
     state.macs.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |macs| (macs < limit).then_some(macs + 1)).is_ok()
 }
 
-/// Whether one more BUM frame is within the tenant's rate: the generic cell rate algorithm with a bucket of one
-/// second's worth (ITU-T I.371 annex A).
-fn within_rate(state: &DomainState, interval: u64, now: Now) -> bool {
-    let room = SECOND.saturating_sub(interval);
-    let next = |due: u64| {
-        let due = due.max(now.nanos);
-        (due - now.nanos <= room).then(|| due.saturating_add(interval))
-    };
-    interval == 0 || state.bum_due.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_tenant_may_send_a_seconds_worth_of_bum_at_once_and_then_its_rate() {
-        let state = DomainState::default();
-        let passed = |from: u64, frames: u64, gap: u64| {
-            (0..frames).filter(|n| within_rate(&state, SECOND / 10, Now { nanos: from + n * gap })).count()
-        };
-        assert_eq!(passed(5 * SECOND, 25, 0), 10);
-        assert_eq!(passed(6 * SECOND, 100, SECOND / 100), 19, "ten saved up and one for each further tenth");
-    }
-
-    #[test]
-    fn no_limit_lets_everything_through() {
-        assert!((0..10_000).all(|_| within_rate(&DomainState::default(), 0, Now { nanos: 0 })));
-    }
 
     #[test]
     fn the_mac_limit_counts_places() {

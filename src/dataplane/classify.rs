@@ -1,5 +1,6 @@
 //! Classify: whose tunnel packet, or whose tags, is this?
 
+use transload_encaps::ethernet::HEADER_LEN;
 use transload_encaps::outer::{self, Outer};
 use transload_encaps::{Common, DropReason, Frame};
 
@@ -32,7 +33,7 @@ fn origin<T: Tracer>(
     last: &mut Last,
     tracer: &mut T,
 ) -> Result<Origin, DropReason> {
-    if frame.meta.cut {
+    if frame.meta.cut || frame.len() < HEADER_LEN {
         return Err(Common::Truncated.into());
     }
     for &id in &port.endpoints {

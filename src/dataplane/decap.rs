@@ -82,7 +82,7 @@ fn inward<T: Tracer>(
     tracer.segment(note.origin.peer, &found, claim);
     let owner = match claim {
         Some(claim) => Owner::Tenant(claim),
-        None => Owner::Mapping(mapping::find(tables, counters, peer, found.segment)?),
+        None => Owner::Mapping(mapping::find(tables, counters, peer, found.segment, tracer)?),
     };
     // A checksum left unfinished in a header that is gone now concerns nobody any more; but then a super-frame was
     // one of tunnel packets, and its boundaries are lost.
@@ -114,8 +114,6 @@ fn inward<T: Tracer>(
 /// `InnerTags` when the frame has a tag and may not; `InnerTruncated` when nothing is left behind the tags.
 #[inline]
 pub(super) fn apply(rule: InnerTags, frame: &mut Frame<'_>) -> Result<(), DropReason> {
-    let is_tagged =
-        |frame: &Frame<'_>| ethernet::be16(frame.bytes(), ethernet::ADDRESSES_LEN).is_some_and(ethernet::is_tag);
     match rule {
         InnerTags::Drop if is_tagged(frame) => Err(Common::InnerTags.into()),
         InnerTags::Keep | InnerTags::Drop => Ok(()),
@@ -126,4 +124,24 @@ pub(super) fn apply(rule: InnerTags, frame: &mut Frame<'_>) -> Result<(), DropRe
             if frame.len() < HEADER_LEN { Err(Common::InnerTruncated.into()) } else { Ok(()) }
         }
     }
+}
+
+/// How many bytes [`apply`] would take off.
+///
+/// # Errors
+/// `InnerTags` as there.
+#[inline]
+pub(super) fn stripped(rule: InnerTags, frame: &Frame<'_>) -> Result<usize, DropReason> {
+    match rule {
+        InnerTags::Drop if is_tagged(frame) => Err(Common::InnerTags.into()),
+        InnerTags::Strip if is_tagged(frame) => {
+            Ok(ethernet::payload(frame.bytes()).map_or(0, |(_, at)| at - HEADER_LEN))
+        }
+        InnerTags::Keep | InnerTags::Drop | InnerTags::Strip => Ok(0),
+    }
+}
+
+#[inline]
+fn is_tagged(frame: &Frame<'_>) -> bool {
+    ethernet::be16(frame.bytes(), ethernet::ADDRESSES_LEN).is_some_and(ethernet::is_tag)
 }

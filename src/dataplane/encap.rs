@@ -1,20 +1,18 @@
 //! Encap: put every frame into the tunnels it leaves by; copy it where it leaves by several.
 
-use transload_encaps::ethernet::{self, C_TAG, HEADER_LEN, TAG_LEN};
-use transload_encaps::underlay::Underlay;
-use transload_encaps::{Checksum, Common, DropReason, Frame, HEADROOM, InnerTags, Segment, ecn, flow};
+use transload_encaps::{Checksum, Common, DropReason, Frame, HEADROOM};
 
 use super::burst::{Burst, Decision, Note, Verdict};
-use super::decap::apply;
 use super::ports::Ports;
 use super::trace::Tracer;
-use super::{Now, loop_guard, mapping, offload};
-use crate::counters::{Counters, Flow};
-use crate::forwarding::{
-    Attachment, AttachmentId, Claim, Crossing, Domain, DomainId, End, Exit, Forwarding, Hop, Peer, PeerId, PortId,
-    Target,
-};
-use crate::io::{Caps, Pool};
+use super::way::{Obstacle, Source, Way};
+use super::{Now, loop_guard, offload, rate, too_big};
+use crate::counters::Counters;
+use crate::forwarding::{Attachment, AttachmentId, Claim, Crossing, Domain, Forwarding, Target};
+use crate::io::Pool;
+
+/// Nanoseconds between ICMP errors of one tenant at the full allowed rate (RFC 1812 §4.3.2.8, RFC 4443 §2.4 (f)).
+const ICMP_INTERVAL: u64 = 10_000_000;
 
 /// What the encap stage reads and writes besides the burst.
 pub(super) struct Egress<'a, 'mem, T> {
@@ -30,19 +28,17 @@ pub(super) struct Egress<'a, 'mem, T> {
     pub counters: &'a Counters,
     /// The time of this burst.
     pub now: Now,
+    /// The present frame, or a copy or segment of it, as the narrowest of its ways refused it.
+    pub refused: Option<Refused<'mem>>,
     /// Who looks on.
     pub tracer: &'a mut T,
 }
 
-/// One way out, looked up.
-#[derive(Clone, Copy)]
-struct Way<'t> {
-    /// Who counts what is sent.
-    sent: Option<&'t Flow>,
-    peer_id: PeerId,
-    peer: &'t Peer,
-    segment: Segment,
-    inner_tags: InnerTags,
+/// A frame that is too big for a way.
+pub(super) struct Refused<'mem> {
+    frame: Frame<'mem>,
+    /// How long it might have been.
+    most: usize,
 }
 
 /// Sends every pending frame of a burst on its way, and gives back the chunks of all others.
@@ -65,16 +61,19 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
             self.pool.put(frame);
             return Verdict::Dropped(Common::UnknownSegment.into());
         };
-        match note.decision {
+        let origin = Target { attachment: claim.attachment, peer: note.origin.peer };
+        let source = Source::Tenant { id: claim.domain, domain, origin };
+        let verdict = match note.decision {
             Decision::Flood | Decision::FloodControl => {
-                let verdict = self.flood(&frame, claim, domain, note.decision == Decision::FloodControl);
+                let is_control = note.decision == Decision::FloodControl;
+                let verdict = self.flood(&frame, claim, domain, source, is_control);
                 self.pool.put(frame);
                 verdict
             }
             Decision::Across(crossing) => self.cross(frame, crossing),
             Decision::To(target) => {
                 self.tracer.way(target);
-                match self.depart(frame, claim.domain, domain, target) {
+                match self.depart(frame, source, target) {
                     Ok(()) => Verdict::Sent,
                     Err(reason) => {
                         self.tracer.lost(reason);
@@ -82,11 +81,22 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
                     }
                 }
             }
+        };
+        if let Some(refused) = self.refused.take() {
+            self.tell(refused, source);
         }
+        verdict
     }
 
     /// The one place where a frame is copied: once for every member of every attachment behind the horizon.
-    fn flood(&mut self, frame: &Frame<'mem>, claim: Claim, domain: &Domain, is_control: bool) -> Verdict {
+    fn flood(
+        &mut self,
+        frame: &Frame<'mem>,
+        claim: Claim,
+        domain: &'a Domain,
+        source: Source<'a>,
+        is_control: bool,
+    ) -> Verdict {
         let horizon = domain.attachment(claim.attachment).map(|ingress| ingress.horizon);
         let loops = &domain.state.loops;
         let is_guarded = domain.loop_hold != 0 && loop_guard::is_holding(loops, self.now);
@@ -103,7 +113,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
                 let gone = if is_held {
                     Err(Common::LoopGuard.into())
                 } else {
-                    self.copy(frame).and_then(|copy| self.depart(copy, claim.domain, domain, target))
+                    self.copy(frame).and_then(|copy| self.depart(copy, source, target))
                 };
                 match gone {
                     Ok(()) => sent = true,
@@ -143,35 +153,31 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
 
     /// Sends one frame one way.
     #[inline]
-    fn depart(&mut self, frame: Frame<'mem>, id: DomainId, domain: &Domain, target: Target) -> Result<(), DropReason> {
-        let way = self.tables.peer(target.peer).zip(domain.attachment(target.attachment));
-        let Some((peer, attachment)) = way else {
+    fn depart(&mut self, frame: Frame<'mem>, source: Source<'a>, target: Target) -> Result<(), DropReason> {
+        if let Some(way) = self.way(source, target) {
+            self.depart_by(frame, way)
+        } else {
             self.pool.put(frame);
-            return Err(Common::NoTargets.into());
-        };
-        let Attachment { segment, inner_tags, .. } = *attachment;
-        let sent = self.counters.domain(id).map(|domain| &domain.traffic.tx);
-        self.depart_by(frame, Way { sent, peer_id: target.peer, peer, segment, inner_tags })
+            Err(Common::NoTargets.into())
+        }
     }
 
     /// Sends a frame of a mapping to the other side.
     #[cold]
     fn cross(&mut self, frame: Frame<'mem>, crossing: Crossing) -> Verdict {
-        let (counters, tables) = (self.counters, self.tables);
-        let way = mapping::destination(tables, crossing).and_then(|end| Some((end, tables.peer(end.peer)?)));
-        let Some((&End { peer: peer_id, inner_tags, .. }, peer)) = way else {
+        let source = Source::Mapping(crossing);
+        let Some(way) = self.way_across(source, crossing) else {
             self.pool.put(frame);
             return Verdict::Dropped(Common::NoTargets.into());
         };
-        let sent = counters.mapping(crossing.mapping).and_then(|mapping| mapping.sent.get(usize::from(crossing.to)));
-        let way = Way { sent, peer_id, peer, segment: crossing.segment, inner_tags };
-        match self.depart_by(frame, way) {
-            Ok(()) => Verdict::Sent,
-            Err(reason) => {
-                self.tracer.lost(reason);
-                Verdict::Dropped(reason)
-            }
+        let gone = self.depart_by(frame, way);
+        if let Err(reason) = gone {
+            self.tracer.lost(reason);
         }
+        if let Some(refused) = self.refused.take() {
+            self.tell(refused, source);
+        }
+        gone.map_or_else(Verdict::Dropped, |()| Verdict::Sent)
     }
 
     #[inline]
@@ -183,18 +189,8 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         }
     }
 
-    /// What needs not be done in software on the way to a peer. A frame inside IP never leaves unfinished: our
-    /// header's checksums, and those who look inside on the way, need it whole.
-    #[inline]
-    fn caps(&self, peer: &Peer) -> Caps {
-        match peer.exit {
-            Exit::Tunnel(_) => Caps::default(),
-            Exit::Port(port) => self.ports.caps(port),
-        }
-    }
-
     #[cold]
-    fn depart_in_segments(&mut self, frame: Frame<'mem>, way: Way<'_>) -> Result<(), DropReason> {
+    fn depart_in_segments(&mut self, frame: Frame<'mem>, way: Way<'a>) -> Result<(), DropReason> {
         let mut segments = std::mem::take(self.segments);
         let cut = offload::segments(&frame, self.pool, HEADROOM, |segment| segments.push(segment));
         self.pool.put(frame);
@@ -209,7 +205,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     }
 
     #[inline]
-    fn depart_whole(&mut self, mut frame: Frame<'mem>, way: Way<'_>) -> Result<(), DropReason> {
+    fn depart_whole(&mut self, mut frame: Frame<'mem>, way: Way<'a>) -> Result<(), DropReason> {
         let len = frame.len();
         match self.wrap(&mut frame, way) {
             Ok(port) => {
@@ -223,68 +219,65 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
                 }
                 Ok(())
             }
-            Err(reason) => {
+            Err(Obstacle::TooBig { most }) => Err(self.refuse(frame, most)),
+            Err(Obstacle::Other(reason)) => {
                 self.pool.put(frame);
                 Err(reason)
             }
         }
     }
 
-    /// Puts the headers of one way in front of a frame; gives back the port it leaves by.
-    #[inline]
-    fn wrap(&mut self, frame: &mut Frame<'mem>, way: Way<'_>) -> Result<PortId, DropReason> {
-        apply(way.inner_tags, frame)?;
-        if matches!(frame.meta.checksum, Checksum::Partial { .. }) && !self.caps(way.peer).checksum {
-            offload::finish(frame)?;
-        }
-        match &way.peer.exit {
-            Exit::Tunnel(underlay) => self.wrap_in_ip(frame, way, underlay),
-            Exit::Port(port) => self.wrap_in_tags(frame, way, *port),
-        }
-    }
-
-    #[inline]
-    fn wrap_in_ip(&mut self, frame: &mut Frame<'mem>, way: Way<'_>, underlay: &Underlay) -> Result<PortId, DropReason> {
-        let entropy = flow::hash(frame.bytes());
-        let class = ecn::traffic_class(frame.bytes());
-        let hop = self.hop(way.peer_id, entropy).ok_or(Common::NoNextHop)?;
-        let segment = way.segment;
-        let packet = frame.len() + way.peer.compiled.overhead(segment) + underlay.ip_overhead();
-        if hop.mtu.is_some_and(|mtu| packet > mtu as usize) {
-            return Err(Common::TooBig.into());
-        }
-        way.peer.compiled.encap(frame, segment, entropy)?;
-        underlay.stamp(frame, hop.link, entropy, class)?;
-        Ok(hop.port)
-    }
-
-    /// RFC 2992 §1: a flow keeps its way among those of equal cost.
-    #[inline]
-    fn hop(&mut self, peer: PeerId, entropy: u32) -> Option<&'a Hop> {
-        let hops = self.tables.hops.get(peer.0 as usize)?;
-        let hop = match hops.as_slice() {
-            [only] => only,
-            // The upper bits: the lower ones fill the source port, which the next router balances by.
-            several => several.get(((u64::from(entropy) * several.len() as u64) >> 32) as usize)?,
+    /// Keeps a frame that is too big until its sender is told, once for all ways; the narrowest counts.
+    #[cold]
+    fn refuse(&mut self, frame: Frame<'mem>, most: usize) -> DropReason {
+        let reason = too_big::reason(frame.bytes());
+        let wider = match &self.refused {
+            Some(before) if before.most <= most => Some(frame),
+            _ => self.refused.replace(Refused { frame, most }).map(|before| before.frame),
         };
-        self.tracer.hop(hop, hops.len());
-        Some(hop)
-    }
-
-    #[inline]
-    fn wrap_in_tags(&self, frame: &mut Frame<'mem>, way: Way<'_>, port: PortId) -> Result<PortId, DropReason> {
-        way.peer.compiled.encap(frame, way.segment, 0)?;
-        let mtu = self.tables.ports.get(usize::from(port.0)).and_then(|port| port.mtu);
-        if frame.meta.gso.is_none() && mtu.is_some_and(|mtu| tagged_len(frame.bytes()) > mtu as usize) {
-            return Err(Common::TooBig.into());
+        if let Some(frame) = wider {
+            self.pool.put(frame);
         }
-        Ok(port)
+        reason
     }
-}
 
-/// What of a frame counts against the MTU of a port: not its Ethernet header, nor one 802.1Q tag, as on any Linux
-/// device; further tags do.
-fn tagged_len(frame: &[u8]) -> usize {
-    let free = if ethernet::be16(frame, ethernet::ADDRESSES_LEN) == Some(C_TAG) { TAG_LEN } else { 0 };
-    frame.len().saturating_sub(HEADER_LEN + free)
+    /// Tells the sender of a frame that it is too big: by ICMP, back where the frame came in.
+    #[cold]
+    fn tell(&mut self, mut refused: Refused<'mem>, source: Source<'a>) {
+        let answer = self.answer(&mut refused, source);
+        self.pool.put(refused.frame);
+        let Some((answer, back)) = answer else { return };
+        match self.depart_by(answer, back) {
+            Ok(()) => {
+                if let Some(counters) = source.domain().and_then(|id| self.counters.domain(id)) {
+                    counters.too_big_answers.add(1);
+                }
+            }
+            Err(reason) => self.counters.dropped(reason, source.domain(), 1),
+        }
+        // An answer that is too big itself is not answered.
+        if let Some(answer) = self.refused.take() {
+            self.pool.put(answer.frame);
+        }
+    }
+
+    fn answer(&mut self, refused: &mut Refused<'mem>, source: Source<'a>) -> Option<(Frame<'mem>, Way<'a>)> {
+        offload::finish(&mut refused.frame).ok()?;
+        let original = too_big::Refused::of(refused.frame.bytes(), refused.most)?;
+        let (mac, due) = source.voice(self.tables)?;
+        let back = self.back(source)?;
+        if !rate::within(due, ICMP_INTERVAL, self.now) {
+            return None;
+        }
+        let mut answer = self.pool.take(HEADROOM)?;
+        if original.answer(mac, &mut answer).is_none() {
+            self.pool.put(answer);
+            return None;
+        }
+        // It goes back behind the tags the frame came in with, in their priority.
+        answer.meta.priorities = refused.frame.meta.priorities;
+        answer.meta.checksum = Checksum::Valid;
+        self.tracer.told(original.mtu(), source.origin());
+        Some((answer, back))
+    }
 }

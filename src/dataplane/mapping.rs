@@ -3,6 +3,7 @@
 
 use transload_encaps::{Common, DropReason, Segment};
 
+use super::trace::Tracer;
 use crate::counters::Counters;
 use crate::forwarding::{Claim, Crossing, End, Exit, Forwarding, Peer};
 
@@ -20,13 +21,18 @@ pub(super) enum Owner {
 /// # Errors
 /// `MappingHole` when its counterpart is reserved; `UnknownSegment` or `UnclaimedTags` when no mapping has it.
 #[cold]
-pub(super) fn find(
+pub(super) fn find<T: Tracer>(
     tables: &Forwarding,
     counters: &Counters,
     peer: &Peer,
     segment: Segment,
+    tracer: &mut T,
 ) -> Result<Crossing, DropReason> {
-    match tables.mappings.find(peer.scope, segment) {
+    let found = tables.mappings.find(peer.scope, segment);
+    if let Some(found) = found {
+        tracer.crossing(found);
+    }
+    match found {
         Some(Ok(crossing)) => Ok(crossing),
         Some(Err(mapping)) => {
             if let Some(mapping) = counters.mapping(mapping) {

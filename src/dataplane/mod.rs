@@ -10,9 +10,13 @@ mod digest;
 mod encap;
 mod loop_guard;
 mod mapping;
+mod mss;
 pub mod offload;
 mod ports;
+mod rate;
+mod too_big;
 pub mod trace;
+mod way;
 
 use std::sync::Arc;
 
@@ -113,7 +117,8 @@ impl<'mem> Worker<'mem> {
             tracer.done(Stage::Decap, burst);
             bridge::bridge(burst, &mut bridge::Bridge { tables, fdb, counters, events, now, tracer });
             tracer.done(Stage::Bridge, burst);
-            encap::encap(burst, &mut encap::Egress { tables, ports, pool, segments, counters, now, tracer });
+            let refused = None;
+            encap::encap(burst, &mut encap::Egress { tables, ports, pool, segments, counters, now, refused, tracer });
             tracer.done(Stage::Encap, burst);
             burst.settle(counters);
         }

@@ -104,6 +104,13 @@ pub fn segments<'mem>(
     Ok(())
 }
 
+/// How long the longest of a super-frame's segments will be, tags included; `None` when it cannot be cut.
+#[must_use]
+pub fn longest_segment(frame: &Frame<'_>) -> Option<usize> {
+    let cut = Cut::of(frame, frame.meta.gso?)?;
+    Some(cut.headers.len() + cut.size.min(cut.payload.len()))
+}
+
 fn copied(frame: &Frame<'_>, copy: &mut Frame<'_>, headroom: usize) -> Result<(), DropReason> {
     if !copy.fill(headroom, frame.bytes()) {
         return Err(Common::Unsegmentable.into());

@@ -8,7 +8,7 @@ use transload_encaps::{Decap, DropReason, Frame, Mac};
 
 use super::burst::Burst;
 use crate::fdb::Learned;
-use crate::forwarding::{Claim, EndpointId, Hop, PeerId, PortId, Sender, Target};
+use crate::forwarding::{Claim, Crossing, EndpointId, Hop, MappingId, PeerId, PortId, Sender, Target};
 
 /// A stage of the pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,6 +48,10 @@ pub trait Tracer {
     #[inline]
     fn segment(&mut self, peer: PeerId, found: &Decap, claim: Option<Claim>) {}
 
+    /// Decap: no tenant has the segment, but a mapping: the way across, or the mapping that has none for it.
+    #[inline]
+    fn crossing(&mut self, crossing: Result<Crossing, MappingId>) {}
+
     /// Bridge: the source was offered to the FDB; `None` where the tenant does not learn.
     #[inline]
     fn source(&mut self, mac: Mac, to: Target, learned: Option<Learned>) {}
@@ -68,9 +72,10 @@ pub trait Tracer {
     #[inline]
     fn leaves(&mut self, port: PortId, frame: &Frame<'_>) {}
 
-    /// Encap: the sender of a frame that was too big is told this MTU, back where the frame came in.
+    /// Encap: the sender of a frame that was too big is told this MTU, back where the frame came in: there, for a
+    /// tenant's, and by the same mapping otherwise.
     #[inline]
-    fn told(&mut self, mtu: usize, origin: Target) {}
+    fn told(&mut self, mtu: usize, origin: Option<Target>) {}
 
     /// Encap: a frame, or a copy of it, does not leave.
     #[inline]

@@ -219,7 +219,7 @@ fn without_a_tag_to_keep_it_from_the_priority_is_0() {
 fn leaves(to: &Compiled, claim: Claim, own: &[(u16, u16)]) -> Result<Vec<u8>, &'static str> {
     let mut chunk = chunk();
     let mut frame = frame(&mut chunk, &payload(own));
-    to.encap(&mut frame, segment(to, claim), 0).map_err(|drop| drop.label())?;
+    to.encap(&mut frame, segment(to, claim), 0).map_err(transload_encaps::DropReason::label)?;
     Ok(frame.bytes().to_vec())
 }
 

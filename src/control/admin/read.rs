@@ -103,6 +103,7 @@ impl Gateway {
             traffic: self.traffic(|counters| counters.domain(id).map(|domain| &domain.traffic)),
             flooded: sum(|domain| &domain.flooded),
             dropped: sum(|domain| &domain.dropped),
+            too_big_answers: sum(|domain| &domain.too_big_answers),
             learned: sum(|domain| &domain.learned),
             moved: sum(|domain| &domain.moved),
             held_moves: sum(|domain| &domain.held_moves),

@@ -72,6 +72,8 @@ pub struct TenantRow {
     pub flooded: u64,
     /// Frames dropped after the tenant was known.
     pub dropped: u64,
+    /// ICMP errors that told a host its packet was too big.
+    pub too_big_answers: u64,
     /// MAC addresses that appeared.
     pub learned: u64,
     /// MAC addresses that moved.

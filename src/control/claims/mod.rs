@@ -7,7 +7,6 @@
 //! messages all count in this.
 
 pub mod interval;
-pub mod near;
 mod space;
 
 use std::collections::{BTreeMap, HashMap};

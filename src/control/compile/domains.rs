@@ -9,6 +9,7 @@ use super::attachments::{self, Number};
 use super::claims::{Holder, Segments};
 use super::drafts::{Draft, Way};
 use super::fit::Room;
+use super::identity::Identity;
 use super::names::{Names, slot};
 use super::numbers::Numbers;
 use super::patterns;
@@ -38,6 +39,7 @@ pub(super) struct Pass<'p, 'c> {
     pub(super) names: &'p mut Names,
     pub(super) report: &'p mut Report,
     pub(super) room: Room,
+    pub(super) identity: Identity,
 }
 
 impl<'c> Pass<'_, 'c> {
@@ -125,8 +127,9 @@ impl<'c> Pass<'_, 'c> {
         }
         all.statics.extend(draft.statics.iter().filter_map(|fixed| fixed.at(id, &places)));
         let state = self.previous.and_then(|before| before.domain(id)).map(|domain| Arc::clone(&domain.state));
+        let mac = self.identity.mac(&self.names.domain(id));
         *slot(&mut all.forwarding, id.0 as usize) =
-            Some(Domain { attachments, state: state.unwrap_or_default(), ..draft.policies.clone() });
+            Some(Domain { attachments, mac, state: state.unwrap_or_default(), ..draft.policies.clone() });
     }
 
     fn attachment<V: Number>(

@@ -1,11 +1,14 @@
 //! Mappings: cross-connects between two sides, checked to be one-to-one and to take nobody else's IDs.
 
+use std::sync::atomic::AtomicU64;
+
 use transload_encaps::{Carrier, IdField, IdForm, Ids, InnerTags, Segment, Spec};
 
 use super::attachments;
 use super::bits;
 use super::claims::Segments;
 use super::fit::Room;
+use super::identity::Identity;
 use super::names::{Names, slot};
 use super::numbers::Numbers;
 use super::ports::Ports;
@@ -30,6 +33,7 @@ pub(super) struct Pass<'p, 'c> {
     pub(super) names: &'p mut Names,
     pub(super) report: &'p mut Report,
     pub(super) room: Room,
+    pub(super) identity: Identity,
 }
 
 /// The mappings that have been compiled, with their places.
@@ -87,7 +91,8 @@ impl<'p, 'c> Pass<'p, 'c> {
         }
         let end = |side: &Side, peer, inner_tags| End { peer, scope: side.scope, inner_tags };
         let ends = [end(from.side, from.peer, from.inner_tags), end(to.side, to.peer, to.inner_tags)];
-        Some(Connection { ids, ends })
+        let mac = self.identity.mac(name.text);
+        Some(Connection { ids, ends, mac, icmp_due: AtomicU64::default() })
     }
 
     /// A side with its fields, as they are written.
@@ -289,6 +294,11 @@ impl<'c> Connections<'c> {
 
     fn name(&self, id: MappingId) -> Option<Name<'c>> {
         self.places.iter().find(|(other, _)| *other == id).map(|(_, name)| *name)
+    }
+
+    /// Every mapping, and where the file names it.
+    pub(super) fn places(&self) -> impl Iterator<Item = (MappingId, Span)> {
+        self.places.iter().map(|(id, name)| (*id, name.span))
     }
 
     /// The mapping that has a segment.

@@ -10,6 +10,7 @@ mod domains;
 mod drafts;
 mod endpoints;
 mod fit;
+mod identity;
 mod mappings;
 mod names;
 mod numbers;
@@ -42,6 +43,7 @@ use crate::fdb;
 use crate::forwarding::{Forwarding, Peer};
 use domains::Domains;
 use fit::Room;
+use identity::Identity;
 use ports::Ports;
 use report::Report;
 use sides::Sides;
@@ -93,6 +95,7 @@ fn attempt(
         names: &mut names,
         report: &mut report,
         room: Room::default(),
+        identity: Identity::of(file),
     }
     .compile(&file.tenants, &file.patterns);
 
@@ -105,6 +108,7 @@ fn attempt(
         names: &mut names,
         report: &mut report,
         room: Room::default(),
+        identity: Identity::of(file),
     }
     .compile(&file.mappings);
 
@@ -126,7 +130,7 @@ fn attempt(
         names.set_port(plan.id, &plan.name);
     }
     if let Some(origins) = origins {
-        origins.fill(file, &names, &endpoints, &peers, &domains);
+        origins.fill(file, &names, &endpoints, &peers, &domains, &mappings);
     }
     let hops = vec![Vec::new(); peers.forwarding.len()];
     let forwarding = Forwarding {

@@ -8,6 +8,7 @@ use transload_encaps::{Mac, Segment};
 
 use super::domains::Domains;
 use super::endpoints::Endpoints;
+use super::mappings::Connections;
 use super::names::Names;
 use super::peers::Peers;
 use crate::config::{At, Config, File, Knobs, Source, Span, Tenant};
@@ -38,6 +39,8 @@ pub enum Noun {
     Sender(Sender),
     /// Whose segment this is.
     Segment(Scope, Segment),
+    /// A mapping.
+    Mapping(MappingId),
     /// A tenant.
     Tenant(DomainId),
     /// Whether it learns.
@@ -108,7 +111,9 @@ impl Origins {
         endpoints: &Endpoints<'_>,
         peers: &Peers<'_>,
         domains: &Domains<'_>,
+        mappings: &Connections<'_>,
     ) {
+        self.spans.extend(mappings.places().map(|(id, span)| (Noun::Mapping(id), span)));
         self.spans.extend(peers.senders.places().map(|(sender, span)| (Noun::Sender(sender), span)));
         for ((scope, segment), span) in domains.segments.places() {
             self.spans.insert(Noun::Segment(scope, segment), span);

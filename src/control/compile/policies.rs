@@ -1,8 +1,9 @@
 //! What a tenant may do and use up, with the defaults.
 
 use super::report::Report;
-use crate::config::{self, At, Rate, Seconds, Switch, Tenant, UnknownUnicast};
-use crate::forwarding::{Domain, Duplicates};
+use crate::config::{self, At, MssClamp, Rate, Seconds, Switch, Tenant, UnknownUnicast};
+use crate::forwarding::{self, Domain, Duplicates};
+use transload_encaps::Mac;
 
 /// IEEE 802.1Q §8.8.3 recommends 300 seconds.
 const DEFAULT_AGEING: u16 = 300;
@@ -21,7 +22,7 @@ const DEFAULT_DUPLICATES: (u32, u64, u64) = (5, 180, 180);
 const DEFAULT_LOOP_HOLD: u64 = 60;
 const SECOND: u64 = 1_000_000_000;
 
-/// The tenant's policies, in a domain without attachments.
+/// The tenant's policies, in a domain without attachments or an address.
 pub(super) fn of<V>(tenant: &Tenant<V>, report: &mut Report) -> Domain {
     let limits = &tenant.limits;
     let flood = tenant.unknown_unicast.as_ref().and_then(At::value).unwrap_or(UnknownUnicast::Flood);
@@ -36,6 +37,12 @@ pub(super) fn of<V>(tenant: &Tenant<V>, report: &mut Report) -> Domain {
             Some(Rate::PerSecond(rate)) => SECOND / rate.max(1),
             Some(Rate::Unlimited) => 0,
         },
+        mss_clamp: match tenant.mss_clamp.as_ref().and_then(At::value) {
+            None | Some(MssClamp::Off) => None,
+            Some(MssClamp::Path) => Some(forwarding::MssClamp::Path),
+            Some(MssClamp::Bytes(bytes)) => Some(forwarding::MssClamp::Bytes(bytes)),
+        },
+        mac: Mac::default(),
         duplicates: duplicates(tenant.duplicates.as_ref().and_then(At::get), report),
         loop_hold: loop_hold(tenant.loop_guard.as_ref().and_then(At::get), report),
         state: std::sync::Arc::default(),

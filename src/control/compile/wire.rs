@@ -17,6 +17,7 @@ pub(super) fn udp_rules(knobs: Knobs<'_>, kind: Kind) -> UdpRules {
 
 pub(super) fn udp_checksum(knobs: Knobs<'_>, address: IpAddr) -> underlay::UdpChecksum {
     let tx = knobs.udp_checksum.and_then(At::value).unwrap_or_default().tx;
+    // RFC 6935 §5: over IPv6 a checksum is made unless the peer is said to take none; over IPv4 RFC 7348 §4.1.1 says 0.
     match (tx, address) {
         (UdpTx::Compute, _) | (UdpTx::Auto, IpAddr::V6(_)) => underlay::UdpChecksum::Compute,
         (UdpTx::Zero, _) | (UdpTx::Auto, IpAddr::V4(_)) => underlay::UdpChecksum::Zero,
@@ -36,6 +37,7 @@ pub(super) fn warn_of_idle_udp_rules(knobs: Knobs<'_>, kind: Kind, address: IpAd
 }
 
 pub(super) fn dscp(knobs: Knobs<'_>) -> underlay::Dscp {
+    // RFC 2983 §3: the tunnel's own marks are the conservative choice between two networks.
     match knobs.dscp.and_then(At::value) {
         None => underlay::Dscp::Pipe(0),
         Some(Dscp::Pipe(value)) => underlay::Dscp::Pipe(value.0 as u8),

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Key, Side, Thing};
 use crate::config::{At, Knobs};
 use crate::control::claims::attachments;
-use crate::forwarding::{Attachment, Claim, Duplicates, Members};
+use crate::forwarding::{Attachment, Claim, Duplicates, Members, MssClamp};
 use crate::io::Backend;
 
 /// By thing and name: its fields.
@@ -141,6 +141,7 @@ fn tenants(side: Side<'_>, facts: &mut Facts) {
             ("unknown_unicast", if domain.flood_unknown { "flood" } else { "drop" }.to_owned()),
             ("macs", domain.mac_limit.to_string()),
             ("bum", rate(domain.bum_interval)),
+            ("mss_clamp", clamp(domain.mss_clamp)),
             ("duplicates", domain.duplicates.map_or_else(|| "off".to_owned(), duplicates)),
             ("loop_guard", if domain.loop_hold == 0 { "off".to_owned() } else { seconds(domain.loop_hold) }),
         ]);
@@ -154,6 +155,14 @@ fn tenants(side: Side<'_>, facts: &mut Facts) {
         let via = names.attachment(entry.domain, entry.target.attachment).into_owned();
         let fields = fields_of([("via", via), ("peer", names.peer(entry.target.peer).into_owned())]);
         facts.insert((Thing::Static, name), fields);
+    }
+}
+
+fn clamp(clamp: Option<MssClamp>) -> String {
+    match clamp {
+        None => "false".to_owned(),
+        Some(MssClamp::Path) => "true".to_owned(),
+        Some(MssClamp::Bytes(bytes)) => bytes.to_string(),
     }
 }
 

@@ -5,7 +5,7 @@ use transload_encaps::{Carrier, Frame, HEADROOM, Kind, Segment};
 use super::trace::Trace;
 use crate::control::compile::{Line, Names, Noun, Origins};
 use crate::forwarding::{
-    AttachmentId, Claim, DomainId, EndpointId, Exit, Forwarding, Members, Peer, PeerId, PortId, Scope, Target,
+    AttachmentId, Claim, Crossing, DomainId, EndpointId, Exit, Forwarding, Members, Peer, PeerId, PortId, Scope, Target,
 };
 
 /// Everything a finder of near misses may look at.
@@ -53,6 +53,14 @@ impl<'a> Case<'a> {
     /// "tenant blue (attachment leafs)"
     pub(super) fn claim(&self, claim: Claim) -> String {
         format!("{} (attachment {})", self.tenant(claim.domain), self.names.attachment(claim.domain, claim.attachment))
+    }
+
+    /// `mapping wholesale, to port access with s_vid 7, c_vid 9`
+    pub(super) fn crossing(&self, crossing: Crossing) -> String {
+        let name = format!("mapping {}", self.names.mapping(crossing.mapping));
+        let end = self.tables.mappings.get(crossing.mapping).and_then(|found| found.ends.get(usize::from(crossing.to)));
+        let Some((id, peer)) = end.and_then(|end| Some((end.peer, self.tables.peer(end.peer)?))) else { return name };
+        format!("{name}, to {} with {}", self.peer(id), Self::ids(peer.compiled.kind(), crossing.segment))
     }
 
     /// "leafs (peer leafs/192.0.2.11, vni 10100)"

@@ -103,6 +103,11 @@ fn sentence(case: &Case<'_>, step: &Step) -> Option<Said> {
         }
         Step::Sender(sender, peer) => by(case, sender, *peer),
         Step::Segment(peer, found, claim) => segment(case, *peer, found, *claim),
+        Step::Crossing(Ok(crossing)) => said(case.crossing(*crossing), case.line(Noun::Mapping(crossing.mapping))),
+        Step::Crossing(Err(mapping)) => said(
+            format!("mapping {} has it, but its counterpart is reserved", case.names.mapping(*mapping)),
+            case.line(Noun::Mapping(*mapping)),
+        ),
         Step::Source(mac, to, learned) => source(case, domain?, *mac, *to, *learned),
         Step::Destination(mac, target) => destination(case, domain?, *mac, *target),
         Step::Way(target) => {
@@ -118,7 +123,8 @@ fn sentence(case: &Case<'_>, step: &Step) -> Option<Said> {
             case.line(Noun::Port(*port)),
         ),
         Step::Told(mtu, origin) => {
-            said(format!("the sender is told that {mtu} bytes fit, back at {}", case.target(domain?, *origin)), None)
+            let back = domain.zip(*origin).map(|(domain, origin)| format!(", back at {}", case.target(domain, origin)));
+            said(format!("the sender is told that {mtu} bytes fit{}", back.unwrap_or_default()), None)
         }
         Step::Lost(reason) => said(format!("does not leave: {} ({})", reason.label(), reason.info().hint), None),
     })
@@ -145,6 +151,7 @@ fn segment(case: &Case<'_>, id: PeerId, found: &Decap, claim: Option<Claim>) -> 
         Some(claim) => {
             said(format!("{asked}: {}", case.claim(claim)), case.line(Noun::Segment(peer.scope, found.segment)))
         }
+<<<<<<< HEAD
         None => match case.tables.mappings.find(peer.scope, found.segment) {
             Some(Ok(crossing)) => {
                 let name = case.names.mapping(crossing.mapping);
@@ -156,6 +163,9 @@ fn segment(case: &Case<'_>, id: PeerId, found: &Decap, claim: Option<Claim>) -> 
             }
             None => said(format!("{asked}: unknown"), None),
         },
+=======
+        None => said(format!("{asked}: no tenant's"), None),
+>>>>>>> main
     }
 }
 

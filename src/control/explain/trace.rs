@@ -5,7 +5,7 @@ use transload_encaps::{Decap, DropReason, Frame, Mac};
 
 use crate::dataplane::{Burst, Note, Stage, Tracer, Verdict};
 use crate::fdb::Learned;
-use crate::forwarding::{Claim, EndpointId, Hop, PeerId, PortId, Sender, Target};
+use crate::forwarding::{Claim, Crossing, EndpointId, Hop, MappingId, PeerId, PortId, Sender, Target};
 
 /// One thing that a stage said. See [`Tracer`] for what each means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,12 +14,13 @@ pub(super) enum Step {
     Outer(Outer),
     Sender(Sender, Option<PeerId>),
     Segment(PeerId, Decap, Option<Claim>),
+    Crossing(Result<Crossing, MappingId>),
     Source(Mac, Target, Option<Learned>),
     Destination(Mac, Option<Target>),
     Way(Target),
     Hop(Hop, usize),
     Leaves(PortId, Vec<u8>),
-    Told(usize, Target),
+    Told(usize, Option<Target>),
     Lost(DropReason),
 }
 
@@ -89,6 +90,11 @@ impl Trace {
         )
     }
 
+    /// The mapping that takes it across, if one does.
+    pub(super) fn crossing(&self) -> Option<Crossing> {
+        self.find(|step| if let Step::Crossing(Ok(crossing)) = step { Some(*crossing) } else { None })
+    }
+
     /// What became of the source address.
     pub(super) fn source(&self) -> Option<(Mac, Target, Option<Learned>)> {
         self.find(|step| if let Step::Source(mac, to, learned) = step { Some((*mac, *to, *learned)) } else { None })
@@ -128,6 +134,10 @@ impl Tracer for Trace {
         self.say(Stage::Decap, Step::Segment(peer, *found, claim));
     }
 
+    fn crossing(&mut self, crossing: Result<Crossing, MappingId>) {
+        self.say(Stage::Decap, Step::Crossing(crossing));
+    }
+
     fn source(&mut self, mac: Mac, to: Target, learned: Option<Learned>) {
         self.say(Stage::Bridge, Step::Source(mac, to, learned));
     }
@@ -148,7 +158,7 @@ impl Tracer for Trace {
         self.say(Stage::Encap, Step::Leaves(port, frame.bytes().to_vec()));
     }
 
-    fn told(&mut self, mtu: usize, origin: Target) {
+    fn told(&mut self, mtu: usize, origin: Option<Target>) {
         self.say(Stage::Encap, Step::Told(mtu, origin));
     }
 

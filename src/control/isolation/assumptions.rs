@@ -29,6 +29,9 @@ const ANY_MAC: &str = "These ports have no `mac` in the file. `run` takes the de
      packets to any MAC address are accepted, so that only the IP address says they are for us.";
 const TAGS: &str = "Whoever is connected to a port with tags may use every VLAN ID on it: the device at the other end \
      of the cable keeps customers to theirs.";
+const MAPPINGS: &str = "These are one-to-one, and no tenant or other mapping has one of their IDs of the same peer or \
+     port, nor an endpoint their tags: the loader refuses that. Where a far end has several names or sends frames back, \
+     only tenants are looked at.";
 const WIRES: &str = "Ports are wires of their own: what is sent on one does not come in by another, by a cable, a \
      bridge or the host, except through a peer.";
 const PROGRAM: &str = "The program does what its tables say: MAC addresses are learned and looked up within one tenant, \
@@ -52,10 +55,15 @@ pub(super) fn of(claims: &Claims<'_>) -> Vec<Assumption> {
         here.sort();
         all.push(Assumption { name: "tags", statement: TAGS, here });
     }
+    let mut mappings: Vec<_> = claims.plan.names.mappings().map(|(_, name)| format!("mapping {name}")).collect();
+    mappings.sort();
+    all.push(Assumption { name: "mappings", statement: MAPPINGS, here: mappings });
     all.push(always("wires", WIRES));
     all.push(always("program", PROGRAM));
     all.push(Assumption { name: "one_far_end", statement: ONE_FAR_END, here: one_far_end(claims) });
-    all.retain(|assumption| !matches!(assumption.name, "any_mac" | "one_far_end") || !assumption.here.is_empty());
+    all.retain(|assumption| {
+        !matches!(assumption.name, "any_mac" | "mappings" | "one_far_end") || !assumption.here.is_empty()
+    });
     all
 }
 

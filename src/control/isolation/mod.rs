@@ -13,7 +13,6 @@ mod departures;
 mod forgery;
 mod meeting;
 mod proof;
-mod sha256;
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;

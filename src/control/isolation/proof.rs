@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use super::assumptions::{self, Assumption};
 use super::meeting::{Meeting, Rule};
-use super::sha256;
 use crate::control::claims::interval::Interval;
 use crate::control::claims::{Claims, Departure, Entrance, Held, Way};
 use crate::forwarding::Claim;
+use sha2::{Digest, Sha256};
 
 /// What `isolation` prints.
 #[derive(Debug, Clone, Serialize)]
@@ -114,7 +114,7 @@ pub(super) fn document(claims: &Claims<'_>, meetings: Vec<Meeting>) -> Document 
     let proof = Proof { tenants, rules: rules.into(), assumptions: assumptions::of(claims), spaces };
     // Writing strings and numbers into memory does not fail.
     let text = serde_json::to_vec(&proof).unwrap_or_default();
-    Document { isolated: meetings.is_empty(), hash: format!("sha256:{}", sha256::hex(&text)), meetings, proof }
+    Document { isolated: meetings.is_empty(), hash: format!("sha256:{}", hex(&Sha256::digest(&text))), meetings, proof }
 }
 
 /// The ways in, by space.
@@ -211,4 +211,14 @@ pub(super) fn far_end(claims: &Claims<'_>, departure: &Departure) -> String {
 /// `GRE key 0x138800`: a value of the ID bits that several claim.
 pub(super) fn wire_value(claims: &Claims<'_>, at: usize, ids: Interval<u64>) -> String {
     format!("{} {:#x}", claims.spaces[at].kind.info().id_bits, ids.first())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing into a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -1,0 +1,136 @@
+//! Patterns are written-out tenants, and a configuration may be several files.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use transload::config;
+use transload::control::compile::{self, Numbers, Plan};
+
+const HEAD: &str = "
+version: 1
+ports:
+  up: { device: up }
+  access: { device: access }
+endpoints:
+  fabric: { address: 192.0.2.1, ports: [up] }
+peers:
+  leaf-9: { address: 192.0.2.9, encap: vxlan }
+groups:
+  leafs: { encap: vxlan, members: [192.0.2.11-192.0.2.13] }
+";
+
+const PATTERN: &str = r#"
+patterns:
+  "cust-{n}":
+    for: { n: 3-40 }
+    attachments:
+      leafs: { group: leafs, vni: "20000+n", split_horizon: far }
+      nine:  { peer: leaf-9, vni: "n-2", split_horizon: far }
+      ce:    { port: access, s_vid: "0x10 + n", c_vid: 7, inner_tags: drop }
+    learning: false
+    ageing: 1h
+    unknown_unicast: drop
+    limits: { macs: 77, bum: 5 }
+    static: [{ mac: "02:00:00:00:00:07", via: ce }]
+"#;
+
+fn plan(rest: &str) -> Plan {
+    let config = config::parse("patterns.yaml", &format!("{HEAD}{rest}")).expect("it is YAML");
+    compile::compile(&config, &mut Numbers::default(), None).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// The tenants of the pattern, by hand.
+fn written_out() -> String {
+    let mut text = String::from("tenants:\n");
+    for n in 3..=40 {
+        let _ = write!(
+            text,
+            "  cust-{n}:
+    attachments:
+      leafs: {{ group: leafs, vni: {}, split_horizon: far }}
+      nine:  {{ peer: leaf-9, vni: {}, split_horizon: far }}
+      ce:    {{ port: access, s_vid: {}, c_vid: 7, inner_tags: drop }}
+    learning: false
+    ageing: 1h
+    unknown_unicast: drop
+    limits: {{ macs: 77, bum: 5 }}
+    static: [{{ mac: \"02:00:00:00:00:07\", via: ce }}]
+",
+            20000 + n,
+            n - 2,
+            16 + n
+        );
+    }
+    text
+}
+
+#[test]
+fn a_pattern_is_its_tenants_written_out() {
+    let (short, long) = (plan(PATTERN), plan(&written_out()));
+    let domains = |plan: &Plan| format!("{:?}", plan.forwarding.domains);
+    assert_eq!(domains(&short), domains(&long));
+    assert_eq!(short.forwarding.segments, long.forwarding.segments);
+    assert_eq!(short.statics, long.statics);
+    let names = |plan: &Plan| plan.names.domains().map(|(_, name)| name.to_owned()).collect::<Vec<_>>();
+    assert_eq!(names(&short), names(&long));
+}
+
+#[test]
+fn a_tenant_of_the_same_name_overrides_one_of_a_pattern() {
+    let own = "
+tenants:
+  cust-5:
+    attachments:
+      nine: { peer: leaf-9, vni: 500 }
+      ce:   { port: access, untagged: true }
+";
+    let plan = plan(&format!("{own}{PATTERN}"));
+    let id = plan.names.domain_id("cust-5").expect("it is there");
+    let domain = plan.forwarding.domain(id).expect("it is compiled");
+    assert_eq!((domain.attachments.len(), domain.learning), (2, true));
+    assert_eq!(plan.names.domains().count(), 38);
+    assert_eq!(plan.forwarding.segments.len(), 37 * 3 + 2);
+}
+
+#[test]
+fn a_pattern_keeps_its_numbers_when_its_range_grows() {
+    let mut numbers = Numbers::default();
+    let mut compile = |range: &str| {
+        let text = format!("{HEAD}{}", PATTERN.replace("3-40", range));
+        let config = config::parse("patterns.yaml", &text).expect("it is YAML");
+        compile::compile(&config, &mut numbers, None).expect("it compiles")
+    };
+    let (before, after) = (compile("10-20"), compile("5-30"));
+    assert_eq!(before.names.domain_id("cust-12"), after.names.domain_id("cust-12"));
+}
+
+/// A folder of its own for a test.
+fn folder(name: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(folder.join("tenants.d")).expect("the folder can be made");
+    folder
+}
+
+#[test]
+fn included_files_are_read_as_if_they_were_one() {
+    let folder = folder("include");
+    let tenant = |n: u32| {
+        format!(
+            "tenants:\n  t{n}:\n    attachments:\n      nine: {{ peer: leaf-9, vni: {n} }}\n      \
+             ce: {{ port: access, s_vid: {n} }}\n"
+        )
+    };
+    let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).expect("it can be written");
+    write("gateway.yaml", &format!("{HEAD}include: tenants.d/*.yaml\n{}", tenant(1)));
+    write("tenants.d/b.yaml", &tenant(2));
+    write("tenants.d/a.yaml", &tenant(3));
+    write("tenants.d/c.yml", "not: read\n");
+    write("tenants.d/.hidden.yaml", "not: read\n");
+    write("tenants.d/p.yaml", PATTERN.trim_start());
+    let config = config::load(&folder.join("gateway.yaml")).expect("it is YAML");
+    let plan = compile::compile(&config, &mut Numbers::default(), None).unwrap_or_else(|problems| panic!("{problems}"));
+    let names: Vec<_> = plan.names.domains().map(|(_, name)| name).collect();
+    assert_eq!(names[..4], ["t1", "t3", "t2", "cust-3"], "files in the order of their names");
+    assert_eq!(names.len(), 41);
+}
