@@ -48,7 +48,11 @@ fn from_ce(dst: [u8; 6], src: [u8; 6]) -> Vec<u8> {
 
 /// The explanation of the last of these frames.
 fn explained(frames: &[(&str, Vec<u8>)]) -> Explanation {
-    let config = config::parse("gw.yaml", GATEWAY).unwrap();
+    explained_by(GATEWAY, frames)
+}
+
+fn explained_by(file: &str, frames: &[(&str, Vec<u8>)]) -> Explanation {
+    let config = config::parse("gw.yaml", file).unwrap();
     let (mut plan, origins) = compile_with_origins(&config).unwrap_or_else(|problems| panic!("{problems}"));
     placeholder_hops(&mut plan);
     let mut arena = offline::arena();
@@ -144,6 +148,23 @@ fn a_drop_says_whose_move_it_is_and_stops_the_story_there() {
     assert_eq!((dropped.reason, dropped.stage, dropped.whose_move), ("unknown_segment", "decap", "config"));
     assert_eq!(told.stages.last().unwrap().stage, "decap");
     assert!(told.outputs.is_empty() && !told.near.is_empty());
+}
+
+#[test]
+fn a_frame_of_a_mapping_goes_across_without_a_tenant() {
+    let told = explained_by(
+        &format!(
+            "{GATEWAY}mappings:\n  moved:\n    from: {{ peer: hyperv, vsid: 0x10000-0x1ffff }}\n    to: {{ port: access, s_vid: \"0x200 + id[15:12]\", c_vid: \"id[11:0]\" }}\n"
+        ),
+        &[("access", tag(&tag(&wire::tenant_frame(mac(7), mac(1), 1), 0x8100, 5), 0x88a8, 0x203))],
+    );
+    assert_eq!(told.headline, "sent: mapping moved, from port access to peer hyperv, vsid 77829 by port up");
+    assert_eq!(
+        said(&told, "decap"),
+        ["802.1ad (QinQ) header off, s_vid 515, c_vid 5 of port access: mapping moved [20]"]
+    );
+    assert_eq!(said(&told, "encap")[0], "across to peer hyperv, vsid 77829 [20]");
+    assert_eq!(told.outputs[0].changed, vec![0..42]);
 }
 
 fn run(folder: &Path, args: &[&str]) -> Output {

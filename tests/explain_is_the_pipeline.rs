@@ -35,6 +35,7 @@ peers:
   nvgre: { address: 192.0.2.77, encap: nvgre }
   gre:   { address: 192.0.2.99, encap: { gre: { checksum: true, sequence: true } } }
   six:   { address: "2001:db8::9", encap: vxlan, udp_checksum: { rx_zero: drop } }
+  wide:  { address: 192.0.2.44, encap: nvgre }
 groups:
   mesh: { encap: vxlan, members: [192.0.2.11-192.0.2.13] }
 tenants:
@@ -56,6 +57,10 @@ tenants:
       u: { port: access, untagged: true }
       d: { port: down, vid: 7 }
     unknown_unicast: drop
+mappings:
+  wholesale:
+    from: { peer: wide, vsid: 0x1000-0x1fff }
+    to:   { port: down, s_vid: 9, c_vid: "id[11:0]" }
 "#;
 
 /// Numbers that look random and are the same in every run (splitmix64).
@@ -108,11 +113,12 @@ impl Dice {
         let vxlan = wire::udp(49_152, self.one_of(&[4789, 4789, 4789, 8472]), &wire::vxlan(id, &inner));
         let sequenced =
             [&[0x30, 0, 0x65, 0x58][..], &id.to_be_bytes(), &(self.below(50) as u32).to_be_bytes(), &inner].concat();
-        let (src, protocol, payload) = match self.below(8) {
+        let (src, protocol, payload) = match self.below(9) {
             0 | 1 => ("192.0.2.9", 17, vxlan),
             2 => ("192.0.2.77", 47, wire::nvgre(id, self.below(256) as u8, &inner)),
             3 => ("192.0.2.99", 47, wire::gre(self.one_of(&[None, Some(5000), Some(0)]), &inner)),
             4 => ("192.0.2.99", 47, sequenced),
+            8 => ("192.0.2.44", 47, wire::nvgre(self.one_of(&[0x1000, 0x1001, 0x1ffe, 0x2000]), 0, &inner)),
             5 => ("2001:db8::9", 17, vxlan),
             6 => (self.one_of(&["192.0.2.11", "192.0.2.12", "192.0.2.14"]), 17, vxlan),
             _ => {
@@ -222,6 +228,7 @@ fn explain_and_the_pipeline_give_the_same_bytes_and_the_same_drop() {
         *fates.entry(fate).or_default() += 1;
         before = after;
     }
+    assert!(fates.contains_key("mapping_hole"), "{fates:?}");
     assert!(fates.len() >= 20, "the frames must be of many kinds: {fates:?}");
     assert!(fates["sent"] * 8 > FRAMES, "many of them must pass: {fates:?}");
     assert_eq!(plain.fdb(), explained.fdb());

@@ -86,6 +86,16 @@ fn tags(ids: &str) -> String {
     )
 }
 
+/// A mapping of a VXLAN peer's VNIs to VSIDs.
+fn mapping() -> String {
+    let more = "mappings:\n  moved:\n    from: { peer: leaf, vni: 0-0xffff }\n    to: { peer: nve, vsid: id }\n";
+    format!(
+        "{}{more}",
+        ALL.replace("leaf: { peer: leaf, vni: 10100 }", "leaf: { peer: leaf, vni: 0x20000 }")
+            .replace("vsid: 5001", "vsid: 0x20000")
+    )
+}
+
 /// A tenant between two ports with these options.
 fn pair(options: &str) -> String {
     format!(

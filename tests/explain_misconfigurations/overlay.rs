@@ -8,6 +8,20 @@ pub(super) fn ids() -> Vec<Row> {
     let swapped = 10100_u32.swap_bytes() >> 8;
     vec![
         row(
+            "an ID that a mapping cannot carry over",
+            mapping(),
+            "up",
+            vxlan(5, &inner()),
+            "dropped (mapping_hole): vni 5 of peer leaf is in mapping moved, but what it would be on the other side is reserved: use another ID, or a tenant (gw.yaml:31)",
+        ),
+        row(
+            "an ID beyond a mapping",
+            mapping(),
+            "up",
+            vxlan(0x10000, &inner()),
+            "dropped (unknown_segment): vni 65536 of peer leaf is nobody's; it has vni 131072 (tenant blue), mapping moved (gw.yaml:22)",
+        ),
+        row(
             "the VNI in the wrong byte order",
             ALL,
             "up",

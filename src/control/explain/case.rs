@@ -1,6 +1,6 @@
 //! One frame's case: what it was, what was looked up, and the words for all of it.
 
-use transload_encaps::{Carrier, DropReason, Frame, HEADROOM, Kind, Segment};
+use transload_encaps::{Carrier, Frame, HEADROOM, Kind, Segment};
 
 use super::trace::Trace;
 use crate::control::compile::{Line, Names, Noun, Origins};
@@ -82,9 +82,19 @@ impl<'a> Case<'a> {
         kind.ids(segment).to_string()
     }
 
-    /// Whose a segment is.
-    pub(super) fn lookup(&self, scope: Scope, segment: Segment) -> Option<Claim> {
-        self.tables.segments.get(&(scope, segment)).copied()
+    /// Whose a segment is, and where the file says so: "tenant blue (attachment leafs)", "mapping wholesale".
+    pub(super) fn owner(&self, scope: Scope, segment: Segment) -> Option<(String, Option<Line>)> {
+        if let Some(claim) = self.tables.segments.get(&(scope, segment)) {
+            return Some((self.claim(*claim), self.line(Noun::Segment(scope, segment))));
+        }
+        let mapping = self.tables.mappings.find(scope, segment)?.ok()?.mapping;
+        Some((format!("mapping {}", self.names.mapping(mapping)), self.line(Noun::Mapping(mapping))))
+    }
+
+    /// The names of the mappings that have a side in a number space.
+    pub(super) fn mappings(&self, scope: Scope) -> Vec<String> {
+        let here = self.tables.mappings.by_scope.get(scope.0 as usize).into_iter().flatten();
+        here.map(|(mapping, _)| format!("mapping {}", self.names.mapping(*mapping))).collect()
     }
 
     /// Every segment of a number space, in order.
@@ -113,13 +123,12 @@ impl<'a> Case<'a> {
         self.frame.get(usize::from(note.origin.at)..end).unwrap_or_default()
     }
 
-    /// What the tags of a port make of other bytes: asks the peer that did it.
-    pub(super) fn would_be(&self, peer: &Peer, bytes: &[u8]) -> Result<(Segment, Option<Claim>), DropReason> {
+    /// What the tags of a port make of other bytes, as whoever decapsulates them says.
+    pub(super) fn would_be(peer: &Peer, bytes: &[u8]) -> Option<Segment> {
         let mut chunk = vec![0; HEADROOM + bytes.len()];
         let mut frame = Frame::new(&mut chunk);
         let _ = frame.fill(HEADROOM, bytes);
-        let found = peer.compiled.decap(&mut frame)?;
-        Ok((found.segment, self.lookup(peer.scope, found.segment)))
+        peer.compiled.decap(&mut frame).ok().map(|found| found.segment)
     }
 
     /// The names of the ports that an endpoint is reached by.

@@ -13,6 +13,7 @@ mod near;
 mod render;
 mod steps;
 mod trace;
+mod ways;
 
 use std::ops::Range;
 
@@ -27,6 +28,7 @@ use crate::io::memory::Packet;
 use case::Case;
 use decode::{Inside, decode};
 use trace::{Step, Trace};
+use ways::{crossing, ways};
 
 pub use decode::{Decoded, Layer};
 pub use learned::{NotLearned, learn};
@@ -174,12 +176,21 @@ fn headline(case: &Case<'_>, dropped: Option<(Stage, DropReason)>, near: &[Near]
         let told = if outputs.iter().any(|output| output.answer) { "; its sender has been told" } else { "" };
         return format!("dropped ({}): {why}{told}", reason.label());
     }
+<<<<<<< HEAD
+    let Some(note) = case.trace.note() else {
+=======
     if let Some(crossing) = case.trace.crossing() {
         let from = case.trace.note().map_or_else(String::new, |note| case.peer(note.origin.peer));
         return format!("sent: from {from} by {}", case.crossing(crossing));
     }
     let Some((note, claim)) = case.trace.note().and_then(|note| Some((note, note.claim?))) else {
+>>>>>>> main
         return "nothing arrived: a port takes frames of 1 byte to 64 KiB".to_owned();
+    };
+    let whose = match (note.claim, crossing(case)) {
+        (Some(claim), _) => case.tenant(claim.domain),
+        (None, Some(crossing)) => format!("mapping {}", case.names.mapping(crossing.mapping)),
+        (None, None) => "nobody".to_owned(),
     };
     let from = case.peer(note.origin.peer);
     let sent: Vec<_> = outputs.iter().filter(|output| !output.answer).collect();
@@ -188,10 +199,25 @@ fn headline(case: &Case<'_>, dropped: Option<(Stage, DropReason)>, near: &[Near]
         several => format!("to {} places", several.len()),
     };
     let but = nearest.map_or_else(String::new, |remark| format!("; {remark}"));
-    format!("sent: {}, from {from} {to}{but}", case.tenant(claim.domain))
+    format!("sent: {whose}, from {from} {to}{but}")
 }
 
 fn outputs(case: &Case<'_>, arrived: &FrameReport) -> Vec<Output> {
+<<<<<<< HEAD
+    let from = arrived.decoded.inner_at.unwrap_or(0);
+    let end = case.trace.note().map_or(0, |note| note.origin.end as usize).min(case.frame.len());
+    let mut outputs = Vec::new();
+    for way in ways(case) {
+        for (port, bytes) in &way.left {
+            let frame = FrameReport::new(bytes, inside(case, way.peer));
+            let changed = if way.is_answer {
+                vec![Range { start: 0, end: bytes.len() }]
+            } else {
+                hex::changed(case.frame, from, end, bytes, frame.decoded.inner_at.unwrap_or(0))
+            };
+            let port = case.names.port(*port).into_owned();
+            outputs.push(Output { port, to: way.to.clone(), answer: way.is_answer, frame, changed });
+=======
     let Some(note) = case.trace.note() else { return Vec::new() };
     let crossing = case.trace.crossing();
     if note.domain().is_none() && crossing.is_none() {
@@ -220,14 +246,14 @@ fn outputs(case: &Case<'_>, arrived: &FrameReport) -> Vec<Output> {
                 outputs.push(Output { port: case.names.port(*port).into_owned(), to, answer, frame, changed });
             }
             _ => {}
+>>>>>>> main
         }
     }
     outputs
 }
 
-fn inside(case: &Case<'_>, peer: Option<PeerId>) -> Inside {
-    let peer = peer.and_then(|id| case.tables.peer(id));
-    match peer.map(|peer| (&peer.exit, peer.compiled.kind())) {
+fn inside(case: &Case<'_>, peer: PeerId) -> Inside {
+    match case.tables.peer(peer).map(|peer| (&peer.exit, peer.compiled.kind())) {
         Some((Exit::Tunnel(_), kind)) => Inside::Tunnel(kind),
         Some((Exit::Port(_), Kind::QinQ)) => Inside::Nothing,
         _ => Inside::Unknown,

@@ -1,21 +1,21 @@
 //! Frames that do not fit the way out.
 
 use transload_encaps::ethernet::{self, HEADER_LEN};
-use transload_encaps::{Common, DropReason, Frame, HEADROOM, InnerTags};
+use transload_encaps::{Common, DropReason, Frame, HEADROOM, InnerTags, Segment};
 
 use super::super::case::Case;
-use super::super::trace::Step;
+use super::super::ways::{Way, ways};
 use super::Near;
 use crate::control::compile::Noun;
 use crate::dataplane::Stage;
-use crate::forwarding::{Attachment, Claim, Exit, Hop, Peer, Target};
+use crate::forwarding::{Claim, Exit, Peer};
 
 /// Why it does not leave.
 pub(super) fn refused(case: &Case<'_>, reason: DropReason) -> Vec<Near> {
     let is = |common: Common| reason == common.into();
-    let Some(claim) = case.trace.note().and_then(|note| note.claim) else { return Vec::new() };
     if is(Common::NoTargets) {
-        return vec![no_targets(case, claim)];
+        let claim = case.trace.note().and_then(|note| note.claim);
+        return claim.map(|claim| no_targets(case, claim)).into_iter().collect();
     }
     if is(Common::InnerTags) {
         return inner_tags(case, Stage::Encap);
@@ -24,8 +24,13 @@ pub(super) fn refused(case: &Case<'_>, reason: DropReason) -> Vec<Near> {
         .into_iter()
         .filter(|way| way.lost == Some(reason))
         .filter_map(|way| {
+<<<<<<< HEAD
+            if reason.label().starts_with("too_big") {
+                too_big(case, &way)
+=======
             if [Common::TooBig, Common::TooBigNoDf, Common::TooBigNotIp].into_iter().any(is) {
                 too_big(case, claim, &way)
+>>>>>>> main
             } else if is(Common::NoNextHop) {
                 Some(no_next_hop(case, &way))
             } else {
@@ -35,36 +40,11 @@ pub(super) fn refused(case: &Case<'_>, reason: DropReason) -> Vec<Near> {
         .collect()
 }
 
-/// What happened to the frame, or a copy of it, on one way.
-struct Way {
-    target: Target,
-    hop: Option<Hop>,
-    lost: Option<DropReason>,
-}
-
-fn ways(case: &Case<'_>) -> Vec<Way> {
-    let mut all: Vec<Way> = Vec::new();
-    for step in case.trace.steps_of(Stage::Encap) {
-        match (step, all.last_mut()) {
-            (Step::Way(target), _) => all.push(Way { target: *target, hop: None, lost: None }),
-            (Step::Hop(hop, _), Some(way)) => way.hop = Some(*hop),
-            (Step::Lost(reason), Some(way)) => way.lost = Some(*reason),
-            _ => {}
-        }
-    }
-    all
-}
-
-fn egress<'a>(case: &Case<'a>, claim: Claim, target: Target) -> Option<(&'a Peer, &'a Attachment)> {
-    let row = case.tables.domain(claim.domain)?.attachment(target.attachment)?;
-    Some((case.tables.peer(target.peer)?, row))
-}
-
-fn too_big(case: &Case<'_>, claim: Claim, way: &Way) -> Option<Near> {
-    let (peer, row) = egress(case, claim, way.target)?;
+fn too_big(case: &Case<'_>, way: &Way<'_>) -> Option<Near> {
+    let peer = case.tables.peer(way.peer)?;
     let bytes = &case.trace.after(Stage::Bridge)?.bytes;
-    let tenant = bytes.len() - stripped(row, bytes);
-    let headers = peer.compiled.overhead(row.segment);
+    let tenant = bytes.len() - stripped(way.inner_tags, bytes);
+    let headers = peer.compiled.overhead(way.segment);
     let (port, needed, added) = match &peer.exit {
         Exit::Tunnel(underlay) => {
             let added = headers + underlay.ip_overhead();
@@ -72,7 +52,7 @@ fn too_big(case: &Case<'_>, claim: Claim, way: &Way) -> Option<Near> {
         }
         Exit::Port(port) => {
             // One 802.1Q tag is free on any Linux device.
-            let free = if outermost(peer, row, bytes) == Some(ethernet::C_TAG) { ethernet::TAG_LEN } else { 0 };
+            let free = if outermost(peer, way.segment, bytes) == Some(ethernet::C_TAG) { ethernet::TAG_LEN } else { 0 };
             (*port, tenant + headers - HEADER_LEN - free, headers - free.min(headers))
         }
     };
@@ -83,7 +63,7 @@ fn too_big(case: &Case<'_>, claim: Claim, way: &Way) -> Option<Near> {
     let text = format!(
         "towards {} the frame of {tenant} bytes becomes a packet of {needed}, and port {} carries {mtu}: raise that \
          MTU, or let the tenant use {}",
-        case.target(claim.domain, way.target),
+        way.to,
         case.names.port(port),
         (mtu as usize).saturating_sub(added)
     );
@@ -91,27 +71,27 @@ fn too_big(case: &Case<'_>, claim: Claim, way: &Way) -> Option<Near> {
 }
 
 /// How many bytes of tags an attachment takes off on the way out.
-fn stripped(row: &Attachment, bytes: &[u8]) -> usize {
-    let payload = ethernet::payload(bytes).filter(|_| row.inner_tags == InnerTags::Strip);
+fn stripped(rule: InnerTags, bytes: &[u8]) -> usize {
+    let payload = ethernet::payload(bytes).filter(|_| rule == InnerTags::Strip);
     payload.map_or(0, |(_, at)| at - HEADER_LEN)
 }
 
 /// The type that a frame has on the wire of a port.
-fn outermost(peer: &Peer, row: &Attachment, bytes: &[u8]) -> Option<u16> {
+fn outermost(peer: &Peer, segment: Segment, bytes: &[u8]) -> Option<u16> {
     let mut chunk = vec![0; HEADROOM + bytes.len()];
     let mut frame = Frame::new(&mut chunk);
     let fits = frame.fill(HEADROOM, bytes);
-    peer.compiled.encap(&mut frame, row.segment, 0).ok().filter(|()| fits)?;
+    peer.compiled.encap(&mut frame, segment, 0).ok().filter(|()| fits)?;
     ethernet::be16(frame.bytes(), ethernet::ADDRESSES_LEN)
 }
 
-fn no_next_hop(case: &Case<'_>, way: &Way) -> Near {
+fn no_next_hop(case: &Case<'_>, way: &Way<'_>) -> Near {
     let text = format!(
         "the next hop of {} is not known: no route to its address leaves by a port of its endpoint, or its neighbour \
          does not answer; `next_hops` of the port can state it",
-        case.peer(way.target.peer)
+        case.peer(way.peer)
     );
-    Near::new(text, case.line(Noun::Peer(way.target.peer)))
+    Near::new(text, case.line(Noun::Peer(way.peer)))
 }
 
 fn no_targets(case: &Case<'_>, claim: Claim) -> Near {
@@ -135,7 +115,7 @@ pub(super) fn inner_tags(case: &Case<'_>, stage: Stage) -> Vec<Near> {
         vec![claim.attachment]
     } else {
         let lost = ways(case).into_iter().filter(|way| way.lost == Some(Common::InnerTags.into()));
-        lost.map(|way| way.target.attachment).collect()
+        lost.filter_map(|way| Some(way.attachment?.1)).collect()
     };
     let bytes = case.trace.after(if stage == Stage::Decap { Stage::Decap } else { Stage::Bridge }).map(|it| &it.bytes);
     let vlan = bytes.and_then(|bytes| ethernet::be16(bytes, 14)).map_or(0, |tci| tci & 0x0fff);

@@ -56,6 +56,7 @@ fn of(case: &Case<'_>, stage: Stage, reason: DropReason) -> Vec<Near> {
         Stage::Classify if is(Common::UnknownPeer) => sender::unknown(case),
         Stage::Classify => checks::outer(case, reason),
         Stage::Decap if is(Common::UnknownSegment) => segment::unknown(case),
+        Stage::Decap if is(Common::MappingHole) => segment::hole(case).into_iter().collect(),
         Stage::Decap if is(Common::EcnDropped) => checks::ecn(case),
         Stage::Decap if is(Common::InnerTags) => exit::inner_tags(case, stage),
         Stage::Decap if case.trace.endpoint().is_none() => tags::unclaimed(case, reason),

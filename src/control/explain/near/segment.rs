@@ -29,16 +29,30 @@ pub(super) fn unknown(case: &Case<'_>) -> Vec<Near> {
     let mut all: Vec<_> = readings(kind, found.segment, case.tunnel())
         .into_iter()
         .filter_map(|reading| {
-            let claim = case.lookup(peer.scope, reading.segment)?;
-            let text = reading.text.replace("{}", &case.claim(claim));
+            // A mapping has so many IDs that other readings hit it by chance.
+            let claim = case.tables.segments.get(&(peer.scope, reading.segment))?;
+            let text = reading.text.replace("{}", &case.claim(*claim));
             let encap = case.line(Noun::Encap(id)).filter(|_| reading.text.contains("the configuration says"));
-            let line = encap.or_else(|| case.line(Noun::Segment(peer.scope, reading.segment)));
-            Some(Near::new(text, line))
+            Some(Near::new(text, encap.or_else(|| case.line(Noun::Segment(peer.scope, reading.segment)))))
         })
         .collect();
     all.extend(elsewhere(case, (id, peer), found.segment));
     all.push(known(case, (id, peer), found.segment));
     all
+}
+
+/// A tenant ID whose counterpart cannot be used.
+pub(super) fn hole(case: &Case<'_>) -> Option<Near> {
+    let (id, found, _) = case.trace.segment()?;
+    let peer = case.tables.peer(id)?;
+    let mapping = case.tables.mappings.find(peer.scope, found.segment)?.err()?;
+    let text = format!(
+        "{} of {} is in mapping {}, but what it would be on the other side is reserved: use another ID, or a tenant",
+        Case::ids(peer.compiled.kind(), found.segment),
+        case.peer(id),
+        case.names.mapping(mapping)
+    );
+    Some(Near::new(text, case.line(Noun::Mapping(mapping))))
 }
 
 fn readings(kind: Kind, segment: Segment, header: &[u8]) -> Vec<Reading> {
@@ -164,19 +178,11 @@ fn gre(segment: Segment) -> Vec<Reading> {
 /// The same ID of somebody else.
 fn elsewhere(case: &Case<'_>, (id, peer): (PeerId, &Peer), segment: Segment) -> Option<Near> {
     let kind = peer.compiled.kind();
-    let (other, row, claim) = case.peers().find_map(|(other, row)| {
-        let claim =
-            case.lookup(row.scope, segment).filter(|_| row.scope != peer.scope && row.compiled.kind() == kind)?;
-        Some((other, row, claim))
-    })?;
+    let mut others = case.peers().filter(|(_, row)| row.scope != peer.scope && row.compiled.kind() == kind);
+    let (other, (whose, line)) = others.find_map(|(other, row)| Some((other, case.owner(row.scope, segment)?)))?;
     let from = scope_words(case, other);
-    let text = format!(
-        "{} is {}, but of {from}, not of {}",
-        Case::ids(kind, segment),
-        case.claim(claim),
-        scope_words(case, id)
-    );
-    Some(Near::new(text, case.line(Noun::Segment(row.scope, segment))))
+    let text = format!("{} is {whose}, but of {from}, not of {}", Case::ids(kind, segment), scope_words(case, id));
+    Some(Near::new(text, line))
 }
 
 /// "group leafs", "peer leaf-9"
@@ -190,12 +196,14 @@ fn known(case: &Case<'_>, (id, peer): (PeerId, &Peer), segment: Segment) -> Near
     let kind = peer.compiled.kind();
     let (who, what) = (scope_words(case, id), Case::ids(kind, segment));
     let mut all = case.segments(peer.scope);
-    if all.is_empty() {
+    let mappings = case.mappings(peer.scope);
+    if all.is_empty() && mappings.is_empty() {
         let line = case.line(Noun::Peer(id));
         return Near::new(format!("no tenant is attached to {who}, which sends {what}"), line);
     }
     all.sort_by_key(|(known, _)| known.0.abs_diff(segment.0));
-    let shown: Vec<_> = all.iter().take(MOST_LISTED).map(|(known, claim)| listed(case, kind, *known, *claim)).collect();
+    let shown = all.iter().take(MOST_LISTED).map(|(known, claim)| listed(case, kind, *known, *claim));
+    let shown: Vec<_> = shown.chain(mappings).collect();
     let more = all.len().checked_sub(MOST_LISTED).filter(|more| *more > 0);
     let more = more.map_or_else(String::new, |more| format!(" and {more} more"));
     let line = all.first().and_then(|(nearest, _)| case.line(Noun::Segment(peer.scope, *nearest)));

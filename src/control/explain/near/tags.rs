@@ -58,16 +58,17 @@ pub(super) fn unclaimed(case: &Case<'_>, reason: DropReason) -> Vec<Near> {
         all.insert(0, Near::new(text, case.line(Noun::Port(case.port))));
     }
     all.extend(guesses(&tags).into_iter().filter_map(|(new, why)| {
-        let (segment, claim) = case.would_be(peer, &with(case.frame, &tags, &new)).ok()?;
+        let segment = Case::would_be(peer, &with(case.frame, &tags, &new))?;
+        let (whose, place) = case.owner(peer.scope, segment)?;
         let why = match Kind::QinQ.ids(segment).get("vid") {
             Some(vlan) if why.contains("tpids") => {
                 format!("`vid` is a tag under 0x8100; change it at the sender, or write `s_vid: {vlan}`")
             }
             _ => why,
         };
-        let text = format!("{} is unclaimed, but {} would be {}: {why}", words(&tags), words(&new), case.claim(claim?));
+        let text = format!("{} is unclaimed, but {} would be {whose}: {why}", words(&tags), words(&new));
         let line = if why.contains("tpids") { case.line(Noun::PortTpids(case.port)) } else { None };
-        Some(Near::new(text, line.or_else(|| case.line(Noun::Segment(peer.scope, segment)))))
+        Some(Near::new(text, line.or(place)))
     }));
     all.extend(half_claimed(case, peer, &tags));
     all.extend(other_port(case, id, &tags));
@@ -140,15 +141,14 @@ fn half_claimed(case: &Case<'_>, peer: &Peer, tags: &Stack) -> Option<Near> {
 fn other_port(case: &Case<'_>, id: PeerId, tags: &Stack) -> Option<Near> {
     let mut others = case.peers().filter(|(other, peer)| *other != id && peer.compiled.kind() == Kind::QinQ);
     others.find_map(|(other, peer)| {
-        let (segment, claim) = case.would_be(peer, case.frame).ok()?;
+        let (whose, line) = case.owner(peer.scope, Case::would_be(peer, case.frame)?)?;
         let text = format!(
-            "{} would be {} on {}, but came in by port {}",
+            "{} would be {whose} on {}, but came in by port {}",
             words(tags),
-            case.claim(claim?),
             case.peer(other),
             case.names.port(case.port)
         );
-        Some(Near::new(text, case.line(Noun::Segment(peer.scope, segment))))
+        Some(Near::new(text, line))
     })
 }
 
@@ -165,6 +165,7 @@ fn known(case: &Case<'_>, peer: &Peer, tags: &Stack) -> Near {
         .iter()
         .take(MOST_LISTED)
         .map(|(segment, claim)| format!("{} ({})", Case::ids(Kind::QinQ, *segment), case.tenant(claim.domain)))
+        .chain(case.mappings(peer.scope))
         .collect();
     let port = case.names.port(case.port);
     let line = all.first().and_then(|(segment, _)| case.line(Noun::Segment(peer.scope, *segment)));
