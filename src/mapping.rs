@@ -122,6 +122,7 @@ impl Mapping {
     ///
     /// # Errors
     /// `Hole` when it is one, but has no counterpart that may be used.
+    #[must_use]
     #[inline]
     pub fn across(&self, side: usize, segment: Segment) -> Option<Result<Segment, Miss>> {
         let (here, there) = (self.sides.get(side)?, self.sides.get(1 - side)?);

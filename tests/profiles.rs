@@ -1,8 +1,8 @@
 //! Profiles: one word for knobs, each of which the peer can still set itself.
 
 use transload::config::{self, At, RxZero, profile_table};
-use transload_encaps::{Reserved, Spec};
 use transload_encaps::nvgre::FlowId;
+use transload_encaps::{Reserved, Spec};
 
 fn file(peers: &str) -> config::File {
     let config = config::parse("profiles.yaml", &format!("version: 1\npeers:\n{peers}")).expect("it is YAML");

@@ -136,7 +136,9 @@ pub(super) fn write_out(root: &mut Node) {
     let Value::Map(sections) = &mut root.value else { return };
     for (_, section) in sections.iter_mut().filter(|(name, _)| matches!(name.text(), "peers" | "groups")) {
         let Value::Map(peers) = &mut section.value else { continue };
-        peers.iter_mut().for_each(|(_, peer)| write_out_peer(peer));
+        for (_, peer) in peers {
+            write_out_peer(peer);
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::io;
 use clap::ValueEnum;
 
 use super::native;
-use super::sites::{SITES, SITE_COUNT, Site, WIRE};
+use super::sites::{SITE_COUNT, SITES, Site, WIRE};
 use super::uml;
 use crate::lab::Namespace;
 

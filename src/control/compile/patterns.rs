@@ -77,7 +77,7 @@ fn check_attachment(attachment: &Attachment<Offset>, variable: &str, report: &mu
     is_fine
 }
 
-impl<'c> Numbered<'c> {
+impl Numbered<'_> {
     /// The numbers, in order.
     pub(super) fn numbers(&self) -> impl Iterator<Item = u64> + use<> {
         self.numbers.first..=self.numbers.last

@@ -55,14 +55,15 @@ pub(super) fn of(claims: &Claims<'_>) -> Vec<Assumption> {
         here.sort();
         all.push(Assumption { name: "tags", statement: TAGS, here });
     }
-    let mut mappings: Vec<_> =
-        claims.plan.names.mappings().map(|(_, name)| format!("mapping {name}")).collect();
+    let mut mappings: Vec<_> = claims.plan.names.mappings().map(|(_, name)| format!("mapping {name}")).collect();
     mappings.sort();
     all.push(Assumption { name: "mappings", statement: MAPPINGS, here: mappings });
     all.push(always("wires", WIRES));
     all.push(always("program", PROGRAM));
     all.push(Assumption { name: "one_far_end", statement: ONE_FAR_END, here: one_far_end(claims) });
-    all.retain(|assumption| !matches!(assumption.name, "any_mac" | "mappings" | "one_far_end") || !assumption.here.is_empty());
+    all.retain(|assumption| {
+        !matches!(assumption.name, "any_mac" | "mappings" | "one_far_end") || !assumption.here.is_empty()
+    });
     all
 }
 
