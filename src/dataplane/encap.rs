@@ -154,13 +154,11 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     /// Sends one frame one way.
     #[inline]
     fn depart(&mut self, frame: Frame<'mem>, source: Source<'a>, target: Target) -> Result<(), DropReason> {
-        match self.way(source, target) {
-            Some(way) => self.depart_by(frame, way),
-            None => {
-                self.pool.put(frame);
-                Err(Common::NoTargets.into())
-            }
-        }
+        let Some(way) = self.way(source, target) else {
+            self.pool.put(frame);
+            return Err(Common::NoTargets.into());
+        };
+        self.depart_by(frame, way)
     }
 
     /// Sends a frame of a mapping to the other side.
