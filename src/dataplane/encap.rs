@@ -276,7 +276,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         // It goes back behind the tags the frame came in with, in their priority.
         answer.meta.priorities = refused.frame.meta.priorities;
         answer.meta.checksum = Checksum::Valid;
-        self.tracer.told(original.mtu(), source.place());
+        self.tracer.told(original.mtu(), source.origin());
         Some((answer, back))
     }
 }
