@@ -37,19 +37,19 @@ fn section(name: &str, object: &Value) -> String {
     if fields.is_empty() && choices.is_empty() {
         return String::new();
     }
-    let mut text = format!("{name}: {}\n", about(object));
+    let mut lines = vec![format!("{name}: {}", about(object))];
     for (field, value) in fields {
         let default = match &value["default"] {
             Value::Null => String::new(),
             default => format!(" Default: {default}."),
         };
-        text += &format!("    {field:<16} {}{default}\n", about(value));
+        lines.push(format!("    {field:<16} {}{default}", about(value)));
     }
     for choice in choices {
         let word = choice["const"].as_str().unwrap_or_default();
-        text += &format!("    {word:<16} {}\n", about(choice));
+        lines.push(format!("    {word:<16} {}", about(choice)));
     }
-    text + "\n"
+    lines.join("\n") + "\n\n"
 }
 
 /// The words of a choice that have an explanation.
