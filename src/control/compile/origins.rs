@@ -59,8 +59,6 @@ pub enum Noun {
     SplitHorizon(DomainId, AttachmentId),
     /// A static address.
     Static(DomainId, Mac),
-    /// A mapping.
-    Mapping(MappingId),
 }
 
 /// A line of a file.
@@ -129,9 +127,6 @@ impl Origins {
         self.endpoints(file, endpoints);
         self.peers(file, names);
         self.tenants(file, names, domains);
-        let mappings: HashMap<_, _> = names.mappings().map(|(id, name)| (name, id)).collect();
-        let places = file.mappings.iter().filter_map(|(name, _)| Some((*mappings.get(name.text)?, name.span)));
-        self.spans.extend(places.map(|(id, span)| (Noun::Mapping(id), span)));
     }
 
     fn note<T>(&mut self, noun: Noun, at: Option<&At<T>>) {

@@ -28,7 +28,7 @@ use crate::io::memory::Packet;
 use case::Case;
 use decode::{Inside, decode};
 use trace::{Step, Trace};
-use ways::{crossing, ways};
+use ways::ways;
 
 pub use decode::{Decoded, Layer};
 pub use learned::{NotLearned, learn};
@@ -176,18 +176,10 @@ fn headline(case: &Case<'_>, dropped: Option<(Stage, DropReason)>, near: &[Near]
         let told = if outputs.iter().any(|output| output.answer) { "; its sender has been told" } else { "" };
         return format!("dropped ({}): {why}{told}", reason.label());
     }
-<<<<<<< HEAD
     let Some(note) = case.trace.note() else {
-=======
-    if let Some(crossing) = case.trace.crossing() {
-        let from = case.trace.note().map_or_else(String::new, |note| case.peer(note.origin.peer));
-        return format!("sent: from {from} by {}", case.crossing(crossing));
-    }
-    let Some((note, claim)) = case.trace.note().and_then(|note| Some((note, note.claim?))) else {
->>>>>>> main
         return "nothing arrived: a port takes frames of 1 byte to 64 KiB".to_owned();
     };
-    let whose = match (note.claim, crossing(case)) {
+    let whose = match (note.claim, case.trace.crossing()) {
         (Some(claim), _) => case.tenant(claim.domain),
         (None, Some(crossing)) => format!("mapping {}", case.names.mapping(crossing.mapping)),
         (None, None) => "nobody".to_owned(),
@@ -203,7 +195,6 @@ fn headline(case: &Case<'_>, dropped: Option<(Stage, DropReason)>, near: &[Near]
 }
 
 fn outputs(case: &Case<'_>, arrived: &FrameReport) -> Vec<Output> {
-<<<<<<< HEAD
     let from = arrived.decoded.inner_at.unwrap_or(0);
     let end = case.trace.note().map_or(0, |note| note.origin.end as usize).min(case.frame.len());
     let mut outputs = Vec::new();
@@ -217,36 +208,6 @@ fn outputs(case: &Case<'_>, arrived: &FrameReport) -> Vec<Output> {
             };
             let port = case.names.port(*port).into_owned();
             outputs.push(Output { port, to: way.to.clone(), answer: way.is_answer, frame, changed });
-=======
-    let Some(note) = case.trace.note() else { return Vec::new() };
-    let crossing = case.trace.crossing();
-    if note.domain().is_none() && crossing.is_none() {
-        return Vec::new();
-    }
-    let from = arrived.decoded.inner_at.unwrap_or(0);
-    let end = (note.origin.end as usize).min(case.frame.len());
-    let across = crossing.and_then(|crossing| {
-        Some(case.tables.mappings.get(crossing.mapping)?.ends.get(usize::from(crossing.to))?.peer)
-    });
-    let (mut target, mut answer, mut outputs) = (None, false, Vec::new());
-    for step in case.trace.steps_of(Stage::Encap) {
-        match step {
-            Step::Way(way) => (target, answer) = (Some(*way), false),
-            Step::Told(_, origin) => (target, answer) = (*origin, true),
-            Step::Leaves(port, bytes) => {
-                let frame = FrameReport::new(bytes, inside(case, target.map(|target| target.peer).or(across)));
-                let to_inner = frame.decoded.inner_at.unwrap_or(0);
-                let changed = if answer {
-                    vec![Range { start: 0, end: bytes.len() }]
-                } else {
-                    hex::changed(case.frame, from, end, bytes, to_inner)
-                };
-                let to = note.domain().zip(target).map(|(domain, target)| case.target(domain, target));
-                let to = to.or_else(|| Some(case.crossing(crossing?))).unwrap_or_default();
-                outputs.push(Output { port: case.names.port(*port).into_owned(), to, answer, frame, changed });
-            }
-            _ => {}
->>>>>>> main
         }
     }
     outputs

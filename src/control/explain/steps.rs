@@ -5,11 +5,10 @@ use transload_encaps::{Decap, DropReason, Mac};
 
 use super::case::{Case, carrier};
 use super::trace::Step;
-use super::ways::{crossing, ways};
 use crate::control::compile::{Line, Noun};
 use crate::dataplane::{Note, Stage};
 use crate::fdb::Learned;
-use crate::forwarding::{Claim, Crossing, DomainId, PeerId, Sender, Target};
+use crate::forwarding::{Claim, DomainId, PeerId, Sender, Target};
 
 /// What a stage did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -83,15 +82,11 @@ fn opening(case: &Case<'_>, stage: Stage) -> Vec<Said> {
             };
             vec![said(text, None)]
         }
-        Stage::Bridge if crossing(case).is_some() => vec![said("no part in it: a mapping has no addresses", None)],
-        Stage::Encap => crossing(case).map(|crossing| across(case, crossing)).into_iter().collect(),
+        Stage::Bridge if case.trace.crossing().is_some() => {
+            vec![said("no part in it: a mapping has no addresses", None)]
+        }
         _ => Vec::new(),
     }
-}
-
-fn across(case: &Case<'_>, crossing: Crossing) -> Said {
-    let to = ways(case).into_iter().next().map_or_else(String::new, |way| way.to);
-    said(format!("across to {to}"), case.line(Noun::Mapping(crossing.mapping)))
 }
 
 fn sentence(case: &Case<'_>, step: &Step) -> Option<Said> {
@@ -151,21 +146,7 @@ fn segment(case: &Case<'_>, id: PeerId, found: &Decap, claim: Option<Claim>) -> 
         Some(claim) => {
             said(format!("{asked}: {}", case.claim(claim)), case.line(Noun::Segment(peer.scope, found.segment)))
         }
-<<<<<<< HEAD
-        None => match case.tables.mappings.find(peer.scope, found.segment) {
-            Some(Ok(crossing)) => {
-                let name = case.names.mapping(crossing.mapping);
-                said(format!("{asked}: mapping {name}"), case.line(Noun::Mapping(crossing.mapping)))
-            }
-            Some(Err(mapping)) => {
-                let name = case.names.mapping(mapping);
-                said(format!("{asked}: a hole of mapping {name}"), case.line(Noun::Mapping(mapping)))
-            }
-            None => said(format!("{asked}: unknown"), None),
-        },
-=======
         None => said(format!("{asked}: no tenant's"), None),
->>>>>>> main
     }
 }
 

@@ -4,8 +4,8 @@ use transload_encaps::{DropReason, InnerTags, Segment};
 
 use super::case::Case;
 use super::trace::Step;
-use crate::dataplane::{Decision, Stage};
-use crate::forwarding::{AttachmentId, Crossing, DomainId, Hop, PeerId, PortId, Target};
+use crate::dataplane::Stage;
+use crate::forwarding::{AttachmentId, Crossing, DomainId, Hop, MappingId, PeerId, PortId, Target};
 
 /// One way, and what happened to the frame, or a copy of it, there.
 pub(super) struct Way<'a> {
@@ -27,11 +27,13 @@ pub(super) struct Way<'a> {
 pub(super) fn ways<'a>(case: &Case<'a>) -> Vec<Way<'a>> {
     let trace = case.trace;
     let domain = trace.note().and_then(crate::dataplane::Note::domain);
-    let mut all: Vec<Way<'a>> = crossing(case).and_then(|crossing| across(case, crossing)).into_iter().collect();
+    let mut all: Vec<Way<'a>> = trace.crossing().and_then(|crossing| across(case, crossing)).into_iter().collect();
     for step in trace.steps_of(Stage::Encap) {
         match (step, all.last_mut()) {
-            (Step::Way(target) | Step::Told(_, target), _) => {
-                all.extend(domain.and_then(|domain| to(case, domain, *target, matches!(step, Step::Told(..)))));
+            (Step::Way(target), _) => all.extend(domain.and_then(|domain| to(case, domain, *target))),
+            (Step::Told(_, origin), _) => {
+                let back = domain.zip(*origin).and_then(|(domain, origin)| to(case, domain, origin));
+                all.extend(back.or_else(|| returning(case)).map(|way| Way { is_answer: true, ..way }));
             }
             (Step::Hop(hop, _), Some(way)) => way.hop = Some(*hop),
             (Step::Leaves(port, bytes), Some(way)) => way.left.push((*port, bytes)),
@@ -42,15 +44,7 @@ pub(super) fn ways<'a>(case: &Case<'a>) -> Vec<Way<'a>> {
     all
 }
 
-/// The way across that the frame was given, if it is a mapping's.
-pub(super) fn crossing(case: &Case<'_>) -> Option<Crossing> {
-    match case.trace.note()?.decision {
-        Decision::Across(crossing) => Some(crossing),
-        _ => None,
-    }
-}
-
-fn to<'a>(case: &Case<'a>, domain: DomainId, target: Target, is_answer: bool) -> Option<Way<'a>> {
+fn to<'a>(case: &Case<'a>, domain: DomainId, target: Target) -> Option<Way<'a>> {
     let row = case.tables.domain(domain)?.attachment(target.attachment)?;
     Some(Way {
         to: case.target(domain, target),
@@ -58,7 +52,7 @@ fn to<'a>(case: &Case<'a>, domain: DomainId, target: Target, is_answer: bool) ->
         segment: row.segment,
         inner_tags: row.inner_tags,
         attachment: Some((domain, target.attachment)),
-        is_answer,
+        is_answer: false,
         hop: None,
         left: Vec::new(),
         lost: None,
@@ -66,12 +60,22 @@ fn to<'a>(case: &Case<'a>, domain: DomainId, target: Target, is_answer: bool) ->
 }
 
 fn across<'a>(case: &Case<'a>, crossing: Crossing) -> Option<Way<'a>> {
-    let end = case.tables.mappings.get(crossing.mapping)?.ends.get(usize::from(crossing.to))?;
+    end(case, crossing.mapping, crossing.to, crossing.segment)
+}
+
+/// Back to the side of the mapping that the frame came in by.
+fn returning<'a>(case: &Case<'a>) -> Option<Way<'a>> {
+    let crossing = case.trace.crossing()?;
+    end(case, crossing.mapping, 1 - crossing.to.min(1), case.trace.segment()?.1.segment)
+}
+
+fn end<'a>(case: &Case<'a>, mapping: MappingId, side: u8, segment: Segment) -> Option<Way<'a>> {
+    let end = case.tables.mappings.get(mapping)?.ends.get(usize::from(side))?;
     let kind = case.tables.peer(end.peer)?.compiled.kind();
     Some(Way {
-        to: format!("{}, {}", case.peer(end.peer), Case::ids(kind, crossing.segment)),
+        to: format!("{}, {}", case.peer(end.peer), Case::ids(kind, segment)),
         peer: end.peer,
-        segment: crossing.segment,
+        segment,
         inner_tags: end.inner_tags,
         attachment: None,
         is_answer: false,

@@ -24,13 +24,8 @@ pub(super) fn refused(case: &Case<'_>, reason: DropReason) -> Vec<Near> {
         .into_iter()
         .filter(|way| way.lost == Some(reason))
         .filter_map(|way| {
-<<<<<<< HEAD
             if reason.label().starts_with("too_big") {
                 too_big(case, &way)
-=======
-            if [Common::TooBig, Common::TooBigNoDf, Common::TooBigNotIp].into_iter().any(is) {
-                too_big(case, claim, &way)
->>>>>>> main
             } else if is(Common::NoNextHop) {
                 Some(no_next_hop(case, &way))
             } else {
