@@ -91,9 +91,9 @@ fn everything_that_changes_is_named_with_what_it_was_and_what_it_is() {
 + peer here: address 192.0.2.11, checksum false, encap gre, from 192.0.2.1, reserved ignore, sequence false
 - peer mesh/192.0.2.21: address 192.0.2.21, encap nvgre, flow_id flow, from 192.0.2.1, reserved ignore
 ~ tenant blue: ageing 300s -> 60s
-+ tenant green: ageing 300s, bum 1000, learning true, macs 65536, unknown_unicast flood
-- attachment blue/gone: inner_tags keep, key none, to peer gone
-+ attachment blue/here: inner_tags keep, key 5, to peer here
++ tenant green: ageing 300s, bum 1000, duplicates 5 moves within 180s, held for 180s, learning true, loop_guard 60s, macs 65536, mss_clamp false, unknown_unicast flood
+- attachment blue/gone: inner_tags keep, key none, l2cp drop, to peer gone
++ attachment blue/here: inner_tags keep, key 5, l2cp drop, to peer here
 ~ attachment red/leaf: vni 1 -> 3
 - tunnel blue/gone -> gone: address 192.0.2.10, encap gre, from 192.0.2.1, id no key
 + tunnel blue/here -> here: address 192.0.2.11, encap gre, from 192.0.2.1, id key 0x5

@@ -117,8 +117,9 @@ fn included_files_are_read_as_if_they_were_one() {
     let folder = folder("include");
     let tenant = |n: u32| {
         format!(
-            "tenants:\n  t{n}:\n    attachments:\n      nine: {{ peer: leaf-9, vni: {n} }}\n      \
-             ce: {{ port: access, s_vid: {n} }}\n"
+            "tenants:\n  t{n}:\n    attachments:\n      nine: {{ peer: leaf-9, vni: {} }}\n      \
+             ce: {{ port: access, s_vid: {n} }}\n",
+            9000 + n
         )
     };
     let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).expect("it can be written");

@@ -136,7 +136,7 @@ pub(super) fn write_out(root: &mut Node) {
     let Value::Map(sections) = &mut root.value else { return };
     for (_, section) in sections.iter_mut().filter(|(name, _)| matches!(name.text(), "peers" | "groups")) {
         let Value::Map(peers) = &mut section.value else { continue };
-        for (_, peer) in peers.iter_mut() {
+        for (_, peer) in peers {
             write_out_peer(peer);
         }
     }

@@ -154,12 +154,11 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     /// Sends one frame one way.
     #[inline]
     fn depart(&mut self, frame: Frame<'mem>, source: Source<'a>, target: Target) -> Result<(), DropReason> {
-        if let Some(way) = self.way(source, target) {
-            self.depart_by(frame, way)
-        } else {
+        let Some(way) = self.way(source, target) else {
             self.pool.put(frame);
-            Err(Common::NoTargets.into())
-        }
+            return Err(Common::NoTargets.into());
+        };
+        self.depart_by(frame, way)
     }
 
     /// Sends a frame of a mapping to the other side.
