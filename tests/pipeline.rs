@@ -80,7 +80,7 @@ fn priorities_of_tags_survive_where_there_are_tags_to_carry_them() {
     let mut lab = Lab::new(ALL);
     learn(&mut lab, "outer", 1);
     let frame = wire::tenant_frame(mac(1), mac(2), 0);
-    let sent = lab.send("access", wire::tag(&wire::tag(&frame, 0x8100, 0xa007), 0x88a8, 0xb << 12 | 100));
+    let sent = lab.send("access", wire::tag(&wire::tag(&frame, 0x8100, 0xa007), 0x88a8, 0xb064));
     assert_eq!(sent[0].1[12..16], [0x88, 0xa8, 0xb0, 200], "PCP 5 and DEI go with the frame");
 }
 
