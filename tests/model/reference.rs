@@ -64,7 +64,8 @@ impl Reference {
         let (dst, src) = (frame[..6].try_into().unwrap(), frame[6..12].try_into().unwrap());
         let origin = way.home(member);
         bridge.learn(src, &origin, now);
-        let homes = bridge.homes_of(dst, &origin, &way, members, now);
+        // A host that speaks to itself is where it speaks from.
+        let homes = if dst == src { vec![] } else { bridge.homes_of(dst, &origin, &way, members, now) };
         homes.into_iter().map(|home| bridge.delivery(&home, frame)).collect()
     }
 
