@@ -15,5 +15,9 @@ fn main() {
     let number = |text: &String| text.parse().expect("a number");
     let tenant = TENANTS.into_iter().find(|known| known == tenant).expect("one of the tenants");
     let case = Case { tenant, len: number(len) as usize, macs: number(macs) };
-    with_worker(&case, |worker| (0..number(breaths)).for_each(|_| drop(worker.breathe(TICK))));
+    with_worker(&case, |worker| {
+        for _ in 0..number(breaths) {
+            worker.breathe(TICK);
+        }
+    });
 }
