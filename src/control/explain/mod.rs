@@ -1,9 +1,9 @@
 //! Explain: what the gateway does with one frame, and why, told by the stages that do it.
 //!
 //! The frame goes through the production pipeline with a [`Tracer`](crate::dataplane::Tracer) that writes everything
-//! down ([`trace`]); its words come from the compiler's names and places ([`case`], [`steps`]); what would have let a
-//! dropped frame pass is looked for in the same tables ([`near`]); frames are shown as headers and in hex
-//! ([`decode`], [`hex`]).
+//! down (`trace`); its words come from the compiler's names and places (`case`, `steps`); what would have let a
+//! dropped frame pass is looked for in the same tables (`near`); frames are shown as headers and in hex
+//! (`decode`, `hex`).
 
 mod case;
 mod decode;

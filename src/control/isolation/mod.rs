@@ -1,10 +1,10 @@
 //! Isolation: the proof, from the tables alone, that no two tenants can meet, or the path by which they do.
 //!
 //! What an attacker might try, and what answers it. In the tables: another tenant's ID from one's own place
-//! ([`arrivals`]); a tunnel packet written by a tagged tenant, inwards or outwards ([`forgery`]); a far end that sends
-//! back what it gets, a tunnel to ourselves, a way out that is two tenants' ([`departures`]); a VLAN tag in the
-//! tenant's own frame that names another tenant's VLAN once it stands first ([`forgery`] again). Outside of the
-//! tables, and therefore in the [`assumptions`] that every proof prints: forged underlay addresses, far ends that mix
+//! (`arrivals`); a tunnel packet written by a tagged tenant, inwards or outwards (`forgery`); a far end that sends
+//! back what it gets, a tunnel to ourselves, a way out that is two tenants' (`departures`); a VLAN tag in the
+//! tenant's own frame that names another tenant's VLAN once it stands first (`forgery` again). Outside of the
+//! tables, and therefore in the `assumptions` that every proof prints: forged underlay addresses, far ends that mix
 //! IDs, cables and hosts that lead from one port to another.
 
 mod arrivals;
