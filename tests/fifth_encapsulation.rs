@@ -57,7 +57,8 @@ fn a_wrong_id_field_is_told_apart() {
     let problems = match config {
         Err(problems) => problems,
         Ok(config) => {
-            transload::control::compile::compile(&config, &mut Default::default(), None).expect_err("vni is VXLAN's")
+            transload::control::compile::compile(&config, &mut transload::control::compile::Numbers::default(), None)
+                .expect_err("vni is VXLAN's")
         }
     };
     assert!(format!("{problems:?}").contains("tenant_tag"), "{problems:?}");

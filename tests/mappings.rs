@@ -72,7 +72,7 @@ fn walk(connection: &Connection, ids: impl Iterator<Item = u64>, oracle: impl Fn
     usable
 }
 
-/// QinQ as its file lays it out: two tags, 12 bits each.
+/// `QinQ` as its file lays it out: two tags, 12 bits each.
 fn two_tags(id: u64) -> Option<u64> {
     let (s_vid, c_vid) = (id >> 12, id & 0xfff);
     let usable = |vid| (1..=4094).contains(&vid);

@@ -9,12 +9,12 @@ use tempfile::TempDir;
 use transload::io::pcap::{Capture, CaptureWriter, Record};
 
 #[path = "common/wire.rs"]
-#[allow(dead_code, unreachable_pub, reason = "every test binary uses its own part of this")]
+#[expect(dead_code, unreachable_pub, reason = "every test binary uses its own part of this")]
 mod wire;
 
 use wire::{BROADCAST, mac};
 
-const YAML: &str = r#"
+const YAML: &str = r"
 version: 1
 ports:
   up:     { device: not-there }
@@ -29,7 +29,7 @@ tenants:
     attachments:
       leaf: { peer: leaf, vni: 100 }
       ce:   { port: access, s_vid: 7 }
-"#;
+";
 
 struct Case {
     dir: TempDir,

@@ -150,7 +150,7 @@ fn a_host_that_obeys_gets_through_and_a_byte_more_does_not() {
 fn tags_that_are_kept_take_from_the_mtu_and_come_back_with_the_answer() {
     let mut lab = lab();
     learn(&mut lab, "gre4", FAR);
-    let tagged = |frame: &[u8]| wire::tag(frame, 0x8100, 5 << 13 | 77);
+    let tagged = |frame: &[u8]| wire::tag(frame, 0x8100, 0xa04d);
     for (ether_type, packet) in [(IPV4, packet4(1490, [DF, 0], 17)), (IPV6, packet6(1490, 17))] {
         assert_eq!(refused(&mut lab, "vxlan4", &tagged(&to_far(ether_type, &packet))), mtu_of("gre4") - 4);
     }
@@ -176,7 +176,7 @@ fn tags_that_are_stripped_on_the_way_out_take_nothing() {
 fn the_answer_goes_back_behind_the_tags_and_in_the_priority_it_came_with() {
     let mut lab = lab();
     learn(&mut lab, "gre6", FAR);
-    let sent = lab.send("access", wire::tag(&wire::tag(&big4(), 0x8100, 3 << 13 | 7), 0x88a8, 0xb << 12 | 100));
+    let sent = lab.send("access", wire::tag(&wire::tag(&big4(), 0x8100, 0x6007), 0x88a8, 0xb064));
     assert_eq!(sent[0].0, "access");
     assert_eq!(sent[0].1[12..20], [0x88, 0xa8, 0xb0, 100, 0x81, 0, 0x60, 7]);
 }

@@ -370,7 +370,8 @@ fn outer_fragments_are_dropped_by_a_name_that_points_at_the_mtu() {
     let mut lab = gateway('6', "encap: gre", PLAIN);
     for (offset, more) in [(0, 1), (1, 0), (100, 1)] {
         let udp = wire::udp(50_000, 4789, &wire::vxlan(100, &tenant(IPV4, 0)));
-        let fragment = [&[17, 0], &(offset << 3 | more as u16).to_be_bytes()[..], &[0, 0, 0, 9], &udp].concat();
+        let fragment =
+            [&[17, 0], &(offset << 3 | u16::try_from(more).unwrap()).to_be_bytes()[..], &[0, 0, 0, 9], &udp].concat();
         assert_eq!(lab.dropped_for("up", wire::outer((UP, HOP), ends('6', 9), 0, 44, &fragment)), "outer_fragment");
     }
     let (reason, _) = lab.gateway.drops().next().unwrap();
@@ -399,7 +400,7 @@ fn tags_inside_are_kept_stripped_or_refused_on_the_way_out_as_the_attachment_say
             let packet = from_in('4', 0, &frame);
             match expected {
                 Some(expected) => {
-                    assert_eq!(outer(&lab.send("up", packet)[0].1).payload[8..], expected[..], "{rule}, {tags} tags")
+                    assert_eq!(outer(&lab.send("up", packet)[0].1).payload[8..], expected[..], "{rule}, {tags} tags");
                 }
                 None => assert_eq!(lab.dropped_for("up", packet), "inner_tags"),
             }
@@ -420,13 +421,12 @@ fn tags_inside_are_kept_stripped_or_refused_on_the_way_in_as_the_attachment_says
         ] {
             let mut lab = with_rule(rule);
             let packet = from_out('4', 0, &frame);
-            match expected {
+            if let Some(expected) = expected {
                 // Behind outer Ethernet, IPv4, UDP and VXLAN.
-                Some(expected) => assert_eq!(lab.send("up", packet)[0].1[50..], expected[..], "{rule}, {tags} tags"),
-                None => {
-                    assert_eq!(lab.dropped_for("up", packet), "inner_tags");
-                    assert!(lab.fdb().is_empty(), "what is refused teaches nothing");
-                }
+                assert_eq!(lab.send("up", packet)[0].1[50..], expected[..], "{rule}, {tags} tags");
+            } else {
+                assert_eq!(lab.dropped_for("up", packet), "inner_tags");
+                assert!(lab.fdb().is_empty(), "what is refused teaches nothing");
             }
         }
     }

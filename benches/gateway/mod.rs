@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use transload::config;
 use transload::control::compile::{self, Numbers, Plan};
-use transload::counters::Counters;
+use transload::counters::{Counter, Counters};
 use transload::dataplane::{BoxedPort, Now, Shared, Worker};
 use transload::events;
 use transload::fdb::Fdb;
@@ -196,7 +196,7 @@ pub(crate) fn with_worker<R>(case: &Case, measure: impl FnOnce(&mut Worker<'_>) 
     let (sender, _receiver) = events::ring(1024);
     let mut worker = Worker::new(shared, pool, ports, counters.clone(), sender);
     let result = measure(&mut worker);
-    let drops: u64 = DropReason::all().filter_map(|reason| counters.drops(reason)).map(|count| count.get()).sum();
+    let drops: u64 = DropReason::all().filter_map(|reason| counters.drops(reason)).map(Counter::get).sum();
     assert_eq!(drops, 0, "the frames that are measured must all be carried");
     result
 }
