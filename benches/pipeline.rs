@@ -56,7 +56,7 @@ fn cost(case: Case) -> String {
 fn timed(mut breathe: impl FnMut()) -> f64 {
     let start = Instant::now();
     (0..BREATHS).for_each(|_| breathe());
-    start.elapsed().as_secs_f64() * 1e9 / (f64::from(BREATHS) * Burst::LEN as f64)
+    start.elapsed().as_secs_f64() * 1e9 / f64::from(BREATHS * Burst::LEN as u32)
 }
 
 /// How much more two workers carry than one, in the same time and with one FDB.
@@ -67,11 +67,11 @@ fn workers(case: Case) {
         let carry = |number| {
             gateway.with_worker(number, |worker| {
                 start.wait();
-                let (end, mut frames) = (Instant::now() + Duration::from_millis(50), 0);
+                let (end, mut frames) = (Instant::now() + Duration::from_millis(50), 0_u32);
                 while Instant::now() < end {
-                    frames += (0..100).map(|_| worker.breathe(TICK)).sum::<usize>();
+                    frames += (0..100).map(|_| worker.breathe(TICK) as u32).sum::<u32>();
                 }
-                frames as f64
+                f64::from(frames)
             })
         };
         thread::scope(|scope| {

@@ -48,16 +48,13 @@ impl Baseline {
     }
 
     pub(super) fn print(&self, counts: &[(String, u64)]) {
-        println!("{:<24} {:>9} {:>9} {:>8}", "instructions per frame", "baseline", "now", "change");
+        println!("{:<24} {:>9} {:>9} {:>8}", "instructions per frame", "baseline", "now", "of it");
         for (case, now) in counts {
-            let (before, change) = match self.of(case) {
-                Some(row) => {
-                    let percent = (*now as f64 / row.count as f64 - 1.0) * 100.0;
-                    (row.count.to_string(), format!("{percent:+.1} %"))
-                }
-                None => ("-".to_owned(), "new".to_owned()),
+            let (before, share) = match self.of(case) {
+                Some(row) => (row.count.to_string(), format!("{} %", now * 100 / row.count.max(1))),
+                None => ("-".to_owned(), "-".to_owned()),
             };
-            println!("{case:<24} {before:>9} {now:>9} {change:>8}");
+            println!("{case:<24} {before:>9} {now:>9} {share:>8}");
         }
     }
 
