@@ -2,6 +2,7 @@
 
 mod fuzz;
 mod instructions;
+mod interop;
 mod peers;
 mod run;
 mod test;
@@ -13,7 +14,9 @@ Usage: cargo xtask <chore>
 
   test [--strict]   every test; installs the peers it lacks where it may (Debian, root) and says so.
                     --strict: a skipped test is a failure, as in CI
-  interop [--strict] only the tests against real kernels and switches
+  interop [--install] [ARGS]
+                    the conformance matrix against every peer that is here; --install brings the others
+                    (Debian, root). ARGS: --peer NAME, --case NAME, --list, --out DIR, --strict; see --help
   loom              the FDB under every order of events between two threads
   fuzz [--seconds N | --runs N] [TARGET]
                     feeds the decapsulators, the pipeline, the loader and the capture reader with
@@ -35,8 +38,7 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["test"] => test::all(false),
         ["test", "--strict"] => test::all(true),
-        ["interop"] => test::interop(false),
-        ["interop", "--strict"] => test::interop(true),
+        ["interop", rest @ ..] => interop::matrix(rest),
         ["loom"] => test::loom(),
         ["bench", "instructions"] => instructions::count(None),
         ["bench", "instructions", "--check"] => instructions::check(),
