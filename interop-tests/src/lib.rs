@@ -10,6 +10,7 @@
 //! skipped.
 
 pub mod bench;
+pub mod captures;
 pub mod cases;
 pub mod gateway;
 pub mod host;

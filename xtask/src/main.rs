@@ -1,5 +1,6 @@
 //! The project's chores; `cargo xtask help` lists them.
 
+mod captures;
 mod fuzz;
 mod instructions;
 mod interop;
@@ -17,6 +18,10 @@ Usage: cargo xtask <chore>
   interop [--install] [ARGS]
                     the conformance matrix against every peer that is here; --install brings the others
                     (Debian, root). ARGS: --peer NAME, --case NAME, --list, --out DIR, --strict; see --help
+  captures run [CASE..]
+  captures record CASE..
+                    the cases of interop-tests/cases, or directories like them: runs them, or writes
+                    down what must come of them, for you to read
   loom              the FDB under every order of events between two threads
   fuzz [--seconds N | --runs N] [TARGET]
                     feeds the decapsulators, the pipeline, the loader and the capture reader with
@@ -39,6 +44,7 @@ fn main() -> ExitCode {
         ["test"] => test::all(false),
         ["test", "--strict"] => test::all(true),
         ["interop", rest @ ..] => interop::matrix(rest),
+        ["captures", rest @ ..] => captures::captures(rest),
         ["loom"] => test::loom(),
         ["bench", "instructions"] => instructions::count(None),
         ["bench", "instructions", "--check"] => instructions::check(),
