@@ -8,8 +8,8 @@ use crate::bench::{Bench, Site, Tenant};
 use crate::interrupt;
 
 /// A listener ends by itself after so many seconds.
-const LONGEST: u32 = 60;
-const START: Duration = Duration::from_secs(20);
+const LONGEST: u32 = 90;
+const START: Duration = Duration::from_secs(45);
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// One tcpdump at each host of a tenant.

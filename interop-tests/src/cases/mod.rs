@@ -2,6 +2,7 @@
 //!
 //! A file is a family. A case is an entry of [`ALL`]: the runner finds out where it runs.
 
+mod ageing;
 mod bulk;
 mod faults;
 mod flood;
@@ -90,7 +91,7 @@ pub const ALL: &[Case] = &[
     size::TOO_BIG,
     migration::MIGRATION,
     faults::UNDERLAY,
-    faults::AGEING,
+    ageing::AGEING,
     faults::PEER,
     faults::GATEWAY,
 ];

@@ -9,7 +9,7 @@ use crate::traffic::{ping, settle};
 pub(super) const TOO_BIG: Case = Case {
     name: "too-big",
     says: "A packet that does not fit its way is answered as a router would, over IPv4 and IPv6; the sender's kernel \
-           learns the path MTU, and packets of exactly that length get through.",
+           learns the path MTU, and packets that fit get through.",
     standard: "RFC 1191 §4; RFC 8201 §4; RFC 7348 §4.3",
     scope: Scope::Bench(too_big),
 };
@@ -17,7 +17,7 @@ pub(super) const TOO_BIG: Case = Case {
 fn too_big(bench: &mut Bench, cells: &mut Cells) {
     for site in bench.sites().to_vec() {
         // The widest way in, from another stack if there is one.
-        let wider = bench.sites().iter().filter(|other| other.mtu() > site.mtu());
+        let wider = bench.sites().iter().filter(|other| other.mtu() > site.way_mtu());
         let Some(from) = wider.max_by_key(|other| (other.stack != site.stack, other.mtu())).cloned() else { continue };
         cells.between(&from, &site, learns(bench, &from, &site));
     }
@@ -34,11 +34,11 @@ fn learns(bench: &Bench, from: &Site, to: &Site) -> Verdict {
         must(!is_answered(&*host, &address, from.mtu()), || format!("{} bytes got through", from.mtu()))?;
         let route = host.sh(&format!("ip route get {address}"))?;
         let learned = route.split_whitespace().skip_while(|word| *word != "mtu").nth(1);
-        must(learned == Some(&to.mtu().to_string()), || format!("not {} but: {}", to.mtu(), route.trim()))?;
+        must(learned == Some(&to.way_mtu().to_string()), || format!("not {} but: {}", to.way_mtu(), route.trim()))?;
         ping(&*host, &address, to.mtu())?;
         host.sh("ip route flush cache; ip -6 route flush cache")?;
     }
-    Ok(format!("{} learned", to.mtu()))
+    Ok(format!("{} learned", to.way_mtu()))
 }
 
 /// Whether any of two pings is answered; the first may only be the lesson.
