@@ -1,5 +1,6 @@
 //! The project's chores; `cargo xtask help` lists them.
 
+mod bench;
 mod fuzz;
 mod instructions;
 mod peers;
