@@ -40,7 +40,8 @@ impl Machine {
         let model = field(&cpu, "model name").unwrap_or_default();
         let processors = cpu.lines().filter(|line| line.starts_with("processor")).count();
         let kilobytes = field(&memory, "MemTotal").and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
-        let changed = said("git", &["status", "--porcelain", "--untracked-files=no"]).is_some_and(|text| !text.is_empty());
+        let changed =
+            said("git", &["status", "--porcelain", "--untracked-files=no"]).is_some_and(|text| !text.is_empty());
         let commit = said("git", &["rev-parse", "--short", "HEAD"]).unwrap_or_else(|| "unknown".into());
         Self {
             processor: format!("{processors} × {model}, {:.1} GHz", megahertz / 1000.0),

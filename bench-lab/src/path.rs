@@ -101,14 +101,7 @@ impl Path {
     pub fn new(from: Encapsulation, to: Encapsulation) -> Self {
         let side = |number: u8, device, outside, network: [u8; 3], encap| {
             let [a, b, c] = network;
-            Side {
-                device,
-                outside,
-                gateway: Ipv4Addr::new(a, b, c, 1),
-                peer: Ipv4Addr::new(a, b, c, 9),
-                encap,
-                number,
-            }
+            Side { device, outside, gateway: Ipv4Addr::new(a, b, c, 1), peer: Ipv4Addr::new(a, b, c, 9), encap, number }
         };
         Self { from: side(1, "up1", "far1", [192, 0, 2], from), to: side(2, "up2", "far2", [198, 51, 100], to) }
     }

@@ -41,14 +41,18 @@ impl Plan {
     pub fn new(extent: Extent) -> Self {
         let case = |len, flows, macs| Case { len, flows, macs };
         let (rounds, millis, steps, first, others) = match extent {
-            Extent::Quick => {
-                (1, 250, 5, vec![case(64, 1, 1), case(64, 1000, 100_000)], vec![case(64, 1000, 1)])
-            }
+            Extent::Quick => (1, 250, 5, vec![case(64, 1, 1), case(64, 1000, 100_000)], vec![case(64, 1000, 1)]),
             Extent::Corners => (
                 3,
                 400,
                 6,
-                vec![case(64, 1, 1), case(64, 1000, 1), case(64, 1000, 100_000), case(512, 1000, 1), case(1400, 1000, 1)],
+                vec![
+                    case(64, 1, 1),
+                    case(64, 1000, 1),
+                    case(64, 1000, 100_000),
+                    case(512, 1000, 1),
+                    case(1400, 1000, 1),
+                ],
                 vec![case(64, 1000, 1), case(64, 1000, 100_000)],
             ),
             Extent::Full => (3, 500, 7, all(), all()),

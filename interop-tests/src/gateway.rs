@@ -177,7 +177,9 @@ fn binary() -> io::Result<&'static Path> {
 
 fn build() -> io::Result<PathBuf> {
     let test = std::env::current_exe()?;
-    let profile = test.ancestors().nth(2).ok_or_else(|| io::Error::other("the test has no target directory"))?;
+    // Tests are one folder below the programs.
+    let above = if test.parent().is_some_and(|folder| folder.ends_with("deps")) { 2 } else { 1 };
+    let profile = test.ancestors().nth(above).ok_or_else(|| io::Error::other("the test has no target directory"))?;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--quiet", "--package", "transload", "--bin", "transload"]);
     if profile.file_name().is_some_and(|name| name == "release") {

@@ -219,13 +219,13 @@ impl Assembler {
     /// The program.
     ///
     /// # Panics
-    /// If a label that is jumped to was never bound, or is further away than a jump reaches.
+    /// If a label that is jumped to was never bound, or the program has more than 32767 instructions.
     #[must_use]
     pub fn finish(mut self) -> Vec<Instruction> {
         for (at, label) in self.jumps {
             let target = self.labels[label.0].expect("every label is bound");
-            let distance = target as i64 - at as i64 - 1;
-            self.code[at].offset = i16::try_from(distance).expect("a jump within reach");
+            let (target, next) = (i16::try_from(target), i16::try_from(at + 1));
+            self.code[at].offset = target.expect("a short program") - next.expect("a short program");
         }
         self.code
     }
@@ -237,8 +237,10 @@ mod tests {
 
     fn bytes(code: &[Instruction]) -> Vec<[u8; 8]> {
         let word = |i: &Instruction| {
-            let ([a, b], [c, d, e, f]) = (i.offset.to_le_bytes(), i.immediate.to_le_bytes());
-            [i.opcode, i.registers, a, b, c, d, e, f]
+            let mut bytes = [i.opcode, i.registers, 0, 0, 0, 0, 0, 0];
+            bytes[2..4].copy_from_slice(&i.offset.to_le_bytes());
+            bytes[4..].copy_from_slice(&i.immediate.to_le_bytes());
+            bytes
         };
         code.iter().map(word).collect()
     }

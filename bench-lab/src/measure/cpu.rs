@@ -12,7 +12,7 @@ pub(super) fn used(processes: &[u32]) -> u64 {
     files.filter_map(|file| runtime(&fs::read_to_string(file).ok()?)).sum()
 }
 
-/// The first number of `schedstat` is the time on a processor (proc_pid_schedstat(5)).
+/// The first number of `schedstat` is the time on a processor , as the kernel's page on scheduler statistics says.
 fn runtime(schedstat: &str) -> Option<u64> {
     schedstat.split_whitespace().next()?.parse().ok()
 }
@@ -22,7 +22,9 @@ fn runtime(schedstat: &str) -> Option<u64> {
 pub(super) fn ksoftirqd() -> Option<u32> {
     let name = format!("ksoftirqd/{}\n", cpus::GENERATOR);
     let processes = fs::read_dir("/proc").ok()?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    processes.filter(|process: &u32| fs::read_to_string(format!("/proc/{process}/comm")).is_ok_and(|comm| comm == name)).min()
+    processes
+        .filter(|process: &u32| fs::read_to_string(format!("/proc/{process}/comm")).is_ok_and(|comm| comm == name))
+        .min()
 }
 
 /// Bytes of memory that these processes hold.

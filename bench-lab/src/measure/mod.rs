@@ -8,6 +8,6 @@ mod trial;
 
 pub use cpu::resident;
 pub use generator::cost_of_a_turn;
-pub use search::{Point, Patience, measure};
+pub use search::{Patience, Point, measure};
 pub use setting::{Case, Setting};
 pub use trial::Trial;

@@ -31,7 +31,7 @@ pub fn tables(results: &Results) -> String {
         }
         shown.push((&cell.path, cell.case));
         let rows = results.cells.iter().filter(|other| other.path == cell.path && other.case == cell.case);
-        text.push_str(&format!("**{}, {}**\n\n{}\n\n", cell.path, cell.case.name(), table(rows)));
+        text += &format!("**{}, {}**\n\n{}\n\n", cell.path, cell.case.name(), table(rows));
     }
     text
 }
@@ -89,7 +89,16 @@ mod tests {
     }
 
     fn point(lossless: f64) -> Point {
-        Point { overload: 2.0 * lossless, offered: 4.0 * lossless, loss: 0.5, lossless, process: 1000.0, softirq: 300.4, idle: Some([12.0, 40.0]), busy: None }
+        Point {
+            overload: 2.0 * lossless,
+            offered: 4.0 * lossless,
+            loss: 0.5,
+            lossless,
+            process: 1000.0,
+            softirq: 300.4,
+            idle: Some([12.0, 40.0]),
+            busy: None,
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
-//! A bridge of the kernel's own tunnel devices. NVGRE it does not know: a `gretap` whose key is the VSID and a FlowID
+//! A bridge of the kernel's own tunnel devices. NVGRE it does not know: a `gretap` whose key is the VSID and a `FlowID`
 //! of zero stands in for it, as far as that goes.
+
+use std::io;
 
 use crate::lab::Lab;
 use crate::path::{Encapsulation, Path, Side};
@@ -12,13 +14,20 @@ pub(super) fn start<'lab>(lab: &'lab Lab, path: &Path) -> Result<Running<'lab>, 
     // Learned addresses outlast the measurement.
     lab.gateway.sh("ip link add br0 type bridge stp_state 0 mcast_snooping 0 ageing_time 360000")?;
     for (side, port) in [(&path.from, "in0"), (&path.to, "out0")] {
-        lab.gateway.sh(&format!(
-            "{}\nip link set {port} master br0; ip link set {port} up",
-            device(side, port)
-        ))?;
+        lab.gateway.sh(&device(side, port)).map_err(|error| missing(side, error))?;
+        lab.gateway.sh(&format!("ip link set {port} master br0; ip link set {port} up"))?;
     }
     lab.gateway.sh("ip link set br0 up")?;
     Ok(Running { processes: Vec::new(), _holder: Holder::Devices })
+}
+
+/// `ip` says so of a device type that is not built in and cannot be loaded.
+fn missing(side: &Side, error: io::Error) -> Why {
+    if error.to_string().contains("Unknown device type") {
+        let kind = if matches!(side.encap, Encapsulation::QinQ { .. }) { "vlan" } else { "gretap" };
+        return Why::NotAvailable(format!("this kernel has no {kind} devices"));
+    }
+    Why::Failed(error)
 }
 
 fn device(side: &Side, name: &str) -> String {

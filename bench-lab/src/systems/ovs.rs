@@ -51,7 +51,7 @@ fn cable(lab: &Lab, switch: &OpenVswitch<'_>, side: &Side, io: Io) -> Result<(),
     switch.appctl(&format!("tnl/neigh/set {bridge} {peer} {}", text(side.peer_mac())))?;
     let (kind, key) = match side.encap {
         Encapsulation::Vxlan { vni } => ("vxlan", vni),
-        // It knows NVGRE as GRE with a key: the VSID and a FlowID of zero.
+        // It knows NVGRE as GRE with a key: the VSID and a `FlowID` of zero.
         Encapsulation::Nvgre { vsid } => ("gre", vsid << 8),
         Encapsulation::Gre { key } => ("gre", key),
         Encapsulation::QinQ { .. } => return Ok(()),
@@ -72,7 +72,9 @@ fn tags(switch: &OpenVswitch<'_>, device: &str, bridge: &str, s_vid: u16, c_vid:
     // OFPVID_PRESENT, without which OpenFlow takes the tag for none.
     let (s_tag, c_tag) = (s_vid | 0x1000, c_vid | 0x1000);
     for flow in [
-        format!("in_port=p0,actions=push_vlan:0x8100,set_field:{c_tag}->vlan_vid,push_vlan:0x88a8,set_field:{s_tag}->vlan_vid,output:{device}"),
+        format!(
+            "in_port=p0,actions=push_vlan:0x8100,set_field:{c_tag}->vlan_vid,push_vlan:0x88a8,set_field:{s_tag}->vlan_vid,output:{device}"
+        ),
         format!("in_port={device},dl_vlan={s_vid},actions=pop_vlan,goto_table:1"),
         format!("table=1,dl_vlan={c_vid},actions=pop_vlan,output:p0"),
     ] {

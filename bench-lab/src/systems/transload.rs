@@ -38,15 +38,15 @@ pub fn configuration(path: &Path, io: Io) -> String {
             Encapsulation::Nvgre { vsid } => ("nvgre", format!("vsid: {vsid}")),
             Encapsulation::Gre { key } => ("gre", format!("key: {key}")),
             Encapsulation::QinQ { s_vid, c_vid } => {
-                ports.push_str(&format!("  {device}: {{ device: {device}, io: {io}, tpids: [0x88a8] }}\n"));
-                attachments.push_str(&format!("      a{number}: {{ port: {device}, s_vid: {s_vid}, c_vid: {c_vid} }}\n"));
+                ports += &format!("  {device}: {{ device: {device}, io: {io}, tpids: [0x88a8] }}\n");
+                attachments += &format!("      a{number}: {{ port: {device}, s_vid: {s_vid}, c_vid: {c_vid} }}\n");
                 continue;
             }
         };
-        ports.push_str(&format!("  {device}: {{ device: {device}, io: {io} }}\n"));
-        endpoints.push_str(&format!("  e{number}: {{ address: {gateway}, ports: [{device}] }}\n"));
-        peers.push_str(&format!("  p{number}: {{ address: {peer}, endpoint: e{number}, encap: {encap} }}\n"));
-        attachments.push_str(&format!("      a{number}: {{ peer: p{number}, {id} }}\n"));
+        ports += &format!("  {device}: {{ device: {device}, io: {io} }}\n");
+        endpoints += &format!("  e{number}: {{ address: {gateway}, ports: [{device}] }}\n");
+        peers += &format!("  p{number}: {{ address: {peer}, endpoint: e{number}, encap: {encap} }}\n");
+        attachments += &format!("      a{number}: {{ peer: p{number}, {id} }}\n");
     }
     format!(
         "version: 1\nports:\n{ports}endpoints:\n{endpoints}peers:\n{peers}tenants:\n  bench:\n    attachments:\n\

@@ -29,7 +29,7 @@ pub const ENTROPY: u16 = 0xc000;
 pub struct Packet {
     /// All of it.
     pub bytes: Vec<u8>,
-    /// Where the tenant's frame begins. A QinQ frame has its tags behind the tenant's addresses, so what lies behind
+    /// Where the tenant's frame begins. A doubly tagged frame has its tags behind the tenant's addresses, so what lies behind
     /// those begins later.
     pub inner: usize,
     /// Where the tenant's MAC addresses are.
@@ -38,7 +38,7 @@ pub struct Packet {
     pub entropy: Option<usize>,
 }
 
-/// Bytes on the cable in front of the tenant's frame, or, for QinQ, inside of it.
+/// Bytes on the cable in front of the tenant's frame, or, for tags, inside of it.
 #[must_use]
 pub fn overhead(encap: Encapsulation) -> usize {
     match encap {
@@ -53,7 +53,7 @@ pub fn overhead(encap: Encapsulation) -> usize {
 pub fn signature(encap: Encapsulation) -> Vec<(usize, [u8; 4])> {
     match encap {
         Encapsulation::Vxlan { vni } => vec![(34 + 12, (vni << 8).to_be_bytes())],
-        // The last byte is the FlowID, the gateway's to choose: the word is read one byte earlier.
+        // The last byte is the `FlowID`, the gateway's to choose: the word is read one byte earlier.
         Encapsulation::Nvgre { vsid } => vec![(34, [0x20, 0, 0x65, 0x58]), (37, (0x5800_0000 | vsid).to_be_bytes())],
         Encapsulation::Gre { key } => vec![(34, [0x20, 0, 0x65, 0x58]), (38, key.to_be_bytes())],
         Encapsulation::QinQ { s_vid, c_vid } => {
@@ -152,7 +152,11 @@ mod tests {
             for at in outer.into_iter().chain([packet.inner + 14]) {
                 let header = &packet.bytes[at..at + 20];
                 assert_eq!(checksum::of(header), 0, "{side:?} at {at}");
-                assert_eq!(usize::from(u16::from_be_bytes([header[2], header[3]])), packet.bytes.len() - at, "{side:?}");
+                assert_eq!(
+                    usize::from(u16::from_be_bytes([header[2], header[3]])),
+                    packet.bytes.len() - at,
+                    "{side:?}"
+                );
             }
         }
     }

@@ -20,7 +20,7 @@ const CHUNK: u32 = 1 << 17;
 const BATCH: u32 = 64;
 const PACED_BATCH: u32 = 8;
 /// No run is longer, whatever is asked for.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// How frames differ from each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,8 +68,8 @@ impl Generator {
     ///
     /// # Errors
     /// Without the right to load programs, or when there is no such device.
-    pub fn new(place: &Namespace, device: &str, packet: &Packet, variety: Variety, order: Order) -> io::Result<Self> {
-        let out = place.enter(|| index_of(device))?;
+    pub fn new(lab: &Namespace, device: &str, packet: &Packet, variety: Variety, order: Order) -> io::Result<Self> {
+        let out = lab.enter(|| index_of(device))?;
         let state = Map::new(code::STATE)?;
         let script = Script {
             header: packet.bytes[..(packet.inner + frame::MIN).min(packet.bytes.len())].to_vec(),
@@ -86,14 +86,14 @@ impl Generator {
     ///
     /// # Errors
     /// When interrupted.
-    pub fn send_slowly(&self, place: &Namespace, count: u32, rate: f64) -> io::Result<()> {
+    pub fn send_slowly(&self, lab: &Namespace, count: u32, rate: f64) -> io::Result<()> {
         let begin = Instant::now();
         self.begin(Some(rate))?;
         while self.state.read()?[code::SENT] < u64::from(count) {
             if begin.elapsed() > LONGEST {
                 return Err(io::Error::other("the generator does not get its frames out"));
             }
-            self.go_on(place, Duration::from_secs_f64(f64::from(count) / rate / 4.0), Some(rate))?;
+            self.go_on(lab, Duration::from_secs_f64(f64::from(count) / rate / 4.0), Some(rate))?;
         }
         Ok(())
     }
@@ -102,9 +102,9 @@ impl Generator {
     ///
     /// # Errors
     /// When interrupted.
-    pub fn run(&self, place: &Namespace, time: Duration, pace: Option<f64>) -> io::Result<Sent> {
+    pub fn run(&self, lab: &Namespace, duration: Duration, pace: Option<f64>) -> io::Result<Sent> {
         self.begin(pace)?;
-        let (took, used) = self.go_on(place, time.min(LONGEST), pace)?;
+        let (took, used) = self.go_on(lab, duration.min(LONGEST), pace)?;
         let words = self.state.read()?;
         Ok(Sent { frames: words[code::SENT], turns: words[code::TURNS], took, used })
     }
@@ -114,10 +114,10 @@ impl Generator {
         self.state.write(&code::initial(gap, cpus::now()))
     }
 
-    fn go_on(&self, place: &Namespace, time: Duration, pace: Option<f64>) -> io::Result<(Duration, u64)> {
+    fn go_on(&self, lab: &Namespace, duration: Duration, pace: Option<f64>) -> io::Result<(Duration, u64)> {
         // Frames that pass unsent take far less than a microsecond, others some of them.
         let (batch, chunk) = if pace.is_some() { (PACED_BATCH, CHUNK) } else { (BATCH, CHUNK >> 4) };
-        place.enter(|| {
+        lab.enter(|| {
             cpus::pin(cpus::GENERATOR)?;
             let begin = Instant::now();
             loop {
@@ -127,7 +127,7 @@ impl Generator {
                     _ => {}
                 }
                 let took = begin.elapsed();
-                if took >= time {
+                if took >= duration {
                     return Ok((took, cpus::used_by_this_thread()));
                 }
             }
