@@ -2,6 +2,9 @@
 
 use std::io;
 
+use transload_interop_tests::interrupt;
+
+use crate::cpus;
 use crate::lab::Lab;
 use crate::machine::Machine;
 use crate::measure::{self, Case, Setting, cost_of_a_turn};
@@ -10,7 +13,6 @@ use crate::plan::Plan;
 use crate::results::Results;
 use crate::systems::{System, Why};
 use crate::traffic::Sink;
-use crate::{cpus, stop};
 
 /// Measures everything of the plan. `tell` hears what is going on.
 ///
@@ -25,7 +27,7 @@ pub fn run(plan: &Plan, tell: &mut dyn FnMut(&str)) -> io::Result<Results> {
     for round in 1..=plan.rounds {
         for (path, cases) in &plan.paths {
             for system in System::ALL {
-                stop::check()?;
+                interrupt::check()?;
                 tell(&format!("round {round} of {}: {}, {}", plan.rounds, path.name(), system.name()));
                 one(&mut results, plan, path, cases, system)?;
             }
@@ -42,7 +44,7 @@ fn one(results: &mut Results, plan: &Plan, path: &Path, cases: &[Case], system: 
     let gateway = match system.start(&lab, path) {
         Ok(gateway) => gateway,
         Err(why) => {
-            stop::check()?;
+            interrupt::check()?;
             let note = match why {
                 Why::NotAvailable(reason) => format!("not available: {reason}"),
                 Why::Failed(error) => format!("failed: {error}"),
@@ -56,7 +58,7 @@ fn one(results: &mut Results, plan: &Plan, path: &Path, cases: &[Case], system: 
     for case in cases {
         let measured = Setting::new(&lab, &gateway, &sink, path, case, turn)
             .and_then(|setting| measure::measure(&setting, &plan.patience));
-        stop::check()?;
+        interrupt::check()?;
         let cell = results.cell(&path.name(), *case, system.name());
         match measured {
             Ok(point) => cell.runs.push(point),

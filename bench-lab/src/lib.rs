@@ -21,6 +21,5 @@ pub mod plan;
 pub mod report;
 pub mod results;
 pub mod stats;
-pub mod stop;
 pub mod systems;
 pub mod traffic;

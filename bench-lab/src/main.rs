@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use transload_bench_lab::options::{Options, USAGE};
 use transload_bench_lab::plan::Plan;
-use transload_bench_lab::{campaign, report, stop};
-use transload_interop_tests::skip;
+use transload_bench_lab::{campaign, report};
+use transload_interop_tests::{interrupt, skip};
 
 fn main() -> ExitCode {
     let words: Vec<_> = std::env::args().skip(1).collect();
@@ -30,7 +30,7 @@ fn run(options: &Options) -> io::Result<()> {
     for need in [skip::root, skip::ip, skip::ethtool, skip::vxlan] {
         need().map_err(|missing| io::Error::other(format!("the lab needs {missing}")))?;
     }
-    stop::listen()?;
+    interrupt::watch()?;
     let results = campaign::run(&Plan::new(options.extent), &mut |line| eprintln!("{line}"))?;
     print!("{}", report::tables(&results));
     if let Some(file) = &options.json {

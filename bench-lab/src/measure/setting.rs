@@ -45,7 +45,7 @@ impl Case {
 /// Everything that a measurement needs.
 pub struct Setting<'lab> {
     pub(super) lab: &'lab Lab,
-    pub(super) gateway: &'lab Running<'lab>,
+    pub(super) gateway: &'lab Running,
     pub(super) sink: &'lab Sink,
     pub(super) generator: Generator,
     /// Nanoseconds of the generator's own work each time that its program runs.
@@ -60,7 +60,7 @@ impl<'lab> Setting<'lab> {
     /// When interrupted, or when the gateway does not forward.
     pub fn new(
         lab: &'lab Lab,
-        gateway: &'lab Running<'lab>,
+        gateway: &'lab Running,
         sink: &'lab Sink,
         path: &Path,
         case: &Case,

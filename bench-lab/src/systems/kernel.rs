@@ -9,7 +9,7 @@ use transload_interop_tests::Host;
 
 use super::{Holder, Running, Why};
 
-pub(super) fn start<'lab>(lab: &'lab Lab, path: &Path) -> Result<Running<'lab>, Why> {
+pub(super) fn start(lab: &Lab, path: &Path) -> Result<Running, Why> {
     lab.address(path)?;
     // Learned addresses outlast the measurement.
     lab.gateway.sh("ip link add br0 type bridge stp_state 0 mcast_snooping 0 ageing_time 360000")?;

@@ -35,17 +35,17 @@ pub enum System {
 }
 
 /// A gateway that runs, as long as this lives.
-pub struct Running<'lab> {
+pub struct Running {
     /// Its processes; none if the kernel does all the work.
     pub processes: Vec<u32>,
-    _holder: Holder<'lab>,
+    _holder: Holder,
 }
 
 /// What ends the gateway when it is dropped.
-enum Holder<'lab> {
+enum Holder {
     /// The namespace's devices are all there is.
     Devices,
-    Switch(#[expect(dead_code, reason = "it is held")] OpenVswitch<'lab>),
+    Switch(#[expect(dead_code, reason = "it is held")] OpenVswitch),
     Gateway(#[expect(dead_code, reason = "it is held")] Gateway),
 }
 
@@ -90,7 +90,7 @@ impl System {
     ///
     /// # Errors
     /// When it is not here, cannot do this, or does not come up.
-    pub fn start<'lab>(self, lab: &'lab Lab, path: &Path) -> Result<Running<'lab>, Why> {
+    pub fn start(self, lab: &Lab, path: &Path) -> Result<Running, Why> {
         match self {
             Self::Kernel => kernel::start(lab, path),
             Self::OpenVswitch(io) => ovs::start(lab, path, io),

@@ -10,7 +10,7 @@ use crate::path::{Encapsulation, Path, Side, text};
 
 use super::{Holder, Io, Running, Why};
 
-pub(super) fn start<'lab>(lab: &'lab Lab, path: &Path, io: Io) -> Result<Running<'lab>, Why> {
+pub(super) fn start(lab: &Lab, path: &Path, io: Io) -> Result<Running, Why> {
     skip::ovs().map_err(Why::NotAvailable)?;
     let switch = OpenVswitch::start(&lab.gateway)?;
     if io == Io::AfXdp {
@@ -30,7 +30,7 @@ pub(super) fn start<'lab>(lab: &'lab Lab, path: &Path, io: Io) -> Result<Running
     Ok(Running { processes: switch.processes(), _holder: Holder::Switch(switch) })
 }
 
-fn cable(lab: &Lab, switch: &OpenVswitch<'_>, side: &Side, io: Io) -> Result<(), Why> {
+fn cable(lab: &Lab, switch: &OpenVswitch, side: &Side, io: Io) -> Result<(), Why> {
     let (device, number, mac) = (side.device, side.number, text(side.gateway_mac()));
     let bridge = format!("cable{number}");
     // `system` is the datapath's word for a packet socket.
@@ -64,7 +64,7 @@ fn cable(lab: &Lab, switch: &OpenVswitch<'_>, side: &Side, io: Io) -> Result<(),
 }
 
 /// Takes both tags off towards the tenant's bridge and puts them on again from there.
-fn tags(switch: &OpenVswitch<'_>, device: &str, bridge: &str, s_vid: u16, c_vid: u16) -> Result<(), Why> {
+fn tags(switch: &OpenVswitch, device: &str, bridge: &str, s_vid: u16, c_vid: u16) -> Result<(), Why> {
     switch.vsctl(&format!(
         "add-port {bridge} p0 -- set interface p0 type=patch options:peer=p1 \
          -- add-port tenant p1 -- set interface p1 type=patch options:peer=p0"

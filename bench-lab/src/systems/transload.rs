@@ -7,7 +7,7 @@ use crate::path::{Encapsulation, Path, Side};
 
 use super::{Holder, Io, Running, Why};
 
-pub(super) fn start<'lab>(lab: &'lab Lab, path: &Path, io: Io) -> Result<Running<'lab>, Why> {
+pub(super) fn start(lab: &Lab, path: &Path, io: Io) -> Result<Running, Why> {
     lab.address(path)?;
     match Gateway::start(&lab.gateway, &configuration(path, io)) {
         Ok(gateway) => Ok(Running { processes: vec![gateway.process()], _holder: Holder::Gateway(gateway) }),

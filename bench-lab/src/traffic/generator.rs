@@ -7,12 +7,13 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use transload_interop_tests::interrupt;
 use transload_interop_tests::peers::Namespace;
 
 use super::frame::{self, ENTROPY, Packet, SOURCE_PORT};
 use super::generator_code::{self as code, Pick, Place, Script};
 use crate::bpf::{Map, Program, index_of};
-use crate::{cpus, stop};
+use crate::cpus;
 
 /// Frames that one system call makes at most: some tens of milliseconds, so that an interruption is noticed.
 const CHUNK: u32 = 1 << 17;
@@ -121,7 +122,7 @@ impl Generator {
             cpus::pin(cpus::GENERATOR)?;
             let begin = Instant::now();
             loop {
-                stop::check()?;
+                interrupt::check()?;
                 match self.program.run(&self.frame, chunk, batch) {
                     Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                     _ => {}
