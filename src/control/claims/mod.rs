@@ -10,12 +10,12 @@ pub mod interval;
 mod space;
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use transload_encaps::{Carrier, qinq};
 
 use super::compile::Plan;
-use crate::forwarding::{Claim, DomainId, EndpointId, Exit, Forwarding, GroupId, Members, PeerId, PortId};
+use crate::forwarding::{Claim, DomainId, EndpointId, Exit, Forwarding, Group, Members, PeerId, PortId, Sender};
 use crate::io::Backend;
 use interval::Interval;
 pub use space::{Held, Space, crossed, shared};
@@ -37,7 +37,7 @@ pub struct Place {
     pub carrier: Carrier,
 }
 
-/// How tunnel packets of one sender come in.
+/// How tunnel packets of one sender come in, or of those that may become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entrance {
     /// Where they arrive.
@@ -189,18 +189,17 @@ impl<'p> Claims<'p> {
                 self.tags.push(TagEntrance { wire: self.wire(id), port: id, peer, space });
             }
         }
-        for (sender, &peer) in tables.senders.iter() {
-            let (Some(endpoint), Some(&space)) =
-                (tables.endpoints.get(usize::from(sender.endpoint.0)), space_of.get(&peer))
-            else {
+        for (source, endpoint, carrier, peer) in sources(tables) {
+            let (Some(row), Some(&space)) = (tables.endpoints.get(usize::from(endpoint.0)), space_of.get(&peer)) else {
                 continue;
             };
-            for &port in listeners.get(&sender.endpoint).into_iter().flatten() {
-                let (wire, vlan, destination) = (self.wire(port), endpoint.vlan, endpoint.address);
-                let place = Place { wire, vlan, destination, carrier: sender.carrier };
-                let source = Interval::point(sender.address);
-                let entrance = Entrance { place, port, endpoint: sender.endpoint, source, peer, space };
-                self.entrances.entry(place).or_default().push(entrance);
+            let hears = tables.peer(peer).and_then(|peer| peer.hears);
+            for &port in listeners.get(&endpoint).into_iter().flatten() {
+                for destination in [Some(row.address), hears].into_iter().flatten() {
+                    let place = Place { wire: self.wire(port), vlan: row.vlan, destination, carrier };
+                    let entrance = Entrance { place, port, endpoint, source, peer, space };
+                    self.entrances.entry(place).or_default().push(entrance);
+                }
             }
         }
         for entrances in self.entrances.values_mut() {
@@ -222,6 +221,51 @@ impl<'p> Claims<'p> {
             };
             self.departures.push(Departure { peer: id, space, way });
         }
+    }
+}
+
+/// From where tunnel packets are taken for a peer: single addresses of those that are named, and what is left of the
+/// prefixes of groups that learn theirs.
+fn sources(tables: &Forwarding) -> Vec<(Interval<IpAddr>, EndpointId, Carrier, PeerId)> {
+    let mut named: Vec<_> = tables.senders.iter().collect();
+    named.sort_unstable_by_key(|(sender, _)| (sender.endpoint, sender.carrier, sender.address));
+    let point = |(sender, peer): &(&Sender, &PeerId)| {
+        (Interval::point(sender.address), sender.endpoint, sender.carrier, **peer)
+    };
+    let mut sources: Vec<_> = named.iter().map(point).collect();
+    for learner in tables.learners.iter() {
+        let key = |address| (learner.endpoint, learner.carrier, address);
+        let from = named.partition_point(|(s, _)| (s.endpoint, s.carrier, s.address) < key(learner.first));
+        let to = named.partition_point(|(s, _)| (s.endpoint, s.carrier, s.address) <= key(learner.last));
+        let inside = named.get(from..to).unwrap_or_default().iter().map(|(sender, _)| sender.address);
+        for rest in without(Interval::new(learner.first, learner.last), inside) {
+            sources.push((rest, learner.endpoint, learner.carrier, learner.peer));
+        }
+    }
+    sources
+}
+
+/// What is left of an interval without some of its values, given in order.
+fn without(whole: Interval<IpAddr>, values: impl Iterator<Item = IpAddr>) -> Vec<Interval<IpAddr>> {
+    let mut left = Vec::new();
+    let mut next = Some(whole.first());
+    for value in values {
+        if let Some(first) = next.filter(|first| *first < value) {
+            left.extend(step(value, false).map(|last| Interval::new(first, last)));
+        }
+        next = step(value, true).filter(|next| *next <= whole.last());
+    }
+    left.extend(next.map(|first| Interval::new(first, whole.last())));
+    left
+}
+
+/// The address after this one, or the one before it.
+fn step(address: IpAddr, up: bool) -> Option<IpAddr> {
+    match address {
+        IpAddr::V4(v4) if up => v4.to_bits().checked_add(1).map(|bits| Ipv4Addr::from_bits(bits).into()),
+        IpAddr::V4(v4) => v4.to_bits().checked_sub(1).map(|bits| Ipv4Addr::from_bits(bits).into()),
+        IpAddr::V6(v6) if up => v6.to_bits().checked_add(1).map(|bits| Ipv6Addr::from_bits(bits).into()),
+        IpAddr::V6(v6) => v6.to_bits().checked_sub(1).map(|bits| Ipv6Addr::from_bits(bits).into()),
     }
 }
 
@@ -248,9 +292,7 @@ fn spaces(tables: &Forwarding) -> (Vec<Space>, HashMap<PeerId, usize>) {
             }
         }
     }
-    let meshes: Vec<_> = (0..tables.groups.len())
-        .map(|n| distinct(tables.members(&Members::Group(GroupId(n as u32))), &space_of))
-        .collect();
+    let meshes: Vec<_> = tables.groups.iter().map(|group| distinct(group, &space_of)).collect();
     for (claim, attachment) in attachments(tables) {
         let one;
         let ways = match attachment.members {
@@ -270,9 +312,10 @@ fn spaces(tables: &Forwarding) -> (Vec<Space>, HashMap<PeerId, usize>) {
     (spaces, space_of)
 }
 
-/// The spaces of these peers, each once, with one of the peers.
-fn distinct(peers: &[PeerId], space_of: &HashMap<PeerId, usize>) -> Vec<(usize, PeerId)> {
-    let mut spaces: Vec<_> = peers.iter().filter_map(|&peer| Some((*space_of.get(&peer)?, peer))).collect();
+/// The spaces of a group's peers, each once, with one of the peers.
+fn distinct(group: &Group, space_of: &HashMap<PeerId, usize>) -> Vec<(usize, PeerId)> {
+    let peers = group.members.iter().copied().chain(group.multicast).chain(group.anonymous);
+    let mut spaces: Vec<_> = peers.filter_map(|peer| Some((*space_of.get(&peer)?, peer))).collect();
     spaces.sort_unstable();
     spaces.dedup_by_key(|(at, _)| *at);
     spaces
