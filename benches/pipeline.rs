@@ -1,26 +1,85 @@
 //! The whole pipeline on frames in memory: receive, classify, decap, bridge, encap, transmit.
+//!
+//! What is reported is the gateway's own cost: the ports that make and swallow the frames are measured by themselves,
+//! in turns with the gateway, and taken off. Words on the command line choose tenants: `-- vxlan-nvgre`.
 
 mod gateway;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use gateway::{Case, TENANTS, TICK, with_worker};
+use std::sync::Barrier;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use gateway::{Case, Gateway, TENANTS, TICK, with_ports_alone};
 use transload::dataplane::Burst;
 
-fn pipeline(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("pipeline");
-    group.throughput(Throughput::Elements(Burst::LEN as u64));
-    for tenant in TENANTS {
-        for len in [64, 1400] {
-            for macs in [1, 1_000, 100_000, 1_000_000] {
-                let id = BenchmarkId::new(format!("{tenant}/{len}B"), format!("{macs} MACs"));
-                group.bench_function(id, |bencher| {
-                    with_worker(&Case { tenant, len, macs }, |worker| bencher.iter(|| worker.breathe(TICK)));
+const MACS: [u64; 4] = [1, 1_000, 100_000, 1_000_000];
+const LENS: [usize; 2] = [64, 1400];
+const ROUNDS: usize = 15;
+/// About 10 ms.
+const BREATHS: u32 = 2_000;
+
+fn main() {
+    let words: Vec<_> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let wanted = |tenant: &&str| words.is_empty() || words.iter().any(|word| tenant.contains(word.as_str()));
+    println!("nanoseconds per frame: the gateway's own, median (least) of {ROUNDS} rounds; the ports' in brackets");
+    println!("{:<34}{}", "MACs", MACS.map(|macs| format!("{macs:>24}")).concat());
+    for tenant in TENANTS.into_iter().filter(wanted) {
+        for len in LENS {
+            for (name, both) in [("to random", false), ("from and to random", true)] {
+                let row = MACS.map(|macs| {
+                    let sources = if both { macs } else { 1 };
+                    cost(Case { tenant, len, sources, destinations: macs })
                 });
+                println!("{:<34}{}", format!("{tenant} {len}B {name}"), row.concat());
             }
         }
+        workers(Case { tenant, len: 64, sources: 1_000, destinations: 1_000 });
     }
-    group.finish();
 }
 
-criterion_group!(benches, pipeline);
-criterion_main!(benches);
+/// The gateway and its ports in turns, so that what disturbs one disturbs the other.
+fn cost(case: Case) -> String {
+    let gateway = Gateway::new(case, 1);
+    let (mut whole, mut ports) = gateway.with_worker(0, |worker| {
+        with_ports_alone(&case, |breathe| {
+            let turn = |_| (timed(|| _ = worker.breathe(TICK)), timed(&mut *breathe));
+            (0..ROUNDS).map(turn).collect::<(Vec<_>, Vec<_>)>()
+        })
+    });
+    whole.sort_by(f64::total_cmp);
+    ports.sort_by(f64::total_cmp);
+    let [median, least] = [ROUNDS / 2, 0].map(|at| whole[at] - ports[at]);
+    format!("{:>24}", format!("{median:.1} ({least:.1}) [{:.1}]", ports[ROUNDS / 2]))
+}
+
+/// Nanoseconds per frame.
+fn timed(mut breathe: impl FnMut()) -> f64 {
+    let start = Instant::now();
+    (0..BREATHS).for_each(|_| breathe());
+    start.elapsed().as_secs_f64() * 1e9 / f64::from(BREATHS * Burst::LEN as u32)
+}
+
+/// How much more two workers carry than one, in the same time and with one FDB.
+fn workers(case: Case) {
+    let gateway = Gateway::new(case, 2);
+    let carried = |workers: usize| -> f64 {
+        let start = Barrier::new(workers);
+        let carry = |number| {
+            gateway.with_worker(number, |worker| {
+                start.wait();
+                let (end, mut frames) = (Instant::now() + Duration::from_millis(50), 0_u32);
+                while Instant::now() < end {
+                    frames += (0..100).map(|_| worker.breathe(TICK) as u32).sum::<u32>();
+                }
+                f64::from(frames)
+            })
+        };
+        thread::scope(|scope| {
+            let threads: Vec<_> = (0..workers).map(|number| scope.spawn(move || carry(number))).collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
+        })
+    };
+    let mut ratios: Vec<_> = (0..ROUNDS).map(|_| [carried(1), carried(2)]).map(|[one, two]| two / one).collect();
+    ratios.sort_by(f64::total_cmp);
+    println!("{:<34}{:>24.2}", format!("{} two workers to one", case.tenant), ratios[ROUNDS / 2]);
+}

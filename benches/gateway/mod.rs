@@ -1,7 +1,8 @@
-//! A gateway whose two ports make and swallow frames, so that what is measured is the gateway.
+//! A gateway whose two ports make and swallow frames, and the same ports without a gateway between them: the
+//! difference is what the gateway costs.
 //!
-//! Half of the MACs live on each side; every frame goes from the next source to the next destination, in an order no
-//! cache can guess.
+//! Sources live on one side, destinations on the other; every frame goes from the next source to the next
+//! destination, in an order no cache can guess.
 
 use std::hint::black_box;
 use std::io;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use transload::config;
 use transload::control::compile::{self, Numbers, Plan};
 use transload::counters::{Counter, Counters};
-use transload::dataplane::{BoxedPort, Now, Shared, Worker};
+use transload::dataplane::{BoxedPort, Burst, Now, Shared, Worker};
 use transload::events;
 use transload::fdb::Fdb;
 use transload::forwarding::{AttachmentId, DomainId, PortId, Target};
@@ -25,17 +26,21 @@ const YAML: &str = r#"
 version: 1
 ports:
   up:     { device: up, mac: "02:aa:00:00:00:01", next_hops: {
-            192.0.2.9: "02:bb:00:00:00:01", 192.0.2.77: "02:bb:00:00:00:01", 192.0.2.99: "02:bb:00:00:00:01" } }
+            192.0.2.9: "02:bb:00:00:00:01", 192.0.2.10: "02:bb:00:00:00:02", 192.0.2.77: "02:bb:00:00:00:01",
+            192.0.2.99: "02:bb:00:00:00:01" } }
   access: { device: access }
 endpoints:
   fabric: { address: 192.0.2.1, ports: [up] }
 peers:
   vxlan: { address: 192.0.2.9,  encap: vxlan }
+  leaf:  { address: 192.0.2.10, encap: vxlan }
   nvgre: { address: 192.0.2.77, encap: nvgre }
   gre:   { address: 192.0.2.99, encap: gre }
 tenants:
+  vxlan-vxlan: { attachments: { in: { peer: vxlan, vni: 4 }, out: { peer: leaf, vni: 5 } } }
   vxlan-nvgre: { attachments: { in: { peer: vxlan, vni: 1 }, out: { peer: nvgre, vsid: 5001 } } }
   qinq-vxlan:  { attachments: { in: { port: access, s_vid: 100, c_vid: 7 }, out: { peer: vxlan, vni: 2 } } }
+  vxlan-qinq:  { attachments: { in: { peer: vxlan, vni: 6 }, out: { port: access, s_vid: 100, c_vid: 8 } } }
   gre-vxlan:   { attachments: { in: { peer: gre, key: 3 }, out: { peer: vxlan, vni: 3 } } }
 "#;
 
@@ -44,15 +49,16 @@ struct Generator {
     template: Vec<u8>,
     /// Where the inner destination MAC is.
     inner_at: usize,
-    macs: u64,
+    sources: u64,
+    destinations: u64,
     turn: u64,
 }
 
 impl Generator {
-    /// A permutation-like walk over the MACs.
-    fn next_mac(&mut self, side: u8) -> [u8; 6] {
+    /// A random one of this many MACs.
+    fn next_mac(&mut self, side: u8, of: u64) -> [u8; 6] {
         self.turn = self.turn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        mac(side, (self.turn >> 33) % self.macs)
+        mac(side, ((self.turn >> 32) * of) >> 32)
     }
 }
 
@@ -66,7 +72,7 @@ impl<'mem> Port<'mem> for Generator {
         for _ in 0..limit {
             let Some(mut frame) = pool.take(HEADROOM) else { break };
             black_box(frame.fill(HEADROOM, &self.template));
-            let (destination, source) = (self.next_mac(2), self.next_mac(1));
+            let (destination, source) = (self.next_mac(2, self.destinations), self.next_mac(1, self.sources));
             let addresses = &mut frame.bytes_mut()[self.inner_at..self.inner_at + 12];
             addresses[..6].copy_from_slice(&destination);
             addresses[6..].copy_from_slice(&source);
@@ -135,8 +141,13 @@ fn in_ip(peer: u8, protocol: u8, carried: &[u8]) -> (Vec<u8>, usize) {
 fn arriving(tenant: &str, len: usize) -> (Vec<u8>, usize, &'static str) {
     let inner = inner(len);
     match tenant {
-        "vxlan-nvgre" => {
-            let udp = [0xc0, 0, 0x12, 0xb5, 0, (16 + len) as u8, 0, 0, 8, 0, 0, 0, 0, 0, 1, 0];
+        "vxlan-nvgre" | "vxlan-vxlan" | "vxlan-qinq" => {
+            let vni = match tenant {
+                "vxlan-nvgre" => 1,
+                "vxlan-vxlan" => 4,
+                _ => 6,
+            };
+            let udp = [0xc0, 0, 0x12, 0xb5, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, vni, 0];
             let mut carried = [&udp[..], &inner].concat();
             carried[4..6].copy_from_slice(&(16 + len as u16).to_be_bytes());
             let (packet, at) = in_ip(9, 17, &carried);
@@ -153,50 +164,90 @@ fn arriving(tenant: &str, len: usize) -> (Vec<u8>, usize, &'static str) {
     }
 }
 
-fn learn_all(shared: &Shared, domain: DomainId, macs: u64) {
+fn learn_all(shared: &Shared, domain: DomainId, case: &Case) {
     let tables = shared.forwarding.load();
     let attachments = &tables.domain(domain).expect("the tenant").attachments;
     for (side, attachment) in attachments.iter().flatten().enumerate() {
         let id = AttachmentId(side as u16);
         let peer = tables.members(&attachment.members)[0];
-        for number in 0..macs {
+        for number in 0..[case.sources, case.destinations][side] {
             let key = shared.fdb.key(domain, Mac(mac(side as u8 + 1, number)));
             shared.fdb.learn(key, Target { attachment: id, peer }, TICK.tick(), || true);
         }
     }
 }
 
-/// One kind of traffic: the tenant it belongs to, how long its frames are inside, and how many MACs there are.
+/// One kind of traffic: the tenant it belongs to, how long its frames are inside, and how many MACs there are on
+/// either side.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Case {
     pub(crate) tenant: &'static str,
     pub(crate) len: usize,
-    pub(crate) macs: u64,
+    pub(crate) sources: u64,
+    pub(crate) destinations: u64,
 }
 
 /// The tenants that are measured, named after what they translate from and to.
-pub(crate) const TENANTS: [&str; 3] = ["vxlan-nvgre", "qinq-vxlan", "gre-vxlan"];
+pub(crate) const TENANTS: [&str; 5] = ["vxlan-vxlan", "vxlan-nvgre", "vxlan-qinq", "qinq-vxlan", "gre-vxlan"];
 
-/// Hands `measure` a worker at whose port the case's frames arrive without end, every MAC of them known.
-pub(crate) fn with_worker<R>(case: &Case, measure: impl FnOnce(&mut Worker<'_>) -> R) -> R {
+impl Case {
+    fn generator(&self) -> (Generator, &'static str) {
+        let (template, inner_at, port) = arriving(self.tenant, self.len);
+        let Self { sources, destinations, .. } = *self;
+        (Generator { template, inner_at, sources, destinations, turn: 1 }, port)
+    }
+}
+
+/// What workers of the case's gateway share, every MAC known.
+pub(crate) struct Gateway {
+    shared: Arc<Shared>,
+    counters: Vec<Arc<Counters>>,
+    /// The ports' names, in the order of their numbers.
+    ports: Vec<(PortId, String)>,
+    case: Case,
+}
+
+impl Gateway {
+    pub(crate) fn new(case: Case, workers: usize) -> Self {
+        let plan = plan();
+        let domain = plan.names.domain_id(case.tenant).expect("the tenant");
+        let counters = (0..workers).map(|_| Arc::new(Counters::new(&plan.forwarding))).collect();
+        let ports = plan.ports.iter().map(|plan| (plan.id, plan.name.clone())).collect();
+        let shared = Arc::new(Shared::new(plan.forwarding, Fdb::with_capacity(2_000_001)));
+        learn_all(&shared, domain, &case);
+        Self { shared, counters, ports, case }
+    }
+
+    /// Hands `measure` a worker at whose port the case's frames arrive without end.
+    pub(crate) fn with_worker<R>(&self, number: usize, measure: impl FnOnce(&mut Worker<'_>) -> R) -> R {
+        let mut arena = vec![0; CHUNK * CHUNKS];
+        let ports = self.ports.iter().map(|(id, name)| {
+            let (generator, port) = self.case.generator();
+            let io: BoxedPort<'_> = if name == port { Box::new(generator) } else { Box::new(Sink) };
+            (*id, io)
+        });
+        let ports: Vec<(PortId, BoxedPort<'_>)> = ports.collect();
+        let pool = Pool::new(&mut arena, CHUNK);
+        let (sender, _receiver) = events::ring(1024);
+        let counters = &self.counters[number];
+        let mut worker = Worker::new(self.shared.clone(), pool, ports, counters.clone(), sender);
+        let result = measure(&mut worker);
+        let drops: u64 = DropReason::all().filter_map(|reason| counters.drops(reason)).map(Counter::get).sum();
+        assert_eq!(drops, 0, "the frames that are measured must all be carried");
+        result
+    }
+}
+
+/// The case's generator and a sink, with no gateway between them.
+pub(crate) fn with_ports_alone<R>(case: &Case, measure: impl FnOnce(&mut dyn FnMut()) -> R) -> R {
     let mut arena = vec![0; CHUNK * CHUNKS];
-    let plan = plan();
-    let domain = plan.names.domain_id(case.tenant).expect("the tenant");
-    let (template, inner_at, port) = arriving(case.tenant, case.len);
-    let each = (case.macs / 2).max(1);
-    let ports = plan.ports.iter().map(|plan| {
-        let generator = Generator { template: template.clone(), inner_at, macs: each, turn: 1 };
-        let io: BoxedPort<'_> = if plan.name == port { Box::new(generator) } else { Box::new(Sink) };
-        (plan.id, io)
-    });
-    let ports: Vec<(PortId, BoxedPort<'_>)> = ports.collect();
-    let counters = Arc::new(Counters::new(&plan.forwarding));
-    let shared = Arc::new(Shared::new(plan.forwarding, Fdb::with_capacity(2_000_000)));
-    learn_all(&shared, domain, each);
-    let pool = Pool::new(&mut arena, CHUNK);
-    let (sender, _receiver) = events::ring(1024);
-    let mut worker = Worker::new(shared, pool, ports, counters.clone(), sender);
-    let result = measure(&mut worker);
-    let drops: u64 = DropReason::all().filter_map(|reason| counters.drops(reason)).map(Counter::get).sum();
-    assert_eq!(drops, 0, "the frames that are measured must all be carried");
-    result
+    let mut pool = Pool::new(&mut arena, CHUNK);
+    let mut ports: [BoxedPort<'_>; 2] = [Box::new(case.generator().0), Box::new(Sink)];
+    let mut frames = Vec::with_capacity(Burst::LEN);
+    measure(&mut || {
+        for port in &mut ports {
+            port.rx_burst(&mut pool, &mut frames, Burst::LEN).expect("it makes frames of nothing");
+        }
+        ports[1].tx_burst(&mut pool, &mut frames);
+    })
 }

@@ -19,8 +19,14 @@ Usage: cargo xtask <chore>
                     feeds the decapsulators, the pipeline, the loader and the capture reader with
                     what they learn to fear, each for so long (a minute); needs g++
   bench [-- ARGS]   the benchmarks; ARGS go to criterion, such as a filter
+  bench pipeline [TENANT]
+                    nanoseconds per frame of the whole pipeline in memory, by tenant and number of MACs
   bench instructions [COMMIT]
                     instructions per frame, counted by valgrind; and those of another commit beside them
+  bench instructions --check
+                    fails when they are over a tenth above the baseline, as CI does
+  bench instructions --accept REASON
+                    makes them the baseline
 ";
 
 fn main() -> ExitCode {
@@ -33,11 +39,14 @@ fn main() -> ExitCode {
         ["interop", "--strict"] => test::interop(true),
         ["loom"] => test::loom(),
         ["bench", "instructions"] => instructions::count(None),
-        ["bench", "instructions", commit] => instructions::count(Some(commit)),
+        ["bench", "instructions", "--check"] => instructions::check(),
+        ["bench", "instructions", "--accept", reason] => instructions::accept(reason),
+        ["bench", "instructions", commit] if !commit.starts_with('-') => instructions::count(Some(commit)),
         ["fuzz", rest @ ..] => match fuzz::Plan::of(rest) {
             Some(plan) => fuzz::run(&plan),
             None => return misunderstood(),
         },
+        ["bench", "pipeline", rest @ ..] => run::cargo(&[&["bench", "--bench", "pipeline", "--"], rest].concat()),
         ["bench", "--", rest @ ..] => run::cargo(&[&["bench", "--workspace", "--benches", "--"], rest].concat()),
         ["bench"] => run::cargo(&["bench", "--workspace", "--benches"]),
         ["--help" | "-h" | "help"] => {

@@ -19,20 +19,30 @@ const PACKAGES: &[(&str, &str)] = &[
 
 /// Installs the missing peers where that is ours to do, and says so; else says what to type.
 pub(crate) fn provide() -> Result<(), String> {
+    install(
+        PACKAGES,
+        "Installing the peers that the live tests talk to",
+        "Some peers of the live tests are not installed; those tests will be skipped, by name. To have them",
+    )
+}
+
+/// The same for what counts instructions.
+pub(crate) fn provide_valgrind() -> Result<(), String> {
+    install(&[("valgrind", "valgrind")], "Installing what counts", "What counts instructions is not installed")
+}
+
+fn install(packages: &[(&str, &str)], doing: &str, asking: &str) -> Result<(), String> {
     let missing: Vec<_> =
-        PACKAGES.iter().filter(|(_, program)| !is_installed(program)).map(|(name, _)| *name).collect();
+        packages.iter().filter(|(_, program)| !is_installed(program)).map(|(name, _)| *name).collect();
     if missing.is_empty() {
         return Ok(());
     }
     let names = missing.join(" ");
     if !is_root() || find("apt-get").is_none() {
-        eprintln!(
-            "Some peers of the live tests are not installed; those tests will be skipped, by name. To have them:"
-        );
-        eprintln!("    sudo apt-get install {names}");
+        eprintln!("{asking}:\n    sudo apt-get install {names}");
         return Ok(());
     }
-    eprintln!("Installing the peers that the live tests talk to: {names}");
+    eprintln!("{doing}: {names}");
     run::shown(Command::new("apt-get").arg("update").arg("-qq"))?;
     run::shown(
         Command::new("apt-get")
