@@ -3,22 +3,28 @@
 //! A frame comes in by an *entrance*: a tunnel packet of one sender to one of our addresses, or any other frame by
 //! the tags of its port. Behind each entrance is an ID *space*, in which tenants hold values of the wire's ID bits.
 //! The product of the two is never written out, so that a hundred thousand tenants on forty leafs stay forty
-//! entrances and a hundred thousand intervals. The isolation proof, the hints for dropped frames and the loader's
+//! entrances and a hundred thousand intervals; and a mapping of sixteen million IDs is a few *runs* of values. The isolation proof, the hints for dropped frames and the loader's
 //! messages all count in this.
 
 pub mod interval;
+mod mapped;
+mod runs;
+mod sources;
 mod space;
+mod values;
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use transload_encaps::{Carrier, qinq};
 
 use super::compile::Plan;
-use crate::forwarding::{Claim, DomainId, EndpointId, Exit, Forwarding, Group, Members, PeerId, PortId, Sender};
+use crate::forwarding::{Claim, DomainId, EndpointId, Exit, Forwarding, Group, MappingId, Members, PeerId, PortId};
 use crate::io::Backend;
 use interval::Interval;
-pub use space::{Held, Space, crossed, shared};
+pub use runs::{Flaw, Run, common_segment};
+pub use space::{Held, Owner, Space, crossed, shared};
+pub use values::Values;
 
 /// What frames travel on: ports of one device are one wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -123,6 +129,8 @@ pub struct Claims<'p> {
     pub departures: Vec<Departure>,
     /// The tenant IDs behind them.
     pub spaces: Vec<Space>,
+    /// Sides of mappings that do not tell their IDs apart.
+    pub flaws: Vec<(MappingId, usize, Flaw)>,
     wires: Vec<Wire>,
 }
 
@@ -138,8 +146,11 @@ impl<'p> Claims<'p> {
             tags: Vec::new(),
             departures: Vec::new(),
             spaces,
+            flaws: Vec::new(),
             wires: wires(plan),
         };
+        claims.add_mappings(tables, &space_of);
+        claims.spaces.iter_mut().for_each(Space::sort);
         claims.find_entrances(tables, &space_of);
         claims.find_departures(plan, &space_of);
         claims
@@ -151,12 +162,12 @@ impl<'p> Claims<'p> {
         self.wires.get(usize::from(port.0)).copied().unwrap_or(Wire(port.0))
     }
 
-    /// Every attachment that claims a frame: at most one, if no tenants can meet.
+    /// Everyone who claims a frame: at most one, if no tenants can meet.
     #[must_use]
-    pub fn owners(&self, arrival: &Arrival) -> Vec<Claim> {
+    pub fn owners(&self, arrival: &Arrival) -> Vec<Owner> {
         let wire = self.wire(arrival.port);
         let mut owners = Vec::new();
-        let mut take = |space: usize, id| owners.extend(self.spaces[space].takers(id).map(|held| held.claim));
+        let mut take = |space: usize, id| owners.extend(self.spaces[space].takers(id).map(|held| held.owner));
         let mut is_ours = false;
         if let Some((destination, source, carrier, id)) = arrival.tunnel {
             for (place, entrances) in &self.entrances {
@@ -189,7 +200,7 @@ impl<'p> Claims<'p> {
                 self.tags.push(TagEntrance { wire: self.wire(id), port: id, peer, space });
             }
         }
-        for (source, endpoint, carrier, peer) in sources(tables) {
+        for (source, endpoint, carrier, peer) in sources::of(tables) {
             let (Some(row), Some(&space)) = (tables.endpoints.get(usize::from(endpoint.0)), space_of.get(&peer)) else {
                 continue;
             };
@@ -221,51 +232,6 @@ impl<'p> Claims<'p> {
             };
             self.departures.push(Departure { peer: id, space, way });
         }
-    }
-}
-
-/// From where tunnel packets are taken for a peer: single addresses of those that are named, and what is left of the
-/// prefixes of groups that learn theirs.
-fn sources(tables: &Forwarding) -> Vec<(Interval<IpAddr>, EndpointId, Carrier, PeerId)> {
-    let mut named: Vec<_> = tables.senders.iter().collect();
-    named.sort_unstable_by_key(|(sender, _)| (sender.endpoint, sender.carrier, sender.address));
-    let point = |(sender, peer): &(&Sender, &PeerId)| {
-        (Interval::point(sender.address), sender.endpoint, sender.carrier, **peer)
-    };
-    let mut sources: Vec<_> = named.iter().map(point).collect();
-    for learner in tables.learners.iter() {
-        let key = |address| (learner.endpoint, learner.carrier, address);
-        let from = named.partition_point(|(s, _)| (s.endpoint, s.carrier, s.address) < key(learner.first));
-        let to = named.partition_point(|(s, _)| (s.endpoint, s.carrier, s.address) <= key(learner.last));
-        let inside = named.get(from..to).unwrap_or_default().iter().map(|(sender, _)| sender.address);
-        for rest in without(Interval::new(learner.first, learner.last), inside) {
-            sources.push((rest, learner.endpoint, learner.carrier, learner.peer));
-        }
-    }
-    sources
-}
-
-/// What is left of an interval without some of its values, given in order.
-fn without(whole: Interval<IpAddr>, values: impl Iterator<Item = IpAddr>) -> Vec<Interval<IpAddr>> {
-    let mut left = Vec::new();
-    let mut next = Some(whole.first());
-    for value in values {
-        if let Some(first) = next.filter(|first| *first < value) {
-            left.extend(step(value, false).map(|last| Interval::new(first, last)));
-        }
-        next = step(value, true).filter(|next| *next <= whole.last());
-    }
-    left.extend(next.map(|first| Interval::new(first, whole.last())));
-    left
-}
-
-/// The address after this one, or the one before it.
-fn step(address: IpAddr, up: bool) -> Option<IpAddr> {
-    match address {
-        IpAddr::V4(v4) if up => v4.to_bits().checked_add(1).map(|bits| Ipv4Addr::from_bits(bits).into()),
-        IpAddr::V4(v4) => v4.to_bits().checked_sub(1).map(|bits| Ipv4Addr::from_bits(bits).into()),
-        IpAddr::V6(v6) if up => v6.to_bits().checked_add(1).map(|bits| Ipv6Addr::from_bits(bits).into()),
-        IpAddr::V6(v6) => v6.to_bits().checked_sub(1).map(|bits| Ipv6Addr::from_bits(bits).into()),
     }
 }
 
@@ -308,7 +274,6 @@ fn spaces(tables: &Forwarding) -> (Vec<Space>, HashMap<PeerId, usize>) {
             }
         }
     }
-    spaces.iter_mut().for_each(Space::sort);
     (spaces, space_of)
 }
 
