@@ -5,6 +5,7 @@
 //! [`Gateway`] is our own binary between them, and [`traffic`] is what tenants do. Whoever is dropped cleans up
 //! after itself. What the machine lacks is said by [`need!`], loudly, and the test skipped.
 
+pub mod captures;
 pub mod gateway;
 pub mod host;
 pub mod peers;

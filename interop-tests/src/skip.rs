@@ -62,6 +62,11 @@ pub fn nft() -> Need {
     program("nft", "nftables")
 }
 
+/// tshark, which looks at what we send.
+pub fn tshark() -> Need {
+    program("tshark", "tshark")
+}
+
 /// The running kernel's VXLAN devices.
 pub fn vxlan() -> Need {
     let probe = Namespace::new().and_then(|ns| ns.sh("ip link add probe type vxlan id 1 dstport 4789"));

@@ -1,5 +1,6 @@
 //! The project's chores; `cargo xtask help` lists them.
 
+mod captures;
 mod fuzz;
 mod instructions;
 mod peers;
@@ -14,6 +15,10 @@ Usage: cargo xtask <chore>
   test [--strict]   every test; installs the peers it lacks where it may (Debian, root) and says so.
                     --strict: a skipped test is a failure, as in CI
   interop [--strict] only the tests against real kernels and switches
+  captures run [CASE..]
+  captures record CASE..
+                    the cases of interop-tests/cases, or directories like them: runs them, or writes
+                    down what must come of them, for you to read
   loom              the FDB under every order of events between two threads
   fuzz [--seconds N | --runs N] [TARGET]
                     feeds the decapsulators, the pipeline, the loader and the capture reader with
@@ -37,6 +42,7 @@ fn main() -> ExitCode {
         ["test", "--strict"] => test::all(true),
         ["interop"] => test::interop(false),
         ["interop", "--strict"] => test::interop(true),
+        ["captures", rest @ ..] => captures::captures(rest),
         ["loom"] => test::loom(),
         ["bench", "instructions"] => instructions::count(None),
         ["bench", "instructions", "--check"] => instructions::check(),
