@@ -56,7 +56,9 @@ impl Supervision<'_, '_> {
                 }
             }
             publish::publish(gateway, resolution, kernel);
-            revivals.iter().for_each(|revival| revival.follow(&gateway.shared.forwarding.load()));
+            for revival in &revivals {
+                revival.follow(&gateway.shared.forwarding.load());
+            }
         });
         tokio::select! {
             () = signals.told() => Ok(()),

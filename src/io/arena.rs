@@ -71,7 +71,7 @@ impl Layout {
         let whole = (self.short * self.granule + FEW * self.long_chunk()).min(aligned.len() / PAGE * PAGE);
         let (umem, memory) = Umem::new(aligned.split_at_mut(whole).0, self.granule, self.frags);
         let (short, long) = memory.split_at_mut((self.short * self.granule).min(whole));
-        (Pool::of_two((long, self.long_chunk()), (short, self.granule)), Some(Arc::new(umem)))
+        (Pool::of_two(long, self.long_chunk(), short, self.granule), Some(Arc::new(umem)))
     }
 }
 

@@ -125,8 +125,8 @@ impl<'mem> Pool<'mem> {
 
     /// Cuts two arenas, one into long chunks and one into short ones.
     #[must_use]
-    pub(crate) fn of_two(long: (&'mem mut [u8], usize), short: (&'mem mut [u8], usize)) -> Self {
-        Self { long: chunks(long.0, long.1), short: chunks(short.0, short.1), short_len: short.1 }
+    pub(crate) fn of_two(long: &'mem mut [u8], long_len: usize, short: &'mem mut [u8], short_len: usize) -> Self {
+        Self { long: chunks(long, long_len), short: chunks(short, short_len), short_len }
     }
 
     /// An empty frame behind `headroom` in a free chunk, a long one.

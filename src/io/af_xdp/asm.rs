@@ -84,7 +84,7 @@ pub(super) struct Assembler {
     jumps: Vec<(usize, Label)>,
 }
 
-/// A program that cannot be: it jumps to no place, or farther than an instruction can say.
+/// A program that cannot be: it jumps to no place, back, or farther than an instruction can say.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooLong;
 
@@ -140,8 +140,8 @@ impl Assembler {
         self.add(0x67, dst, 0, 0, bits);
     }
 
-    /// Out of network byte order, 16 bits.
-    pub(super) fn from_big_endian(&mut self, dst: Register) {
+    /// Between network byte order and the machine's, 16 bits.
+    pub(super) fn big_endian(&mut self, dst: Register) {
         self.add(0xdc, dst, 0, 0, 16);
     }
 
@@ -199,12 +199,12 @@ impl Assembler {
     /// The program, with every jump resolved.
     ///
     /// # Errors
-    /// When a label was not placed, or is farther away than 32767 instructions.
+    /// When a label was not placed behind its jumps, or is farther away than 32767 instructions.
     pub(super) fn finish(mut self) -> Result<Vec<Instruction>, TooLong> {
         for (at, label) in &self.jumps {
             let place = *self.places.get(label).ok_or(TooLong)?;
             // Counted from the instruction behind the jump.
-            let distance = place as i64 - *at as i64 - 1;
+            let distance = place.checked_sub(at + 1).ok_or(TooLong)?;
             let instruction = self.instructions.get_mut(*at).ok_or(TooLong)?;
             instruction.offset = i16::try_from(distance).map_err(|_| TooLong)?;
         }

@@ -50,7 +50,7 @@ pub(super) struct Instruction {
 /// `attributes` must be the structure of this command, and every address in it that of live memory of the length that
 /// the command reads or writes.
 unsafe fn call<T>(command: c_int, attributes: &mut T) -> io::Result<c_int> {
-    let size = mem::size_of::<T>() as c_int;
+    let size = mem::size_of::<T>();
     // SAFETY: the structure is live and of the length that is passed; the caller answers for its contents.
     let result: c_long = unsafe { libc::syscall(libc::SYS_bpf, command, ptr::from_mut(attributes), size) };
     c_int::try_from(result).ok().filter(|&result| result >= 0).ok_or_else(io::Error::last_os_error)
@@ -148,15 +148,13 @@ pub(super) fn load(program: &[Instruction], frags: bool) -> io::Result<OwnedFd> 
     let mut log = vec![0_u8; LOG];
     (attributes.log_level, attributes.log_size, attributes.log) = (1, LOG as u32, log.as_mut_ptr() as u64);
     // SAFETY: the same, and the log lives until after it, of the length that is passed.
-    match unsafe { open(PROG_LOAD, &mut attributes) } {
-        Ok(program) => Ok(program),
-        Err(_) => {
-            let end = log.iter().position(|&byte| byte == 0).unwrap_or(log.len());
-            let said = String::from_utf8_lossy(log.get(..end).unwrap_or_default());
-            let said: Vec<_> = said.lines().rev().take(3).collect();
-            Err(if said.is_empty() { error } else { io::Error::new(error.kind(), format!("{error}: {said:?}")) })
-        }
+    if let Ok(program) = unsafe { open(PROG_LOAD, &mut attributes) } {
+        return Ok(program);
     }
+    let end = log.iter().position(|&byte| byte == 0).unwrap_or(log.len());
+    let said = String::from_utf8_lossy(log.get(..end).unwrap_or_default());
+    let said: Vec<_> = said.lines().rev().take(3).collect();
+    Err(if said.is_empty() { error } else { io::Error::new(error.kind(), format!("{error}: {said:?}")) })
 }
 
 /// What [`LINK_CREATE`] reads.

@@ -92,14 +92,12 @@ impl<'mem> Port<'mem> for AfXdpPort<'mem> {
 
     fn tx_burst(&mut self, pool: &mut Pool<'mem>, frames: &mut Vec<Frame<'mem>>) -> Sent {
         // All by one queue: a flow's frames must not overtake each other.
-        match self.queues.first_mut() {
-            Some(queue) => queue.send(pool, frames),
-            None => {
-                let down = frames.len() as u32;
-                frames.drain(..).for_each(|frame| pool.put(frame));
-                Sent { down, ..Sent::default() }
-            }
+        if let Some(queue) = self.queues.first_mut() {
+            return queue.send(pool, frames);
         }
+        let down = frames.len() as u32;
+        frames.drain(..).for_each(|frame| pool.put(frame));
+        Sent { down, ..Sent::default() }
     }
 
     fn readable(&self) -> Option<BorrowedFd<'_>> {

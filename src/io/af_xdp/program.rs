@@ -160,9 +160,9 @@ impl Program<'_> {
 
     /// What is sent to our address behind another MAC is nobody's tag either.
     fn need_mac(&mut self, mac: Option<Mac>) {
-        let Some(Mac([a, b, c, d, e, f])) = mac else { return };
-        self.need_words(0, &[a, b, c, d], self.pass);
-        self.need_half(4, u16::from_be_bytes([e, f]), self.pass);
+        let Some(Mac([first @ .., high, low])) = mac else { return };
+        self.need_words(0, &first, self.pass);
+        self.need_half(4, u16::from_be_bytes([high, low]), self.pass);
     }
 
     /// R7 is then behind the IPv4 header, and R3 the protocol.
@@ -239,7 +239,7 @@ impl Program<'_> {
         self.asm.place(tagged);
         self.need(R9, 18, self.pass);
         self.asm.load(Width::Half, R1, R9, 14);
-        self.asm.from_big_endian(R1);
+        self.asm.big_endian(R1);
         self.asm.and(R1, VID.into());
         if claims.untagged {
             self.asm.jump_if(R1, If::Equal, 0, self.take);

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! The producer publishes entries by storing its count with release order; the consumer gives their room back the
-//! same way (Documentation/networking/af_xdp.rst of the kernel). Both sides keep the other's count until it is used
+//! same way (`Documentation/networking/af_xdp.rst` of the kernel). Both sides keep the other's count until it is used
 //! up, so that a burst costs one access to the shared cache lines.
 
 use std::io;

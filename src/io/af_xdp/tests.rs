@@ -69,7 +69,7 @@ fn tunnels() -> Filter {
     Filter { mac: Some(Mac(OURS)), entrances, tags: Tags::None }
 }
 
-/// Ethernet from somebody to this MAC, behind these tags, with this EtherType and payload.
+/// Ethernet from somebody to this MAC, behind these tags, with this `EtherType` and payload.
 fn ethernet(to: [u8; 6], tags: &[(u16, u16)], ether_type: u16, payload: &[u8]) -> Vec<u8> {
     let mut frame = [to, [2, 0, 0, 0, 0, 7]].concat();
     for (tpid, tci) in tags {
@@ -163,7 +163,7 @@ fn an_endpoint_has_exactly_its_own_tag() {
         ethernet(OURS, tags, ether_type, &inside)
     };
     assert!(program.takes(&tagged(&[(0x8100, 100)], "192.0.2.2")));
-    assert!(program.takes(&tagged(&[(0x8100, 0xa000 | 100)], "192.0.2.2")), "whatever the priority");
+    assert!(program.takes(&tagged(&[(0x8100, 0xa064)], "192.0.2.2")), "whatever the priority");
     for (tags, to) in [
         (vec![], "192.0.2.2"),
         (vec![(0x8100, 101)], "192.0.2.2"),
@@ -243,7 +243,7 @@ fn claimed_tags_are_taken_and_other_ones_left_to_the_host() {
         &[(0x9100, 100)],
         &[(0x88a8, 1)],
         &[(0x88a8, 4094)],
-        &[(0x88a8, 0xe000 | 100)],
+        &[(0x88a8, 0xe064)],
         &[(0x8100, 300)],
     ] {
         assert!(program.takes(&tagged(taken)), "{taken:04x?}");
