@@ -175,7 +175,7 @@ pub struct Hop {
 }
 
 /// Whose a segment is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Claim {
     /// The tenant's domain.
     pub domain: DomainId,

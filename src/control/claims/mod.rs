@@ -3,11 +3,14 @@
 //! A frame comes in by an *entrance*: a tunnel packet of one sender to one of our addresses, or any other frame by
 //! the tags of its port. Behind each entrance is an ID *space*, in which tenants hold values of the wire's ID bits.
 //! The product of the two is never written out, so that a hundred thousand tenants on forty leafs stay forty
-//! entrances and a hundred thousand intervals. The isolation proof, the hints for dropped frames and the loader's
+//! entrances and a hundred thousand intervals; and a mapping of sixteen million IDs is a few *runs* of values. The isolation proof, the hints for dropped frames and the loader's
 //! messages all count in this.
 
 pub mod interval;
+mod mapped;
+mod runs;
 mod space;
+mod values;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -15,10 +18,12 @@ use std::net::IpAddr;
 use transload_encaps::{Carrier, qinq};
 
 use super::compile::Plan;
-use crate::forwarding::{Claim, DomainId, EndpointId, Exit, Forwarding, GroupId, Members, PeerId, PortId};
+use crate::forwarding::{Claim, DomainId, EndpointId, Exit, Forwarding, GroupId, MappingId, Members, PeerId, PortId};
 use crate::io::Backend;
 use interval::Interval;
-pub use space::{Held, Space, crossed, shared};
+pub use runs::{Flaw, Run, common_segment};
+pub use space::{Held, Owner, Space, crossed, shared};
+pub use values::Values;
 
 /// What frames travel on: ports of one device are one wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -123,6 +128,8 @@ pub struct Claims<'p> {
     pub departures: Vec<Departure>,
     /// The tenant IDs behind them.
     pub spaces: Vec<Space>,
+    /// Sides of mappings that do not tell their IDs apart.
+    pub flaws: Vec<(MappingId, usize, Flaw)>,
     wires: Vec<Wire>,
 }
 
@@ -138,8 +145,11 @@ impl<'p> Claims<'p> {
             tags: Vec::new(),
             departures: Vec::new(),
             spaces,
+            flaws: Vec::new(),
             wires: wires(plan),
         };
+        claims.add_mappings(tables, &space_of);
+        claims.spaces.iter_mut().for_each(Space::sort);
         claims.find_entrances(tables, &space_of);
         claims.find_departures(plan, &space_of);
         claims
@@ -151,12 +161,12 @@ impl<'p> Claims<'p> {
         self.wires.get(usize::from(port.0)).copied().unwrap_or(Wire(port.0))
     }
 
-    /// Every attachment that claims a frame: at most one, if no tenants can meet.
+    /// Everyone who claims a frame: at most one, if no tenants can meet.
     #[must_use]
-    pub fn owners(&self, arrival: &Arrival) -> Vec<Claim> {
+    pub fn owners(&self, arrival: &Arrival) -> Vec<Owner> {
         let wire = self.wire(arrival.port);
         let mut owners = Vec::new();
-        let mut take = |space: usize, id| owners.extend(self.spaces[space].takers(id).map(|held| held.claim));
+        let mut take = |space: usize, id| owners.extend(self.spaces[space].takers(id).map(|held| held.owner));
         let mut is_ours = false;
         if let Some((destination, source, carrier, id)) = arrival.tunnel {
             for (place, entrances) in &self.entrances {
@@ -266,7 +276,6 @@ fn spaces(tables: &Forwarding) -> (Vec<Space>, HashMap<PeerId, usize>) {
             }
         }
     }
-    spaces.iter_mut().for_each(Space::sort);
     (spaces, space_of)
 }
 
