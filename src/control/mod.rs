@@ -4,12 +4,14 @@
 
 pub mod admin;
 pub mod ageing;
+pub mod backends;
 pub mod claims;
 pub mod clock;
 pub mod compile;
 pub mod diff;
 pub mod exclusive;
 pub mod explain;
+pub mod filters;
 pub mod gateway;
 pub mod history;
 pub mod host;

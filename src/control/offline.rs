@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use transload_encaps::{DropReason, HEADROOM};
+use transload_encaps::DropReason;
 
 use super::ageing::{self, Ageing};
 use super::compile::{LearningGroup, Names, Numbers, Plan, PortPlan, Static, placeholders};
@@ -19,12 +19,9 @@ use crate::events;
 use crate::fdb::{Entry, Fdb};
 use crate::forwarding::{Forwarding, PortId};
 use crate::io::Pool;
+use crate::io::arena::LONG;
 use crate::io::memory::{Handle, MemoryPort, Packet};
 
-/// Longest frame that goes through: a whole IP packet of 64 KB in Ethernet, tagged.
-pub(super) const LONGEST: usize = 65_536 + 64;
-/// Bytes of one chunk: odd in cache lines, so that chunks do not fall into the same sets of a cache.
-pub(super) const CHUNK: usize = (HEADROOM + LONGEST).next_multiple_of(64) | 64;
 const CHUNKS: usize = 256;
 const EVENTS: usize = 4096;
 
@@ -55,7 +52,7 @@ struct Learning {
 /// The memory a gateway's frames live in.
 #[must_use]
 pub fn arena() -> Vec<u8> {
-    vec![0; CHUNK * CHUNKS]
+    vec![0; LONG * CHUNKS]
 }
 
 impl<'mem> Offline<'mem> {
@@ -81,7 +78,7 @@ impl<'mem> Offline<'mem> {
             }
         }
         let (sender, events) = events::ring(EVENTS);
-        let pool = Pool::new(arena, CHUNK);
+        let pool = Pool::new(arena, LONG);
         let worker = Worker::new(shared.clone(), pool, ports, counters.clone(), sender);
         let (ageing, history, loops) = (Ageing::default(), History::default(), Loops::default());
         let (names, ports) = (plan.names, plan.ports);

@@ -139,10 +139,11 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     }
 
     fn copy(&mut self, frame: &Frame<'mem>) -> Result<Frame<'mem>, DropReason> {
-        if self.pool.free() == 0 {
+        let (headroom, len) = (frame.headroom(), frame.len());
+        if self.pool.free_for(headroom, len) == 0 {
             self.ports.transmit(self.pool, self.counters);
         }
-        let mut copy = self.pool.take(HEADROOM).ok_or(Common::NoBuffer)?;
+        let mut copy = self.pool.take_for(headroom, len).ok_or(Common::NoBuffer)?;
         if copy.copy_from(frame) {
             Ok(copy)
         } else {

@@ -3,6 +3,7 @@
 mod captures;
 mod fuzz;
 mod instructions;
+mod interop;
 mod peers;
 mod run;
 mod test;
@@ -14,7 +15,9 @@ Usage: cargo xtask <chore>
 
   test [--strict]   every test; installs the peers it lacks where it may (Debian, root) and says so.
                     --strict: a skipped test is a failure, as in CI
-  interop [--strict] only the tests against real kernels and switches
+  interop [--install] [ARGS]
+                    the conformance matrix against every peer that is here; --install brings the others
+                    (Debian, root). ARGS: --peer NAME, --case NAME, --list, --out DIR, --strict; see --help
   captures run [CASE..]
   captures record CASE..
                     the cases of interop-tests/cases, or directories like them: runs them, or writes
@@ -40,8 +43,7 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["test"] => test::all(false),
         ["test", "--strict"] => test::all(true),
-        ["interop"] => test::interop(false),
-        ["interop", "--strict"] => test::interop(true),
+        ["interop", rest @ ..] => interop::matrix(rest),
         ["captures", rest @ ..] => captures::captures(rest),
         ["loom"] => test::loom(),
         ["bench", "instructions"] => instructions::count(None),

@@ -304,7 +304,10 @@ fn wires(plan: &Plan) -> Vec<Wire> {
     let mut first = HashMap::new();
     for port in &plan.ports {
         let thing = match &port.backend {
-            Backend::Auto { device } | Backend::AfPacket { device } | Backend::Tap { device } => device.clone(),
+            Backend::Auto { device }
+            | Backend::AfPacket { device }
+            | Backend::AfXdp { device }
+            | Backend::Tap { device } => device.clone(),
             Backend::Unix { local, .. } => format!("/{}", local.display()),
         };
         let wire = *first.entry(thing).or_insert(Wire(port.id.0));

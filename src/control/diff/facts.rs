@@ -43,6 +43,7 @@ fn ports(side: Side<'_>, facts: &mut Facts) {
         let io = match &port.backend {
             Backend::Auto { device } => format!("auto {device}"),
             Backend::AfPacket { device } => format!("af_packet {device}"),
+            Backend::AfXdp { device } => format!("af_xdp {device}"),
             Backend::Tap { device } => format!("tap {device}"),
             Backend::Unix { local, remote } => {
                 let remote = remote.as_ref().map_or_else(String::new, |remote| format!(" to {}", remote.display()));
