@@ -13,6 +13,8 @@ use crate::traffic::settle;
 
 /// How long a frame may take from cable to cable, captures included, on a machine that does other things too.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// Two frames on their way by different processors may overtake each other by less than this.
+const GRACE: Duration = Duration::from_millis(100);
 /// How often that is looked at.
 const GLANCE: Duration = Duration::from_millis(20);
 
@@ -54,7 +56,7 @@ impl Sight {
 
     /// Whether it goes to a site, and not to the gateway.
     fn is_to(&self, site: &Site) -> bool {
-        self.is_between(site, 0, |packet| packet.ends())
+        self.is_between(site, 0, Packet::ends)
     }
 
     /// Whether it comes from a site.
@@ -170,13 +172,15 @@ impl<'b> Probe<'b> {
     }
 
     /// Sends this to the second site, as if from the gateway: with which DSCP and ECN its host answers, which are
-    /// those that it read.
+    /// those that it read. `None` if it does not: it has answered a later request by then.
     pub(super) fn answer_class(&self, frame: &[u8]) -> Result<Option<u8>, Stop> {
         let since = now();
         self.bench.machine(self.to.stack).send_to_peer(frame, self.to)?;
+        Self::ask(self.bench, self.from, self.to, "")?;
+        interrupt::pause(GRACE)?;
         let own = self.sent.echo.number;
         let is_it = |sight: &Sight| sight.echo.kind == 0 && sight.echo.number == own && sight.is_from(self.to);
-        Ok(wait(|| Ok(sights(self.bench, self.to, since)?.into_iter().find(is_it)))?.map(|sight| sight.echo.class))
+        Ok(sights(self.bench, self.to, since)?.into_iter().find(is_it).map(|sight| sight.echo.class))
     }
 
     /// How often the gateway has counted this.
