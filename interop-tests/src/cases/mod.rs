@@ -4,8 +4,10 @@
 
 mod ageing;
 mod bulk;
+mod captured;
 mod faults;
 mod flood;
+mod headers;
 mod listen;
 mod mesh;
 mod migration;
@@ -90,6 +92,32 @@ pub const ALL: &[Case] = &[
     mesh::MESH,
     size::TOO_BIG,
     migration::MIGRATION,
+    headers::ecn::SENDER,
+    headers::ecn::UNDERLAY,
+    headers::ecn::NOT_MARKABLE,
+    headers::ecn::AROUND_CE,
+    headers::ecn::ECT_1_AT_OPEN_VSWITCH,
+    headers::ecn::DSCP,
+    headers::reserved::BITS,
+    headers::reserved::AT_PEERS,
+    headers::reserved::GRE_AT_LINUX,
+    headers::reserved::GRE_AT_OPEN_VSWITCH,
+    headers::flow_id::ANY,
+    headers::flow_id::AT_LINUX,
+    headers::flow_id::AT_OPEN_VSWITCH,
+    headers::gre::KEYS,
+    headers::gre::FLAGS,
+    headers::gre::CHECKSUM,
+    headers::gre::CHECKSUM_AT_LINUX,
+    headers::gre::ORDER,
+    headers::gre::ORDER_AT_LINUX,
+    headers::gre::ORDER_AT_OPEN_VSWITCH,
+    headers::udp::CHECKSUMS,
+    headers::udp::ZERO_AT_LINUX,
+    headers::udp::ZERO_AT_OPEN_VSWITCH,
+    headers::strangers::PEER,
+    headers::strangers::TPID,
+    captured::ALL,
     faults::UNDERLAY,
     ageing::AGEING,
     faults::PEER,
