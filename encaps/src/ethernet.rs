@@ -119,13 +119,12 @@ pub fn be16(bytes: &[u8], at: usize) -> Option<u16> {
 #[must_use]
 #[inline]
 pub fn payload(frame: &[u8]) -> Option<(u16, usize)> {
-    let mut at = ADDRESSES_LEN;
-    for _ in 0..=8 {
-        let ether_type = be16(frame, at)?;
-        if !is_tag(ether_type) {
-            return Some((ether_type, at + 2));
-        }
-        at += TAG_LEN;
-    }
-    None
+    let ether_type = be16(frame, ADDRESSES_LEN)?;
+    if is_tag(ether_type) { behind_tags(frame) } else { Some((ether_type, HEADER_LEN)) }
+}
+
+#[cold]
+fn behind_tags(frame: &[u8]) -> Option<(u16, usize)> {
+    let types = (ADDRESSES_LEN..).step_by(TAG_LEN).take(9).map_while(|at| Some((be16(frame, at)?, at + 2)));
+    types.skip_while(|&(ether_type, _)| is_tag(ether_type)).next()
 }

@@ -18,23 +18,33 @@ const SCTP: u8 = 132;
 #[must_use]
 #[inline]
 pub fn hash(frame: &[u8]) -> u32 {
-    let Some((ether_type, at)) = ethernet::payload(frame) else { return 0 };
+    hash_of(frame, ethernet::payload(frame))
+}
+
+/// The same of a frame whose [`payload`](ethernet::payload) is known.
+#[must_use]
+#[inline]
+pub fn hash_of(frame: &[u8], payload: Option<(u16, usize)>) -> u32 {
+    let Some((ether_type, at)) = payload else { return 0 };
     let l3 = frame.get(at..).unwrap_or_default();
     let hash = match ether_type {
         ethernet::IPV4 => ipv4(l3),
         ethernet::IPV6 => ipv6(l3),
         _ => None,
     };
-    let hash = hash.unwrap_or_else(|| {
-        let [a, b] = frame.first_chunk::<16>().map_or([0, 0], halves);
-        mix(mix(SEED, a), b >> 32 << 32 | u64::from(ether_type))
-    });
+    let hash = hash.unwrap_or_else(|| link(frame, ether_type));
     (hash ^ hash >> 32) as u32
 }
 
+fn link(frame: &[u8], ether_type: u16) -> u64 {
+    let [a, b] = frame.first_chunk::<16>().map_or([0, 0], halves);
+    mix(mix(SEED, a), b >> 32 << 32 | u64::from(ether_type))
+}
+
+#[inline]
 fn ipv4(l3: &[u8]) -> Option<u64> {
     let header = l3.first_chunk::<20>()?;
-    let [_, addresses] = halves(l3.get(4..20)?.first_chunk()?);
+    let addresses = u64::from_be_bytes(*header.last_chunk()?);
     let fragment = u16::from_be_bytes([header[6], header[7]]) & 0x3fff != 0;
     let at = usize::from(header[0] & 0x0f) * 4;
     let ports = if fragment { 0 } else { ports(header[9], l3.get(at..)) };
@@ -50,6 +60,7 @@ fn ipv6(l3: &[u8]) -> Option<u64> {
     Some(mix(hash, u64::from(header[6]) << 32 | u64::from(ports)))
 }
 
+#[inline]
 fn ports(protocol: u8, l4: Option<&[u8]>) -> u32 {
     match (protocol, l4.and_then(|l4| l4.first_chunk())) {
         (TCP | UDP | SCTP, Some(ports)) => u32::from_be_bytes(*ports),
@@ -57,6 +68,7 @@ fn ports(protocol: u8, l4: Option<&[u8]>) -> u32 {
     }
 }
 
+#[inline]
 fn halves(bytes: &[u8; 16]) -> [u64; 2] {
     let both = u128::from_be_bytes(*bytes);
     [(both >> 64) as u64, both as u64]

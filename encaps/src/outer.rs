@@ -80,6 +80,21 @@ pub fn ip_destination(frame: &[u8], at: usize) -> Option<IpAddr> {
     }
 }
 
+/// Whether an IP packet at `at` is going to this address, without checking anything else.
+#[must_use]
+#[inline]
+pub fn is_to(frame: &[u8], at: usize, address: &IpAddr) -> bool {
+    let ip = frame.get(at..).unwrap_or_default();
+    match address {
+        IpAddr::V4(v4) => {
+            ip.first_chunk::<IPV4_LEN>().is_some_and(|ip| ip[0] >> 4 == 4 && ip.last_chunk() == Some(&v4.octets()))
+        }
+        IpAddr::V6(v6) => {
+            ip.first_chunk::<IPV6_LEN>().is_some_and(|ip| ip[0] >> 4 == 6 && ip.last_chunk() == Some(&v6.octets()))
+        }
+    }
+}
+
 /// Walks the IP packet at `at`, and the UDP header where it carries one.
 ///
 /// # Errors
@@ -103,12 +118,18 @@ fn ipv4(frame: &[u8], at: usize) -> Result<Outer, DropReason> {
     if header_len < IPV4_LEN {
         return Err(Common::BadIpHeader.into());
     }
-    let whole = ip.get(..header_len).ok_or(Common::Truncated)?;
+    if header_len > ip.len() {
+        return Err(Common::Truncated.into());
+    }
     if total_len < header_len || total_len > ip.len() {
         return Err(Common::BadLength.into());
     }
     // RFC 1122 §3.2.1.2: a host verifies the header checksum and silently discards what fails.
-    if checksum::of(whole) != 0 {
+    let sum = match header_len {
+        IPV4_LEN => checksum::of(header),
+        _ => checksum::of(ip.get(..header_len).unwrap_or_default()),
+    };
+    if sum != 0 {
         return Err(Common::BadIpChecksum.into());
     }
     // RFC 7348 §4.3, RFC 7637 §3.2: fragments of tunnel packets may be discarded. MF or an offset make one.
@@ -129,7 +150,8 @@ fn ipv4(frame: &[u8], at: usize) -> Result<Outer, DropReason> {
     udp(frame, outer)
 }
 
-#[inline]
+// Not a part of the common path's code, which would be the slower for it.
+#[inline(never)]
 fn ipv6(frame: &[u8], at: usize) -> Result<Outer, DropReason> {
     let ip = frame.get(at..).unwrap_or_default();
     let header: &[u8; IPV6_LEN] = ip.first_chunk().ok_or(Common::Truncated)?;

@@ -40,9 +40,14 @@ type Keys = (Key, Key);
 /// Decides where every frame of a burst goes.
 pub(super) fn bridge<T: Tracer>(burst: &mut Burst<'_>, with: &mut Bridge<'_, T>) {
     let mut keys = [None; Burst::LEN];
-    // Every bucket is asked for before the first one is needed, so that their cache misses overlap.
     for (slot, (frame, note)) in keys.iter_mut().zip(burst.frames.iter().zip(&burst.notes)) {
         *slot = with.keys(frame, note);
+    }
+    // Every bucket is asked for before the first one is needed, and with nothing in between, so that their cache misses
+    // overlap.
+    for &(source, destination) in keys.iter().flatten() {
+        with.fdb.touch(source);
+        with.fdb.touch(destination);
     }
     for (keys, (frame, note)) in keys.into_iter().zip(burst.frames.iter().zip(&mut burst.notes)) {
         if let (Some(keys), Some(claim)) = (keys, note.claim) {
@@ -65,10 +70,7 @@ impl<T: Tracer> Bridge<'_, T> {
     fn keys(&self, frame: &Frame<'_>, note: &Note) -> Option<Keys> {
         let claim = note.claim.filter(|_| note.is_pending())?;
         let (source, destination) = addresses(frame)?;
-        let keys = (self.fdb.key(claim.domain, source), self.fdb.key(claim.domain, destination));
-        self.fdb.touch(keys.0);
-        self.fdb.touch(keys.1);
-        Some(keys)
+        Some((self.fdb.key(claim.domain, source), self.fdb.key(claim.domain, destination)))
     }
 
     #[inline]

@@ -1,7 +1,7 @@
 //! Classify: whose tunnel packet, or whose tags, is this?
 
 use transload_encaps::ethernet::HEADER_LEN;
-use transload_encaps::outer::{self, Outer};
+use transload_encaps::outer::{self, UdpRules};
 use transload_encaps::{Common, DropReason, Frame};
 
 use super::burst::{Burst, Origin};
@@ -22,8 +22,9 @@ pub(super) fn classify<T: Tracer>(burst: &mut Burst<'_>, port: PortId, tables: &
     }
 }
 
-/// The sender of the frame before, and its peer: most frames of a burst come from one.
-type Last = Option<(Sender, PeerId)>;
+/// The sender of the frame before, its peer, and what that one makes of checksums: most frames of a burst come from
+/// one.
+type Last = Option<(Sender, PeerId, UdpRules)>;
 
 #[inline]
 fn origin<T: Tracer>(
@@ -40,7 +41,7 @@ fn origin<T: Tracer>(
         let Some(endpoint) = tables.endpoints.get(usize::from(id.0)) else { continue };
         // Exactly the endpoint's outer tag: a tagged tenant must not be able to forge a tunnel.
         let Some(at) = outer::ip_start(frame.bytes(), endpoint.vlan) else { continue };
-        if outer::ip_destination(frame.bytes(), at) == Some(endpoint.address) {
+        if outer::is_to(frame.bytes(), at, &endpoint.address) {
             tracer.to_endpoint(id);
             return tunnel(frame, port, (id, endpoint), at, tables, last, tracer);
         }
@@ -59,38 +60,42 @@ fn tunnel<T: Tracer>(
     last: &mut Last,
     tracer: &mut T,
 ) -> Result<Origin, DropReason> {
-    if port.mac.is_some() && port.mac != outer::destination(frame.bytes()) {
+    if let Some(mac) = port.mac
+        && frame.bytes().first_chunk() != Some(&mac.0)
+    {
         return Err(Common::NotOurMac.into());
     }
     let outer = outer::walk(frame.bytes(), at)?;
     tracer.outer(&outer);
-    if !endpoint.carriers.contains(&outer.carrier) {
-        return Err(Common::NotForUs.into());
-    }
-    let peer = sender(&outer, id, tables, last, tracer).ok_or(Common::UnknownPeer)?;
-    let rules = tables.peer(peer).ok_or(Common::UnknownPeer)?.udp;
+    let sender = Sender { endpoint: id, address: outer.src, carrier: outer.carrier };
+    let (peer, rules) = match *last {
+        Some((known, peer, rules)) if known == sender => {
+            tracer.sender(&sender, Some(peer));
+            (peer, rules)
+        }
+        _ => {
+            let (peer, rules) = peer(&sender, endpoint, tables, tracer)?;
+            *last = Some((sender, peer, rules));
+            (peer, rules)
+        }
+    };
     outer::verify_udp(frame, &outer, rules)?;
     Ok(Origin { peer, at: outer.at, end: outer.end, outer_class: Some(outer.traffic_class) })
 }
 
-#[inline]
-fn sender<T: Tracer>(
-    outer: &Outer,
-    endpoint: EndpointId,
+/// Whom the configuration knows by this address and carrier.
+fn peer<T: Tracer>(
+    sender: &Sender,
+    endpoint: &Endpoint,
     tables: &Forwarding,
-    last: &mut Last,
     tracer: &mut T,
-) -> Option<PeerId> {
-    let sender = Sender { endpoint, address: outer.src, carrier: outer.carrier };
-    if let Some((known, peer)) = *last
-        && known == sender
-    {
-        tracer.sender(&sender, Some(peer));
-        return Some(peer);
+) -> Result<(PeerId, UdpRules), DropReason> {
+    if !endpoint.carriers.contains(&sender.carrier) {
+        return Err(Common::NotForUs.into());
     }
-    let found = tables.senders.get(&sender).copied();
-    tracer.sender(&sender, found);
-    let peer = found?;
-    *last = Some((sender, peer));
-    Some(peer)
+    let found = tables.senders.get(sender).copied();
+    tracer.sender(sender, found);
+    let id = found.ok_or(Common::UnknownPeer)?;
+    let peer = tables.peer(id).ok_or(Common::UnknownPeer)?;
+    Ok((id, peer.udp))
 }

@@ -148,7 +148,7 @@ impl Fdb {
     /// Starts to fetch what [`lookup`](Self::lookup) and [`learn`](Self::learn) will read.
     #[inline]
     pub fn touch(&self, key: Key) {
-        if let Some(home) = self.chain(key).next() {
+        if let Some(home) = self.home(key) {
             home.touch();
         }
     }
@@ -265,10 +265,26 @@ impl Fdb {
         words.unwrap_or_default().as_chunks().0
     }
 
+    /// The first of them.
+    #[inline]
+    fn home(&self, key: Key) -> Option<Bucket<'_>> {
+        let words = self.words.get(self.first + key.home() * bucket::WORDS..)?;
+        words.first_chunk().map(Bucket::new)
+    }
+
     /// The slot of a MAC, if it has one.
     #[inline]
     fn find(&self, key: Key) -> Result<Option<Found<'_>>, Disturbed> {
-        for bucket in self.chain(key) {
+        let Some(home) = self.home(key) else { return Ok(None) };
+        match home.find(key)? {
+            None if home.has_spilled() => self.find_spilled(key),
+            found => Ok(found),
+        }
+    }
+
+    /// The slot of a MAC that is not in its home.
+    fn find_spilled(&self, key: Key) -> Result<Option<Found<'_>>, Disturbed> {
+        for bucket in self.chain(key).skip(1) {
             if let Some(found) = bucket.find(key)? {
                 return Ok(Some(found));
             }
@@ -281,7 +297,7 @@ impl Fdb {
 
     /// The right to add, move or free the MACs whose home is this key's.
     fn claim(&self, key: Key) -> Option<Claim<'_>> {
-        self.chain(key).next()?.claim()
+        self.home(key)?.claim()
     }
 
     /// Counts a MAC in, unless the table holds all it should: beyond that, searches would get long for everyone.
