@@ -32,14 +32,7 @@ pub const fn combine(inner: u8, outer: u8) -> Option<u8> {
 #[must_use]
 #[inline]
 pub fn traffic_class(frame: &[u8]) -> Option<u8> {
-    traffic_class_of(frame, ethernet::payload(frame))
-}
-
-/// The same of a frame whose [`payload`](ethernet::payload) is known.
-#[must_use]
-#[inline]
-pub fn traffic_class_of(frame: &[u8], payload: Option<(u16, usize)>) -> Option<u8> {
-    let (ether_type, at) = payload?;
+    let (ether_type, at) = ethernet::payload(frame)?;
     let [first, second] = *frame.get(at..)?.first_chunk::<2>()?;
     match (ether_type, first >> 4) {
         (ethernet::IPV4, 4) => Some(second),

@@ -31,8 +31,10 @@ pub const BRIDGING: u16 = 0x6558;
 
 /// The types that every reader of a frame takes for a VLAN tag: 802.1Q, 802.1ad and their forerunners.
 #[must_use]
+#[inline]
 pub const fn is_tag(ether_type: u16) -> bool {
-    matches!(ether_type, C_TAG | S_TAG | 0x9100 | 0x9200 | 0x9300)
+    // None of them is as common as this.
+    ether_type != IPV4 && matches!(ether_type, C_TAG | S_TAG | 0x9100 | 0x9200 | 0x9300)
 }
 
 /// A MAC address, in the order of the wire.
@@ -47,6 +49,13 @@ impl Mac {
     #[must_use]
     pub const fn is_group(self) -> bool {
         self.0[0] & 1 != 0
+    }
+
+    /// Whether the address of these bits is a group's.
+    #[must_use]
+    #[inline]
+    pub const fn is_group_bits(bits: u64) -> bool {
+        bits >> 40 & 1 != 0
     }
 
     /// The 48 bits as a number, first byte highest.
@@ -78,6 +87,16 @@ impl fmt::Debug for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
+}
+
+/// A frame's destination and source address, each as a number ([`Mac::to_bits`]).
+#[must_use]
+#[inline]
+pub fn addresses(frame: &[u8]) -> Option<(u64, u64)> {
+    let head: &[u8; ADDRESSES_LEN] = frame.first_chunk()?;
+    // Two loads that overlap, since there are none of six bytes.
+    let (first, last) = (u64::from_be_bytes(*head.first_chunk()?), u64::from_be_bytes(*head.last_chunk()?));
+    Some((first >> 16, last & 0xffff_ffff_ffff))
 }
 
 /// The text is not six hexadecimal bytes with colons or dashes.

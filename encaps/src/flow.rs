@@ -3,7 +3,7 @@
 //! It fills the UDP source port, NVGRE's `FlowID` and the IPv6 flow label, and picks among equal-cost next hops.
 //! Hash maps of the language promise no stability, so this is our own: two folded multiplications.
 
-use crate::ethernet;
+use crate::{ecn, ethernet};
 
 const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 const SPREAD: u64 = 0xd6e8_feb8_6659_fd93;
@@ -12,28 +12,57 @@ const TCP: u8 = 6;
 const UDP: u8 = 17;
 const SCTP: u8 = 132;
 
+/// What the outer headers say of a tenant's frame: the hash of its flow, and the traffic class of its IP packet if it
+/// is one ([`hash`], [`traffic_class`](crate::ecn::traffic_class)).
+#[must_use]
+#[inline]
+pub fn inner(frame: &[u8]) -> (u32, Option<u8>) {
+    match frame.first_chunk() {
+        // Most frames are IPv4 without tags, options and fragments, and then everything is in its place.
+        Some(head) if is_plain(head) => (plain(head), Some(head[ethernet::HEADER_LEN + 1])),
+        _ => (hash(frame), ecn::traffic_class(frame)),
+    }
+}
+
+/// Ethernet, IPv4, and the ports behind it or what is in their place.
+type Plain = [u8; ethernet::HEADER_LEN + 20 + 4];
+
+#[inline]
+const fn is_plain(head: &Plain) -> bool {
+    let [.., t1, t2, version, _, _, _, _, _, f1, f2, _, protocol, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = *head;
+    u16::from_be_bytes([t1, t2]) == ethernet::IPV4
+        && version == 0x45
+        && u16::from_be_bytes([f1, f2]) & 0x3fff == 0
+        && matches!(protocol, TCP | UDP)
+}
+
+/// [`hash`] of such a frame.
+#[inline]
+fn plain(head: &Plain) -> u32 {
+    let [.., protocol, _, _, a1, a2, a3, a4, a5, a6, a7, a8, p1, p2, p3, p4] = *head;
+    let addresses = u64::from_be_bytes([a1, a2, a3, a4, a5, a6, a7, a8]);
+    let ports = u32::from_be_bytes([p1, p2, p3, p4]);
+    short(mix(mix(SEED, addresses), u64::from(protocol) << 32 | u64::from(ports)))
+}
+
+#[inline]
+const fn short(hash: u64) -> u32 {
+    (hash ^ hash >> 32) as u32
+}
+
 /// A hash of the frame's flow: addresses, protocol and ports of IP, else MAC addresses and type.
 ///
 /// Every fragment of a datagram hashes alike, since ports of fragments are not looked at.
 #[must_use]
-#[inline]
 pub fn hash(frame: &[u8]) -> u32 {
-    hash_of(frame, ethernet::payload(frame))
-}
-
-/// The same of a frame whose [`payload`](ethernet::payload) is known.
-#[must_use]
-#[inline]
-pub fn hash_of(frame: &[u8], payload: Option<(u16, usize)>) -> u32 {
-    let Some((ether_type, at)) = payload else { return 0 };
+    let Some((ether_type, at)) = ethernet::payload(frame) else { return 0 };
     let l3 = frame.get(at..).unwrap_or_default();
     let hash = match ether_type {
         ethernet::IPV4 => ipv4(l3),
         ethernet::IPV6 => ipv6(l3),
         _ => None,
     };
-    let hash = hash.unwrap_or_else(|| link(frame, ether_type));
-    (hash ^ hash >> 32) as u32
+    short(hash.unwrap_or_else(|| link(frame, ether_type)))
 }
 
 fn link(frame: &[u8], ether_type: u16) -> u64 {
@@ -41,7 +70,6 @@ fn link(frame: &[u8], ether_type: u16) -> u64 {
     mix(mix(SEED, a), b >> 32 << 32 | u64::from(ether_type))
 }
 
-#[inline]
 fn ipv4(l3: &[u8]) -> Option<u64> {
     let header = l3.first_chunk::<20>()?;
     let addresses = u64::from_be_bytes(*header.last_chunk()?);
@@ -108,6 +136,21 @@ mod tests {
             buckets[(hash(&tcp(port)) & 127) as usize] += 1;
         }
         assert!(buckets.iter().all(|&n| (50..150).contains(&n)), "{buckets:?}");
+    }
+
+    #[test]
+    fn the_common_frame_hashes_as_every_other() {
+        let mut frames = vec![tcp(7); 7];
+        frames[1][23] = UDP;
+        frames[2][23] = 1;
+        frames[3][14] = 0x46;
+        frames[4][20] = 0x20;
+        frames[5].truncate(37);
+        frames[6][12] = 0x86;
+        for mut frame in frames {
+            frame[15] = 0xb9;
+            assert_eq!(inner(&frame), (hash(&frame), ecn::traffic_class(&frame)), "{frame:02x?}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Classify: whose tunnel packet, or whose tags, is this?
 
 use transload_encaps::ethernet::HEADER_LEN;
-use transload_encaps::outer::{self, UdpRules};
+use transload_encaps::outer::{self, Outer, Pattern, UdpRules};
 use transload_encaps::{Common, DropReason, Frame};
 
 use super::burst::{Burst, Origin};
@@ -9,6 +9,7 @@ use super::trace::Tracer;
 use crate::forwarding::{Endpoint, EndpointId, Forwarding, PeerId, Port, PortId, Sender};
 
 /// Finds the origin of every frame of a burst that came in by one port.
+#[inline(never)]
 pub(super) fn classify<T: Tracer>(burst: &mut Burst<'_>, port: PortId, tables: &Forwarding, tracer: &mut T) {
     let Some(port) = tables.ports.get(usize::from(port.0)) else {
         return burst.pending().for_each(|(_, note)| note.drop(Common::NotForUs.into()));
@@ -22,20 +23,33 @@ pub(super) fn classify<T: Tracer>(burst: &mut Burst<'_>, port: PortId, tables: &
     }
 }
 
-/// The sender of the frame before, its peer, and what that one makes of checksums: most frames of a burst come from
-/// one.
-type Last = Option<(Sender, PeerId, UdpRules)>;
+/// The packet before: most of a burst come from one sender.
+#[derive(Clone, Copy)]
+struct Last {
+    pattern: Pattern,
+    sender: Sender,
+    peer: PeerId,
+    rules: UdpRules,
+}
 
 #[inline]
 fn origin<T: Tracer>(
     frame: &Frame<'_>,
     port: &Port,
     tables: &Forwarding,
-    last: &mut Last,
+    last: &mut Option<Last>,
     tracer: &mut T,
 ) -> Result<Origin, DropReason> {
     if frame.meta.cut || frame.len() < HEADER_LEN {
         return Err(Common::Truncated.into());
+    }
+    if let Some(Last { pattern, sender, peer, rules }) = last
+        && let Some(outer) = pattern.again(frame.bytes())
+    {
+        tracer.to_endpoint(sender.endpoint);
+        tracer.outer(&outer);
+        tracer.sender(sender, Some(*peer));
+        return arrived(frame, *peer, &outer, *rules);
     }
     for &id in &port.endpoints {
         let Some(endpoint) = tables.endpoints.get(usize::from(id.0)) else { continue };
@@ -50,14 +64,14 @@ fn origin<T: Tracer>(
     Ok(Origin { peer, at: 0, end: frame.len() as u32, outer_class: None })
 }
 
-#[inline]
+#[inline(never)]
 fn tunnel<T: Tracer>(
     frame: &Frame<'_>,
     port: &Port,
     (id, endpoint): (EndpointId, &Endpoint),
     at: usize,
     tables: &Forwarding,
-    last: &mut Last,
+    last: &mut Option<Last>,
     tracer: &mut T,
 ) -> Result<Origin, DropReason> {
     if let Some(mac) = port.mac
@@ -68,18 +82,15 @@ fn tunnel<T: Tracer>(
     let outer = outer::walk(frame.bytes(), at)?;
     tracer.outer(&outer);
     let sender = Sender { endpoint: id, address: outer.src, carrier: outer.carrier };
-    let (peer, rules) = match *last {
-        Some((known, peer, rules)) if known == sender => {
-            tracer.sender(&sender, Some(peer));
-            (peer, rules)
-        }
-        _ => {
-            let (peer, rules) = peer(&sender, endpoint, tables, tracer)?;
-            *last = Some((sender, peer, rules));
-            (peer, rules)
-        }
-    };
-    outer::verify_udp(frame, &outer, rules)?;
+    let (peer, rules) = peer(&sender, endpoint, tables, tracer)?;
+    *last = Pattern::of(frame.bytes(), &outer).map(|pattern| Last { pattern, sender, peer, rules });
+    arrived(frame, peer, &outer, rules)
+}
+
+/// A tunnel packet of a peer, if its checksum is right.
+#[inline]
+fn arrived(frame: &Frame<'_>, peer: PeerId, outer: &Outer, rules: UdpRules) -> Result<Origin, DropReason> {
+    outer::verify_udp(frame, outer, rules)?;
     Ok(Origin { peer, at: outer.at, end: outer.end, outer_class: Some(outer.traffic_class) })
 }
 

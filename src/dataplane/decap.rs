@@ -10,6 +10,7 @@ use crate::counters::{Counters, Flow};
 use crate::forwarding::{Claim, Forwarding, Peer};
 
 /// Takes every frame of a burst out of its tunnel.
+#[inline(never)]
 pub(super) fn decap<T: Tracer>(burst: &mut Burst<'_>, tables: &Forwarding, counters: &Counters, tracer: &mut T) {
     for (frame, note) in burst.pending() {
         frame.truncate(note.origin.end as usize);
@@ -81,19 +82,17 @@ fn inward<'t, T: Tracer>(
     if frame.len() < HEADER_LEN {
         return Err(Common::InnerTruncated.into());
     }
-    let home = match *last {
-        Some(home) if home.segment == found.segment => Some(home),
-        _ => home(found.segment, peer, tables, counters),
-    };
-    tracer.segment(note.origin.peer, &found, home.map(|home| home.claim));
-    let Some(home) = home else {
+    if last.is_none_or(|home| home.segment != found.segment) {
+        *last = home(found.segment, peer, tables, counters);
+    }
+    tracer.segment(note.origin.peer, &found, last.map(|home| home.claim));
+    let Some(home) = last else {
         let crossing = mapping::find(tables, counters, peer, found.segment, tracer)?;
         let inner_tags = mapping::origin(tables, crossing).map_or(InnerTags::Keep, |end| end.inner_tags);
         bare(frame, note, inner_tags)?;
         note.decision = Decision::Across(crossing);
         return Ok(());
     };
-    *last = Some(home);
     bare(frame, note, home.inner_tags)?;
     note.claim = Some(home.claim);
     if let Some(traffic) = home.traffic {
@@ -102,6 +101,7 @@ fn inward<'t, T: Tracer>(
     Ok(())
 }
 
+#[inline(never)]
 fn home<'t>(segment: Segment, peer: &Peer, tables: &Forwarding, counters: &'t Counters) -> Option<Home<'t>> {
     let claim = *tables.segments.get(&(peer.scope, segment))?;
     let attachment = tables.domain(claim.domain).and_then(|domain| domain.attachment(claim.attachment));

@@ -42,6 +42,7 @@ pub(super) struct Refused<'mem> {
 }
 
 /// Sends every pending frame of a burst on its way, and gives back the chunks of all others.
+#[inline(never)]
 pub(super) fn encap<'mem, T: Tracer>(burst: &mut Burst<'mem>, with: &mut Egress<'_, 'mem, T>) {
     let mut last = None;
     for (frame, note) in burst.frames.drain(..).zip(&mut burst.notes) {

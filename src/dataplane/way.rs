@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicU64;
 
 use transload_encaps::ethernet::{self, C_TAG, HEADER_LEN, TAG_LEN};
 use transload_encaps::underlay::Underlay;
-use transload_encaps::{Checksum, Common, DropReason, Frame, InnerTags, Mac, Segment, ecn, flow};
+use transload_encaps::{Checksum, Common, DropReason, Frame, InnerTags, Mac, Segment, flow};
 
 use super::decap::{apply, stripped};
 use super::encap::Egress;
@@ -154,10 +154,13 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         }
     }
 
-    /// What the way out cannot do by itself with a frame that is going to leave by it.
+    /// What the way out cannot do by itself with a frame that is going to leave by it. Whether it may have tags has been
+    /// looked at before.
     #[inline]
     fn prepare(&self, frame: &mut Frame<'mem>, way: &Way<'a>) -> Result<(), DropReason> {
-        apply(way.inner_tags, frame)?;
+        if way.inner_tags == InnerTags::Strip {
+            apply(way.inner_tags, frame)?;
+        }
         if matches!(frame.meta.checksum, Checksum::Partial { .. }) && !self.caps(way).checksum {
             offload::finish(frame)?;
         }
@@ -172,9 +175,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         underlay: &Underlay,
         stripped: usize,
     ) -> Result<PortId, Obstacle> {
-        let payload = ethernet::payload(frame.bytes());
-        let entropy = flow::hash_of(frame.bytes(), payload);
-        let class = ecn::traffic_class_of(frame.bytes(), payload);
+        let (entropy, class) = flow::inner(frame.bytes());
         let hop = hop(way.hops, entropy).ok_or(Common::NoNextHop)?;
         self.tracer.hop(hop, way.hops.len());
         if let Some(mtu) = hop.mtu {

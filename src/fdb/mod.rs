@@ -142,6 +142,13 @@ impl Fdb {
     #[must_use]
     #[inline]
     pub fn key(&self, domain: DomainId, mac: Mac) -> Key {
+        self.key_of_bits(domain, mac.to_bits())
+    }
+
+    /// The same of a MAC as a number.
+    #[must_use]
+    #[inline]
+    pub fn key_of_bits(&self, domain: DomainId, mac: u64) -> Key {
         Key::new(domain, mac, self.homes, self.seed)
     }
 
@@ -273,7 +280,8 @@ impl Fdb {
     }
 
     /// The slot of a MAC, if it has one.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "small, and asked twice for each frame")]
+    #[inline(always)]
     fn find(&self, key: Key) -> Result<Option<Found<'_>>, Disturbed> {
         let Some(home) = self.home(key) else { return Ok(None) };
         match home.find(key)? {
@@ -283,6 +291,7 @@ impl Fdb {
     }
 
     /// The slot of a MAC that is not in its home.
+    #[inline(never)]
     fn find_spilled(&self, key: Key) -> Result<Option<Found<'_>>, Disturbed> {
         for bucket in self.chain(key).skip(1) {
             if let Some(found) = bucket.find(key)? {
