@@ -1,7 +1,8 @@
 //! The whole pipeline on frames in memory: receive, classify, decap, bridge, encap, transmit.
 //!
 //! What is reported is the gateway's own cost: the ports that make and swallow the frames are measured by themselves,
-//! in turns with the gateway, and taken off. What counts is the thread's CPU time, not what others take. Words on the command line choose tenants: `-- vxlan-nvgre`.
+//! in turns with the gateway, and taken off. What counts is the thread's CPU time, not what others take. Words on the
+//! command line choose tenants: `-- vxlan-nvgre`.
 
 mod gateway;
 

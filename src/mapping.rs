@@ -80,6 +80,11 @@ impl Field {
         self.moves.iter().fold(0, |id, step| id | value.rotate_right(step.left) & step.mask)
     }
 
+    #[inline]
+    fn is_reserved(&self, value: u64) -> bool {
+        self.reserved.iter().any(|&(first, last)| first <= value && value <= last)
+    }
+
     /// Which bits of the ID it shows.
     fn shown(&self) -> u64 {
         self.moves.iter().fold(0, |shown, step| shown | step.mask)
@@ -99,7 +104,7 @@ impl Side {
             if value < field.first || value > field.last {
                 return Err(Miss::Outside);
             }
-            is_hole |= field.reserved.iter().any(|&(first, last)| first <= value && value <= last);
+            is_hole |= field.is_reserved(value);
             segment |= value << field.at;
         }
         if is_hole { Err(Miss::Hole) } else { Ok(Segment(segment)) }
@@ -112,7 +117,8 @@ impl Side {
     }
 
     /// The segment of an ID, reserved values and all.
-    fn outline(&self, id: u64) -> u64 {
+    #[must_use]
+    pub fn outline(&self, id: u64) -> u64 {
         self.fields.iter().fold(self.base, |segment, field| segment | (field.value(id) & field.mask) << field.at)
     }
 }
@@ -129,8 +135,8 @@ impl Mapping {
         let id = here.read(segment) & self.varying | self.fixed;
         let there = match here.write(id) {
             Ok(same) if same == segment => there.write(id),
-            Ok(_) | Err(Miss::Outside) => return None,
-            Err(Miss::Hole) => Err(Miss::Hole),
+            Err(Miss::Hole) if here.outline(id) == segment.0 => Err(Miss::Hole),
+            Ok(_) | Err(_) => return None,
         };
         (there != Err(Miss::Outside)).then_some(there)
     }
@@ -199,51 +205,24 @@ impl Mapping {
         if field.value(base) != value {
             return;
         }
-        let free = self.varying & !shown;
-        let mut rest = 0_u64;
-        loop {
-            let id = base | rest;
-            if self.contains(id) {
-                ids.push(id);
-            }
-            // The next of all subsets of the free bits.
-            rest = rest.wrapping_sub(free) & free;
-            if rest == 0 {
-                return;
-            }
-        }
+        ids.extend(subsets(self.varying & !shown).map(|rest| base | rest).filter(|&id| self.contains(id)));
     }
 
-    /// The lowest and the highest value of every field of a side, and where it stands.
-    fn bounds(&self, side: usize) -> impl Iterator<Item = (u32, u64, u64)> {
-        let ends = (self.fixed, self.fixed | self.varying);
-        self.sides[side]
-            .fields
-            .iter()
-            .map(move |field| (field.at, field.value(ends.0).max(field.first), field.value(ends.1).min(field.last)))
+    /// A segment for every value that the first field of a side has, holes left out.
+    pub fn first_values(&self, side: usize) -> impl Iterator<Item = Segment> {
+        let Side { base, fields } = &self.sides[side];
+        let field = fields.first();
+        let ids = subsets(field.map_or(0, Field::shown) & self.varying).map(|shown| self.fixed | shown);
+        ids.filter_map(move |id| {
+            let Some(field) = field else { return Some(Segment(*base)) };
+            let value = field.value(id);
+            let is_used = field.first <= value && value <= field.last && !field.is_reserved(value);
+            is_used.then_some(Segment(base | value << field.at))
+        })
     }
+}
 
-    /// The values that the first field of a side may have; a few more than it does, where the IDs leave some out.
-    #[must_use]
-    pub fn first_field(&self, side: usize) -> Option<(u32, u64, u64)> {
-        self.bounds(side).next()
-    }
-
-    /// A segment that a side of this mapping and one of another both have, holes included.
-    #[must_use]
-    pub fn overlap(&self, side: usize, other: &Self, other_side: usize) -> Option<Segment> {
-        let apart = self.sides[side].base != other.sides[other_side].base
-            || self
-                .bounds(side)
-                .zip(other.bounds(other_side))
-                .any(|((at, first, last), (other_at, low, high))| at == other_at && (last < low || high < first));
-        if apart {
-            return None;
-        }
-        if self.count() > other.count() {
-            return other.overlap(other_side, self, side);
-        }
-        let segments = self.ids().map(|id| Segment(self.sides[side].outline(id)));
-        segments.into_iter().find(|&segment| other.has(other_side, segment))
-    }
+/// Every number made of some of these bits, from 0 on.
+fn subsets(bits: u64) -> impl Iterator<Item = u64> {
+    std::iter::successors(Some(0_u64), move |&last| Some(last.wrapping_sub(bits) & bits).filter(|&next| next != 0))
 }

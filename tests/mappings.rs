@@ -7,6 +7,7 @@ use common::wire::{self, BROADCAST, mac};
 use transload::config;
 use transload::control::compile::{self, Numbers, Plan};
 use transload::forwarding::{Connection, MappingId};
+use transload::mapping::Miss;
 use transload_encaps::Segment;
 
 const UP_MAC: [u8; 6] = [2, 0xaa, 0, 0, 0, 1];
@@ -209,6 +210,44 @@ mappings:
     assert_eq!(lab.dropped_for("up", from_leaf(0x100_000, &frame)), "mapping_hole");
     assert_eq!(lab.dropped_for("up", from_leaf(0x0ff_fff, &frame)), "unknown_segment");
     assert_eq!(lab.dropped_for("access", tagged(0x200, 1, &frame)), "unclaimed_tags");
+}
+
+#[test]
+fn a_stranger_is_not_taken_for_the_hole_that_looks_like_it() {
+    let plan = plan(
+        r#"
+mappings:
+  fours:
+    from: { peer: leaf-9, vni: 0-1 }
+    to:   { port: access, vid: "{id[0], 2'0}" }
+"#,
+    );
+    let tag = |vid: u64| Segment(1 << 24 | vid << 12);
+    assert_eq!(only(&plan).ids.across(1, tag(0)), Some(Err(Miss::Hole)));
+    assert_eq!(only(&plan).ids.across(1, tag(4)), Some(Ok(Segment(1))));
+    assert_eq!(only(&plan).ids.across(1, tag(3)), None, "neither 0 nor 4");
+}
+
+#[test]
+fn only_the_tags_that_a_mapping_has_are_taken_from_others_on_the_port() {
+    let beside = |vid: u16| {
+        format!(
+            r#"
+mappings:
+  fours:
+    from: {{ peer: leaf-9, vni: 0-1 }}
+    to:   {{ port: trunk, vid: "{{id[0], 1'1, 1'0}}" }}
+tenants:
+  blue: {{ attachments: {{ t: {{ port: trunk, s_vid: {vid} }} }} }}
+"#
+        )
+    };
+    let head = HEAD.replace("  access:", "  trunk: { device: trunk, tpids: [0x8100] }\n  access:");
+    let compiles = |vid| {
+        let config = config::parse("mappings.yaml", &format!("{head}{}", beside(vid))).expect("it is YAML");
+        compile::compile(&config, &mut Numbers::default(), None).is_ok()
+    };
+    assert_eq!([2, 3, 4, 5, 6].map(compiles), [false, true, true, true, false]);
 }
 
 #[test]

@@ -80,21 +80,6 @@ pub fn ip_destination(frame: &[u8], at: usize) -> Option<IpAddr> {
     }
 }
 
-/// Whether an IP packet at `at` is going to this address, without checking anything else.
-#[must_use]
-#[inline]
-pub fn is_to(frame: &[u8], at: usize, address: &IpAddr) -> bool {
-    let ip = frame.get(at..).unwrap_or_default();
-    match address {
-        IpAddr::V4(v4) => {
-            ip.first_chunk::<IPV4_LEN>().is_some_and(|ip| ip[0] >> 4 == 4 && ip.last_chunk() == Some(&v4.octets()))
-        }
-        IpAddr::V6(v6) => {
-            ip.first_chunk::<IPV6_LEN>().is_some_and(|ip| ip[0] >> 4 == 6 && ip.last_chunk() == Some(&v6.octets()))
-        }
-    }
-}
-
 /// Walks the IP packet at `at`, and the UDP header where it carries one.
 ///
 /// # Errors

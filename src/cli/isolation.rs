@@ -69,8 +69,14 @@ fn print(what: &impl Serialize) -> Result<(), Failure> {
 }
 
 fn words(file: &Path, document: &Document) -> String {
-    let tenants = plural(document.proof.tenants.len(), "tenant");
-    let mut text = format!("{}: isolated: {tenants}, {}\nassuming that\n", file.display(), document.hash);
+    let proof = &document.proof;
+    let mut parties = plural(proof.tenants.len(), "tenant");
+    if !proof.mappings.is_empty() {
+        let ids: u64 = proof.mappings.iter().map(|row| row.ids).sum();
+        // Writing into a string does not fail.
+        let _ = write!(parties, " and {ids} IDs of {}", plural(proof.mappings.len(), "mapping"));
+    }
+    let mut text = format!("{}: isolated: {parties}, {}\nassuming that\n", file.display(), document.hash);
     for assumption in &document.proof.assumptions {
         // Writing into a string does not fail.
         let _ = writeln!(text, "  {}: {}", assumption.name, assumption.statement);

@@ -108,7 +108,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     #[inline]
     fn way_to(&self, id: PeerId, segment: Segment, inner_tags: InnerTags, sent: Option<&'a Flow>) -> Option<Way<'a>> {
         let peer = self.tables.peer(id)?;
-        let hops = self.tables.hops.get(id.0 as usize).map_or(&[][..], Vec::as_slice);
+        let hops = self.tables.hops(id).unwrap_or_default();
         let sent = [self.counters.peer(id).map(|peer| &peer.tx), sent];
         Some(Way { peer, hops, segment, inner_tags, sent })
     }

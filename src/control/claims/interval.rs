@@ -51,10 +51,10 @@ impl<T: Ord + Copy> Interval<T> {
 /// Tells of every pair that has a value in common, the one that begins first before the other, until told to stop.
 ///
 /// Takes n log n steps for n intervals that have nothing in common, and one more for every pair that has.
-pub fn overlaps<T: Ord + Copy, X>(
+pub fn overlaps<T: Ord + Copy, X, B>(
     items: &mut [(Interval<T>, X)],
-    mut found: impl FnMut(&(Interval<T>, X), &(Interval<T>, X)) -> ControlFlow<()>,
-) -> ControlFlow<()> {
+    mut found: impl FnMut(&(Interval<T>, X), &(Interval<T>, X)) -> ControlFlow<B>,
+) -> ControlFlow<B> {
     items.sort_by_key(|(interval, _)| *interval);
     // Those that began before and are not over yet.
     let mut open: Vec<usize> = Vec::new();
@@ -95,7 +95,7 @@ mod tests {
             let mut seen = Vec::new();
             let _ = overlaps(&mut items, |one, other| {
                 seen.push((one.1.min(other.1), one.1.max(other.1)));
-                ControlFlow::Continue(())
+                ControlFlow::<()>::Continue(())
             });
             seen.sort_unstable();
             prop_assert_eq!(seen, expected);

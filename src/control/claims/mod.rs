@@ -3,11 +3,15 @@
 //! A frame comes in by an *entrance*: a tunnel packet of one sender to one of our addresses, or any other frame by
 //! the tags of its port. Behind each entrance is an ID *space*, in which tenants hold values of the wire's ID bits.
 //! The product of the two is never written out, so that a hundred thousand tenants on forty leafs stay forty
-//! entrances and a hundred thousand intervals. The isolation proof, the hints for dropped frames and the loader's
+//! entrances and a hundred thousand intervals; and a mapping of sixteen million IDs is a few *runs* of values. The isolation proof, the hints for dropped frames and the loader's
 //! messages all count in this.
 
 pub mod interval;
+mod mapped;
+mod runs;
+mod sources;
 mod space;
+mod values;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -15,10 +19,12 @@ use std::net::IpAddr;
 use transload_encaps::{Carrier, qinq};
 
 use super::compile::Plan;
-use crate::forwarding::{Claim, DomainId, EndpointId, Exit, Forwarding, GroupId, Members, PeerId, PortId};
+use crate::forwarding::{Claim, DomainId, EndpointId, Exit, Forwarding, Group, MappingId, Members, PeerId, PortId};
 use crate::io::Backend;
 use interval::Interval;
-pub use space::{Held, Space, crossed, shared};
+pub use runs::{Flaw, Run, common_segment};
+pub use space::{Held, Owner, Space, crossed, shared};
+pub use values::Values;
 
 /// What frames travel on: ports of one device are one wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,7 +43,7 @@ pub struct Place {
     pub carrier: Carrier,
 }
 
-/// How tunnel packets of one sender come in.
+/// How tunnel packets of one sender come in, or of those that may become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entrance {
     /// Where they arrive.
@@ -123,6 +129,8 @@ pub struct Claims<'p> {
     pub departures: Vec<Departure>,
     /// The tenant IDs behind them.
     pub spaces: Vec<Space>,
+    /// Sides of mappings that do not tell their IDs apart.
+    pub flaws: Vec<(MappingId, usize, Flaw)>,
     wires: Vec<Wire>,
 }
 
@@ -138,8 +146,11 @@ impl<'p> Claims<'p> {
             tags: Vec::new(),
             departures: Vec::new(),
             spaces,
+            flaws: Vec::new(),
             wires: wires(plan),
         };
+        claims.add_mappings(tables, &space_of);
+        claims.spaces.iter_mut().for_each(Space::sort);
         claims.find_entrances(tables, &space_of);
         claims.find_departures(plan, &space_of);
         claims
@@ -151,12 +162,12 @@ impl<'p> Claims<'p> {
         self.wires.get(usize::from(port.0)).copied().unwrap_or(Wire(port.0))
     }
 
-    /// Every attachment that claims a frame: at most one, if no tenants can meet.
+    /// Everyone who claims a frame: at most one, if no tenants can meet.
     #[must_use]
-    pub fn owners(&self, arrival: &Arrival) -> Vec<Claim> {
+    pub fn owners(&self, arrival: &Arrival) -> Vec<Owner> {
         let wire = self.wire(arrival.port);
         let mut owners = Vec::new();
-        let mut take = |space: usize, id| owners.extend(self.spaces[space].takers(id).map(|held| held.claim));
+        let mut take = |space: usize, id| owners.extend(self.spaces[space].takers(id).map(|held| held.owner));
         let mut is_ours = false;
         if let Some((destination, source, carrier, id)) = arrival.tunnel {
             for (place, entrances) in &self.entrances {
@@ -189,18 +200,17 @@ impl<'p> Claims<'p> {
                 self.tags.push(TagEntrance { wire: self.wire(id), port: id, peer, space });
             }
         }
-        for (sender, &peer) in tables.senders.iter() {
-            let (Some(endpoint), Some(&space)) =
-                (tables.endpoints.get(usize::from(sender.endpoint.0)), space_of.get(&peer))
-            else {
+        for (source, endpoint, carrier, peer) in sources::of(tables) {
+            let (Some(row), Some(&space)) = (tables.endpoints.get(usize::from(endpoint.0)), space_of.get(&peer)) else {
                 continue;
             };
-            for &port in listeners.get(&sender.endpoint).into_iter().flatten() {
-                let (wire, vlan, destination) = (self.wire(port), endpoint.vlan, endpoint.address);
-                let place = Place { wire, vlan, destination, carrier: sender.carrier };
-                let source = Interval::point(sender.address);
-                let entrance = Entrance { place, port, endpoint: sender.endpoint, source, peer, space };
-                self.entrances.entry(place).or_default().push(entrance);
+            let hears = tables.peer(peer).and_then(|peer| peer.hears);
+            for &port in listeners.get(&endpoint).into_iter().flatten() {
+                for destination in [Some(row.address), hears].into_iter().flatten() {
+                    let place = Place { wire: self.wire(port), vlan: row.vlan, destination, carrier };
+                    let entrance = Entrance { place, port, endpoint, source, peer, space };
+                    self.entrances.entry(place).or_default().push(entrance);
+                }
             }
         }
         for entrances in self.entrances.values_mut() {
@@ -248,9 +258,7 @@ fn spaces(tables: &Forwarding) -> (Vec<Space>, HashMap<PeerId, usize>) {
             }
         }
     }
-    let meshes: Vec<_> = (0..tables.groups.len())
-        .map(|n| distinct(tables.members(&Members::Group(GroupId(n as u32))), &space_of))
-        .collect();
+    let meshes: Vec<_> = tables.groups.iter().map(|group| distinct(group, &space_of)).collect();
     for (claim, attachment) in attachments(tables) {
         let one;
         let ways = match attachment.members {
@@ -266,13 +274,13 @@ fn spaces(tables: &Forwarding) -> (Vec<Space>, HashMap<PeerId, usize>) {
             }
         }
     }
-    spaces.iter_mut().for_each(Space::sort);
     (spaces, space_of)
 }
 
-/// The spaces of these peers, each once, with one of the peers.
-fn distinct(peers: &[PeerId], space_of: &HashMap<PeerId, usize>) -> Vec<(usize, PeerId)> {
-    let mut spaces: Vec<_> = peers.iter().filter_map(|&peer| Some((*space_of.get(&peer)?, peer))).collect();
+/// The spaces of a group's peers, each once, with one of the peers.
+fn distinct(group: &Group, space_of: &HashMap<PeerId, usize>) -> Vec<(usize, PeerId)> {
+    let peers = group.members.iter().copied().chain(group.multicast).chain(group.anonymous);
+    let mut spaces: Vec<_> = peers.filter_map(|peer| Some((*space_of.get(&peer)?, peer))).collect();
     spaces.sort_unstable();
     spaces.dedup_by_key(|(at, _)| *at);
     spaces
@@ -296,7 +304,10 @@ fn wires(plan: &Plan) -> Vec<Wire> {
     let mut first = HashMap::new();
     for port in &plan.ports {
         let thing = match &port.backend {
-            Backend::Auto { device } | Backend::AfPacket { device } | Backend::Tap { device } => device.clone(),
+            Backend::Auto { device }
+            | Backend::AfPacket { device }
+            | Backend::AfXdp { device }
+            | Backend::Tap { device } => device.clone(),
             Backend::Unix { local, .. } => format!("/{}", local.display()),
         };
         let wire = *first.entry(thing).or_insert(Wire(port.id.0));

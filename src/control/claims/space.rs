@@ -1,21 +1,54 @@
-//! ID spaces: the tenant IDs that one encapsulation reads from one number space, as intervals of the wire's ID bits.
+//! ID spaces: the tenant IDs that one encapsulation reads from one number space, as sets of
+//! values of the wire's ID bits.
 
 use std::ops::ControlFlow;
 
 use transload_encaps::{Compiled, Kind, Segment, WireIds};
 
 use super::interval::{Interval, overlaps};
-use crate::forwarding::{Claim, PeerId, Scope};
+use super::runs::Run;
+use super::values::Values;
+use crate::forwarding::{Claim, MappingId, PeerId, Scope};
 
-/// A tenant's hold on some values of the ID bits.
+/// Whose a value of the ID bits is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Owner {
+    /// A tenant's.
+    Tenant(Claim),
+    /// Those of a run of a mapping's IDs, each of which is a tenant of its own.
+    Mapping {
+        /// The mapping.
+        mapping: MappingId,
+        /// The side, 0 or 1, on which they are written so.
+        side: usize,
+        /// The IDs.
+        run: Run,
+    },
+}
+
+impl Owner {
+    /// Whether nobody else meets here: one tenant, or one side of one mapping, on which no two IDs are written alike.
+    #[must_use]
+    pub fn is_alone_with(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Tenant(one), Self::Tenant(other)) => one.domain == other.domain,
+            (Self::Mapping { mapping, side, .. }, Self::Mapping { mapping: other, side: other_side, .. }) => {
+                (mapping, side) == (other, other_side)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A hold on some values of the ID bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Held {
     /// The values.
-    pub ids: Interval<u64>,
-    /// What they mean here.
+    pub ids: Values,
+    /// What they mean here: of a mapping, the lowest one.
     pub segment: Segment,
     /// Whose they are.
-    pub claim: Claim,
+    pub owner: Owner,
 }
 
 /// What the peers of one number space and encapsulation take and are sent.
@@ -27,9 +60,9 @@ pub struct Space {
     pub kind: Kind,
     /// Who they are.
     pub peers: Vec<PeerId>,
-    /// The values that are taken from them, and for which tenant, sorted.
+    /// The values that are taken from them, and for whom, sorted.
     pub taken: Vec<Held>,
-    /// The values that are written to them, and by which tenant, sorted.
+    /// The values that are written to them, and by whom, sorted.
     pub written: Vec<Held>,
 }
 
@@ -48,14 +81,14 @@ impl Space {
 
     pub(super) fn sort(&mut self) {
         for rows in [&mut self.taken, &mut self.written] {
-            rows.sort_unstable_by_key(|held| (held.ids, held.claim.domain, held.claim.attachment));
+            rows.sort_unstable_by_key(|held| (held.ids.hull(), held.owner));
             rows.dedup();
         }
     }
 
     /// Everyone who takes this value.
     pub fn takers(&self, id: u64) -> impl Iterator<Item = &Held> {
-        let end = self.taken.partition_point(|held| held.ids.first() <= id);
+        let end = self.taken.partition_point(|held| held.ids.hull().first() <= id);
         self.taken.iter().take(end).rev().filter(move |held| held.ids.contains(id))
     }
 
@@ -67,32 +100,43 @@ impl Space {
 }
 
 fn held(ids: &WireIds, segment: Segment, claim: Claim) -> impl Iterator<Item = Held> {
-    ids.iter().map(move |range| Held { ids: Interval::new(*range.start(), *range.end()), segment, claim })
-}
-
-/// Tells of every two of these, of different tenants, that hold the same value.
-pub fn shared(rows: &[Held], mut found: impl FnMut(&Held, &Held) -> ControlFlow<()>) -> ControlFlow<()> {
-    let mut items: Vec<_> = rows.iter().map(|held| (held.ids, held)).collect();
-    overlaps(&mut items, |(_, one), (_, other)| {
-        if one.claim.domain == other.claim.domain { ControlFlow::Continue(()) } else { found(one, other) }
+    let owner = Owner::Tenant(claim);
+    ids.iter().map(move |range| Held {
+        ids: Values::Range(Interval::new(*range.start(), *range.end())),
+        segment,
+        owner,
     })
 }
 
-/// Tells of every value that one tenant holds in the first list and another in the second.
+/// Tells of every two of these, of different owners, that hold the same value, and the lowest such value.
+pub fn shared(rows: &[Held], mut found: impl FnMut(&Held, &Held, u64) -> ControlFlow<()>) -> ControlFlow<()> {
+    let mut items: Vec<_> = rows.iter().map(|held| (held.ids.hull(), held)).collect();
+    overlaps(&mut items, |(_, one), (_, other)| match meets(one, other) {
+        Some(value) => found(one, other, value),
+        None => ControlFlow::Continue(()),
+    })
+}
+
+/// Tells of everyone who holds a value in the first list that somebody else holds in the second, and one such value.
 pub fn crossed(
     ones: &[Held],
     others: &[Held],
-    mut found: impl FnMut(&Held, &Held) -> ControlFlow<()>,
+    mut found: impl FnMut(&Held, &Held, u64) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
-    let mut items: Vec<_> = ones.iter().map(|held| (held.ids, (held, true))).collect();
-    items.extend(others.iter().map(|held| (held.ids, (held, false))));
+    let mut items: Vec<_> = ones.iter().map(|held| (held.ids.hull(), (held, true))).collect();
+    items.extend(others.iter().map(|held| (held.ids.hull(), (held, false))));
     overlaps(&mut items, |&(_, (a, a_is_one)), &(_, (b, b_is_one))| {
-        if a_is_one == b_is_one || a.claim.domain == b.claim.domain {
-            ControlFlow::Continue(())
-        } else if a_is_one {
-            found(a, b)
-        } else {
-            found(b, a)
+        if a_is_one == b_is_one {
+            return ControlFlow::Continue(());
+        }
+        match meets(a, b) {
+            Some(value) if a_is_one => found(a, b, value),
+            Some(value) => found(b, a, value),
+            None => ControlFlow::Continue(()),
         }
     })
+}
+
+fn meets(one: &Held, other: &Held) -> Option<u64> {
+    if one.owner.is_alone_with(other.owner) { None } else { one.ids.common(&other.ids) }
 }

@@ -16,6 +16,7 @@ use super::report::{Report, check_name};
 use super::sides::{Side, Sides};
 use super::specs;
 use crate::config::{self, At, Attachment, Name, Named, Range, Span};
+use crate::control::claims::common_segment;
 use crate::forwarding::{Connection, End, MappingId, Mappings, Members, Peer, PeerId, Scope};
 use crate::mapping::{self, Mapping, Move};
 
@@ -219,7 +220,7 @@ impl<'p, 'c> Pass<'p, 'c> {
             let [from, to] = &new.ends;
             if side == 0
                 && from.scope == to.scope
-                && let Some(segment) = new.ids.overlap(0, &new.ids, 1)
+                && let Ok(Some(segment)) = common_segment((&new.ids, 0), (&new.ids, 1))
             {
                 let ids = self.ids_of(end.peer, segment);
                 let message = format!("mapping `{}` has {ids} on both sides", name.text);
@@ -227,7 +228,8 @@ impl<'p, 'c> Pass<'p, 'c> {
                 return false;
             }
             for (first, rival, other_side) in all.in_scope(end.scope) {
-                let Some(segment) = new.ids.overlap(side, &rival.ids, other_side) else { continue };
+                let common = common_segment((&new.ids, side), (&rival.ids, other_side));
+                let Ok(Some(segment)) = common else { continue };
                 let (ids, line) = (self.ids_of(end.peer, segment), self.report.line(first.span, name.span));
                 let message = format!("mappings `{}` ({line}) and `{}` both take {ids}", first.text, name.text);
                 let help = "an ID belongs to one attachment or mapping; leave it out of one of the two";
@@ -250,9 +252,7 @@ impl<'p, 'c> Pass<'p, 'c> {
             if peer.compiled.carrier() != Carrier::Port {
                 continue;
             }
-            let (at, first, last) = new.ids.first_field(side).unwrap_or((0, 0, 0));
-            for value in first..=last {
-                let segment = Segment(base | value << at);
+            for segment in new.ids.first_values(side) {
                 let Err(error) = peer.compiled.claim(segment) else { continue };
                 let rival = self.sides.of(end.peer).and_then(|side| self.segments.rival(side, segment));
                 let message = format!("mapping `{}`: {}", name.text, error.message);

@@ -93,12 +93,10 @@ fn backend(name: Name<'_>, config: &Port, report: &mut Report) -> Option<Backend
     match kind {
         Io::Auto => Some(Backend::Auto { device }),
         Io::AfPacket => Some(Backend::AfPacket { device }),
+        Io::AfXdp => Some(Backend::AfXdp { device }),
         Io::Tap => Some(Backend::Tap { device }),
-        Io::AfXdp | Io::Unix(_) => {
-            let span = io.map_or(name.span, |io| io.span);
-            report.error(span, "af_xdp comes later", "write `auto` or `af_packet`");
-            None
-        }
+        // It has returned above.
+        Io::Unix(_) => None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use super::meeting::{Meeting, Rule};
+use super::meeting::{Holding, Meeting, Rule};
 use super::{Found, proof};
 use crate::control::claims::interval::overlaps;
 use crate::control::claims::{Claims, Held, Wire, crossed, shared};
@@ -17,9 +17,9 @@ pub(super) fn look(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
 /// One sender, one ID, two tenants.
 fn within_spaces(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
     for (at, space) in claims.spaces.iter().enumerate() {
-        shared(&space.taken, |one, other| {
+        shared(&space.taken, |one, other, value| {
             let from = proof::peers(claims, at);
-            found.add(both_claim(claims, &from, at, one, at, other))
+            found.add(both_claim(claims, &from, (at, one), (at, other), Some(value)))
         })?;
     }
     ControlFlow::Continue(())
@@ -34,8 +34,8 @@ fn between_senders(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
                 return ControlFlow::Continue(());
             }
             let from = proof::entrance(claims, one);
-            clash(claims, one.space, other.space, |a, b| {
-                found.add(both_claim(claims, &from, one.space, a, other.space, b))
+            clash(claims, one.space, other.space, |a, b, value| {
+                found.add(both_claim(claims, &from, (one.space, a), (other.space, b), value))
             })
         })?;
     }
@@ -54,8 +54,8 @@ fn between_ports(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
                 let names = &claims.plan.names;
                 let from =
                     format!("port {}, which is the same wire as port {}", names.port(one.port), names.port(other.port));
-                clash(claims, one.space, other.space, |a, b| {
-                    found.add(both_claim(claims, &from, one.space, a, other.space, b))
+                clash(claims, one.space, other.space, |a, b, value| {
+                    found.add(both_claim(claims, &from, (one.space, a), (other.space, b), value))
                 })?;
             }
         }
@@ -69,25 +69,30 @@ fn clash(
     claims: &Claims<'_>,
     one: usize,
     other: usize,
-    mut found: impl FnMut(&Held, &Held) -> ControlFlow<()>,
+    mut found: impl FnMut(&Held, &Held, Option<u64>) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     let (one, other) = (&claims.spaces[one], &claims.spaces[other]);
     if one.reads_like(other) {
-        return crossed(&one.taken, &other.taken, found);
+        return crossed(&one.taken, &other.taken, |a, b, value| found(a, b, Some(value)));
     }
-    let pair =
-        one.taken.first().and_then(|a| Some((a, other.taken.iter().find(|b| b.claim.domain != a.claim.domain)?)));
-    pair.map_or(ControlFlow::Continue(()), |(a, b)| found(a, b))
+    let pair = one.taken.first().and_then(|a| Some((a, other.taken.iter().find(|b| !b.owner.is_alone_with(a.owner))?)));
+    pair.map_or(ControlFlow::Continue(()), |(a, b)| found(a, b, None))
 }
 
-fn both_claim(claims: &Claims<'_>, from: &str, at: usize, one: &Held, other_at: usize, other: &Held) -> Meeting {
-    let step = |at: usize, held: &Held| {
-        format!("{} takes it for {}", proof::party(claims, held.claim), claims.spaces[at].kind.ids(held.segment))
-    };
-    let wire = one
-        .ids
-        .common(other.ids)
-        .map_or_else(String::new, |ids| format!(" with {}", proof::wire_value(claims, at, ids)));
-    let path = vec![format!("a frame arrives from {from}{wire}"), step(at, one), step(other_at, other)];
-    Meeting::new(claims, Rule::Arrivals, one.claim, other.claim, path)
+fn both_claim(
+    claims: &Claims<'_>,
+    from: &str,
+    one: (usize, &Held),
+    other: (usize, &Held),
+    value: Option<u64>,
+) -> Meeting {
+    // Of tags the two readings say it all.
+    let value_of_bits = value.filter(|_| claims.spaces[one.0].kind.has_peers());
+    let wire =
+        value_of_bits.map_or_else(String::new, |value| format!(" with {}", proof::wire_value(claims, one.0, value)));
+    let one = Holding::of(claims, one.0, one.1, value);
+    let other = Holding::of(claims, other.0, other.1, value);
+    let step = |holding: &Holding| format!("{} takes it for {}", holding.party, holding.ids);
+    let path = vec![format!("a frame arrives from {from}{wire}"), step(&one), step(&other)];
+    Meeting::new(Rule::Arrivals, one.party, other.party, path)
 }

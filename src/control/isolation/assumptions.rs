@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use transload_encaps::Carrier;
 
-use super::proof;
+use super::meeting::Holding;
 use crate::control::claims::{Claims, Way, crossed};
+use crate::forwarding::PeerId;
 
 /// Something that has to hold outside of the tables.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -21,6 +22,8 @@ pub struct Assumption {
 
 const SOURCE_ADDRESS: &str = "The source address of a tunnel packet is what identifies a peer: nobody else on the \
      underlay can send from the address of a peer to one of our endpoints. The tunnels carry no other proof of origin.";
+const LEARNERS: &str = "Whoever can send from these addresses to our endpoint is a member of the group, and may speak as any of its \
+     tenants: `learn_from` names nobody. A peer that the file names goes before.";
 const FAR_ENDS: &str = "A far end keeps tenants apart by the IDs of this file: what we send with an ID reaches only \
      that tenant there, and only that tenant's frames come back with it.";
 const DELIVERY: &str = "The underlay delivers packets to the addresses, and frames to the MAC addresses, they are sent \
@@ -29,9 +32,6 @@ const ANY_MAC: &str = "These ports have no `mac` in the file. `run` takes the de
      packets to any MAC address are accepted, so that only the IP address says they are for us.";
 const TAGS: &str = "Whoever is connected to a port with tags may use every VLAN ID on it: the device at the other end \
      of the cable keeps customers to theirs.";
-const MAPPINGS: &str = "These are one-to-one, and no tenant or other mapping has one of their IDs of the same peer or \
-     port, nor an endpoint their tags: the loader refuses that. Where a far end has several names or sends frames back, \
-     only tenants are looked at.";
 const WIRES: &str = "Ports are wires of their own: what is sent on one does not come in by another, by a cable, a \
      bridge or the host, except through a peer.";
 const PROGRAM: &str = "The program does what its tables say: MAC addresses are learned and looked up within one tenant, \
@@ -44,6 +44,7 @@ pub(super) fn of(claims: &Claims<'_>) -> Vec<Assumption> {
     let mut all = Vec::new();
     if !claims.entrances.is_empty() {
         all.push(always("source_addresses", SOURCE_ADDRESS));
+        all.push(Assumption { name: "learn_from", statement: LEARNERS, here: learners(claims) });
         all.push(always("far_ends", FAR_ENDS));
         all.push(always("delivery", DELIVERY));
         all.push(Assumption { name: "any_mac", statement: ANY_MAC, here: ports_without_mac(claims) });
@@ -55,16 +56,29 @@ pub(super) fn of(claims: &Claims<'_>) -> Vec<Assumption> {
         here.sort();
         all.push(Assumption { name: "tags", statement: TAGS, here });
     }
-    let mut mappings: Vec<_> = claims.plan.names.mappings().map(|(_, name)| format!("mapping {name}")).collect();
-    mappings.sort();
-    all.push(Assumption { name: "mappings", statement: MAPPINGS, here: mappings });
     all.push(always("wires", WIRES));
     all.push(always("program", PROGRAM));
     all.push(Assumption { name: "one_far_end", statement: ONE_FAR_END, here: one_far_end(claims) });
     all.retain(|assumption| {
-        !matches!(assumption.name, "any_mac" | "mappings" | "one_far_end") || !assumption.here.is_empty()
+        !matches!(assumption.name, "any_mac" | "learn_from" | "one_far_end") || !assumption.here.is_empty()
     });
     all
+}
+
+/// `group leafs: 198.51.100.0 to 198.51.100.255, UDP port 4789`
+fn learners(claims: &Claims<'_>) -> Vec<String> {
+    let (tables, names) = (&claims.plan.forwarding, &claims.plan.names);
+    let mut here: Vec<_> = tables
+        .learners
+        .iter()
+        .map(|row| {
+            let name = names.peer(row.peer);
+            let group = name.split_once('/').map_or(&*name, |(group, _)| group);
+            format!("group {group}: {} to {}, {}", row.first, row.last, row.carrier)
+        })
+        .collect();
+    here.sort();
+    here
 }
 
 fn ports_without_mac(claims: &Claims<'_>) -> Vec<String> {
@@ -90,8 +104,10 @@ fn one_far_end(claims: &Claims<'_>) -> Vec<String> {
         for (n, one) in departures.iter().enumerate() {
             for other in departures[n + 1..].iter().filter(|other| other.space != one.space) {
                 let (ours, theirs) = (&claims.spaces[one.space], &claims.spaces[other.space]);
-                let _ = crossed(&ours.written, &theirs.written, |a, b| {
-                    here.push(same_id(claims, (remote, carrier), (one.peer, a), (other.peer, b), ours.kind));
+                let _ = crossed(&ours.written, &theirs.written, |a, b, value| {
+                    let a = Holding::of(claims, one.space, a, Some(value));
+                    let b = Holding::of(claims, other.space, b, Some(value));
+                    here.push(same_id(claims, (remote, carrier), (one.peer, &a), (other.peer, &b)));
                     std::ops::ControlFlow::Continue(())
                 });
             }
@@ -104,17 +120,16 @@ fn one_far_end(claims: &Claims<'_>) -> Vec<String> {
 fn same_id(
     claims: &Claims<'_>,
     (remote, carrier): (std::net::IpAddr, Carrier),
-    (one, a): (crate::forwarding::PeerId, &crate::control::claims::Held),
-    (other, b): (crate::forwarding::PeerId, &crate::control::claims::Held),
-    kind: transload_encaps::Kind,
+    (one, a): (PeerId, &Holding),
+    (other, b): (PeerId, &Holding),
 ) -> String {
     let names = &claims.plan.names;
     format!(
         "{remote}, {carrier}, is both {} and {}: {} is {} by the first and {} by the second",
         names.peer(one),
         names.peer(other),
-        kind.ids(a.segment),
-        proof::party(claims, a.claim),
-        proof::party(claims, b.claim)
+        a.ids,
+        a.party,
+        b.party
     )
 }

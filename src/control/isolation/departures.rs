@@ -6,14 +6,14 @@ use std::ops::ControlFlow;
 
 use transload_encaps::Carrier;
 
-use super::meeting::{Meeting, Rule};
+use super::meeting::{Holding, Meeting, Party, Rule};
 use super::{Found, proof};
 use crate::control::claims::{Claims, Departure, Held, Way, Wire, attachments, crossed, shared};
 use crate::forwarding::Claim;
 
 pub(super) fn look(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
     for (at, space) in claims.spaces.iter().enumerate() {
-        shared(&space.written, |one, other| found.add(same_place(claims, at, one, at, other)))?;
+        shared(&space.written, |one, other, value| found.add(same_place(claims, (at, one), (at, other), value)))?;
     }
     one_far_end(claims, found)?;
     let index = Index::of(claims);
@@ -38,7 +38,7 @@ fn one_far_end(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
         for (n, &one) in spaces.iter().enumerate() {
             for &other in spaces[n + 1..].iter().filter(|&&other| other != one) {
                 let (ours, theirs) = (&claims.spaces[one].written, &claims.spaces[other].written);
-                crossed(ours, theirs, |a, b| found.add(same_place(claims, one, a, other, b)))?;
+                crossed(ours, theirs, |a, b, value| found.add(same_place(claims, (one, a), (other, b), value)))?;
             }
         }
     }
@@ -92,40 +92,38 @@ fn echoes(
         for &back in spaces.into_iter().flatten() {
             if compared.insert((departure.space, back, rule)) {
                 let (sent, taken) = (&claims.spaces[departure.space].written, &claims.spaces[back].taken);
-                crossed(sent, taken, |out, held| found.add(comes_back(claims, rule, departure, back, out, held)))?;
+                crossed(sent, taken, |out, held, value| {
+                    let out = Holding::of(claims, departure.space, out, Some(value));
+                    let held = Holding::of(claims, back, held, Some(value));
+                    found.add(comes_back(claims, rule, departure, out, held))
+                })?;
             }
         }
     }
     ControlFlow::Continue(())
 }
 
-fn comes_back(claims: &Claims<'_>, rule: Rule, departure: &Departure, back: usize, out: &Held, held: &Held) -> Meeting {
+fn comes_back(claims: &Claims<'_>, rule: Rule, departure: &Departure, out: Holding, held: Holding) -> Meeting {
     let far_end = proof::far_end(claims, departure);
-    let sent = claims.spaces[departure.space].kind.ids(out.segment);
     let returned = match rule {
         Rule::Loops => "the packet comes to an endpoint of our own".to_owned(),
         _ => format!("{far_end} sends it back, or to others there"),
     };
     let path = vec![
-        format!("{} sends a frame to {far_end} with {sent}", proof::party(claims, out.claim)),
+        format!("{} sends a frame to {far_end} with {}", out.party, out.ids),
         returned,
-        format!("{} takes it for {}", proof::party(claims, held.claim), claims.spaces[back].kind.ids(held.segment)),
+        format!("{} takes it for {}", held.party, held.ids),
     ];
-    Meeting::new(claims, rule, out.claim, held.claim, path)
+    Meeting::new(rule, out.party, held.party, path)
 }
 
-fn same_place(claims: &Claims<'_>, at: usize, one: &Held, other_at: usize, other: &Held) -> Meeting {
-    let step = |at: usize, held: &Held| {
-        let space = &claims.spaces[at];
-        format!(
-            "{} sends to {} with {}",
-            proof::party(claims, held.claim),
-            proof::peers(claims, at),
-            space.kind.ids(held.segment)
-        )
+fn same_place(claims: &Claims<'_>, one: (usize, &Held), other: (usize, &Held), value: u64) -> Meeting {
+    let step = |at: usize, holding: &Holding| {
+        format!("{} sends to {} with {}", holding.party, proof::peers(claims, at), holding.ids)
     };
-    let path = vec![step(at, one), step(other_at, other), "at the far end they are one".to_owned()];
-    Meeting::new(claims, Rule::Departures, one.claim, other.claim, path)
+    let (a, b) = (Holding::of(claims, one.0, one.1, Some(value)), Holding::of(claims, other.0, other.1, Some(value)));
+    let path = vec![step(one.0, &a), step(other.0, &b), "at the far end they are one".to_owned()];
+    Meeting::new(Rule::Departures, a.party, b.party, path)
 }
 
 /// Static addresses name a peer of their own: it must be one of the attachment's.
@@ -134,7 +132,7 @@ fn statics(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
     for entry in &claims.plan.statics {
         let attachment = tables.domain(entry.domain).and_then(|domain| domain.attachment(entry.target.attachment));
         let Some(attachment) = attachment else { continue };
-        if tables.members(&attachment.members).contains(&entry.target.peer) {
+        if tables.is_member(&attachment.members, entry.target.peer) {
             continue;
         }
         let from = Claim { domain: entry.domain, attachment: entry.target.attachment };
@@ -142,13 +140,15 @@ fn statics(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
         let path = vec![format!(
             "the static address {} of {} is sent to {}, which is not behind that attachment",
             entry.mac,
-            proof::party(claims, from),
+            Party::of(from, &claims.plan.names),
             claims.plan.names.peer(peer)
         )];
         let other = attachments(tables)
             .find(|(claim, other)| claim.domain != entry.domain && tables.members(&other.members).contains(&peer));
         let to = other.map_or(from, |(claim, _)| claim);
-        found.add(Meeting::new(claims, Rule::Statics, from, to, path))?;
+        let parties = [from, to].map(|claim| Party::of(claim, &claims.plan.names));
+        let [from, to] = parties;
+        found.add(Meeting::new(Rule::Statics, from, to, path))?;
     }
     ControlFlow::Continue(())
 }

@@ -5,10 +5,9 @@ use std::ops::ControlFlow;
 
 use transload_encaps::{Compiled, qinq};
 
-use super::meeting::{Meeting, Rule};
-use super::{Found, proof};
-use crate::control::claims::{Claims, Held, TagEntrance, Wire};
-use crate::forwarding::Claim;
+use super::Found;
+use super::meeting::{Holding, Meeting, Rule};
+use crate::control::claims::{Claims, Held, Owner, TagEntrance, Wire};
 
 pub(super) fn look(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
     let mut underlay: BTreeMap<Wire, BTreeSet<Option<u16>>> = BTreeMap::new();
@@ -35,24 +34,28 @@ fn beside_an_endpoint(
     let inwards = space.taken.iter().filter(|held| held.ids.contains(tags)).map(|held| (held, "writes"));
     let outwards = space.written.iter().filter(|held| held.ids.contains(tags)).map(|held| (held, "sends"));
     for (held, does) in inwards.chain(outwards) {
-        let Some(victim) = victim(claims, entrance.wire, vlan, held) else { continue };
+        let Some((there, victim)) = victim(claims, entrance.wire, vlan, held) else { continue };
+        let held = Holding::of(claims, entrance.space, held, Some(tags));
+        let victim = Holding::of(claims, there, victim, None);
         let port = claims.plan.names.port(entrance.port);
         let how = vlan.map_or_else(|| "without a tag".to_owned(), |vlan| format!("with VLAN ID {vlan}"));
         let path = vec![
-            format!("{} {does} a frame {how} on port {port}", proof::party(claims, held.claim)),
+            format!("{} {does} a frame {how} on port {port}", held.party),
             "it looks like a tunnel packet of the underlay there, and says it is from one of the peers".to_owned(),
-            format!("the peer's IDs lead to {}", proof::party(claims, victim)),
+            format!("the peer's IDs lead to {}", victim.party),
         ];
-        found.add(Meeting::new(claims, Rule::Forgery, held.claim, victim, path))?;
+        found.add(Meeting::new(Rule::Forgery, held.party, victim.party, path))?;
     }
     ControlFlow::Continue(())
 }
 
 /// Somebody else who is reached by tunnel packets of this VLAN.
-fn victim(claims: &Claims<'_>, wire: Wire, vlan: Option<u16>, attacker: &Held) -> Option<Claim> {
+fn victim<'c>(claims: &'c Claims<'_>, wire: Wire, vlan: Option<u16>, attacker: &Held) -> Option<(usize, &'c Held)> {
     let here = claims.entrances.iter().filter(|(place, _)| place.wire == wire && place.vlan == vlan);
-    let held = here.flat_map(|(_, entrances)| entrances).flat_map(|entrance| &claims.spaces[entrance.space].taken);
-    held.map(|held| held.claim).find(|claim| claim.domain != attacker.claim.domain)
+    let spaces = here.flat_map(|(_, entrances)| entrances).map(|entrance| entrance.space);
+    let mut held = spaces.flat_map(|at| claims.spaces[at].taken.iter().map(move |held| (at, held)));
+    // Every ID of a mapping is a tenant, so that one of them can forge another's packets.
+    held.find(|(_, held)| matches!(held.owner, Owner::Mapping { .. }) || !held.owner.is_alone_with(attacker.owner))
 }
 
 /// A tenant whose frames bring a tag that names another's VLAN: the port's tags have to know every claim, and the
@@ -63,16 +66,26 @@ fn by_its_own_tag(claims: &Claims<'_>, entrance: &TagEntrance, found: &mut Found
     // Whoever leaves by tags that the tenant's own come first behind: no others can be made into something else.
     let exposed =
         |compiled: &Compiled, held: &&Held| compiled.overhead(held.segment) <= transload_encaps::ethernet::TAG_LEN;
-    for held in space.taken.iter().filter(|held| !peer.compiled.heeds(held.segment)) {
+    for held in space.taken.iter().filter(|held| !is_heeded(claims, &peer.compiled, held)) {
         let hopper = space.written.iter().filter(|other| exposed(&peer.compiled, other));
-        let Some(hopper) = hopper.into_iter().find(|other| other.claim.domain != held.claim.domain) else { continue };
-        let ids = space.kind.ids(held.segment);
+        let hops =
+            |other: &&Held| matches!(held.owner, Owner::Mapping { .. }) || !other.owner.is_alone_with(held.owner);
+        let Some(hopper) = hopper.into_iter().find(hops) else { continue };
+        let hopper = Holding::of(claims, entrance.space, hopper, None);
+        let held = Holding::of(claims, entrance.space, held, None);
         let path = vec![
-            format!("{} sends a frame with a VLAN tag of its own", proof::party(claims, hopper.claim)),
-            format!("on port {} the tag makes it {ids}", claims.plan.names.port(entrance.port)),
-            format!("which is {}", proof::party(claims, held.claim)),
+            format!("{} sends a frame with a VLAN tag of its own", hopper.party),
+            format!("on port {} the tag makes it {}", claims.plan.names.port(entrance.port), held.ids),
+            format!("which is {}", held.party),
         ];
-        found.add(Meeting::new(claims, Rule::InnerTags, hopper.claim, held.claim, path))?;
+        found.add(Meeting::new(Rule::InnerTags, hopper.party, held.party, path))?;
     }
     ControlFlow::Continue(())
+}
+
+/// Whether the tags know this claim; of a mapping, every outer VLAN ID that it may have.
+fn is_heeded(claims: &Claims<'_>, tags: &Compiled, held: &Held) -> bool {
+    let Owner::Mapping { mapping, side, .. } = held.owner else { return tags.heeds(held.segment) };
+    let ids = claims.plan.forwarding.mappings.get(mapping).map(|connection| &connection.ids);
+    ids.is_some_and(|ids| ids.first_values(side).all(|segment| tags.heeds(segment)))
 }

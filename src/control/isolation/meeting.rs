@@ -1,10 +1,13 @@
 //! Meetings: two tenants, and the path by which a frame of one gets to the other.
 
-use serde::Serialize;
+use std::fmt;
 
-use crate::control::claims::Claims;
+use serde::Serialize;
+use transload_encaps::Ids;
+
+use crate::control::claims::{Claims, Held, Owner};
 use crate::control::compile::Names;
-use crate::forwarding::Claim;
+use crate::forwarding::{Claim, MappingId};
 
 /// What has to hold for tenants to be isolated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -24,11 +27,13 @@ pub enum Rule {
     InnerTags,
     /// A static address is behind a peer of its own attachment.
     Statics,
+    /// No two IDs of a mapping are written alike.
+    OneToOne,
 }
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Arrivals,
         Self::Forgery,
         Self::Reflections,
@@ -36,6 +41,7 @@ impl Rule {
         Self::Loops,
         Self::InnerTags,
         Self::Statics,
+        Self::OneToOne,
     ];
 
     /// As a sentence.
@@ -57,24 +63,100 @@ impl Rule {
             Self::Loops => "a tunnel that ends at one of our own addresses leads back into the tenant that sent it",
             Self::InnerTags => "a VLAN tag inside a tenant's frame cannot stand for another tenant's on the way out",
             Self::Statics => "every static address is behind a peer of its own attachment",
+            Self::OneToOne => {
+                "every bit in which the IDs of a mapping differ has a bit of its own in the tenant ID of either side"
+            }
         }
     }
 }
 
-/// A tenant and one of its attachments.
+/// Who meets: a tenant by one of its attachments, or an ID of a mapping by one of its sides.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Party {
-    /// The tenant.
-    pub tenant: String,
-    /// The attachment.
-    pub attachment: String,
+#[serde(untagged)]
+pub enum Party {
+    /// A tenant.
+    Tenant {
+        /// Its name.
+        tenant: String,
+        /// The attachment.
+        attachment: String,
+    },
+    /// One ID of a mapping, which is a tenant of its own.
+    Mapping {
+        /// The mapping.
+        mapping: String,
+        /// `from` or `to`.
+        side: &'static str,
+        /// The ID.
+        id: u64,
+    },
 }
 
 impl Party {
     pub(super) fn of(claim: Claim, names: &Names) -> Self {
-        Self {
+        Self::Tenant {
             tenant: names.domain(claim.domain).into_owned(),
             attachment: names.attachment(claim.domain, claim.attachment).into_owned(),
+        }
+    }
+
+    pub(super) fn of_mapping(mapping: MappingId, side: usize, id: u64, names: &Names) -> Self {
+        Self::Mapping { mapping: names.mapping(mapping).into_owned(), side: side_word(side), id }
+    }
+
+    /// The name of the tenant or the mapping.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Tenant { tenant, .. } => tenant,
+            Self::Mapping { mapping, .. } => mapping,
+        }
+    }
+
+    /// The attachment or the side.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        match self {
+            Self::Tenant { attachment, .. } => attachment,
+            Self::Mapping { side, .. } => side,
+        }
+    }
+}
+
+/// `tenant `blue` (attachment `leafs`)`, `ID 0x100007 of mapping `wholesale` (side `from`)`
+impl fmt::Display for Party {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tenant { tenant, attachment } => write!(f, "tenant `{tenant}` (attachment `{attachment}`)"),
+            Self::Mapping { mapping, side, id } => write!(f, "ID {id:#x} of mapping `{mapping}` (side `{side}`)"),
+        }
+    }
+}
+
+/// What the file calls a side of a mapping.
+pub(super) const fn side_word(side: usize) -> &'static str {
+    if side == 0 { "from" } else { "to" }
+}
+
+/// Somebody's hold on a value of the ID bits, in words.
+pub(super) struct Holding {
+    /// Who it is.
+    pub(super) party: Party,
+    /// The tenant ID there.
+    pub(super) ids: Ids,
+}
+
+impl Holding {
+    /// Of a mapping it is the ID with this value, or the lowest.
+    pub(super) fn of(claims: &Claims<'_>, at: usize, held: &Held, value: Option<u64>) -> Self {
+        let (names, kind) = (&claims.plan.names, claims.spaces[at].kind);
+        match held.owner {
+            Owner::Tenant(claim) => Self { party: Party::of(claim, names), ids: kind.ids(held.segment) },
+            Owner::Mapping { mapping, side, run } => {
+                let at_value = value.and_then(|value| claims.id_at(at, held, value));
+                let (id, segment) = at_value.unwrap_or((run.id, held.segment));
+                Self { party: Party::of_mapping(mapping, side, id, names), ids: kind.ids(segment) }
+            }
         }
     }
 }
@@ -93,14 +175,23 @@ pub struct Meeting {
 }
 
 impl Meeting {
-    pub(super) fn new(claims: &Claims<'_>, rule: Rule, from: Claim, to: Claim, path: Vec<String>) -> Self {
-        let names = &claims.plan.names;
-        Self { rule, from: Party::of(from, names), to: Party::of(to, names), path }
+    pub(super) const fn new(rule: Rule, from: Party, to: Party, path: Vec<String>) -> Self {
+        Self { rule, from, to, path }
     }
 
-    /// `tenants `red` and `blue` can meet`
+    /// `tenants `red` and `blue` can meet`, `tenant `red` and ID 0x7 of mapping `m` can meet`
     #[must_use]
     pub fn headline(&self) -> String {
-        format!("tenants `{}` and `{}` can meet: {}", self.from.tenant, self.to.tenant, self.path.join("; "))
+        let short = |party: &Party| match party {
+            Party::Tenant { tenant, .. } => format!("tenant `{tenant}`"),
+            Party::Mapping { mapping, id, .. } => format!("ID {id:#x} of mapping `{mapping}`"),
+        };
+        let who = match (&self.from, &self.to) {
+            (Party::Tenant { tenant, .. }, Party::Tenant { tenant: other, .. }) => {
+                format!("tenants `{tenant}` and `{other}`")
+            }
+            (one, other) => format!("{} and {}", short(one), short(other)),
+        };
+        format!("{who} can meet: {}", self.path.join("; "))
     }
 }

@@ -3,7 +3,9 @@
 //! What an attacker might try, and what answers it. In the tables: another tenant's ID from one's own place
 //! (`arrivals`); a tunnel packet written by a tagged tenant, inwards or outwards (`forgery`); a far end that sends
 //! back what it gets, a tunnel to ourselves, a way out that is two tenants' (`departures`); a VLAN tag in the
-//! tenant's own frame that names another tenant's VLAN once it stands first (`forgery` again). Outside of the
+//! tenant's own frame that names another tenant's VLAN once it stands first (`forgery` again). Every ID of a mapping
+//! is a tenant in all of this, and a mapping that would write two of them alike is looked for first (`one_to_one`).
+//! Outside of the
 //! tables, and therefore in the `assumptions` that every proof prints: forged underlay addresses, far ends that mix
 //! IDs, cables and hosts that lead from one port to another.
 
@@ -12,6 +14,7 @@ mod assumptions;
 mod departures;
 mod forgery;
 mod meeting;
+mod one_to_one;
 mod proof;
 
 use std::collections::BTreeSet;
@@ -43,9 +46,11 @@ pub fn examine(plan: &Plan) -> Isolation<'_> {
     let claims = Claims::of(plan);
     let mut found = Found::default();
     // Whichever pass is the first to find enough ends the search.
-    let _ = arrivals::look(&claims, &mut found)
+    let _ = one_to_one::look(&claims, &mut found)
         .is_continue()
-        .then(|| forgery::look(&claims, &mut found))
+        .then(|| arrivals::look(&claims, &mut found))
+        .filter(ControlFlow::is_continue)
+        .map(|_| forgery::look(&claims, &mut found))
         .filter(ControlFlow::is_continue)
         .map(|_| departures::look(&claims, &mut found));
     let tenants = plan.forwarding.domains.iter().flatten().count();
@@ -76,13 +81,16 @@ impl Isolation<'_> {
 #[derive(Default)]
 struct Found {
     meetings: BTreeSet<Meeting>,
-    seen: BTreeSet<(Rule, Party, Party)>,
+    /// By rule, and the name and place of both parties.
+    seen: BTreeSet<(Rule, [String; 4])>,
 }
 
 impl Found {
     /// Takes down a meeting, unless one like it is known; breaks off when there are enough.
     fn add(&mut self, meeting: Meeting) -> ControlFlow<()> {
-        if self.seen.insert((meeting.rule, meeting.from.clone(), meeting.to.clone())) {
+        let (from, to) = (&meeting.from, &meeting.to);
+        let parties = [from.name(), from.place(), to.name(), to.place()].map(str::to_owned);
+        if self.seen.insert((meeting.rule, parties)) {
             self.meetings.insert(meeting);
         }
         if self.meetings.len() < MOST_MEETINGS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }

@@ -8,10 +8,8 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::assumptions::{self, Assumption};
-use super::meeting::{Meeting, Rule};
-use crate::control::claims::interval::Interval;
-use crate::control::claims::{Claims, Departure, Entrance, Held, Way};
-use crate::forwarding::Claim;
+use super::meeting::{Holding, Meeting, Party, Rule};
+use crate::control::claims::{Claims, Departure, Entrance, Held, Values, Way};
 use sha2::{Digest, Sha256};
 
 /// What `isolation` prints.
@@ -32,12 +30,23 @@ pub struct Document {
 pub struct Proof {
     /// Who must not meet.
     pub tenants: Vec<String>,
+    /// Whose IDs must not meet either, each a tenant of its own.
+    pub mappings: Vec<MappingRow>,
     /// What was examined.
     pub rules: Vec<Examined>,
     /// What no table can see to.
     pub assumptions: Vec<Assumption>,
     /// The tenant IDs by who uses them.
     pub spaces: Vec<SpaceRow>,
+}
+
+/// A mapping, and how many tenants it stands for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct MappingRow {
+    /// Its name.
+    pub mapping: String,
+    /// How many IDs it has.
+    pub ids: u64,
 }
 
 /// One rule, and whether it holds.
@@ -86,19 +95,21 @@ pub struct EntranceRow {
     pub peer: String,
 }
 
-/// A tenant's hold on values of the ID bits.
+/// A hold on values of the ID bits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct HeldRow {
     /// The first value of the ID bits.
     pub first: u64,
     /// The last one.
     pub last: u64,
-    /// The ID fields.
+    /// Where the values between are not all held: those are that have of these bits some more than the first one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bits: Option<u64>,
+    /// The ID fields; of a mapping, those of the first value.
     pub id: String,
-    /// The tenant.
-    pub tenant: String,
-    /// Its attachment.
-    pub attachment: String,
+    /// Whose they are.
+    #[serde(flatten)]
+    pub party: Party,
 }
 
 pub(super) fn document(claims: &Claims<'_>, meetings: Vec<Meeting>) -> Document {
@@ -111,7 +122,13 @@ pub(super) fn document(claims: &Claims<'_>, meetings: Vec<Meeting>) -> Document 
         entrances(claims).into_iter().enumerate().map(|(at, entrances)| space(claims, at, entrances)).collect();
     spaces.sort();
     let rules = Rule::ALL.map(|rule| Examined { rule, statement: rule.statement(), holds: !broken.contains(&rule) });
-    let proof = Proof { tenants, rules: rules.into(), assumptions: assumptions::of(claims), spaces };
+    let mappings = names.mappings().filter_map(|(id, name)| {
+        let ids = &claims.plan.forwarding.mappings.get(id)?.ids;
+        Some(MappingRow { mapping: name.to_owned(), ids: ids.count() })
+    });
+    let mut mappings: Vec<_> = mappings.collect();
+    mappings.sort();
+    let proof = Proof { tenants, mappings, rules: rules.into(), assumptions: assumptions::of(claims), spaces };
     // Writing strings and numbers into memory does not fail.
     let text = serde_json::to_vec(&proof).unwrap_or_default();
     Document { isolated: meetings.is_empty(), hash: format!("sha256:{}", hex(&Sha256::digest(&text))), meetings, proof }
@@ -159,24 +176,12 @@ fn space(claims: &Claims<'_>, at: usize, entrances: Vec<EntranceRow>) -> SpaceRo
 }
 
 fn held_row(claims: &Claims<'_>, at: usize, held: &Held) -> HeldRow {
-    let names = &claims.plan.names;
-    HeldRow {
-        first: held.ids.first(),
-        last: held.ids.last(),
-        id: claims.spaces[at].kind.ids(held.segment).to_string(),
-        tenant: names.domain(held.claim.domain).into_owned(),
-        attachment: names.attachment(held.claim.domain, held.claim.attachment).into_owned(),
-    }
-}
-
-/// `tenant `blue` (attachment `leafs`)`
-pub(super) fn party(claims: &Claims<'_>, claim: Claim) -> String {
-    let names = &claims.plan.names;
-    format!(
-        "tenant `{}` (attachment `{}`)",
-        names.domain(claim.domain),
-        names.attachment(claim.domain, claim.attachment)
-    )
+    let (hull, Holding { party, ids }) = (held.ids.hull(), Holding::of(claims, at, held, None));
+    let bits = match held.ids {
+        Values::Sums { free, .. } if free & (free + 1) != 0 => Some(free),
+        _ => None,
+    };
+    HeldRow { first: hull.first(), last: hull.last(), bits, id: ids.to_string(), party }
 }
 
 /// `peer leaf-9`, `group leafs`, `port access`: who shares an ID space.
@@ -196,7 +201,9 @@ pub(super) fn entrance(claims: &Claims<'_>, entrance: &Entrance) -> String {
     let place = entrance.place;
     let tag = place.vlan.map_or_else(String::new, |vlan| format!(", VLAN {vlan}"));
     let port = claims.plan.names.port(entrance.port);
-    format!("{} to {} on port {port}{tag}, {}", entrance.source.first(), place.destination, place.carrier)
+    let (first, last) = (entrance.source.first(), entrance.source.last());
+    let from = if first == last { first.to_string() } else { format!("{first}-{last}") };
+    format!("{from} to {} on port {port}{tag}, {}", place.destination, place.carrier)
 }
 
 /// `peer leaf-9 (192.0.2.9)`, `port access`
@@ -209,8 +216,8 @@ pub(super) fn far_end(claims: &Claims<'_>, departure: &Departure) -> String {
 }
 
 /// `GRE key 0x138800`: a value of the ID bits that several claim.
-pub(super) fn wire_value(claims: &Claims<'_>, at: usize, ids: Interval<u64>) -> String {
-    format!("{} {:#x}", claims.spaces[at].kind.info().id_bits, ids.first())
+pub(super) fn wire_value(claims: &Claims<'_>, at: usize, value: u64) -> String {
+    format!("{} {value:#x}", claims.spaces[at].kind.info().id_bits)
 }
 
 fn hex(bytes: &[u8]) -> String {
