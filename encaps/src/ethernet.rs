@@ -161,6 +161,6 @@ pub fn payload(frame: &[u8]) -> Option<(u16, usize)> {
 
 #[cold]
 fn behind_tags(frame: &[u8]) -> Option<(u16, usize)> {
-    let types = (ADDRESSES_LEN..).step_by(TAG_LEN).take(9).map_while(|at| Some((be16(frame, at)?, at + 2)));
-    types.skip_while(|&(ether_type, _)| is_tag(ether_type)).next()
+    let mut types = (ADDRESSES_LEN..).step_by(TAG_LEN).take(9).map_while(|at| Some((be16(frame, at)?, at + 2)));
+    types.find(|&(ether_type, _)| !is_tag(ether_type))
 }

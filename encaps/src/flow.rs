@@ -32,7 +32,7 @@ const fn is_plain(head: &Plain) -> bool {
     let [.., t1, t2, version, _, _, _, _, _, f1, f2, _, protocol, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = *head;
     u16::from_be_bytes([t1, t2]) == ethernet::IPV4
         && version == 0x45
-        && u16::from_be_bytes([f1, f2]) & 0x3fff == 0
+        && f1 & 0x3f | f2 == 0
         && matches!(protocol, TCP | UDP)
 }
 

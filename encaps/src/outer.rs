@@ -256,16 +256,15 @@ impl Pattern {
         if total_len < IPV4_LEN + UDP_LEN || total_len > room || checksum::of_ipv4(ip) != 0 {
             return None;
         }
-        let (len, udp_checksum) = match self.outer.udp_checksum {
-            None => (total_len, None),
-            Some(_) => {
-                let len = usize::from(u16::from_be_bytes([l1, l2]));
-                if len < UDP_LEN || IPV4_LEN + len > total_len {
-                    return None;
-                }
-                (IPV4_LEN + len, Some(u16::from_be_bytes([c1, c2])))
+        let mut len = total_len;
+        let udp_checksum = self.outer.udp_checksum.map(|_| u16::from_be_bytes([c1, c2]));
+        if udp_checksum.is_some() {
+            let udp_len = usize::from(u16::from_be_bytes([l1, l2]));
+            len = IPV4_LEN + udp_len;
+            if udp_len < UDP_LEN || len > total_len {
+                return None;
             }
-        };
+        }
         let end = (ethernet::HEADER_LEN + len) as u32;
         Some(Outer { traffic_class: ip[1], end, udp_checksum, ..self.outer })
     }
