@@ -65,7 +65,7 @@ fn head(page: &mut String, report: &Report) {
     page.push_str("<h2>Peers</h2><table><tr><th>peer<th>what it is<th>tunnels to it</tr>");
     for stack in &report.stacks {
         let sites = report.sites.iter().filter(|site| site.stack == stack.name);
-        let names: Vec<_> = sites.map(|site| short(site)).collect();
+        let names: Vec<_> = sites.map(short).collect();
         let _ = write!(page, "<tr><td>{}<td>{}<td>{}</tr>", stack.name, text(&stack.version), text(&names.join(", ")));
     }
     page.push_str("</table>");
