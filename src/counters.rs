@@ -99,6 +99,7 @@ pub struct Counters {
     drops: Box<[Counter]>,
     tolerated: Box<[Counter]>,
     ports: Box<[Both]>,
+    lost: Box<[Counter]>,
     peers: Box<[Both]>,
     domains: Box<[DomainCounters]>,
     mappings: Box<[MappingCounters]>,
@@ -116,6 +117,7 @@ impl Counters {
             drops: block(DropReason::COUNT),
             tolerated: block(DropReason::COUNT),
             ports: block(tables.ports.len()),
+            lost: block(tables.ports.len()),
             peers: block(tables.peers.len()),
             domains: block(tables.domains.len()),
             mappings: block(tables.mappings.all.len()),
@@ -141,6 +143,12 @@ impl Counters {
     #[inline]
     pub fn port(&self, id: PortId) -> Option<&Both> {
         self.ports.get(usize::from(id.0))
+    }
+
+    /// Frames that arrived at a port and were lost before anybody could take them.
+    #[must_use]
+    pub fn lost(&self, id: PortId) -> Option<&Counter> {
+        self.lost.get(usize::from(id.0))
     }
 
     /// What came from and went to a peer.

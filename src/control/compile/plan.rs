@@ -7,7 +7,7 @@ use transload_encaps::Mac;
 use transload_encaps::underlay::LinkAddresses;
 
 use super::names::Names;
-use crate::config::{Problem, Source, Span};
+use crate::config::{Polling, Problem, Source, Span};
 use crate::forwarding::{DomainId, Forwarding, Hop, PeerId, PortId, Target};
 use crate::io::Backend;
 
@@ -89,6 +89,8 @@ pub struct Settings {
     pub fdb_capacity: usize,
     /// How many threads move frames.
     pub workers: usize,
+    /// What they do while nothing arrives.
+    pub polling: Polling,
     /// The socket that `show` asks, if the file names one.
     pub admin: Option<PathBuf>,
 }

@@ -22,10 +22,12 @@ use transload_encaps::Frame;
 
 use super::ring::{Consumer, Producer};
 use super::umem::{Transfer, Umem};
-use crate::io::{Pool, Sent};
+use crate::io::{Pool, Sent, sys};
 
 /// Entries of each ring, and chunks lent for receiving.
 pub(super) const RING: u32 = 1024;
+/// `XDP_MAX_TX_SKB_BUDGET`: how many frames the kernel copies and sends a call. Since Linux 6.17; before, 32.
+const MAX_TX_BUDGET: i32 = 9;
 /// Most pieces of one frame: what a kernel with the smallest pages takes.
 const MOST_PIECES: usize = 17;
 
@@ -94,6 +96,8 @@ impl<'mem> Queue<'mem> {
     /// Binds a socket to a queue of a device. Nothing arrives before a redirect program aims at it.
     pub(super) fn bind(umem: &Arc<Umem<'mem>>, ifindex: u32, queue: u32, transfer: Transfer) -> io::Result<Self> {
         let (socket, rings) = umem.bind(ifindex, queue, transfer, open, Rings::map)?;
+        // Older kernels do not know the option, and are called more often.
+        let _ = sys::set_xdp_option(socket.as_fd(), MAX_TX_BUDGET, RING);
         Ok(Self {
             socket,
             rings,
