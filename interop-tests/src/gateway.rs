@@ -50,6 +50,21 @@ impl Gateway {
         Self::spawn(bounded, file, Command::spawn)
     }
 
+    /// Starts one in a namespace as nobody with these capabilities, such as `net_raw`, and no others.
+    ///
+    /// # Errors
+    /// When it ends at once or does not get ready; the error shows what it printed.
+    pub fn start_with(namespace: &Namespace, file: &str, capabilities: &[&str]) -> io::Result<Self> {
+        let list: String = capabilities.iter().map(|capability| format!(",+{capability}")).collect();
+        let mut nobody = Command::new("setpriv");
+        nobody.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs"]);
+        for set in ["inh-caps", "ambient-caps", "bounding-set"] {
+            nobody.arg(format!("--{set}=-all{list}"));
+        }
+        nobody.arg(binary()?);
+        Self::spawn(nobody, file, |command| namespace.spawn(command))
+    }
+
     fn spawn(
         mut command: Command,
         file: &str,
@@ -89,6 +104,12 @@ impl Gateway {
         serde_json::from_str(&text).map_err(io::Error::other)
     }
 
+    /// The number of its process.
+    #[must_use]
+    pub fn process(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Whether its process is there.
     pub fn is_running(&mut self) -> bool {
         matches!(self.process.try_wait(), Ok(None))
@@ -108,6 +129,15 @@ impl Gateway {
     /// As [`stop`](Self::stop).
     pub fn interrupt(self) -> io::Result<()> {
         self.end(Signal::INT)
+    }
+
+    /// Kills it, which it cannot see coming.
+    ///
+    /// # Errors
+    /// When it has ended before.
+    pub fn kill(mut self) -> io::Result<()> {
+        self.process.kill()?;
+        self.process.wait().map(drop)
     }
 
     fn end(mut self, signal: Signal) -> io::Result<()> {

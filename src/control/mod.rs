@@ -18,6 +18,7 @@ pub mod host;
 pub mod housekeeping;
 pub mod isolation;
 pub mod kernel;
+pub mod learned;
 pub mod loops;
 pub mod netlink;
 pub mod next_hops;

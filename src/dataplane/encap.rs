@@ -107,7 +107,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
             let Some(attachment) = attachment.as_ref().filter(may_feed) else { continue };
             let id = AttachmentId(place as u16);
             let is_held = is_guarded && loop_guard::is_held(loops, claim.attachment, id, self.now);
-            for &peer in self.tables.members(&attachment.members) {
+            for peer in self.tables.flooded(&attachment.members) {
                 let target = Target { attachment: id, peer };
                 self.tracer.way(target);
                 let gone = if is_held {

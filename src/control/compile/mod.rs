@@ -10,7 +10,9 @@ mod domains;
 mod drafts;
 mod endpoints;
 mod fit;
+mod groups;
 mod identity;
+mod learners;
 mod mappings;
 mod names;
 mod numbers;
@@ -35,7 +37,8 @@ pub use names::Names;
 pub use numbers::Numbers;
 pub use origins::{Line, Noun, Origins};
 pub use plan::{
-    Plan, PortPlan, Settings, Static, TunnelPlan, placeholder_hops, placeholder_next_hop, placeholder_port,
+    LearningGroup, Plan, PortPlan, Settings, Static, TunnelPlan, placeholder_hops, placeholder_next_hop,
+    placeholder_port, placeholders,
 };
 
 use crate::config::{At, Config, File, Problems};
@@ -139,12 +142,15 @@ fn attempt(
         peers: Arc::new(peers.forwarding),
         groups: Arc::new(peers.members),
         senders: Arc::new(peers.senders.table),
+        learners: Arc::new(peers.learners.table()),
+        learned: Arc::default(),
         segments: Arc::new(domains.segments.table),
         domains: Arc::new(domains.forwarding),
         mappings: Arc::new(mappings.forwarding),
         hops,
     };
     let (ports, tunnels, statics) = (ports.plans, peers.tunnels, domains.statics);
+    let learning = peers.learning;
     let source = config.source.clone();
     let mut plan = Plan {
         source,
@@ -153,6 +159,7 @@ fn attempt(
         statics,
         ports,
         tunnels,
+        learning,
         generation: numbers.generation(),
         settings,
         warnings,
