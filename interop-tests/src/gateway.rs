@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -72,6 +73,8 @@ impl Gateway {
     ) -> io::Result<Self> {
         let directory = tempfile::Builder::new().prefix("gw-").tempdir()?;
         let place = directory.path();
+        // Some gateways run as somebody else.
+        fs::set_permissions(place, fs::Permissions::from_mode(0o777))?;
         let text = format!("{file}\nadmin: DIR/admin.sock\n").replace("DIR", &place.display().to_string());
         fs::write(place.join("gateway.yaml"), text)?;
         let log = fs::File::create(place.join("log"))?;

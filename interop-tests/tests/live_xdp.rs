@@ -3,7 +3,7 @@
 //! Where frames come to XDP sockets nobody tells what their sender left to its device, so here the senders leave
 //! nothing: their offloads are off.
 
-use transload_interop_tests::peers::Namespace;
+use transload_interop_tests::peers::{Namespace, OpenVswitch, veth};
 use transload_interop_tests::traffic::{ping, settle, transfer};
 use transload_interop_tests::world::Leaf;
 use transload_interop_tests::{Gateway, Host, need};
@@ -156,10 +156,10 @@ fn two_workers_have_a_queue_each_of_every_port() {
 #[test]
 fn one_worker_hears_every_queue() {
     need!(root, ip, ping, vxlan, ethtool);
-    let World { left, right, middle } = world_of(1500, 4);
+    let World { left, right, middle } = world_of(1500, 2);
     let gateway = Gateway::start(&middle, FILE).unwrap();
     meet(&left, &right);
-    assert!(gateway.log().contains("4 queues"), "{}", gateway.log());
+    assert!(gateway.log().contains("2 queues"), "{}", gateway.log());
     gateway.stop().unwrap();
 }
 
@@ -188,31 +188,53 @@ fn nine_thousand_bytes_cross_in_pieces() {
 }
 
 #[test]
-fn stacked_tags_and_an_endpoint_share_a_port_with_the_hosts_own_vlan() {
-    need!(root, ip, ping, vxlan, ethtool);
-    let World { left, right, middle } = world(1508);
-    let file = FILE.replace("right: { peer: right, vni: 200 }", "ce: { port: up2, s_vid: 100, c_vid: 7 }");
-    right
-        .sh("ip link del vx0
-             ip link add link eth0 name s100 type vlan protocol 802.1ad id 100; ip link set s100 up
-             ip link add link s100 name c7 type vlan id 7; ip link set c7 mtu 1450 up; ip addr add 10.1.0.2/24 dev c7
-             ip link add link eth0 name s9 type vlan id 9; ip link set s9 up; ip addr add 10.9.0.2/24 dev s9
-             ethtool -K s100 tx off txvlan off; ethtool -K c7 tx off tso off gso off")
+fn stacked_tags_share_a_cable_with_an_endpoint_and_the_host() {
+    need!(root, ip, ping, vxlan, ethtool, ovs);
+    let World { left, middle, right: _right } = world(1500);
+    let (switch, host) = (Namespace::new().unwrap(), Namespace::new().unwrap());
+    veth((&middle, "eth3"), (&switch, "access"), 1508).unwrap();
+    veth((&switch, "h0"), (&host, "eth0"), 1500).unwrap();
+    switch.sh("ethtool -K access tx off tso off gso off txvlan off; ethtool -K h0 tx off").unwrap();
+    host.sh("ethtool -K eth0 tx off tso off gso off; ip addr add 10.1.0.2/24 dev eth0; ip link set eth0 mtu 1450")
         .unwrap();
-    middle
-        .sh("ip link add link eth2 name own9 type vlan id 9; ip link set own9 up; ip addr add 10.9.0.1/24 dev own9")
-        .unwrap();
+    middle.sh("ip addr add 203.0.113.1/24 dev eth3").unwrap();
+    switch.sh("ip link add own type veth peer name own-br; ip link set own up; ip link set own-br up").unwrap();
+    switch.sh("ethtool -K own tx off tso off gso off; ip addr add 203.0.113.2/24 dev own").unwrap();
+
+    let ovs = OpenVswitch::start(&switch).unwrap();
+    ovs.vsctl("add-br br -- set bridge br datapath_type=netdev fail-mode=secure").unwrap();
+    ovs.vsctl("add-port br access -- add-port br h0 -- add-port br own-br").unwrap();
+    for flow in [
+        "in_port=h0,actions=push_vlan:0x8100,set_field:4103->vlan_vid,push_vlan:0x88a8,set_field:4196->vlan_vid,output:access",
+        "in_port=access,dl_vlan=100,actions=pop_vlan,goto_table:1",
+        "table=1,dl_vlan=7,actions=pop_vlan,output:h0",
+        "priority=1,in_port=access,actions=output:own-br",
+        "in_port=own-br,actions=output:access",
+    ] {
+        ovs.add_flow("br", flow).unwrap();
+    }
+    let file = FILE
+        .replace("  up2: {", "  up3: { device: eth3, io: af_xdp }\n  up2: {")
+        .replace("endpoints:", "endpoints:\n  own: { address: 203.0.113.1, ports: [up3] }")
+        .replace(
+            "encap: vxlan }\n  right",
+            "endpoint: v4, encap: vxlan }\n  far: { address: 203.0.113.2, endpoint: own, encap: gre }\n  right",
+        )
+        .replace(
+            "right: { peer: right, vni: 200 }",
+            "far: { peer: far, key: 1 }\n      ce: { port: up3, s_vid: 100, c_vid: 7 }",
+        );
     let gateway = Gateway::start(&middle, &file).unwrap();
-    meet(&left, &right);
-    ping(&right, "10.9.0.1", 1400).unwrap();
-    ping(&right, "fd00:2::1", 1400).unwrap();
+    meet(&left, &host);
+    ping(&switch, "203.0.113.1", 1400).unwrap();
+    ping(&middle, "203.0.113.2", 1400).unwrap();
     gateway.stop().unwrap();
 }
 
 #[test]
 fn auto_leaves_a_veth_to_packet_sockets_and_says_why() {
     need!(root, ip, vxlan, ethtool);
-    let World { middle, .. } = world(1500);
+    let World { middle, left: _left, right: _right } = world(1500);
     let gateway = Gateway::start(&middle, &FILE.replace(", io: af_xdp", "")).unwrap();
     let log = gateway.log();
     assert!(log.contains("io: auto chooses af_packet: the far end of a veth"), "{log}");
@@ -241,7 +263,7 @@ fn without_root_four_capabilities_do_and_a_missing_one_is_named() {
 #[test]
 fn another_ones_xdp_program_is_left_alone() {
     need!(root, ip, ping, vxlan, ethtool);
-    let World { middle, .. } = world(1500);
+    let World { middle, left: _left, right: _right } = world(1500);
     let first = Gateway::start(&middle, FILE).unwrap();
     let other = FILE.replace("192.0.2.1,", "192.0.2.3,").replace("fd00:2::1", "fd00:2::3");
     middle.sh("ip addr add 192.0.2.3/24 dev eth1; ip addr add fd00:2::3/64 dev eth2 nodad").unwrap();
