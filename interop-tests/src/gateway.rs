@@ -183,7 +183,8 @@ impl Gateway {
 impl Drop for Gateway {
     fn drop(&mut self) {
         if self.is_running() && std::thread::panicking() {
-            eprintln!("what the gateway dropped: {:#}\n{}", self.show("drops").unwrap_or_default(), self.log());
+            let [drops, ports] = ["drops", "ports"].map(|what| self.show(what).unwrap_or_default());
+            eprintln!("what the gateway dropped: {drops:#}\nits ports: {ports:#}\n{}", self.log());
         }
         if self.is_running() {
             // Only after a test has failed, or one that let it run: it should still clean up.
