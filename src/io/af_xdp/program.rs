@@ -13,7 +13,7 @@
 //!
 //! Registers: R6 is the context, R9 the frame's first byte, R8 the one behind its last, R7 how far behind the first
 //! one a header is. What is at a place known beforehand is read directly; what is not, behind options, by a helper,
-//! since without CAP_PERFMON the kernel lets nobody add a number it does not know to a pointer.
+//! since without `CAP_PERFMON` the kernel lets nobody add a number it does not know to a pointer.
 
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
