@@ -40,6 +40,9 @@ fn ended(outcome: io::Result<()>) -> ExitCode {
 }
 
 fn run(options: &Options) -> io::Result<()> {
+    if let Some(file) = &options.from {
+        return show(options, &serde_json::from_str(&fs::read_to_string(file)?)?);
+    }
     interrupt::watch()?;
     let tell = &mut |line: &str| eprintln!("{line}");
     let mut results = Results::new(Machine::here(), LOSS);
@@ -60,6 +63,10 @@ fn run(options: &Options) -> io::Result<()> {
     if let Some(file) = &options.json {
         fs::write(file, serde_json::to_string_pretty(&results)?)?;
     }
-    print!("{}", report::text(&results));
-    if options.write_docs { report::write_docs(&results) } else { Ok(()) }
+    show(options, &results)
+}
+
+fn show(options: &Options, results: &Results) -> io::Result<()> {
+    print!("{}", report::text(results));
+    if options.write_docs { report::write_docs(results) } else { Ok(()) }
 }

@@ -14,6 +14,7 @@ Usage: cargo xtask bench [lab | scale] [--quick | --full] [--rounds N] [--json F
   --full        every size with every number of flows and addresses on every path: hours
   --rounds N    how often everything in the lab is measured
   --json FILE   keeps every figure of every run there
+  --from FILE   measures nothing, and shows what --json kept
   --write-docs  puts the tables and pictures into docs/PERFORMANCE.md
 ";
 
@@ -30,6 +31,8 @@ pub struct Options {
     pub rounds: Option<usize>,
     /// Where every figure goes.
     pub json: Option<PathBuf>,
+    /// Where the figures come from, if nothing is measured.
+    pub from: Option<PathBuf>,
     /// What the in-memory bench printed.
     pub pipeline: Option<PathBuf>,
     /// Whether the documentation is written anew.
@@ -48,6 +51,7 @@ impl Options {
             extent: Extent::Corners,
             rounds: None,
             json: None,
+            from: None,
             pipeline: None,
             write_docs: false,
         };
@@ -65,6 +69,7 @@ impl Options {
                     options.rounds = Some(count.ok_or("--rounds needs a number from 1 to 100")?);
                 }
                 "--json" => options.json = Some(next("a file")?.into()),
+                "--from" => options.from = Some(next("a file")?.into()),
                 "--pipeline" => options.pipeline = Some(next("a file")?.into()),
                 "--write-docs" => options.write_docs = true,
                 other => return Err(format!("{other} is not understood")),

@@ -13,11 +13,11 @@ const PIPELINE: &str = "target/bench-pipeline.txt";
 /// Builds the lab and runs it. What it needs is said before minutes go into a build.
 pub(crate) fn lab(arguments: &[&str]) -> Result<(), String> {
     let has = |word: &str| arguments.contains(&word);
-    if !has("scale") {
+    if !has("scale") && !has("--from") {
         needs(arguments)?;
     }
     run::cargo(&["build", "--release", "--package", "transload", "--package", "transload-bench-lab"])?;
-    if has("lab") || has("scale") || has("--quick") {
+    if has("lab") || has("scale") || has("--quick") || has("--from") {
         return program(arguments);
     }
     pipeline()?;

@@ -31,7 +31,8 @@ Usage: cargo xtask <chore>
                     the kernel's bridge, Open vSwitch and transload side by side, in network
                     namespaces (lab; needs root), and how cost grows with size (scale). --quick is
                     the lab in under three minutes; otherwise a quarter of an hour, --full hours.
-                    --json keeps every figure, --write-docs renews docs/PERFORMANCE.md
+                    --json keeps every figure, --from FILE shows them again, --write-docs
+                    renews docs/PERFORMANCE.md
   bench memory      every benchmark in memory
   bench -- ARGS     the same; ARGS go to criterion, such as a filter
   bench pipeline [TENANT]
@@ -64,11 +65,11 @@ fn main() -> ExitCode {
         ["bench", "pipeline", rest @ ..] => run::cargo(&[&["bench", "--bench", "pipeline", "--"], rest].concat()),
         ["bench", "--", rest @ ..] => run::cargo(&[&["bench", "--workspace", "--benches", "--"], rest].concat()),
         ["bench", "memory"] => run::cargo(&["bench", "--workspace", "--benches"]),
-        ["bench", rest @ ..] => bench::lab(rest),
         ["--help" | "-h" | "help"] | ["bench", "--help" | "-h"] => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
         }
+        ["bench", rest @ ..] => bench::lab(rest),
         _ => return misunderstood(),
     };
     match outcome {

@@ -31,16 +31,12 @@ pub fn bits_per_second(lab: &Lab, path: &Path, offloads: bool, time: Duration) -
     for (host, side, address) in hosts {
         furnish(host, side, address, offloads)?;
     }
-    let stream = thread::scope(|scope| {
+    Ok(thread::scope(|scope| {
         let far = scope.spawn(|| right.enter(receive));
         let sent = lab.outside.enter(|| send(time));
         let received = far.join().map_err(|_| io::Error::other("the receiver panicked"))?;
         sent.and(received)
-    });
-    for (host, _, _) in hosts {
-        host.sh("ip link del tenant")?;
-    }
-    Ok(stream?)
+    })?)
 }
 
 fn furnish(host: &Namespace, side: &Side, address: Ipv4Addr, offloads: bool) -> Result<(), Why> {
@@ -52,6 +48,8 @@ fn furnish(host: &Namespace, side: &Side, address: Ipv4Addr, offloads: bool) -> 
             end.gateway
         ))?;
     }
+    // A measurement that failed may have left it.
+    host.sh("ip link del tenant 2>/dev/null || true")?;
     host.sh(&device(&end, "tenant")).map_err(|error| missing(side, error))?;
     let onoff = if offloads { "on" } else { "off" };
     host.sh(&format!("ip link set tenant mtu {MTU} up; ip addr add {address}/24 dev tenant"))?;

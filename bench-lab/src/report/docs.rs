@@ -18,18 +18,25 @@ pub fn write_docs(results: &Results) -> io::Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
     let page = folder.join("PERFORMANCE.md");
     let old = fs::read_to_string(&page)?;
-    let new = between(&old, &format!("\n{}\n", text(results)))
+    let new = between(&old, &format!("\n{}{}\n", pictures(results), text(results)))
         .ok_or_else(|| io::Error::other(format!("{} has lost its marks", page.display())))?;
     fs::write(page, new)?;
-    let pictures = folder.join("performance");
-    fs::create_dir_all(&pictures)?;
+    let folder = folder.join("performance");
+    fs::create_dir_all(&folder)?;
     if !results.cells.is_empty() {
-        fs::write(pictures.join("lab.svg"), bars::draw(results))?;
+        fs::write(folder.join("lab.svg"), bars::draw(results))?;
     }
     if !results.growth.is_empty() {
-        fs::write(pictures.join("scale.svg"), lines::draw(results))?;
+        fs::write(folder.join("scale.svg"), lines::draw(results))?;
     }
     Ok(())
+}
+
+/// The lines that show the pictures.
+fn pictures(results: &Results) -> String {
+    let lab = if results.cells.is_empty() { "" } else { "![What each gateway carries](performance/lab.svg)\n\n" };
+    let scale = if results.growth.is_empty() { "" } else { "![How cost grows](performance/scale.svg)\n\n" };
+    [lab, scale].concat()
 }
 
 /// The page with other text between the marks.
