@@ -120,6 +120,12 @@ impl Gateway {
         serde_json::from_str(&text).map_err(io::Error::other)
     }
 
+    /// The number of its process.
+    #[must_use]
+    pub fn process(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Whether its process is there.
     pub fn is_running(&mut self) -> bool {
         matches!(self.process.try_wait(), Ok(None))

@@ -1,5 +1,6 @@
 //! The project's chores; `cargo xtask help` lists them.
 
+mod bench;
 mod captures;
 mod fuzz;
 mod instructions;
@@ -26,7 +27,12 @@ Usage: cargo xtask <chore>
   fuzz [--seconds N | --runs N] [TARGET]
                     feeds the decapsulators, the pipeline, the loader and the capture reader with
                     what they learn to fear, each for so long (a minute); needs g++
-  bench [-- ARGS]   the benchmarks; ARGS go to criterion, such as a filter
+  bench [--quick | --full] [--json FILE]
+                    the lab: the kernel's bridge, Open vSwitch and transload side by side, in network
+                    namespaces; needs root. --quick takes under three minutes, otherwise a quarter of
+                    an hour, --full many hours; --json keeps every figure
+  bench memory      every benchmark in memory
+  bench -- ARGS     the same; ARGS go to criterion, such as a filter
   bench pipeline [TENANT]
                     nanoseconds per frame of the whole pipeline in memory, by tenant and number of MACs
   bench instructions [COMMIT]
@@ -56,7 +62,8 @@ fn main() -> ExitCode {
         },
         ["bench", "pipeline", rest @ ..] => run::cargo(&[&["bench", "--bench", "pipeline", "--"], rest].concat()),
         ["bench", "--", rest @ ..] => run::cargo(&[&["bench", "--workspace", "--benches", "--"], rest].concat()),
-        ["bench"] => run::cargo(&["bench", "--workspace", "--benches"]),
+        ["bench", "memory"] => run::cargo(&["bench", "--workspace", "--benches"]),
+        ["bench", rest @ ..] if rest.iter().all(|word| *word != "--help") => bench::lab(rest),
         ["--help" | "-h" | "help"] => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;

@@ -73,6 +73,12 @@ impl OpenVswitch {
         output(Command::new("ovs-ofctl").args(["-O", "OpenFlow13", "add-flow"]).arg(socket).arg(flow)).map(|_| ())
     }
 
+    /// The numbers of its processes, the switch itself first.
+    #[must_use]
+    pub fn processes(&self) -> Vec<u32> {
+        self.daemons.iter().map(Child::id).collect()
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
