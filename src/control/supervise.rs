@@ -105,9 +105,9 @@ async fn reloads(
         };
         let outcome = reloader.reload(gateway).await;
         match &outcome {
-            Ok(reloaded) => {
-                reloaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-                tracing::info!("reloaded: {} changes; {}", reloaded.changes.len(), reloaded.summary);
+            Ok(done) => {
+                done.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+                tracing::info!("reloaded: {} changes; {}", done.changes.len(), done.summary);
             }
             Err(refused) => tracing::error!("the file is not taken in, and nothing has changed:\n{refused}"),
         }

@@ -13,7 +13,7 @@ use super::rows::{Refusal, Reloaded};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A large file takes a while to compile.
-const LONG_PATIENCE: Duration = Duration::from_secs(300);
+const LONG_PATIENCE: Duration = Duration::from_mins(5);
 
 /// Why there is no answer.
 #[derive(Debug, Error)]
