@@ -2,6 +2,8 @@
 //!
 //! A file is a family. A case is an entry of [`ALL`]: the runner finds out where it runs.
 
+mod captured;
+mod headers;
 mod reach;
 
 use crate::bench::{Bench, Site};
@@ -64,4 +66,32 @@ impl Cells {
 }
 
 /// Every case, in the order of the report. Those that take something away come last.
-pub const ALL: &[Case] = &[reach::PING];
+pub const ALL: &[Case] = &[
+    reach::PING,
+    headers::ecn::SENDER,
+    headers::ecn::UNDERLAY,
+    headers::ecn::NOT_MARKABLE,
+    headers::ecn::AROUND_CE,
+    headers::ecn::ECT_1_AT_OPEN_VSWITCH,
+    headers::ecn::DSCP,
+    headers::reserved::BITS,
+    headers::reserved::AT_PEERS,
+    headers::reserved::GRE_AT_LINUX,
+    headers::reserved::GRE_AT_OPEN_VSWITCH,
+    headers::flow_id::ANY,
+    headers::flow_id::AT_LINUX,
+    headers::flow_id::AT_OPEN_VSWITCH,
+    headers::gre::KEYS,
+    headers::gre::FLAGS,
+    headers::gre::CHECKSUM,
+    headers::gre::CHECKSUM_AT_LINUX,
+    headers::gre::ORDER,
+    headers::gre::ORDER_AT_LINUX,
+    headers::gre::ORDER_AT_OPEN_VSWITCH,
+    headers::udp::CHECKSUMS,
+    headers::udp::ZERO_AT_LINUX,
+    headers::udp::ZERO_AT_OPEN_VSWITCH,
+    headers::strangers::PEER,
+    headers::strangers::TPID,
+    captured::ALL,
+];
