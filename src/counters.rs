@@ -117,6 +117,7 @@ pub struct Counters {
     drops: Box<[Counter]>,
     tolerated: Box<[Counter]>,
     ports: Box<[Both]>,
+    lost: Box<[Counter]>,
     peers: Growing<Both>,
     domains: Growing<DomainCounters>,
     mappings: Growing<MappingCounters>,
@@ -175,6 +176,7 @@ impl Counters {
             drops: block(DropReason::COUNT),
             tolerated: block(DropReason::COUNT),
             ports: block(tables.ports.len()),
+            lost: block(tables.ports.len()),
             peers: Growing::new(tables.peers.len()),
             domains: Growing::new(tables.domains.len()),
             mappings: Growing::new(tables.mappings.all.len()),
@@ -233,6 +235,12 @@ impl Counters {
     #[inline]
     pub fn port(&self, id: PortId) -> Option<&Both> {
         self.ports.get(usize::from(id.0))
+    }
+
+    /// Frames that arrived at a port and were lost before anybody could take them.
+    #[must_use]
+    pub fn lost(&self, id: PortId) -> Option<&Counter> {
+        self.lost.get(usize::from(id.0))
     }
 
     /// What came from and went to a peer.

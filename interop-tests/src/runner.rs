@@ -49,7 +49,7 @@ pub fn run(case: Case, bench: Option<&mut Bench>, absent: &[Absent], tick: &mut 
     };
     if !matches!(case.scope, Scope::World(_)) {
         cells.extend(absent.iter().filter(|absent| !absent.is_final).map(|absent| Cell {
-            place: Place::Words(absent.name.clone()),
+            place: Place::Words(absent.name.clone(), Vec::new()),
             outcome: Outcome::NotRun(absent.why.clone()),
             span: (0, 0),
         }));

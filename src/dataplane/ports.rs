@@ -22,6 +22,8 @@ struct Slot<'mem> {
     waiting: Vec<Frame<'mem>>,
     /// When a failed port is tried again, in nanoseconds.
     retry_at: Option<u64>,
+    /// What the device had lost when it was asked last.
+    lost: u64,
 }
 
 /// The ports of one worker.
@@ -41,7 +43,7 @@ impl<'mem> Ports<'mem> {
         }
         let slots = ports.into_iter().map(|(id, io)| {
             let caps = io.caps();
-            Slot { id, io, caps, waiting: Vec::with_capacity(Burst::LEN), retry_at: None }
+            Slot { id, io, caps, waiting: Vec::with_capacity(Burst::LEN), retry_at: None, lost: 0 }
         });
         Self { slots: slots.collect(), index }
     }
@@ -61,6 +63,19 @@ impl<'mem> Ports<'mem> {
     /// The back-ends, to wait for.
     pub fn iter(&self) -> impl Iterator<Item = (PortId, &dyn Port<'mem>)> {
         self.slots.iter().map(|slot| (slot.id, &*slot.io as &dyn Port<'mem>))
+    }
+
+    /// Counts what the devices have lost since the last time: a system call for every port.
+    pub(super) fn count_losses(&mut self, counters: &Counters) {
+        for slot in &mut self.slots {
+            let now = slot.io.kernel_drops();
+            // A device that came back has begun anew.
+            let fresh = if now >= slot.lost { now - slot.lost } else { now };
+            slot.lost = now;
+            if let Some(lost) = counters.lost(slot.id) {
+                lost.add(fresh);
+            }
+        }
     }
 
     #[inline]

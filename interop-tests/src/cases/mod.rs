@@ -2,11 +2,19 @@
 //!
 //! A file is a family. A case is an entry of [`ALL`]: the runner finds out where it runs.
 
+mod ageing;
+mod bulk;
 mod captured;
+mod faults;
+mod flood;
 mod headers;
+mod listen;
+mod mesh;
+mod migration;
 mod reach;
+mod size;
 
-use crate::bench::{Bench, Site};
+use crate::bench::{Bench, Site, Stack};
 use crate::outcome::{Outcome, Verdict};
 
 /// A promise, and how it is tried.
@@ -44,8 +52,8 @@ pub struct Cells(pub(crate) Vec<(Place, Outcome)>);
 pub enum Place {
     /// At a site, perhaps towards another one.
     Site(Site, Option<Site>),
-    /// Nowhere in particular: in a few words.
-    Words(String),
+    /// In a few words; and the stacks that took part, if any did.
+    Words(String, Vec<Stack>),
 }
 
 impl Cells {
@@ -61,13 +69,29 @@ impl Cells {
 
     /// Says how it went where there are no sites of the bench.
     pub fn put(&mut self, place: &str, verdict: Verdict) {
-        self.0.push((Place::Words(place.to_owned()), verdict.into()));
+        self.among(&[], place, verdict);
+    }
+
+    /// The same where stacks took part, which it counts for.
+    pub fn among(&mut self, stacks: &[Stack], place: &str, verdict: Verdict) {
+        self.0.push((Place::Words(place.to_owned(), stacks.to_vec()), verdict.into()));
     }
 }
 
 /// Every case, in the order of the report. Those that take something away come last.
 pub const ALL: &[Case] = &[
     reach::PING,
+    reach::NEIGHBOUR_DISCOVERY,
+    reach::PAYLOADS,
+    bulk::TCP,
+    bulk::HUNDRED,
+    bulk::UDP,
+    flood::ONCE,
+    flood::ISOLATION,
+    flood::LEARNING,
+    mesh::MESH,
+    size::TOO_BIG,
+    migration::MIGRATION,
     headers::ecn::SENDER,
     headers::ecn::UNDERLAY,
     headers::ecn::NOT_MARKABLE,
@@ -94,4 +118,8 @@ pub const ALL: &[Case] = &[
     headers::strangers::PEER,
     headers::strangers::TPID,
     captured::ALL,
+    faults::UNDERLAY,
+    ageing::AGEING,
+    faults::PEER,
+    faults::GATEWAY,
 ];

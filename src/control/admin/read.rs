@@ -209,6 +209,7 @@ impl Gateway {
                 mtu: port.and_then(|port| port.mtu),
                 failure: news.failures.get(&id).cloned(),
                 traffic: self.traffic(|counters| counters.port(id)),
+                lost: self.counters.iter().filter_map(|counters| counters.lost(id)).map(Counter::get).sum(),
             }
         };
         self.view().names.ports().map(row).collect()

@@ -156,6 +156,10 @@ pub struct PortRow {
     pub failure: Option<String>,
     /// Whole frames from it and to it.
     pub traffic: Traffic,
+    /// Frames that arrived and were lost before the gateway could take them: its queue was full, or they were longer
+    /// than what they were to be received into.
+    #[serde(default)]
+    pub lost: u64,
 }
 
 /// One reason for drops.
