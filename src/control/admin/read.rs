@@ -42,10 +42,10 @@ impl Gateway {
         let heard = heard.as_ref();
         let moves = heard.and_then(|heard| heard.moves.as_deref());
         FdbRow {
-            tenant: self.names.domain(entry.domain).into(),
+            tenant: self.view().names.domain(entry.domain).into(),
             mac: entry.mac.to_string(),
-            attachment: self.names.attachment(entry.domain, entry.target.attachment).into(),
-            via: self.names.peer(entry.target.peer).into(),
+            attachment: self.view().names.attachment(entry.domain, entry.target.attachment).into(),
+            via: self.view().names.peer(entry.target.peer).into(),
             age: (!entry.is_static).then(|| entry.age(tick)),
             here_for: heard.map(|heard| self.seconds_since(heard.since)),
             moves: heard.map_or(0, Heard::move_count),
@@ -58,7 +58,8 @@ impl Gateway {
     }
 
     fn move_row(&self, domain: DomainId, last: Move) -> MoveRow {
-        let names = |target: Target| (self.names.attachment(domain, target.attachment), self.names.peer(target.peer));
+        let view = self.view();
+        let names = |target: Target| (view.names.attachment(domain, target.attachment), view.names.peer(target.peer));
         let ((from, from_via), (to, to_via)) = (names(last.from), names(last.to));
         MoveRow {
             ago: self.seconds_since(last.at),
@@ -84,7 +85,8 @@ impl Gateway {
     pub fn tenants(&self, tenant: Option<&str>) -> Result<Vec<TenantRow>, NoSuchTenant> {
         let only = self.tenant(tenant)?;
         let tables = self.shared.forwarding.load();
-        let chosen = self.names.domains().filter(|(id, _)| only.is_none_or(|only| only == *id));
+        let view = self.view();
+        let chosen = view.names.domains().filter(|(id, _)| only.is_none_or(|only| only == *id));
         let rows = chosen.filter_map(|(id, name)| Some(self.tenant_row(id, name, tables.domain(id)?, &tables)));
         let mut rows: Vec<_> = rows.collect();
         rows.sort_by(|a, b| a.tenant.cmp(&b.tenant));
@@ -116,7 +118,7 @@ impl Gateway {
     fn loops(&self, id: DomainId, domain: &Domain) -> Vec<LoopRow> {
         let now = self.clock.now();
         let row = |(between, found): ([AttachmentId; 2], Loop)| LoopRow {
-            between: between.map(|at| self.names.attachment(id, at).into()),
+            between: between.map(|at| self.view().names.attachment(id, at).into()),
             times: found.times,
             ago: self.seconds_since(found.at),
             mac: found.mac.to_string(),
@@ -133,14 +135,14 @@ impl Gateway {
             let kind = tables.speaker(&attachment.members).and_then(|peer| tables.peer(peer));
             let kind = kind.map(|peer| peer.compiled.kind());
             let via = match attachment.members {
-                Members::One(peer) => vec![self.names.peer(peer).into()],
+                Members::One(peer) => vec![self.view().names.peer(peer).into()],
                 Members::Group(_) => {
                     let all = members.iter().chain(tables.learned_members(&attachment.members));
-                    all.map(|peer| self.names.peer(*peer).into()).collect()
+                    all.map(|peer| self.view().names.peer(*peer).into()).collect()
                 }
             };
             rows.push(AttachmentRow {
-                attachment: self.names.attachment(id, AttachmentId(at as u16)).into(),
+                attachment: self.view().names.attachment(id, AttachmentId(at as u16)).into(),
                 segment: kind.map_or_else(String::new, |kind| segment(kind, attachment.segment)),
                 via,
             });
@@ -155,11 +157,17 @@ impl Gateway {
     pub fn peers(&self, tenant: Option<&str>) -> Result<Vec<PeerRow>, NoSuchTenant> {
         let tables = self.shared.forwarding.load();
         let of_tenant: Option<Vec<PeerId>> = self.tenant(tenant)?.and_then(|id| tables.domain(id)).map(|domain| {
-            domain.attachments.iter().flatten().flat_map(|it| tables.members(&it.members)).copied().collect()
+            let members = domain.attachments.iter().flatten().map(|it| &it.members);
+            members
+                .flat_map(|it| {
+                    tables.members(it).iter().chain(tables.learned_members(it)).copied().chain(tables.flooded(it))
+                })
+                .collect()
         });
         let resolution = self.resolution.load();
         let mut rows = Vec::new();
-        for tunnel in &self.tunnels {
+        let view = self.view();
+        for tunnel in &view.tunnels {
             let Some(peer) = tables.peer(tunnel.peer).filter(|peer| matches!(peer.exit, Exit::Tunnel(_))) else {
                 continue;
             };
@@ -168,12 +176,13 @@ impl Gateway {
             }
             let hops = resolution.hops.get(tunnel.peer.0 as usize).into_iter().flatten();
             let hop = |hop: &crate::forwarding::Hop| HopRow {
-                port: self.names.port(hop.port).into(),
+                port: self.view().names.port(hop.port).into(),
                 mac: hop.link.dst.to_string(),
             };
             let complaints = resolution.complaints.iter().filter(|(id, _)| *id == tunnel.peer);
             rows.push(PeerRow {
                 peer: tunnel.name.clone(),
+                learned_ago: view.learned.get(&tunnel.peer).map(|since| self.seconds_since(*since)),
                 encap: peer.compiled.kind().info().tag.into(),
                 address: tunnel.remote.to_string(),
                 endpoint: tunnel.endpoint.clone(),
@@ -203,7 +212,7 @@ impl Gateway {
                 lost: self.counters.iter().filter_map(|counters| counters.lost(id)).map(Counter::get).sum(),
             }
         };
-        self.names.ports().map(row).collect()
+        self.view().names.ports().map(row).collect()
     }
 
     /// Every reason for drops, in the order of the drop table.
@@ -223,7 +232,7 @@ impl Gateway {
     }
 
     fn tenant(&self, name: Option<&str>) -> Result<Option<DomainId>, NoSuchTenant> {
-        name.map(|name| self.names.domain_id(name).ok_or_else(|| NoSuchTenant(name.into()))).transpose()
+        name.map(|name| self.view().names.domain_id(name).ok_or_else(|| NoSuchTenant(name.into()))).transpose()
     }
 
     fn traffic(&self, of: impl Fn(&Counters) -> Option<&Both>) -> Traffic {
