@@ -8,7 +8,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use super::Failure;
 use super::render::output;
 use crate::control::admin::client::{self, AskError};
-use crate::control::admin::rows::{DropRow, FdbRow, LoopRow, PeerRow, PortRow, TenantRow};
+use crate::control::admin::rows::{DropRow, FdbRow, LoopRow, MappingRow, PeerRow, PortRow, TenantRow};
 use crate::control::admin::socket;
 
 #[derive(Debug, clap::Args)]
@@ -36,6 +36,8 @@ enum What {
     Fdb,
     /// Tenants and their attachments
     Tenants,
+    /// Mappings and what crosses them
+    Mappings,
     /// Tunnel peers and the ways to them
     Peers,
     /// Ports and their traffic
@@ -49,6 +51,7 @@ impl What {
         match self {
             Self::Fdb => "/fdb",
             Self::Tenants => "/tenants",
+            Self::Mappings => "/mappings",
             Self::Peers => "/peers",
             Self::Ports => "/ports",
             Self::Drops => "/drops",
@@ -90,6 +93,7 @@ fn answer(args: &Args, socket: &Path) -> Result<String, AskError> {
     Ok(match args.what {
         What::Fdb => fdb(&client::rows(socket, path, tenant)?),
         What::Tenants => tenants(&client::rows(socket, path, tenant)?),
+        What::Mappings => mappings(&client::rows(socket, path, tenant)?),
         What::Peers => peers(&client::rows(socket, path, tenant)?),
         What::Ports => ports(&client::rows(socket, path, tenant)?),
         What::Drops => drops(&client::rows(socket, path, tenant)?, args.all),
@@ -146,6 +150,18 @@ fn tenants(rows: &[TenantRow]) -> String {
         ]);
     }
     finish(&table, rows.len(), "The configuration has no tenants.")
+}
+
+fn mappings(rows: &[MappingRow]) -> String {
+    let columns = ["MAPPING", "FROM", "TO", "IDS", "HOLES", "FRAMES FORTH", "FRAMES BACK", "DROPPED", "TO HOLES"];
+    let mut table = table(&columns, &columns[3..]);
+    for row in rows {
+        let numbers = [row.ids, row.holes, row.crossed.sent_to, row.crossed.sent_from, row.crossed.dropped];
+        let texts = [row.mapping.clone(), row.from.clone(), row.to.clone()];
+        let numbers = numbers.into_iter().chain([row.crossed.holes]).map(|number| number.to_string());
+        table.add_row(texts.into_iter().chain(numbers));
+    }
+    finish(&table, rows.len(), "The configuration has no mappings.")
 }
 
 fn peers(rows: &[PeerRow]) -> String {

@@ -7,6 +7,7 @@ pub mod ageing;
 pub mod claims;
 pub mod clock;
 pub mod compile;
+pub mod crossings;
 pub mod diff;
 pub mod exclusive;
 pub mod explain;

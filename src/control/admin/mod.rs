@@ -36,9 +36,12 @@ fn router(gateway: Arc<Gateway>) -> Router {
         .route("/fdb", get(async |Query(filter), State(gateway)| answer(gateway, filter, Gateway::fdb)))
         .route("/tenants", get(async |Query(filter), State(gateway)| answer(gateway, filter, Gateway::tenants)))
         .route("/peers", get(async |Query(filter), State(gateway)| answer(gateway, filter, Gateway::peers)))
+        .route("/mappings", get(async |State(gateway): State<Arc<Gateway>>| Json(gateway.mappings())))
         .route("/ports", get(async |State(gateway): State<Arc<Gateway>>| Json(gateway.ports())))
         .route("/drops", get(async |State(gateway): State<Arc<Gateway>>| Json(gateway.drops())))
-        .fallback(async || refuse(StatusCode::NOT_FOUND, "there is /fdb, /tenants, /peers, /ports and /drops"))
+        .fallback(async || {
+            refuse(StatusCode::NOT_FOUND, "there is /fdb, /tenants, /mappings, /peers, /ports and /drops")
+        })
         .with_state(gateway)
 }
 

@@ -2,10 +2,14 @@
 
 use transload_encaps::{DropReason, Kind};
 
-use super::rows::{AttachmentRow, DropRow, FdbRow, HopRow, LoopRow, MoveRow, PeerRow, PortRow, TenantRow, Traffic};
+use super::rows::{
+    AttachmentRow, DropRow, FdbRow, HopRow, LoopRow, MappingRow, MoveRow, PeerRow, PortRow, TenantRow, Traffic,
+};
+use crate::control::crossings;
 use crate::control::gateway::{Gateway, NoSuchTenant};
 use crate::control::history::{Heard, Move};
 use crate::control::loops::Loop;
+use crate::control::report::Crossed;
 use crate::counters::{Both, Counter, Counters, DomainCounters};
 use crate::dataplane::held_for;
 use crate::fdb::Entry;
@@ -180,6 +184,27 @@ impl Gateway {
         }
         rows.sort_by(|a, b| a.peer.cmp(&b.peer));
         Ok(rows)
+    }
+
+    /// Mappings, by name.
+    #[must_use]
+    pub fn mappings(&self) -> Vec<MappingRow> {
+        let tables = self.shared.forwarding.load();
+        let rows = self.names.mappings().filter_map(|(id, name)| {
+            let connection = tables.mappings.get(id)?;
+            let [from, to] = crossings::sides(connection, &tables, &self.names).map(|side| side.to_string());
+            Some(MappingRow {
+                mapping: name.into(),
+                from,
+                to,
+                ids: connection.ids.count(),
+                holes: connection.ids.holes().iter().map(|(first, last)| last - first + 1).sum(),
+                crossed: Crossed::sum(self.counters.iter().filter_map(|counters| counters.mapping(id))),
+            })
+        });
+        let mut rows: Vec<_> = rows.collect();
+        rows.sort_by(|a, b| a.mapping.cmp(&b.mapping));
+        rows
     }
 
     /// Ports.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::control::report::Crossed;
+
 /// Where a tenant's MAC address lives.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FdbRow {
@@ -97,6 +99,23 @@ pub struct AttachmentRow {
     pub segment: String,
     /// The peers or the port behind it.
     pub via: Vec<String>,
+}
+
+/// A mapping.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MappingRow {
+    /// The mapping.
+    pub mapping: String,
+    /// Its `from` side: the peer or port, and the range of every ID field.
+    pub from: String,
+    /// Its `to` side: the peer or port, and the bits of the ID that make every ID field.
+    pub to: String,
+    /// How many IDs it has.
+    pub ids: u64,
+    /// How many of them have no counterpart.
+    pub holes: u64,
+    /// What crossed, and what did not.
+    pub crossed: Crossed,
 }
 
 /// A tunnel peer.
