@@ -1,5 +1,6 @@
 //! What a worker counts: one block per worker, plain stores, summed by whoever reads.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use transload_encaps::DropReason;
@@ -99,9 +100,50 @@ pub struct Counters {
     drops: Box<[Counter]>,
     tolerated: Box<[Counter]>,
     ports: Box<[Both]>,
-    peers: Box<[Both]>,
-    domains: Box<[DomainCounters]>,
-    mappings: Box<[MappingCounters]>,
+    peers: Growing<Both>,
+    domains: Growing<DomainCounters>,
+    mappings: Growing<MappingCounters>,
+}
+
+/// A table that control makes longer while a worker counts in it; what is there stays where it is.
+#[derive(Debug)]
+struct Growing<T> {
+    /// What was known to be needed.
+    first: Box<[T]>,
+    /// What came later: each is twice as long as the one before.
+    more: [OnceLock<Box<[T]>>; 19],
+}
+
+impl<T: Default> Growing<T> {
+    /// How long the first of the later ones is.
+    const STEP: usize = 64;
+
+    fn new(len: usize) -> Self {
+        Self { first: block(len), more: [const { OnceLock::new() }; 19] }
+    }
+
+    #[inline]
+    fn get(&self, at: usize) -> Option<&T> {
+        self.first.get(at).or_else(|| self.later(at - self.first.len()))
+    }
+
+    #[cold]
+    fn later(&self, at: usize) -> Option<&T> {
+        let step = (at / Self::STEP + 1).ilog2();
+        let before = ((1 << step) - 1) * Self::STEP;
+        self.more.get(step as usize)?.get()?.get(at - before)
+    }
+
+    fn grow(&self, len: usize) {
+        let (mut known, mut next) = (self.first.len(), Self::STEP);
+        for more in &self.more {
+            if known >= len {
+                return;
+            }
+            more.get_or_init(|| block(next));
+            (known, next) = (known + next, next * 2);
+        }
+    }
 }
 
 fn block<T: Default>(len: usize) -> Box<[T]> {
@@ -116,10 +158,18 @@ impl Counters {
             drops: block(DropReason::COUNT),
             tolerated: block(DropReason::COUNT),
             ports: block(tables.ports.len()),
-            peers: block(tables.peers.len()),
-            domains: block(tables.domains.len()),
-            mappings: block(tables.mappings.all.len()),
+            peers: Growing::new(tables.peers.len()),
+            domains: Growing::new(tables.domains.len()),
+            mappings: Growing::new(tables.mappings.all.len()),
         }
+    }
+
+    /// Makes room for what other tables number, before a worker gets them. Ports stay as many as they were.
+    pub fn grow(&self, tables: &Forwarding) {
+        let learned = tables.learned.peers.keys().map(|id| id.0 as usize + 1).max().unwrap_or(0);
+        self.peers.grow(tables.peers.len().max(learned));
+        self.domains.grow(tables.domains.len());
+        self.mappings.grow(tables.mappings.all.len());
     }
 
     /// Frames, and copies of flooded frames, dropped for this reason.
@@ -173,5 +223,25 @@ impl Counters {
         if let Some(counters) = domain.and_then(|id| self.domain(id)) {
             counters.dropped.add(frames);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_grows_without_moving_what_it_counted() {
+        let table = Growing::<Counter>::new(3);
+        table.get(2).unwrap().add(7);
+        assert!(table.get(3).is_none());
+        table.grow(1_000);
+        for at in 3..1_000 {
+            table.get(at).unwrap().add(at as u64);
+        }
+        table.grow(2_000);
+        assert_eq!(table.get(2).unwrap().get(), 7);
+        assert!((3..1_000).all(|at| table.get(at).unwrap().get() == at as u64), "every place is one of its own");
+        assert_eq!(table.get(1_999).unwrap().get(), 0);
     }
 }

@@ -1,12 +1,13 @@
 //! News from the workers for the control plane: a bounded ring each, whose overflow is counted and never waited for.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rtrb::{Consumer, Producer, RingBuffer};
 use transload_encaps::Mac;
 
-use crate::forwarding::{AttachmentId, DomainId, PortId, Target};
+use crate::forwarding::{AttachmentId, DomainId, PeerId, PortId, Target};
 
 /// Something that happened on the data path and that somebody may want to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,17 @@ pub enum Event {
         between: [AttachmentId; 2],
         /// The frame's source.
         mac: Mac,
+        /// When, in nanoseconds of the workers' clock.
+        at: u64,
+    },
+    /// A sender that a group may learn, and that has no number yet.
+    Stranger {
+        /// Who it counts as so far.
+        anonymous: PeerId,
+        /// Its address.
+        address: IpAddr,
+        /// The tenant whose frame it sent.
+        domain: DomainId,
         /// When, in nanoseconds of the workers' clock.
         at: u64,
     },

@@ -142,7 +142,9 @@ drop_reasons! {
         // Who it is from, and for.
         NotForUs, "not_for_us", Config, "Neither a tunnel packet to an endpoint of this port, nor tags that an attachment claims.";
         NotOurMac, "not_our_mac", Config, "To one of our tunnel addresses, but to another device's MAC address.";
-        UnknownPeer, "unknown_peer", Config, "A tunnel packet from an address that no peer, `accept_from` or group names.";
+        UnknownPeer, "unknown_peer", Config, "A tunnel packet from an address that no peer, `accept_from`, `learn_from` or group names.";
+        OwnPacket, "own_packet", Peer, "A tunnel packet from one of our own addresses: a loop in the underlay brought it back, or somebody pretends to be us.";
+        OtherGroup, "other_group", Config, "A tunnel packet to the multicast address of a group (`bum`) that its sender is not in.";
         UnknownSegment, "unknown_segment", Config, "The peer is known, but no attachment claims this tenant ID of it.";
         UnclaimedTags, "unclaimed_tags", Config, "No attachment of this port claims these VLAN tags.";
         MappingHole, "mapping_hole", Config, "A mapping has this tenant ID, but its counterpart is reserved and cannot be used; `check` lists all such IDs.";

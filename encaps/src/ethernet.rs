@@ -7,6 +7,7 @@
 //! ```
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 /// Two MAC addresses and a type.
@@ -47,6 +48,22 @@ impl Mac {
     #[must_use]
     pub const fn is_group(self) -> bool {
         self.0[0] & 1 != 0
+    }
+
+    /// The address that a multicast group of IP has on Ethernet: the low 23 bits of an IPv4 address behind 01:00:5e
+    /// (RFC 1112 §6.4), the low 32 of an IPv6 address behind 33:33 (RFC 2464 §7).
+    #[must_use]
+    pub const fn of_group(group: IpAddr) -> Self {
+        match group {
+            IpAddr::V4(group) => {
+                let [_, b, c, d] = group.octets();
+                Self([0x01, 0x00, 0x5e, b & 0x7f, c, d])
+            }
+            IpAddr::V6(group) => {
+                let [.., a, b, c, d] = group.octets();
+                Self([0x33, 0x33, a, b, c, d])
+            }
+        }
     }
 
     /// The 48 bits as a number, first byte highest.

@@ -121,6 +121,16 @@ impl<'mem> Frame<'mem> {
         self.end = (self.start as usize + len).min(self.chunk.len()) as u32;
     }
 
+    /// Adds these bytes at the end. False, and the frame unchanged, if they do not fit the chunk.
+    #[must_use]
+    pub fn append(&mut self, bytes: &[u8]) -> bool {
+        let end = self.end as usize;
+        let Some(room) = self.chunk.get_mut(end..end + bytes.len()) else { return false };
+        room.copy_from_slice(bytes);
+        self.end += bytes.len() as u32;
+        true
+    }
+
     /// Takes over these bytes after `headroom`. False, and an empty frame, if they do not fit.
     #[must_use]
     pub fn fill(&mut self, headroom: usize, bytes: &[u8]) -> bool {

@@ -119,6 +119,30 @@ pub const fn single(vid: u16) -> Segment {
     segment(Shape::Single, vid, 0)
 }
 
+/// The first tag of a segment's frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstTag {
+    /// None, or one without a VLAN ID.
+    None,
+    /// A 0x8100 tag that stands alone.
+    Single(u16),
+    /// The outer tag, of one of the port's TPIDs.
+    Outer(u16),
+}
+
+/// The first tag of a segment's frames.
+#[must_use]
+pub const fn first_tag(segment: Segment) -> FirstTag {
+    match parts(segment) {
+        (Shape::Untagged, ..) => FirstTag::None,
+        (Shape::Single, vid, _) => FirstTag::Single(vid),
+        (Shape::Outer | Shape::Both, vid, _) => FirstTag::Outer(vid),
+    }
+}
+
+/// Where the VLAN ID of the first tag begins in a segment.
+pub const FIRST_VID_AT: u32 = 12;
+
 /// A set of VLAN IDs.
 #[derive(Debug, Clone)]
 struct VidSet([u64; 64]);
@@ -149,6 +173,14 @@ struct Claimed {
     singles: VidSet,
     outers: VidSet,
     boths: VidSet,
+}
+
+impl QinQ {
+    /// The TPIDs that an outer tag may have on receive; some may stand here twice.
+    #[must_use]
+    pub const fn tpids(&self) -> &[u16] {
+        &self.tpids
+    }
 }
 
 impl Encap for QinQ {

@@ -173,6 +173,13 @@ macro_rules! encapsulations {
                 }),+ }
             }
 
+            /// Control plane, after the last claim: another peer like this one, which has counted nothing yet.
+            #[must_use]
+            pub fn twin(&self) -> Self {
+                match self { $($(#[$cfg])* Self::$Type(peer, _) =>
+                    Self::$Type(peer.clone(), Arc::new(peer.state(None)))),+ }
+            }
+
             /// Data plane: decapsulates a run of frames of this peer, telling `verdict` about each.
             #[inline]
             pub fn decap_group<'mem>(

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
@@ -11,11 +12,13 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::host::{failed, output};
+use crate::host::{failed, output, output_within};
 use crate::peers::Namespace;
+use crate::programs;
 
-const START: Duration = Duration::from_secs(15);
+const START: Duration = Duration::from_secs(30);
 const STOP: Duration = Duration::from_secs(10);
+const BUILD: Duration = Duration::from_mins(20);
 
 /// A running gateway, and a directory for its file and sockets.
 #[derive(Debug)]
@@ -58,7 +61,7 @@ impl Gateway {
         fs::write(place.join("gateway.yaml"), text)?;
         let log = fs::File::create(place.join("log"))?;
         command.arg("run").arg(place.join("gateway.yaml")).stdin(Stdio::null());
-        command.stdout(log.try_clone()?).stderr(log);
+        command.stdout(log.try_clone()?).stderr(log).process_group(0);
         let mut gateway = Self { process: spawn(&mut command)?, directory };
         gateway.wait_until_ready()?;
         Ok(gateway)
@@ -84,6 +87,12 @@ impl Gateway {
         let socket = self.path("admin.sock");
         let text = output(Command::new(binary()?).args(["show", what, "--json", "--socket"]).arg(socket))?;
         serde_json::from_str(&text).map_err(io::Error::other)
+    }
+
+    /// The number of its process.
+    #[must_use]
+    pub fn process(&self) -> u32 {
+        self.process.id()
     }
 
     /// Whether its process is there.
@@ -170,13 +179,12 @@ fn binary() -> io::Result<&'static Path> {
 }
 
 fn build() -> io::Result<PathBuf> {
-    let test = std::env::current_exe()?;
-    let profile = test.ancestors().nth(2).ok_or_else(|| io::Error::other("the test has no target directory"))?;
+    let profile = programs::directory()?;
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--quiet", "--package", "transload", "--bin", "transload"]);
     if profile.file_name().is_some_and(|name| name == "release") {
         cargo.arg("--release");
     }
-    output(cargo.current_dir(env!("CARGO_MANIFEST_DIR")))?;
+    output_within(cargo.current_dir(env!("CARGO_MANIFEST_DIR")), BUILD)?;
     Ok(profile.join("transload"))
 }

@@ -57,20 +57,39 @@ pub fn ethtool() -> Need {
     program("ethtool", "ethtool")
 }
 
+/// `tcpdump`, which keeps captures.
+pub fn tcpdump() -> Need {
+    program("tcpdump", "tcpdump")
+}
+
+/// `tshark`, which dissects them.
+pub fn tshark() -> Need {
+    program("tshark", "tshark")
+}
+
 /// `nft`, which counts and shows rules.
 pub fn nft() -> Need {
     program("nft", "nftables")
 }
 
-/// tshark, which looks at what we send.
-pub fn tshark() -> Need {
-    program("tshark", "tshark")
-}
-
 /// The running kernel's VXLAN devices.
 pub fn vxlan() -> Need {
-    let probe = Namespace::new().and_then(|ns| ns.sh("ip link add probe type vxlan id 1 dstport 4789"));
-    probe.map(|_| ()).map_err(|_| "VXLAN in the running kernel (modprobe vxlan)".into())
+    device("type vxlan id 1 dstport 4789", "VXLAN in the running kernel (modprobe vxlan)")
+}
+
+/// The running kernel's `gretap` devices.
+pub fn gretap() -> Need {
+    device("type gretap local 192.0.2.1 remote 192.0.2.2 key 1", "gretap in the running kernel (modprobe ip_gre)")
+}
+
+/// The running kernel's VLAN devices.
+pub fn vlan() -> Need {
+    device("link lo type vlan id 1", "802.1Q in the running kernel (modprobe 8021q)")
+}
+
+fn device(kind: &str, missing: &str) -> Need {
+    let made = Namespace::new().and_then(|ns| ns.sh(&format!("ip link add name probe {kind}")));
+    made.map(|_| ()).map_err(|_| missing.into())
 }
 
 fn program(name: &str, package: &str) -> Need {

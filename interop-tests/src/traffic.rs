@@ -1,13 +1,13 @@
 //! What tenants do: ping each other, and move bytes by TCP whose content is checked.
 
 use std::io;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::host::{Host, failed};
+use crate::{interrupt, programs};
 
 /// How long a world may take until its first ping: next hops are resolved, MAC addresses learned.
-const SETTLING: Duration = Duration::from_secs(20);
+const SETTLING: Duration = Duration::from_secs(10);
 
 /// Waits for the first answer.
 ///
@@ -16,6 +16,7 @@ const SETTLING: Duration = Duration::from_secs(20);
 pub fn settle(from: &dyn Host, to: &str) -> io::Result<()> {
     let end = Instant::now() + SETTLING;
     loop {
+        interrupt::check()?;
         match from.sh(&format!("ping -n -q -c 1 -W 1 {to}")) {
             Ok(_) => return Ok(()),
             Err(error) if Instant::now() > end => return Err(error),
@@ -48,15 +49,8 @@ pub fn is_silent(from: &dyn Host, to: &str) -> bool {
 /// # Errors
 /// When the connection fails or the content differs; the error is the sender's.
 pub fn transfer(from: &dyn Host, to: &dyn Host, address: &str, megabytes: u32) -> io::Result<()> {
-    let program = transfer_program()?.display().to_string();
+    let program = programs::beside("transfer")?.display().to_string();
     to.background(&format!("{program} receive {address} 5201"))?;
     from.sh(&format!("{program} send {address} 5201 {megabytes}"))?;
     Ok(())
-}
-
-/// The `transfer` program of this crate, built beside the tests.
-fn transfer_program() -> io::Result<PathBuf> {
-    let test = std::env::current_exe()?;
-    let beside = test.ancestors().nth(2).map(|profile| profile.join("transfer"));
-    beside.filter(|path| path.is_file()).ok_or_else(|| io::Error::other("the program `transfer` is not built"))
 }

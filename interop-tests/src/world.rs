@@ -118,7 +118,7 @@ pub struct Inside<'a> {
     /// The host.
     pub host: &'a dyn Host,
     /// The namespace's name there.
-    pub namespace: &'a str,
+    pub namespace: String,
 }
 
 impl Host for Inside<'_> {

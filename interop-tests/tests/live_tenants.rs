@@ -107,7 +107,7 @@ impl World {
         if place == 1 {
             Box::new(&self.hosts[tenant])
         } else {
-            Box::new(Inside { host: &self.sites[place - 2], namespace: TENANTS[tenant] })
+            Box::new(Inside { host: &self.sites[place - 2], namespace: TENANTS[tenant].to_owned() })
         }
     }
 }

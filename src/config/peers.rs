@@ -8,7 +8,8 @@ use transload_encaps::Spec;
 use super::addresses::{Address, Addresses};
 use super::at::{At, section};
 use super::dscp::Dscp;
-use super::numbers::Ttl;
+use super::numbers::{Ttl, Whole};
+use super::prefixes::LearnFrom;
 use super::profiles::Profile;
 
 /// A far tunnel endpoint.
@@ -41,8 +42,18 @@ pub struct Peer {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Group {
-    /// The members' addresses: single ones, and ranges such as `192.0.2.11-192.0.2.50`.
-    pub members: At<Vec<At<Addresses>>>,
+    /// The members' addresses: single ones, and ranges such as `192.0.2.11-192.0.2.50`. May be left out with
+    /// `learn_from`.
+    pub members: Option<At<Vec<At<Addresses>>>>,
+    /// A prefix such as `192.0.2.0/24`, or a list of them: whoever sends from there is a member as soon as one of its
+    /// MAC addresses is learned, until none is left. A peer that the file names goes before.
+    pub learn_from: Option<At<LearnFrom>>,
+    /// How many members may be learned at a time; 1024 if left out.
+    pub max_learned: Option<At<MaxLearned>>,
+    /// The multicast group of the underlay that broadcast, unknown and multicast frames are sent to, instead of a copy
+    /// to every member, and come from: `239.1.1.1`, `ff05::1`. Sent by the endpoint's first port that is up, with the
+    /// group's `ttl`.
+    pub bum: Option<At<Address>>,
     /// Our endpoint they are reached from; may be left out when only one has their address family.
     pub endpoint: Option<At<String>>,
     /// What they speak.
@@ -58,6 +69,9 @@ pub struct Group {
     /// What they make of UDP checksums.
     pub udp_checksum: Option<At<UdpChecksum>>,
 }
+
+/// How many members may be learned.
+pub type MaxLearned = Whole<1, 65536>;
 
 /// What peers and groups have in common.
 #[derive(Debug, Clone, Copy)]

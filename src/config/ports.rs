@@ -39,11 +39,14 @@ pub type Mtu = Whole<68, 65535>;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Io {
-    /// The best that works; the log says which and why.
+    /// XDP sockets on a network card that has a queue for every worker, else packet sockets; the log says which and
+    /// why.
     Auto,
-    /// A packet socket.
+    /// Packet sockets: they work on every device, and are told what senders left to their devices.
     AfPacket,
-    /// An XDP socket.
+    /// XDP sockets: the fastest. Every worker wants a queue of the device. Senders must leave nothing to their devices,
+    /// since it is not told: on a veth, turn the far end's offloads off (`ethtool -K DEVICE tx off tso off gso off
+    /// txvlan off`).
     AfXdp,
     /// A TAP device that the gateway makes.
     Tap,

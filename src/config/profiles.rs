@@ -147,10 +147,13 @@ fn write_out_peer(peer: &mut Node) {
     let (word, span) = (stated.text().to_owned(), stated.span);
     let Some(profile) = Profile::ALL.into_iter().find(|profile| profile.word() == word) else { return };
     let Some(encap) = peer.entry("encap").map(tag) else { return };
-    let is_ipv6 = [peer.entry("address"), peer.entry("members")].into_iter().flatten().any(|node| match &node.value {
-        Value::List(items) => items.iter().any(|item| item.text().contains(':')),
-        _ => node.text().contains(':'),
-    });
+    let is_ipv6 =
+        ["address", "members", "learn_from", "bum"].map(|key| peer.entry(key)).into_iter().flatten().any(|node| {
+            match &node.value {
+                Value::List(items) => items.iter().any(|item| item.text().contains(':')),
+                _ => node.text().contains(':'),
+            }
+        });
     for row in profile.rows().filter(|row| row.encap == encap && (is_ipv6 || !row.is_ipv6)) {
         set(peer, row.knob, row.value, span);
     }

@@ -53,7 +53,7 @@ impl Ageing {
 /// Whether what an entry points to is still there after a reload.
 fn is_meant(tables: &Forwarding, entry: &Entry) -> bool {
     let attachment = tables.domain(entry.domain).and_then(|domain| domain.attachment(entry.target.attachment));
-    attachment.is_some_and(|attachment| tables.members(&attachment.members).contains(&entry.target.peer))
+    attachment.is_some_and(|attachment| tables.is_member(&attachment.members, entry.target.peer))
 }
 
 /// Takes out of these buckets what the tables do not mean or `wanted` refuses; what was learned no longer counts

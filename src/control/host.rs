@@ -65,8 +65,8 @@ fn missing_devices(config: &Config, plan: &Plan, names: &[String]) -> Vec<Proble
     };
     let mut problems = Vec::new();
     for port in &plan.ports {
-        let (Backend::Auto { device } | Backend::AfPacket { device }) = &port.backend else { continue };
-        if names.contains(device) {
+        let Some(device) = port.backend.network_device() else { continue };
+        if names.iter().any(|name| name == device) {
             continue;
         }
         let span = written(&port.name).unwrap_or(port.span);

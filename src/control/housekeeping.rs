@@ -69,6 +69,7 @@ fn hear(gateway: &Gateway, event: &Event) {
                  unknown and multicast frames do not pass between the two for now, known unicast does"
             );
         }
+        Event::Stranger { .. } => {}
         // Of a device that fails, the kernel tells us more than the worker can, and first.
         Event::PortFailed { port, .. } | Event::PortBack { port } if has_device(gateway, port) => {}
         Event::PortFailed { port, errno } => {

@@ -4,6 +4,7 @@
 
 pub mod admin;
 pub mod ageing;
+pub mod backends;
 pub mod claims;
 pub mod clock;
 pub mod compile;
@@ -11,12 +12,14 @@ pub mod crossings;
 pub mod diff;
 pub mod exclusive;
 pub mod explain;
+pub mod filters;
 pub mod gateway;
 pub mod history;
 pub mod host;
 pub mod housekeeping;
 pub mod isolation;
 pub mod kernel;
+pub mod learned;
 pub mod loops;
 pub mod netlink;
 pub mod next_hops;

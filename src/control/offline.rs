@@ -5,25 +5,23 @@
 
 use std::sync::Arc;
 
-use transload_encaps::{DropReason, HEADROOM};
+use transload_encaps::DropReason;
 
-use super::ageing::Ageing;
-use super::compile::{Names, Numbers, Plan, Static};
+use super::ageing::{self, Ageing};
+use super::compile::{LearningGroup, Names, Numbers, Plan, PortPlan, Static, placeholders};
 use super::history::History;
+use super::learned::LearnedPeers;
 use super::loops::Loops;
 use super::reload;
 use crate::counters::Counters;
 use crate::dataplane::{BoxedPort, Now, Shared, Tracer, Worker};
 use crate::events;
 use crate::fdb::{Entry, Fdb};
-use crate::forwarding::PortId;
+use crate::forwarding::{Forwarding, PortId};
 use crate::io::Pool;
+use crate::io::arena::LONG;
 use crate::io::memory::{Handle, MemoryPort, Packet};
 
-/// Longest frame that goes through: a whole IP packet of 64 KB in Ethernet, tagged.
-pub(super) const LONGEST: usize = 65_536 + 64;
-/// Bytes of one chunk: odd in cache lines, so that chunks do not fall into the same sets of a cache.
-pub(super) const CHUNK: usize = (HEADROOM + LONGEST).next_multiple_of(64) | 64;
 const CHUNKS: usize = 256;
 const EVENTS: usize = 4096;
 
@@ -39,12 +37,22 @@ pub struct Offline<'mem> {
     history: History,
     loops: Loops,
     names: Names,
+    ports: Vec<PortPlan>,
+    learning: Learning,
+}
+
+/// What it takes to learn peers.
+struct Learning {
+    groups: Vec<LearningGroup>,
+    peers: LearnedPeers,
+    numbers: Numbers,
+    statics: Vec<Static>,
 }
 
 /// The memory a gateway's frames live in.
 #[must_use]
 pub fn arena() -> Vec<u8> {
-    vec![0; CHUNK * CHUNKS]
+    vec![0; LONG * CHUNKS]
 }
 
 impl<'mem> Offline<'mem> {
@@ -52,9 +60,12 @@ impl<'mem> Offline<'mem> {
     #[must_use]
     pub fn new(plan: Plan, arena: &'mem mut [u8]) -> Self {
         let counters = Arc::new(Counters::new(&plan.forwarding));
+        let numbers = Numbers::beside(&plan.forwarding);
+        let learning =
+            Learning { groups: plan.learning, peers: LearnedPeers::default(), numbers, statics: plan.statics };
         let mut handles = vec![None; plan.forwarding.ports.len()];
         let shared = Arc::new(Shared::new(plan.forwarding, Fdb::with_capacity(plan.settings.fdb_capacity)));
-        for entry in &plan.statics {
+        for entry in &learning.statics {
             // The loader has checked that they fit.
             let _ = shared.fdb.insert_static(shared.fdb.key(entry.domain, entry.mac), entry.target);
         }
@@ -67,15 +78,17 @@ impl<'mem> Offline<'mem> {
             }
         }
         let (sender, events) = events::ring(EVENTS);
-        let pool = Pool::new(arena, CHUNK);
+        let pool = Pool::new(arena, LONG);
         let worker = Worker::new(shared.clone(), pool, ports, counters.clone(), sender);
         let (ageing, history, loops) = (Ageing::default(), History::default(), Loops::default());
-        Self { worker, shared, counters, handles, events, ageing, history, loops, names: plan.names }
+        let (names, ports) = (plan.names, plan.ports);
+        Self { worker, shared, counters, handles, events, ageing, history, loops, names, ports, learning }
     }
 
     /// One frame arrives at a port, at this time in nanoseconds; everything that follows from it has happened when
     /// this returns.
     pub fn receive(&mut self, port: PortId, packet: impl Into<Packet>, nanos: u64) {
+        self.keep_house(nanos);
         if let Some(handle) = self.port(port) {
             handle.inject(packet);
         }
@@ -84,28 +97,63 @@ impl<'mem> Offline<'mem> {
 
     /// Time passes, and whatever waits at the ports is handled.
     pub fn step(&mut self, nanos: u64) {
-        self.ageing.advance(&self.shared, Now { nanos });
-        self.history.release(&self.shared, Now { nanos });
+        self.keep_house(nanos);
         while self.breathe(nanos) > 0 {
             self.hear();
         }
     }
 
+    /// Does what control does every second.
+    fn keep_house(&mut self, nanos: u64) {
+        self.ageing.advance(&self.shared, Now { nanos });
+        self.history.release(&self.shared, Now { nanos });
+        let Learning { groups, peers, numbers, .. } = &mut self.learning;
+        let received = |id| self.counters.peer(id).map_or(0, |peer| peer.rx.frames.get());
+        if peers.age(&self.shared, groups, numbers, received, Now { nanos }).is_empty() {
+            return;
+        }
+        let tables = self.with_learned();
+        let (statics, numbers) = (self.learning.statics.clone(), &mut self.learning.numbers);
+        let swap = reload::publish(&self.shared, tables, statics, numbers.generation());
+        self.worker.breathe(Now { nanos });
+        // While somebody else looks at the tables before, the numbers stay taken.
+        let _ = swap.settle(&self.shared, numbers);
+    }
+
+    /// The tables of now, with the peers that are learned by now.
+    fn with_learned(&self) -> Forwarding {
+        let Learning { groups, peers, .. } = &self.learning;
+        let tables = self.shared.forwarding.load_full();
+        let hops = |tunnel: &_| placeholders(&self.ports, &tables.ports, tunnel);
+        let learned = Arc::new(peers.tables(groups, &tables, &tables.learned, hops));
+        let tables = Forwarding { learned, ..Forwarding::clone(&tables) };
+        self.counters.grow(&tables);
+        tables
+    }
+
     /// Does what control does when the workers have told something.
     fn hear(&mut self) {
+        let mut has_learned = false;
         while let Some(event) = self.events.hear() {
             self.history.note(&event, &self.shared);
             self.loops.note(&event);
+            let Learning { groups, peers, numbers, .. } = &mut self.learning;
+            if let Some(newcomer) = peers.meet(&event, groups, &self.shared.forwarding.load(), numbers) {
+                self.names.set_peer(newcomer.id, newcomer.name);
+                has_learned = true;
+            }
+        }
+        if has_learned {
+            self.shared.forwarding.store(Arc::new(self.with_learned()));
         }
     }
 
     /// One frame arrives, while `tracer` looks over the stages' shoulders.
     pub fn receive_before<T: Tracer>(&mut self, tracer: &mut T, port: PortId, packet: impl Into<Packet>, nanos: u64) {
+        self.keep_house(nanos);
         if let Some(handle) = self.port(port) {
             handle.inject(packet);
         }
-        self.ageing.advance(&self.shared, Now { nanos });
-        self.history.release(&self.shared, Now { nanos });
         while self.worker.breathe_before(tracer, Now { nanos }) > 0 {
             self.hear();
         }
@@ -119,10 +167,26 @@ impl<'mem> Offline<'mem> {
     /// Goes on by another plan, whose numbers are these and whose ports are the same. Gives back the static addresses
     /// that the FDB has no room for; `None` while somebody else holds on to the tables before.
     pub fn reload(&mut self, plan: Plan, numbers: &mut Numbers, nanos: u64) -> Option<Vec<Static>> {
+        self.forget_learned(nanos);
         self.names = plan.names;
+        self.learning.groups = plan.learning;
+        self.learning.numbers = Numbers::beside(&plan.forwarding);
+        self.learning.statics.clone_from(&plan.statics);
         let swap = reload::publish(&self.shared, plan.forwarding, plan.statics, plan.generation);
         self.step(nanos);
         swap.settle(&self.shared, numbers).ok()
+    }
+
+    /// Learned peers have numbers that the next plan knows nothing of: they are learned anew.
+    fn forget_learned(&mut self, nanos: u64) {
+        self.learning.peers = LearnedPeers::default();
+        if self.shared.forwarding.load().learned.peers.is_empty() {
+            return;
+        }
+        self.shared.forwarding.store(Arc::new(self.with_learned()));
+        self.worker.breathe(Now { nanos });
+        let tables = self.shared.forwarding.load();
+        ageing::sweep(&self.shared, &tables, 0..self.shared.fdb.buckets(), |_| true);
     }
 
     /// Whether every chunk is back in the pool, as it must be between frames.
@@ -159,6 +223,12 @@ impl<'mem> Offline<'mem> {
     #[must_use]
     pub fn shared(&self) -> &Arc<Shared> {
         &self.shared
+    }
+
+    /// The peers that were learned.
+    #[must_use]
+    pub fn learned(&self) -> &LearnedPeers {
+        &self.learning.peers
     }
 
     /// What the numbers of the tables are called.

@@ -1,18 +1,22 @@
 //! Opening a plan's ports, and keeping the machine's own stack out of what comes in by them.
 
 use std::io::{self, ErrorKind};
+use std::sync::Arc;
 
 use thiserror::Error;
 use transload_encaps::Carrier;
 
-use crate::control::compile::{Plan, PortPlan};
+use crate::control::backends::Choices;
+use crate::control::compile::{Plan, PortPlan, own_macs};
 use crate::control::exclusive::Exclusive;
+use crate::control::filters::filter;
 use crate::control::revive::{Revival, exchangeable};
 use crate::control::tunnels::backend_words;
 use crate::dataplane::BoxedPort;
 use crate::forwarding::{EndpointId, PortId};
+use crate::io::af_xdp::Umem;
 use crate::io::quiet::Quiet;
-use crate::io::{Backend, OpenError};
+use crate::io::{Backend, OpenError, Xdp};
 
 /// The ports of a gateway, open. Everything is undone when this is dropped.
 pub struct Opening<'mem> {
@@ -60,11 +64,17 @@ fn permission(error: &io::Error, capability: &str) -> String {
     }
 }
 
-/// Opens every port for this many workers. MAC addresses and MTUs that the plan leaves to the devices are filled in.
+/// Opens every port as was chosen; `umems` is the memory of each worker, if any port is on XDP sockets. MAC addresses
+/// and MTUs that the plan leaves to the devices are filled in.
 ///
 /// # Errors
 /// When a port cannot be opened or kept quiet. Nothing is left open then.
-pub fn open<'mem>(plan: &mut Plan, workers: usize) -> Result<Opening<'mem>, OpeningError> {
+pub fn open<'mem>(
+    plan: &mut Plan,
+    choices: &Choices,
+    umems: &[Arc<Umem<'mem>>],
+) -> Result<Opening<'mem>, OpeningError> {
+    let workers = choices.workers;
     let mut opening = Opening {
         workers: (0..workers).map(|_| Vec::new()).collect(),
         revivals: Vec::new(),
@@ -73,7 +83,17 @@ pub fn open<'mem>(plan: &mut Plan, workers: usize) -> Result<Opening<'mem>, Open
         exclusive: claim(plan)?,
     };
     for port in &plan.ports {
-        let opened = crate::io::open(&port.name, &port.backend, workers)?;
+        let choice = choices.of(port.id);
+        if let Some((port, words)) = choice.and_then(|choice| Some((&choice.name, choice.words()?))) {
+            tracing::info!(port, "{words}");
+        }
+        let on_xdp = choice.filter(|choice| choice.xdp);
+        if let (Some(choice), Some(table)) = (on_xdp, plan.forwarding.ports.get_mut(usize::from(port.id.0))) {
+            table.mac = port.mac.or(choice.survey.mac);
+        }
+        let umems = if on_xdp.is_some() { umems } else { &[] };
+        let xdp = on_xdp.map(|_| Xdp { umems, filter: filter(&plan.forwarding, port.id) });
+        let opened = crate::io::open(&port.name, &port.backend, workers, xdp)?;
         if let Some(backend) = opening.backends.get_mut(usize::from(port.id.0)) {
             *backend = backend_words(port, opened.kind);
         }
@@ -81,12 +101,13 @@ pub fn open<'mem>(plan: &mut Plan, workers: usize) -> Result<Opening<'mem>, Open
             table.mac = port.mac.or(opened.mac);
             table.mtu = port.mtu.or(opened.mtu);
         }
-        let (ports, revival) = exchangeable(port, opened);
+        let (ports, revival) = exchangeable(port, opened, umems);
         opening.revivals.extend(revival);
         for (worker, io) in opening.workers.iter_mut().zip(ports) {
             worker.push((port.id, io));
         }
     }
+    own_macs(&mut plan.forwarding, &plan.names);
     keep_quiet(plan, &mut opening.quiet)?;
     Ok(opening)
 }
@@ -98,9 +119,9 @@ fn claim(plan: &Plan) -> Result<Exclusive, OpeningError> {
         Some(vlan) => format!("endpoint {} in VLAN {vlan}", endpoint.address),
         None => format!("endpoint {}", endpoint.address),
     });
-    let tags = plan.ports.iter().filter(|port| has_tags(plan, port.id)).filter_map(|port| match &port.backend {
-        Backend::Auto { device } | Backend::AfPacket { device } => Some(format!("the tags of {device}")),
-        Backend::Tap { .. } | Backend::Unix { .. } => None,
+    let tags = plan.ports.iter().filter(|port| has_tags(plan, port.id)).filter_map(|port| {
+        let device = port.backend.network_device()?;
+        Some(format!("the tags of {device}"))
     });
     let mut exclusive = Exclusive::default();
     for what in endpoints.chain(tags) {
@@ -168,7 +189,7 @@ fn quiet_tenants(plan: &Plan, port: &PortPlan, quiet: &mut Quiet) -> Result<(), 
 /// The device of a port that only tenants are behind.
 #[must_use]
 pub fn tenant_device<'p>(plan: &Plan, port: &'p PortPlan) -> Option<&'p str> {
-    let (Backend::Auto { device } | Backend::AfPacket { device }) = &port.backend else { return None };
+    let device = port.backend.network_device()?;
     let table = plan.forwarding.ports.get(usize::from(port.id.0))?;
     (table.tags.is_some() && table.endpoints.is_empty()).then_some(device)
 }

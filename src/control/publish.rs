@@ -20,17 +20,7 @@ pub fn publish(gateway: &Gateway, resolution: &Resolution, kernel: &Kernel) {
     if same_ports && hops == tables.hops {
         return;
     }
-    gateway.shared.forwarding.store(Arc::new(Forwarding {
-        ports,
-        hops,
-        endpoints: tables.endpoints.clone(),
-        peers: tables.peers.clone(),
-        groups: tables.groups.clone(),
-        senders: tables.senders.clone(),
-        segments: tables.segments.clone(),
-        domains: tables.domains.clone(),
-        mappings: tables.mappings.clone(),
-    }));
+    gateway.shared.forwarding.store(Arc::new(Forwarding { ports, hops, ..Forwarding::clone(&tables) }));
 }
 
 /// A row for every peer, also for those that are no tunnels.

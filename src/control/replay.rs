@@ -5,9 +5,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::compile::Plan;
-use super::offline::{self, LONGEST, Offline};
+use super::offline::{self, Offline};
 use super::report::Report;
 use crate::forwarding::PortId;
+use crate::io::arena::LONGEST;
 use crate::io::memory::{Handle, Packet};
 use crate::io::pcap::{Capture, CaptureError, CaptureWriter, Record};
 

@@ -18,19 +18,14 @@ use crate::config::{self, Config, Problems};
 use crate::control::admin::socket::{AdminSocket, AdminSocketError};
 use crate::control::compile::{Numbers, Plan, compile};
 use crate::control::gateway::Gateway;
-use crate::control::offline::CHUNK;
 use crate::control::opening::{self, Opening, OpeningError};
 use crate::control::resolver::Resolver;
 use crate::control::supervise::{Signals, Supervision};
 use crate::control::tunnels::{port_links, tunnels};
-use crate::control::{host, publish, workers};
+use crate::control::{backends, host, publish, workers};
 use crate::dataplane::Worker;
 use crate::events;
-use crate::io::Pool;
 
-/// Chunks of a worker's arena: what a burst of super-frames is cut into, and room for what waits at the ports. Only
-/// chunks that are used take memory.
-const CHUNKS: usize = 1024;
 /// Events a worker may be ahead of the control plane.
 const EVENTS: usize = 16_384;
 /// How long neighbours have to answer before the gateway says it is ready.
@@ -91,10 +86,15 @@ pub fn run(orders: &Orders) -> Result<(), StartError> {
     if let Err(taken @ AdminSocketError::Live(_)) = admin {
         return Err(taken.into());
     }
-    let threads = plan.settings.workers.max(1);
-    let mut arenas: Vec<_> = (0..threads).map(|_| vec![0; CHUNK * CHUNKS]).collect();
-    let pools = arenas.iter_mut().map(|arena| Pool::new(arena, CHUNK));
-    let Opening { workers: ports, revivals, quiet, backends, exclusive } = opening::open(&mut plan, threads)?;
+    let choices = backends::choose(&plan);
+    if let Some(fewer) = &choices.fewer {
+        tracing::warn!("{fewer}");
+    }
+    let (threads, layout) = (choices.workers, choices.layout());
+    let mut arenas: Vec<_> = (0..threads).map(|_| layout.arena()).collect();
+    let (pools, umems): (Vec<_>, Vec<_>) = arenas.iter_mut().map(|arena| layout.cut(arena)).unzip();
+    let umems: Vec<_> = umems.into_iter().flatten().collect();
+    let Opening { workers: ports, revivals, quiet, backends, exclusive } = opening::open(&mut plan, &choices, &umems)?;
     // Who may not open ports may often not make the socket either; the ports say better what is missing.
     let (admin, listener) = admin?;
     let resolver = runtime.block_on(resolve(&config, &plan)).map_err(while_doing("cannot read the kernel's routes"))?;
@@ -106,7 +106,7 @@ pub fn run(orders: &Orders) -> Result<(), StartError> {
         let _leaving = Leaving(&stop);
         let mut crew = Vec::new();
         let mut rings = Vec::new();
-        for ((pool, ports), counters) in pools.zip(ports).zip(&gateway.counters) {
+        for ((pool, ports), counters) in pools.into_iter().zip(ports).zip(&gateway.counters) {
             let (sender, ring) = events::ring(EVENTS);
             rings.push(ring);
             let worker = Worker::new(gateway.shared.clone(), pool, ports, counters.clone(), sender);

@@ -48,7 +48,7 @@ impl Supervision<'_, '_> {
         let Self { gateway, resolver, mut revivals, mut quiet, rings, listener, mut signals } = self;
         let follow = resolver.run(|resolution, kernel| {
             for revival in &mut revivals {
-                let Some(device) = revival.look(kernel) else { continue };
+                let Some(device) = revival.look(kernel, &gateway.shared.forwarding.load()) else { continue };
                 if gateway.tenant_devices.iter().any(|tenants| tenants == device)
                     && let Err(error) = quiet_device(device, &mut quiet)
                 {
@@ -56,6 +56,9 @@ impl Supervision<'_, '_> {
                 }
             }
             publish::publish(gateway, resolution, kernel);
+            for revival in &revivals {
+                revival.follow(&gateway.shared.forwarding.load());
+            }
         });
         tokio::select! {
             () = signals.told() => Ok(()),

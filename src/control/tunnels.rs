@@ -39,11 +39,8 @@ pub fn port_links(plan: &Plan) -> Vec<PortLink> {
 }
 
 fn port_link(port: &PortPlan) -> PortLink {
-    let device = match &port.backend {
-        Backend::Auto { device } | Backend::AfPacket { device } => Some(device.clone()),
-        // The kernel's routes by a TAP lead to the machine at its other end, not out of it.
-        Backend::Tap { .. } | Backend::Unix { .. } => None,
-    };
+    // The kernel's routes by a TAP lead to the machine at its other end, not out of it.
+    let device = port.backend.network_device().map(str::to_owned);
     PortLink { name: port.name.clone(), device, mac: port.mac, mtu: port.mtu, next_hops: port.next_hops.clone() }
 }
 
@@ -51,7 +48,10 @@ fn port_link(port: &PortPlan) -> PortLink {
 #[must_use]
 pub fn backend_words(port: &PortPlan, kind: &str) -> String {
     match &port.backend {
-        Backend::Auto { device } | Backend::AfPacket { device } | Backend::Tap { device } => format!("{kind} {device}"),
+        Backend::Auto { device }
+        | Backend::AfPacket { device }
+        | Backend::AfXdp { device }
+        | Backend::Tap { device } => format!("{kind} {device}"),
         Backend::Unix { local, .. } => format!("{kind} {}", local.display()),
     }
 }

@@ -1,11 +1,12 @@
 //! Bridge: learn where the source lives, look up where the destination does, else flood with split horizon.
 
+use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 
 use transload_encaps::{Common, DropReason, Frame, Mac};
 
 use super::Now;
-use super::burst::{Burst, Decision, Note};
+use super::burst::{Burst, Decision, Note, Stranger};
 use super::digest::digest;
 use super::loop_guard::{self, Sight};
 use super::rate;
@@ -17,6 +18,9 @@ use crate::forwarding::{Attachment, Claim, Domain, DomainState, Forwarding, Targ
 
 /// IEEE 802.1Q table 8-1: addresses that no bridge forwards, the last four bits any.
 const LINK_LOCAL: u64 = 0x0180_c200_0000;
+
+/// Nanoseconds between news of unknown senders of one tenant at the full allowed rate.
+const STRANGER_INTERVAL: u64 = 10_000_000;
 
 /// What the bridge reads and writes besides the frames.
 pub(super) struct Bridge<'a, T> {
@@ -44,9 +48,11 @@ pub(super) fn bridge<T: Tracer>(burst: &mut Burst<'_>, with: &mut Bridge<'_, T>)
     for (slot, (frame, note)) in keys.iter_mut().zip(burst.frames.iter().zip(&burst.notes)) {
         *slot = with.keys(frame, note);
     }
-    for (keys, (frame, note)) in keys.into_iter().zip(burst.frames.iter().zip(&mut burst.notes)) {
+    let mut strangers = burst.strangers.iter().peekable();
+    for (n, (keys, (frame, note))) in keys.into_iter().zip(burst.frames.iter().zip(&mut burst.notes)).enumerate() {
+        let stranger = strangers.next_if(|stranger| stranger.frame == n);
         if let (Some(keys), Some(claim)) = (keys, note.claim) {
-            match with.decide(frame, note, claim, keys) {
+            match with.decide(frame, note, claim, keys, stranger) {
                 Ok(decision) => note.decision = decision,
                 Err(reason) => note.drop(reason),
             }
@@ -78,6 +84,7 @@ impl<T: Tracer> Bridge<'_, T> {
         note: &Note,
         claim: Claim,
         (source_key, destination_key): Keys,
+        stranger: Option<&Stranger>,
     ) -> Result<Decision, DropReason> {
         let domain = self.tables.domain(claim.domain).ok_or(Common::UnknownSegment)?;
         let ingress = domain.attachment(claim.attachment).ok_or(Common::UnknownSegment)?;
@@ -108,7 +115,10 @@ impl<T: Tracer> Bridge<'_, T> {
         if !domain.learning {
             self.tracer.source(source, origin, None);
         } else if let Some(home) = teaches {
-            self.learn(source_key, source, home, claim, domain);
+            match stranger.filter(|_| home == origin) {
+                None => self.learn(source_key, source, home, claim, domain),
+                Some(stranger) => self.meet(stranger.address, source, origin, claim, domain),
+            }
         }
         self.tracer.destination(destination, found);
         match known {
@@ -152,8 +162,18 @@ impl<T: Tracer> Bridge<'_, T> {
                     let between = [origin.attachment.min(other), origin.attachment.max(other)];
                     self.events.send(Event::Loop { domain: claim.domain, between, mac: source, at: self.now.nanos });
                 }
-                home
+                home.filter(|home| self.tables.peer(home.peer).is_some_and(|peer| !peer.is_anonymous))
             }
+        }
+    }
+
+    /// A source behind a sender that has no number: it is learned once control has given it one.
+    #[cold]
+    fn meet(&mut self, address: IpAddr, mac: Mac, origin: Target, claim: Claim, domain: &Domain) {
+        self.tracer.stranger(mac, address);
+        if rate::within(&domain.state.stranger_due, STRANGER_INTERVAL, self.now) {
+            let (anonymous, domain, at) = (origin.peer, claim.domain, self.now.nanos);
+            self.events.send(Event::Stranger { anonymous, address, domain, at });
         }
     }
 

@@ -1,5 +1,7 @@
 //! The frames of one burst, and beside each a note of what the stages have found out.
 
+use std::net::IpAddr;
+
 use transload_encaps::{DropReason, Frame};
 
 use crate::counters::Counters;
@@ -97,6 +99,15 @@ impl Note {
     }
 }
 
+/// The sender of a frame that has no number yet, but may get one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stranger {
+    /// Which frame of the burst.
+    pub frame: usize,
+    /// The outer source address.
+    pub address: IpAddr,
+}
+
 /// The frames of one burst with their notes, index by index.
 #[derive(Debug)]
 pub struct Burst<'mem> {
@@ -104,6 +115,8 @@ pub struct Burst<'mem> {
     pub frames: Vec<Frame<'mem>>,
     /// What is known about each.
     pub notes: Vec<Note>,
+    /// Whose senders are unknown, in order.
+    pub strangers: Vec<Stranger>,
 }
 
 impl<'mem> Burst<'mem> {
@@ -113,7 +126,11 @@ impl<'mem> Burst<'mem> {
     /// An empty burst that will never allocate.
     #[must_use]
     pub fn new() -> Self {
-        Self { frames: Vec::with_capacity(Self::LEN), notes: Vec::with_capacity(Self::LEN) }
+        Self {
+            frames: Vec::with_capacity(Self::LEN),
+            notes: Vec::with_capacity(Self::LEN),
+            strangers: Vec::with_capacity(Self::LEN),
+        }
     }
 
     /// Writes a first note for every frame that has none: they came in by this port.
@@ -129,6 +146,7 @@ impl<'mem> Burst<'mem> {
 
     /// The burst is over: counts every verdict and forgets the notes.
     pub fn settle(&mut self, counters: &Counters) {
+        self.strangers.clear();
         for note in self.notes.drain(..) {
             if let Verdict::Dropped(reason) = note.verdict {
                 counters.dropped(reason, note.domain(), 1);

@@ -1,10 +1,12 @@
 //! Classify: whose tunnel packet, or whose tags, is this?
 
+use std::net::IpAddr;
+
 use transload_encaps::ethernet::HEADER_LEN;
 use transload_encaps::outer::{self, Outer};
-use transload_encaps::{Common, DropReason, Frame};
+use transload_encaps::{Common, DropReason, Frame, Mac};
 
-use super::burst::{Burst, Origin};
+use super::burst::{Burst, Origin, Stranger};
 use super::trace::Tracer;
 use crate::forwarding::{Endpoint, EndpointId, Forwarding, PeerId, Port, PortId, Sender};
 
@@ -14,11 +16,14 @@ pub(super) fn classify<T: Tracer>(burst: &mut Burst<'_>, port: PortId, tables: &
         return burst.pending().for_each(|(_, note)| note.drop(Common::NotForUs.into()));
     };
     let mut last = None;
-    for (frame, note) in burst.pending() {
-        match origin(frame, port, tables, &mut last, tracer) {
+    let Burst { frames, notes, strangers } = burst;
+    for (n, (frame, note)) in frames.iter().zip(notes).enumerate().filter(|(_, (_, note))| note.is_pending()) {
+        let mut stranger = None;
+        match origin(frame, port, tables, &mut last, &mut stranger, tracer) {
             Ok(origin) => note.origin = origin,
             Err(reason) => note.drop(reason),
         }
+        strangers.extend(stranger.map(|address| Stranger { frame: n, address }));
     }
 }
 
@@ -31,6 +36,7 @@ fn origin<T: Tracer>(
     port: &Port,
     tables: &Forwarding,
     last: &mut Last,
+    stranger: &mut Option<IpAddr>,
     tracer: &mut T,
 ) -> Result<Origin, DropReason> {
     if frame.meta.cut || frame.len() < HEADER_LEN {
@@ -40,9 +46,10 @@ fn origin<T: Tracer>(
         let Some(endpoint) = tables.endpoints.get(usize::from(id.0)) else { continue };
         // Exactly the endpoint's outer tag: a tagged tenant must not be able to forge a tunnel.
         let Some(at) = outer::ip_start(frame.bytes(), endpoint.vlan) else { continue };
-        if outer::ip_destination(frame.bytes(), at) == Some(endpoint.address) {
+        let Some(to) = outer::ip_destination(frame.bytes(), at) else { continue };
+        if to == endpoint.address || endpoint.multicast.contains(&to) {
             tracer.to_endpoint(id);
-            return tunnel(frame, port, (id, endpoint), at, tables, last, tracer);
+            return tunnel(frame, port, (id, endpoint), (to, at), tables, last, stranger, tracer);
         }
     }
     let peer = port.tags.ok_or(Common::NotForUs)?;
@@ -50,16 +57,20 @@ fn origin<T: Tracer>(
 }
 
 #[inline]
+#[expect(clippy::too_many_arguments, reason = "what is looked at, what was found before, and who looks on")]
 fn tunnel<T: Tracer>(
     frame: &Frame<'_>,
     port: &Port,
     (id, endpoint): (EndpointId, &Endpoint),
-    at: usize,
+    (to, at): (IpAddr, usize),
     tables: &Forwarding,
     last: &mut Last,
+    stranger: &mut Option<IpAddr>,
     tracer: &mut T,
 ) -> Result<Origin, DropReason> {
-    if port.mac.is_some() && port.mac != outer::destination(frame.bytes()) {
+    let is_multicast = to != endpoint.address;
+    let mac = if is_multicast { Some(Mac::of_group(to)) } else { port.mac };
+    if mac.is_some() && mac != outer::destination(frame.bytes()) {
         return Err(Common::NotOurMac.into());
     }
     let outer = outer::walk(frame.bytes(), at)?;
@@ -67,10 +78,14 @@ fn tunnel<T: Tracer>(
     if !endpoint.carriers.contains(&outer.carrier) {
         return Err(Common::NotForUs.into());
     }
-    let peer = sender(&outer, id, tables, last, tracer).ok_or(Common::UnknownPeer)?;
-    let rules = tables.peer(peer).ok_or(Common::UnknownPeer)?.udp;
-    outer::verify_udp(frame, &outer, rules)?;
-    Ok(Origin { peer, at: outer.at, end: outer.end, outer_class: Some(outer.traffic_class) })
+    let id = sender(&outer, id, tables, last, tracer)?;
+    let peer = tables.peer(id).ok_or(Common::UnknownPeer)?;
+    if is_multicast && peer.hears != Some(to) {
+        return Err(Common::OtherGroup.into());
+    }
+    outer::verify_udp(frame, &outer, peer.udp)?;
+    *stranger = peer.is_anonymous.then_some(outer.src);
+    Ok(Origin { peer: id, at: outer.at, end: outer.end, outer_class: Some(outer.traffic_class) })
 }
 
 #[inline]
@@ -80,17 +95,29 @@ fn sender<T: Tracer>(
     tables: &Forwarding,
     last: &mut Last,
     tracer: &mut T,
-) -> Option<PeerId> {
+) -> Result<PeerId, DropReason> {
     let sender = Sender { endpoint, address: outer.src, carrier: outer.carrier };
     if let Some((known, peer)) = *last
         && known == sender
     {
         tracer.sender(&sender, Some(peer));
-        return Some(peer);
+        return Ok(peer);
     }
-    let found = tables.senders.get(&sender).copied();
-    tracer.sender(&sender, found);
-    let peer = found?;
-    *last = Some((sender, peer));
-    Some(peer)
+    let found = match tables.senders.get(&sender) {
+        Some(peer) => Ok(*peer),
+        None => unnamed(&sender, tables),
+    };
+    tracer.sender(&sender, found.ok());
+    *last = Some((sender, found?));
+    found
+}
+
+/// A sender that no configuration names, where a group learns its peers.
+#[cold]
+fn unnamed(sender: &Sender, tables: &Forwarding) -> Result<PeerId, DropReason> {
+    let is_ours = |endpoint: &Endpoint| endpoint.address == sender.address;
+    if tables.endpoints.iter().any(is_ours) {
+        return Err(Common::OwnPacket.into());
+    }
+    tables.unnamed(sender).ok_or(Common::UnknownPeer.into())
 }

@@ -107,7 +107,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
             let Some(attachment) = attachment.as_ref().filter(may_feed) else { continue };
             let id = AttachmentId(place as u16);
             let is_held = is_guarded && loop_guard::is_held(loops, claim.attachment, id, self.now);
-            for &peer in self.tables.members(&attachment.members) {
+            for peer in self.tables.flooded(&attachment.members) {
                 let target = Target { attachment: id, peer };
                 self.tracer.way(target);
                 let gone = if is_held {
@@ -139,10 +139,11 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     }
 
     fn copy(&mut self, frame: &Frame<'mem>) -> Result<Frame<'mem>, DropReason> {
-        if self.pool.free() == 0 {
+        let (headroom, len) = (frame.headroom(), frame.len());
+        if self.pool.free_for(headroom, len) == 0 {
             self.ports.transmit(self.pool, self.counters);
         }
-        let mut copy = self.pool.take(HEADROOM).ok_or(Common::NoBuffer)?;
+        let mut copy = self.pool.take_for(headroom, len).ok_or(Common::NoBuffer)?;
         if copy.copy_from(frame) {
             Ok(copy)
         } else {

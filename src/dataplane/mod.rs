@@ -23,7 +23,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Cache};
 use transload_encaps::Frame;
 
-pub use burst::{Burst, Decision, Note, Verdict};
+pub use burst::{Burst, Decision, Note, Stranger, Verdict};
 pub use loop_guard::held_for;
 pub use ports::{BoxedPort, Ports};
 pub use trace::{NoTrace, Stage, Tracer};

@@ -75,7 +75,7 @@ pub fn segments<'mem>(
     mut emit: impl FnMut(Frame<'mem>),
 ) -> Result<(), DropReason> {
     let Some(gso) = frame.meta.gso else {
-        let mut copy = pool.take(headroom).ok_or(Common::NoBuffer)?;
+        let mut copy = pool.take_for(headroom, frame.len()).ok_or(Common::NoBuffer)?;
         return match copied(frame, &mut copy, headroom) {
             Ok(()) => {
                 emit(copy);
@@ -88,12 +88,12 @@ pub fn segments<'mem>(
         };
     };
     let cut = Cut::of(frame, gso).ok_or(Common::Unsegmentable)?;
-    if pool.free() < cut.count() {
+    if pool.free_for(headroom, cut.longest()) < cut.count() {
         return Err(Common::NoBuffer.into());
     }
     for index in 0..cut.count() {
-        let mut segment = pool.take(headroom).ok_or(Common::NoBuffer)?;
-        // The first segment is the longest and chunks are of one size: what fails, fails before anything is out.
+        let mut segment = pool.take_for(headroom, cut.longest()).ok_or(Common::NoBuffer)?;
+        // The first segment is the longest, and every chunk takes it or none: what fails, fails before anything is out.
         if cut.write(index, &mut segment).is_none() {
             pool.put(segment);
             return Err(Common::Unsegmentable.into());
@@ -107,8 +107,7 @@ pub fn segments<'mem>(
 /// How long the longest of a super-frame's segments will be, tags included; `None` when it cannot be cut.
 #[must_use]
 pub fn longest_segment(frame: &Frame<'_>) -> Option<usize> {
-    let cut = Cut::of(frame, frame.meta.gso?)?;
-    Some(cut.headers.len() + cut.size.min(cut.payload.len()))
+    Some(Cut::of(frame, frame.meta.gso?)?.longest())
 }
 
 fn copied(frame: &Frame<'_>, copy: &mut Frame<'_>, headroom: usize) -> Result<(), DropReason> {
@@ -173,6 +172,11 @@ impl<'a> Cut<'a> {
         let no_sum = protocol == UDP && ethernet::be16(headers, l4 + UDP_CHECKSUM)? == 0;
         let unsummed = no_sum && !matches!(frame.meta.checksum, Checksum::Partial { .. });
         (gso.size > 0).then_some(Self { headers, payload, size: gso.size.into(), network, unsummed })
+    }
+
+    /// How long the longest segment will be, headers included.
+    fn longest(&self) -> usize {
+        self.headers.len() + self.size.min(self.payload.len())
     }
 
     fn count(&self) -> usize {

@@ -92,6 +92,8 @@ impl<'mem> Ports<'mem> {
             return None;
         }
         let received = slot.io.rx_burst(pool, &mut burst.frames, Burst::LEN);
+        // A device that came back may do less by itself than the one before.
+        slot.caps = slot.io.caps();
         match received {
             Ok(()) if slot.retry_at.take().is_some() => events.send(Event::PortBack { port: slot.id }),
             Ok(()) => {}

@@ -3,6 +3,8 @@
 //! A [`Tracer`] is a type parameter of the stages. The workers run with [`NoTrace`], whose methods are empty, so
 //! that nothing of it is left in their code; `explain` runs the same functions with one that writes everything down.
 
+use std::net::IpAddr;
+
 use transload_encaps::outer::Outer;
 use transload_encaps::{Decap, DropReason, Frame, Mac};
 
@@ -55,6 +57,10 @@ pub trait Tracer {
     /// Bridge: the source was offered to the FDB; `None` where the tenant does not learn.
     #[inline]
     fn source(&mut self, mac: Mac, to: Target, learned: Option<Learned>) {}
+
+    /// Bridge: the source would have been learned, but who sent it has no number yet.
+    #[inline]
+    fn stranger(&mut self, mac: Mac, address: IpAddr) {}
 
     /// Bridge: the destination was looked up in the FDB.
     #[inline]

@@ -180,8 +180,8 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     /// RFC 2992 §1: a flow keeps its way among those of equal cost.
     #[inline]
     fn hop(&mut self, peer: PeerId, entropy: u32) -> Option<&'a Hop> {
-        let hops = self.tables.hops.get(peer.0 as usize)?;
-        let hop = match hops.as_slice() {
+        let hops = self.tables.hops(peer)?;
+        let hop = match hops {
             [only] => only,
             // The upper bits: the lower ones fill the source port, which the next router balances by.
             several => several.get(((u64::from(entropy) * several.len() as u64) >> 32) as usize)?,
@@ -234,7 +234,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     fn room(&self, way: Way<'a>, frame: &Frame<'_>, stripped: usize) -> Option<usize> {
         match &way.peer.exit {
             Exit::Tunnel(underlay) => {
-                let hops = self.tables.hops.get(way.peer_id.0 as usize)?;
+                let hops = self.tables.hops(way.peer_id)?;
                 let mtu = hops.iter().filter_map(|hop| hop.mtu).min()?;
                 Some(room_in_ip(mtu, way, underlay))
             }

@@ -5,6 +5,9 @@
 //! offloads, and gives chunks back once they are sent.
 
 pub mod af_packet;
+pub mod af_xdp;
+pub mod arena;
+mod ethtool;
 mod ingress;
 pub mod memory;
 pub mod open;
@@ -15,7 +18,7 @@ pub mod tap;
 pub mod unix;
 mod vnet;
 
-pub use open::{Backend, OpenError, Opened, open};
+pub use open::{Backend, OpenError, Opened, Xdp, open};
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -98,41 +101,85 @@ pub trait Port<'mem>: Send {
     fn kernel_drops(&mut self) -> u64 {
         0
     }
+
+    /// Closes the port for good and gives back every chunk that the device still has.
+    fn close(&mut self, _pool: &mut Pool<'mem>) {}
 }
 
-/// The chunks of a worker's arena that are free.
+/// The chunks of a worker's arena that are free: long ones that take a super-frame, and, where the arena is cut so,
+/// short ones for everything else.
 #[derive(Debug)]
 pub struct Pool<'mem> {
-    free: Vec<&'mem mut [u8]>,
+    long: Vec<&'mem mut [u8]>,
+    short: Vec<&'mem mut [u8]>,
+    /// Bytes of a short chunk; 0 where there are none.
+    short_len: usize,
 }
 
 impl<'mem> Pool<'mem> {
     /// Cuts an arena into chunks of `chunk_len` bytes; a rest shorter than that is left unused.
     #[must_use]
     pub fn new(arena: &'mem mut [u8], chunk_len: usize) -> Self {
-        // Last chunk first, so that the first one is handed out first.
-        let mut free: Vec<_> = arena.chunks_exact_mut(chunk_len.max(1)).collect();
-        free.reverse();
-        Self { free }
+        Self { long: chunks(arena, chunk_len), short: Vec::new(), short_len: 0 }
     }
 
-    /// An empty frame behind `headroom` in a free chunk.
+    /// Cuts two arenas, one into long chunks and one into short ones.
+    #[must_use]
+    pub(crate) fn of_two(long: &'mem mut [u8], long_len: usize, short: &'mem mut [u8], short_len: usize) -> Self {
+        Self { long: chunks(long, long_len), short: chunks(short, short_len), short_len }
+    }
+
+    /// An empty frame behind `headroom` in a free chunk, a long one.
     #[inline]
     pub fn take(&mut self, headroom: usize) -> Option<Frame<'mem>> {
-        let mut frame = Frame::new(self.free.pop()?);
+        let mut frame = Frame::new(self.long.pop()?);
         frame.reset(headroom);
         Some(frame)
+    }
+
+    /// An empty frame behind `headroom` in a free chunk, a short one if there are such and `len` bytes fit it.
+    #[inline]
+    pub fn take_for(&mut self, headroom: usize, len: usize) -> Option<Frame<'mem>> {
+        let chunk = if headroom + len <= self.short_len { self.short.pop() } else { None };
+        let mut frame = Frame::new(chunk.or_else(|| self.long.pop())?);
+        frame.reset(headroom);
+        Some(frame)
+    }
+
+    /// A free short chunk.
+    #[inline]
+    pub(crate) fn take_short(&mut self) -> Option<&'mem mut [u8]> {
+        self.short.pop()
     }
 
     /// Takes a frame's chunk back.
     #[inline]
     pub fn put(&mut self, frame: Frame<'mem>) {
-        self.free.push(frame.into_chunk());
+        self.put_chunk(frame.into_chunk());
+    }
+
+    /// Takes a chunk back.
+    #[inline]
+    pub(crate) fn put_chunk(&mut self, chunk: &'mem mut [u8]) {
+        if chunk.len() > self.short_len { self.long.push(chunk) } else { self.short.push(chunk) }
     }
 
     /// How many chunks are free.
     #[must_use]
     pub fn free(&self) -> usize {
-        self.free.len()
+        self.long.len() + self.short.len()
     }
+
+    /// How many chunks are free that take so many bytes behind `headroom`.
+    #[must_use]
+    pub fn free_for(&self, headroom: usize, len: usize) -> usize {
+        if headroom + len <= self.short_len { self.free() } else { self.long.len() }
+    }
+}
+
+/// The chunks of an arena, the last one first, so that the first one is handed out first.
+fn chunks(arena: &mut [u8], len: usize) -> Vec<&mut [u8]> {
+    let mut chunks: Vec<_> = arena.chunks_exact_mut(len.max(1)).collect();
+    chunks.reverse();
+    chunks
 }

@@ -3,11 +3,13 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use transload_encaps::Mac;
 
 use super::Port;
 use super::af_packet::AfPacketPort;
+use super::af_xdp::{self, Filter, Redirect, Survey, Umem, Wish};
 use super::sys::{self, Device};
 use super::tap::TapPort;
 use super::unix::UnixPort;
@@ -25,6 +27,11 @@ pub enum Backend {
         /// The network device.
         device: String,
     },
+    /// XDP sockets on a network device.
+    AfXdp {
+        /// The network device.
+        device: String,
+    },
     /// A TAP, created if it is not there.
     Tap {
         /// The network device.
@@ -39,12 +46,34 @@ pub enum Backend {
     },
 }
 
+impl Backend {
+    /// The network device, but for a TAP, which is the machine's end of a wire whose other end the gateway is.
+    #[must_use]
+    pub fn network_device(&self) -> Option<&str> {
+        match self {
+            Self::Auto { device } | Self::AfPacket { device } | Self::AfXdp { device } => Some(device),
+            Self::Tap { .. } | Self::Unix { .. } => None,
+        }
+    }
+}
+
+/// What a port on XDP sockets is made of.
+#[derive(Debug)]
+pub struct Xdp<'x, 'mem> {
+    /// The memory of each worker.
+    pub umems: &'x [Arc<Umem<'mem>>],
+    /// Which frames are the gateway's.
+    pub filter: Filter,
+}
+
 /// An opened port.
 pub struct Opened<'mem> {
     /// The port as each worker has it.
     pub ports: Vec<Box<dyn Port<'mem> + 'mem>>,
-    /// Which back-end it is: `af_packet`, `tap` or `unix`.
+    /// Which back-end it is: `af_packet`, `af_xdp`, `tap` or `unix`.
     pub kind: &'static str,
+    /// What decides which frames come to XDP sockets.
+    pub redirect: Option<Arc<Redirect>>,
     /// Our MAC address there. A TAP's own address is the machine's at the other end of the wire, and a socket has
     /// none.
     pub mac: Option<Mac>,
@@ -58,10 +87,11 @@ pub struct Opened<'mem> {
 
 impl fmt::Debug for Opened<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { ports, kind, mac, mtu, ifindex, up } = self;
+        let Self { ports, kind, redirect, mac, mtu, ifindex, up } = self;
         f.debug_struct("Opened")
             .field("ports", &ports.len())
             .field("kind", kind)
+            .field("redirect", redirect)
             .field("mac", mac)
             .field("mtu", mtu)
             .field("ifindex", ifindex)
@@ -108,6 +138,15 @@ pub enum OpenCause {
         /// What is missing.
         capability: &'static str,
     },
+    /// The device and XDP sockets do not go together.
+    #[error("cannot use XDP sockets on {device}: {fault}; `io: af_packet` works on every device")]
+    Xdp {
+        /// The device.
+        device: String,
+        /// Why.
+        #[source]
+        fault: af_xdp::Fault,
+    },
     /// Anything else.
     #[error("cannot open {what}: {error}{}", .help.map_or_else(String::new, |help| format!("; {help}")))]
     Failed {
@@ -129,21 +168,21 @@ fn did_you_mean(near: Option<&str>, all: &[String]) -> String {
     }
 }
 
-/// Opens a port for this many workers. A device that is down is opened too, with a warning.
+/// Opens a port for this many workers. A device that is down is opened too, with a warning. XDP sockets are used
+/// only if there is what they take: `io: auto` does without where they are refused.
 ///
 /// # Errors
 /// When the device is not there, not ours to open, or not what the back-end needs. Nothing is left behind then.
-pub fn open<'mem>(name: &str, backend: &Backend, workers: usize) -> Result<Opened<'mem>, OpenError> {
+pub fn open<'mem>(
+    name: &str,
+    backend: &Backend,
+    workers: usize,
+    xdp: Option<Xdp<'_, 'mem>>,
+) -> Result<Opened<'mem>, OpenError> {
     let opened = match backend {
-        Backend::Auto { device } => {
-            tracing::info!(
-                port = name,
-                device,
-                "io: auto chose af_packet: it works on every device, and is told what senders left to offloads"
-            );
-            af_packet(device, workers)
-        }
+        Backend::Auto { device } => auto(name, device, workers, xdp),
         Backend::AfPacket { device } => af_packet(device, workers),
+        Backend::AfXdp { device } => af_xdp(name, device, xdp, true),
         Backend::Tap { device } => tap(device, workers),
         Backend::Unix { local, remote } => unix(local, remote.as_deref(), workers),
     };
@@ -154,18 +193,52 @@ pub fn open<'mem>(name: &str, backend: &Backend, workers: usize) -> Result<Opene
     Ok(opened)
 }
 
+fn auto<'mem>(name: &str, device: &str, workers: usize, xdp: Option<Xdp<'_, 'mem>>) -> Result<Opened<'mem>, OpenCause> {
+    if xdp.is_some() {
+        match af_xdp(name, device, xdp, false) {
+            Err(OpenCause::Xdp { fault, .. }) => {
+                tracing::info!(port = name, device, "io: auto chose af_packet after all: {fault}");
+            }
+            other => return other,
+        }
+    }
+    af_packet(device, workers)
+}
+
+fn af_xdp<'mem>(
+    name: &str,
+    device: &str,
+    xdp: Option<Xdp<'_, 'mem>>,
+    may_be_generic: bool,
+) -> Result<Opened<'mem>, OpenCause> {
+    let Device { ifindex, mac, mtu, up } = ethernet(device)?;
+    let refused = |fault| OpenCause::Xdp { device: device.to_owned(), fault };
+    let Xdp { umems, filter } = xdp.ok_or_else(|| refused(af_xdp::Fault::NoMemory))?;
+    let queues = Survey::of(device).queues;
+    let wish = Wish { device, ifindex, queues, filter, umems, may_be_generic };
+    let (ports, redirect, mode) = af_xdp::open(wish).map_err(refused)?;
+    tracing::info!(port = name, device, "af_xdp: {mode}");
+    let (mtu, ifindex) = (Some(mtu), Some(ifindex));
+    Ok(Opened { ports: boxed(ports), kind: "af_xdp", redirect: Some(redirect), mac, mtu, ifindex, up })
+}
+
 fn boxed<'mem>(ports: Vec<impl Port<'mem> + 'mem>) -> Vec<Box<dyn Port<'mem> + 'mem>> {
     ports.into_iter().map(|port| -> Box<dyn Port<'mem> + 'mem> { Box::new(port) }).collect()
 }
 
 fn af_packet<'mem>(device: &str, workers: usize) -> Result<Opened<'mem>, OpenCause> {
-    let Device { ifindex, mac, mtu, up } = look_up(device)?;
-    if mac.is_none() {
-        return Err(OpenCause::NotEthernet { device: device.to_owned() });
-    }
+    let Device { ifindex, mac, mtu, up } = ethernet(device)?;
     let what = || format!("a packet socket on {device}");
     let ports = AfPacketPort::open(ifindex, workers).map_err(|e| refused(what(), "CAP_NET_RAW", e, None))?;
-    Ok(Opened { ports: boxed(ports), kind: "af_packet", mac, mtu: Some(mtu), ifindex: Some(ifindex), up })
+    Ok(Opened {
+        ports: boxed(ports),
+        kind: "af_packet",
+        redirect: None,
+        mac,
+        mtu: Some(mtu),
+        ifindex: Some(ifindex),
+        up,
+    })
 }
 
 fn tap<'mem>(device: &str, workers: usize) -> Result<Opened<'mem>, OpenCause> {
@@ -179,7 +252,15 @@ fn tap<'mem>(device: &str, workers: usize) -> Result<Opened<'mem>, OpenCause> {
         refused(format!("the TAP {device:?}"), "CAP_NET_ADMIN", e, help)
     })?;
     let Device { ifindex, mtu, up, .. } = look_up(device)?;
-    Ok(Opened { ports: boxed(ports), kind: "tap", mac: None, mtu: Some(mtu), ifindex: Some(ifindex), up })
+    Ok(Opened {
+        ports: boxed(ports),
+        kind: "tap",
+        redirect: None,
+        mac: None,
+        mtu: Some(mtu),
+        ifindex: Some(ifindex),
+        up,
+    })
 }
 
 fn unix<'mem>(local: &Path, remote: Option<&Path>, workers: usize) -> Result<Opened<'mem>, OpenCause> {
@@ -189,7 +270,7 @@ fn unix<'mem>(local: &Path, remote: Option<&Path>, workers: usize) -> Result<Ope
     })?;
     let others: Vec<_> = (1..workers).map(|_| first.sender()).collect();
     let ports = boxed(std::iter::once(first).chain(others).collect());
-    Ok(Opened { ports, kind: "unix", mac: None, mtu: None, ifindex: None, up: true })
+    Ok(Opened { ports, kind: "unix", redirect: None, mac: None, mtu: None, ifindex: None, up: true })
 }
 
 fn refused(what: String, capability: &'static str, error: io::Error, help: Option<&'static str>) -> OpenCause {
@@ -198,6 +279,14 @@ fn refused(what: String, capability: &'static str, error: io::Error, help: Optio
     } else {
         OpenCause::Failed { what, error, help }
     }
+}
+
+fn ethernet(device: &str) -> Result<Device, OpenCause> {
+    let found = look_up(device)?;
+    if found.mac.is_none() {
+        return Err(OpenCause::NotEthernet { device: device.to_owned() });
+    }
+    Ok(found)
 }
 
 fn look_up(device: &str) -> Result<Device, OpenCause> {
@@ -240,9 +329,9 @@ mod tests {
 
     #[test]
     fn a_device_that_does_not_exist_is_named_with_one_that_does() {
-        let error = open("up1", &Backend::AfPacket { device: "l0".into() }, 1).unwrap_err();
+        let error = open("up1", &Backend::AfPacket { device: "l0".into() }, 1, None).unwrap_err();
         assert_eq!(error.to_string(), r#"port up1: there is no network device "l0"; did you mean "lo"?"#);
-        let error = open("up1", &Backend::Auto { device: "uplink-to-nowhere-at-all".into() }, 1).unwrap_err();
+        let error = open("up1", &Backend::Auto { device: "uplink-to-nowhere-at-all".into() }, 1, None).unwrap_err();
         assert!(error.to_string().contains("; there are lo"), "{error}");
     }
 
@@ -260,11 +349,11 @@ mod tests {
     fn every_worker_has_its_unix_port() {
         let dir = tempfile::tempdir().unwrap();
         let backend = Backend::Unix { local: dir.path().join("port"), remote: None };
-        let opened = open("uml", &backend, 3).unwrap();
+        let opened = open("uml", &backend, 3, None).unwrap();
         assert_eq!((opened.ports.len(), opened.kind, opened.mtu, opened.up), (3, "unix", None, true));
         assert!(opened.ports[0].readable().is_some() && opened.ports[1].readable().is_none());
 
-        let error = open("uml", &backend, 1).unwrap_err();
+        let error = open("uml", &backend, 1, None).unwrap_err();
         assert!(error.to_string().contains("in use by a running process"), "{error}");
     }
 }

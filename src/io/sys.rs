@@ -270,6 +270,34 @@ pub(super) fn bring_up(name: &str) -> io::Result<()> {
     device_ioctl(socket.as_fd(), libc::SIOCSIFFLAGS, &mut ask)
 }
 
+/// What a device's driver can be asked or told.
+#[derive(Debug, Clone, Copy)]
+#[repr(u32)]
+pub(super) enum DriverCommand {
+    /// `ETHTOOL_GDRVINFO`
+    Info = 0x03,
+    /// `ETHTOOL_GFLAGS`
+    Flags = 0x25,
+    /// `ETHTOOL_SFLAGS`
+    SetFlags = 0x26,
+    /// `ETHTOOL_GCHANNELS`
+    Channels = 0x3c,
+}
+
+/// The longest structure of a [`DriverCommand`], `ethtool_drvinfo`, in words. The first one is the command.
+pub(super) type DriverWords = [u32; 49];
+
+/// Asks a device's driver, or has it do something.
+pub(super) fn driver_command(name: &str, command: DriverCommand, words: &mut DriverWords) -> io::Result<()> {
+    const SIOCETHTOOL: libc::c_ulong = 0x8946;
+    let socket = any_socket()?;
+    let mut ask = request(name).ok_or_else(no_device)?;
+    words[0] = command as u32;
+    ask.ifr_ifru.ifru_data = ptr::from_mut(words).cast();
+    // SAFETY: the request is live, and so are the words it points to, which no structure of these commands exceeds.
+    checked(unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), SIOCETHTOOL as _, ptr::from_mut(&mut ask)) }).map(drop)
+}
+
 /// Makes an opened `/dev/net/tun` a queue of this TAP device, creating the device if there is none, and says what it
 /// is called.
 pub(super) fn attach_tap(tun: BorrowedFd<'_>, name: &str, multi_queue: bool) -> io::Result<String> {

@@ -247,7 +247,7 @@ fn a_device_that_is_gone_is_an_error_and_loses_no_chunk() {
 fn a_device_that_is_down_opens_and_says_so() {
     namespaces!("a_device_that_is_down_opens_and_says_so": lone);
     lone.ip("link add v0 mtu 1400 type veth peer name v1");
-    let opened = lone.run(|| open("up1", &Backend::Auto { device: "v0".into() }, 1).unwrap());
+    let opened = lone.run(|| open("up1", &Backend::Auto { device: "v0".into() }, 1, None).unwrap());
     assert_eq!((opened.up, opened.mtu, opened.kind), (false, Some(1400), "af_packet"));
     assert!(opened.mac.is_some() && opened.ifindex.is_some());
 }
@@ -260,8 +260,8 @@ fn without_permission_the_error_says_what_is_missing() {
         let mut mine = capabilities(None).unwrap();
         mine.effective.remove(CapabilitySet::NET_RAW | CapabilitySet::NET_ADMIN);
         set_capabilities(None, mine).unwrap();
-        let af_packet = open("up1", &Backend::AfPacket { device: "lo".into() }, 1).unwrap_err();
-        let tap = open("tap", &Backend::Tap { device: "tap7".into() }, 1).unwrap_err();
+        let af_packet = open("up1", &Backend::AfPacket { device: "lo".into() }, 1, None).unwrap_err();
+        let tap = open("tap", &Backend::Tap { device: "tap7".into() }, 1, None).unwrap_err();
         [af_packet.to_string(), tap.to_string()]
     });
     assert_eq!(
@@ -280,16 +280,16 @@ fn a_tap_is_made_and_goes_with_its_last_worker() {
         return;
     }
     let exists = || lone.run(|| pnet_datalink::interfaces().iter().any(|device| device.name == "tap7"));
-    let opened = lone.run(|| open("host", &Backend::Tap { device: "tap7".into() }, 2).unwrap());
+    let opened = lone.run(|| open("host", &Backend::Tap { device: "tap7".into() }, 2, None).unwrap());
     assert_eq!((opened.ports.len(), opened.kind, opened.mac, opened.mtu), (2, "tap", None, Some(1500)));
     assert!(opened.up && exists());
-    let busy = lone.run(|| open("host", &Backend::Tap { device: "tap7".into() }, 1).unwrap_err().to_string());
+    let busy = lone.run(|| open("host", &Backend::Tap { device: "tap7".into() }, 1, None).unwrap_err().to_string());
     assert!(busy.starts_with("port host: cannot open the TAP \"tap7\""), "{busy}");
     let mut ports = opened.ports;
     ports.truncate(1);
     assert!(exists());
     drop(ports);
     eventually(|| !exists());
-    let error = lone.run(|| open("host", &Backend::Tap { device: "lo".into() }, 1).unwrap_err().to_string());
+    let error = lone.run(|| open("host", &Backend::Tap { device: "lo".into() }, 1, None).unwrap_err().to_string());
     assert!(error.contains("exists and is no TAP"), "{error}");
 }

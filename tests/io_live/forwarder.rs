@@ -165,7 +165,7 @@ fn tcp_passes_between_a_tap_and_a_device() {
     b.ip("addr add 10.9.0.2/24 dev v0");
     for (deed, device) in [(Deed::Whole, "tap0"), (Deed::Cut, "tap1")] {
         let (tap, right) = gw.run(|| {
-            let mut opened = open("host", &Backend::Tap { device: device.into() }, 1).expect("opens");
+            let mut opened = open("host", &Backend::Tap { device: device.into() }, 1, None).expect("opens");
             (Wire::new(opened.ports.remove(0)), Wire::open("right"))
         });
         gw.ip("addr flush scope global");

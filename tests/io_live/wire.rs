@@ -30,7 +30,7 @@ impl Wire {
     /// Packet sockets on a device, one per worker.
     pub(crate) fn open_all(device: &str, workers: usize) -> Vec<Self> {
         let opened: Opened<'static> =
-            open("test", &Backend::AfPacket { device: device.into() }, workers).expect("opens");
+            open("test", &Backend::AfPacket { device: device.into() }, workers, None).expect("opens");
         opened.ports.into_iter().map(Self::new).collect()
     }
 

@@ -1,8 +1,10 @@
 //! The project's chores; `cargo xtask help` lists them.
 
+mod bench;
 mod captures;
 mod fuzz;
 mod instructions;
+mod interop;
 mod peers;
 mod run;
 mod test;
@@ -14,7 +16,9 @@ Usage: cargo xtask <chore>
 
   test [--strict]   every test; installs the peers it lacks where it may (Debian, root) and says so.
                     --strict: a skipped test is a failure, as in CI
-  interop [--strict] only the tests against real kernels and switches
+  interop [--install] [ARGS]
+                    the conformance matrix against every peer that is here; --install brings the others
+                    (Debian, root). ARGS: --peer NAME, --case NAME, --list, --out DIR, --strict; see --help
   captures run [CASE..]
   captures record CASE..
                     the cases of interop-tests/cases, or directories like them: runs them, or writes
@@ -23,7 +27,12 @@ Usage: cargo xtask <chore>
   fuzz [--seconds N | --runs N] [TARGET]
                     feeds the decapsulators, the pipeline, the loader and the capture reader with
                     what they learn to fear, each for so long (a minute); needs g++
-  bench [-- ARGS]   the benchmarks; ARGS go to criterion, such as a filter
+  bench [--quick | --full] [--json FILE]
+                    the lab: the kernel's bridge, Open vSwitch and transload side by side, in network
+                    namespaces; needs root. --quick takes under three minutes, otherwise a quarter of
+                    an hour, --full many hours; --json keeps every figure
+  bench memory      every benchmark in memory
+  bench -- ARGS     the same; ARGS go to criterion, such as a filter
   bench pipeline [TENANT]
                     nanoseconds per frame of the whole pipeline in memory, by tenant and number of MACs
   bench instructions [COMMIT]
@@ -40,8 +49,7 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["test"] => test::all(false),
         ["test", "--strict"] => test::all(true),
-        ["interop"] => test::interop(false),
-        ["interop", "--strict"] => test::interop(true),
+        ["interop", rest @ ..] => interop::matrix(rest),
         ["captures", rest @ ..] => captures::captures(rest),
         ["loom"] => test::loom(),
         ["bench", "instructions"] => instructions::count(None),
@@ -54,7 +62,8 @@ fn main() -> ExitCode {
         },
         ["bench", "pipeline", rest @ ..] => run::cargo(&[&["bench", "--bench", "pipeline", "--"], rest].concat()),
         ["bench", "--", rest @ ..] => run::cargo(&[&["bench", "--workspace", "--benches", "--"], rest].concat()),
-        ["bench"] => run::cargo(&["bench", "--workspace", "--benches"]),
+        ["bench", "memory"] => run::cargo(&["bench", "--workspace", "--benches"]),
+        ["bench", rest @ ..] if rest.iter().all(|word| *word != "--help") => bench::lab(rest),
         ["--help" | "-h" | "help"] => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;

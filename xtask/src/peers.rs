@@ -52,13 +52,13 @@ fn install(packages: &[(&str, &str)], doing: &str, asking: &str) -> Result<(), S
     )
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     // Its owner is whoever runs this process.
     use std::os::unix::fs::MetadataExt;
     std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 
-fn is_installed(program: &str) -> bool {
+pub(crate) fn is_installed(program: &str) -> bool {
     find(program).is_some()
 }
 

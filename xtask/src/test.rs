@@ -18,14 +18,6 @@ pub(crate) fn all(strict: bool) -> Result<(), String> {
     report(&skipped, strict)
 }
 
-/// Only the tests against real peers.
-pub(crate) fn interop(strict: bool) -> Result<(), String> {
-    peers::provide()?;
-    run::cargo(&["build", "--package", "transload"])?;
-    let skipped = run::cargo_watching(&["test", "--no-fail-fast", "--package", "transload-interop-tests"], SKIPPED)?;
-    report(&skipped, strict)
-}
-
 /// The FDB's code with loom's atomics, in a target folder of its own since every crate is built anew.
 pub(crate) fn loom() -> Result<(), String> {
     let mut command = run::cargo_command(&["test", "--lib", "fdb"]);

@@ -3,7 +3,9 @@
 mod namespace;
 mod ovs;
 mod uml;
+mod wire;
 
 pub use namespace::{Namespace, veth};
 pub use ovs::OpenVswitch;
 pub use uml::Uml;
+pub use wire::Wire;

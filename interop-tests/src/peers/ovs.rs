@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -14,34 +15,33 @@ use crate::peers::Namespace;
 use crate::skip::find;
 
 const SCHEMA: &str = "/usr/share/openvswitch/vswitch.ovsschema";
-const START: Duration = Duration::from_secs(10);
+const START: Duration = Duration::from_secs(30);
 
 /// A running switch.
 #[derive(Debug)]
-pub struct OpenVswitch<'ns> {
-    namespace: &'ns Namespace,
+pub struct OpenVswitch {
     directory: TempDir,
     /// In the order they are ended.
     daemons: Vec<Child>,
 }
 
-impl<'ns> OpenVswitch<'ns> {
+impl OpenVswitch {
     /// Starts one whose bridges and ports are in this namespace. It looks at two VLAN tags.
     ///
     /// # Errors
     /// When a program is missing or does not come up.
-    pub fn start(namespace: &'ns Namespace) -> io::Result<Self> {
+    pub fn start(namespace: &Namespace) -> io::Result<Self> {
         let directory = tempfile::Builder::new().prefix("ovs-").tempdir()?;
-        let mut switch = Self { namespace, directory, daemons: Vec::new() };
+        let mut switch = Self { directory, daemons: Vec::new() };
         output(Command::new("ovsdb-tool").arg("create").arg(switch.path("conf.db")).arg(SCHEMA))?;
 
         let remote = format!("--remote=punix:{}", switch.path("db.sock").display());
-        switch.daemon("ovsdb-server", switch.path("conf.db").into_os_string().into_string(), &[&remote])?;
+        switch.daemon(namespace, "ovsdb-server", switch.path("conf.db").into_os_string().into_string(), &[&remote])?;
         switch.wait_for("db.sock")?;
         switch.vsctl("--no-wait init -- set Open_vSwitch . other_config:vlan-limit=2")?;
 
         let database = format!("unix:{}", switch.path("db.sock").display());
-        switch.daemon("ovs-vswitchd", Ok(database), &[])?;
+        switch.daemon(namespace, "ovs-vswitchd", Ok(database), &[])?;
         switch.wait_for("ovs-vswitchd.ctl")?;
         Ok(switch)
     }
@@ -73,11 +73,23 @@ impl<'ns> OpenVswitch<'ns> {
         output(Command::new("ovs-ofctl").args(["-O", "OpenFlow13", "add-flow"]).arg(socket).arg(flow)).map(|_| ())
     }
 
+    /// The numbers of its processes, the switch itself first.
+    #[must_use]
+    pub fn processes(&self) -> Vec<u32> {
+        self.daemons.iter().map(Child::id).collect()
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    fn daemon(&mut self, name: &str, argument: Result<String, std::ffi::OsString>, more: &[&str]) -> io::Result<()> {
+    fn daemon(
+        &mut self,
+        namespace: &Namespace,
+        name: &str,
+        argument: Result<String, std::ffi::OsString>,
+        more: &[&str],
+    ) -> io::Result<()> {
         let program = find(name).ok_or_else(|| io::Error::other(format!("{name} is not installed")))?;
         let argument = argument.map_err(|_| io::Error::other("the temporary directory's name is not text"))?;
         let mut command = Command::new(program);
@@ -91,8 +103,9 @@ impl<'ns> OpenVswitch<'ns> {
             .args(["-vconsole:off", "-vsyslog:off"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let child = self.namespace.spawn(&mut command)?;
+            .stderr(Stdio::null())
+            .process_group(0);
+        let child = namespace.spawn(&mut command)?;
         self.daemons.insert(0, child);
         Ok(())
     }
@@ -109,7 +122,7 @@ impl<'ns> OpenVswitch<'ns> {
     }
 }
 
-impl Drop for OpenVswitch<'_> {
+impl Drop for OpenVswitch {
     fn drop(&mut self) {
         for daemon in &mut self.daemons {
             let _ = kill_process(Pid::from_child(daemon), Signal::TERM);

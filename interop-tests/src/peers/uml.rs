@@ -12,7 +12,7 @@ use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_pro
 use tempfile::TempDir;
 
 use crate::host::{Host, failed};
+use crate::interrupt;
 use crate::peers::Namespace;
 
 const INIT: &str = include_str!("../../uml/init.sh");
@@ -30,6 +31,8 @@ const MODULES: &str = "/usr/lib/uml/modules";
 const BOOT: Duration = Duration::from_mins(1);
 const COMMAND: Duration = Duration::from_mins(1);
 const END: Duration = Duration::from_secs(10);
+/// How often waiting looks whether it should end.
+const GLANCE: Duration = Duration::from_millis(50);
 /// Asks whether a child has ended, without taking its number away.
 const ENDED: WaitIdOptions = WaitIdOptions::EXITED.union(WaitIdOptions::NOHANG).union(WaitIdOptions::NOWAIT);
 /// Room for a few bursts of long frames; the kernel may grant less.
@@ -142,9 +145,11 @@ impl Console {
         let end = Instant::now() + patience;
         let mut before = Vec::new();
         loop {
-            let left = end.saturating_duration_since(Instant::now());
-            let Ok(line) = self.lines.recv_timeout(left) else {
-                return Err(failed("User-Mode Linux does not answer", &before.join("\n")));
+            interrupt::check()?;
+            let line = match self.lines.recv_timeout(GLANCE) {
+                Ok(line) => line,
+                Err(RecvTimeoutError::Timeout) if Instant::now() < end => continue,
+                Err(_) => return Err(failed("User-Mode Linux does not answer", &before.join("\n"))),
             };
             match line.strip_prefix(mark) {
                 Some(rest) => return Ok((before, rest.to_owned())),

@@ -134,10 +134,14 @@ impl Gateway {
         for (at, attachment) in domain.attachments.iter().enumerate() {
             let Some(attachment) = attachment else { continue };
             let members = tables.members(&attachment.members);
-            let kind = members.first().and_then(|peer| tables.peer(*peer)).map(|peer| peer.compiled.kind());
+            let kind = tables.speaker(&attachment.members).and_then(|peer| tables.peer(peer));
+            let kind = kind.map(|peer| peer.compiled.kind());
             let via = match attachment.members {
                 Members::One(peer) => vec![self.names.peer(peer).into()],
-                Members::Group(_) => members.iter().map(|peer| self.names.peer(*peer).into()).collect(),
+                Members::Group(_) => {
+                    let all = members.iter().chain(tables.learned_members(&attachment.members));
+                    all.map(|peer| self.names.peer(*peer).into()).collect()
+                }
             };
             rows.push(AttachmentRow {
                 attachment: self.names.attachment(id, AttachmentId(at as u16)).into(),

@@ -9,6 +9,7 @@
 pub mod interval;
 mod mapped;
 mod runs;
+mod sources;
 mod space;
 mod values;
 
@@ -18,7 +19,7 @@ use std::net::IpAddr;
 use transload_encaps::{Carrier, qinq};
 
 use super::compile::Plan;
-use crate::forwarding::{Claim, DomainId, EndpointId, Exit, Forwarding, GroupId, MappingId, Members, PeerId, PortId};
+use crate::forwarding::{Claim, DomainId, EndpointId, Exit, Forwarding, Group, MappingId, Members, PeerId, PortId};
 use crate::io::Backend;
 use interval::Interval;
 pub use runs::{Flaw, Run, common_segment};
@@ -42,7 +43,7 @@ pub struct Place {
     pub carrier: Carrier,
 }
 
-/// How tunnel packets of one sender come in.
+/// How tunnel packets of one sender come in, or of those that may become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entrance {
     /// Where they arrive.
@@ -199,18 +200,17 @@ impl<'p> Claims<'p> {
                 self.tags.push(TagEntrance { wire: self.wire(id), port: id, peer, space });
             }
         }
-        for (sender, &peer) in tables.senders.iter() {
-            let (Some(endpoint), Some(&space)) =
-                (tables.endpoints.get(usize::from(sender.endpoint.0)), space_of.get(&peer))
-            else {
+        for (source, endpoint, carrier, peer) in sources::of(tables) {
+            let (Some(row), Some(&space)) = (tables.endpoints.get(usize::from(endpoint.0)), space_of.get(&peer)) else {
                 continue;
             };
-            for &port in listeners.get(&sender.endpoint).into_iter().flatten() {
-                let (wire, vlan, destination) = (self.wire(port), endpoint.vlan, endpoint.address);
-                let place = Place { wire, vlan, destination, carrier: sender.carrier };
-                let source = Interval::point(sender.address);
-                let entrance = Entrance { place, port, endpoint: sender.endpoint, source, peer, space };
-                self.entrances.entry(place).or_default().push(entrance);
+            let hears = tables.peer(peer).and_then(|peer| peer.hears);
+            for &port in listeners.get(&endpoint).into_iter().flatten() {
+                for destination in [Some(row.address), hears].into_iter().flatten() {
+                    let place = Place { wire: self.wire(port), vlan: row.vlan, destination, carrier };
+                    let entrance = Entrance { place, port, endpoint, source, peer, space };
+                    self.entrances.entry(place).or_default().push(entrance);
+                }
             }
         }
         for entrances in self.entrances.values_mut() {
@@ -258,9 +258,7 @@ fn spaces(tables: &Forwarding) -> (Vec<Space>, HashMap<PeerId, usize>) {
             }
         }
     }
-    let meshes: Vec<_> = (0..tables.groups.len())
-        .map(|n| distinct(tables.members(&Members::Group(GroupId(n as u32))), &space_of))
-        .collect();
+    let meshes: Vec<_> = tables.groups.iter().map(|group| distinct(group, &space_of)).collect();
     for (claim, attachment) in attachments(tables) {
         let one;
         let ways = match attachment.members {
@@ -279,9 +277,10 @@ fn spaces(tables: &Forwarding) -> (Vec<Space>, HashMap<PeerId, usize>) {
     (spaces, space_of)
 }
 
-/// The spaces of these peers, each once, with one of the peers.
-fn distinct(peers: &[PeerId], space_of: &HashMap<PeerId, usize>) -> Vec<(usize, PeerId)> {
-    let mut spaces: Vec<_> = peers.iter().filter_map(|&peer| Some((*space_of.get(&peer)?, peer))).collect();
+/// The spaces of a group's peers, each once, with one of the peers.
+fn distinct(group: &Group, space_of: &HashMap<PeerId, usize>) -> Vec<(usize, PeerId)> {
+    let peers = group.members.iter().copied().chain(group.multicast).chain(group.anonymous);
+    let mut spaces: Vec<_> = peers.filter_map(|peer| Some((*space_of.get(&peer)?, peer))).collect();
     spaces.sort_unstable();
     spaces.dedup_by_key(|(at, _)| *at);
     spaces
@@ -305,7 +304,10 @@ fn wires(plan: &Plan) -> Vec<Wire> {
     let mut first = HashMap::new();
     for port in &plan.ports {
         let thing = match &port.backend {
-            Backend::Auto { device } | Backend::AfPacket { device } | Backend::Tap { device } => device.clone(),
+            Backend::Auto { device }
+            | Backend::AfPacket { device }
+            | Backend::AfXdp { device }
+            | Backend::Tap { device } => device.clone(),
             Backend::Unix { local, .. } => format!("/{}", local.display()),
         };
         let wire = *first.entry(thing).or_insert(Wire(port.id.0));

@@ -50,12 +50,14 @@ pub(super) fn compile<'c>(
             for port in &row.ports {
                 slot(&mut ports.forwarding, usize::from(port.0)).endpoints.push(id);
             }
-            let unused = forwarding::Endpoint { address: row.address, vlan: None, carriers: Vec::new() };
+            let unused =
+                forwarding::Endpoint { address: row.address, vlan: None, carriers: Vec::new(), multicast: Vec::new() };
             if all.forwarding.len() <= usize::from(id.0) {
                 all.forwarding.resize(usize::from(id.0) + 1, unused);
             }
+            let (address, vlan) = (row.address, row.vlan);
             all.forwarding[usize::from(id.0)] =
-                forwarding::Endpoint { address: row.address, vlan: row.vlan, carriers: Vec::new() };
+                forwarding::Endpoint { address, vlan, carriers: Vec::new(), multicast: Vec::new() };
         }
         all.table.add(name, row, report);
     }
@@ -196,6 +198,14 @@ impl Endpoints<'_> {
         let Some(endpoint) = self.forwarding.get_mut(usize::from(id.0)) else { return };
         if !endpoint.carriers.contains(&carrier) {
             endpoint.carriers.push(carrier);
+        }
+    }
+
+    /// It hears this multicast group.
+    pub(super) fn hear(&mut self, id: EndpointId, group: IpAddr) {
+        let Some(endpoint) = self.forwarding.get_mut(usize::from(id.0)) else { return };
+        if !endpoint.multicast.contains(&group) {
+            endpoint.multicast.push(group);
         }
     }
 

@@ -10,7 +10,9 @@ mod domains;
 mod drafts;
 mod endpoints;
 mod fit;
+mod groups;
 mod identity;
+mod learners;
 mod mappings;
 mod names;
 mod numbers;
@@ -35,7 +37,8 @@ pub use names::Names;
 pub use numbers::Numbers;
 pub use origins::{Line, Noun, Origins};
 pub use plan::{
-    Plan, PortPlan, Settings, Static, TunnelPlan, placeholder_hops, placeholder_next_hop, placeholder_port,
+    LearningGroup, Plan, PortPlan, Settings, Static, TunnelPlan, placeholder_hops, placeholder_next_hop,
+    placeholder_port, placeholders,
 };
 
 use crate::config::{At, Config, File, Problems};
@@ -43,7 +46,7 @@ use crate::fdb;
 use crate::forwarding::{Forwarding, Peer};
 use domains::Domains;
 use fit::Room;
-use identity::Identity;
+pub use identity::own_macs;
 use ports::Ports;
 use report::Report;
 use sides::Sides;
@@ -95,7 +98,6 @@ fn attempt(
         names: &mut names,
         report: &mut report,
         room: Room::default(),
-        identity: Identity::of(file),
     }
     .compile(&file.tenants, &file.patterns);
 
@@ -108,7 +110,6 @@ fn attempt(
         names: &mut names,
         report: &mut report,
         room: Room::default(),
-        identity: Identity::of(file),
     }
     .compile(&file.mappings);
 
@@ -133,18 +134,22 @@ fn attempt(
         origins.fill(file, &names, &endpoints, &peers, &domains, &mappings);
     }
     let hops = vec![Vec::new(); peers.forwarding.len()];
-    let forwarding = Forwarding {
+    let mut forwarding = Forwarding {
         ports: ports.forwarding,
         endpoints: endpoints.forwarding,
         peers: Arc::new(peers.forwarding),
         groups: Arc::new(peers.members),
         senders: Arc::new(peers.senders.table),
+        learners: Arc::new(peers.learners.table()),
+        learned: Arc::default(),
         segments: Arc::new(domains.segments.table),
         domains: Arc::new(domains.forwarding),
         mappings: Arc::new(mappings.forwarding),
         hops,
     };
+    own_macs(&mut forwarding, &names);
     let (ports, tunnels, statics) = (ports.plans, peers.tunnels, domains.statics);
+    let learning = peers.learning;
     let source = config.source.clone();
     let mut plan = Plan {
         source,
@@ -153,6 +158,7 @@ fn attempt(
         statics,
         ports,
         tunnels,
+        learning,
         generation: numbers.generation(),
         settings,
         warnings,

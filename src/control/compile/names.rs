@@ -94,7 +94,7 @@ impl Names {
         *slot(&mut self.ports, usize::from(id.0)) = Some(name.to_owned());
     }
 
-    pub(super) fn set_peer(&mut self, id: PeerId, name: String) {
+    pub(in crate::control) fn set_peer(&mut self, id: PeerId, name: String) {
         *slot(&mut self.peers, id.0 as usize) = Some(name);
     }
 

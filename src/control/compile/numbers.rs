@@ -3,9 +3,11 @@
 //! The FDB outlives a reload and speaks in numbers, so a number is not given to another name before nobody can hold
 //! it any more: names that a new configuration does not have are retired, and only [`Numbers::reclaim`] frees theirs.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use crate::forwarding::{AttachmentId, DomainId, EndpointId, GroupId, MappingId, PeerId, PortId, Scope};
+use crate::forwarding::{
+    AttachmentId, DomainId, EndpointId, Forwarding, GroupId, Map, MappingId, PeerId, PortId, Scope,
+};
 
 /// The numbers of everything that has a name.
 #[derive(Debug, Clone, Default)]
@@ -19,7 +21,7 @@ pub struct Numbers {
     mappings: Register,
     domains: Register,
     /// By domain.
-    attachments: HashMap<DomainId, Register>,
+    attachments: Map<DomainId, Register>,
 }
 
 impl Numbers {
@@ -36,8 +38,25 @@ impl Numbers {
         EndpointId(self.endpoints.number(name, self.generation) as u16)
     }
 
-    pub(super) fn peer(&mut self, name: &str) -> PeerId {
+    /// What a peer of a group, or a single one, is known by.
+    pub(in crate::control) fn peer_identity(label: &str, name: &str) -> String {
+        format!("{label} {name}")
+    }
+
+    pub(in crate::control) fn peer(&mut self, name: &str) -> PeerId {
         PeerId(self.peers.number(name, self.generation))
+    }
+
+    /// A peer that no configuration names is gone: its number is freed as if one had left it out.
+    pub(in crate::control) fn retire_peer(&mut self, name: &str) {
+        self.peers.retire(name);
+    }
+
+    /// Numbers for learned peers beside these tables, where nobody has the numbers that they were made with.
+    #[must_use]
+    pub fn beside(tables: &Forwarding) -> Self {
+        let peers = Register { next: tables.peers.len() as u32, ..Register::default() };
+        Self { generation: 1, peers, ..Self::default() }
     }
 
     pub(super) fn group(&mut self, name: &str) -> GroupId {
@@ -61,7 +80,7 @@ impl Numbers {
     }
 
     /// Which configuration was compiled last.
-    pub(super) const fn generation(&self) -> u64 {
+    pub(in crate::control) const fn generation(&self) -> u64 {
         self.generation
     }
 
@@ -86,7 +105,7 @@ impl Numbers {
 #[derive(Debug, Clone, Default)]
 struct Register {
     /// The number, and the newest configuration that named it.
-    given: HashMap<String, (u32, u64)>,
+    given: Map<String, (u32, u64)>,
     free: BTreeSet<u32>,
     next: u32,
 }
@@ -103,6 +122,12 @@ impl Register {
         });
         self.given.insert(name.to_owned(), (number, generation));
         number
+    }
+
+    fn retire(&mut self, name: &str) {
+        if let Some((_, seen)) = self.given.get_mut(name) {
+            *seen = 0;
+        }
     }
 
     fn reclaim(&mut self, generation: u64) -> Vec<u32> {

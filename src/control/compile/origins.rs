@@ -12,7 +12,7 @@ use super::mappings::Connections;
 use super::names::Names;
 use super::peers::Peers;
 use crate::config::{At, Config, File, Knobs, Source, Span, Tenant};
-use crate::forwarding::{AttachmentId, DomainId, EndpointId, MappingId, PeerId, PortId, Scope, Sender};
+use crate::forwarding::{AttachmentId, DomainId, EndpointId, Learner, MappingId, PeerId, PortId, Scope, Sender};
 
 /// Something of the tables that a place in the file decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,6 +37,8 @@ pub enum Noun {
     UdpChecksum(PeerId),
     /// Who sends as this.
     Sender(Sender),
+    /// From where a group learns its members.
+    Learner(Learner),
     /// Whose segment this is.
     Segment(Scope, Segment),
     /// A mapping.
@@ -113,6 +115,7 @@ impl Origins {
     ) {
         self.spans.extend(mappings.places().map(|(id, span)| (Noun::Mapping(id), span)));
         self.spans.extend(peers.senders.places().map(|(sender, span)| (Noun::Sender(sender), span)));
+        self.spans.extend(peers.learners.places().map(|(learner, span)| (Noun::Learner(learner), span)));
         for ((scope, segment), span) in domains.segments.places() {
             self.spans.insert(Noun::Segment(scope, segment), span);
             // A tenant of a pattern has no place but this.

@@ -8,22 +8,25 @@ use transload_encaps::underlay::{Underlay, UnderlaySpec};
 
 use super::claims::{Senders, Wanted};
 use super::endpoints::{self, EndpointRow, Endpoints};
+use super::learners::Learners;
 use super::names::{Names, slot};
 use super::numbers::Numbers;
-use super::plan::TunnelPlan;
+use super::plan::{LearningGroup, TunnelPlan};
 use super::report::{Report, Table};
 use super::sides::{Path, Side};
 use super::{specs, wire};
-use crate::config::{Addresses, At, File, Group, Knobs, Name, Peer, Span};
+use crate::config::{File, Knobs, Name, Peer, Span};
 use crate::forwarding::{self, EndpointId, Exit, MAX_PEERS, Members, PeerId, PortId, Scope};
 
 pub(super) struct Peers<'c> {
     pub(super) single: Table<'c, Side>,
     pub(super) groups: Table<'c, Side>,
     pub(super) forwarding: Vec<Option<forwarding::Peer>>,
-    pub(super) members: Vec<Vec<PeerId>>,
+    pub(super) members: Vec<forwarding::Group>,
     pub(super) senders: Senders,
+    pub(super) learners: Learners,
     pub(super) tunnels: Vec<TunnelPlan>,
+    pub(super) learning: Vec<LearningGroup>,
 }
 
 pub(super) fn compile<'c>(
@@ -39,7 +42,9 @@ pub(super) fn compile<'c>(
         forwarding: Vec::new(),
         members: Vec::new(),
         senders: Senders::default(),
+        learners: Learners::default(),
         tunnels: Vec::new(),
+        learning: Vec::new(),
     };
     let mut pass = Pass { all: &mut all, endpoints, numbers, names, report };
     let peers: Vec<_> =
@@ -55,31 +60,54 @@ pub(super) fn compile<'c>(
     all
 }
 
-struct Pass<'p, 'c> {
-    all: &'p mut Peers<'c>,
-    endpoints: &'p mut Endpoints<'c>,
-    numbers: &'p mut Numbers,
-    names: &'p mut Names,
-    report: &'p mut Report,
+pub(super) struct Pass<'p, 'c> {
+    pub(super) all: &'p mut Peers<'c>,
+    pub(super) endpoints: &'p mut Endpoints<'c>,
+    pub(super) numbers: &'p mut Numbers,
+    pub(super) names: &'p mut Names,
+    pub(super) report: &'p mut Report,
 }
 
 /// A peer on its way into the tables: a single one, or a member of a group.
-struct Draft<'a> {
+pub(super) struct Draft<'a> {
     /// "peer `leaf-9`", "group `leafs`"
-    label: &'a str,
-    name: String,
-    address: IpAddr,
+    pub(super) label: &'a str,
+    pub(super) name: String,
+    /// Unspecified for one that nothing is sent to.
+    pub(super) address: IpAddr,
     /// Where the file gives the address.
-    span: Span,
-    knobs: Knobs<'a>,
-    spec: &'a Spec,
-    scope: Scope,
+    pub(super) span: Span,
+    pub(super) knobs: Knobs<'a>,
+    pub(super) spec: &'a Spec,
+    pub(super) scope: Scope,
+    /// The multicast group that its packets may come to.
+    pub(super) hears: Option<IpAddr>,
+}
+
+impl Draft<'_> {
+    pub(super) fn underlay(&self, place: &Place) -> UnderlaySpec {
+        UnderlaySpec {
+            src: place.address,
+            dst: self.address,
+            vlan: place.vlan,
+            carrier: self.spec.compile().map_or(self.spec.kind().info().carrier, |compiled| compiled.carrier()),
+            ttl: endpoints::ttl(self.knobs.ttl, place.ttl),
+            dscp: wire::dscp(self.knobs),
+            ecn: wire::ecn(self.knobs),
+            udp_checksum: wire::udp_checksum(self.knobs, self.address),
+        }
+    }
+
+    pub(super) fn tunnel(&self, place: &Place, peer: PeerId) -> TunnelPlan {
+        let (local, remote, ports, vlan) = (place.address, self.address, place.ports.clone(), place.vlan);
+        TunnelPlan { peer, local, remote, ports, vlan, span: self.span }
+    }
 }
 
 /// Where a peer is reached from.
 #[derive(Debug, Clone)]
-struct Place {
-    endpoint: EndpointId,
+pub(super) struct Place {
+    pub(super) endpoint: EndpointId,
     address: IpAddr,
     ports: Vec<PortId>,
     vlan: Option<u16>,
@@ -102,7 +130,7 @@ impl Pass<'_, '_> {
         let place = self.place(knobs, &label, address, span)?;
         wire::warn_of_idle_udp_rules(knobs, spec.kind(), address, self.report);
         let scope = self.numbers.scope(&label);
-        let draft = Draft { label: &label, name: name.text.to_owned(), address, span, knobs, spec, scope };
+        let draft = Draft { label: &label, name: name.text.to_owned(), address, span, knobs, spec, scope, hears: None };
         let (id, path) = self.add(&draft, &place)?;
         self.accept_from(config, &draft, id, &place);
         let by_address = HashMap::from([(address, id)]);
@@ -119,102 +147,43 @@ impl Pass<'_, '_> {
         })
     }
 
-    fn group(&mut self, name: Name<'_>, config: &Group) -> Option<Side> {
-        let label = format!("group `{}`", name.text);
-        let knobs = config.knobs();
-        let spec = specs::spoken(knobs.encap, self.report);
-        let first = self.first_member(&label, config);
-        let (spec, (first, span)) = (spec?, first?);
-        let place = self.place(knobs, &label, first, span)?;
-        wire::warn_of_idle_udp_rules(knobs, spec.kind(), first, self.report);
-        let scope = self.numbers.scope(&label);
-        let (mut by_address, mut peers, mut path) = (HashMap::new(), Vec::new(), None);
-        for range in config.members.get()? {
-            let Some(addresses) = self.usable(range, first) else { continue };
-            for address in addresses.iter() {
-                let name = format!("{}/{address}", name.text);
-                let draft = Draft { label: &label, name, address, span: range.span, knobs, spec, scope };
-                // What is wrong with one of a range is most likely wrong with all of it.
-                let Some((id, way)) = self.add(&draft, &place) else { break };
-                by_address.insert(address, id);
-                peers.push(id);
-                path = Some(way);
-            }
-        }
-        let id = self.numbers.group(name.text);
-        slot(&mut self.all.members, id.0 as usize).clone_from(&peers);
-        let members = Members::Group(id);
-        Some(Side { label, kind: spec.kind(), spec: spec.clone(), scope, members, peers, by_address, path })
-    }
-
-    /// The first address of a group that can be read; it stands for the group's address family.
-    fn first_member(&mut self, label: &str, config: &Group) -> Option<(IpAddr, Span)> {
-        let ranges = config.members.get()?;
-        if ranges.is_empty() {
-            let help = "name its peers: `members: [192.0.2.11-192.0.2.50]`";
-            self.report.error(config.members.span, format!("{label} has no members"), help);
-        }
-        ranges.iter().find_map(|range| Some((range.get()?.first, range.span)))
-    }
-
-    /// A range, if it can be peers at all: a typing error must not become 2^64 of them.
-    fn usable<'a>(&mut self, range: &'a At<Addresses>, first: IpAddr) -> Option<&'a Addresses> {
-        let addresses = range.get()?;
-        let count = addresses.count();
-        if count > MAX_PEERS as u128 {
-            let message = format!("this range holds {count} addresses; a gateway has at most {MAX_PEERS} peers");
-            self.report.error(range.span, message, "end it earlier");
-        } else if addresses.first.is_ipv4() != first.is_ipv4() {
-            let message = format!("{} and {first} are of different address families", addresses.first);
-            self.report.error(range.span, message, "a group has one family; add another group for the other");
-        } else if endpoints::is_tunnel_address(addresses.first, range.span, self.report)
-            && endpoints::is_tunnel_address(addresses.last, range.span, self.report)
-        {
-            return Some(addresses);
-        }
-        None
-    }
-
-    fn place(&mut self, knobs: Knobs<'_>, label: &str, address: IpAddr, span: Span) -> Option<Place> {
+    pub(super) fn place(&mut self, knobs: Knobs<'_>, label: &str, address: IpAddr, span: Span) -> Option<Place> {
         self.endpoints.choose(knobs.endpoint, label, address, span, self.report).map(Place::of)
     }
 
     /// Gives a peer its number, its claim and its headers.
-    fn add(&mut self, draft: &Draft<'_>, place: &Place) -> Option<(PeerId, Path)> {
+    pub(super) fn add(&mut self, draft: &Draft<'_>, place: &Place) -> Option<(PeerId, Path)> {
         if self.is_ourselves(draft.address, draft.span) {
             return None;
         }
-        let id = self.numbers.peer(&format!("{} {}", draft.label, draft.name));
+        let id = self.number(draft)?;
+        self.take_from(draft.address, draft.span, id, draft, place);
+        Some((id, self.put(draft, place, id, false)?))
+    }
+
+    pub(super) fn number(&mut self, draft: &Draft<'_>) -> Option<PeerId> {
+        let id = self.numbers.peer(&Numbers::peer_identity(draft.label, &draft.name));
         if id.0 as usize >= MAX_PEERS {
             self.report.error(draft.span, format!("a gateway has at most {MAX_PEERS} peers"), "use fewer");
             return None;
         }
+        Some(id)
+    }
+
+    /// Writes a peer into the tables. One that is sent to has an address.
+    pub(super) fn put(&mut self, draft: &Draft<'_>, place: &Place, id: PeerId, is_anonymous: bool) -> Option<Path> {
         let compiled = draft.spec.compile().ok()?;
-        self.take_from(draft.address, draft.span, id, draft, place);
-        let underlay = Underlay::compile(&UnderlaySpec {
-            src: place.address,
-            dst: draft.address,
-            vlan: place.vlan,
-            carrier: compiled.carrier(),
-            ttl: endpoints::ttl(draft.knobs.ttl, place.ttl),
-            dscp: wire::dscp(draft.knobs),
-            ecn: wire::ecn(draft.knobs),
-            udp_checksum: wire::udp_checksum(draft.knobs, draft.address),
-        });
+        let underlay = Underlay::compile(&draft.underlay(place));
         let (ip_overhead, is_ipv6) = (underlay.ip_overhead(), draft.address.is_ipv6());
         let udp = wire::udp_rules(draft.knobs, draft.spec.kind());
-        let peer = forwarding::Peer { compiled, scope: draft.scope, exit: Exit::Tunnel(underlay), udp };
+        let (scope, exit, hears) = (draft.scope, Exit::Tunnel(underlay), draft.hears);
+        let peer = forwarding::Peer { compiled, scope, exit, udp, hears, is_anonymous };
         *slot(&mut self.all.forwarding, id.0 as usize) = Some(peer);
         self.names.set_peer(id, draft.name.clone());
-        self.all.tunnels.push(TunnelPlan {
-            peer: id,
-            local: place.address,
-            remote: draft.address,
-            ports: place.ports.clone(),
-            vlan: place.vlan,
-            span: draft.span,
-        });
-        Some((id, Path { ports: place.ports.clone(), ip_overhead, is_ipv6 }))
+        if !draft.address.is_unspecified() {
+            self.all.tunnels.push(draft.tunnel(place, id));
+        }
+        Some(Path { ports: place.ports.clone(), ip_overhead, is_ipv6 })
     }
 
     fn is_ourselves(&mut self, address: IpAddr, span: Span) -> bool {

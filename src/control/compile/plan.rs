@@ -4,11 +4,12 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use transload_encaps::Mac;
-use transload_encaps::underlay::LinkAddresses;
+use transload_encaps::outer::UdpRules;
+use transload_encaps::underlay::{LinkAddresses, UnderlaySpec};
 
 use super::names::Names;
 use crate::config::{Problem, Source, Span};
-use crate::forwarding::{DomainId, Forwarding, Hop, PeerId, PortId, Target};
+use crate::forwarding::{DomainId, EndpointId, Forwarding, GroupId, Hop, PeerId, Port, PortId, Target};
 use crate::io::Backend;
 
 /// What a configuration comes to.
@@ -27,6 +28,8 @@ pub struct Plan {
     pub ports: Vec<PortPlan>,
     /// The tunnels to find next hops for.
     pub tunnels: Vec<TunnelPlan>,
+    /// The groups that learn their members.
+    pub learning: Vec<LearningGroup>,
     /// For [`Numbers::reclaim`](super::Numbers::reclaim), when these tables are in use.
     pub generation: u64,
     /// Sizes and paths.
@@ -82,6 +85,29 @@ pub struct TunnelPlan {
     pub span: Span,
 }
 
+/// A group that learns its members: all that a new one needs but its address.
+#[derive(Debug, Clone)]
+pub struct LearningGroup {
+    /// The group.
+    pub group: GroupId,
+    /// Its name.
+    pub name: String,
+    /// Who its senders count as until they have a number.
+    pub anonymous: PeerId,
+    /// The endpoint they come to.
+    pub endpoint: EndpointId,
+    /// The outer headers, towards anybody.
+    pub underlay: UnderlaySpec,
+    /// What it makes of UDP checksums.
+    pub udp: UdpRules,
+    /// The multicast group that members send to.
+    pub hears: Option<IpAddr>,
+    /// The tunnel to find next hops for, towards anybody.
+    pub tunnel: TunnelPlan,
+    /// How many members may be learned.
+    pub most: usize,
+}
+
 /// Sizes and paths.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -113,7 +139,8 @@ impl Plan {
 /// towards [`placeholder_next_hop`]. Packets come from [`placeholder_port`] where the port has no `mac`, and such a
 /// port goes on accepting tunnel packets to any address.
 pub fn placeholder_hops(plan: &mut Plan) {
-    let hops: Vec<_> = plan.tunnels.iter().map(|tunnel| (tunnel.peer, placeholders(plan, tunnel))).collect();
+    let hops = |tunnel: &TunnelPlan| (tunnel.peer, placeholders(&plan.ports, &plan.forwarding.ports, tunnel));
+    let hops: Vec<_> = plan.tunnels.iter().map(hops).collect();
     for (peer, hops) in hops {
         if let Some(row) = plan.forwarding.hops.get_mut(peer.0 as usize) {
             *row = hops;
@@ -121,17 +148,24 @@ pub fn placeholder_hops(plan: &mut Plan) {
     }
 }
 
-fn placeholders(plan: &Plan, tunnel: &TunnelPlan) -> Vec<Hop> {
+/// The ways to one tunnel, as [`placeholder_hops`]; `tables` are the ports by number.
+#[must_use]
+pub fn placeholders(ports: &[PortPlan], tables: &[Port], tunnel: &TunnelPlan) -> Vec<Hop> {
     let hop = |id: PortId, stated_only: bool| {
-        let stated =
-            plan.ports.iter().find(|port| port.id == id).and_then(|port| {
-                port.next_hops.iter().find(|(address, _)| *address == tunnel.remote).map(|&(_, mac)| mac)
-            });
-        let port = plan.forwarding.ports.get(usize::from(id.0))?;
+        let stated = ports
+            .iter()
+            .find(|port| port.id == id)
+            .and_then(|port| port.next_hops.iter().find(|(address, _)| *address == tunnel.remote).map(|&(_, mac)| mac));
+        let port = tables.get(usize::from(id.0))?;
         let dst = if stated_only { stated? } else { stated.unwrap_or_else(|| placeholder_next_hop(tunnel.peer)) };
         let src = port.mac.unwrap_or_else(|| placeholder_port(id));
         Some(Hop { port: id, link: LinkAddresses { dst, src }, mtu: port.mtu })
     };
+    if tunnel.remote.is_multicast() {
+        let first = tunnel.ports.first().and_then(|&id| hop(id, false));
+        let link = |link: LinkAddresses| LinkAddresses { dst: Mac::of_group(tunnel.remote), ..link };
+        return first.map(|hop| Hop { link: link(hop.link), ..hop }).into_iter().collect();
+    }
     let all = |stated_only| tunnel.ports.iter().filter_map(|&id| hop(id, stated_only)).collect::<Vec<_>>();
     let stated = all(true);
     if stated.is_empty() { all(false) } else { stated }

@@ -52,8 +52,14 @@ fn side(
     });
     let id = numbers.peer(&label);
     let scope = numbers.scope(&label);
-    let peer =
-        forwarding::Peer { compiled: compiled.ok()?, scope, exit: Exit::Port(port), udp: UdpRules { zero6: false } };
+    let peer = forwarding::Peer {
+        compiled: compiled.ok()?,
+        scope,
+        exit: Exit::Port(port),
+        udp: UdpRules { zero6: false },
+        hears: None,
+        is_anonymous: false,
+    };
     *slot(&mut peers.forwarding, id.0 as usize) = Some(peer);
     let (members, by_address) = (Members::One(id), HashMap::new());
     Some(Side { label, kind: spec.kind(), spec, scope, members, peers: vec![id], by_address, path: None })

@@ -45,6 +45,7 @@ fn ports(side: Side<'_>, facts: &mut Facts) {
         let io = match &port.backend {
             Backend::Auto { device } => format!("auto {device}"),
             Backend::AfPacket { device } => format!("af_packet {device}"),
+            Backend::AfXdp { device } => format!("af_xdp {device}"),
             Backend::Tap { device } => format!("tap {device}"),
             Backend::Unix { local, remote } => {
                 let remote = remote.as_ref().map_or_else(String::new, |remote| format!(" to {}", remote.display()));
@@ -98,6 +99,11 @@ fn peers(side: Side<'_>, facts: &mut Facts) {
     }
     for (name, group) in side.config.file.groups.iter().filter_map(|(name, group)| Some((name, group?))) {
         let shared = knobs(side, group.knobs());
+        let learns = fields_of([
+            ("learn_from", text(side, group.learn_from.as_ref())),
+            ("max_learned", text(side, group.max_learned.as_ref())),
+            ("bum", text(side, group.bum.as_ref())),
+        ]);
         for (member, tunnel) in locals.range(Cow::from(format!("{}/", name.text))..) {
             if member.split_once('/').is_none_or(|(group, _)| group != name.text) {
                 break;
@@ -107,7 +113,7 @@ fn peers(side: Side<'_>, facts: &mut Facts) {
             fields.insert("from".into(), tunnel.local.to_string());
             facts.insert((Thing::Peer, member.clone().into_owned()), fields);
         }
-        facts.insert((Thing::Group, name.text.to_owned()), shared);
+        facts.insert((Thing::Group, name.text.to_owned()), shared.into_iter().chain(learns).collect());
     }
 }
 
@@ -198,7 +204,7 @@ fn attachment_name(side: Side<'_>, claim: Claim) -> String {
 
 fn attachment_fields(side: Side<'_>, claim: Claim, attachment: &Attachment) -> Fields {
     let (names, tables) = (&side.plan.names, &side.plan.forwarding);
-    let first = tables.members(&attachment.members).first().copied();
+    let first = tables.speaker(&attachment.members);
     let mut fields = Fields::new();
     if let Some((id, peer)) = first.and_then(|id| Some((id, tables.peer(id)?))) {
         let name = names.peer(id);

@@ -60,13 +60,14 @@ impl Reader {
         for &id in &row.endpoints {
             let Some(endpoint) = tables.endpoints.get(usize::from(id.0)) else { continue };
             let Some(at) = outer::ip_start(bytes, endpoint.vlan) else { continue };
-            if outer::ip_destination(bytes, at) != Some(endpoint.address) {
+            let Some(to) = outer::ip_destination(bytes, at) else { continue };
+            if to != endpoint.address && !endpoint.multicast.contains(&to) {
                 continue;
             }
             let mut origin = Origin { endpoint: Some(endpoint.address), ..Origin::default() };
             if let Ok(outer) = outer::walk(bytes, at) {
                 let sender = Sender { endpoint: id, address: outer.src, carrier: outer.carrier };
-                origin.peer = tables.senders.get(&sender).copied();
+                origin.peer = tables.senders.get(&sender).copied().or_else(|| tables.unnamed(&sender));
                 (origin.claim, origin.mapping) = self.owner(origin.peer, bytes, Some(&outer));
             }
             return origin;

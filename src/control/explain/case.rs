@@ -39,8 +39,13 @@ impl<'a> Case<'a> {
     /// "peer leaf-9", "peer leafs/192.0.2.11", "port access"
     pub(super) fn peer(&self, id: PeerId) -> String {
         let name = self.names.peer(id);
-        match self.tables.peer(id).map(|peer| &peer.exit) {
-            Some(Exit::Port(_)) => format!("port {name}"),
+        match self.tables.peer(id) {
+            Some(Peer { exit: Exit::Port(_), .. }) => format!("port {name}"),
+            Some(Peer { is_anonymous: true, .. }) => match name.split_once('/') {
+                Some((group, "*")) => format!("a new member of group {group}"),
+                Some((group, multicast)) => format!("anybody of group {group} ({multicast})"),
+                None => format!("group {name}"),
+            },
             _ => format!("peer {name}"),
         }
     }

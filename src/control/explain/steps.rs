@@ -104,6 +104,9 @@ fn sentence(case: &Case<'_>, step: &Step) -> Option<Said> {
             case.line(Noun::Mapping(*mapping)),
         ),
         Step::Source(mac, to, learned) => source(case, domain?, *mac, *to, *learned),
+        Step::Stranger(mac, address) => {
+            said(format!("source {mac}: not learned yet, since {address} has no number; it is given one now"), None)
+        }
         Step::Destination(mac, target) => destination(case, domain?, *mac, *target),
         Step::Way(target) => {
             let line = case.line(Noun::Attachment(domain?, target.attachment));
@@ -133,6 +136,12 @@ fn by(case: &Case<'_>, sender: &Sender, peer: Option<PeerId>) -> Said {
         case.origins.endpoint(sender.endpoint)
     );
     match peer {
+        Some(peer) if !case.tables.senders.contains_key(sender) => {
+            let learner = case.tables.learner(sender);
+            let inside = learner.map_or_else(String::new, |row| format!(", inside {} to {}", row.first, row.last));
+            let line = learner.and_then(|row| case.line(Noun::Learner(*row)));
+            said(format!("{asked}: {}{inside}", case.peer(peer)), line)
+        }
         Some(peer) => said(format!("{asked}: {}", case.peer(peer)), case.line(Noun::Sender(*sender))),
         None => said(format!("{asked}: unknown"), None),
     }

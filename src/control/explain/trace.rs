@@ -1,5 +1,7 @@
 //! What the stages said about one frame, written down.
 
+use std::net::IpAddr;
+
 use transload_encaps::outer::Outer;
 use transload_encaps::{Decap, DropReason, Frame, Mac};
 
@@ -16,6 +18,7 @@ pub(super) enum Step {
     Segment(PeerId, Decap, Option<Claim>),
     Crossing(Result<Crossing, MappingId>),
     Source(Mac, Target, Option<Learned>),
+    Stranger(Mac, IpAddr),
     Destination(Mac, Option<Target>),
     Way(Target),
     Hop(Hop, usize),
@@ -140,6 +143,10 @@ impl Tracer for Trace {
 
     fn source(&mut self, mac: Mac, to: Target, learned: Option<Learned>) {
         self.say(Stage::Bridge, Step::Source(mac, to, learned));
+    }
+
+    fn stranger(&mut self, mac: Mac, address: IpAddr) {
+        self.say(Stage::Bridge, Step::Stranger(mac, address));
     }
 
     fn destination(&mut self, mac: Mac, target: Option<Target>) {

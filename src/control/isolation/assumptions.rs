@@ -22,6 +22,8 @@ pub struct Assumption {
 
 const SOURCE_ADDRESS: &str = "The source address of a tunnel packet is what identifies a peer: nobody else on the \
      underlay can send from the address of a peer to one of our endpoints. The tunnels carry no other proof of origin.";
+const LEARNERS: &str = "Whoever can send from these addresses to our endpoint is a member of the group, and may speak as any of its \
+     tenants: `learn_from` names nobody. A peer that the file names goes before.";
 const FAR_ENDS: &str = "A far end keeps tenants apart by the IDs of this file: what we send with an ID reaches only \
      that tenant there, and only that tenant's frames come back with it.";
 const DELIVERY: &str = "The underlay delivers packets to the addresses, and frames to the MAC addresses, they are sent \
@@ -42,6 +44,7 @@ pub(super) fn of(claims: &Claims<'_>) -> Vec<Assumption> {
     let mut all = Vec::new();
     if !claims.entrances.is_empty() {
         all.push(always("source_addresses", SOURCE_ADDRESS));
+        all.push(Assumption { name: "learn_from", statement: LEARNERS, here: learners(claims) });
         all.push(always("far_ends", FAR_ENDS));
         all.push(always("delivery", DELIVERY));
         all.push(Assumption { name: "any_mac", statement: ANY_MAC, here: ports_without_mac(claims) });
@@ -56,8 +59,26 @@ pub(super) fn of(claims: &Claims<'_>) -> Vec<Assumption> {
     all.push(always("wires", WIRES));
     all.push(always("program", PROGRAM));
     all.push(Assumption { name: "one_far_end", statement: ONE_FAR_END, here: one_far_end(claims) });
-    all.retain(|assumption| !matches!(assumption.name, "any_mac" | "one_far_end") || !assumption.here.is_empty());
+    all.retain(|assumption| {
+        !matches!(assumption.name, "any_mac" | "learn_from" | "one_far_end") || !assumption.here.is_empty()
+    });
     all
+}
+
+/// `group leafs: 198.51.100.0 to 198.51.100.255, UDP port 4789`
+fn learners(claims: &Claims<'_>) -> Vec<String> {
+    let (tables, names) = (&claims.plan.forwarding, &claims.plan.names);
+    let mut here: Vec<_> = tables
+        .learners
+        .iter()
+        .map(|row| {
+            let name = names.peer(row.peer);
+            let group = name.split_once('/').map_or(&*name, |(group, _)| group);
+            format!("group {group}: {} to {}, {}", row.first, row.last, row.carrier)
+        })
+        .collect();
+    here.sort();
+    here
 }
 
 fn ports_without_mac(claims: &Claims<'_>) -> Vec<String> {

@@ -132,7 +132,7 @@ fn statics(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
     for entry in &claims.plan.statics {
         let attachment = tables.domain(entry.domain).and_then(|domain| domain.attachment(entry.target.attachment));
         let Some(attachment) = attachment else { continue };
-        if tables.members(&attachment.members).contains(&entry.target.peer) {
+        if tables.is_member(&attachment.members, entry.target.peer) {
             continue;
         }
         let from = Claim { domain: entry.domain, attachment: entry.target.attachment };

@@ -201,7 +201,9 @@ pub(super) fn entrance(claims: &Claims<'_>, entrance: &Entrance) -> String {
     let place = entrance.place;
     let tag = place.vlan.map_or_else(String::new, |vlan| format!(", VLAN {vlan}"));
     let port = claims.plan.names.port(entrance.port);
-    format!("{} to {} on port {port}{tag}, {}", entrance.source.first(), place.destination, place.carrier)
+    let (first, last) = (entrance.source.first(), entrance.source.last());
+    let from = if first == last { first.to_string() } else { format!("{first}-{last}") };
+    format!("{from} to {} on port {port}{tag}, {}", place.destination, place.carrier)
 }
 
 /// `peer leaf-9 (192.0.2.9)`, `port access`

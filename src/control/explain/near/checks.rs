@@ -103,7 +103,7 @@ fn udp_zero(case: &Case<'_>) -> Near {
     let known = case.trace.outer().and_then(|packet| {
         let endpoint = case.trace.endpoint()?;
         let key = crate::forwarding::Sender { endpoint, address: packet.src, carrier: packet.carrier };
-        case.tables.senders.get(&key).copied()
+        case.tables.senders.get(&key).copied().or_else(|| case.tables.unnamed(&key))
     });
     let who = known.map_or_else(String::new, |peer| format!(" from {}", case.peer(peer)));
     let line = known.and_then(|peer| case.line(Noun::UdpChecksum(peer)).or_else(|| case.line(Noun::Encap(peer))));

@@ -117,7 +117,7 @@ pub(super) fn inner_tags(case: &Case<'_>, stage: Stage) -> Vec<Near> {
     let domain = case.tables.domain(claim.domain);
     let near = |place| {
         let row = domain?.attachment(place)?;
-        let peer = case.tables.members(&row.members).first().and_then(|id| case.tables.peer(*id))?;
+        let peer = case.tables.peer(case.tables.speaker(&row.members)?)?;
         let kind = peer.compiled.kind().info();
         let stated = case.line(Noun::InnerTags(claim.domain, place));
         let why = if stated.is_some() {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use transload_encaps::{Carrier, ethernet, outer};
+use transload_encaps::{Carrier, Mac, ethernet, outer};
 
 use super::super::case::{Case, carrier};
 use super::{Near, sender};
@@ -63,6 +63,11 @@ pub(super) fn nearly_a_tunnel(case: &Case<'_>) -> Vec<Near> {
     if !packet.carrier.is_some_and(is_tunnel) || !packet.tags.is_empty() && endpoint.vlan.is_none() {
         return Vec::new();
     }
+    if packet.dst.is_multicast() {
+        let text =
+            format!("{} is a multicast group that no group's `bum` names at {}", packet.dst, case.endpoint(*nearest));
+        return vec![Near::new(text, case.line(Noun::Endpoint(*nearest)))];
+    }
     let (family, other) = if packet.dst.is_ipv4() { ("IPv4", "IPv6") } else { ("IPv6", "IPv4") };
     let text = if endpoint.address.is_ipv4() == packet.dst.is_ipv4() {
         format!("{} is none of our tunnel addresses; the nearest is {}", packet.dst, case.endpoint(*nearest))
@@ -118,6 +123,11 @@ pub(super) fn not_our_mac(case: &Case<'_>) -> Vec<Near> {
     let Some(ours) = case.tables.ports.get(usize::from(case.port.0)).and_then(|port| port.mac) else {
         return Vec::new();
     };
+    if let Some(group) = packet(case.frame).map(|packet| packet.dst).filter(IpAddr::is_multicast) {
+        let right = Mac::of_group(group);
+        let text = format!("the packet is to the multicast group {group}, whose MAC is {right}, but is for MAC {sent}");
+        return vec![Near::new(text, case.line(Noun::PortMac(case.port)))];
+    }
     let whose = (0..).zip(&case.tables.ports).find(|(_, port)| port.mac == Some(sent));
     let hint = match whose {
         Some((id, _)) => format!("that is port {}", case.names.port(crate::forwarding::PortId(id))),

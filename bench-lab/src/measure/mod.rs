@@ -1,0 +1,13 @@
+//! What is measured of a gateway that runs.
+
+mod cpu;
+mod generator;
+mod search;
+mod setting;
+mod trial;
+
+pub use cpu::resident;
+pub use generator::cost_of_a_turn;
+pub use search::{Patience, Point, measure};
+pub use setting::{Case, Setting};
+pub use trial::Trial;

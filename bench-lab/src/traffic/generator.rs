@@ -1,0 +1,148 @@
+//! A source of frames inside the kernel: a BPF program that `BPF_PROG_TEST_RUN` runs once per frame, and that sends
+//! each out of a device.
+//!
+//! The kernel recycles frames without restoring them, so the program writes the whole header anew each time; the
+//! header's bytes are the program's own immediates. A pace is kept by letting frames pass unsent until it is time.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use transload_interop_tests::interrupt;
+use transload_interop_tests::peers::Namespace;
+
+use super::frame::{self, ENTROPY, Packet, SOURCE_PORT};
+use super::generator_code::{self as code, Pick, Place, Script};
+use crate::bpf::{Map, Program, index_of};
+use crate::cpus;
+
+/// Frames that one system call makes at most: some tens of milliseconds, so that an interruption is noticed.
+const CHUNK: u32 = 1 << 17;
+/// Frames handed over at once. A pace needs small ones, or frames would come in clusters.
+const BATCH: u32 = 64;
+const PACED_BATCH: u32 = 8;
+/// No run is longer, whatever is asked for.
+const LONGEST: Duration = Duration::from_mins(1);
+
+/// How frames differ from each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Variety {
+    /// Flows: inner UDP source ports, and with them the outer one.
+    pub flows: u32,
+    /// Hosts on either side; number n speaks to number n.
+    pub pairs: u32,
+}
+
+/// Which of a frame's addresses are changed, and in which order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Both, at random.
+    Random,
+    /// Both, one host after the other.
+    InTurn,
+    /// The source, one host after the other; the destination stays.
+    Sources,
+}
+
+/// What was sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Sent {
+    /// Frames.
+    pub frames: u64,
+    /// How often the program ran: once for each frame, and while it waited for the next.
+    pub turns: u64,
+    /// How long it really took.
+    pub took: Duration,
+    /// Nanoseconds of processor time, those included in which the kernel received what was sent.
+    pub used: u64,
+}
+
+/// A loaded source, for one device.
+#[derive(Debug)]
+pub struct Generator {
+    program: Program,
+    state: Map,
+    frame: Vec<u8>,
+}
+
+impl Generator {
+    /// Sends copies of this packet out of a device of the namespace.
+    ///
+    /// # Errors
+    /// Without the right to load programs, or when there is no such device.
+    pub fn new(lab: &Namespace, device: &str, packet: &Packet, variety: Variety, order: Order) -> io::Result<Self> {
+        let out = lab.enter(|| index_of(device))?;
+        let state = Map::new(code::STATE)?;
+        let script = Script {
+            header: packet.bytes[..(packet.inner + frame::MIN).min(packet.bytes.len())].to_vec(),
+            time_at: packet.inner + frame::TIME_AT,
+            picks: picks(packet, variety, order),
+            in_turn: order != Order::Random,
+            out,
+        };
+        let program = Program::load(&code::assemble(&script, state.number()))?;
+        Ok(Self { program, state, frame: packet.bytes.clone() })
+    }
+
+    /// Sends at least so many, at so many a second.
+    ///
+    /// # Errors
+    /// When interrupted.
+    pub fn send_slowly(&self, lab: &Namespace, count: u32, rate: f64) -> io::Result<()> {
+        let begin = Instant::now();
+        self.begin(Some(rate))?;
+        while self.state.read()?[code::SENT] < u64::from(count) {
+            if begin.elapsed() > LONGEST {
+                return Err(io::Error::other("the generator does not get its frames out"));
+            }
+            self.go_on(lab, Duration::from_secs_f64(f64::from(count) / rate / 4.0), Some(rate))?;
+        }
+        Ok(())
+    }
+
+    /// Sends for so long, at most so many frames a second if given.
+    ///
+    /// # Errors
+    /// When interrupted.
+    pub fn run(&self, lab: &Namespace, duration: Duration, pace: Option<f64>) -> io::Result<Sent> {
+        self.begin(pace)?;
+        let (took, used) = self.go_on(lab, duration.min(LONGEST), pace)?;
+        let words = self.state.read()?;
+        Ok(Sent { frames: words[code::SENT], turns: words[code::TURNS], took, used })
+    }
+
+    fn begin(&self, pace: Option<f64>) -> io::Result<()> {
+        let gap = pace.map_or(0, |rate| (code::FRACTION as f64 * 1e9 / rate.max(1.0)) as u64);
+        self.state.write(&code::initial(gap, cpus::now()))
+    }
+
+    fn go_on(&self, lab: &Namespace, duration: Duration, pace: Option<f64>) -> io::Result<(Duration, u64)> {
+        // Frames that pass unsent take far less than a microsecond, others some of them.
+        let (batch, chunk) = if pace.is_some() { (PACED_BATCH, CHUNK) } else { (BATCH, CHUNK >> 4) };
+        lab.enter(|| {
+            cpus::pin(cpus::GENERATOR)?;
+            let begin = Instant::now();
+            loop {
+                interrupt::check()?;
+                match self.program.run(&self.frame, chunk, batch) {
+                    Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                    _ => {}
+                }
+                let took = begin.elapsed();
+                if took >= duration {
+                    return Ok((took, cpus::used_by_this_thread()));
+                }
+            }
+        })
+    }
+}
+
+fn picks(packet: &Packet, variety: Variety, order: Order) -> Vec<Pick> {
+    // The lower four bytes of a host's MAC are its number.
+    let (destination, source) = (packet.addresses + 2, packet.addresses + 8);
+    let hosts = if order == Order::Sources { vec![source] } else { vec![destination, source] };
+    let hosts = hosts.into_iter().map(|at| Place::Word { at }).collect();
+    let mut flows = vec![Place::Port { at: packet.inner + SOURCE_PORT, base: 1024 }];
+    flows.extend(packet.entropy.map(|at| Place::Port { at, base: ENTROPY }));
+    let picks = [Pick { count: variety.pairs, places: hosts }, Pick { count: variety.flows, places: flows }];
+    picks.into_iter().filter(|pick| pick.count > 1).collect()
+}

@@ -1,0 +1,199 @@
+//! The bench: one gateway, every peer stack that is there, and behind each of their tunnels a host of two tenants.
+//!
+//! It is built once and used by every case, so that a kernel boots once and not for each of them.
+
+mod capture;
+mod file;
+mod kernel;
+mod linux;
+mod machine;
+mod ovs;
+mod raw;
+mod roster;
+mod site;
+mod stack;
+mod uml;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::peers::Namespace;
+use crate::{Gateway, Host, skip};
+
+pub use capture::{Tape, now};
+pub use file::gateway_file;
+pub use machine::Machine;
+pub use roster::{Absent, roster};
+pub use site::{Encap, Family, Site, Tenant, Underlay};
+pub use stack::Stack;
+
+/// The bench. Dropped, it leaves nothing behind.
+pub struct Bench {
+    // Dropped in this order: who has a socket in the gateway's world goes first.
+    machines: BTreeMap<Stack, Box<dyn Machine>>,
+    gateway: Option<Gateway>,
+    tapes: Vec<Tape>,
+    middle: Option<Arc<Namespace>>,
+    sites: Vec<Site>,
+    /// Captures and sockets.
+    place: PathBuf,
+}
+
+impl Bench {
+    /// Builds it for these sites. Captures are kept in `place`, with the sockets; `said` is told what goes on.
+    ///
+    /// # Errors
+    /// When a peer does not come up; what was built is taken down again.
+    pub fn build(sites: Vec<Site>, place: &Path, said: &mut dyn FnMut(&str)) -> io::Result<Self> {
+        let middle = skip::root().is_ok().then(Namespace::new).transpose()?.map(Arc::new);
+        let (machines, tapes) = (BTreeMap::new(), Vec::new());
+        let mut bench = Self { machines, gateway: None, tapes, middle, sites, place: place.to_owned() };
+        for stack in bench.stacks() {
+            if stack != Stack::Uml {
+                said(&format!("building {stack}"));
+                bench.furnish(stack)?;
+            }
+        }
+        said("starting the gateway");
+        bench.start_gateway("")?;
+        // Its cable is a socket of the gateway's.
+        if bench.stacks().contains(&Stack::Uml) {
+            said("booting Linux as a process");
+            bench.furnish(Stack::Uml)?;
+        }
+        Ok(bench)
+    }
+
+    /// The stacks with a site here.
+    #[must_use]
+    pub fn stacks(&self) -> Vec<Stack> {
+        Stack::ALL.into_iter().filter(|&stack| self.sites.iter().any(|site| site.stack == stack)).collect()
+    }
+
+    /// The sites.
+    #[must_use]
+    pub fn sites(&self) -> &[Site] {
+        &self.sites
+    }
+
+    /// A tenant's host at a site. Its device is `t0`.
+    ///
+    /// # Panics
+    /// For a site that is none of this bench.
+    #[must_use]
+    pub fn host(&self, site: &Site, tenant: Tenant) -> Box<dyn Host + '_> {
+        self.machine(site.stack).host(site, tenant)
+    }
+
+    /// The machine that a stack runs on.
+    ///
+    /// # Panics
+    /// For a stack without a site here.
+    #[must_use]
+    pub fn machine(&self, stack: Stack) -> &dyn Machine {
+        &*self.machines[&stack]
+    }
+
+    /// The gateway.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn gateway(&self) -> io::Result<&Gateway> {
+        self.gateway.as_ref().ok_or_else(|| io::Error::other("the gateway is not running"))
+    }
+
+    /// Where the gateway runs, if it is a namespace.
+    #[must_use]
+    pub fn middle(&self) -> Option<&Namespace> {
+        self.middle.as_deref()
+    }
+
+    /// The captures.
+    #[must_use]
+    pub fn tapes(&self) -> &[Tape] {
+        &self.tapes
+    }
+
+    /// Ends the gateway, as a service manager does, and starts it again; `tenant_options` are lines for both tenants.
+    ///
+    /// # Errors
+    /// When it does not end well or does not start.
+    pub fn restart_gateway(&mut self, tenant_options: &str) -> io::Result<()> {
+        if let Some(gateway) = self.gateway.take() {
+            gateway.stop()?;
+        }
+        self.start_gateway(tenant_options)
+    }
+
+    /// Takes a stack's machine away and builds it anew. Captures of a new User-Mode Linux are a new tape.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn restart_peer(&mut self, stack: Stack) -> io::Result<()> {
+        self.machines.remove(&stack);
+        self.furnish(stack)
+    }
+
+    /// Takes a stack's machine away.
+    pub fn remove_peer(&mut self, stack: Stack) {
+        self.machines.remove(&stack);
+    }
+
+    fn start_gateway(&mut self, tenant_options: &str) -> io::Result<()> {
+        let file = gateway_file(&self.sites, &self.place, tenant_options);
+        self.gateway = Some(match &self.middle {
+            Some(namespace) => Gateway::start(namespace, &file)?,
+            None => Gateway::start_unprivileged(&file)?,
+        });
+        Ok(())
+    }
+
+    fn furnish(&mut self, stack: Stack) -> io::Result<()> {
+        let sites: Vec<_> = self.sites.iter().filter(|site| site.stack == stack).cloned().collect();
+        let machine: Box<dyn Machine> = match (stack, self.middle.clone()) {
+            (Stack::Uml, _) => {
+                let file = self.place.join(format!("uml-{}.pcap", self.tapes.len()));
+                let machine = uml::UserModeLinux::boot(&self.place, &file, &sites)?;
+                self.tapes.push(Tape::of(stack, file));
+                Box::new(machine)
+            }
+            (_, None) => return Err(io::Error::other("without root there are no namespaces")),
+            (Stack::Ovs, Some(middle)) => {
+                let machine = ovs::Switch::build(&middle, &sites)?;
+                Self::address(&middle, stack, &sites)?;
+                self.tape(stack, stack.tagged_port(), &middle)?;
+                self.tape(stack, stack.port(), &middle)?;
+                Box::new(machine)
+            }
+            (_, Some(middle)) => {
+                let machine = kernel::Kernel::build(&middle, &sites)?;
+                Self::address(&middle, stack, &sites)?;
+                self.tape(stack, stack.port(), &middle)?;
+                Box::new(machine)
+            }
+        };
+        self.machines.insert(stack, machine);
+        Ok(())
+    }
+
+    /// Gives the gateway's end of a cable our tunnel addresses.
+    fn address(middle: &Namespace, stack: Stack, sites: &[Site]) -> io::Result<()> {
+        let ours = |underlay| sites.iter().filter(move |site| site.underlay == underlay).map(|site| &site.addresses.0);
+        for (underlay, rest) in [(Underlay::V4, "/24"), (Underlay::V6, "/64 nodad")] {
+            for address in ours(underlay).collect::<BTreeSet<_>>() {
+                middle.sh(&format!("ip addr add {address}{rest} dev {}", stack.port()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tape(&mut self, stack: Stack, device: &str, middle: &Namespace) -> io::Result<()> {
+        if skip::tcpdump().is_ok() {
+            let file = self.place.join(format!("{device}-{}.pcap", self.tapes.len()));
+            self.tapes.push(Tape::start(stack, middle, device, file)?);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,133 @@
+//! `interop`: the conformance matrix of a gateway against every peer stack that is there.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+use transload_interop_tests::bench::{Absent, Bench, Site, now, roster};
+use transload_interop_tests::cases::{self, Case};
+use transload_interop_tests::report::{self, Report};
+use transload_interop_tests::{interrupt, runner, supervise};
+
+/// Builds a gateway and every peer that this machine has, tries what is promised between them, and tells what holds.
+#[derive(Debug, Parser)]
+#[command(name = "interop")]
+struct Options {
+    /// Only these peers: a stack (kernel, uml, ovs) or a site (uml-gre6); may be repeated
+    #[arg(long, value_name = "NAME")]
+    peer: Vec<String>,
+    /// Only cases whose name holds this; may be repeated
+    #[arg(long, value_name = "NAME")]
+    case: Vec<String>,
+    /// Shows peers and cases, and runs nothing
+    #[arg(long)]
+    list: bool,
+    /// Where report.html, report.json and the captures go
+    #[arg(long, value_name = "DIR", default_value = "target/interop")]
+    out: PathBuf,
+    /// What could not run counts as a failure
+    #[arg(long)]
+    strict: bool,
+    /// Set by the supervisor for its child
+    #[arg(long, hide = true)]
+    supervised: bool,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let ended = if options.list {
+        list(&options);
+        Ok(0)
+    } else if options.supervised {
+        work(&options)
+    } else {
+        supervised()
+    };
+    match ended {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("interop: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs this program once more, with a parent that cleans up after it.
+fn supervised() -> io::Result<u8> {
+    let scratch = tempfile::Builder::new().prefix("interop-").tempdir()?;
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(std::env::args_os().skip(1)).arg("--supervised").env("TMPDIR", scratch.path());
+    supervise::run(&mut command)
+}
+
+fn list(options: &Options) {
+    let (sites, absent) = roster(&options.peer);
+    println!("Peers:");
+    for site in &sites {
+        println!("  {:<16} {}", site.name, site.stack.version());
+    }
+    for Absent { name, why, .. } in &absent {
+        println!("  {name:<16} not here: {why}");
+    }
+    println!("Cases:");
+    for case in chosen(options) {
+        println!("  {:<24} {}", case.name, case.says);
+    }
+}
+
+fn chosen(options: &Options) -> Vec<Case> {
+    let all = cases::ALL.iter().copied();
+    all.filter(|case| options.case.is_empty() || options.case.iter().any(|word| case.name.contains(word))).collect()
+}
+
+fn work(options: &Options) -> io::Result<u8> {
+    interrupt::watch()?;
+    std::fs::create_dir_all(&options.out)?;
+    let (begun, started) = (Instant::now(), now() / 1_000_000_000);
+    let (sites, absent) = roster(&options.peer);
+    let scratch = tempfile::tempdir()?;
+    let bar = ProgressBar::new(0);
+    let style = ProgressStyle::with_template("{spinner} {prefix} {wide_msg} {pos}/{len} {elapsed}");
+    bar.set_style(style.map_err(io::Error::other)?);
+    bar.enable_steady_tick(Duration::from_millis(100));
+
+    let runs = run(options, &sites, &absent, scratch.path(), &bar)?;
+    bar.finish_and_clear();
+    let report = Report::new(&sites, &absent, &runs, started, begun.elapsed().as_secs_f64());
+    std::fs::write(options.out.join("report.json"), serde_json::to_string_pretty(&report)?)?;
+    print!("{}", report::matrix(&report));
+    let is_good = report.totals.failed == 0 && !(options.strict && report.totals.not_run > 0);
+    Ok(if interrupt::is_asked() { 130 } else { u8::from(!is_good) })
+}
+
+fn run(
+    options: &Options,
+    sites: &[Site],
+    absent: &[Absent],
+    scratch: &std::path::Path,
+    bar: &ProgressBar,
+) -> io::Result<Vec<runner::CaseRun>> {
+    let say = |text: &str| if bar.is_hidden() { eprintln!("{text}") } else { bar.println(text) };
+    let mut bench = if sites.is_empty() {
+        None
+    } else {
+        let bench = Bench::build(sites.to_vec(), scratch, &mut say.clone());
+        Some(bench?)
+    };
+    let mut runs = Vec::new();
+    for case in chosen(options) {
+        bar.set_prefix(case.name);
+        bar.set_position(0);
+        let run = runner::run(case, bench.as_mut(), absent, &mut |total, words| {
+            bar.set_length(total as u64);
+            bar.inc(1);
+            bar.set_message(words.to_owned());
+        });
+        say(&format!("{:<28} {} cells in {:.1} s", case.name, run.cells.len(), run.seconds));
+        runs.push(run);
+    }
+    Ok(runs)
+}

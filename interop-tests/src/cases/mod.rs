@@ -1,0 +1,67 @@
+//! The cases: what is promised, in one sentence each, and how it is tried.
+//!
+//! A file is a family. A case is an entry of [`ALL`]: the runner finds out where it runs.
+
+mod reach;
+
+use crate::bench::{Bench, Site};
+use crate::outcome::{Outcome, Verdict};
+
+/// A promise, and how it is tried.
+#[derive(Debug, Clone, Copy)]
+pub struct Case {
+    /// What it is called, on the command line too.
+    pub name: &'static str,
+    /// What is promised, in one sentence.
+    pub says: &'static str,
+    /// Where the standard says so.
+    pub standard: &'static str,
+    /// Where it is tried.
+    pub scope: Scope,
+}
+
+/// Where a case is tried, and how.
+#[derive(Debug, Clone, Copy)]
+pub enum Scope {
+    /// From every site to every other.
+    Pairs(fn(&Bench, &Site, &Site) -> Verdict),
+    /// At every site, with a partner of another stack and encapsulation.
+    Sites(fn(&Bench, &Site, &Site) -> Verdict),
+    /// Once, on the whole bench; every site it speaks of gets a cell.
+    Bench(fn(&mut Bench, &mut Cells)),
+    /// Once, in a world that the case builds itself.
+    World(fn(&mut Cells)),
+}
+
+/// What a case that runs once has to say.
+#[derive(Debug, Default)]
+pub struct Cells(pub(crate) Vec<(Place, Outcome)>);
+
+/// Where something was tried.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// At a site, perhaps towards another one.
+    Site(Site, Option<Site>),
+    /// Nowhere in particular: in a few words.
+    Words(String),
+}
+
+impl Cells {
+    /// Says how it went at a site.
+    pub fn at(&mut self, site: &Site, verdict: Verdict) {
+        self.0.push((Place::Site(site.clone(), None), verdict.into()));
+    }
+
+    /// Says how it went between two sites.
+    pub fn between(&mut self, from: &Site, to: &Site, verdict: Verdict) {
+        self.0.push((Place::Site(from.clone(), Some(to.clone())), verdict.into()));
+    }
+
+    /// Says how it went where there are no sites of the bench.
+    pub fn put(&mut self, place: &str, verdict: Verdict) {
+        self.0.push((Place::Words(place.to_owned()), verdict.into()));
+    }
+}
+
+/// Every case, in the order of the report. Those that take something away come last.
+pub const ALL: &[Case] = &[reach::PING];

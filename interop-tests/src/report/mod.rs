@@ -1,0 +1,231 @@
+//! What came out: one value, shown in the terminal, as JSON and as a page.
+
+mod terminal;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::bench::{Absent, Family, Site, Stack};
+use crate::cases::Place;
+use crate::outcome::Outcome;
+use crate::runner::CaseRun;
+
+pub use terminal::matrix;
+
+/// Everything that came out of a run.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// Ours.
+    pub transload: String,
+    /// Seconds since 1970.
+    pub started: u64,
+    /// How long all of it took.
+    pub seconds: f64,
+    /// The peers that were there.
+    pub stacks: Vec<StackReport>,
+    /// The tunnels to them.
+    pub sites: Vec<SiteReport>,
+    /// What was not there.
+    pub absent: Vec<AbsentReport>,
+    /// The cases, in order.
+    pub cases: Vec<CaseReport>,
+    /// How many cells ended how.
+    pub totals: Totals,
+}
+
+/// A peer stack.
+#[derive(Debug, Serialize)]
+pub struct StackReport {
+    /// The word for it.
+    pub name: &'static str,
+    /// Its version.
+    pub version: String,
+    /// Whose implementation it is.
+    pub implementation: &'static str,
+}
+
+/// A tunnel to one.
+#[derive(Debug, Serialize)]
+pub struct SiteReport {
+    /// Its name.
+    pub name: String,
+    /// Whose it is.
+    pub stack: &'static str,
+    /// Its encapsulation.
+    pub family: String,
+    /// Our tunnel address and the peer's.
+    pub addresses: (String, String),
+}
+
+/// A site that was not there.
+#[derive(Debug, Serialize)]
+pub struct AbsentReport {
+    /// Its name.
+    pub name: String,
+    /// Why.
+    pub why: String,
+}
+
+/// A case.
+#[derive(Debug, Serialize)]
+pub struct CaseReport {
+    /// Its name.
+    pub name: &'static str,
+    /// What it promises.
+    pub says: &'static str,
+    /// Where that stands.
+    pub standard: &'static str,
+    /// How long it took.
+    pub seconds: f64,
+    /// The implementations that it is proved against: those with a pass and no failure.
+    pub proved_against: Vec<&'static str>,
+    /// How it went at each site, all its cells taken together.
+    pub by_site: BTreeMap<String, Mark>,
+    /// Everything that was tried.
+    pub cells: Vec<CellReport>,
+}
+
+/// A case in one place.
+#[derive(Debug, Serialize)]
+pub struct CellReport {
+    /// The site, or words.
+    pub at: String,
+    /// The site at the other end, if any.
+    pub to: Option<String>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// How long it took, in milliseconds.
+    pub millis: u64,
+}
+
+/// A result without words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mark {
+    /// Nothing was tried.
+    NotRun,
+    /// All that was tried holds.
+    Passed,
+    /// Something does not.
+    Failed,
+}
+
+impl From<&Outcome> for Mark {
+    fn from(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Passed(_) => Self::Passed,
+            Outcome::Failed(_) => Self::Failed,
+            Outcome::NotRun(_) => Self::NotRun,
+        }
+    }
+}
+
+/// How many cells ended how.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// Held.
+    pub passed: usize,
+    /// Did not.
+    pub failed: usize,
+    /// Could not be tried.
+    pub not_run: usize,
+}
+
+impl Report {
+    /// Puts it together.
+    #[must_use]
+    pub fn new(sites: &[Site], absent: &[Absent], runs: &[CaseRun], started: u64, seconds: f64) -> Self {
+        let stacks: BTreeSet<_> = sites.iter().map(|site| site.stack).collect();
+        let mut totals = Totals::default();
+        for cell in runs.iter().flat_map(|run| &run.cells) {
+            match Mark::from(&cell.outcome) {
+                Mark::Passed => totals.passed += 1,
+                Mark::Failed => totals.failed += 1,
+                Mark::NotRun => totals.not_run += 1,
+            }
+        }
+        Self {
+            transload: env!("CARGO_PKG_VERSION").to_owned(),
+            started,
+            seconds,
+            stacks: stacks.into_iter().map(stack).collect(),
+            sites: sites.iter().map(site).collect(),
+            absent: absent
+                .iter()
+                .map(|absent| AbsentReport { name: absent.name.clone(), why: absent.why.clone() })
+                .collect(),
+            cases: runs.iter().map(case).collect(),
+            totals,
+        }
+    }
+}
+
+fn stack(stack: Stack) -> StackReport {
+    StackReport { name: stack.port(), version: stack.version(), implementation: stack.implementation() }
+}
+
+fn site(site: &Site) -> SiteReport {
+    SiteReport {
+        name: site.name.clone(),
+        stack: site.stack.port(),
+        family: site.family().to_string(),
+        addresses: site.addresses.clone(),
+    }
+}
+
+fn case(run: &CaseRun) -> CaseReport {
+    let mut by_site = BTreeMap::new();
+    let mut by_implementation: BTreeMap<&str, Mark> = BTreeMap::new();
+    for cell in &run.cells {
+        let mark = Mark::from(&cell.outcome);
+        for site in sites_of(&cell.place) {
+            let before = by_site.entry(site.name.clone()).or_insert(mark);
+            *before = mark.max(*before);
+            let before = by_implementation.entry(site.stack.implementation()).or_insert(mark);
+            *before = mark.max(*before);
+        }
+    }
+    let proved = by_implementation.into_iter().filter(|(_, mark)| *mark == Mark::Passed);
+    CaseReport {
+        name: run.case.name,
+        says: run.case.says,
+        standard: run.case.standard,
+        seconds: run.seconds,
+        proved_against: proved.map(|(implementation, _)| implementation).collect(),
+        by_site,
+        cells: run.cells.iter().map(cell).collect(),
+    }
+}
+
+fn sites_of(place: &Place) -> Vec<&Site> {
+    match place {
+        Place::Site(from, to) => std::iter::once(from).chain(to).collect(),
+        Place::Words(_) => Vec::new(),
+    }
+}
+
+fn cell(cell: &crate::runner::Cell) -> CellReport {
+    let (at, to) = match &cell.place {
+        Place::Site(from, to) => (from.name.clone(), to.as_ref().map(|to| to.name.clone())),
+        Place::Words(words) => (words.clone(), None),
+    };
+    let millis = cell.span.1.saturating_sub(cell.span.0) / 1_000_000;
+    CellReport { at, to, outcome: cell.outcome.clone(), millis }
+}
+
+/// The 4 × 4 table: how often a frame's way from one encapsulation to another was tried and held.
+#[must_use]
+pub fn any_to_any(runs: &[CaseRun]) -> BTreeMap<(Family, Family), Totals> {
+    let mut table: BTreeMap<_, Totals> = BTreeMap::new();
+    for cell in runs.iter().flat_map(|run| &run.cells) {
+        let Place::Site(from, Some(to)) = &cell.place else { continue };
+        let totals = table.entry((from.family(), to.family())).or_default();
+        match Mark::from(&cell.outcome) {
+            Mark::Passed => totals.passed += 1,
+            Mark::Failed => totals.failed += 1,
+            Mark::NotRun => totals.not_run += 1,
+        }
+    }
+    table
+}

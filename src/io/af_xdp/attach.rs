@@ -1,0 +1,121 @@
+//! A redirect program on its device: loaded, attached by a link, exchanged when the configuration changes.
+//!
+//! The link is a descriptor: the kernel detaches the program when this process ends, however it does.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
+
+use rustix::io::Errno;
+
+use super::bpf::{self, MapKind};
+use super::filter::{Claims, Filter, Tags};
+use super::program::{self, Maps, OUTER, PASS, SINGLE};
+use crate::io::ethtool::Unstripped;
+
+/// VLAN IDs there are.
+const VIDS: u32 = 4096;
+/// `XDP_FLAGS_SKB_MODE` and `XDP_FLAGS_DRV_MODE`.
+const SKB_MODE: u32 = 1 << 1;
+const DRV_MODE: u32 = 1 << 2;
+
+/// Where in the kernel a program runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hook {
+    /// In the driver, before anything else has been done with the frame.
+    Native,
+    /// Behind the driver, on the kernel's own copy: works on every device, and is slower.
+    Generic,
+}
+
+/// A redirect program on its device.
+#[derive(Debug)]
+pub struct Redirect {
+    link: OwnedFd,
+    sockets: OwnedFd,
+    /// The filter that is in force. The kernel holds the program's map of tags.
+    filter: Mutex<Filter>,
+    frags: bool,
+    hook: Hook,
+    /// Lets the device strip VLAN tags again when the program is gone.
+    _unstripped: Option<Unstripped>,
+}
+
+impl Redirect {
+    /// Attaches the program for a filter to a device of so many queues: in the driver if it can, else, if that is
+    /// allowed, behind it. With `frags`, frames may come in several pieces.
+    pub(super) fn attach(
+        ifindex: u32,
+        filter: Filter,
+        queues: u32,
+        frags: bool,
+        may_be_generic: bool,
+        unstripped: Option<Unstripped>,
+    ) -> io::Result<(Self, Option<io::Error>)> {
+        let sockets = bpf::new_map(MapKind::Sockets, queues)?;
+        let program = load(&filter, sockets.as_fd(), frags)?;
+        let (link, hook, refusal) = match bpf::link(program.as_fd(), ifindex, DRV_MODE) {
+            Ok(link) => (link, Hook::Native, None),
+            Err(error) if may_be_generic && is_unsupported(&error) => {
+                (bpf::link(program.as_fd(), ifindex, SKB_MODE)?, Hook::Generic, Some(error))
+            }
+            Err(error) => return Err(error),
+        };
+        Ok((Self { link, sockets, filter: Mutex::new(filter), frags, hook, _unstripped: unstripped }, refusal))
+    }
+
+    /// Where the program runs.
+    #[must_use]
+    pub const fn hook(&self) -> Hook {
+        self.hook
+    }
+
+    /// Has the frames of a queue go to this socket.
+    pub(super) fn aim(&self, queue: u32, socket: BorrowedFd<'_>) -> io::Result<()> {
+        bpf::set(self.sockets.as_fd(), queue, socket.as_raw_fd().cast_unsigned())
+    }
+
+    /// Puts another filter in force, if it is another one. Every frame is judged by the one or the other.
+    ///
+    /// # Errors
+    /// When the kernel takes no program any more; the old filter stays in force.
+    pub fn replace(&self, filter: &Filter) -> io::Result<()> {
+        let mut current = self.filter.lock().unwrap_or_else(PoisonError::into_inner);
+        if *current == *filter {
+            return Ok(());
+        }
+        let program = load(filter, self.sockets.as_fd(), self.frags)?;
+        bpf::exchange(self.link.as_fd(), program.as_fd())?;
+        current.clone_from(filter);
+        Ok(())
+    }
+}
+
+/// Whether a device cannot do this, rather than may not now.
+fn is_unsupported(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::OPNOTSUPP | Errno::INVAL | Errno::RANGE))
+}
+
+fn load(filter: &Filter, sockets: BorrowedFd<'_>, frags: bool) -> io::Result<OwnedFd> {
+    let tags = match &filter.tags {
+        Tags::Some(claims) => Some(map_of(claims)?),
+        Tags::None | Tags::All => None,
+    };
+    let maps = Maps { sockets, tags: tags.as_ref().map(AsFd::as_fd) };
+    let program = program::assemble(filter, maps, PASS).map_err(|_| io::Error::from(Errno::TOOBIG))?;
+    bpf::load(&program, frags)
+}
+
+/// The map of tags: by VLAN ID, what it is claimed as.
+pub(super) fn map_of(claims: &Claims) -> io::Result<OwnedFd> {
+    let map = bpf::new_map(MapKind::Array, VIDS)?;
+    for vid in 0..VIDS {
+        let has = |vids: &[u16]| vids.iter().any(|&claimed| u32::from(claimed) == vid);
+        let outer = if has(&claims.outer) { OUTER } else { 0 };
+        let single = if has(&claims.single) { SINGLE } else { 0 };
+        if outer | single != 0 {
+            bpf::set(map.as_fd(), vid, outer | single)?;
+        }
+    }
+    Ok(map)
+}

@@ -1,0 +1,60 @@
+//! Which frames of a port are the gateway's: what the redirect program is made from.
+
+use std::net::IpAddr;
+
+use transload_encaps::{Carrier, Mac};
+
+/// Which frames of a port are the gateway's. All others stay with the kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Filter {
+    /// The port's MAC address, which tunnel packets are sent to; `None` takes them to any.
+    pub mac: Option<Mac>,
+    /// Our tunnel addresses that are reached by the port.
+    pub entrances: Vec<Entrance>,
+    /// The tags that belong to tenants.
+    pub tags: Tags,
+}
+
+/// One of our tunnel addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entrance {
+    /// The address.
+    pub address: IpAddr,
+    /// The 802.1Q tag its packets have, and no other; `None` for none.
+    pub vlan: Option<u16>,
+    /// What tunnels ride on.
+    pub carriers: Vec<Carrier>,
+}
+
+/// The tags that belong to tenants.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Tags {
+    /// None.
+    #[default]
+    None,
+    /// Those that are claimed.
+    Some(Claims),
+    /// Every frame: nobody but tenants is behind the port.
+    All,
+}
+
+/// The first tags that tenants claim.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Claims {
+    /// The TPIDs that [`outer`](Self::outer) may have.
+    pub tpids: Vec<u16>,
+    /// VLAN IDs of outer tags, in order. What stands behind one is the gateway's whatever it is.
+    pub outer: Vec<u16>,
+    /// VLAN IDs of 0x8100 tags that stand alone, in order.
+    pub single: Vec<u16>,
+    /// Whether frames without a VLAN ID are claimed.
+    pub untagged: bool,
+}
+
+impl Filter {
+    /// Whether it matters that VLAN tags are still in the frames: a device must not take them out.
+    #[must_use]
+    pub fn reads_tags(&self) -> bool {
+        self.tags != Tags::None || self.entrances.iter().any(|entrance| entrance.vlan.is_some())
+    }
+}

@@ -1,0 +1,287 @@
+//! The redirect program of a port: from a [`Filter`] to BPF.
+//!
+//! The gateway's frames go to the XDP socket of their queue; for everything else the program answers `XDP_PASS` and
+//! the kernel goes on as if it were not there. A frame is taken
+//!
+//! * when it has exactly the outer tag of one of our tunnel addresses, is sent to that address and to the port's MAC,
+//!   and its IP protocol, or UDP destination port, is one that tunnels ride on. IPv4 options and up to four IPv6
+//!   extension headers are stepped over, as the gateway does. Of a fragmented UDP packet only the first piece says
+//!   its port and is taken, to be counted as what it is; the others stay with the kernel;
+//! * else when its first tag is claimed by a tenant, or all tags are.
+//!
+//! Whatever is too short, or broken, to tell stays with the kernel. If a queue has no socket, all of it does.
+//!
+//! Registers: R6 is the context, R9 the frame's first byte, R8 the one behind its last, R7 a header on the way.
+
+use std::net::IpAddr;
+use std::os::fd::BorrowedFd;
+
+use transload_encaps::{Carrier, Mac};
+
+use super::asm::Register::{R0, R1, R2, R3, R6, R7, R8, R9, R10};
+use super::asm::{Assembler, Helper, If, Label, Register, TooLong, Width};
+use super::bpf::Instruction;
+use super::filter::{Claims, Entrance, Filter, Tags};
+
+/// `XDP_PASS`.
+pub(super) const PASS: i32 = 2;
+
+/// In the map of tags, by VLAN ID: claimed as an outer tag.
+pub(super) const OUTER: u32 = 1;
+/// In the map of tags: claimed as a 0x8100 tag that stands alone.
+pub(super) const SINGLE: u32 = 2;
+
+const IPV4: u16 = 0x0800;
+const IPV6: u16 = 0x86dd;
+const C_TAG: u16 = 0x8100;
+const VID: u16 = 0x0fff;
+const UDP: u8 = 17;
+/// Hop-by-hop, routing and destination options.
+const EXTENSIONS: [u8; 3] = [0, 43, 60];
+const MOST_EXTENSIONS: usize = 4;
+const FRAGMENT_OFFSET: u16 = 0x1fff;
+
+/// The maps a program looks into.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Maps<'fd> {
+    /// By queue: the socket.
+    pub(super) sockets: BorrowedFd<'fd>,
+    /// By VLAN ID: [`OUTER`] and [`SINGLE`].
+    pub(super) tags: Option<BorrowedFd<'fd>>,
+}
+
+/// The program for a filter. What it answers for a frame whose queue has no socket is `PASS`, but for tests.
+pub(super) fn assemble(filter: &Filter, maps: Maps<'_>, without_socket: i32) -> Result<Vec<Instruction>, TooLong> {
+    let mut asm = Assembler::default();
+    let (take, pass) = (asm.label(), asm.label());
+    let mut program = Program { asm, take, pass, sockets: maps.sockets, without_socket };
+    program.section(Program::begin);
+    for entrance in &filter.entrances {
+        program.section(|program, next| program.entrance(entrance, filter.mac, next));
+    }
+    program.section(|program, _| match &filter.tags {
+        Tags::None => program.asm.jump(program.pass),
+        Tags::Some(claims) => program.claims(claims, maps.tags),
+        Tags::All => program.asm.jump(program.take),
+    });
+    program.asm.finish()
+}
+
+struct Program<'fd> {
+    asm: Assembler,
+    /// Where the section's frames are taken, and where they are left to the kernel.
+    take: Label,
+    pass: Label,
+    sockets: BorrowedFd<'fd>,
+    without_socket: i32,
+}
+
+/// A number of 16 bits as a load finds it in a frame.
+const fn in_frame(number: u16) -> i32 {
+    u16::from_ne_bytes(number.to_be_bytes()) as i32
+}
+
+impl Program<'_> {
+    /// A part of the program with ends of its own, since a jump reaches only so far. The body ends with a jump, and
+    /// is given where the next part begins.
+    fn section(&mut self, body: impl FnOnce(&mut Self, Label)) {
+        (self.take, self.pass) = (self.asm.label(), self.asm.label());
+        let next = self.asm.label();
+        body(self, next);
+        self.ends();
+        self.asm.place(next);
+    }
+
+    fn begin(&mut self, next: Label) {
+        self.asm.copy(R6, R1);
+        // struct xdp_md: data and data_end.
+        self.asm.load(Width::Word, R9, R6, 0);
+        self.asm.load(Width::Word, R8, R6, 4);
+        self.need(R9, 14, self.pass);
+        self.asm.jump(next);
+    }
+
+    /// Goes on only if so many bytes stand behind a register.
+    fn need(&mut self, from: Register, bytes: i32, otherwise: Label) {
+        self.asm.copy(R2, from);
+        self.asm.add_constant(R2, bytes);
+        self.asm.jump_if_register(R2, If::Greater, R8, otherwise);
+    }
+
+    /// Goes on only if 16 bits of the frame are this number.
+    fn need_half(&mut self, at: i16, number: u16, otherwise: Label) {
+        self.asm.load(Width::Half, R1, R9, at);
+        self.asm.jump_if(R1, If::NotEqual, in_frame(number), otherwise);
+    }
+
+    /// Goes on only if these bytes stand in the frame; their number is a multiple of four.
+    fn need_words(&mut self, at: i16, bytes: &[u8], otherwise: Label) {
+        let (words, _) = bytes.as_chunks::<4>();
+        for (at, word) in (at..).step_by(4).zip(words) {
+            self.asm.load(Width::Word, R1, R9, at);
+            self.asm.jump_if_word(R1, If::NotEqual, u32::from_ne_bytes(*word), otherwise);
+        }
+    }
+
+    /// Takes what is sent to one of our tunnel addresses and rides on what tunnels ride on.
+    fn entrance(&mut self, entrance: &Entrance, mac: Option<Mac>, next: Label) {
+        let ether_type = if entrance.address.is_ipv4() { IPV4 } else { IPV6 };
+        let ip: i16 = match entrance.vlan {
+            None => {
+                self.need_half(12, ether_type, next);
+                14
+            }
+            Some(vid) => {
+                self.need(R9, 18, next);
+                self.need_half(12, C_TAG, next);
+                self.asm.load(Width::Half, R1, R9, 14);
+                self.asm.and(R1, in_frame(VID));
+                self.asm.jump_if(R1, If::NotEqual, in_frame(vid), next);
+                self.need_half(16, ether_type, next);
+                18
+            }
+        };
+        match entrance.address {
+            IpAddr::V4(address) => {
+                self.need(R9, i32::from(ip) + 20, next);
+                self.need_words(ip + 16, &address.octets(), next);
+                self.need_mac(mac);
+                self.behind_ipv4(ip);
+            }
+            IpAddr::V6(address) => {
+                self.need(R9, i32::from(ip) + 40, next);
+                self.need_words(ip + 24, &address.octets(), next);
+                self.need_mac(mac);
+                self.behind_ipv6(ip);
+            }
+        }
+        self.carriers(entrance, ip);
+    }
+
+    /// What is sent to our address behind another MAC is nobody's tag either.
+    fn need_mac(&mut self, mac: Option<Mac>) {
+        let Some(Mac([first @ .., high, low])) = mac else { return };
+        self.need_words(0, &first, self.pass);
+        self.need_half(4, u16::from_be_bytes([high, low]), self.pass);
+    }
+
+    /// R7 is then behind the IPv4 header, and R3 the protocol.
+    fn behind_ipv4(&mut self, ip: i16) {
+        self.asm.load(Width::Byte, R1, R9, ip);
+        self.asm.and(R1, 0x0f);
+        self.asm.shift_left(R1, 2);
+        self.asm.jump_if(R1, If::Less, 20, self.pass);
+        self.asm.copy(R7, R9);
+        self.asm.add_constant(R7, ip.into());
+        self.asm.add_register(R7, R1);
+        self.asm.load(Width::Byte, R3, R9, ip + 9);
+    }
+
+    /// R7 is then behind the IPv6 header and its extensions, and R3 the header that stands there.
+    fn behind_ipv6(&mut self, ip: i16) {
+        self.asm.load(Width::Byte, R3, R9, ip + 6);
+        self.asm.copy(R7, R9);
+        self.asm.add_constant(R7, i32::from(ip) + 40);
+        let done = self.asm.label();
+        for _ in 0..MOST_EXTENSIONS {
+            let extension = self.asm.label();
+            for kind in EXTENSIONS {
+                self.asm.jump_if(R3, If::Equal, kind.into(), extension);
+            }
+            self.asm.jump(done);
+            self.asm.place(extension);
+            self.need(R7, 2, self.pass);
+            // Its length counts eight bytes, but for the first eight.
+            self.asm.load(Width::Byte, R3, R7, 0);
+            self.asm.load(Width::Byte, R1, R7, 1);
+            self.asm.add_constant(R1, 1);
+            self.asm.shift_left(R1, 3);
+            self.asm.add_register(R7, R1);
+        }
+        self.asm.place(done);
+    }
+
+    /// Takes what tunnels ride on: R3 is the IP protocol, R7 points to its header. All else stays with the kernel.
+    fn carriers(&mut self, entrance: &Entrance, ip: i16) {
+        let mut ports = Vec::new();
+        for carrier in &entrance.carriers {
+            match *carrier {
+                Carrier::Ip(protocol) => self.asm.jump_if(R3, If::Equal, protocol.into(), self.take),
+                Carrier::Udp(port) => ports.push(port),
+                Carrier::Port => {}
+            }
+        }
+        if !ports.is_empty() {
+            self.asm.jump_if(R3, If::NotEqual, UDP.into(), self.pass);
+            if entrance.address.is_ipv4() {
+                self.asm.load(Width::Half, R1, R9, ip + 6);
+                self.asm.jump_if(R1, If::AnyBit, in_frame(FRAGMENT_OFFSET), self.pass);
+            }
+            self.need(R7, 4, self.pass);
+            self.asm.load(Width::Half, R1, R7, 2);
+            for port in ports {
+                self.asm.jump_if(R1, If::Equal, in_frame(port), self.take);
+            }
+        }
+        self.asm.jump(self.pass);
+    }
+
+    /// Takes frames by their first tag, or for want of one.
+    fn claims(&mut self, claims: &Claims, map: Option<BorrowedFd<'_>>) {
+        let tagged = self.asm.label();
+        self.asm.load(Width::Half, R7, R9, 12);
+        let tpids = claims.tpids.iter().copied().chain([C_TAG]);
+        for tpid in tpids {
+            self.asm.jump_if(R7, If::Equal, in_frame(tpid), tagged);
+        }
+        self.asm.jump(if claims.untagged { self.take } else { self.pass });
+
+        self.asm.place(tagged);
+        self.need(R9, 18, self.pass);
+        self.asm.load(Width::Half, R1, R9, 14);
+        self.asm.big_endian(R1);
+        self.asm.and(R1, VID.into());
+        if claims.untagged {
+            self.asm.jump_if(R1, If::Equal, 0, self.take);
+        }
+        let Some(map) = map else { return self.asm.jump(self.pass) };
+        self.asm.store(R10, -4, R1);
+        self.asm.copy(R2, R10);
+        self.asm.add_constant(R2, -4);
+        self.asm.load_map(R1, map);
+        self.asm.call(Helper::MapLookup);
+        self.asm.jump_if(R0, If::Equal, 0, self.pass);
+        self.asm.load(Width::Word, R1, R0, 0);
+        for &tpid in &claims.tpids {
+            self.claimed(tpid, OUTER);
+        }
+        self.claimed(C_TAG, SINGLE);
+        self.asm.jump(self.pass);
+    }
+
+    /// Takes the frame if its first tag has this TPID, in R7, and its claims, in R1, are of this kind.
+    fn claimed(&mut self, tpid: u16, kind: u32) {
+        let next = self.asm.label();
+        self.asm.jump_if(R7, If::NotEqual, in_frame(tpid), next);
+        self.asm.jump_if(R1, If::AnyBit, kind.cast_signed(), self.take);
+        self.asm.place(next);
+    }
+
+    /// The ends of a section that are used: the kernel refuses what nobody can reach.
+    fn ends(&mut self) {
+        if self.asm.is_used(self.pass) {
+            self.asm.place(self.pass);
+            self.asm.set(R0, PASS);
+            self.asm.exit();
+        }
+        if self.asm.is_used(self.take) {
+            self.asm.place(self.take);
+            self.asm.load_map(R1, self.sockets);
+            // struct xdp_md: rx_queue_index.
+            self.asm.load(Width::Word, R2, R6, 16);
+            self.asm.set(R3, self.without_socket);
+            self.asm.call(Helper::RedirectMap);
+            self.asm.exit();
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What can be known of a device before anything is opened: whether XDP sockets would work there, and be told
+//! everything that matters.
+
+use transload_encaps::Mac;
+
+use super::open::missing;
+use crate::io::{ethtool, sys};
+
+/// What a device looks like from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Survey {
+    /// How many queues it receives by.
+    pub queues: u32,
+    /// Its MAC address.
+    pub mac: Option<Mac>,
+    /// Most bytes of an IP packet on it; 0 where there is no such device.
+    pub mtu: u32,
+    driver: String,
+    bus: String,
+}
+
+impl Survey {
+    /// Looks at a device; one that is not there has one queue and no driver.
+    #[must_use]
+    pub fn of(device: &str) -> Self {
+        let (driver, bus) =
+            ethtool::driver(device).map_or_else(|_| (String::new(), String::new()), |driver| (driver.name, driver.bus));
+        let (mac, mtu) = sys::device(device).map_or((None, 0), |device| (device.mac, device.mtu));
+        Self { queues: ethtool::receive_queues(device), mac, mtu, driver, bus }
+    }
+
+    /// Whether `io: auto` may choose XDP sockets for so many workers: why, or why not.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn judge(&self, workers: usize) -> Result<String, String> {
+        let Self { queues, driver, bus, .. } = self;
+        if driver == "veth" {
+            return Err(
+                "the far end of a veth may leave checksums, segmentation and VLAN tags to its device, of which \
+                        XDP sockets are not told; where it has them turned off, say `io: af_xdp`"
+                    .into(),
+            );
+        }
+        if bus.is_empty() || matches!(bus.as_str(), "tap" | "N/A") {
+            let what = if driver.is_empty() { String::new() } else { format!(" ({driver})") };
+            return Err(format!("the device is made by software{what}, and has no queues of its own to read from"));
+        }
+        if (*queues as usize) < workers {
+            return Err(format!("{workers} workers want a queue each, and the device has {queues}"));
+        }
+        let missing = missing(true);
+        if !missing.is_empty() {
+            return Err(format!("XDP sockets would take {}", missing.join(" and ")));
+        }
+        Ok(format!("a network card ({driver} at {bus}) with {queues} queue{}", if *queues == 1 { "" } else { "s" }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn survey(driver: &str, bus: &str, queues: u32) -> Survey {
+        Survey { queues, mac: None, mtu: 1500, driver: driver.into(), bus: bus.into() }
+    }
+
+    #[test]
+    fn a_veth_is_left_to_packet_sockets_since_nobody_knows_what_its_sender_leaves_undone() {
+        assert!(survey("veth", "", 4).judge(1).unwrap_err().contains("far end of a veth"));
+    }
+
+    #[test]
+    fn what_only_software_makes_is_left_to_packet_sockets() {
+        for (driver, bus) in [("", ""), ("tun", "tap"), ("bridge", "N/A"), ("bonding", "")] {
+            assert!(survey(driver, bus, 4).judge(1).unwrap_err().contains("made by software"), "{driver}");
+        }
+    }
+
+    #[test]
+    fn a_card_with_fewer_queues_than_workers_is_left_to_packet_sockets() {
+        let told = survey("ice", "0000:3b:00.0", 2).judge(4).unwrap_err();
+        assert_eq!(told, "4 workers want a queue each, and the device has 2");
+    }
+}

@@ -1,0 +1,86 @@
+//! What a device's driver says and does when asked by its own `ioctl` (`ethtool`): who it is, how many queues it has,
+//! and whether it takes VLAN tags out of what it receives.
+
+use std::io;
+
+use super::sys::{self, DriverCommand, DriverWords};
+
+/// `ETH_FLAG_RXVLAN`.
+const RX_VLAN: u32 = 1 << 8;
+
+/// Who drives a device, and where it is plugged in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Driver {
+    /// The driver's name.
+    pub(super) name: String,
+    /// Where on which bus the device is; empty for one that only software makes.
+    pub(super) bus: String,
+}
+
+/// Asks a device's driver; `argument` is the word behind the command.
+fn ask(device: &str, command: DriverCommand, argument: u32) -> io::Result<DriverWords> {
+    let mut words = [0; 49];
+    words[1] = argument;
+    sys::driver_command(device, command, &mut words)?;
+    Ok(words)
+}
+
+/// Who drives a device.
+pub(super) fn driver(device: &str) -> io::Result<Driver> {
+    let words = ask(device, DriverCommand::Info, 0)?;
+    // struct ethtool_drvinfo: the command, then driver, version, firmware and bus, 32 bytes each.
+    let text = |from: usize| {
+        let bytes = words.iter().skip(from).take(8).flat_map(|word| word.to_ne_bytes());
+        bytes.take_while(|&byte| byte != 0).map(char::from).collect()
+    };
+    Ok(Driver { name: text(1), bus: text(25) })
+}
+
+/// How many queues a device receives by; 1 where its driver does not say.
+pub(super) fn receive_queues(device: &str) -> u32 {
+    // struct ethtool_channels: the command, four limits, and then rx, tx, other and combined.
+    let channels = ask(device, DriverCommand::Channels, 0);
+    channels.map_or(1, |words| (words[5] + words[8]).max(1))
+}
+
+fn flags(device: &str) -> io::Result<u32> {
+    ask(device, DriverCommand::Flags, 0).map(|words| words[1])
+}
+
+fn set_flags(device: &str, flags: u32) -> io::Result<()> {
+    ask(device, DriverCommand::SetFlags, flags).map(drop)
+}
+
+/// A device whose VLAN stripping is off as long as this lives, and then on again.
+#[derive(Debug)]
+pub(super) struct Unstripped {
+    device: String,
+    ifindex: u32,
+}
+
+impl Unstripped {
+    /// Turns it off; `None` if it was.
+    pub(super) fn of(device: &str, ifindex: u32) -> io::Result<Option<Self>> {
+        // A driver that has no such switch strips nothing.
+        let Ok(before) = flags(device) else { return Ok(None) };
+        if before & RX_VLAN == 0 {
+            return Ok(None);
+        }
+        set_flags(device, before & !RX_VLAN)?;
+        if flags(device)? & RX_VLAN != 0 {
+            return Err(io::Error::other("the device goes on stripping them"));
+        }
+        Ok(Some(Self { device: device.to_owned(), ifindex }))
+    }
+}
+
+impl Drop for Unstripped {
+    fn drop(&mut self) {
+        // The name may be another device's by now.
+        let is_same = sys::device(&self.device).is_ok_and(|device| device.ifindex == self.ifindex);
+        if is_same && let Ok(now) = flags(&self.device) {
+            // If it is refused, nothing can be done about it any more.
+            let _ = set_flags(&self.device, now | RX_VLAN);
+        }
+    }
+}
