@@ -18,6 +18,11 @@ impl Counter {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
     }
 
+    /// Takes over what somebody else counts.
+    pub fn set(&self, n: u64) {
+        self.0.store(n, Ordering::Relaxed);
+    }
+
     /// The number now.
     #[must_use]
     pub fn get(&self) -> u64 {
@@ -56,6 +61,8 @@ pub struct Both {
     pub rx: Flow,
     /// Sent.
     pub tx: Flow,
+    /// Of those received, or of those that were to leave by this port, how many were dropped.
+    pub dropped: Counter,
 }
 
 /// What one tenant does.
@@ -100,6 +107,10 @@ pub struct Counters {
     drops: Box<[Counter]>,
     tolerated: Box<[Counter]>,
     ports: Box<[Both]>,
+    /// By port, and in it by reason.
+    port_drops: Box<[Counter]>,
+    /// By port: what its device or socket lost.
+    lost: Box<[Counter]>,
     peers: Growing<Both>,
     domains: Growing<DomainCounters>,
     mappings: Growing<MappingCounters>,
@@ -158,6 +169,8 @@ impl Counters {
             drops: block(DropReason::COUNT),
             tolerated: block(DropReason::COUNT),
             ports: block(tables.ports.len()),
+            port_drops: block(tables.ports.len() * DropReason::COUNT),
+            lost: block(tables.ports.len()),
             peers: Growing::new(tables.peers.len()),
             domains: Growing::new(tables.domains.len()),
             mappings: Growing::new(tables.mappings.all.len()),
@@ -212,6 +225,27 @@ impl Counters {
     #[inline]
     pub fn mapping(&self, id: MappingId) -> Option<&MappingCounters> {
         self.mappings.get(id.0 as usize)
+    }
+
+    /// Frames dropped for this reason that a port received, or was to send.
+    #[must_use]
+    pub fn drops_at(&self, id: PortId, reason: DropReason) -> Option<&Counter> {
+        self.port_drops.get(usize::from(id.0) * DropReason::COUNT + reason.index())
+    }
+
+    /// Frames that arrived at a port's device or socket and never got here: its queue was full, or they were too long.
+    #[must_use]
+    pub fn lost(&self, id: PortId) -> Option<&Counter> {
+        self.lost.get(usize::from(id.0))
+    }
+
+    /// Counts where frames were dropped: the port, and if it is known, the peer they came from.
+    pub fn dropped_at(&self, port: PortId, peer: Option<PeerId>, reason: DropReason, frames: u64) {
+        let places = [self.port(port), peer.and_then(|peer| self.peer(peer))];
+        places.into_iter().flatten().for_each(|both| both.dropped.add(frames));
+        if let Some(counter) = self.drops_at(port, reason) {
+            counter.add(frames);
+        }
     }
 
     /// Counts a drop.

@@ -165,8 +165,8 @@ fn mappings(rows: &[MappingRow]) -> String {
 }
 
 fn peers(rows: &[PeerRow]) -> String {
-    let columns = ["PEER", "ENCAP", "ADDRESS", "ENDPOINT", "NEXT HOPS", "FRAMES IN", "FRAMES OUT"];
-    let mut table = table(&columns, &["FRAMES IN", "FRAMES OUT"]);
+    let columns = ["PEER", "ENCAP", "ADDRESS", "ENDPOINT", "NEXT HOPS", "FRAMES IN", "FRAMES OUT", "DROPPED"];
+    let mut table = table(&columns, &["FRAMES IN", "FRAMES OUT", "DROPPED"]);
     for row in rows {
         let hops = row.hops.iter().map(|hop| format!("{} {}", hop.port, hop.mac));
         let hops: Vec<_> = hops.chain(row.complaints.iter().cloned()).collect();
@@ -178,14 +178,15 @@ fn peers(rows: &[PeerRow]) -> String {
             hops.join("\n"),
             row.traffic.rx_frames.to_string(),
             row.traffic.tx_frames.to_string(),
+            row.dropped.to_string(),
         ]);
     }
     finish(&table, rows.len(), "The configuration has no tunnel peers.")
 }
 
 fn ports(rows: &[PortRow]) -> String {
-    let columns = ["PORT", "I/O", "MAC", "MTU", "FRAMES IN", "BYTES IN", "FRAMES OUT", "BYTES OUT", "STATE"];
-    let mut table = table(&columns, &["MTU", "FRAMES IN", "BYTES IN", "FRAMES OUT", "BYTES OUT"]);
+    let columns = ["PORT", "I/O", "MAC", "MTU", "FRAMES IN", "BYTES IN", "FRAMES OUT", "BYTES OUT", "DROPPED", "LOST", "STATE"];
+    let mut table = table(&columns, &["MTU", "FRAMES IN", "BYTES IN", "FRAMES OUT", "BYTES OUT", "DROPPED", "LOST"]);
     for row in rows {
         table.add_row([
             row.port.clone(),
@@ -196,6 +197,8 @@ fn ports(rows: &[PortRow]) -> String {
             row.traffic.rx_bytes.to_string(),
             row.traffic.tx_frames.to_string(),
             row.traffic.tx_bytes.to_string(),
+            row.dropped.to_string(),
+            row.lost.to_string(),
             row.failure.clone().unwrap_or_else(|| "up".into()),
         ]);
     }
@@ -203,13 +206,14 @@ fn ports(rows: &[PortRow]) -> String {
 }
 
 fn drops(rows: &[DropRow], all: bool) -> String {
-    let columns = ["REASON", "DROPPED", "TOLERATED", "WHOSE MOVE", "LOOK AT"];
+    let columns = ["REASON", "DROPPED", "TOLERATED", "PORTS", "WHOSE MOVE", "LOOK AT"];
     let mut table = table(&columns, &["DROPPED", "TOLERATED"]);
     let rows: Vec<_> = rows.iter().filter(|row| all || row.dropped + row.tolerated > 0).collect();
     for row in &rows {
         let counts = [row.dropped.to_string(), row.tolerated.to_string()];
         let [dropped, tolerated] = counts.map(|count| if count == "0" { "-".into() } else { count });
-        table.add_row([&row.reason, &dropped, &tolerated, &row.fault, &row.hint]);
+        let ports: Vec<_> = row.ports.iter().map(|(port, count)| format!("{port} {count}")).collect();
+        table.add_row([&row.reason, &dropped, &tolerated, &ports.join(", "), &row.fault, &row.hint]);
     }
     finish(&table, rows.len(), "No frame has been dropped.")
 }

@@ -22,6 +22,8 @@ struct Slot<'mem> {
     waiting: Vec<Frame<'mem>>,
     /// When a failed port is tried again, in nanoseconds.
     retry_at: Option<u64>,
+    /// The second in which it was last asked what it lost.
+    asked: u16,
 }
 
 /// The ports of one worker.
@@ -41,7 +43,7 @@ impl<'mem> Ports<'mem> {
         }
         let slots = ports.into_iter().map(|(id, io)| {
             let caps = io.caps();
-            Slot { id, io, caps, waiting: Vec::with_capacity(Burst::LEN), retry_at: None }
+            Slot { id, io, caps, waiting: Vec::with_capacity(Burst::LEN), retry_at: None, asked: 0 }
         });
         Self { slots: slots.collect(), index }
     }
@@ -103,6 +105,7 @@ impl<'mem> Ports<'mem> {
                 }
             }
         }
+        slot.note_losses(now, counters);
         burst.received(slot.id);
         if let Some(port) = counters.port(slot.id) {
             port.rx.add(burst.notes.len() as u64, burst.notes.iter().map(|note| u64::from(note.len)).sum());
@@ -142,6 +145,18 @@ impl<'mem> Ports<'mem> {
 }
 
 impl<'mem> Slot<'mem> {
+    /// Once a second: what was lost before this worker could receive it.
+    #[inline]
+    fn note_losses(&mut self, now: Now, counters: &Counters) {
+        if self.asked == now.tick() {
+            return;
+        }
+        self.asked = now.tick();
+        if let Some(lost) = counters.lost(self.id) {
+            lost.set(self.io.kernel_drops());
+        }
+    }
+
     fn transmit(&mut self, pool: &mut Pool<'mem>, counters: &Counters) {
         let sent = self.io.tx_burst(pool, &mut self.waiting);
         if let Some(port) = counters.port(self.id) {
@@ -151,6 +166,7 @@ impl<'mem> Slot<'mem> {
         for (frames, reason) in refused {
             if frames > 0 {
                 counters.dropped(reason.into(), None, frames.into());
+                counters.dropped_at(self.id, None, reason.into(), frames.into());
             }
         }
     }

@@ -92,7 +92,7 @@ mod tests {
             for (number, short) in shorts.iter().enumerate() {
                 assert_eq!((short.len(), umem.place(short)), (granule, Some((number * granule) as u64)));
             }
-            let longs: Vec<_> = std::iter::from_fn(|| pool.take(0)).map(|frame| frame.into_chunk()).collect();
+            let longs: Vec<_> = std::iter::from_fn(|| pool.take(0)).map(transload_encaps::Frame::into_chunk).collect();
             assert_eq!(longs.len(), FEW);
             assert!(longs.iter().all(|long| umem.place(long).is_some_and(|at| at % granule as u64 == 0)));
         }

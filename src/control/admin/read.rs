@@ -183,6 +183,7 @@ impl Gateway {
                 endpoint: tunnel.endpoint.clone(),
                 hops: hops.map(hop).collect(),
                 complaints: complaints.map(|(_, complaint)| complaint.to_string()).collect(),
+                dropped: self.sum(|counters| counters.peer(tunnel.peer).map(|peer| &peer.dropped)),
                 traffic: self.traffic(|counters| counters.peer(tunnel.peer)),
             });
         }
@@ -224,6 +225,8 @@ impl Gateway {
                 mac: port.and_then(|port| port.mac).map(|mac| mac.to_string()),
                 mtu: port.and_then(|port| port.mtu),
                 failure: news.failures.get(&id).cloned(),
+                dropped: self.sum(|counters| counters.port(id).map(|port| &port.dropped)),
+                lost: self.sum(|counters| counters.lost(id)),
                 traffic: self.traffic(|counters| counters.port(id)),
             }
         };
@@ -233,21 +236,28 @@ impl Gateway {
     /// Every reason for drops, in the order of the drop table.
     #[must_use]
     pub fn drops(&self) -> Vec<DropRow> {
-        let sum = |of: &dyn for<'c> Fn(&'c Counters) -> Option<&'c Counter>| -> u64 {
-            self.counters.iter().filter_map(|counters| of(counters)).map(Counter::get).sum()
+        let at = |reason: DropReason, id: PortId| self.sum(|counters| counters.drops_at(id, reason));
+        let ports = |reason: DropReason| {
+            let all = self.names.ports().map(|(id, name)| (name.to_owned(), at(reason, id)));
+            all.filter(|(_, count)| *count > 0).collect()
         };
         let row = |reason: DropReason| DropRow {
             reason: reason.label().into(),
-            dropped: sum(&|counters| counters.drops(reason)),
-            tolerated: sum(&|counters| counters.tolerated(reason)),
+            dropped: self.sum(|counters| counters.drops(reason)),
+            tolerated: self.sum(|counters| counters.tolerated(reason)),
             fault: reason.info().fault.word().into(),
             hint: reason.info().hint.into(),
+            ports: ports(reason),
         };
         DropReason::all().map(row).collect()
     }
 
     fn tenant(&self, name: Option<&str>) -> Result<Option<DomainId>, NoSuchTenant> {
         name.map(|name| self.names.domain_id(name).ok_or_else(|| NoSuchTenant(name.into()))).transpose()
+    }
+
+    fn sum(&self, of: impl Fn(&Counters) -> Option<&Counter>) -> u64 {
+        self.counters.iter().filter_map(|counters| of(counters)).map(Counter::get).sum()
     }
 
     fn traffic(&self, of: impl Fn(&Counters) -> Option<&Both>) -> Traffic {

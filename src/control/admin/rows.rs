@@ -1,5 +1,7 @@
 //! What the admin socket answers, row by row: names, not numbers. The same types read it again in `transload show`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::control::report::Crossed;
@@ -133,6 +135,9 @@ pub struct PeerRow {
     pub hops: Vec<HopRow>,
     /// What stands in the way of it, or of some of its ways.
     pub complaints: Vec<String>,
+    /// Frames from it that were dropped.
+    #[serde(default)]
+    pub dropped: u64,
     /// Tenants' frames from it and to it.
     pub traffic: Traffic,
 }
@@ -159,6 +164,12 @@ pub struct PortRow {
     pub mtu: Option<u32>,
     /// Why it does not receive, if it does not.
     pub failure: Option<String>,
+    /// Frames that were dropped after they came in by it, or when they were to leave by it.
+    #[serde(default)]
+    pub dropped: u64,
+    /// Frames that its device or socket lost before the gateway saw them.
+    #[serde(default)]
+    pub lost: u64,
     /// Whole frames from it and to it.
     pub traffic: Traffic,
 }
@@ -176,6 +187,9 @@ pub struct DropRow {
     pub fault: String,
     /// What to look at.
     pub hint: String,
+    /// By port: how many of them came in by it, or were to leave by it. Copies of flooded frames are nowhere here.
+    #[serde(default)]
+    pub ports: BTreeMap<String, u64>,
 }
 
 /// Frames and bytes, in and out.
