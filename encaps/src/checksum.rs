@@ -6,28 +6,21 @@
 #[must_use]
 #[inline]
 pub fn add(sum: u64, bytes: &[u8]) -> u64 {
-    let mut words = bytes.chunks_exact(4);
-    let mut total = sum;
-    for word in &mut words {
-        if let Some(word) = word.first_chunk() {
-            total += u64::from(u32::from_be_bytes(*word));
-        }
-    }
-    total
-        + match *words.remainder() {
-            [a] => u64::from(a) << 8,
-            [a, b] => u64::from(u16::from_be_bytes([a, b])),
-            [a, b, c] => u64::from(u16::from_be_bytes([a, b])) + (u64::from(c) << 8),
-            _ => 0,
-        }
+    let (words, rest) = bytes.as_chunks::<4>();
+    let mut last = [0; 4];
+    last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+    // RFC 1071 §2 (B): words may be added up in the machine's order, and the result swapped once.
+    let native = |word: &[u8; 4]| u64::from(u32::from_ne_bytes(*word));
+    let total = words.iter().map(native).sum::<u64>() + native(&last);
+    sum + u64::from(u16::from_be(fold(total)))
 }
 
 /// Folds a sum to 16 bits.
 #[must_use]
 #[inline]
 pub const fn fold(sum: u64) -> u16 {
+    // At most 33 bits, then 18, then 17, then 16.
     let mut sum = (sum >> 32) + (sum & 0xffff_ffff);
-    sum = (sum >> 32) + (sum & 0xffff_ffff);
     sum = (sum >> 16) + (sum & 0xffff);
     sum = (sum >> 16) + (sum & 0xffff);
     sum = (sum >> 16) + (sum & 0xffff);
@@ -36,8 +29,18 @@ pub const fn fold(sum: u64) -> u16 {
 
 /// The checksum of these bytes; zero when they contain a right one.
 #[must_use]
+#[inline]
 pub fn of(bytes: &[u8]) -> u16 {
     !fold(add(0, bytes))
+}
+
+/// The same of an IPv4 header without options, in few instructions.
+#[must_use]
+#[inline]
+pub fn of_ipv4(header: &[u8; 20]) -> u16 {
+    let (words, _) = header.as_chunks::<4>();
+    let sum = words.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum();
+    !u16::from_be(fold(sum))
 }
 
 /// RFC 1624 §3: the checksum after one 16-bit word of what it covers has changed.

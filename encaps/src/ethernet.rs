@@ -32,8 +32,10 @@ pub const BRIDGING: u16 = 0x6558;
 
 /// The types that every reader of a frame takes for a VLAN tag: 802.1Q, 802.1ad and their forerunners.
 #[must_use]
+#[inline]
 pub const fn is_tag(ether_type: u16) -> bool {
-    matches!(ether_type, C_TAG | S_TAG | 0x9100 | 0x9200 | 0x9300)
+    // None of them is as common as this.
+    ether_type != IPV4 && matches!(ether_type, C_TAG | S_TAG | 0x9100 | 0x9200 | 0x9300)
 }
 
 /// A MAC address, in the order of the wire.
@@ -48,6 +50,13 @@ impl Mac {
     #[must_use]
     pub const fn is_group(self) -> bool {
         self.0[0] & 1 != 0
+    }
+
+    /// Whether the address of these bits is a group's.
+    #[must_use]
+    #[inline]
+    pub const fn is_group_bits(bits: u64) -> bool {
+        bits >> 40 & 1 != 0
     }
 
     /// The address that a multicast group of IP has on Ethernet: the low 23 bits of an IPv4 address behind 01:00:5e
@@ -97,6 +106,16 @@ impl fmt::Debug for Mac {
     }
 }
 
+/// A frame's destination and source address, each as a number ([`Mac::to_bits`]).
+#[must_use]
+#[inline]
+pub fn addresses(frame: &[u8]) -> Option<(u64, u64)> {
+    let head: &[u8; ADDRESSES_LEN] = frame.first_chunk()?;
+    // Two loads that overlap, since there are none of six bytes.
+    let (first, last) = (u64::from_be_bytes(*head.first_chunk()?), u64::from_be_bytes(*head.last_chunk()?));
+    Some((first >> 16, last & 0xffff_ffff_ffff))
+}
+
 /// The text is not six hexadecimal bytes with colons or dashes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotAMac;
@@ -136,13 +155,12 @@ pub fn be16(bytes: &[u8], at: usize) -> Option<u16> {
 #[must_use]
 #[inline]
 pub fn payload(frame: &[u8]) -> Option<(u16, usize)> {
-    let mut at = ADDRESSES_LEN;
-    for _ in 0..=8 {
-        let ether_type = be16(frame, at)?;
-        if !is_tag(ether_type) {
-            return Some((ether_type, at + 2));
-        }
-        at += TAG_LEN;
-    }
-    None
+    let ether_type = be16(frame, ADDRESSES_LEN)?;
+    if is_tag(ether_type) { behind_tags(frame) } else { Some((ether_type, HEADER_LEN)) }
+}
+
+#[cold]
+fn behind_tags(frame: &[u8]) -> Option<(u16, usize)> {
+    let mut types = (ADDRESSES_LEN..).step_by(TAG_LEN).take(9).map_while(|at| Some((be16(frame, at)?, at + 2)));
+    types.find(|&(ether_type, _)| !is_tag(ether_type))
 }

@@ -103,12 +103,18 @@ fn ipv4(frame: &[u8], at: usize) -> Result<Outer, DropReason> {
     if header_len < IPV4_LEN {
         return Err(Common::BadIpHeader.into());
     }
-    let whole = ip.get(..header_len).ok_or(Common::Truncated)?;
+    if header_len > ip.len() {
+        return Err(Common::Truncated.into());
+    }
     if total_len < header_len || total_len > ip.len() {
         return Err(Common::BadLength.into());
     }
     // RFC 1122 §3.2.1.2: a host verifies the header checksum and silently discards what fails.
-    if checksum::of(whole) != 0 {
+    let sum = match header_len {
+        IPV4_LEN => checksum::of_ipv4(header),
+        _ => checksum::of(ip.get(..header_len).unwrap_or_default()),
+    };
+    if sum != 0 {
         return Err(Common::BadIpChecksum.into());
     }
     // RFC 7348 §4.3, RFC 7637 §3.2: fragments of tunnel packets may be discarded. MF or an offset make one.
@@ -193,6 +199,75 @@ fn udp(frame: &[u8], outer: Outer) -> Result<Outer, DropReason> {
         udp_checksum: Some(u16::from_be_bytes([c1, c2])),
         ..outer
     })
+}
+
+/// A packet's outer headers, to know those of the next one by: in a burst they differ in few fields.
+///
+/// Only of the common kind: untagged, IPv4 without options.
+#[derive(Debug, Clone, Copy)]
+pub struct Pattern {
+    outer: Outer,
+    fixed: [u64; 5],
+}
+
+/// The Ethernet, IPv4 and UDP headers, or as much of what is in the place of the last.
+type Head = [u8; ethernet::HEADER_LEN + IPV4_LEN + UDP_LEN];
+
+impl Pattern {
+    /// That of this packet, if it is of the common kind.
+    #[must_use]
+    pub fn of(frame: &[u8], outer: &Outer) -> Option<Self> {
+        let header_len = if outer.udp_checksum.is_some() { IPV4_LEN + UDP_LEN } else { IPV4_LEN };
+        let common = outer.src.is_ipv4()
+            && usize::from(outer.ip_at) == ethernet::HEADER_LEN
+            && usize::from(outer.at) == ethernet::HEADER_LEN + header_len;
+        let fixed = Self::fixed(frame.first_chunk()?);
+        common.then_some(Self { outer: *outer, fixed })
+    }
+
+    /// All but traffic class, length, identification, TTL, checksums, source port: addresses, flags, protocol, port.
+    #[inline]
+    fn fixed(head: &Head) -> [u64; 5] {
+        let [e0, e1, e2, e3, e4, e5, e6, e7, e8, e9, ea, eb, t1, t2, version, _, rest @ ..] = *head;
+        let [_, _, _, _, f1, f2, _, protocol, _, _, s1, s2, s3, s4, d1, d2, d3, d4, _, _, p1, p2, ..] = rest;
+        [
+            u64::from_ne_bytes([e0, e1, e2, e3, e4, e5, e6, e7]),
+            u64::from_ne_bytes([e8, e9, ea, eb, t1, t2, version, 0]),
+            u64::from_ne_bytes([f1, f2, 0, protocol, 0, 0, 0, 0]),
+            u64::from_ne_bytes([s1, s2, s3, s4, d1, d2, d3, d4]),
+            u64::from_ne_bytes([p1, p2, 0, 0, 0, 0, 0, 0]),
+        ]
+    }
+
+    /// What [`walk`] would find in this packet; `None` where it has to be asked: the packet is of another pattern, or
+    /// broken.
+    #[must_use]
+    #[inline]
+    pub fn again(&self, frame: &[u8]) -> Option<Outer> {
+        let head: &Head = frame.first_chunk()?;
+        let different = Self::fixed(head).iter().zip(&self.fixed).fold(0, |bits, (a, b)| bits | (a ^ b));
+        if different != 0 {
+            return None;
+        }
+        let (ip, udp) = head.get(ethernet::HEADER_LEN..)?.split_first_chunk::<IPV4_LEN>()?;
+        let [_, _, _, _, l1, l2, c1, c2] = *udp.first_chunk::<UDP_LEN>()?;
+        let room = frame.len() - ethernet::HEADER_LEN;
+        let total_len = usize::from(u16::from_be_bytes([ip[2], ip[3]]));
+        if total_len < IPV4_LEN + UDP_LEN || total_len > room || checksum::of_ipv4(ip) != 0 {
+            return None;
+        }
+        let mut len = total_len;
+        let udp_checksum = self.outer.udp_checksum.map(|_| u16::from_be_bytes([c1, c2]));
+        if udp_checksum.is_some() {
+            let udp_len = usize::from(u16::from_be_bytes([l1, l2]));
+            len = IPV4_LEN + udp_len;
+            if udp_len < UDP_LEN || len > total_len {
+                return None;
+            }
+        }
+        let end = (ethernet::HEADER_LEN + len) as u32;
+        Some(Outer { traffic_class: ip[1], end, udp_checksum, ..self.outer })
+    }
 }
 
 /// What a peer makes of UDP checksums on receive.

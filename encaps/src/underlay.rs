@@ -87,8 +87,10 @@ pub struct LinkAddresses {
 /// A peer's outer headers, ready to copy.
 #[derive(Debug, Clone)]
 pub struct Underlay {
+    /// They end where it does, so that copying it is always the same few stores.
     template: [u8; MAX_LEN],
     len: usize,
+    /// Where in the template the IP header is.
     ip_at: usize,
     udp: bool,
     udp_checksum: UdpChecksum,
@@ -148,6 +150,8 @@ impl Underlay {
             put(&port.to_be_bytes());
             put(&[0; 4]);
         }
+        template.rotate_right(MAX_LEN - len);
+        let ip_at = ip_at + MAX_LEN - len;
         let ip = template.get(ip_at..).unwrap_or_default();
         let address_sum = if is_ipv6 {
             checksum::add(u64::from(protocol), ip.get(8..IPV6_LEN).unwrap_or_default())
@@ -176,7 +180,7 @@ impl Underlay {
     /// How many of them count against the underlay's MTU: all but outer Ethernet and its tag.
     #[must_use]
     pub const fn ip_overhead(&self) -> usize {
-        self.len - self.ip_at
+        MAX_LEN - self.ip_at
     }
 
     /// Whether the outer UDP checksum covers the payload, which must then be final before [`stamp`](Self::stamp).
@@ -189,7 +193,7 @@ impl Underlay {
     /// packet, if it is one; `entropy` a hash of its flow.
     ///
     /// # Errors
-    /// `NoHeadroom`, or `TooBig` for what no IP packet can hold. The frame is then unchanged.
+    /// `NoHeadroom` with less than [`MAX_LEN`] bytes of it, or `TooBig` for what no IP packet can hold. The frame is then unchanged.
     #[inline]
     pub fn stamp(
         &self,
@@ -198,14 +202,14 @@ impl Underlay {
         entropy: u32,
         inner_class: Option<u8>,
     ) -> Result<(), DropReason> {
-        let ip_len = frame.len() + self.len - self.ip_at;
+        let len = frame.len();
+        let ip_len = len + self.ip_overhead();
         let ip_limit = if self.is_ipv6 { usize::from(u16::MAX) + IPV6_LEN } else { u16::MAX.into() };
         if ip_len > ip_limit {
             return Err(Common::TooBig.into());
         }
-        let header = frame.push(self.len)?;
-        header.copy_from_slice(self.template.get(..self.len).unwrap_or_default());
-        if let Some(addresses) = header.first_chunk_mut::<12>() {
+        let header = frame.prepend_last(&self.template, self.len)?;
+        if let Some(addresses) = header.get_mut(MAX_LEN - self.len..).and_then(|header| header.first_chunk_mut()) {
             let [d1, d2, d3, d4, d5, d6] = link.dst.0;
             let [s1, s2, s3, s4, s5, s6] = link.src.0;
             *addresses = [d1, d2, d3, d4, d5, d6, s1, s2, s3, s4, s5, s6];
@@ -218,7 +222,10 @@ impl Underlay {
             self.ipv4(ip, ip_len, class);
         }
         if self.udp {
-            self.udp(frame, entropy);
+            udp(header, UDP_LEN + len, entropy);
+            if self.udp_checksum == UdpChecksum::Compute {
+                self.sum_udp(frame);
+            }
         }
         Ok(())
     }
@@ -247,25 +254,16 @@ impl Underlay {
         [ip[10], ip[11]] = sum.to_be_bytes();
     }
 
-    #[inline]
-    fn udp(&self, frame: &mut Frame<'_>, entropy: u32) {
-        let at = self.len - UDP_LEN;
-        let Some(packet) = frame.bytes_mut().get_mut(at..) else { return };
-        let len = packet.len();
-        let Some(header) = packet.first_chunk_mut::<UDP_LEN>() else { return };
-        // RFC 7348 §5: the source port is the entropy, in the dynamic range.
-        [header[0], header[1]] = (FIRST_SOURCE_PORT + (entropy & SOURCE_PORT_MASK) as u16).to_be_bytes();
-        [header[4], header[5]] = (len as u16).to_be_bytes();
-        if self.udp_checksum == UdpChecksum::Compute {
-            let sum = self.pseudo_header_sum() + len as u64;
-            let sum = match !checksum::fold(checksum::add(sum, packet)) {
-                // RFC 768: a computed zero is sent as all ones.
-                0 => 0xffff,
-                sum => sum,
-            };
-            if let Some(field) = packet.get_mut(6..8) {
-                field.copy_from_slice(&sum.to_be_bytes());
-            }
+    fn sum_udp(&self, frame: &mut Frame<'_>) {
+        let Some(packet) = frame.bytes_mut().get_mut(self.len - UDP_LEN..) else { return };
+        let sum = self.pseudo_header_sum() + packet.len() as u64;
+        let sum = match !checksum::fold(checksum::add(sum, packet)) {
+            // RFC 768: a computed zero is sent as all ones.
+            0 => 0xffff,
+            sum => sum,
+        };
+        if let Some(field) = packet.get_mut(6..8) {
+            field.copy_from_slice(&sum.to_be_bytes());
         }
     }
 
@@ -277,6 +275,14 @@ impl Underlay {
             checksum::add(u64::from(outer::UDP), addresses)
         }
     }
+}
+
+#[inline]
+fn udp(header: &mut [u8; MAX_LEN], len: usize, entropy: u32) {
+    let Some(header) = header.last_chunk_mut::<UDP_LEN>() else { return };
+    // RFC 7348 §5: the source port is the entropy, in the dynamic range.
+    [header[0], header[1]] = (FIRST_SOURCE_PORT + (entropy & SOURCE_PORT_MASK) as u16).to_be_bytes();
+    [header[4], header[5]] = (len as u16).to_be_bytes();
 }
 
 #[inline]

@@ -49,7 +49,7 @@ pub fn run(case: Case, bench: Option<&mut Bench>, absent: &[Absent], tick: &mut 
     };
     if !matches!(case.scope, Scope::World(_)) {
         cells.extend(absent.iter().filter(|absent| !absent.is_final).map(|absent| Cell {
-            place: Place::Words(absent.name.clone()),
+            place: Place::Words(absent.name.clone(), Vec::new()),
             outcome: Outcome::NotRun(absent.why.clone()),
             span: (0, 0),
         }));
@@ -109,7 +109,7 @@ fn guarded(work: impl FnOnce() -> Verdict) -> Verdict {
 
 /// The site that another one is tried with: of another implementation if there is one, of another encapsulation if
 /// it can be, and not always the same.
-fn partner<'b>(bench: &'b Bench, site: &Site) -> Option<&'b Site> {
+pub(crate) fn partner<'b>(bench: &'b Bench, site: &Site) -> Option<&'b Site> {
     let others = || bench.sites().iter().filter(|other| other.number != site.number);
     let score = |other: &Site| {
         let is_other = |own: bool, points: u8| if own { points } else { 0 };

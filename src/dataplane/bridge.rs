@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 
-use transload_encaps::{Common, DropReason, Frame, Mac};
+use transload_encaps::{Common, DropReason, Frame, Mac, ethernet};
 
 use super::Now;
 use super::burst::{Burst, Decision, Note, Stranger};
@@ -42,17 +42,25 @@ pub(super) struct Bridge<'a, T> {
 type Keys = (Key, Key);
 
 /// Decides where every frame of a burst goes.
+#[inline(never)]
 pub(super) fn bridge<T: Tracer>(burst: &mut Burst<'_>, with: &mut Bridge<'_, T>) {
     let mut keys = [None; Burst::LEN];
-    // Every bucket is asked for before the first one is needed, so that their cache misses overlap.
     for (slot, (frame, note)) in keys.iter_mut().zip(burst.frames.iter().zip(&burst.notes)) {
         *slot = with.keys(frame, note);
     }
+    // Every bucket is asked for before the first one is needed, and with nothing in between, so that their cache misses
+    // overlap.
+    for &(source, destination) in keys.iter().flatten() {
+        with.fdb.touch(source);
+        with.fdb.touch(destination);
+    }
+    let mut last = None;
     let mut strangers = burst.strangers.iter().peekable();
-    for (n, (keys, (frame, note))) in keys.into_iter().zip(burst.frames.iter().zip(&mut burst.notes)).enumerate() {
+    for (n, (keys, (frame, note))) in keys.iter().zip(burst.frames.iter().zip(&mut burst.notes)).enumerate() {
         let stranger = strangers.next_if(|stranger| stranger.frame == n);
         if let (Some(keys), Some(claim)) = (keys, note.claim) {
-            match with.decide(frame, note, claim, keys, stranger) {
+            let ingress = with.ingress(claim, &mut last);
+            match ingress.and_then(|ingress| with.decide(frame, note, &ingress, keys, stranger)) {
                 Ok(decision) => note.decision = decision,
                 Err(reason) => note.drop(reason),
             }
@@ -60,21 +68,33 @@ pub(super) fn bridge<T: Tracer>(burst: &mut Burst<'_>, with: &mut Bridge<'_, T>)
     }
 }
 
-#[inline]
-fn addresses(frame: &Frame<'_>) -> Option<(Mac, Mac)> {
-    let [d1, d2, d3, d4, d5, d6, s1, s2, s3, s4, s5, s6] = *frame.bytes().first_chunk()?;
-    Some((Mac([s1, s2, s3, s4, s5, s6]), Mac([d1, d2, d3, d4, d5, d6])))
+/// Where a frame came in.
+#[derive(Clone, Copy)]
+struct Ingress<'a> {
+    claim: Claim,
+    domain: &'a Domain,
+    attachment: &'a Attachment,
+    /// The gateway's own address in the tenant.
+    own: u64,
 }
 
-impl<T: Tracer> Bridge<'_, T> {
+impl<'a, T: Tracer> Bridge<'a, T> {
     #[inline]
     fn keys(&self, frame: &Frame<'_>, note: &Note) -> Option<Keys> {
         let claim = note.claim.filter(|_| note.is_pending())?;
-        let (source, destination) = addresses(frame)?;
-        let keys = (self.fdb.key(claim.domain, source), self.fdb.key(claim.domain, destination));
-        self.fdb.touch(keys.0);
-        self.fdb.touch(keys.1);
-        Some(keys)
+        let (destination, source) = ethernet::addresses(frame.bytes())?;
+        Some((self.fdb.key_of_bits(claim.domain, source), self.fdb.key_of_bits(claim.domain, destination)))
+    }
+
+    /// What the tables say of a claim; `last` is the frame's before.
+    #[inline]
+    fn ingress(&self, claim: Claim, last: &mut Option<Ingress<'a>>) -> Result<Ingress<'a>, DropReason> {
+        if let Some(ingress) = last.filter(|ingress| ingress.claim == claim) {
+            return Ok(ingress);
+        }
+        let domain = self.tables.domain(claim.domain).ok_or(Common::UnknownSegment)?;
+        let attachment = domain.attachment(claim.attachment).ok_or(Common::UnknownSegment)?;
+        Ok(*last.insert(Ingress { claim, domain, attachment, own: domain.mac.to_bits() }))
     }
 
     #[inline]
@@ -82,51 +102,47 @@ impl<T: Tracer> Bridge<'_, T> {
         &mut self,
         frame: &Frame<'_>,
         note: &Note,
-        claim: Claim,
-        (source_key, destination_key): Keys,
+        ingress: &Ingress<'_>,
+        &(source_key, destination_key): &Keys,
         stranger: Option<&Stranger>,
     ) -> Result<Decision, DropReason> {
-        let domain = self.tables.domain(claim.domain).ok_or(Common::UnknownSegment)?;
-        let ingress = domain.attachment(claim.attachment).ok_or(Common::UnknownSegment)?;
-        let (source, destination) = addresses(frame).ok_or(Common::InnerTruncated)?;
-        if source.is_group() || source == Mac::default() {
+        let Ingress { claim, domain, attachment: ingress, own } = *ingress;
+        let (source, destination) = (source_key.mac_bits(), destination_key.mac_bits());
+        if Mac::is_group_bits(source) || source == 0 {
             return Err(Common::BadSource.into());
         }
-        if source == domain.mac {
+        if source == own {
             return Err(Common::FromOwnMac.into());
         }
-        let is_control = destination.to_bits() & !0xf == LINK_LOCAL;
+        let is_control = destination & !0xf == LINK_LOCAL;
         if is_control && !ingress.tunnels_l2cp {
             return Err(Common::L2Control.into());
         }
         let origin = Target { attachment: claim.attachment, peer: note.origin.peer };
-        let found = if destination.is_group() {
-            None
-        } else {
-            self.fdb.lookup(destination_key, self.now.tick(), domain.ageing)
-        };
+        let is_group = Mac::is_group_bits(destination);
+        let found = if is_group { None } else { self.fdb.lookup(destination_key, self.now.tick(), domain.ageing) };
         let known = found.and_then(|target| Some((target, self.exists(domain, target)?)));
-        let may_flood = destination.is_group() || domain.flood_unknown;
+        let may_flood = is_group || domain.flood_unknown;
         let teaches = if known.is_none() && may_flood && domain.loop_hold != 0 {
-            self.watch(frame, source, origin, claim, domain)
+            self.watch(frame, Mac::from_bits(source), origin, claim, domain)
         } else {
             Some(origin)
         };
         if !domain.learning {
-            self.tracer.source(source, origin, None);
+            self.tracer.source(Mac::from_bits(source), origin, None);
         } else if let Some(home) = teaches {
             match stranger.filter(|_| home == origin) {
-                None => self.learn(source_key, source, home, claim, domain),
-                Some(stranger) => self.meet(stranger.address, source, origin, claim, domain),
+                None => self.learn(source_key, home, claim, domain),
+                Some(stranger) => self.meet(stranger.address, Mac::from_bits(source), origin, claim, domain),
             }
         }
-        self.tracer.destination(destination, found);
+        self.tracer.destination(Mac::from_bits(destination), found);
         match known {
             // Its own place was looked up before it was learned.
             _ if destination == source => Err(Common::SameAttachment.into()),
             Some((target, egress)) => to_known(origin, ingress, target, egress),
             // Never learned, so always unknown.
-            None if destination == domain.mac => Err(Common::ToOwnMac.into()),
+            None if destination == own => Err(Common::ToOwnMac.into()),
             None if !may_flood => Err(Common::UnknownUnicastOff.into()),
             None if !rate::within(&domain.state.bum_due, domain.bum_interval, self.now) => Err(Common::BumLimit.into()),
             None => {
@@ -179,16 +195,16 @@ impl<T: Tracer> Bridge<'_, T> {
 
     /// The attachment of a target, if a reload has not taken it, or the peer behind it, away.
     #[inline]
-    fn exists<'a>(&self, domain: &'a Domain, target: Target) -> Option<&'a Attachment> {
+    fn exists<'d>(&self, domain: &'d Domain, target: Target) -> Option<&'d Attachment> {
         self.tables.peer(target.peer)?;
         domain.attachment(target.attachment)
     }
 
     #[inline]
-    fn learn(&mut self, key: Key, mac: Mac, to: Target, claim: Claim, domain: &Domain) {
+    fn learn(&mut self, key: Key, to: Target, claim: Claim, domain: &Domain) {
         let admit = || admit(&domain.state, domain.mac_limit);
         let learned = self.fdb.learn(key, to, self.now.tick(), admit);
-        self.tracer.source(mac, to, Some(learned));
+        self.tracer.source(key.mac(), to, Some(learned));
         let from = match learned {
             Learned::Known | Learned::Static | Learned::Busy => return,
             Learned::New => None,
@@ -198,7 +214,7 @@ impl<T: Tracer> Bridge<'_, T> {
             Learned::Refused => return self.count(claim, |counters| &counters.over_mac_limit),
         };
         self.count(claim, |counters| if from.is_some() { &counters.moved } else { &counters.learned });
-        self.events.send(Event::Heard { domain: claim.domain, mac, to, from, at: self.now.nanos });
+        self.events.send(Event::Heard { domain: claim.domain, mac: key.mac(), to, from, at: self.now.nanos });
     }
 
     fn count(&self, claim: Claim, which: impl FnOnce(&DomainCounters) -> &crate::counters::Counter) {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use transload_encaps::ethernet::{self, HEADER_LEN};
-use transload_encaps::outer::{self, Outer};
+use transload_encaps::outer::{self, Outer, Pattern, UdpRules};
 use transload_encaps::{Common, DropReason, Frame, Mac};
 
 use super::burst::{Burst, Origin, Stranger};
@@ -27,20 +27,34 @@ pub(super) fn classify<T: Tracer>(burst: &mut Burst<'_>, port: PortId, tables: &
     }
 }
 
-/// The sender of the frame before, and its peer: most frames of a burst come from one.
-type Last = Option<(Sender, PeerId)>;
+/// The packet before, if its sender has a number: most of a burst come from one.
+#[derive(Clone, Copy)]
+struct Last {
+    pattern: Pattern,
+    sender: Sender,
+    peer: PeerId,
+    udp: UdpRules,
+}
 
 #[inline]
 fn origin<T: Tracer>(
     frame: &Frame<'_>,
     port: &Port,
     tables: &Forwarding,
-    last: &mut Last,
+    last: &mut Option<Last>,
     stranger: &mut Option<IpAddr>,
     tracer: &mut T,
 ) -> Result<Origin, DropReason> {
     if frame.meta.cut || frame.len() < HEADER_LEN {
         return Err(Common::Truncated.into());
+    }
+    if let Some(Last { pattern, sender, peer, udp }) = last
+        && let Some(outer) = pattern.again(frame.bytes())
+    {
+        tracer.to_endpoint(sender.endpoint);
+        tracer.outer(&outer);
+        tracer.sender(sender, Some(*peer));
+        return arrived(frame, *peer, &outer, *udp);
     }
     for &id in &port.endpoints {
         let Some(endpoint) = tables.endpoints.get(usize::from(id.0)) else { continue };
@@ -72,7 +86,7 @@ fn not_ours(frame: &[u8]) -> Common {
     if is_control { Common::UnderlayControl } else { Common::NotForUs }
 }
 
-#[inline]
+#[inline(never)]
 #[expect(clippy::too_many_arguments, reason = "what is looked at, what was found before, and who looks on")]
 fn tunnel<T: Tracer>(
     frame: &Frame<'_>,
@@ -80,7 +94,7 @@ fn tunnel<T: Tracer>(
     (id, endpoint): (EndpointId, &Endpoint),
     (to, at): (IpAddr, usize),
     tables: &Forwarding,
-    last: &mut Last,
+    last: &mut Option<Last>,
     stranger: &mut Option<IpAddr>,
     tracer: &mut T,
 ) -> Result<Origin, DropReason> {
@@ -94,37 +108,36 @@ fn tunnel<T: Tracer>(
     if !endpoint.carriers.contains(&outer.carrier) {
         return Err(Common::NotForUs.into());
     }
-    let id = sender(&outer, id, tables, last, tracer)?;
+    let sender = Sender { endpoint: id, address: outer.src, carrier: outer.carrier };
+    let id = whose(&sender, tables, tracer)?;
     let peer = tables.peer(id).ok_or(Common::UnknownPeer)?;
     if is_multicast && peer.hears != Some(to) {
         return Err(Common::OtherGroup.into());
     }
-    outer::verify_udp(frame, &outer, peer.udp)?;
-    *stranger = peer.is_anonymous.then_some(outer.src);
-    Ok(Origin { peer: id, at: outer.at, end: outer.end, outer_class: Some(outer.traffic_class) })
+    let origin = arrived(frame, id, &outer, peer.udp)?;
+    if peer.is_anonymous {
+        *stranger = Some(outer.src);
+    } else {
+        let pattern = Pattern::of(frame.bytes(), &outer);
+        *last = pattern.map(|pattern| Last { pattern, sender, peer: id, udp: peer.udp });
+    }
+    Ok(origin)
 }
 
+/// A tunnel packet of a peer, if its checksum is right.
 #[inline]
-fn sender<T: Tracer>(
-    outer: &Outer,
-    endpoint: EndpointId,
-    tables: &Forwarding,
-    last: &mut Last,
-    tracer: &mut T,
-) -> Result<PeerId, DropReason> {
-    let sender = Sender { endpoint, address: outer.src, carrier: outer.carrier };
-    if let Some((known, peer)) = *last
-        && known == sender
-    {
-        tracer.sender(&sender, Some(peer));
-        return Ok(peer);
-    }
-    let found = match tables.senders.get(&sender) {
+fn arrived(frame: &Frame<'_>, peer: PeerId, outer: &Outer, udp: UdpRules) -> Result<Origin, DropReason> {
+    outer::verify_udp(frame, outer, udp)?;
+    Ok(Origin { peer, at: outer.at, end: outer.end, outer_class: Some(outer.traffic_class) })
+}
+
+/// Which peer a sender is.
+fn whose<T: Tracer>(sender: &Sender, tables: &Forwarding, tracer: &mut T) -> Result<PeerId, DropReason> {
+    let found = match tables.senders.get(sender) {
         Some(peer) => Ok(*peer),
-        None => unnamed(&sender, tables),
+        None => unnamed(sender, tables),
     };
-    tracer.sender(&sender, found.ok());
-    *last = Some((sender, found?));
+    tracer.sender(sender, found.ok());
     found
 }
 

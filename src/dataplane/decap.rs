@@ -1,15 +1,16 @@
 //! Decap: strip the tunnel header, bring congestion marks inward, and find the tenant.
 
 use transload_encaps::ethernet::{self, HEADER_LEN};
-use transload_encaps::{Checksum, Common, Decap, DropReason, Frame, InnerTags, Payload, ecn};
+use transload_encaps::{Checksum, Common, Decap, DropReason, Frame, InnerTags, Payload, Segment, ecn};
 
 use super::burst::{Burst, Decision, Note};
-use super::mapping::{self, Owner};
+use super::mapping;
 use super::trace::Tracer;
-use crate::counters::Counters;
-use crate::forwarding::{Forwarding, Peer};
+use crate::counters::{Counters, Flow};
+use crate::forwarding::{Claim, Forwarding, Peer};
 
 /// Takes every frame of a burst out of its tunnel.
+#[inline(never)]
 pub(super) fn decap<T: Tracer>(burst: &mut Burst<'_>, tables: &Forwarding, counters: &Counters, tracer: &mut T) {
     for (frame, note) in burst.pending() {
         frame.truncate(note.origin.end as usize);
@@ -38,21 +39,13 @@ fn decap_run<T: Tracer>(
         return notes.iter_mut().for_each(|note| note.drop(Common::UnknownPeer.into()));
     };
     let traffic = counters.peer(first.origin.peer);
+    let mut last = None;
     peer.compiled.decap_group(frames, |i, frame, found| {
         let Some(note) = notes.get_mut(i) else { return };
-        match found.and_then(|found| inward(frame, note, found, peer, tables, counters, tracer)) {
-            Ok(owner) => {
+        match found.and_then(|found| inward(frame, note, found, &mut last, peer, tables, counters, tracer)) {
+            Ok(()) => {
                 if let Some(traffic) = traffic {
                     traffic.rx.count(frame.len());
-                }
-                match owner {
-                    Owner::Tenant(claim) => {
-                        note.claim = Some(claim);
-                        if let Some(domain) = counters.domain(claim.domain) {
-                            domain.traffic.rx.count(frame.len());
-                        }
-                    }
-                    Owner::Mapping(crossing) => note.decision = Decision::Across(crossing),
                 }
             }
             Err(reason) => note.drop(reason),
@@ -60,17 +53,28 @@ fn decap_run<T: Tracer>(
     });
 }
 
-/// What is to be done to a tenant's frame once its header is off; gives back whose it is.
+/// A segment of the run's peer that a tenant has, and what that means for every frame of it.
+#[derive(Clone, Copy)]
+struct Home<'t> {
+    segment: Segment,
+    claim: Claim,
+    inner_tags: InnerTags,
+    traffic: Option<&'t Flow>,
+}
+
+/// What is to be done to a tenant's frame once its header is off. Notes whose it is.
 #[inline]
-fn inward<T: Tracer>(
+#[expect(clippy::too_many_arguments, reason = "what one frame is about, and what the run has in common")]
+fn inward<'t, T: Tracer>(
     frame: &mut Frame<'_>,
-    note: &Note,
+    note: &mut Note,
     found: Decap,
+    last: &mut Option<Home<'t>>,
     peer: &Peer,
     tables: &Forwarding,
-    counters: &Counters,
+    counters: &'t Counters,
     tracer: &mut T,
-) -> Result<Owner, DropReason> {
+) -> Result<(), DropReason> {
     if let Some(counter) = found.tolerated.and_then(|reason| counters.tolerated(reason)) {
         counter.add(1);
     }
@@ -78,12 +82,37 @@ fn inward<T: Tracer>(
     if frame.len() < HEADER_LEN {
         return Err(Common::InnerTruncated.into());
     }
-    let claim = tables.segments.get(&(peer.scope, found.segment)).copied();
-    tracer.segment(note.origin.peer, &found, claim);
-    let owner = match claim {
-        Some(claim) => Owner::Tenant(claim),
-        None => Owner::Mapping(mapping::find(tables, counters, peer, found.segment, tracer)?),
+    if last.is_none_or(|home| home.segment != found.segment) {
+        *last = home(found.segment, peer, tables, counters);
+    }
+    tracer.segment(note.origin.peer, &found, last.map(|home| home.claim));
+    let Some(home) = last else {
+        let crossing = mapping::find(tables, counters, peer, found.segment, tracer)?;
+        let inner_tags = mapping::origin(tables, crossing).map_or(InnerTags::Keep, |end| end.inner_tags);
+        bare(frame, note, inner_tags)?;
+        note.decision = Decision::Across(crossing);
+        return Ok(());
     };
+    bare(frame, note, home.inner_tags)?;
+    note.claim = Some(home.claim);
+    if let Some(traffic) = home.traffic {
+        traffic.count(frame.len());
+    }
+    Ok(())
+}
+
+#[inline(never)]
+fn home<'t>(segment: Segment, peer: &Peer, tables: &Forwarding, counters: &'t Counters) -> Option<Home<'t>> {
+    let claim = *tables.segments.get(&(peer.scope, segment))?;
+    let attachment = tables.domain(claim.domain).and_then(|domain| domain.attachment(claim.attachment));
+    let inner_tags = attachment.map_or(InnerTags::Keep, |attachment| attachment.inner_tags);
+    let traffic = counters.domain(claim.domain).map(|domain| &domain.traffic.rx);
+    Some(Home { segment, claim, inner_tags, traffic })
+}
+
+/// Settles what the headers that are gone have left behind: unfinished checksums, congestion marks, tags.
+#[inline]
+fn bare(frame: &mut Frame<'_>, note: &Note, inner_tags: InnerTags) -> Result<(), DropReason> {
     // A checksum left unfinished in a header that is gone now concerns nobody any more; but then a super-frame was
     // one of tunnel packets, and its boundaries are lost.
     if let Checksum::Partial { start, .. } = frame.meta.checksum
@@ -97,15 +126,7 @@ fn inward<T: Tracer>(
     if let Some(class) = note.origin.outer_class {
         ecn::decap(frame, class)?;
     }
-    let inner_tags = match owner {
-        Owner::Tenant(claim) => {
-            let attachment = tables.domain(claim.domain).and_then(|domain| domain.attachment(claim.attachment));
-            attachment.map(|attachment| attachment.inner_tags)
-        }
-        Owner::Mapping(crossing) => mapping::origin(tables, crossing).map(|end| end.inner_tags),
-    };
-    apply(inner_tags.unwrap_or(InnerTags::Keep), frame)?;
-    Ok(owner)
+    apply(inner_tags, frame)
 }
 
 /// Does to the tenant's VLAN tags what an attachment says, in either direction.

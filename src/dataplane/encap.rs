@@ -8,7 +8,7 @@ use super::trace::Tracer;
 use super::way::{Obstacle, Source, Way};
 use super::{Now, loop_guard, offload, rate, too_big};
 use crate::counters::Counters;
-use crate::forwarding::{Attachment, AttachmentId, Claim, Crossing, Domain, Forwarding, Target};
+use crate::forwarding::{Attachment, AttachmentId, Claim, Crossing, Domain, DomainId, Forwarding, Target};
 use crate::io::Pool;
 
 /// Nanoseconds between ICMP errors of one tenant at the full allowed rate (RFC 1812 §4.3.2.8, RFC 4443 §2.4 (f)).
@@ -42,10 +42,12 @@ pub(super) struct Refused<'mem> {
 }
 
 /// Sends every pending frame of a burst on its way, and gives back the chunks of all others.
+#[inline(never)]
 pub(super) fn encap<'mem, T: Tracer>(burst: &mut Burst<'mem>, with: &mut Egress<'_, 'mem, T>) {
+    let mut last = None;
     for (frame, note) in burst.frames.drain(..).zip(&mut burst.notes) {
         match note.claim.filter(|_| note.is_pending()) {
-            Some(claim) => note.verdict = with.forward(frame, note, claim),
+            Some(claim) => note.verdict = with.forward(frame, note, claim, &mut last),
             None => match note.decision {
                 Decision::Across(crossing) if note.is_pending() => note.verdict = with.cross(frame, crossing),
                 _ => with.pool.put(frame),
@@ -54,9 +56,12 @@ pub(super) fn encap<'mem, T: Tracer>(burst: &mut Burst<'mem>, with: &mut Egress<
     }
 }
 
+/// The way that the frame before went: most frames of a burst go to few places.
+type Last<'a> = Option<(DomainId, Target, Way<'a>)>;
+
 impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     #[inline]
-    fn forward(&mut self, frame: Frame<'mem>, note: &Note, claim: Claim) -> Verdict {
+    fn forward(&mut self, frame: Frame<'mem>, note: &Note, claim: Claim, last: &mut Last<'a>) -> Verdict {
         let Some(domain) = self.tables.domain(claim.domain) else {
             self.pool.put(frame);
             return Verdict::Dropped(Common::UnknownSegment.into());
@@ -73,7 +78,11 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
             Decision::Across(crossing) => self.cross(frame, crossing),
             Decision::To(target) => {
                 self.tracer.way(target);
-                match self.depart(frame, source, target) {
+                match last {
+                    Some((domain, place, _)) if (*domain, *place) == (claim.domain, target) => {}
+                    _ => *last = self.way(claim.domain, domain, target).map(|way| (claim.domain, target, way)),
+                }
+                match self.depart(frame, &source, last.as_ref().map(|(_, _, way)| way)) {
                     Ok(()) => Verdict::Sent,
                     Err(reason) => {
                         self.tracer.lost(reason);
@@ -113,7 +122,8 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
                 let gone = if is_held {
                     Err(Common::LoopGuard.into())
                 } else {
-                    self.copy(frame).and_then(|copy| self.depart(copy, source, target))
+                    let way = self.way(claim.domain, domain, target);
+                    self.copy(frame).and_then(|copy| self.depart(copy, &source, way.as_ref()))
                 };
                 match gone {
                     Ok(()) => sent = true,
@@ -152,25 +162,26 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         }
     }
 
-    /// Sends one frame one way.
+    /// Sends one frame one way, if there is one.
     #[inline]
-    fn depart(&mut self, frame: Frame<'mem>, source: Source<'a>, target: Target) -> Result<(), DropReason> {
-        let Some(way) = self.way(source, target) else {
+    fn depart(&mut self, frame: Frame<'mem>, source: &Source<'a>, way: Option<&Way<'a>>) -> Result<(), DropReason> {
+        let Some(way) = way else {
             self.pool.put(frame);
             return Err(Common::NoTargets.into());
         };
-        self.depart_by(frame, way)
+        if frame.meta.gso.is_some() && !self.caps(way).gso {
+            self.depart_in_segments(frame, source, way)
+        } else {
+            self.depart_whole(frame, source, way)
+        }
     }
 
     /// Sends a frame of a mapping to the other side.
     #[cold]
     fn cross(&mut self, frame: Frame<'mem>, crossing: Crossing) -> Verdict {
         let source = Source::Mapping(crossing);
-        let Some(way) = self.way_across(source, crossing) else {
-            self.pool.put(frame);
-            return Verdict::Dropped(Common::NoTargets.into());
-        };
-        let gone = self.depart_by(frame, way);
+        let way = self.way_across(crossing);
+        let gone = self.depart(frame, &source, way.as_ref());
         if let Err(reason) = gone {
             self.tracer.lost(reason);
         }
@@ -180,23 +191,14 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         gone.map_or_else(Verdict::Dropped, |()| Verdict::Sent)
     }
 
-    #[inline]
-    fn depart_by(&mut self, frame: Frame<'mem>, way: Way<'a>) -> Result<(), DropReason> {
-        if frame.meta.gso.is_some() && !self.caps(way.peer).gso {
-            self.depart_in_segments(frame, way)
-        } else {
-            self.depart_whole(frame, way)
-        }
-    }
-
     #[cold]
-    fn depart_in_segments(&mut self, frame: Frame<'mem>, way: Way<'a>) -> Result<(), DropReason> {
+    fn depart_in_segments(&mut self, frame: Frame<'mem>, source: &Source<'a>, way: &Way<'a>) -> Result<(), DropReason> {
         let mut segments = std::mem::take(self.segments);
         let cut = offload::segments(&frame, self.pool, HEADROOM, |segment| segments.push(segment));
         self.pool.put(frame);
         let mut outcome = cut;
         for segment in segments.drain(..) {
-            if let Err(reason) = self.depart_whole(segment, way) {
+            if let Err(reason) = self.depart_whole(segment, source, way) {
                 outcome = Err(reason);
             }
         }
@@ -205,18 +207,13 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     }
 
     #[inline]
-    fn depart_whole(&mut self, mut frame: Frame<'mem>, way: Way<'a>) -> Result<(), DropReason> {
+    fn depart_whole(&mut self, mut frame: Frame<'mem>, source: &Source<'a>, way: &Way<'a>) -> Result<(), DropReason> {
         let len = frame.len();
-        match self.wrap(&mut frame, way) {
+        match self.wrap(&mut frame, source, way) {
             Ok(port) => {
                 self.tracer.leaves(port, &frame);
                 self.ports.push(port, frame, self.pool, self.counters)?;
-                if let Some(peer) = self.counters.peer(way.peer_id) {
-                    peer.tx.count(len);
-                }
-                if let Some(sent) = way.sent {
-                    sent.count(len);
-                }
+                way.sent.iter().flatten().for_each(|sent| sent.count(len));
                 Ok(())
             }
             Err(Obstacle::TooBig { most }) => Err(self.refuse(frame, most)),
@@ -247,7 +244,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         let answer = self.answer(&mut refused, source);
         self.pool.put(refused.frame);
         let Some((answer, back)) = answer else { return };
-        match self.depart_by(answer, back) {
+        match self.depart(answer, &source, Some(&back)) {
             Ok(()) => {
                 if let Some(counters) = source.domain().and_then(|id| self.counters.domain(id)) {
                     counters.too_big_answers.add(1);

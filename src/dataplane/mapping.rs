@@ -5,16 +5,7 @@ use transload_encaps::{Common, DropReason, Segment};
 
 use super::trace::Tracer;
 use crate::counters::Counters;
-use crate::forwarding::{Claim, Crossing, End, Exit, Forwarding, Peer};
-
-/// Whose a frame is.
-#[derive(Clone, Copy)]
-pub(super) enum Owner {
-    /// A tenant's, which bridges it.
-    Tenant(Claim),
-    /// A mapping's.
-    Mapping(Crossing),
-}
+use crate::forwarding::{Crossing, End, Exit, Forwarding, Peer};
 
 /// The way across for a segment that no tenant claims.
 ///

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicU64;
 
 use transload_encaps::ethernet::{self, C_TAG, HEADER_LEN, TAG_LEN};
 use transload_encaps::underlay::Underlay;
-use transload_encaps::{Checksum, Common, DropReason, Frame, InnerTags, Mac, Segment, ecn, flow};
+use transload_encaps::{Checksum, Common, DropReason, Frame, InnerTags, Mac, Segment, flow};
 
 use super::decap::{apply, stripped};
 use super::encap::Egress;
@@ -54,7 +54,7 @@ impl<'t> Source<'t> {
     }
 
     #[inline]
-    fn mss_clamp(self) -> Option<MssClamp> {
+    fn mss_clamp(&self) -> Option<MssClamp> {
         match self {
             Self::Tenant { domain, .. } => domain.mss_clamp,
             Self::Mapping(_) => None,
@@ -65,13 +65,12 @@ impl<'t> Source<'t> {
 /// One way out, looked up.
 #[derive(Clone, Copy)]
 pub(super) struct Way<'t> {
-    source: Source<'t>,
-    /// Who counts what is sent.
-    pub(super) sent: Option<&'t Flow>,
-    pub(super) peer_id: PeerId,
-    pub(super) peer: &'t Peer,
+    peer: &'t Peer,
+    hops: &'t [Hop],
     segment: Segment,
     inner_tags: InnerTags,
+    /// Who counts what is sent: the peer, and the tenant or the mapping.
+    pub(super) sent: [Option<&'t Flow>; 2],
 }
 
 /// Why a frame does not go a way.
@@ -92,31 +91,36 @@ impl<R: Into<DropReason>> From<R> for Obstacle {
 impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     /// The way to a place of the tenant.
     #[inline]
-    pub(super) fn way(&self, source: Source<'a>, target: Target) -> Option<Way<'a>> {
-        let Source::Tenant { id, domain, .. } = source else { return None };
-        let peer = self.tables.peer(target.peer)?;
+    pub(super) fn way(&self, id: DomainId, domain: &Domain, target: Target) -> Option<Way<'a>> {
         let Attachment { segment, inner_tags, .. } = *domain.attachment(target.attachment)?;
         let sent = self.counters.domain(id).map(|domain| &domain.traffic.tx);
-        Some(Way { source, sent, peer_id: target.peer, peer, segment, inner_tags })
+        self.way_to(target.peer, segment, inner_tags, sent)
     }
 
     /// The way to the other side of a mapping.
-    pub(super) fn way_across(&self, source: Source<'a>, crossing: Crossing) -> Option<Way<'a>> {
-        let &End { peer: peer_id, inner_tags, .. } = mapping::destination(self.tables, crossing)?;
-        let peer = self.tables.peer(peer_id)?;
+    pub(super) fn way_across(&self, crossing: Crossing) -> Option<Way<'a>> {
+        let &End { peer, inner_tags, .. } = mapping::destination(self.tables, crossing)?;
         let counters = self.counters.mapping(crossing.mapping);
         let sent = counters.and_then(|mapping| mapping.sent.get(usize::from(crossing.to)));
-        Some(Way { source, sent, peer_id, peer, segment: crossing.segment, inner_tags })
+        self.way_to(peer, crossing.segment, inner_tags, sent)
+    }
+
+    #[inline]
+    fn way_to(&self, id: PeerId, segment: Segment, inner_tags: InnerTags, sent: Option<&'a Flow>) -> Option<Way<'a>> {
+        let peer = self.tables.peer(id)?;
+        let hops = self.tables.hops(id).unwrap_or_default();
+        let sent = [self.counters.peer(id).map(|peer| &peer.tx), sent];
+        Some(Way { peer, hops, segment, inner_tags, sent })
     }
 
     /// The way back to where a frame came in.
     pub(super) fn back(&self, source: Source<'a>) -> Option<Way<'a>> {
         match source {
-            Source::Tenant { origin, .. } => self.way(source, origin),
+            Source::Tenant { id, domain, origin } => self.way(id, domain, origin),
             Source::Mapping(crossing) => {
                 let ids = &self.tables.mappings.get(crossing.mapping)?.ids;
                 let segment = ids.across(crossing.to.into(), crossing.segment)?.ok()?;
-                self.way_across(source, Crossing { to: 1 - crossing.to.min(1), segment, ..crossing })
+                self.way_across(Crossing { to: 1 - crossing.to.min(1), segment, ..crossing })
             }
         }
     }
@@ -124,8 +128,8 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     /// What needs not be done in software on the way to a peer. A frame inside IP never leaves unfinished: our
     /// header's checksums, and those who look inside on the way, need it whole.
     #[inline]
-    pub(super) fn caps(&self, peer: &Peer) -> Caps {
-        match peer.exit {
+    pub(super) fn caps(&self, way: &Way<'_>) -> Caps {
+        match way.peer.exit {
             Exit::Tunnel(_) => Caps::default(),
             Exit::Port(port) => self.ports.caps(port),
         }
@@ -134,10 +138,15 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     /// Puts the headers of one way in front of a frame, or leaves it as it is when it is too big; gives back the port
     /// it leaves by.
     #[inline]
-    pub(super) fn wrap(&mut self, frame: &mut Frame<'mem>, way: Way<'a>) -> Result<PortId, Obstacle> {
+    pub(super) fn wrap(
+        &mut self,
+        frame: &mut Frame<'mem>,
+        source: &Source<'a>,
+        way: &Way<'a>,
+    ) -> Result<PortId, Obstacle> {
         let stripped = stripped(way.inner_tags, frame)?;
-        if let Some(clamp) = way.source.mss_clamp() {
-            self.clamp(frame, way, clamp, stripped);
+        if let Some(clamp) = source.mss_clamp() {
+            self.clamp(frame, source, way, clamp, stripped);
         }
         match &way.peer.exit {
             Exit::Tunnel(underlay) => self.wrap_in_ip(frame, way, underlay, stripped),
@@ -145,11 +154,14 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         }
     }
 
-    /// What the way out cannot do by itself with a frame that is going to leave by it.
+    /// What the way out cannot do by itself with a frame that is going to leave by it. Whether it may have tags has been
+    /// looked at before.
     #[inline]
-    fn prepare(&self, frame: &mut Frame<'mem>, way: Way<'a>) -> Result<(), DropReason> {
-        apply(way.inner_tags, frame)?;
-        if matches!(frame.meta.checksum, Checksum::Partial { .. }) && !self.caps(way.peer).checksum {
+    fn prepare(&self, frame: &mut Frame<'mem>, way: &Way<'a>) -> Result<(), DropReason> {
+        if way.inner_tags == InnerTags::Strip {
+            apply(way.inner_tags, frame)?;
+        }
+        if matches!(frame.meta.checksum, Checksum::Partial { .. }) && !self.caps(way).checksum {
             offload::finish(frame)?;
         }
         Ok(())
@@ -159,42 +171,30 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     fn wrap_in_ip(
         &mut self,
         frame: &mut Frame<'mem>,
-        way: Way<'a>,
+        way: &Way<'a>,
         underlay: &Underlay,
         stripped: usize,
     ) -> Result<PortId, Obstacle> {
-        let entropy = flow::hash(frame.bytes());
-        let class = ecn::traffic_class(frame.bytes());
-        let hop = self.hop(way.peer_id, entropy).ok_or(Common::NoNextHop)?;
-        let most = hop.mtu.map_or(usize::MAX, |mtu| room_in_ip(mtu, way, underlay) + stripped);
-        if frame.len() > most {
-            return Err(Obstacle::TooBig { most });
+        let (entropy, class) = flow::inner(frame.bytes());
+        let hop = hop(way.hops, entropy).ok_or(Common::NoNextHop)?;
+        self.tracer.hop(hop, way.hops.len());
+        if let Some(mtu) = hop.mtu {
+            let most = room_in_ip(mtu, way, underlay) + stripped;
+            if frame.len() > most {
+                return Err(Obstacle::TooBig { most });
+            }
         }
         self.prepare(frame, way)?;
-        let segment = way.segment;
-        way.peer.compiled.encap(frame, segment, entropy)?;
+        way.peer.compiled.encap(frame, way.segment, entropy)?;
         underlay.stamp(frame, hop.link, entropy, class)?;
         Ok(hop.port)
-    }
-
-    /// RFC 2992 §1: a flow keeps its way among those of equal cost.
-    #[inline]
-    fn hop(&mut self, peer: PeerId, entropy: u32) -> Option<&'a Hop> {
-        let hops = self.tables.hops(peer)?;
-        let hop = match hops {
-            [only] => only,
-            // The upper bits: the lower ones fill the source port, which the next router balances by.
-            several => several.get(((u64::from(entropy) * several.len() as u64) >> 32) as usize)?,
-        };
-        self.tracer.hop(hop, hops.len());
-        Some(hop)
     }
 
     #[inline]
     fn wrap_in_tags(
         &self,
         frame: &mut Frame<'mem>,
-        way: Way<'a>,
+        way: &Way<'a>,
         port: PortId,
         stripped: usize,
     ) -> Result<PortId, Obstacle> {
@@ -216,12 +216,12 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
 
     /// Lowers the MSS of a SYN to what its tenant wants.
     #[cold]
-    fn clamp(&self, frame: &mut Frame<'mem>, way: Way<'a>, clamp: MssClamp, stripped: usize) {
+    fn clamp(&self, frame: &mut Frame<'mem>, source: &Source<'a>, way: &Way<'a>, clamp: MssClamp, stripped: usize) {
         let Some(syn) = Syn::of(frame.bytes()) else { return };
         let most = match clamp {
             MssClamp::Bytes(bytes) => bytes,
             MssClamp::Path => {
-                let back = self.back(way.source).and_then(|back| self.room(back, frame, 0));
+                let back = self.back(*source).and_then(|back| self.room(&back, frame, 0));
                 let out = self.room(way, frame, stripped).map(|room| room + stripped);
                 syn.payload(out.into_iter().chain(back).min().unwrap_or(usize::MAX))
             }
@@ -231,11 +231,10 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     }
 
     /// The longest frame that a way carries whichever next hop is taken; `None` for no limit.
-    fn room(&self, way: Way<'a>, frame: &Frame<'_>, stripped: usize) -> Option<usize> {
+    fn room(&self, way: &Way<'a>, frame: &Frame<'_>, stripped: usize) -> Option<usize> {
         match &way.peer.exit {
             Exit::Tunnel(underlay) => {
-                let hops = self.tables.hops(way.peer_id)?;
-                let mtu = hops.iter().filter_map(|hop| hop.mtu).min()?;
+                let mtu = way.hops.iter().filter_map(|hop| hop.mtu).min()?;
                 Some(room_in_ip(mtu, way, underlay))
             }
             Exit::Port(port) => Some(room_in_tags(self.mtu(*port)?, way, frame, stripped)),
@@ -243,16 +242,26 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     }
 }
 
+/// RFC 2992 §1: a flow keeps its way among those of equal cost.
+#[inline]
+fn hop(hops: &[Hop], entropy: u32) -> Option<&Hop> {
+    match hops {
+        [only] => Some(only),
+        // The upper bits: the lower ones fill the source port, which the next router balances by.
+        several => several.get(((u64::from(entropy) * several.len() as u64) >> 32) as usize),
+    }
+}
+
 /// The longest frame that fits into an MTU with a tunnel's headers.
 #[inline]
-fn room_in_ip(mtu: u32, way: Way<'_>, underlay: &Underlay) -> usize {
+fn room_in_ip(mtu: u32, way: &Way<'_>, underlay: &Underlay) -> usize {
     (mtu as usize).saturating_sub(way.peer.compiled.overhead(way.segment) + underlay.ip_overhead())
 }
 
 /// The longest frame that fits into a port's MTU with its attachment's tags. Not counted are the Ethernet header, nor
 /// one 802.1Q tag, as on any Linux device; further tags are.
 #[inline]
-fn room_in_tags(mtu: u32, way: Way<'_>, frame: &Frame<'_>, stripped: usize) -> usize {
+fn room_in_tags(mtu: u32, way: &Way<'_>, frame: &Frame<'_>, stripped: usize) -> usize {
     let (peer, segment) = (&way.peer.compiled, way.segment);
     let own = || ethernet::be16(frame.bytes(), ethernet::ADDRESSES_LEN).filter(|_| stripped == 0);
     let free = if peer.outer_tag(segment).or_else(own) == Some(C_TAG) { TAG_LEN } else { 0 };

@@ -22,9 +22,9 @@ pub struct Key {
 
 impl Key {
     #[inline]
-    pub(super) fn new(domain: DomainId, mac: Mac, homes: usize, seed: u64) -> Self {
+    pub(super) fn new(domain: DomainId, mac: u64, homes: usize, seed: u64) -> Self {
         debug_assert!(domain.0 < 1 << 24, "a domain has at most 24 bits");
-        let identity = mac.to_bits() << 16 | u64::from(domain.0 & 0xffff);
+        let identity = mac << 16 | u64::from(domain.0 & 0xffff);
         let domain_high = (domain.0 >> 16) as u8;
         let hash = hash(identity, domain_high, seed);
         let home = ((u128::from(hash) * homes as u128) >> 64) as u32;
@@ -35,6 +35,13 @@ impl Key {
     #[must_use]
     pub fn domain(self) -> DomainId {
         DomainId(u32::from(self.domain_high) << 16 | (self.identity & 0xffff) as u32)
+    }
+
+    /// The address as a number.
+    #[must_use]
+    #[inline]
+    pub fn mac_bits(self) -> u64 {
+        self.identity >> 16
     }
 
     /// The address.

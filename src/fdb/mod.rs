@@ -142,13 +142,20 @@ impl Fdb {
     #[must_use]
     #[inline]
     pub fn key(&self, domain: DomainId, mac: Mac) -> Key {
+        self.key_of_bits(domain, mac.to_bits())
+    }
+
+    /// The same of a MAC as a number.
+    #[must_use]
+    #[inline]
+    pub fn key_of_bits(&self, domain: DomainId, mac: u64) -> Key {
         Key::new(domain, mac, self.homes, self.seed)
     }
 
     /// Starts to fetch what [`lookup`](Self::lookup) and [`learn`](Self::learn) will read.
     #[inline]
     pub fn touch(&self, key: Key) {
-        if let Some(home) = self.chain(key).next() {
+        if let Some(home) = self.home(key) {
             home.touch();
         }
     }
@@ -265,10 +272,28 @@ impl Fdb {
         words.unwrap_or_default().as_chunks().0
     }
 
-    /// The slot of a MAC, if it has one.
+    /// The first of them.
     #[inline]
+    fn home(&self, key: Key) -> Option<Bucket<'_>> {
+        let words = self.words.get(self.first + key.home() * bucket::WORDS..)?;
+        words.first_chunk().map(Bucket::new)
+    }
+
+    /// The slot of a MAC, if it has one.
+    #[expect(clippy::inline_always, reason = "small, and asked twice for each frame")]
+    #[inline(always)]
     fn find(&self, key: Key) -> Result<Option<Found<'_>>, Disturbed> {
-        for bucket in self.chain(key) {
+        let Some(home) = self.home(key) else { return Ok(None) };
+        match home.find(key)? {
+            None if home.has_spilled() => self.find_spilled(key),
+            found => Ok(found),
+        }
+    }
+
+    /// The slot of a MAC that is not in its home.
+    #[inline(never)]
+    fn find_spilled(&self, key: Key) -> Result<Option<Found<'_>>, Disturbed> {
+        for bucket in self.chain(key).skip(1) {
             if let Some(found) = bucket.find(key)? {
                 return Ok(Some(found));
             }
@@ -281,7 +306,7 @@ impl Fdb {
 
     /// The right to add, move or free the MACs whose home is this key's.
     fn claim(&self, key: Key) -> Option<Claim<'_>> {
-        self.chain(key).next()?.claim()
+        self.home(key)?.claim()
     }
 
     /// Counts a MAC in, unless the table holds all it should: beyond that, searches would get long for everyone.

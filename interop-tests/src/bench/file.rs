@@ -49,7 +49,10 @@ fn ports(file: &mut String, stack: Stack, sites: &[Site], sockets: &Path) {
         let next_hops: Vec<_> = far.map(|site| format!("\"{}\": \"{UML_MAC}\"", site.addresses.1)).collect();
         let (sockets, next_hops) = (sockets.display(), next_hops.join(", "));
         let io = format!("{{ unix: {{ local: {sockets}/uml.sock, remote: {sockets}/peer-uml.sock }} }}");
-        let _ = writeln!(file, "  uml: {{ io: {io}, mac: \"{UML_GATEWAY_MAC}\", next_hops: {{ {next_hops} }} }}");
+        let _ = writeln!(
+            file,
+            "  uml: {{ io: {io}, mtu: 1500, mac: \"{UML_GATEWAY_MAC}\", next_hops: {{ {next_hops} }} }}"
+        );
         return;
     }
     let _ = writeln!(file, "  {port}: {{ device: {port} }}");

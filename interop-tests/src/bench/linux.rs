@@ -20,7 +20,11 @@ pub(super) fn tunnel(site: &Site, tenant: Tenant, cable: &str) -> String {
         }
         Encap::Gre => gre(&format!("key {id}")),
         Encap::GreChecked => gre(&format!("key {id} csum seq")),
-        Encap::NvgreZero | Encap::Nvgre => gre(&format!("key {}", id << 8)),
+        Encap::NvgreZero | Encap::Nvgre => {
+            // Left alone, Linux puts a destination option of 8 bytes into every packet over IPv6; `gre6` is left alone.
+            let plain = if site.underlay == Underlay::V6 { " encaplimit none" } else { "" };
+            gre(&format!("key {}{plain}", id << 8))
+        }
         Encap::QinQ => {
             let s_vid = site.s_vid();
             format!(

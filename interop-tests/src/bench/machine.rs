@@ -30,7 +30,7 @@ pub trait Machine: Send {
 pub(super) fn addresses(site: &Site) -> String {
     format!(
         "ip link set t0 address {mac} mtu {mtu} && ip addr add {v4}/24 dev t0 && ip addr add {v6}/64 dev t0 nodad && \
-         ip link set t0 up",
+         ip link set t0 up && ip route add 224.0.0.0/4 dev t0",
         mac = site.mac(),
         mtu = site.mtu(),
         v4 = site.v4(),

@@ -30,7 +30,7 @@ impl Switch {
         let under = Namespace::new()?;
         // The cable's own device sees what the switch sees, and would answer for the bridge's addresses.
         under.sh("echo 1 > /proc/sys/net/ipv4/conf/all/arp_ignore")?;
-        for (device, name, mtu) in [(Stack::Ovs.port(), "under", 1500), (Stack::Ovs.tagged_port(), "access", 1508)] {
+        for (device, name, mtu) in [(Stack::Ovs.port(), "under", 1500), (Stack::Ovs.tagged_port(), "access", 1500)] {
             veth((gateway, device), (&under, name), mtu)?;
             // Its packet sockets do not finish what offloads leave undone, so nobody may leave it anything.
             gateway.sh(&format!("ethtool -K {device} tx off"))?;

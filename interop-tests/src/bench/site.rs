@@ -156,6 +156,14 @@ impl Site {
     /// Bytes of an IP packet that the site's hosts may send over its cable of 1500.
     #[must_use]
     pub fn mtu(&self) -> u16 {
+        let has_option = self.encap == Encap::Gre && self.underlay == Underlay::V6 && self.stack != Stack::Ovs;
+        // Linux's tunnel encapsulation limit (RFC 2473 §4.1.1), which the gateway does not send.
+        self.way_mtu() - if has_option { 8 } else { 0 }
+    }
+
+    /// Bytes of an IP packet that the gateway gets through to the site.
+    #[must_use]
+    pub fn way_mtu(&self) -> u16 {
         let ip = match self.underlay {
             Underlay::V4 => 20,
             Underlay::V6 => 40,

@@ -1,5 +1,6 @@
 //! `interop`: the conformance matrix of a gateway against every peer stack that is there.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -9,8 +10,10 @@ use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use transload_interop_tests::bench::{Absent, Bench, Site, now, roster};
 use transload_interop_tests::cases::{self, Case};
-use transload_interop_tests::report::{self, Report};
+use transload_interop_tests::report::{self, Report, WireFrame};
 use transload_interop_tests::{interrupt, runner, supervise};
+
+type Frames = BTreeMap<&'static str, Vec<WireFrame>>;
 
 /// Builds a gateway and every peer that this machine has, tries what is promised between them, and tells what holds.
 #[derive(Debug, Parser)]
@@ -94,11 +97,13 @@ fn work(options: &Options) -> io::Result<u8> {
     bar.set_style(style.map_err(io::Error::other)?);
     bar.enable_steady_tick(Duration::from_millis(100));
 
-    let runs = run(options, &sites, &absent, scratch.path(), &bar)?;
+    let (runs, frames) = run(options, &sites, &absent, scratch.path(), &bar)?;
     bar.finish_and_clear();
-    let report = Report::new(&sites, &absent, &runs, started, begun.elapsed().as_secs_f64());
+    let report = Report::new(&sites, &absent, &runs, frames, (started, begun.elapsed().as_secs_f64()));
     std::fs::write(options.out.join("report.json"), serde_json::to_string_pretty(&report)?)?;
+    std::fs::write(options.out.join("report.html"), report::page(&report))?;
     print!("{}", report::matrix(&report));
+    println!("{}", options.out.join("report.html").display());
     let is_good = report.totals.failed == 0 && !(options.strict && report.totals.not_run > 0);
     Ok(if interrupt::is_asked() { 130 } else { u8::from(!is_good) })
 }
@@ -109,7 +114,7 @@ fn run(
     absent: &[Absent],
     scratch: &std::path::Path,
     bar: &ProgressBar,
-) -> io::Result<Vec<runner::CaseRun>> {
+) -> io::Result<(Vec<runner::CaseRun>, Frames)> {
     let say = |text: &str| if bar.is_hidden() { eprintln!("{text}") } else { bar.println(text) };
     let mut bench = if sites.is_empty() {
         None
@@ -129,5 +134,7 @@ fn run(
         say(&format!("{:<28} {} cells in {:.1} s", case.name, run.cells.len(), run.seconds));
         runs.push(run);
     }
-    Ok(runs)
+    let tapes = bench.as_ref().map_or(&[][..], Bench::tapes);
+    let frames = report::collect(&runs, tapes, scratch)?;
+    Ok((runs, frames))
 }

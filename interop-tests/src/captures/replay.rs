@@ -107,7 +107,7 @@ fn summary(report: &Report) -> String {
     for row in &report.fdb {
         let kind = if row.is_static { ", static" } else { "" };
         let held = if row.held { ", held" } else { "" };
-        say(format!("{} lives in {} behind {} of {}{kind}{held}", row.mac, row.tenant, row.peer, row.attachment));
+        say(format!("{} of {}: at {}, behind {}{kind}{held}", row.mac, row.tenant, row.attachment, row.peer));
     }
     for found in &report.loops {
         let [a, b] = &found.between;

@@ -2,9 +2,19 @@
 //!
 //! A file is a family. A case is an entry of [`ALL`]: the runner finds out where it runs.
 
+mod ageing;
+mod bulk;
+mod captured;
+mod faults;
+mod flood;
+mod headers;
+mod listen;
+mod mesh;
+mod migration;
 mod reach;
+mod size;
 
-use crate::bench::{Bench, Site};
+use crate::bench::{Bench, Site, Stack};
 use crate::outcome::{Outcome, Verdict};
 
 /// A promise, and how it is tried.
@@ -42,8 +52,8 @@ pub struct Cells(pub(crate) Vec<(Place, Outcome)>);
 pub enum Place {
     /// At a site, perhaps towards another one.
     Site(Site, Option<Site>),
-    /// Nowhere in particular: in a few words.
-    Words(String),
+    /// In a few words; and the stacks that took part, if any did.
+    Words(String, Vec<Stack>),
 }
 
 impl Cells {
@@ -59,9 +69,57 @@ impl Cells {
 
     /// Says how it went where there are no sites of the bench.
     pub fn put(&mut self, place: &str, verdict: Verdict) {
-        self.0.push((Place::Words(place.to_owned()), verdict.into()));
+        self.among(&[], place, verdict);
+    }
+
+    /// The same where stacks took part, which it counts for.
+    pub fn among(&mut self, stacks: &[Stack], place: &str, verdict: Verdict) {
+        self.0.push((Place::Words(place.to_owned(), stacks.to_vec()), verdict.into()));
     }
 }
 
 /// Every case, in the order of the report. Those that take something away come last.
-pub const ALL: &[Case] = &[reach::PING];
+pub const ALL: &[Case] = &[
+    reach::PING,
+    reach::NEIGHBOUR_DISCOVERY,
+    reach::PAYLOADS,
+    bulk::TCP,
+    bulk::HUNDRED,
+    bulk::UDP,
+    flood::ONCE,
+    flood::ISOLATION,
+    flood::LEARNING,
+    mesh::MESH,
+    size::TOO_BIG,
+    migration::MIGRATION,
+    headers::ecn::SENDER,
+    headers::ecn::UNDERLAY,
+    headers::ecn::NOT_MARKABLE,
+    headers::ecn::AROUND_CE,
+    headers::ecn::ECT_1_AT_OPEN_VSWITCH,
+    headers::ecn::DSCP,
+    headers::reserved::BITS,
+    headers::reserved::AT_PEERS,
+    headers::reserved::GRE_AT_LINUX,
+    headers::reserved::GRE_AT_OPEN_VSWITCH,
+    headers::flow_id::ANY,
+    headers::flow_id::AT_LINUX,
+    headers::flow_id::AT_OPEN_VSWITCH,
+    headers::gre::KEYS,
+    headers::gre::FLAGS,
+    headers::gre::CHECKSUM,
+    headers::gre::CHECKSUM_AT_LINUX,
+    headers::gre::ORDER,
+    headers::gre::ORDER_AT_LINUX,
+    headers::gre::ORDER_AT_OPEN_VSWITCH,
+    headers::udp::CHECKSUMS,
+    headers::udp::ZERO_AT_LINUX,
+    headers::udp::ZERO_AT_OPEN_VSWITCH,
+    headers::strangers::PEER,
+    headers::strangers::TPID,
+    captured::ALL,
+    faults::UNDERLAY,
+    ageing::AGEING,
+    faults::PEER,
+    faults::GATEWAY,
+];

@@ -67,7 +67,7 @@ impl Host for Namespace {
 
     fn background(&self, line: &str) -> io::Result<()> {
         let mut shell = Command::new("sh");
-        shell.args(["-c", &format!("exec {line}")]).stdin(Stdio::null()).stdout(Stdio::null());
+        shell.args(["-c", &format!("exec {line}")]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = self.spawn(&mut shell)?;
         self.background.lock().unwrap_or_else(PoisonError::into_inner).push(child);
         Ok(())

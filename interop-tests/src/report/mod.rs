@@ -1,16 +1,20 @@
 //! What came out: one value, shown in the terminal, as JSON and as a page.
 
+mod frames;
+mod html;
 mod terminal;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::bench::{Absent, Family, Site, Stack};
+use crate::bench::{Absent, Site, Stack};
 use crate::cases::Place;
 use crate::outcome::Outcome;
 use crate::runner::CaseRun;
 
+pub use frames::{WireFrame, collect};
+pub use html::page;
 pub use terminal::matrix;
 
 /// Everything that came out of a run.
@@ -30,7 +34,20 @@ pub struct Report {
     pub absent: Vec<AbsentReport>,
     /// The cases, in order.
     pub cases: Vec<CaseReport>,
+    /// The 4 × 4 table.
+    pub any_to_any: Vec<Way>,
     /// How many cells ended how.
+    pub totals: Totals,
+}
+
+/// From one encapsulation to another.
+#[derive(Debug, Serialize)]
+pub struct Way {
+    /// Where a case began.
+    pub from: String,
+    /// Where it led.
+    pub to: String,
+    /// How its cells ended.
     pub totals: Totals,
 }
 
@@ -84,6 +101,8 @@ pub struct CaseReport {
     pub by_site: BTreeMap<String, Mark>,
     /// Everything that was tried.
     pub cells: Vec<CellReport>,
+    /// Some of what was on the cables meanwhile.
+    pub frames: Vec<WireFrame>,
 }
 
 /// A case in one place.
@@ -135,15 +154,17 @@ pub struct Totals {
 impl Report {
     /// Puts it together.
     #[must_use]
-    pub fn new(sites: &[Site], absent: &[Absent], runs: &[CaseRun], started: u64, seconds: f64) -> Self {
+    pub fn new(
+        sites: &[Site],
+        absent: &[Absent],
+        runs: &[CaseRun],
+        mut frames: BTreeMap<&str, Vec<WireFrame>>,
+        (started, seconds): (u64, f64),
+    ) -> Self {
         let stacks: BTreeSet<_> = sites.iter().map(|site| site.stack).collect();
         let mut totals = Totals::default();
         for cell in runs.iter().flat_map(|run| &run.cells) {
-            match Mark::from(&cell.outcome) {
-                Mark::Passed => totals.passed += 1,
-                Mark::Failed => totals.failed += 1,
-                Mark::NotRun => totals.not_run += 1,
-            }
+            totals.count(&cell.outcome);
         }
         Self {
             transload: env!("CARGO_PKG_VERSION").to_owned(),
@@ -155,7 +176,8 @@ impl Report {
                 .iter()
                 .map(|absent| AbsentReport { name: absent.name.clone(), why: absent.why.clone() })
                 .collect(),
-            cases: runs.iter().map(case).collect(),
+            cases: runs.iter().map(|run| case(run, frames.remove(run.case.name).unwrap_or_default())).collect(),
+            any_to_any: any_to_any(runs),
             totals,
         }
     }
@@ -174,7 +196,7 @@ fn site(site: &Site) -> SiteReport {
     }
 }
 
-fn case(run: &CaseRun) -> CaseReport {
+fn case(run: &CaseRun, frames: Vec<WireFrame>) -> CaseReport {
     let mut by_site = BTreeMap::new();
     let mut by_implementation: BTreeMap<&str, Mark> = BTreeMap::new();
     for cell in &run.cells {
@@ -182,7 +204,9 @@ fn case(run: &CaseRun) -> CaseReport {
         for site in sites_of(&cell.place) {
             let before = by_site.entry(site.name.clone()).or_insert(mark);
             *before = mark.max(*before);
-            let before = by_implementation.entry(site.stack.implementation()).or_insert(mark);
+        }
+        for stack in stacks_of(&cell.place) {
+            let before = by_implementation.entry(stack.implementation()).or_insert(mark);
             *before = mark.max(*before);
         }
     }
@@ -195,37 +219,50 @@ fn case(run: &CaseRun) -> CaseReport {
         proved_against: proved.map(|(implementation, _)| implementation).collect(),
         by_site,
         cells: run.cells.iter().map(cell).collect(),
+        frames,
+    }
+}
+
+fn stacks_of(place: &Place) -> Vec<Stack> {
+    match place {
+        Place::Site(from, to) => std::iter::once(from).chain(to).map(|site| site.stack).collect(),
+        Place::Words(_, stacks) => stacks.clone(),
     }
 }
 
 fn sites_of(place: &Place) -> Vec<&Site> {
     match place {
         Place::Site(from, to) => std::iter::once(from).chain(to).collect(),
-        Place::Words(_) => Vec::new(),
+        Place::Words(..) => Vec::new(),
     }
 }
 
 fn cell(cell: &crate::runner::Cell) -> CellReport {
     let (at, to) = match &cell.place {
         Place::Site(from, to) => (from.name.clone(), to.as_ref().map(|to| to.name.clone())),
-        Place::Words(words) => (words.clone(), None),
+        Place::Words(words, _) => (words.clone(), None),
     };
     let millis = cell.span.1.saturating_sub(cell.span.0) / 1_000_000;
     CellReport { at, to, outcome: cell.outcome.clone(), millis }
 }
 
-/// The 4 × 4 table: how often a frame's way from one encapsulation to another was tried and held.
-#[must_use]
-pub fn any_to_any(runs: &[CaseRun]) -> BTreeMap<(Family, Family), Totals> {
+/// How often a frame's way from one encapsulation to another was tried and held.
+fn any_to_any(runs: &[CaseRun]) -> Vec<Way> {
     let mut table: BTreeMap<_, Totals> = BTreeMap::new();
     for cell in runs.iter().flat_map(|run| &run.cells) {
         let Place::Site(from, Some(to)) = &cell.place else { continue };
-        let totals = table.entry((from.family(), to.family())).or_default();
-        match Mark::from(&cell.outcome) {
-            Mark::Passed => totals.passed += 1,
-            Mark::Failed => totals.failed += 1,
-            Mark::NotRun => totals.not_run += 1,
+        table.entry((from.family(), to.family())).or_default().count(&cell.outcome);
+    }
+    let ways = table.into_iter();
+    ways.map(|((from, to), totals)| Way { from: from.to_string(), to: to.to_string(), totals }).collect()
+}
+
+impl Totals {
+    fn count(&mut self, outcome: &Outcome) {
+        match Mark::from(outcome) {
+            Mark::Passed => self.passed += 1,
+            Mark::Failed => self.failed += 1,
+            Mark::NotRun => self.not_run += 1,
         }
     }
-    table
 }

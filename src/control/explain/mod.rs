@@ -57,6 +57,13 @@ pub struct Explanation {
     pub lost: Vec<Dropped>,
 }
 
+/// Takes any frame apart, header by header. `tunnel` is what its outer IP packet carries, where that is known: bytes
+/// alone do not tell NVGRE from GRE.
+#[must_use]
+pub fn dissect(frame: &[u8], tunnel: Option<Kind>) -> Decoded {
+    decode(frame, tunnel.map_or(Inside::Unknown, Inside::Tunnel))
+}
+
 /// A drop in the operator's words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Dropped {

@@ -1,0 +1,164 @@
+//! Frames for many: everyone gets them once, nobody twice, and no other tenant at all.
+
+use std::time::Duration;
+
+use super::listen::Listeners;
+use super::{Case, Cells, Scope};
+use crate::bench::{Bench, Site, Tenant};
+use crate::outcome::{Stop, Verdict, must, not_run, passed};
+use crate::traffic::{is_silent, ping, settle};
+use crate::{interrupt, programs, skip};
+
+const COUNT: u32 = 3;
+const BROADCAST: u16 = 7401;
+const MULTICAST: u16 = 7402;
+/// How long a flood may take to reach the last.
+const SPREADING: Duration = Duration::from_millis(1500);
+
+pub(super) const ONCE: Case = Case {
+    name: "flood-once",
+    says: "A broadcast, and a multicast, of any host reaches every other host of its tenant exactly once and never \
+           comes back.",
+    standard: "RFC 7348 §4.2; RFC 7637 §4.3 (N-way unicast)",
+    scope: Scope::Bench(once),
+};
+
+fn once(bench: &mut Bench, cells: &mut Cells) {
+    match shouts(bench) {
+        Ok(heard) => {
+            for (at, lines) in heard {
+                for from in senders(bench) {
+                    cells.between(&from, &at, heard_once(&from, &at, &lines));
+                }
+            }
+        }
+        Err(stop) => cells.put("listening", Err(stop)),
+    }
+}
+
+const TO: [(&str, u16); 2] = [("10.1.0.255", BROADCAST), ("239.1.2.3", MULTICAST)];
+
+/// One host of each stack speaks to everyone, in both ways.
+fn shouts(bench: &Bench) -> Result<Vec<(Site, Vec<String>)>, Stop> {
+    let ears = listen(bench, Tenant::Blue, &format!("udp dst portrange {BROADCAST}-{MULTICAST}"))?;
+    let talk = programs::beside("talk")?.display().to_string();
+    for from in senders(bench) {
+        for (to, port) in TO {
+            bench.host(&from, Tenant::Blue).sh(&format!("{talk} shout {} {to} {port} {COUNT}", from.v4()))?;
+        }
+    }
+    interrupt::pause(SPREADING)?;
+    Ok(ears.heard()?)
+}
+
+fn heard_once(from: &Site, at: &Site, lines: &[String]) -> Verdict {
+    let wanted = if at.number == from.number { 0 } else { COUNT as usize };
+    for (to, port) in TO {
+        let is_it =
+            |line: &&String| line.contains(&format!("IP {}.", from.v4())) && line.contains(&format!("> {to}.{port}:"));
+        let count = lines.iter().filter(is_it).count();
+        must(count == wanted, || format!("{count} instead of {wanted} to {to} arrived"))?;
+    }
+    passed()
+}
+
+/// One site of each stack.
+fn senders(bench: &Bench) -> Vec<Site> {
+    let first = |stack| bench.sites().iter().find(|site| site.stack == stack).cloned();
+    bench.stacks().into_iter().filter_map(first).collect()
+}
+
+fn listen<'b>(bench: &'b Bench, tenant: Tenant, filter: &str) -> Result<Listeners<'b>, Stop> {
+    if let Err(missing) = skip::tcpdump() {
+        return not_run(format!("needs {missing}"));
+    }
+    Ok(Listeners::start(bench, tenant, bench.sites(), filter)?)
+}
+
+pub(super) const ISOLATION: Case = Case {
+    name: "isolation",
+    says: "Nothing that one tenant says reaches a host of the other, which has the same addresses in the same places; \
+           nor is an address of the one found by the other.",
+    standard: "RFC 7348 §4; RFC 7637 §3",
+    scope: Scope::Bench(isolation),
+};
+
+fn isolation(bench: &mut Bench, cells: &mut Cells) {
+    for (speaker, other) in [(Tenant::Blue, Tenant::Red), (Tenant::Red, Tenant::Blue)] {
+        let said = (|| {
+            let filter = format!("udp and dst port {BROADCAST} or host 10.1.0.200");
+            let ears = listen(bench, other, &filter)?;
+            let talk = programs::beside("talk")?.display().to_string();
+            for from in senders(bench) {
+                let host = bench.host(&from, speaker);
+                host.sh(&format!("{talk} shout {} 10.1.0.255 {BROADCAST} {COUNT}", from.v4()))?;
+                // Nobody has this address: the request is a broadcast and stays one.
+                host.sh("ping -n -q -c 1 -W 1 10.1.0.200 || true")?;
+            }
+            interrupt::pause(SPREADING)?;
+            Ok::<_, Stop>(ears.heard()?)
+        })();
+        match said {
+            Ok(heard) => {
+                for (at, lines) in heard {
+                    let words = || format!("{} heard {}: {}", other.name(), speaker.name(), lines.join("; "));
+                    cells.at(&at, must(lines.is_empty(), words).and_then(|()| passed()));
+                }
+            }
+            Err(stop) => cells.put(speaker.name(), Err(stop)),
+        }
+    }
+    for site in bench.sites().to_vec() {
+        cells.at(&site, own_only(bench, &site));
+    }
+}
+
+/// An address that only blue has at a site is answered to blue, and to red never.
+fn own_only(bench: &Bench, site: &Site) -> Verdict {
+    let Some(asker) = bench.sites().iter().find(|other| other.number != site.number) else {
+        return not_run("needs a second site");
+    };
+    let address = format!("10.1.1.{}", site.number);
+    let host = bench.host(site, Tenant::Blue);
+    host.sh(&format!("ip addr replace {address}/32 dev t0"))?;
+    for tenant in Tenant::ALL {
+        bench.host(asker, tenant).sh(&format!("ip route replace {address} dev t0"))?;
+    }
+    settle(&*bench.host(asker, Tenant::Blue), &address)?;
+    must(is_silent(&*bench.host(asker, Tenant::Red), &address), || format!("red at {asker} reaches blue's {address}"))?;
+    passed()
+}
+
+pub(super) const LEARNING: Case = Case {
+    name: "learning",
+    says: "Once a host has spoken, what is said to it goes to its site alone: no third host sees it.",
+    standard: "RFC 7348 §4.1; IEEE 802.1Q §8.7",
+    scope: Scope::Bench(learning),
+};
+
+fn learning(bench: &mut Bench, cells: &mut Cells) {
+    let senders = senders(bench);
+    let pairs = senders.iter().zip(senders.iter().cycle().skip(1)).filter(|(a, b)| a.number != b.number);
+    let pairs: Vec<_> = pairs.collect();
+    let heard = (|| {
+        for (from, to) in &pairs {
+            settle(&*bench.host(from, Tenant::Blue), &to.v4())?;
+        }
+        let ears = listen(bench, Tenant::Blue, "icmp")?;
+        for (from, to) in &pairs {
+            ping(&*bench.host(from, Tenant::Blue), &to.v4(), 100)?;
+        }
+        interrupt::pause(SPREADING)?;
+        Ok::<_, Stop>(ears.heard()?)
+    })();
+    match heard {
+        Ok(heard) => {
+            for (at, lines) in heard {
+                let others = lines.iter().filter(|line| !line.contains(&format!("> {}:", at.v4())));
+                let others: Vec<_> = others.map(String::as_str).collect();
+                cells.at(&at, must(others.is_empty(), || others.join("; ")).and_then(|()| passed()));
+            }
+        }
+        Err(stop) => cells.put("listening", Err(stop)),
+    }
+}

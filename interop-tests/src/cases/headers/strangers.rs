@@ -1,0 +1,51 @@
+//! Who is not known.
+
+use super::from_sites;
+use super::probe::Probe;
+use crate::bench::{Bench, Encap, Underlay};
+use crate::cases::{Case, Cells, Scope};
+use crate::outcome::passed;
+
+pub(in crate::cases) const PEER: Case = Case {
+    name: "unknown-peer",
+    says: "The same packet from an address that no peer has is dropped by name.",
+    standard: "RFC 7348 §7",
+    scope: Scope::Bench(peer),
+};
+
+pub(in crate::cases) const TPID: Case = Case {
+    name: "wrong-tpid",
+    says: "The same frame under an outer TPID that the port does not take is dropped by name.",
+    standard: "IEEE 802.1Q clause 9",
+    scope: Scope::Bench(tpid),
+};
+
+fn peer(bench: &mut Bench, cells: &mut Cells) {
+    from_sites(
+        bench,
+        cells,
+        |site| site.underlay != Underlay::Cable,
+        |bench, from, to| {
+            let probe = Probe::ask(bench, from, to, "")?;
+            let mut packet = probe.packet()?;
+            packet.turn_source(0x80);
+            probe.is_dropped(&packet.bytes, "unknown_peer")?;
+            passed()
+        },
+    );
+}
+
+fn tpid(bench: &mut Bench, cells: &mut Cells) {
+    from_sites(
+        bench,
+        cells,
+        |site| site.encap == Encap::QinQ,
+        |bench, from, to| {
+            let probe = Probe::ask(bench, from, to, "")?;
+            let mut frame = probe.sent.frame.clone();
+            frame[12..14].copy_from_slice(&[0x91, 0x00]);
+            probe.is_dropped(&frame, "qinq_wrong_tpid")?;
+            passed()
+        },
+    );
+}

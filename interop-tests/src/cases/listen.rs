@@ -1,0 +1,66 @@
+//! Listening at hosts: how many frames of a kind each of them received.
+
+use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::bench::{Bench, Site, Tenant};
+use crate::interrupt;
+
+/// A listener ends by itself after so many seconds.
+const LONGEST: u32 = 90;
+const START: Duration = Duration::from_secs(45);
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// One tcpdump at each host of a tenant.
+pub(super) struct Listeners<'b> {
+    bench: &'b Bench,
+    tenant: Tenant,
+    ears: Vec<(Site, String)>,
+}
+
+impl<'b> Listeners<'b> {
+    /// Listens to what arrives at a tenant's hosts and matches the filter; returns when all do.
+    pub(super) fn start(bench: &'b Bench, tenant: Tenant, sites: &[Site], filter: &str) -> io::Result<Self> {
+        let mut ears = Vec::new();
+        for site in sites {
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            // A Linux as a process can write nowhere else.
+            let file = format!("/run/transload-{}-{number}.pcap", std::process::id());
+            let line =
+                format!("timeout {LONGEST} tcpdump -i t0 -n -p -Q in -U --immediate-mode -Z root -w {file} {filter}");
+            bench.host(site, tenant).background(&line)?;
+            ears.push((site.clone(), file));
+        }
+        let listeners = Self { bench, tenant, ears };
+        let end = Instant::now() + START;
+        for (site, file) in &listeners.ears {
+            // The capture's own header is the first that is written.
+            while bench.host(site, tenant).sh(&format!("test -s {file}")).is_err() {
+                if Instant::now() > end {
+                    return Err(io::Error::other(format!("tcpdump does not start at {site}")));
+                }
+                interrupt::pause(Duration::from_millis(20))?;
+            }
+        }
+        Ok(listeners)
+    }
+
+    /// What each host has received so far: a line of tcpdump's for each frame.
+    pub(super) fn heard(&self) -> io::Result<Vec<(Site, Vec<String>)>> {
+        let lines = |(site, file): &(Site, String)| {
+            let printed = self.bench.host(site, self.tenant).sh(&format!("tcpdump -n -t -r {file} 2>/dev/null"))?;
+            Ok((site.clone(), printed.lines().map(str::to_owned).collect()))
+        };
+        self.ears.iter().map(lines).collect()
+    }
+}
+
+impl Drop for Listeners<'_> {
+    fn drop(&mut self) {
+        for (site, file) in &self.ears {
+            // The listener ends with its limit; nobody reads the file any more.
+            let _ = self.bench.host(site, self.tenant).sh(&format!("rm -f {file}"));
+        }
+    }
+}
