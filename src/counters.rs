@@ -18,11 +18,6 @@ impl Counter {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
     }
 
-    /// Takes over what somebody else counts.
-    pub fn set(&self, n: u64) {
-        self.0.store(n, Ordering::Relaxed);
-    }
-
     /// The number now.
     #[must_use]
     pub fn get(&self) -> u64 {
@@ -109,7 +104,6 @@ pub struct Counters {
     ports: Box<[Both]>,
     /// By port, and in it by reason.
     port_drops: Box<[Counter]>,
-    /// By port: what its device or socket lost.
     lost: Box<[Counter]>,
     peers: Growing<Both>,
     domains: Growing<DomainCounters>,
@@ -206,6 +200,12 @@ impl Counters {
         self.ports.get(usize::from(id.0))
     }
 
+    /// Frames that arrived at a port and were lost before anybody could take them.
+    #[must_use]
+    pub fn lost(&self, id: PortId) -> Option<&Counter> {
+        self.lost.get(usize::from(id.0))
+    }
+
     /// What came from and went to a peer.
     #[must_use]
     #[inline]
@@ -231,12 +231,6 @@ impl Counters {
     #[must_use]
     pub fn drops_at(&self, id: PortId, reason: DropReason) -> Option<&Counter> {
         self.port_drops.get(usize::from(id.0) * DropReason::COUNT + reason.index())
-    }
-
-    /// Frames that arrived at a port's device or socket and never got here: its queue was full, or they were too long.
-    #[must_use]
-    pub fn lost(&self, id: PortId) -> Option<&Counter> {
-        self.lost.get(usize::from(id.0))
     }
 
     /// Counts where frames were dropped: the port, and if it is known, the peer they came from.

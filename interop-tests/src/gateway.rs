@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -50,6 +51,21 @@ impl Gateway {
         Self::spawn(bounded, file, Command::spawn)
     }
 
+    /// Starts one in a namespace as nobody with these capabilities, such as `net_raw`, and no others.
+    ///
+    /// # Errors
+    /// When it ends at once or does not get ready; the error shows what it printed.
+    pub fn start_with(namespace: &Namespace, file: &str, capabilities: &[&str]) -> io::Result<Self> {
+        let list: String = capabilities.iter().map(|capability| format!(",+{capability}")).collect();
+        let mut nobody = Command::new("setpriv");
+        nobody.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs"]);
+        for set in ["inh-caps", "ambient-caps", "bounding-set"] {
+            nobody.arg(format!("--{set}=-all{list}"));
+        }
+        nobody.arg(binary()?);
+        Self::spawn(nobody, file, |command| namespace.spawn(command))
+    }
+
     fn spawn(
         mut command: Command,
         file: &str,
@@ -57,6 +73,8 @@ impl Gateway {
     ) -> io::Result<Self> {
         let directory = tempfile::Builder::new().prefix("gw-").tempdir()?;
         let place = directory.path();
+        // Some gateways run as somebody else.
+        fs::set_permissions(place, fs::Permissions::from_mode(0o777))?;
         let text = format!("{file}\nadmin: DIR/admin.sock\n").replace("DIR", &place.display().to_string());
         fs::write(place.join("gateway.yaml"), text)?;
         let log = fs::File::create(place.join("log"))?;
@@ -116,6 +134,15 @@ impl Gateway {
         self.end(Signal::INT)
     }
 
+    /// Kills it, which it cannot see coming.
+    ///
+    /// # Errors
+    /// When it has ended before.
+    pub fn kill(mut self) -> io::Result<()> {
+        self.process.kill()?;
+        self.process.wait().map(drop)
+    }
+
     fn end(mut self, signal: Signal) -> io::Result<()> {
         kill_process(Pid::from_child(&self.process), signal)?;
         let status = self.ended(STOP)?.ok_or_else(|| failed(&format!("{signal:?} does not stop it"), &self.log()))?;
@@ -156,7 +183,8 @@ impl Gateway {
 impl Drop for Gateway {
     fn drop(&mut self) {
         if self.is_running() && std::thread::panicking() {
-            eprintln!("what the gateway dropped: {:#}\n{}", self.show("drops").unwrap_or_default(), self.log());
+            let [drops, ports] = ["drops", "ports"].map(|what| self.show(what).unwrap_or_default());
+            eprintln!("what the gateway dropped: {drops:#}\nits ports: {ports:#}\n{}", self.log());
         }
         if self.is_running() {
             // Only after a test has failed, or one that let it run: it should still clean up.

@@ -3,7 +3,7 @@
 //! Where frames come to XDP sockets nobody tells what their sender left to its device, so here the senders leave
 //! nothing: their offloads are off.
 
-use transload_interop_tests::peers::Namespace;
+use transload_interop_tests::peers::{Namespace, OpenVswitch, veth};
 use transload_interop_tests::traffic::{ping, settle, transfer};
 use transload_interop_tests::world::Leaf;
 use transload_interop_tests::{Gateway, Host, need};
@@ -34,6 +34,11 @@ struct World {
 }
 
 fn world(mtu: u16) -> World {
+    world_of(mtu, 1)
+}
+
+/// The same, where the gateway's devices have so many queues.
+fn world_of(mtu: u16, queues: u16) -> World {
     let middle = Namespace::new().unwrap();
     let left = Leaf { device: "eth1", gateway: "192.0.2.1", address: "192.0.2.11", mtu };
     let right = Leaf { device: "eth2", gateway: "fd00:2::1", address: "fd00:2::22", mtu };
@@ -41,6 +46,9 @@ fn world(mtu: u16) -> World {
     let right = right.with_vxlan(&middle, 200, "10.1.0.2/24").unwrap();
     for leaf in [&left, &right] {
         leaf.sh("ethtool -K eth0 tx off tso off gso off txvlan off").unwrap();
+    }
+    if queues > 1 {
+        middle.sh(&format!("for d in eth1 eth2; do ethtool -L $d rx {queues} tx {queues}; done")).unwrap();
     }
     World { left, right, middle }
 }
@@ -64,4 +72,203 @@ fn hosts_of_two_vnis_meet_over_xdp_sockets() {
     meet(&left, &right);
     assert!(gateway.log().contains("af_xdp: native, with copies"), "{}", gateway.log());
     gateway.stop().unwrap();
+}
+
+#[test]
+fn xdp_sockets_and_packet_sockets_meet_in_one_gateway() {
+    need!(root, ip, ping, vxlan, ethtool);
+    let World { left, right, middle } = world(1500);
+    let gateway = Gateway::start(&middle, &FILE.replace("eth2, io: af_xdp", "eth2, io: af_packet")).unwrap();
+    // Its packet sockets may be given super-frames with unfinished checksums.
+    right.sh("ethtool -K eth0 tx on tso on gso on").unwrap();
+    meet(&left, &right);
+    let ports = gateway.show("ports").unwrap();
+    assert_eq!((&ports[0]["io"], &ports[1]["io"]), (&"af_xdp eth1".into(), &"af_packet eth2".into()));
+    gateway.stop().unwrap();
+}
+
+#[test]
+fn the_hosts_own_traffic_on_the_cable_is_undisturbed() {
+    need!(root, ip, ping, vxlan, ethtool);
+    let World { left, right, middle } = world(1500);
+    let gateway = Gateway::start(&middle, FILE).unwrap();
+    meet(&left, &right);
+    left.sh("ip neigh flush dev eth0").unwrap();
+    ping(&left, "192.0.2.1", 1500).unwrap();
+    ping(&middle, "192.0.2.11", 1500).unwrap();
+    ping(&right, "fd00:2::1", 1500).unwrap();
+    transfer(&left, &middle, "192.0.2.1", 4).unwrap();
+    transfer(&middle, &right, "fd00:2::22", 4).unwrap();
+    // Of all that, nothing came to the gateway, which would have dropped it.
+    let drops = gateway.show("drops").unwrap();
+    assert!(drops.as_array().unwrap().iter().all(|row| row["reason"] != "not_for_us" || row["dropped"] == 0));
+    gateway.stop().unwrap();
+}
+
+/// Whether an XDP program is attached to a device.
+fn has_program(host: &dyn Host, device: &str) -> bool {
+    host.sh(&format!("ip link show dev {device}")).unwrap().contains("xdp")
+}
+
+#[test]
+fn a_killed_gateway_leaves_no_program_and_the_next_one_binds_at_once() {
+    need!(root, ip, ping, vxlan, ethtool);
+    let World { left, right, middle } = world(1500);
+    let gateway = Gateway::start(&middle, FILE).unwrap();
+    settle(&left, "10.1.0.2").unwrap();
+    assert!(has_program(&middle, "eth1") && has_program(&middle, "eth2"));
+    gateway.kill().unwrap();
+    assert!(!has_program(&middle, "eth1") && !has_program(&middle, "eth2"));
+
+    let next = Gateway::start(&middle, FILE).unwrap();
+    meet(&left, &right);
+    next.stop().unwrap();
+    assert!(!has_program(&middle, "eth1"));
+}
+
+#[test]
+fn a_device_that_goes_away_and_comes_back_is_served_again() {
+    need!(root, ip, ping, vxlan, ethtool);
+    let World { left, right, middle } = world(1500);
+    let gateway = Gateway::start(&middle, FILE).unwrap();
+    settle(&left, "10.1.0.2").unwrap();
+    // The first port's socket had registered the memory that the second one shares.
+    drop(left);
+    middle.sh("ip link del eth1").unwrap();
+    let left = Leaf { device: "eth1", gateway: "192.0.2.1", address: "192.0.2.11", mtu: 1500 };
+    let left = left.with_vxlan(&middle, 100, "10.1.0.1/24").unwrap();
+    left.sh("ethtool -K eth0 tx off tso off gso off txvlan off").unwrap();
+    meet(&left, &right);
+    gateway.stop().unwrap();
+}
+
+#[test]
+fn two_workers_have_a_queue_each_of_every_port() {
+    need!(root, ip, ping, vxlan, ethtool);
+    let World { left, right, middle } = world_of(1500, 2);
+    let gateway = Gateway::start(&middle, &format!("{FILE}workers: 2\n")).unwrap();
+    meet(&left, &right);
+    let log = gateway.log();
+    assert!(log.contains("2 queues") && log.contains("2 workers"), "{log}");
+    gateway.stop().unwrap();
+}
+
+#[test]
+fn one_worker_hears_every_queue() {
+    need!(root, ip, ping, vxlan, ethtool);
+    let World { left, right, middle } = world_of(1500, 2);
+    let gateway = Gateway::start(&middle, FILE).unwrap();
+    meet(&left, &right);
+    assert!(gateway.log().contains("2 queues"), "{}", gateway.log());
+    gateway.stop().unwrap();
+}
+
+#[test]
+fn no_more_workers_run_than_the_narrowest_port_has_queues() {
+    need!(root, ip, ping, vxlan, ethtool);
+    let World { left, right, middle } = world(1500);
+    let gateway = Gateway::start(&middle, &format!("{FILE}workers: 2\n")).unwrap();
+    meet(&left, &right);
+    assert!(gateway.log().contains("1 of 2 workers run: port up1 has only so many queues"), "{}", gateway.log());
+    gateway.stop().unwrap();
+}
+
+#[test]
+fn nine_thousand_bytes_cross_in_pieces() {
+    need!(root, ip, ping, vxlan, ethtool);
+    let World { left, right, middle } = world(9216);
+    let gateway = Gateway::start(&middle, FILE).unwrap();
+    settle(&left, "10.1.0.2").unwrap();
+    for len in [64, 1400, 3000, 4000, 9000] {
+        ping(&left, "10.1.0.2", len).unwrap();
+        ping(&right, "10.1.0.1", len).unwrap();
+    }
+    transfer(&left, &right, "10.1.0.2", 20).unwrap();
+    gateway.stop().unwrap();
+}
+
+#[test]
+fn stacked_tags_share_a_cable_with_an_endpoint_and_the_host() {
+    need!(root, ip, ping, vxlan, ethtool, ovs);
+    let World { left, middle, right: _right } = world(1500);
+    let (switch, host) = (Namespace::new().unwrap(), Namespace::new().unwrap());
+    veth((&middle, "eth3"), (&switch, "access"), 1508).unwrap();
+    veth((&switch, "h0"), (&host, "eth0"), 1500).unwrap();
+    switch.sh("ethtool -K access tx off tso off gso off txvlan off; ethtool -K h0 tx off").unwrap();
+    host.sh("ethtool -K eth0 tx off tso off gso off; ip addr add 10.1.0.2/24 dev eth0; ip link set eth0 mtu 1450")
+        .unwrap();
+    middle.sh("ip addr add 203.0.113.1/24 dev eth3").unwrap();
+    switch.sh("ip link add own type veth peer name own-br; ip link set own up; ip link set own-br up").unwrap();
+    switch.sh("ethtool -K own tx off tso off gso off; ip addr add 203.0.113.2/24 dev own").unwrap();
+
+    let ovs = OpenVswitch::start(&switch).unwrap();
+    ovs.vsctl("add-br br -- set bridge br datapath_type=netdev fail-mode=secure").unwrap();
+    ovs.vsctl("add-port br access -- add-port br h0 -- add-port br own-br").unwrap();
+    for flow in [
+        "in_port=h0,actions=push_vlan:0x8100,set_field:4103->vlan_vid,push_vlan:0x88a8,set_field:4196->vlan_vid,output:access",
+        "in_port=access,dl_vlan=100,actions=pop_vlan,goto_table:1",
+        "table=1,dl_vlan=7,actions=pop_vlan,output:h0",
+        "priority=1,in_port=access,actions=output:own-br",
+        "in_port=own-br,actions=output:access",
+    ] {
+        ovs.add_flow("br", flow).unwrap();
+    }
+    let file = FILE
+        .replace("  up2: {", "  up3: { device: eth3, io: af_xdp }\n  up2: {")
+        .replace("endpoints:", "endpoints:\n  own: { address: 203.0.113.1, ports: [up3] }")
+        .replace(
+            "encap: vxlan }\n  right",
+            "endpoint: v4, encap: vxlan }\n  far: { address: 203.0.113.2, endpoint: own, encap: gre }\n  right",
+        )
+        .replace(
+            "right: { peer: right, vni: 200 }",
+            "far: { peer: far, key: 1 }\n      ce: { port: up3, s_vid: 100, c_vid: 7 }",
+        );
+    let gateway = Gateway::start(&middle, &file).unwrap();
+    meet(&left, &host);
+    ping(&switch, "203.0.113.1", 1400).unwrap();
+    ping(&middle, "203.0.113.2", 1400).unwrap();
+    gateway.stop().unwrap();
+}
+
+#[test]
+fn auto_leaves_a_veth_to_packet_sockets_and_says_why() {
+    need!(root, ip, vxlan, ethtool);
+    let World { middle, left: _left, right: _right } = world(1500);
+    let gateway = Gateway::start(&middle, &FILE.replace(", io: af_xdp", "")).unwrap();
+    let log = gateway.log();
+    assert!(log.contains("io: auto chooses af_packet: the far end of a veth"), "{log}");
+    assert!(!has_program(&middle, "eth1"));
+    gateway.stop().unwrap();
+}
+
+#[test]
+fn without_root_four_capabilities_do_and_a_missing_one_is_named() {
+    need!(root, ip, ping, vxlan, ethtool);
+    let World { left, right, middle } = world(1500);
+    let all = ["net_admin", "net_raw", "bpf", "ipc_lock"];
+    let gateway = Gateway::start_with(&middle, FILE, &all).unwrap();
+    meet(&left, &right);
+    gateway.stop().unwrap();
+
+    for lacking in ["net_admin", "bpf"] {
+        let rest: Vec<_> = all.into_iter().filter(|capability| *capability != lacking).collect();
+        let error = Gateway::start_with(&middle, FILE, &rest).unwrap_err().to_string();
+        assert!(error.contains(&format!("CAP_{} missing", lacking.to_uppercase())), "without {lacking}: {error}");
+    }
+    let error = Gateway::start_with(&middle, FILE, &all[..3]).unwrap_err().to_string();
+    assert!(error.contains("CAP_IPC_LOCK missing"), "{error}");
+}
+
+#[test]
+fn another_ones_xdp_program_is_left_alone() {
+    need!(root, ip, ping, vxlan, ethtool);
+    let World { middle, left: _left, right: _right } = world(1500);
+    let first = Gateway::start(&middle, FILE).unwrap();
+    let other = FILE.replace("192.0.2.1,", "192.0.2.3,").replace("fd00:2::1", "fd00:2::3");
+    middle.sh("ip addr add 192.0.2.3/24 dev eth1; ip addr add fd00:2::3/64 dev eth2 nodad").unwrap();
+    let error = Gateway::start(&middle, &other).unwrap_err().to_string();
+    assert!(error.contains("another XDP program is attached"), "{error}");
+    assert!(has_program(&middle, "eth1"));
+    first.stop().unwrap();
 }

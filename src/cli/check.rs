@@ -9,7 +9,7 @@ use super::render::{output, plural, problems_of};
 use super::{Failure, holes};
 use crate::config::{self, Problem, Problems, Severity};
 use crate::control::compile::{Numbers, Plan, compile};
-use crate::control::host;
+use crate::control::{backends, host};
 use crate::control::isolation::{self, Meeting};
 use crate::forwarding::{Forwarding, Members};
 
@@ -35,17 +35,21 @@ struct Findings<'a> {
     meetings: &'a [Meeting],
     /// How many IDs every mapping has, and which cannot be used.
     mappings: &'a [holes::Row],
+    /// With `--host`: what would move the frames of every port that the file leaves to us, and why; and how many
+    /// workers would run, if not as many as it says.
+    host: &'a [String],
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let (problems, summary, meetings, mappings) = match look(args)? {
+    let (problems, summary, meetings, mappings, host) = match look(args)? {
         Ok((plan, problems)) => {
-            (problems, Some(summary(&plan)), isolation::examine(&plan).meetings, holes::rows(&plan))
+            let host = if args.host { backends::choose(&plan).words() } else { Vec::new() };
+            (problems, Some(summary(&plan)), isolation::examine(&plan).meetings, holes::rows(&plan), host)
         }
-        Err(problems) => (problems, None, Vec::new(), Vec::new()),
+        Err(problems) => (problems, None, Vec::new(), Vec::new(), Vec::new()),
     };
     if args.json {
-        print_json(args, &problems, &meetings, &mappings)?;
+        print_json(args, &problems, &meetings, &mappings, &host)?;
         return if summary.is_some() && meetings.is_empty() { Ok(()) } else { Err(Failure::Told) };
     }
     let Some(summary) = summary else { return Err(problems.into()) };
@@ -57,6 +61,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let warnings = if warnings == 0 { String::new() } else { format!(", {}", plural(warnings, "warning")) };
     for mapping in &mappings {
         output(&mapping.line())?;
+    }
+    for line in &host {
+        output(line)?;
     }
     output(&format!("{}: {summary}: ok{warnings}", args.file.display()))
 }
@@ -78,9 +85,15 @@ fn look(args: &Args) -> Result<Result<(Plan, Problems), Problems>, Failure> {
     Ok(if problems.has_errors() { Err(problems) } else { Ok((plan, problems)) })
 }
 
-fn print_json(args: &Args, problems: &Problems, meetings: &[Meeting], mappings: &[holes::Row]) -> Result<(), Failure> {
+fn print_json(
+    args: &Args,
+    problems: &Problems,
+    meetings: &[Meeting],
+    mappings: &[holes::Row],
+    host: &[String],
+) -> Result<(), Failure> {
     let (file, ok) = (args.file.display().to_string(), !problems.has_errors() && meetings.is_empty());
-    let findings = Findings { file, ok, problems: &problems.0, meetings, mappings };
+    let findings = Findings { file, ok, problems: &problems.0, meetings, mappings, host };
     let text = serde_json::to_string_pretty(&findings).map_err(|error| Failure::new(error.to_string()))?;
     output(&text)
 }

@@ -185,8 +185,9 @@ fn peers(rows: &[PeerRow]) -> String {
 }
 
 fn ports(rows: &[PortRow]) -> String {
-    let columns = ["PORT", "I/O", "MAC", "MTU", "FRAMES IN", "BYTES IN", "FRAMES OUT", "BYTES OUT", "DROPPED", "LOST", "STATE"];
-    let mut table = table(&columns, &["MTU", "FRAMES IN", "BYTES IN", "FRAMES OUT", "BYTES OUT", "DROPPED", "LOST"]);
+    let columns =
+        ["PORT", "I/O", "MAC", "MTU", "FRAMES IN", "BYTES IN", "LOST", "FRAMES OUT", "BYTES OUT", "DROPPED", "STATE"];
+    let mut table = table(&columns, &columns[3..10]);
     for row in rows {
         table.add_row([
             row.port.clone(),
@@ -195,10 +196,10 @@ fn ports(rows: &[PortRow]) -> String {
             row.mtu.map_or_else(|| "-".into(), |mtu| mtu.to_string()),
             row.traffic.rx_frames.to_string(),
             row.traffic.rx_bytes.to_string(),
+            row.lost.to_string(),
             row.traffic.tx_frames.to_string(),
             row.traffic.tx_bytes.to_string(),
             row.dropped.to_string(),
-            row.lost.to_string(),
             row.failure.clone().unwrap_or_else(|| "up".into()),
         ]);
     }

@@ -78,6 +78,7 @@ struct Part {
     endpoints: Option<At<IgnoredAny>>,
     fdb: Option<At<IgnoredAny>>,
     workers: Option<At<IgnoredAny>>,
+    polling: Option<At<IgnoredAny>>,
     admin: Option<At<IgnoredAny>>,
 }
 
@@ -89,6 +90,7 @@ impl Part {
             ("endpoints", &self.endpoints),
             ("fdb", &self.fdb),
             ("workers", &self.workers),
+            ("polling", &self.polling),
             ("admin", &self.admin),
         ];
         all.into_iter().filter_map(|(name, section)| Some((name, section.as_ref()?.span)))

@@ -99,12 +99,25 @@ pub struct File {
     pub fdb: Fdb,
     /// How many threads move frames; 1 if left out.
     pub workers: Option<At<Workers>>,
+    /// What worker threads do while nothing arrives; `adaptive` if left out.
+    pub polling: Option<At<Polling>>,
     /// The socket that `transload show` asks.
     pub admin: Option<At<PathBuf>>,
 }
 
 /// How many worker threads.
 pub type Workers = Whole<1, 64>;
+
+/// What worker threads do while nothing arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Polling {
+    /// Look again for a moment, then sleep until something arrives.
+    #[default]
+    Adaptive,
+    /// Look again and again: the shortest delay, for a whole processor each.
+    Busy,
+}
 
 /// The MAC table.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]

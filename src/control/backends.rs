@@ -34,11 +34,11 @@ pub struct Choice {
 }
 
 impl Choice {
-    /// `io: auto chose af_packet: why`, where the file leaves it to us.
+    /// `io: auto chooses af_packet: why`, where the file leaves it to us.
     #[must_use]
     pub fn words(&self) -> Option<String> {
         let chosen = if self.xdp { "af_xdp" } else { "af_packet" };
-        self.why.as_ref().map(|why| format!("io: auto chose {chosen}: {why}"))
+        self.why.as_ref().map(|why| format!("io: auto chooses {chosen}: {why}"))
     }
 }
 
@@ -85,6 +85,14 @@ impl Choices {
         let sockets = on_xdp().map(|choice| (choice.survey.queues as usize).div_ceil(self.workers)).sum();
         let mtu = on_xdp().map(|choice| choice.survey.mtu).max().unwrap_or_default();
         Layout::xdp(chunks_for(sockets), mtu as usize)
+    }
+
+    /// What the file leaves to us, one line each: which back-end a port would get and why, and how many workers would
+    /// run, if not as many as it says.
+    #[must_use]
+    pub fn words(&self) -> Vec<String> {
+        let ports = self.ports.iter().filter_map(|choice| Some(format!("port {}: {}", choice.name, choice.words()?)));
+        ports.chain(self.fewer.clone()).collect()
     }
 
     /// What was decided for a port.

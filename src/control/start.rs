@@ -90,7 +90,7 @@ pub fn run(orders: &Orders) -> Result<(), StartError> {
     if let Some(fewer) = &choices.fewer {
         tracing::warn!("{fewer}");
     }
-    let (threads, layout) = (choices.workers, choices.layout());
+    let (threads, layout, polling) = (choices.workers, choices.layout(), plan.settings.polling);
     let mut arenas: Vec<_> = (0..threads).map(|_| layout.arena()).collect();
     let (pools, umems): (Vec<_>, Vec<_>) = arenas.iter_mut().map(|arena| layout.cut(arena)).unzip();
     let umems: Vec<_> = umems.into_iter().flatten().collect();
@@ -114,7 +114,7 @@ pub fn run(orders: &Orders) -> Result<(), StartError> {
             let thread = thread::Builder::new().name(format!("worker-{number}"));
             let thread = thread.spawn_scoped(scope, move || {
                 workers::pin(number);
-                workers::work(worker, clock, stop);
+                workers::work(worker, clock, polling, stop);
             });
             crew.push(thread.map_err(while_doing("cannot start a worker"))?);
         }

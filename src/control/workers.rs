@@ -7,31 +7,38 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
+use crate::config::Polling;
 use crate::control::clock::Clock;
 use crate::dataplane::{Ports, Worker};
 use crate::forwarding::PortId;
 
-/// After so many breaths in which nothing arrived, a worker sleeps until something does.
-const IDLE_BREATHS: u32 = 32;
+/// After so long, in nanoseconds, in which nothing arrived, a worker sleeps until something does: about as long as it
+/// takes to fall asleep and be woken.
+const PATIENCE: u64 = 20_000;
+/// How often the devices are asked what they have lost, in nanoseconds.
+const COUNTING: u64 = 1_000_000_000;
 /// It wakes up this often all the same, to see whether it should stop.
 const NAP: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 /// A port that can only report an error is not waited for, for this long.
 const MUTE: Duration = Duration::from_secs(1);
 
 /// Moves frames until told to stop.
-pub fn work(mut worker: Worker<'_>, clock: Clock, stop: &AtomicBool) {
+pub fn work(mut worker: Worker<'_>, clock: Clock, polling: Polling, stop: &AtomicBool) {
     let mut waiting = Waiting::default();
-    let mut idle = 0;
+    let mut counted = clock.now().nanos;
+    // When something arrived last.
+    let mut busy = counted;
     while !stop.load(Ordering::Relaxed) {
-        if worker.breathe(clock.now()) > 0 {
-            idle = 0;
-            continue;
-        }
-        idle += 1;
-        if idle >= IDLE_BREATHS {
-            waiting.wait(worker.ports());
+        let now = clock.now();
+        if worker.breathe(now) > 0 {
+            busy = now.nanos;
+        } else if polling == Polling::Adaptive && now.nanos.saturating_sub(busy) >= PATIENCE {
             // What woke us is fetched by the next breath; if that was all, back to sleep without a detour.
-            idle = IDLE_BREATHS - 1;
+            waiting.wait(worker.ports());
+        }
+        if now.nanos.saturating_sub(counted) >= COUNTING {
+            worker.count_losses();
+            counted = now.nanos;
         }
     }
 }

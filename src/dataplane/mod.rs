@@ -126,6 +126,11 @@ impl<'mem> Worker<'mem> {
         arrived
     }
 
+    /// Counts what the ports' devices have lost since the last time: to be done now and then, between breaths.
+    pub fn count_losses(&mut self) {
+        self.ports.count_losses(&self.counters);
+    }
+
     /// The ports, to wait for.
     #[must_use]
     pub const fn ports(&self) -> &Ports<'mem> {

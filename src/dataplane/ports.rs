@@ -22,8 +22,8 @@ struct Slot<'mem> {
     waiting: Vec<Frame<'mem>>,
     /// When a failed port is tried again, in nanoseconds.
     retry_at: Option<u64>,
-    /// The second in which it was last asked what it lost.
-    asked: u16,
+    /// What the device had lost when it was asked last.
+    lost: u64,
 }
 
 /// The ports of one worker.
@@ -43,7 +43,7 @@ impl<'mem> Ports<'mem> {
         }
         let slots = ports.into_iter().map(|(id, io)| {
             let caps = io.caps();
-            Slot { id, io, caps, waiting: Vec::with_capacity(Burst::LEN), retry_at: None, asked: 0 }
+            Slot { id, io, caps, waiting: Vec::with_capacity(Burst::LEN), retry_at: None, lost: 0 }
         });
         Self { slots: slots.collect(), index }
     }
@@ -63,6 +63,19 @@ impl<'mem> Ports<'mem> {
     /// The back-ends, to wait for.
     pub fn iter(&self) -> impl Iterator<Item = (PortId, &dyn Port<'mem>)> {
         self.slots.iter().map(|slot| (slot.id, &*slot.io as &dyn Port<'mem>))
+    }
+
+    /// Counts what the devices have lost since the last time: a system call for every port.
+    pub(super) fn count_losses(&mut self, counters: &Counters) {
+        for slot in &mut self.slots {
+            let now = slot.io.kernel_drops();
+            // A device that came back has begun anew.
+            let fresh = if now >= slot.lost { now - slot.lost } else { now };
+            slot.lost = now;
+            if let Some(lost) = counters.lost(slot.id) {
+                lost.add(fresh);
+            }
+        }
     }
 
     #[inline]
@@ -105,7 +118,6 @@ impl<'mem> Ports<'mem> {
                 }
             }
         }
-        slot.note_losses(now, counters);
         burst.received(slot.id);
         if let Some(port) = counters.port(slot.id) {
             port.rx.add(burst.notes.len() as u64, burst.notes.iter().map(|note| u64::from(note.len)).sum());
@@ -145,18 +157,6 @@ impl<'mem> Ports<'mem> {
 }
 
 impl<'mem> Slot<'mem> {
-    /// Once a second: what was lost before this worker could receive it.
-    #[inline]
-    fn note_losses(&mut self, now: Now, counters: &Counters) {
-        if self.asked == now.tick() {
-            return;
-        }
-        self.asked = now.tick();
-        if let Some(lost) = counters.lost(self.id) {
-            lost.set(self.io.kernel_drops());
-        }
-    }
-
     fn transmit(&mut self, pool: &mut Pool<'mem>, counters: &Counters) {
         let sent = self.io.tx_burst(pool, &mut self.waiting);
         if let Some(port) = counters.port(self.id) {

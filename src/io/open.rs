@@ -197,7 +197,7 @@ fn auto<'mem>(name: &str, device: &str, workers: usize, xdp: Option<Xdp<'_, 'mem
     if xdp.is_some() {
         match af_xdp(name, device, xdp, false) {
             Err(OpenCause::Xdp { fault, .. }) => {
-                tracing::info!(port = name, device, "io: auto chose af_packet after all: {fault}");
+                tracing::info!(port = name, device, "io: auto chooses af_packet after all: {fault}");
             }
             other => return other,
         }

@@ -118,20 +118,19 @@ pub(super) fn send(socket: BorrowedFd<'_>, frames: &mut [Frame<'_>]) -> io::Resu
 
 /// Sets an option of a packet socket.
 pub(super) fn set_packet_option(socket: BorrowedFd<'_>, option: c_int, value: c_int) -> io::Result<()> {
-    set_option(socket, option, &value)
+    set_option(socket, libc::SOL_PACKET, option, &value)
 }
 
-fn set_option<T: Copy>(socket: BorrowedFd<'_>, option: c_int, value: &T) -> io::Result<()> {
+/// Sets an option of an XDP socket.
+pub(super) fn set_xdp_option(socket: BorrowedFd<'_>, option: c_int, value: u32) -> io::Result<()> {
+    set_option(socket, libc::SOL_XDP, option, &value)
+}
+
+fn set_option<T: Copy>(socket: BorrowedFd<'_>, level: c_int, option: c_int, value: &T) -> io::Result<()> {
     let value: *const T = value;
     // SAFETY: the pointer is a live reference to a plain value of exactly the length that is passed.
     checked(unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_PACKET,
-            option,
-            value.cast::<c_void>(),
-            mem::size_of::<T>() as u32,
-        )
+        libc::setsockopt(socket.as_raw_fd(), level, option, value.cast::<c_void>(), mem::size_of::<T>() as u32)
     })
     .map(drop)
 }
@@ -165,7 +164,7 @@ pub(super) fn set_promiscuous(socket: BorrowedFd<'_>, ifindex: u32) -> io::Resul
         mr_alen: 0,
         mr_address: [0; 8],
     };
-    set_option(socket, libc::PACKET_ADD_MEMBERSHIP, &request)
+    set_option(socket, libc::SOL_PACKET, libc::PACKET_ADD_MEMBERSHIP, &request)
 }
 
 /// Binds a packet socket to a device, for frames of every type.

@@ -226,8 +226,8 @@ impl Gateway {
                 mtu: port.and_then(|port| port.mtu),
                 failure: news.failures.get(&id).cloned(),
                 dropped: self.sum(|counters| counters.port(id).map(|port| &port.dropped)),
-                lost: self.sum(|counters| counters.lost(id)),
                 traffic: self.traffic(|counters| counters.port(id)),
+                lost: self.sum(|counters| counters.lost(id)),
             }
         };
         self.names.ports().map(row).collect()

@@ -167,11 +167,12 @@ pub struct PortRow {
     /// Frames that were dropped after they came in by it, or when they were to leave by it.
     #[serde(default)]
     pub dropped: u64,
-    /// Frames that its device or socket lost before the gateway saw them.
-    #[serde(default)]
-    pub lost: u64,
     /// Whole frames from it and to it.
     pub traffic: Traffic,
+    /// Frames that arrived and were lost before the gateway could take them: its queue was full, or they were longer
+    /// than what they were to be received into.
+    #[serde(default)]
+    pub lost: u64,
 }
 
 /// One reason for drops.

@@ -200,7 +200,8 @@ fn settings(file: &File, domains: &Domains<'_>, report: &mut Report) -> Settings
         }
     }
     let workers = file.workers.as_ref().and_then(At::value).map_or(1, |workers| workers.0 as usize);
-    Settings { fdb_capacity, workers, admin: file.admin.as_ref().and_then(At::get).cloned() }
+    let polling = file.polling.as_ref().and_then(At::value).unwrap_or_default();
+    Settings { fdb_capacity, workers, polling, admin: file.admin.as_ref().and_then(At::get).cloned() }
 }
 
 fn warn_of_unused(ports: &Ports<'_>, tags: &Tags<'_>, report: &mut Report) {

@@ -8,7 +8,7 @@ use transload_encaps::outer::UdpRules;
 use transload_encaps::underlay::{LinkAddresses, UnderlaySpec};
 
 use super::names::Names;
-use crate::config::{Problem, Source, Span};
+use crate::config::{Polling, Problem, Source, Span};
 use crate::forwarding::{DomainId, EndpointId, Forwarding, GroupId, Hop, PeerId, Port, PortId, Target};
 use crate::io::Backend;
 
@@ -115,6 +115,8 @@ pub struct Settings {
     pub fdb_capacity: usize,
     /// How many threads move frames.
     pub workers: usize,
+    /// What they do while nothing arrives.
+    pub polling: Polling,
     /// The socket that `show` asks, if the file names one.
     pub admin: Option<PathBuf>,
 }

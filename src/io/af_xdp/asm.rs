@@ -16,6 +16,7 @@ pub(super) enum Register {
     R1,
     R2,
     R3,
+    R4,
     R6 = 6,
     R7,
     R8,
@@ -73,6 +74,8 @@ pub(super) struct Label(usize);
 pub(super) enum Helper {
     MapLookup = 1,
     RedirectMap = 51,
+    /// Since Linux 5.18.
+    LoadBytes = 189,
 }
 
 /// A program under construction.

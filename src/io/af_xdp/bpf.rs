@@ -141,8 +141,8 @@ pub(super) fn load(program: &[Instruction], frags: bool) -> io::Result<OwnedFd> 
     // SAFETY: the structure of this command; instructions and licence live until after it, and their lengths are true.
     let error = match unsafe { open(PROG_LOAD, &mut attributes) } {
         Ok(program) => return Ok(program),
-        // A program without fault is refused so where we may not load any: there is nothing to explain.
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
+        // We may not load any: there is nothing to explain. What the verifier does not permit is EACCES.
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) => return Err(error),
         Err(error) => error,
     };
     let mut log = vec![0_u8; LOG];
@@ -154,7 +154,7 @@ pub(super) fn load(program: &[Instruction], frags: bool) -> io::Result<OwnedFd> 
     let end = log.iter().position(|&byte| byte == 0).unwrap_or(log.len());
     let said = String::from_utf8_lossy(log.get(..end).unwrap_or_default());
     let said: Vec<_> = said.lines().rev().take(3).collect();
-    Err(if said.is_empty() { error } else { io::Error::new(error.kind(), format!("{error}: {said:?}")) })
+    Err(if said.is_empty() { error } else { io::Error::other(format!("{error}: {said:?}")) })
 }
 
 /// What [`LINK_CREATE`] reads.

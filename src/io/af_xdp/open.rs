@@ -120,7 +120,7 @@ pub(super) fn missing(locking: bool) -> Vec<&'static str> {
 
 fn fault(doing: &'static str, error: io::Error) -> Fault {
     match Errno::from_io_error(&error) {
-        Some(Errno::PERM | Errno::ACCESS) => {
+        Some(Errno::PERM) => {
             let missing = missing(false);
             if missing.is_empty() { Fault::UserNamespace } else { Fault::Capabilities(missing) }
         }

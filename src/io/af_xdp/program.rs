@@ -11,14 +11,16 @@
 //!
 //! Whatever is too short, or broken, to tell stays with the kernel. If a queue has no socket, all of it does.
 //!
-//! Registers: R6 is the context, R9 the frame's first byte, R8 the one behind its last, R7 a header on the way.
+//! Registers: R6 is the context, R9 the frame's first byte, R8 the one behind its last, R7 how far behind the first
+//! one a header is. What is at a place known beforehand is read directly; what is not, behind options, by a helper,
+//! since without `CAP_PERFMON` the kernel lets nobody add a number it does not know to a pointer.
 
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 
 use transload_encaps::{Carrier, Mac};
 
-use super::asm::Register::{R0, R1, R2, R3, R6, R7, R8, R9, R10};
+use super::asm::Register::{R0, R1, R2, R3, R4, R6, R7, R8, R9, R10};
 use super::asm::{Assembler, Helper, If, Label, Register, TooLong, Width};
 use super::bpf::Instruction;
 use super::filter::{Claims, Entrance, Filter, Tags};
@@ -40,6 +42,8 @@ const UDP: u8 = 17;
 const EXTENSIONS: [u8; 3] = [0, 43, 60];
 const MOST_EXTENSIONS: usize = 4;
 const FRAGMENT_OFFSET: u16 = 0x1fff;
+/// Where on the stack a helper reads from or writes to: four bytes.
+const SCRATCH: i16 = -4;
 
 /// The maps a program looks into.
 #[derive(Debug, Clone, Copy)]
@@ -147,15 +151,16 @@ impl Program<'_> {
                 self.need_words(ip + 16, &address.octets(), next);
                 self.need_mac(mac);
                 self.behind_ipv4(ip);
+                self.carriers(entrance, ip, ip + 20);
             }
             IpAddr::V6(address) => {
                 self.need(R9, i32::from(ip) + 40, next);
                 self.need_words(ip + 24, &address.octets(), next);
                 self.need_mac(mac);
                 self.behind_ipv6(ip);
+                self.carriers(entrance, ip, ip + 40);
             }
         }
-        self.carriers(entrance, ip);
     }
 
     /// What is sent to our address behind another MAC is nobody's tag either.
@@ -165,23 +170,20 @@ impl Program<'_> {
         self.need_half(4, u16::from_be_bytes([high, low]), self.pass);
     }
 
-    /// R7 is then behind the IPv4 header, and R3 the protocol.
+    /// R7 is then where the IPv4 header ends, and R3 the protocol.
     fn behind_ipv4(&mut self, ip: i16) {
-        self.asm.load(Width::Byte, R1, R9, ip);
-        self.asm.and(R1, 0x0f);
-        self.asm.shift_left(R1, 2);
-        self.asm.jump_if(R1, If::Less, 20, self.pass);
-        self.asm.copy(R7, R9);
+        self.asm.load(Width::Byte, R7, R9, ip);
+        self.asm.and(R7, 0x0f);
+        self.asm.shift_left(R7, 2);
+        self.asm.jump_if(R7, If::Less, 20, self.pass);
         self.asm.add_constant(R7, ip.into());
-        self.asm.add_register(R7, R1);
         self.asm.load(Width::Byte, R3, R9, ip + 9);
     }
 
-    /// R7 is then behind the IPv6 header and its extensions, and R3 the header that stands there.
+    /// R7 is then where the IPv6 header and its extensions end, and R3 the header that stands there.
     fn behind_ipv6(&mut self, ip: i16) {
         self.asm.load(Width::Byte, R3, R9, ip + 6);
-        self.asm.copy(R7, R9);
-        self.asm.add_constant(R7, i32::from(ip) + 40);
+        self.asm.set(R7, i32::from(ip) + 40);
         let done = self.asm.label();
         for _ in 0..MOST_EXTENSIONS {
             let extension = self.asm.label();
@@ -190,10 +192,10 @@ impl Program<'_> {
             }
             self.asm.jump(done);
             self.asm.place(extension);
-            self.need(R7, 2, self.pass);
+            self.fetch(2);
             // Its length counts eight bytes, but for the first eight.
-            self.asm.load(Width::Byte, R3, R7, 0);
-            self.asm.load(Width::Byte, R1, R7, 1);
+            self.asm.load(Width::Byte, R3, R10, SCRATCH);
+            self.asm.load(Width::Byte, R1, R10, SCRATCH + 1);
             self.asm.add_constant(R1, 1);
             self.asm.shift_left(R1, 3);
             self.asm.add_register(R7, R1);
@@ -201,8 +203,20 @@ impl Program<'_> {
         self.asm.place(done);
     }
 
-    /// Takes what tunnels ride on: R3 is the IP protocol, R7 points to its header. All else stays with the kernel.
-    fn carriers(&mut self, entrance: &Entrance, ip: i16) {
+    /// Copies so many bytes of the frame, from R7 on, to the scratch space. R1 to R5 are lost.
+    fn fetch(&mut self, bytes: i32) {
+        self.asm.copy(R1, R6);
+        self.asm.copy(R2, R7);
+        self.asm.copy(R3, R10);
+        self.asm.add_constant(R3, SCRATCH.into());
+        self.asm.set(R4, bytes);
+        self.asm.call(Helper::LoadBytes);
+        self.asm.jump_if(R0, If::NotEqual, 0, self.pass);
+    }
+
+    /// Takes what tunnels ride on: R3 is the IP protocol, R7 where its header is, `usual` where it is without options.
+    /// All else stays with the kernel.
+    fn carriers(&mut self, entrance: &Entrance, ip: i16, usual: i16) {
         let mut ports = Vec::new();
         for carrier in &entrance.carriers {
             match *carrier {
@@ -217,13 +231,25 @@ impl Program<'_> {
                 self.asm.load(Width::Half, R1, R9, ip + 6);
                 self.asm.jump_if(R1, If::AnyBit, in_frame(FRAGMENT_OFFSET), self.pass);
             }
-            self.need(R7, 4, self.pass);
-            self.asm.load(Width::Half, R1, R7, 2);
+            self.udp_port(usual);
             for port in ports {
                 self.asm.jump_if(R1, If::Equal, in_frame(port), self.take);
             }
         }
         self.asm.jump(self.pass);
+    }
+
+    /// R1 is then the destination port of the UDP header at R7.
+    fn udp_port(&mut self, usual: i16) {
+        let (options, done) = (self.asm.label(), self.asm.label());
+        self.asm.jump_if(R7, If::NotEqual, usual.into(), options);
+        self.need(R9, i32::from(usual) + 4, self.pass);
+        self.asm.load(Width::Half, R1, R9, usual + 2);
+        self.asm.jump(done);
+        self.asm.place(options);
+        self.fetch(4);
+        self.asm.load(Width::Half, R1, R10, SCRATCH + 2);
+        self.asm.place(done);
     }
 
     /// Takes frames by their first tag, or for want of one.
@@ -245,9 +271,9 @@ impl Program<'_> {
             self.asm.jump_if(R1, If::Equal, 0, self.take);
         }
         let Some(map) = map else { return self.asm.jump(self.pass) };
-        self.asm.store(R10, -4, R1);
+        self.asm.store(R10, SCRATCH, R1);
         self.asm.copy(R2, R10);
-        self.asm.add_constant(R2, -4);
+        self.asm.add_constant(R2, SCRATCH.into());
         self.asm.load_map(R1, map);
         self.asm.call(Helper::MapLookup);
         self.asm.jump_if(R0, If::Equal, 0, self.pass);

@@ -22,10 +22,14 @@ use transload_encaps::Frame;
 
 use super::ring::{Consumer, Producer};
 use super::umem::{Transfer, Umem};
-use crate::io::{Pool, Sent};
+use crate::io::{Pool, Sent, sys};
 
-/// Entries of each ring, and chunks lent for receiving.
+/// Entries of each ring but one, and chunks lent for receiving.
 pub(super) const RING: u32 = 1024;
+/// The kernel says only now and then how many chunks it has taken; what it keeps quiet about must not leave it without.
+const FILL_RING: u32 = 2 * RING;
+/// `XDP_MAX_TX_SKB_BUDGET`: how many frames the kernel copies and sends a call. Since Linux 6.17; before, 32.
+const MAX_TX_BUDGET: i32 = 9;
 /// Most pieces of one frame: what a kernel with the smallest pages takes.
 const MOST_PIECES: usize = 17;
 
@@ -75,14 +79,14 @@ fn open() -> io::Result<OwnedFd> {
 
 impl Rings {
     fn map(socket: &OwnedFd) -> io::Result<Self> {
-        sockopt::set_xdp_umem_fill_ring_size(socket, RING)?;
+        sockopt::set_xdp_umem_fill_ring_size(socket, FILL_RING)?;
         sockopt::set_xdp_umem_completion_ring_size(socket, RING)?;
         sockopt::set_xdp_rx_ring_size(socket, RING)?;
         sockopt::set_xdp_tx_ring_size(socket, RING)?;
         let offsets = sockopt::xdp_mmap_offsets(socket)?;
         let socket = socket.as_fd();
         Ok(Self {
-            fill: Producer::map(socket, &offsets.fr, XDP_UMEM_PGOFF_FILL_RING, RING)?,
+            fill: Producer::map(socket, &offsets.fr, XDP_UMEM_PGOFF_FILL_RING, FILL_RING)?,
             completion: Consumer::map(socket, &offsets.cr, XDP_UMEM_PGOFF_COMPLETION_RING, RING)?,
             receive: Consumer::map(socket, &offsets.rx, XDP_PGOFF_RX_RING, RING)?,
             send: Producer::map(socket, &offsets.tx, XDP_PGOFF_TX_RING, RING)?,
@@ -94,6 +98,8 @@ impl<'mem> Queue<'mem> {
     /// Binds a socket to a queue of a device. Nothing arrives before a redirect program aims at it.
     pub(super) fn bind(umem: &Arc<Umem<'mem>>, ifindex: u32, queue: u32, transfer: Transfer) -> io::Result<Self> {
         let (socket, rings) = umem.bind(ifindex, queue, transfer, open, Rings::map)?;
+        // Older kernels do not know the option, and are called more often.
+        let _ = sys::set_xdp_option(socket.as_fd(), MAX_TX_BUDGET, RING);
         Ok(Self {
             socket,
             rings,
