@@ -18,6 +18,11 @@ impl Counter {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
     }
 
+    /// Begins anew; only while nobody counts.
+    fn forget(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
     /// The number now.
     #[must_use]
     pub fn get(&self) -> u64 {
@@ -41,6 +46,11 @@ impl Flow {
         self.add(1, len as u64);
     }
 
+    fn forget(&self) {
+        self.frames.forget();
+        self.bytes.forget();
+    }
+
     /// More frames at once.
     #[inline]
     pub fn add(&self, frames: u64, bytes: u64) {
@@ -58,6 +68,13 @@ pub struct Both {
     pub tx: Flow,
     /// Of those received, or of those that were to leave by this port, how many were dropped.
     pub dropped: Counter,
+}
+
+impl Both {
+    fn forget(&self) {
+        self.rx.forget();
+        self.tx.forget();
+    }
 }
 
 /// What one tenant does.
@@ -177,6 +194,31 @@ impl Counters {
         self.peers.grow(tables.peers.len().max(learned));
         self.domains.grow(tables.domains.len());
         self.mappings.grow(tables.mappings.all.len());
+    }
+
+    /// Forgets what was counted under a number that is free now, so that its next owner begins with nothing. The
+    /// workers have passed the tables that had it.
+    pub fn forget_peer(&self, id: PeerId) {
+        self.peer(id).into_iter().for_each(Both::forget);
+    }
+
+    /// As [`forget_peer`](Self::forget_peer), of a tenant.
+    pub fn forget_domain(&self, id: DomainId) {
+        let Some(domain) = self.domain(id) else { return };
+        let DomainCounters { traffic, flooded, dropped, too_big_answers, learned, moved, .. } = domain;
+        let DomainCounters { held_moves, loops, over_mac_limit, table_full, .. } = domain;
+        traffic.forget();
+        let (first, second) =
+            ([flooded, dropped, too_big_answers, learned], [moved, held_moves, loops, over_mac_limit]);
+        first.into_iter().chain(second).chain([table_full]).for_each(Counter::forget);
+    }
+
+    /// As [`forget_peer`](Self::forget_peer), of a mapping.
+    pub fn forget_mapping(&self, id: MappingId) {
+        let Some(mapping) = self.mapping(id) else { return };
+        mapping.sent.iter().for_each(Flow::forget);
+        mapping.holes.forget();
+        mapping.dropped.forget();
     }
 
     /// Frames, and copies of flooded frames, dropped for this reason.

@@ -4,9 +4,12 @@
 //! burst. Numbers ([`PortId`], [`PeerId`], [`DomainId`], and an attachment's place in its domain) are given out by
 //! control and keep their meaning from one `Forwarding` to the next, because the FDB outlives them all.
 
+mod groups;
+mod mappings;
+mod memory;
+
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -14,7 +17,9 @@ use transload_encaps::outer::UdpRules;
 use transload_encaps::underlay::{LinkAddresses, Underlay};
 use transload_encaps::{Carrier, Compiled, InnerTags, Mac, Segment};
 
-use crate::mapping::Mapping;
+pub use groups::{Group, Learned, LearnedPeer, Learner};
+pub use mappings::{Connection, Crossing, End, MappingId, Mappings};
+pub use memory::{DomainState, LoopMemory, Watched};
 
 /// A port of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -136,55 +141,6 @@ pub struct Endpoint {
     pub multicast: Vec<IpAddr>,
 }
 
-/// Peers that share a mesh.
-#[derive(Debug, Clone, Default)]
-pub struct Group {
-    /// Those that the configuration names.
-    pub members: Vec<PeerId>,
-    /// Who stands for all of them at once: what goes there goes to a multicast group of the underlay, and what is
-    /// flooded goes nowhere else.
-    pub multicast: Option<PeerId>,
-    /// Who stands for its senders that have no number, if it takes such.
-    pub anonymous: Option<PeerId>,
-}
-
-/// From where a group takes packets of senders that nobody names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Learner {
-    /// The endpoint they come to.
-    pub endpoint: EndpointId,
-    /// What carries them.
-    pub carrier: Carrier,
-    /// The first address of the prefix.
-    pub first: IpAddr,
-    /// The last one.
-    pub last: IpAddr,
-    /// Who they count as until they have a number of their own.
-    pub peer: PeerId,
-}
-
-/// Peers that no configuration names: senders inside the prefix of a [`Learner`] that were heard.
-#[derive(Debug, Clone, Default)]
-pub struct Learned {
-    /// The peers. Their numbers are none of [`Forwarding::peers`].
-    pub peers: Map<PeerId, Arc<LearnedPeer>>,
-    /// Which of them a tunnel packet is from.
-    pub senders: Map<Sender, PeerId>,
-    /// Those of each group, in the order of their addresses.
-    pub members: Map<GroupId, Vec<PeerId>>,
-    /// The ways to them, as [`Forwarding::hops`].
-    pub hops: Map<PeerId, Vec<Hop>>,
-}
-
-/// A peer that no configuration names.
-#[derive(Debug)]
-pub struct LearnedPeer {
-    /// The group it belongs to.
-    pub group: GroupId,
-    /// All else.
-    pub peer: Peer,
-}
-
 /// Who sends a tunnel packet: names exactly one peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Sender {
@@ -242,76 +198,6 @@ pub struct Claim {
     pub attachment: AttachmentId,
 }
 
-/// A stateless cross-connect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct MappingId(pub u32);
-
-/// The stateless cross-connects.
-#[derive(Debug, Default)]
-pub struct Mappings {
-    /// By [`MappingId`]; `None` where a number is free.
-    pub all: Vec<Option<Connection>>,
-    /// By [`Scope`]: which mappings have a side there, and whether it is side 0 or 1.
-    pub by_scope: Vec<Vec<(MappingId, usize)>>,
-}
-
-/// A stateless cross-connect.
-#[derive(Debug)]
-pub struct Connection {
-    /// Its IDs, and how the two sides write them.
-    pub ids: Mapping,
-    /// The `from` side and the `to` side.
-    pub ends: [End; 2],
-    /// The gateway's own address in every one of its tenants, from which it says that a packet is too big.
-    pub mac: Mac,
-    /// When the next ICMP error would be on schedule, in nanoseconds of the workers' clock.
-    pub icmp_due: AtomicU64,
-}
-
-/// One side of a stateless cross-connect.
-#[derive(Debug, Clone, Copy)]
-pub struct End {
-    /// The peer, or the tags of a port.
-    pub peer: PeerId,
-    /// Where its segments are looked up.
-    pub scope: Scope,
-    /// What happens to VLAN tags inside the frames.
-    pub inner_tags: InnerTags,
-}
-
-/// Where a frame of a mapping goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Crossing {
-    /// The mapping.
-    pub mapping: MappingId,
-    /// The side it leaves by: 0 or 1.
-    pub to: u8,
-    /// The tenant ID there.
-    pub segment: Segment,
-}
-
-impl Mappings {
-    /// The mapping with this number.
-    #[must_use]
-    #[inline]
-    pub fn get(&self, id: MappingId) -> Option<&Connection> {
-        self.all.get(id.0 as usize)?.as_ref()
-    }
-
-    /// The mapping that has this segment.
-    ///
-    /// # Errors
-    /// The mapping, when the segment is one of its holes.
-    #[must_use]
-    pub fn find(&self, scope: Scope, segment: Segment) -> Option<Result<Crossing, MappingId>> {
-        self.by_scope.get(scope.0 as usize)?.iter().find_map(|&(mapping, side)| {
-            let across = self.get(mapping)?.ids.across(side, segment)?;
-            let to = u8::from(side == 0);
-            Some(across.map(|segment| Crossing { mapping, to, segment }).map_err(|_| mapping))
-        })
-    }
-}
-
 /// A tenant's bridge domain.
 #[derive(Debug, Clone)]
 pub struct Domain {
@@ -348,43 +234,6 @@ pub struct Duplicates {
     pub within: u64,
     /// hold it where it is for so long.
     pub hold: u64,
-}
-
-/// What a domain counts from frame to frame.
-#[derive(Debug, Default)]
-pub struct DomainState {
-    /// How many MACs are learned now.
-    pub macs: AtomicU32,
-    /// When the next BUM frame would be on schedule, in nanoseconds of the workers' clock.
-    pub bum_due: AtomicU64,
-    /// When the next ICMP error would be on schedule, in nanoseconds of the workers' clock.
-    pub icmp_due: AtomicU64,
-    /// When the next news of an unknown sender would be on schedule, in nanoseconds of the workers' clock.
-    pub stranger_due: AtomicU64,
-    /// What the loop guard remembers.
-    pub loops: LoopMemory,
-}
-
-/// What the loop guard remembers of a domain: 264 bytes, whatever the tenant sends.
-#[derive(Debug, Default)]
-pub struct LoopMemory {
-    /// The frames that are watched for a return.
-    pub watched: [Watched; 8],
-    /// Pairs of attachments that a loop joins, and until when they are held.
-    pub held: [AtomicU64; 8],
-    /// When the last of them ends, in nanoseconds of the workers' clock.
-    pub held_until: AtomicU64,
-}
-
-/// A frame that is watched for a return; the loop guard packs and reads the words.
-#[derive(Debug, Default)]
-pub struct Watched {
-    /// Its digest, when it first came in, and by which attachments since.
-    pub track: AtomicU64,
-    /// Its digest, and where it first came in.
-    pub home: AtomicU64,
-    /// A bit for each attachment it came in by, modulo 64.
-    pub sides: AtomicU64,
 }
 
 /// How long TCP segments may be.
@@ -441,80 +290,11 @@ impl Forwarding {
         }
     }
 
-    /// Whom a sender counts as that no configuration names: a learned peer, or, if it is only allowed to become one,
-    /// who stands for such senders.
-    #[must_use]
-    pub fn unnamed(&self, sender: &Sender) -> Option<PeerId> {
-        self.learned.senders.get(sender).copied().or_else(|| self.learner(sender).map(|learner| learner.peer))
-    }
-
-    /// From where a sender that nobody names may be learned.
-    #[must_use]
-    pub fn learner(&self, sender: &Sender) -> Option<&Learner> {
-        let key = (sender.endpoint, sender.carrier, sender.address);
-        let end = self.learners.partition_point(|row| (row.endpoint, row.carrier, row.first) <= key);
-        let row = self.learners.get(end.checked_sub(1)?)?;
-        let is_inside = (row.endpoint, row.carrier) == (key.0, key.1) && sender.address <= row.last;
-        is_inside.then_some(row)
-    }
-
     /// The domain with this number.
     #[must_use]
     #[inline]
     pub fn domain(&self, id: DomainId) -> Option<&Domain> {
         self.domains.get(id.0 as usize)?.as_ref()
-    }
-
-    /// The peers behind an attachment that the configuration names.
-    #[must_use]
-    pub fn members<'a>(&'a self, members: &'a Members) -> &'a [PeerId] {
-        match members {
-            Members::One(peer) => std::slice::from_ref(peer),
-            Members::Group(group) => self.groups.get(group.0 as usize).map_or(&[], |group| &group.members),
-        }
-    }
-
-    /// The peers behind an attachment that were learned.
-    #[must_use]
-    pub fn learned_members(&self, members: &Members) -> &[PeerId] {
-        match members {
-            Members::One(_) => &[],
-            Members::Group(group) => self.learned.members.get(group).map_or(&[], Vec::as_slice),
-        }
-    }
-
-    /// Whether a peer is behind an attachment.
-    #[must_use]
-    pub fn is_member(&self, members: &Members, peer: PeerId) -> bool {
-        match (self.learned.peers.get(&peer), members) {
-            (Some(learned), Members::Group(group)) => learned.group == *group,
-            _ => self.members(members).contains(&peer),
-        }
-    }
-
-    /// Where a flooded frame goes behind an attachment: to everyone there, or once to their multicast group.
-    pub fn flooded<'a>(&'a self, members: &'a Members) -> impl Iterator<Item = PeerId> + 'a {
-        let multicast = match members {
-            Members::One(_) => None,
-            Members::Group(group) => self.groups.get(group.0 as usize).and_then(|group| group.multicast),
-        };
-        let (named, learned) = match multicast {
-            Some(_) => (&[][..], &[][..]),
-            None => (self.members(members), self.learned_members(members)),
-        };
-        multicast.into_iter().chain(named.iter().chain(learned).copied())
-    }
-
-    /// Who speaks for an attachment's encapsulation: any peer behind it.
-    #[must_use]
-    pub fn speaker(&self, members: &Members) -> Option<PeerId> {
-        match members {
-            Members::One(peer) => Some(*peer),
-            Members::Group(group) => {
-                let group = self.groups.get(group.0 as usize)?;
-                group.members.first().copied().or(group.anonymous)
-            }
-        }
     }
 }
 

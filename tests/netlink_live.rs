@@ -131,7 +131,7 @@ impl Running {
         let publish = move |resolution: &Resolution, _: &Kernel| {
             published.send_replace(resolution.hops[0].iter().map(|hop| (hop.port, hop.link.dst)).collect());
         };
-        Self { task: tokio::spawn(resolver.run(publish)), seen }
+        Self { task: tokio::spawn(resolver.run(tokio::sync::mpsc::unbounded_channel().1, publish)), seen }
     }
 
     async fn wait_for(&mut self, hops: &[(PortId, Mac)]) {

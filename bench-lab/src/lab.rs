@@ -16,13 +16,15 @@ use crate::path::{Path, text};
 /// Room for the longest tenant's frame and any tunnel.
 const MTU: u16 = 1600;
 
-/// The two namespaces. Both are gone when this is.
+/// The namespaces. They are gone when this is.
 #[derive(Debug)]
 pub struct Lab {
     /// Where traffic comes from and goes to.
     pub outside: Namespace,
     /// Where the gateway is.
     pub gateway: Namespace,
+    /// Where the second cable ends if real hosts are at the ends.
+    pub beyond: Option<Namespace>,
 }
 
 impl Lab {
@@ -31,15 +33,28 @@ impl Lab {
     /// # Errors
     /// Without the right to make namespaces.
     pub fn build(path: &Path) -> io::Result<Self> {
-        let lab = Self { outside: Namespace::new()?, gateway: Namespace::new()? };
+        Self::furnish(path, None)
+    }
+
+    /// The same with a namespace for the end of each cable.
+    ///
+    /// # Errors
+    /// Without the right to make namespaces.
+    pub fn with_hosts(path: &Path) -> io::Result<Self> {
+        Self::furnish(path, Some(Namespace::new()?))
+    }
+
+    fn furnish(path: &Path, beyond: Option<Namespace>) -> io::Result<Self> {
+        let lab = Self { outside: Namespace::new()?, gateway: Namespace::new()?, beyond };
         // Nobody else speaks here.
-        for place in [&lab.outside, &lab.gateway] {
+        for place in [&lab.outside, &lab.gateway].into_iter().chain(&lab.beyond) {
             place.sh("for file in /proc/sys/net/ipv6/conf/*/disable_ipv6; do echo 1 > $file; done")?;
         }
-        for side in [&path.from, &path.to] {
+        let ends = [&lab.outside, lab.beyond.as_ref().unwrap_or(&lab.outside)];
+        for (side, end) in [&path.from, &path.to].into_iter().zip(ends) {
             let (near, far) = (side.device, side.outside);
-            veth((&lab.gateway, near), (&lab.outside, far), MTU)?;
-            lab.outside.sh(&format!("ip link set {far} address {}", text(side.peer_mac())))?;
+            veth((&lab.gateway, near), (end, far), MTU)?;
+            end.sh(&format!("ip link set {far} address {}", text(side.peer_mac())))?;
             // GRO makes a veth take frames that XDP sends it.
             lab.gateway.sh(&format!(
                 "ip link set {near} address {}; ethtool -K {near} gro on >/dev/null",

@@ -72,6 +72,13 @@ impl Side {
         [2, 0xbb, 0, 0, 0, self.number]
     }
 
+    /// The same cable as its far end sees it.
+    #[must_use]
+    pub fn mirrored(&self) -> Self {
+        let Self { device, outside, gateway, peer, .. } = *self;
+        Self { device: outside, outside: device, gateway: peer, peer: gateway, ..*self }
+    }
+
     /// The tenant's host number `host` on this side.
     #[must_use]
     pub fn host_mac(&self, host: u32) -> [u8; 6] {
@@ -110,6 +117,13 @@ impl Path {
     #[must_use]
     pub fn name(&self) -> String {
         format!("{}→{}", self.from.encap.name(), self.to.encap.name())
+    }
+
+    /// One for each way out: what TCP goes through.
+    #[must_use]
+    pub fn ways_out() -> [Self; 4] {
+        let [vxlan, nvgre, gre, qinq] = Self::measured();
+        [vxlan, nvgre, gre, Self::new(qinq.to.encap, qinq.from.encap)]
     }
 
     /// The four that are measured.

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::machine::Machine;
 use crate::measure::{Case, Point};
+use crate::pipeline::Row;
+use crate::scale::Growth;
 use crate::stats;
 
 /// Everything that was measured.
@@ -17,6 +19,29 @@ pub struct Results {
     pub generator: (f64, f64),
     /// The lab's figures.
     pub cells: Vec<Cell>,
+    /// TCP between hosts at both ends.
+    pub tcp: Vec<Tcp>,
+    /// Our gateway with nothing to do: which, the share of a processor, and bytes of memory.
+    pub idle: Vec<(String, f64, u64)>,
+    /// What grows with what.
+    pub growth: Vec<Growth>,
+    /// The in-memory bench's figures.
+    pub pipeline: Vec<Row>,
+}
+
+/// One TCP stream through one gateway.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Tcp {
+    /// From what to what.
+    pub path: String,
+    /// Who.
+    pub system: String,
+    /// Whether the hosts leave checksums and segmentation to their devices.
+    pub offloads: bool,
+    /// Bits a second, run by run.
+    pub runs: Vec<f64>,
+    /// Why there is nothing, if so.
+    pub note: Option<String>,
 }
 
 /// One system under one kind of traffic.
@@ -53,6 +78,13 @@ impl Cell {
 }
 
 impl Results {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(machine: Machine, loss: f64) -> Self {
+        let (cells, tcp, idle, growth, pipeline) = Default::default();
+        Self { machine, loss, generator: (0.0, 0.0), cells, tcp, idle, growth, pipeline }
+    }
+
     /// The cell of these, made if it is not there.
     pub fn cell(&mut self, path: &str, case: Case, system: &str) -> &mut Cell {
         let is_it = |cell: &Cell| cell.path == path && cell.case == case && cell.system == system;
@@ -62,5 +94,16 @@ impl Results {
             self.cells.len() - 1
         });
         &mut self.cells[at]
+    }
+
+    /// The TCP stream of these, made if it is not there.
+    pub fn stream(&mut self, path: &str, system: &str, offloads: bool) -> &mut Tcp {
+        let is_it = |tcp: &Tcp| tcp.path == path && tcp.system == system && tcp.offloads == offloads;
+        let at = self.tcp.iter().position(is_it).unwrap_or_else(|| {
+            let (path, system) = (path.to_owned(), system.to_owned());
+            self.tcp.push(Tcp { path, system, offloads, runs: Vec::new(), note: None });
+            self.tcp.len() - 1
+        });
+        &mut self.tcp[at]
     }
 }

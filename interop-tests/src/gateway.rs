@@ -75,8 +75,7 @@ impl Gateway {
         let place = directory.path();
         // Some gateways run as somebody else.
         fs::set_permissions(place, fs::Permissions::from_mode(0o777))?;
-        let text = format!("{file}\nadmin: DIR/admin.sock\n").replace("DIR", &place.display().to_string());
-        fs::write(place.join("gateway.yaml"), text)?;
+        write(place, file)?;
         let log = fs::File::create(place.join("log"))?;
         command.arg("run").arg(place.join("gateway.yaml")).stdin(Stdio::null());
         command.stdout(log.try_clone()?).stderr(log).process_group(0);
@@ -95,6 +94,38 @@ impl Gateway {
     #[must_use]
     pub fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    /// Writes another file in the place of the gateway's.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, file: &str) -> io::Result<()> {
+        write(self.directory.path(), file)
+    }
+
+    /// `transload reload`: gives back what it prints.
+    ///
+    /// # Errors
+    /// When the file is refused; the error shows what it printed.
+    pub fn reload(&self) -> io::Result<String> {
+        output(Command::new(binary()?).args(["reload", "--socket"]).arg(self.path("admin.sock")))
+    }
+
+    /// Asks it by SIGHUP to read its file again, and waits until it has said so this often.
+    ///
+    /// # Errors
+    /// When it does not say so.
+    pub fn hang_up(&self, times: usize) -> io::Result<()> {
+        kill_process(Pid::from_child(&self.process), Signal::HUP)?;
+        let end = Instant::now() + STOP;
+        while self.log().matches("reloaded: ").count() < times {
+            if Instant::now() > end {
+                return Err(failed("it does not reload", &self.log()));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
     }
 
     /// `transload show WHAT --json`.
@@ -194,6 +225,11 @@ impl Drop for Gateway {
         }
         let _ = self.process.wait();
     }
+}
+
+fn write(directory: &Path, file: &str) -> io::Result<()> {
+    let text = format!("{file}\nadmin: DIR/admin.sock\n").replace("DIR", &directory.display().to_string());
+    fs::write(directory.join("gateway.yaml"), text)
 }
 
 /// The gateway's program: `TRANSLOAD_BIN`, or what cargo builds beside the tests.

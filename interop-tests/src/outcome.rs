@@ -30,7 +30,11 @@ pub type Verdict = Result<String, Stop>;
 
 impl From<io::Error> for Stop {
     fn from(error: io::Error) -> Self {
-        Self::Failed(error.to_string())
+        match error.kind() {
+            // This peer cannot do what the case asks for.
+            io::ErrorKind::Unsupported => Self::NotRun(error.to_string()),
+            _ => Self::Failed(error.to_string()),
+        }
     }
 }
 

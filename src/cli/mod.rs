@@ -40,6 +40,7 @@ verbs! {
     diff, Diff, "Shows what changes from one gateway's file to another, and for which frames";
     replay, Replay, "Sends captures through the production pipeline, on the captures' own clock";
     show, Show, "Asks a running gateway what it knows";
+    reload, Reload, "Has a running gateway read its file again, and shows what changed";
     demo, Demo, "Builds a small world in network namespaces, sends real traffic through a gateway, and shows it";
     schema, Schema, "Prints the JSON Schema of the file, for editors";
 }

@@ -67,7 +67,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     output(&answer(args, &socket).map_err(|error| Failure::new(error.to_string()))?)
 }
 
-fn the_only_one(running: &[PathBuf]) -> Result<PathBuf, Failure> {
+pub(super) fn the_only_one(running: &[PathBuf]) -> Result<PathBuf, Failure> {
     match running {
         [] => Err(Failure::with_help(
             "no gateway is running here, or none that you may ask",
@@ -171,7 +171,7 @@ fn peers(rows: &[PeerRow]) -> String {
         let hops = row.hops.iter().map(|hop| format!("{} {}", hop.port, hop.mac));
         let hops: Vec<_> = hops.chain(row.complaints.iter().cloned()).collect();
         table.add_row([
-            row.peer.clone(),
+            row.learned_ago.map_or_else(|| row.peer.clone(), |ago| format!("{} (learned {ago} s ago)", row.peer)),
             row.encap.clone(),
             row.address.clone(),
             row.endpoint.clone(),

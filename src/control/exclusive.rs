@@ -3,29 +3,38 @@
 //! A claim is an abstract Unix socket, whose name the kernel gives to one process of a network namespace and takes
 //! back when that process ends, however it ends.
 
+use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 /// What this gateway serves and no other may, until it is dropped.
 #[derive(Debug, Default)]
-pub struct Exclusive(Vec<UnixDatagram>);
+pub struct Exclusive(HashMap<String, UnixDatagram>);
 
 impl Exclusive {
-    /// Claims something by its name; false when another gateway has it.
+    /// Claims something by its name; false when another gateway has it. What is ours already stays so.
     ///
     /// # Errors
     /// When the kernel has no socket for us.
     pub fn claim(&mut self, what: &str) -> io::Result<bool> {
+        if self.0.contains_key(what) {
+            return Ok(true);
+        }
         let name = SocketAddr::from_abstract_name(format!("transload/{what}"))?;
         match UnixDatagram::bind_addr(&name) {
             Ok(socket) => {
-                self.0.push(socket);
+                self.0.insert(what.to_owned(), socket);
                 Ok(true)
             }
             Err(error) if error.kind() == ErrorKind::AddrInUse => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Lets go of what is not among these.
+    pub fn keep(&mut self, wanted: &[String]) {
+        self.0.retain(|what, _| wanted.contains(what));
     }
 }
 

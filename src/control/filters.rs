@@ -13,10 +13,13 @@ use crate::io::af_xdp::{Claims, Entrance, Filter, Tags};
 pub fn filter(tables: &Forwarding, port: PortId) -> Filter {
     let Some(port) = tables.ports.get(usize::from(port.0)) else { return Filter::default() };
     let endpoints = port.endpoints.iter().filter_map(|id| tables.endpoints.get(usize::from(id.0)));
-    let entrances = endpoints.map(|endpoint| Entrance {
-        address: endpoint.address,
-        vlan: endpoint.vlan,
-        carriers: endpoint.carriers.clone(),
+    let entrances = endpoints.flat_map(|endpoint| {
+        let addresses = std::iter::once(&endpoint.address).chain(&endpoint.multicast);
+        addresses.map(|address| Entrance {
+            address: *address,
+            vlan: endpoint.vlan,
+            carriers: endpoint.carriers.clone(),
+        })
     });
     Filter { mac: port.mac, entrances: entrances.collect(), tags: tags(tables, port) }
 }

@@ -1,25 +1,31 @@
 //! A running gateway, as its control plane sees it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use thiserror::Error;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 
-use crate::config::Config;
+use crate::control::admin::rows::Reloaded;
 use crate::control::clock::Clock;
-use crate::control::compile::{Names, Plan};
+use crate::control::compile::{Freed, Names};
 use crate::control::history::History;
+use crate::control::joins::{Wish, wishes};
 use crate::control::loops::Loops;
 use crate::control::next_hops::{PortLink, Resolution, Tunnel};
 use crate::control::opening::tenant_device;
+use crate::control::reload::Versions;
+use crate::control::resolver::Targets;
+use crate::control::standing::Standing;
 use crate::control::start::StartError;
-use crate::control::tunnels::{port_links, tunnels};
+use crate::control::tunnels::{named, port_links, tunnels};
 use crate::counters::Counters;
 use crate::dataplane::Shared;
 use crate::fdb::Fdb;
-use crate::forwarding::PortId;
+use crate::forwarding::{PeerId, PortId};
 
 /// A running gateway.
 pub struct Gateway {
@@ -29,19 +35,65 @@ pub struct Gateway {
     pub clock: Clock,
     /// One block per worker.
     pub counters: Vec<Arc<Counters>>,
+    /// What moves the frames of each port, in words, by [`PortId`].
+    pub backends: Vec<String>,
+    /// The tables that workers may still use.
+    pub versions: Versions,
+    /// How the tunnels were resolved last.
+    pub resolution: ArcSwap<Resolution>,
+    news: Mutex<News>,
+    view: ArcSwap<View>,
+    standing: Mutex<Standing>,
+    targets: UnboundedSender<Targets>,
+    reloads: UnboundedSender<Answer>,
+}
+
+/// Where the outcome of a reload goes.
+pub type Answer = oneshot::Sender<Result<Reloaded, String>>;
+
+/// The ends at which the gateway is heard.
+pub struct Ears {
+    /// What is to be resolved from now on.
+    pub targets: UnboundedReceiver<Targets>,
+    /// Who wants the file to be read again.
+    pub reloads: UnboundedReceiver<Answer>,
+}
+
+/// What is known of the present tables besides themselves.
+#[derive(Debug, Default)]
+pub struct View {
     /// What the numbers are called.
     pub names: Names,
     /// The tunnels.
     pub tunnels: Vec<Tunnel>,
     /// The ports as configured, by [`PortId`].
     pub ports: Vec<PortLink>,
-    /// What moves the frames of each port, in words, by [`PortId`].
-    pub backends: Vec<String>,
     /// Devices that only tenants are behind.
     pub tenant_devices: Vec<String>,
-    /// How the tunnels were resolved last.
-    pub resolution: ArcSwap<Resolution>,
-    news: Mutex<News>,
+    /// The multicast groups to hear.
+    pub wishes: Vec<Wish>,
+    /// When each learned peer was heard first, in nanoseconds of the workers' clock.
+    pub learned: HashMap<PeerId, u64>,
+}
+
+impl View {
+    fn of(standing: &Standing) -> Self {
+        let Standing { config, plan, learned, .. } = standing;
+        let tenant_devices = plan.ports.iter().filter_map(|port| tenant_device(plan, port)).map(str::to_owned);
+        let mut view = Self {
+            names: plan.names.clone(),
+            tunnels: tunnels(config, plan),
+            ports: port_links(plan),
+            tenant_devices: tenant_devices.collect(),
+            wishes: wishes(plan),
+            learned: learned.since().collect(),
+        };
+        for (tunnel, name) in learned.tunnels(&plan.learning) {
+            view.names.set_peer(tunnel.peer, name.clone());
+            view.tunnels.push(named(config, &tunnel, name));
+        }
+        view
+    }
 }
 
 /// What the workers told.
@@ -55,6 +107,18 @@ pub struct News {
     pub failures: HashMap<PortId, String>,
 }
 
+impl News {
+    /// Forgets what was told of numbers that are free now.
+    pub fn forget(&mut self, freed: &Freed) {
+        if freed.domains.is_empty() && freed.peers.is_empty() {
+            return;
+        }
+        let gone: HashSet<_> = freed.domains.iter().collect();
+        self.history.retain(|domain, _| !gone.contains(&domain));
+        self.loops.retain(|domain| !gone.contains(&domain));
+    }
+}
+
 /// The filter names a tenant that does not exist.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("there is no tenant `{0}`")]
@@ -65,29 +129,55 @@ impl Gateway {
     ///
     /// # Errors
     /// When the table has no room for a static address.
-    pub fn new(config: &Config, plan: Plan, backends: Vec<String>, workers: usize) -> Result<Self, StartError> {
+    pub fn new(standing: Standing, backends: Vec<String>, workers: usize) -> Result<(Self, Ears), StartError> {
         // Random, so that no tenant can choose MACs that crowd into one place of the table.
         let seed = RandomState::new().hash_one(0);
+        let plan = &standing.plan;
         let fdb = Fdb::with_capacity_and_seed(plan.settings.fdb_capacity, seed);
-        let tenant_devices = plan.ports.iter().filter_map(|port| tenant_device(&plan, port)).map(str::to_owned);
-        let gateway = Self {
-            clock: Clock::start(),
-            counters: (0..workers).map(|_| Arc::new(Counters::new(&plan.forwarding))).collect(),
-            tunnels: tunnels(config, &plan),
-            ports: port_links(&plan),
-            backends,
-            tenant_devices: tenant_devices.collect(),
-            resolution: ArcSwap::default(),
-            news: Mutex::default(),
-            shared: Arc::new(Shared::new(plan.forwarding, fdb)),
-            names: plan.names,
-        };
-        let fdb = &gateway.shared.fdb;
         for entry in &plan.statics {
             let inserted = fdb.insert_static(fdb.key(entry.domain, entry.mac), entry.target);
             inserted.map_err(|_| StartError::Full(entry.mac))?;
         }
-        Ok(gateway)
+        let ((targets, hear_targets), (reloads, hear_reloads)) = (unbounded_channel(), unbounded_channel());
+        let gateway = Self {
+            clock: Clock::start(),
+            counters: (0..workers).map(|_| Arc::new(Counters::new(&plan.forwarding))).collect(),
+            backends,
+            versions: Versions::default(),
+            resolution: ArcSwap::default(),
+            news: Mutex::default(),
+            shared: Arc::new(Shared::new(plan.forwarding.clone(), fdb)),
+            view: ArcSwap::from_pointee(View::of(&standing)),
+            standing: Mutex::new(standing),
+            targets,
+            reloads,
+        };
+        Ok((gateway, Ears { targets: hear_targets, reloads: hear_reloads }))
+    }
+
+    /// What is known of the present tables.
+    pub fn view(&self) -> Arc<View> {
+        self.view.load_full()
+    }
+
+    /// What control goes by. Nobody waits while holding it.
+    pub fn standing(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has everybody go by what control goes by now.
+    pub fn present(&self, standing: &Standing) {
+        let view = View::of(standing);
+        // Nobody listens only while the gateway ends.
+        let _ = self.targets.send(Targets { tunnels: view.tunnels.clone(), ports: view.ports.clone() });
+        self.view.store(Arc::new(view));
+    }
+
+    /// Has the file be read again; the outcome comes by the receiver.
+    pub fn ask_for_reload(&self) -> oneshot::Receiver<Result<Reloaded, String>> {
+        let (answer, outcome) = oneshot::channel();
+        let _ = self.reloads.send(answer);
+        outcome
     }
 
     /// What the workers told so far.
@@ -101,12 +191,13 @@ impl Gateway {
         let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
         let resolution = self.resolution.load();
         let is_resolved = |tunnel: &&Tunnel| !resolution.hops.get(tunnel.peer.0 as usize).is_none_or(Vec::is_empty);
-        let mut parts = vec![plural(self.ports.len(), "port")];
-        if !self.tunnels.is_empty() {
-            let resolved = self.tunnels.iter().filter(is_resolved).count();
-            parts.push(format!("{resolved} of {} resolved", plural(self.tunnels.len(), "tunnel peer")));
+        let view = self.view();
+        let mut parts = vec![plural(view.ports.len(), "port")];
+        if !view.tunnels.is_empty() {
+            let resolved = view.tunnels.iter().filter(is_resolved).count();
+            parts.push(format!("{resolved} of {} resolved", plural(view.tunnels.len(), "tunnel peer")));
         }
-        parts.push(plural(self.names.domains().count(), "tenant"));
+        parts.push(plural(view.names.domains().count(), "tenant"));
         parts.push(plural(self.counters.len(), "worker"));
         parts.join(", ")
     }

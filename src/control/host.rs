@@ -46,7 +46,7 @@ pub async fn check(config: &Config, plan: &Plan) -> io::Result<Vec<Problem>> {
 pub async fn check_routes(config: &Config, plan: &Plan) -> io::Result<Vec<Problem>> {
     let (netlink, _changes) = Netlink::open()?;
     let tunnels = tunnels(config, plan);
-    let flows: Vec<_> = tunnels.iter().map(Tunnel::flow).collect();
+    let flows = Tunnel::flows(&tunnels);
     let kernel = netlink.read(&flows).await?;
     let complaints = resolve(&tunnels, &port_links(plan), &kernel).complaints;
     let lasting = complaints.into_iter().filter(|(_, complaint)| !complaint.is_passing());
@@ -56,6 +56,16 @@ pub async fn check_routes(config: &Config, plan: &Plan) -> io::Result<Vec<Proble
         Some(make(&plan.source, tunnel.span, complaint.to_string()))
     };
     Ok(lasting.filter_map(problem).collect())
+}
+
+/// The endpoints whose addresses this machine does not have.
+///
+/// # Errors
+/// When the kernel will not say what it has.
+pub async fn check_addresses(config: &Config, plan: &Plan) -> io::Result<Vec<Problem>> {
+    let (netlink, _changes) = Netlink::open()?;
+    let addresses: BTreeSet<_> = netlink.addresses().await?.into_iter().map(|(_, address)| address).collect();
+    Ok(missing_addresses(config, plan, &addresses))
 }
 
 fn missing_devices(config: &Config, plan: &Plan, names: &[String]) -> Vec<Problem> {

@@ -1,4 +1,4 @@
-//! What has to be done every second: forget MAC addresses that fell silent, and hear what the workers have to say.
+//! What has to be done again and again: forget MAC addresses that fell silent, and hear what the workers have to say.
 
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use crate::control::history::Duplicate;
 use crate::events::{Event, Receiver};
 use crate::forwarding::PortId;
 
-const PERIOD: Duration = Duration::from_secs(1);
+/// How often the workers are heard: a sender that is to be learned does not wait long.
+const PERIOD: Duration = Duration::from_millis(100);
 /// When one part in so many of the remembered addresses has left the FDB, it is time to forget them.
 const FORGETFUL: usize = 4;
 
@@ -20,16 +21,29 @@ pub async fn keep(gateway: &Gateway, mut events: Vec<Receiver>) {
     period.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut ageing = Ageing::default();
     let (mut lost, mut left) = (0, 0);
+    // Learned peers that are gone, while workers may still know them.
+    let mut leaving = None;
     loop {
         period.tick().await;
+        let mut strangers = Vec::new();
         for ring in &mut events {
             while let Some(event) = ring.hear() {
-                hear(gateway, &event);
+                match event {
+                    Event::Stranger { .. } => strangers.push(event),
+                    _ => hear(gateway, &event),
+                }
             }
         }
+        if !strangers.is_empty() {
+            gateway.acquaint(&strangers);
+        }
+        leaving = match leaving {
+            Some(swap) => gateway.settle(swap).err(),
+            None => gateway.forget_learned(gateway.clock.now()),
+        };
         let released = gateway.news().history.release(&gateway.shared, gateway.clock.now());
         for (domain, mac) in released {
-            tracing::info!("{}: {mac} may move again", gateway.names.domain(domain));
+            tracing::info!("{}: {mac} may move again", gateway.view().names.domain(domain));
         }
         let now_lost = events.iter().map(Receiver::lost).sum();
         if now_lost > lost {
@@ -45,7 +59,8 @@ pub async fn keep(gateway: &Gateway, mut events: Vec<Receiver>) {
 }
 
 fn hear(gateway: &Gateway, event: &Event) {
-    let names = &gateway.names;
+    let view = gateway.view();
+    let names = &view.names;
     let mut news = gateway.news();
     let duplicate = news.history.note(event, &gateway.shared);
     news.loops.note(event);
@@ -89,7 +104,8 @@ fn hear(gateway: &Gateway, event: &Event) {
 
 fn warn_of(gateway: &Gateway, duplicate: &Duplicate) {
     let Duplicate { domain, mac, held_at, last, policy } = *duplicate;
-    let names = &gateway.names;
+    let view = gateway.view();
+    let names = &view.names;
     let seconds = |nanos: u64| nanos / 1_000_000_000;
     let place = |target: crate::forwarding::Target| {
         format!("{} ({})", names.attachment(domain, target.attachment), names.peer(target.peer))
@@ -107,7 +123,7 @@ fn warn_of(gateway: &Gateway, duplicate: &Duplicate) {
 }
 
 fn has_device(gateway: &Gateway, port: PortId) -> bool {
-    gateway.ports.get(usize::from(port.0)).is_some_and(|link| link.device.is_some())
+    gateway.view().ports.get(usize::from(port.0)).is_some_and(|link| link.device.is_some())
 }
 
 /// What the system calls this error, without Rust's "(os error 100)".

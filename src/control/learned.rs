@@ -26,6 +26,8 @@ const PATIENCE: u64 = 60 * SECOND;
 pub struct LearnedPeers {
     rows: BTreeMap<(GroupId, IpAddr), Row>,
     refused: BTreeMap<GroupId, u64>,
+    /// The groups of which it has been told that they are full.
+    told: HashSet<GroupId>,
     looked_at: u64,
 }
 
@@ -160,7 +162,12 @@ impl LearnedPeers {
         self.of_groups(groups).map(|(group, address, row)| (tunnel(group, address, row.id), name(group, address)))
     }
 
-    /// Every learned peer, and when it was heard first.
+    /// When each learned peer was heard first.
+    pub fn since(&self) -> impl Iterator<Item = (PeerId, u64)> {
+        self.rows().map(|row| (row.id, row.since))
+    }
+
+    /// Every learned peer.
     pub fn rows(&self) -> impl Iterator<Item = &Row> {
         self.rows.values()
     }
@@ -169,6 +176,13 @@ impl LearnedPeers {
     #[must_use]
     pub fn refused(&self, group: GroupId) -> u64 {
         self.refused.get(&group).copied().unwrap_or(0)
+    }
+
+    /// The groups that had no room for the first time, and for how many.
+    pub fn newly_full(&mut self, groups: &[LearningGroup]) -> Vec<(String, u64)> {
+        let fresh = self.refused.iter().filter(|(id, _)| self.told.insert(**id));
+        let name = |id: &GroupId| groups.iter().find(|group| group.group == *id).map(|group| group.name.clone());
+        fresh.filter_map(|(id, refused)| Some((name(id)?, *refused))).collect()
     }
 
     fn of(&self, group: GroupId) -> impl Iterator<Item = &Row> {

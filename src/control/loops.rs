@@ -38,6 +38,11 @@ impl Loops {
         self.0.iter().map(|(pair, found)| (*pair, *found))
     }
 
+    /// Forgets those of the tenants that `keep` refuses.
+    pub fn retain(&mut self, keep: impl Fn(DomainId) -> bool) {
+        self.0.retain(|(domain, _), _| keep(*domain));
+    }
+
     /// Those of one tenant.
     pub fn of(&self, domain: DomainId) -> impl Iterator<Item = ([AttachmentId; 2], Loop)> {
         self.iter().filter(move |((id, _), _)| *id == domain).map(|((_, between), found)| (between, found))

@@ -33,6 +33,15 @@ pub struct Tunnel {
 }
 
 impl Tunnel {
+    /// Every route that these tunnels need, once.
+    #[must_use]
+    pub fn flows(tunnels: &[Self]) -> Vec<Flow> {
+        let mut flows: Vec<_> = tunnels.iter().filter(|tunnel| !tunnel.remote.is_multicast()).map(Self::flow).collect();
+        flows.sort_unstable();
+        flows.dedup();
+        flows
+    }
+
     /// What its route is looked up for.
     #[must_use]
     pub fn flow(&self) -> Flow {
@@ -151,6 +160,9 @@ struct Resolver<'a> {
 
 impl Resolver<'_> {
     fn tunnel(&mut self, tunnel: &Tunnel) -> Vec<Hop> {
+        if tunnel.remote.is_multicast() {
+            return self.multicast(tunnel).into_iter().collect();
+        }
         if let Some(hops) = self.configured(tunnel) {
             return hops;
         }
@@ -167,6 +179,25 @@ impl Resolver<'_> {
                 hops
             }
         }
+    }
+
+    /// What goes to a multicast group needs no route and no neighbour: it leaves by the first port that is up.
+    fn multicast(&mut self, tunnel: &Tunnel) -> Option<Hop> {
+        let dst = Mac::of_group(tunnel.remote);
+        for &id in &tunnel.ports {
+            let Some(port) = self.ports.get(usize::from(id.0)) else { continue };
+            let link = port.device.as_deref().and_then(|name| self.kernel.link_named(name)).map(|(_, link)| link);
+            if let Some(device) = port.device.clone().filter(|_| link.is_none_or(|link| !link.up)) {
+                let down = Complaint::LinkDown { remote: tunnel.remote, device };
+                self.out.complaints.push((tunnel.peer, down));
+                continue;
+            }
+            let hop = self.hop(id, link, dst, None);
+            if let Some(hop) = self.or_complain(tunnel, hop) {
+                return Some(hop);
+            }
+        }
+        None
     }
 
     /// The ways that the configuration itself names, if it names some.

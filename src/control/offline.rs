@@ -12,7 +12,7 @@ use super::compile::{LearningGroup, Names, Numbers, Plan, PortPlan, Static, plac
 use super::history::History;
 use super::learned::LearnedPeers;
 use super::loops::Loops;
-use super::reload;
+use super::reload::{self, Versions};
 use crate::counters::Counters;
 use crate::dataplane::{BoxedPort, Now, Shared, Tracer, Worker};
 use crate::events;
@@ -37,6 +37,7 @@ pub struct Offline<'mem> {
     history: History,
     loops: Loops,
     names: Names,
+    versions: Versions,
     ports: Vec<PortPlan>,
     learning: Learning,
 }
@@ -81,8 +82,8 @@ impl<'mem> Offline<'mem> {
         let pool = Pool::new(arena, LONG);
         let worker = Worker::new(shared.clone(), pool, ports, counters.clone(), sender);
         let (ageing, history, loops) = (Ageing::default(), History::default(), Loops::default());
-        let (names, ports) = (plan.names, plan.ports);
-        Self { worker, shared, counters, handles, events, ageing, history, loops, names, ports, learning }
+        let (names, ports, versions) = (plan.names, plan.ports, Versions::default());
+        Self { worker, shared, counters, handles, events, ageing, history, loops, names, versions, ports, learning }
     }
 
     /// One frame arrives at a port, at this time in nanoseconds; everything that follows from it has happened when
@@ -114,7 +115,7 @@ impl<'mem> Offline<'mem> {
         }
         let tables = self.with_learned();
         let (statics, numbers) = (self.learning.statics.clone(), &mut self.learning.numbers);
-        let swap = reload::publish(&self.shared, tables, statics, numbers.generation());
+        let swap = reload::publish(&self.shared, &self.versions, tables, statics, numbers.generation());
         self.worker.breathe(Now { nanos });
         // While somebody else looks at the tables before, the numbers stay taken.
         let _ = swap.settle(&self.shared, numbers);
@@ -144,7 +145,7 @@ impl<'mem> Offline<'mem> {
             }
         }
         if has_learned {
-            self.shared.forwarding.store(Arc::new(self.with_learned()));
+            self.versions.publish(&self.shared, self.with_learned());
         }
     }
 
@@ -172,9 +173,9 @@ impl<'mem> Offline<'mem> {
         self.learning.groups = plan.learning;
         self.learning.numbers = Numbers::beside(&plan.forwarding);
         self.learning.statics.clone_from(&plan.statics);
-        let swap = reload::publish(&self.shared, plan.forwarding, plan.statics, plan.generation);
+        let swap = reload::publish(&self.shared, &self.versions, plan.forwarding, plan.statics, plan.generation);
         self.step(nanos);
-        swap.settle(&self.shared, numbers).ok()
+        Some(swap.settle(&self.shared, numbers).ok()?.unplaced)
     }
 
     /// Learned peers have numbers that the next plan knows nothing of: they are learned anew.
@@ -183,7 +184,7 @@ impl<'mem> Offline<'mem> {
         if self.shared.forwarding.load().learned.peers.is_empty() {
             return;
         }
-        self.shared.forwarding.store(Arc::new(self.with_learned()));
+        self.versions.publish(&self.shared, self.with_learned());
         self.worker.breathe(Now { nanos });
         let tables = self.shared.forwarding.load();
         ageing::sweep(&self.shared, &tables, 0..self.shared.fdb.buckets(), |_| true);

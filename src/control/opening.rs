@@ -1,6 +1,8 @@
 //! Opening a plan's ports, and keeping the machine's own stack out of what comes in by them.
 
+use std::collections::HashSet;
 use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -80,8 +82,9 @@ pub fn open<'mem>(
         revivals: Vec::new(),
         backends: vec![String::new(); plan.forwarding.ports.len()],
         quiet: Quiet::new(),
-        exclusive: claim(plan)?,
+        exclusive: Exclusive::default(),
     };
+    claim(plan, &mut opening.exclusive)?;
     for port in &plan.ports {
         let choice = choices.of(port.id);
         if let Some((port, words)) = choice.and_then(|choice| Some((&choice.name, choice.words()?))) {
@@ -112,8 +115,9 @@ pub fn open<'mem>(
     Ok(opening)
 }
 
-/// Claims the endpoints and the tags of devices that other gateways could serve as well.
-fn claim(plan: &Plan) -> Result<Exclusive, OpeningError> {
+/// The endpoints and the tags of devices that other gateways could serve as well.
+#[must_use]
+pub fn claims(plan: &Plan) -> Vec<String> {
     let endpoints = (0..).map(EndpointId).zip(&plan.forwarding.endpoints).filter(|(id, _)| is_heard(plan, *id));
     let endpoints = endpoints.map(|(_, endpoint)| match endpoint.vlan {
         Some(vlan) => format!("endpoint {} in VLAN {vlan}", endpoint.address),
@@ -123,22 +127,46 @@ fn claim(plan: &Plan) -> Result<Exclusive, OpeningError> {
         let device = port.backend.network_device()?;
         Some(format!("the tags of {device}"))
     });
-    let mut exclusive = Exclusive::default();
-    for what in endpoints.chain(tags) {
+    endpoints.chain(tags).collect()
+}
+
+/// Claims them.
+///
+/// # Errors
+/// When another gateway has one of them.
+pub fn claim(plan: &Plan, exclusive: &mut Exclusive) -> Result<(), OpeningError> {
+    for what in claims(plan) {
         match exclusive.claim(&what) {
             Ok(true) => {}
             Ok(false) => return Err(OpeningError::Taken(what)),
             Err(error) => return Err(OpeningError::Claim(what, error)),
         }
     }
-    Ok(exclusive)
+    Ok(())
+}
+
+/// The UDP ports that the machine must not answer from.
+#[must_use]
+pub fn listeners(plan: &Plan) -> HashSet<SocketAddr> {
+    let endpoints = (0..).map(EndpointId).zip(&plan.forwarding.endpoints).filter(|(id, _)| is_heard(plan, *id));
+    let ports = endpoints.flat_map(|(_, endpoint)| {
+        endpoint.carriers.iter().filter_map(|carrier| match carrier {
+            Carrier::Udp(port) => Some(SocketAddr::new(endpoint.address, *port)),
+            _ => None,
+        })
+    });
+    ports.collect()
 }
 
 fn has_tags(plan: &Plan, port: PortId) -> bool {
     plan.forwarding.ports.get(usize::from(port.0)).is_some_and(|table| table.tags.is_some())
 }
 
-fn keep_quiet(plan: &Plan, quiet: &mut Quiet) -> Result<(), OpeningError> {
+/// Keeps the machine from answering what is this plan's.
+///
+/// # Errors
+/// Without the right to.
+pub fn keep_quiet(plan: &Plan, quiet: &mut Quiet) -> Result<(), OpeningError> {
     let mut gre = [false; 2];
     for (id, endpoint) in (0..).map(EndpointId).zip(&plan.forwarding.endpoints) {
         if !is_heard(plan, id) {

@@ -12,15 +12,17 @@ use crate::forwarding::{Forwarding, Hop, Port, PortId};
 pub fn publish(gateway: &Gateway, resolution: &Resolution, kernel: &Kernel) {
     gateway.resolution.store(Arc::new(resolution.clone()));
     note_devices(gateway, kernel);
-    let tables = gateway.shared.forwarding.load();
+    let tables = gateway.shared.forwarding.load_full();
+    let view = gateway.view();
     let hops = rows(&resolution.hops, tables.peers.len());
     let ports: Vec<_> =
-        tables.ports.iter().zip(&gateway.ports).map(|(port, link)| refreshed(port, link, kernel)).collect();
+        tables.ports.iter().zip(&view.ports).map(|(port, link)| refreshed(port, link, kernel)).collect();
     let same_ports = tables.ports.iter().zip(&ports).all(|(old, new)| (old.mac, old.mtu) == (new.mac, new.mtu));
     if same_ports && hops == tables.hops {
         return;
     }
-    gateway.shared.forwarding.store(Arc::new(Forwarding { ports, hops, ..Forwarding::clone(&tables) }));
+    let fresh = Forwarding { ports, hops, ..Forwarding::clone(&tables) };
+    gateway.versions.publish(&gateway.shared, fresh);
 }
 
 /// A row for every peer, also for those that are no tunnels.
@@ -43,8 +45,9 @@ fn refreshed(port: &Port, link: &PortLink, kernel: &Kernel) -> Port {
 
 /// What is wrong with the devices of ports, for `show ports`, and once for the log.
 fn note_devices(gateway: &Gateway, kernel: &Kernel) {
+    let view = gateway.view();
     let mut news = gateway.news();
-    for (id, port) in (0..).map(PortId).zip(&gateway.ports) {
+    for (id, port) in (0..).map(PortId).zip(&view.ports) {
         let Some(device) = &port.device else { continue };
         let failure = match kernel.link_named(device) {
             None => Some(format!("{device} is gone")),

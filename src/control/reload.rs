@@ -4,43 +4,77 @@
 //! by the old tables any more, since it could still learn by them; take out what the new ones do not mean; and only
 //! then may a number be given to another name.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::ageing;
-use super::compile::{Numbers, Static};
+use super::compile::{Freed, Numbers, Static};
 use crate::dataplane::Shared;
 use crate::fdb::Entry;
 use crate::forwarding::{Forwarding, Map};
 
+/// The tables that workers may still use, of all that were ever published.
+#[derive(Debug, Default)]
+pub struct Versions(Mutex<Vec<Weak<Forwarding>>>);
+
+impl Versions {
+    /// Gives the workers these tables, of which no number has another meaning than before.
+    pub fn publish(&self, shared: &Shared, tables: Forwarding) {
+        let before = Arc::downgrade(&shared.forwarding.swap(Arc::new(tables)));
+        let mut older = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        older.retain(|tables| tables.strong_count() > 0);
+        older.push(before);
+    }
+
+    fn older(&self) -> Vec<Weak<Forwarding>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// Tables that are published, while workers may still use those before them.
 #[must_use = "numbers can be used again only after `settle`"]
 pub struct Swap {
-    before: Arc<Forwarding>,
+    before: Vec<Weak<Forwarding>>,
     generation: u64,
     statics: Vec<Static>,
 }
 
+/// What is settled.
+#[derive(Debug, Default)]
+pub struct Settled {
+    /// The static addresses that the FDB has no room for.
+    pub unplaced: Vec<Static>,
+    /// The numbers that are free now.
+    pub freed: Freed,
+}
+
 /// Gives the workers these tables. What the plan before had pinned and this one has not is unpinned by
 /// [`Swap::settle`]; `generation` is the plan's.
-pub fn publish(shared: &Shared, tables: Forwarding, statics: Vec<Static>, generation: u64) -> Swap {
-    Swap { before: shared.forwarding.swap(Arc::new(tables)), generation, statics }
+pub fn publish(
+    shared: &Shared,
+    versions: &Versions,
+    tables: Forwarding,
+    statics: Vec<Static>,
+    generation: u64,
+) -> Swap {
+    versions.publish(shared, tables);
+    Swap { before: versions.older(), generation, statics }
 }
 
 impl Swap {
-    /// Whether every worker has begun a burst by the new tables. Nobody can take up the old ones any more, so this
-    /// stays true.
+    /// Whether every worker has begun a burst by the new tables, or younger ones. Nobody can take up the old ones any
+    /// more, so this stays true.
     #[must_use]
     pub fn is_passed(&self) -> bool {
-        Arc::strong_count(&self.before) == 1
+        self.before.iter().all(|tables| tables.strong_count() == 0)
     }
 
-    /// Makes the FDB mean what the new tables say, and frees the numbers of names that are gone. Gives back the
-    /// static addresses that the FDB has no room for, or itself if it is too early.
+    /// Makes the FDB mean what the new tables say, and frees the numbers of names that are gone. Gives back
+    /// what came of it, or itself if it is too early.
     ///
     /// # Errors
     /// When [`is_passed`](Self::is_passed) is false; call again later.
-    pub fn settle(self, shared: &Shared, numbers: &mut Numbers) -> Result<Vec<Static>, Self> {
+    pub fn settle(self, shared: &Shared, numbers: &mut Numbers) -> Result<Settled, Self> {
         if !self.is_passed() {
             return Err(self);
         }
@@ -49,8 +83,7 @@ impl Swap {
         let is_pinned = |entry: &Entry| pins.get(&(entry.domain, entry.mac)) == Some(&entry.target);
         ageing::sweep(shared, &tables, 0..shared.fdb.buckets(), |entry| !entry.is_static || is_pinned(entry));
         let unplaced = self.statics.iter().filter(|entry| !pin(shared, &tables, entry)).copied().collect();
-        numbers.reclaim(self.generation);
-        Ok(unplaced)
+        Ok(Settled { unplaced, freed: numbers.reclaim(self.generation) })
     }
 }
 

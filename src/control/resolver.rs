@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::stream::{Stream, StreamExt};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::control::kernel::{Flow, Kernel};
@@ -25,6 +26,15 @@ const BUNCH: Duration = Duration::from_millis(10);
 const SHARE: u32 = 10;
 
 type Changes = Pin<Box<dyn Stream<Item = Change> + Send + Sync>>;
+
+/// What is to be resolved.
+#[derive(Debug)]
+pub struct Targets {
+    /// The tunnels.
+    pub tunnels: Vec<Tunnel>,
+    /// The ports, by [`PortId`](crate::forwarding::PortId).
+    pub ports: Vec<PortLink>,
+}
 
 /// Follows the kernel's tables for a set of tunnels.
 pub struct Resolver {
@@ -58,9 +68,7 @@ impl Resolver {
     /// When the kernel answers no netlink question.
     pub async fn start(tunnels: Vec<Tunnel>, ports: Vec<PortLink>) -> io::Result<Self> {
         let (netlink, changes) = Netlink::open()?;
-        let mut flows: Vec<_> = tunnels.iter().map(Tunnel::flow).collect();
-        flows.sort_unstable();
-        flows.dedup();
+        let flows = Tunnel::flows(&tunnels);
         let kernel = netlink.read(&flows).await?;
         let resolution = resolve(&tunnels, &ports, &kernel);
         let resolver = Self {
@@ -101,7 +109,8 @@ impl Resolver {
     }
 
     /// Follows the kernel for ever, calling `publish` whenever something that it may care about has changed.
-    pub async fn run(mut self, mut publish: impl FnMut(&Resolution, &Kernel)) {
+    /// `targets` brings other tunnels and ports.
+    pub async fn run(mut self, mut targets: UnboundedReceiver<Targets>, mut publish: impl FnMut(&Resolution, &Kernel)) {
         let mut tick = tokio::time::interval_at(Instant::now() + TICK, TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // Neighbours have a moment more before we complain of them; what time will not heal is said now.
@@ -115,6 +124,11 @@ impl Resolver {
                         tokio::time::sleep(TICK).await;
                     }
                     self.follow(change.unwrap_or(Change::Lost)).await;
+                    publish(&self.resolution, &self.kernel);
+                }
+                Some(newest) = targets.recv() => {
+                    let newest = std::iter::from_fn(|| targets.try_recv().ok()).last().unwrap_or(newest);
+                    self.aim(newest).await;
                     publish(&self.resolution, &self.kernel);
                 }
                 _ = tick.tick() => self.tick().await,
@@ -147,6 +161,19 @@ impl Resolver {
         if stale > Stale::Nothing {
             tokio::time::sleep(started.elapsed() * SHARE).await;
         }
+    }
+
+    /// Goes on with other tunnels and ports.
+    async fn aim(&mut self, Targets { tunnels, ports }: Targets) {
+        (self.tunnels, self.ports) = (tunnels, ports);
+        self.flows = Tunnel::flows(&self.tunnels);
+        let wanted: HashSet<_> = self.flows.iter().copied().collect();
+        self.kernel.routes.retain(|flow, _| wanted.contains(flow));
+        let missing: Vec<_> =
+            self.flows.iter().copied().filter(|flow| !self.kernel.routes.contains_key(flow)).collect();
+        self.kernel.routes.extend(self.netlink.routes(&missing).await);
+        self.resolution = resolve(&self.tunnels, &self.ports, &self.kernel);
+        self.probe(|known| !known).await;
     }
 
     fn note(&mut self, change: Change) -> Stale {

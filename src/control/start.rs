@@ -18,8 +18,10 @@ use crate::config::{self, Config, Problems};
 use crate::control::admin::socket::{AdminSocket, AdminSocketError};
 use crate::control::compile::{Numbers, Plan, compile};
 use crate::control::gateway::Gateway;
+use crate::control::learned::LearnedPeers;
 use crate::control::opening::{self, Opening, OpeningError};
 use crate::control::resolver::Resolver;
+use crate::control::standing::Standing;
 use crate::control::supervise::{Signals, Supervision};
 use crate::control::tunnels::{port_links, tunnels};
 use crate::control::{backends, host, publish, workers};
@@ -74,7 +76,7 @@ fn while_doing(what: &'static str) -> impl Fn(io::Error) -> StartError {
 /// # Errors
 /// When it cannot start. Nothing is left of it then.
 pub fn run(orders: &Orders) -> Result<(), StartError> {
-    let (config, mut plan) = read(&orders.file)?;
+    let (config, mut plan, numbers) = read(&orders.file)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(while_doing("cannot start"))?;
     let signals = Signals::listen(&runtime).map_err(while_doing("cannot listen for signals"))?;
@@ -98,7 +100,9 @@ pub fn run(orders: &Orders) -> Result<(), StartError> {
     // Who may not open ports may often not make the socket either; the ports say better what is missing.
     let (admin, listener) = admin?;
     let resolver = runtime.block_on(resolve(&config, &plan)).map_err(while_doing("cannot read the kernel's routes"))?;
-    let gateway = Arc::new(Gateway::new(&config, plan, backends, threads)?);
+    let standing = Standing { config, plan, numbers, learned: LearnedPeers::default() };
+    let (gateway, ears) = Gateway::new(standing, backends, threads)?;
+    let gateway = Arc::new(gateway);
     publish::publish(&gateway, resolver.resolution(), resolver.kernel());
 
     let stop = AtomicBool::new(false);
@@ -119,11 +123,13 @@ pub fn run(orders: &Orders) -> Result<(), StartError> {
             crew.push(thread.map_err(while_doing("cannot start a worker"))?);
         }
         tracing::info!("ready: {}; `transload show` asks {}", gateway.summary(), admin.path().display());
-        let supervision = Supervision { gateway: &gateway, resolver, revivals, quiet, rings, listener, signals };
+        let (gateway, file) = (&gateway, orders.file.clone());
+        let supervision =
+            Supervision { gateway, resolver, revivals, quiet, rings, listener, signals, ears, file, exclusive };
         let alive = || crew.iter().all(|worker| !worker.is_finished());
         runtime.block_on(supervision.run(orders.attended, alive))
     });
-    drop((admin, exclusive));
+    drop(admin);
     if result.is_ok() {
         tracing::info!("stopped");
     }
@@ -139,13 +145,14 @@ impl Drop for Leaving<'_> {
     }
 }
 
-fn read(file: &Path) -> Result<(Config, Plan), Problems> {
+fn read(file: &Path) -> Result<(Config, Plan, Numbers), Problems> {
     let config = config::load(file)?;
-    let plan = compile(&config, &mut Numbers::default(), None)?;
+    let mut numbers = Numbers::default();
+    let plan = compile(&config, &mut numbers, None)?;
     for warning in &plan.warnings {
         tracing::warn!("{}:{}:{}: {warning}", warning.file, warning.line, warning.column);
     }
-    Ok((config, plan))
+    Ok((config, plan, numbers))
 }
 
 fn look_at_the_machine(runtime: &Runtime, config: &Config, plan: &Plan) -> Result<(), StartError> {

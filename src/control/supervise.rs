@@ -2,16 +2,21 @@
 
 use std::io;
 use std::os::unix::net::UnixListener;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
-use crate::control::gateway::Gateway;
+use crate::control::exclusive::Exclusive;
+use crate::control::gateway::{Answer, Ears, Gateway};
+use crate::control::joins::Joins;
 use crate::control::opening::quiet_device;
+use crate::control::reloading::Reloader;
 use crate::control::resolver::Resolver;
 use crate::control::revive::Revival;
 use crate::control::start::StartError;
@@ -35,8 +40,14 @@ pub struct Supervision<'g, 'mem> {
     pub rings: Vec<Receiver>,
     /// The admin socket.
     pub listener: UnixListener,
-    /// What tells us to stop.
+    /// What tells us to stop, or to read the file again.
     pub signals: Signals,
+    /// Who wants something of the gateway.
+    pub ears: Ears,
+    /// The gateway's file.
+    pub file: PathBuf,
+    /// What no other gateway may serve.
+    pub exclusive: Exclusive,
 }
 
 impl Supervision<'_, '_> {
@@ -45,27 +56,34 @@ impl Supervision<'_, '_> {
     /// # Errors
     /// When the admin socket breaks, or a worker is not `alive` any more.
     pub async fn run(self, attended: bool, alive: impl Fn() -> bool) -> Result<(), StartError> {
-        let Self { gateway, resolver, mut revivals, mut quiet, rings, listener, mut signals } = self;
-        let follow = resolver.run(|resolution, kernel| {
+        let Self { gateway, resolver, mut revivals, quiet, rings, listener, signals, ears, file, exclusive } = self;
+        let Signals { interrupt, terminate, hangup } = signals;
+        let quiet = Mutex::new(quiet);
+        let mut joins = Joins::default();
+        let follow = resolver.run(ears.targets, |resolution, kernel| {
+            let view = gateway.view();
             for revival in &mut revivals {
                 let Some(device) = revival.look(kernel, &gateway.shared.forwarding.load()) else { continue };
-                if gateway.tenant_devices.iter().any(|tenants| tenants == device)
-                    && let Err(error) = quiet_device(device, &mut quiet)
+                if view.tenant_devices.iter().any(|tenants| tenants == device)
+                    && let Err(error) = quiet_device(device, &mut quiet.lock().unwrap_or_else(PoisonError::into_inner))
                 {
                     tracing::warn!("{error}");
                 }
             }
+            joins.look(&view.wishes, kernel);
             publish::publish(gateway, resolution, kernel);
             for revival in &revivals {
                 revival.follow(&gateway.shared.forwarding.load());
             }
         });
+        let reloader = Reloader { file, exclusive, quiet: &quiet };
         tokio::select! {
-            () = signals.told() => Ok(()),
+            () = told(interrupt, terminate) => Ok(()),
             () = closed_input(attended) => Ok(()),
             () = died(alive) => Err(StartError::WorkerDied),
             () = follow => Ok(()),
             () = housekeeping::keep(gateway, rings) => Ok(()),
+            () = reloads(gateway, reloader, ears.reloads, hangup) => Ok(()),
             served = admin::serve(listener, gateway.clone()) => {
                 served.map_err(|error| StartError::System("the admin socket broke", error))
             }
@@ -73,8 +91,39 @@ impl Supervision<'_, '_> {
     }
 }
 
-/// SIGINT, SIGTERM and SIGHUP.
-pub struct Signals([Signal; 3]);
+/// Reads the file again whenever somebody asks for it, or SIGHUP comes.
+async fn reloads(
+    gateway: &Arc<Gateway>,
+    mut reloader: Reloader<'_>,
+    mut asked: UnboundedReceiver<Answer>,
+    mut hangup: Signal,
+) {
+    loop {
+        let answer = tokio::select! {
+            answer = asked.recv() => answer,
+            _ = hangup.recv() => None,
+        };
+        let outcome = reloader.reload(gateway).await;
+        match &outcome {
+            Ok(done) => {
+                done.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+                tracing::info!("reloaded: {} changes; {}", done.changes.len(), done.summary);
+            }
+            Err(refused) => tracing::error!("the file is not taken in, and nothing has changed:\n{refused}"),
+        }
+        if let Some(answer) = answer {
+            // Whoever asked may have gone.
+            let _ = answer.send(outcome.map_err(|refused| refused.to_string()));
+        }
+    }
+}
+
+/// The signals that we listen for.
+pub struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
 
 impl Signals {
     /// Listens from now on; a signal that comes before anybody waits is not lost.
@@ -85,17 +134,15 @@ impl Signals {
         let _inside = runtime.enter();
         let [interrupt, terminate, hangup] =
             [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
-        Ok(Self([interrupt?, terminate?, hangup?]))
+        Ok(Self { interrupt: interrupt?, terminate: terminate?, hangup: hangup? })
     }
+}
 
-    /// Waits for one.
-    pub async fn told(&mut self) {
-        let [interrupt, terminate, hangup] = &mut self.0;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
+/// Waits for a signal to stop.
+async fn told(mut interrupt: Signal, mut terminate: Signal) {
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
     }
 }
 

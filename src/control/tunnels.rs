@@ -1,29 +1,38 @@
 //! What the resolver has to know of a plan: its tunnels and its ports, in words and numbers.
 
-use crate::config::Config;
-use crate::control::compile::{Plan, PortPlan};
+use crate::config::{Config, Endpoint};
+use crate::control::compile::{Plan, PortPlan, TunnelPlan};
 use crate::control::next_hops::{PortLink, Tunnel};
 use crate::io::Backend;
 
 /// The tunnels of a plan, with the names to speak of them.
 #[must_use]
 pub fn tunnels(config: &Config, plan: &Plan) -> Vec<Tunnel> {
-    let endpoint = |local| {
-        let found = config.file.endpoints.iter().find(|(_, endpoint)| {
-            endpoint.and_then(|endpoint| endpoint.address.get()).is_some_and(|address| address.0 == local)
-        });
-        found.map_or_else(String::new, |(name, _)| name.text.to_owned())
-    };
-    let tunnel = |tunnel: &crate::control::compile::TunnelPlan| Tunnel {
+    plan.tunnels.iter().map(|tunnel| named(config, tunnel, plan.names.peer(tunnel.peer).into_owned())).collect()
+}
+
+/// A tunnel, with the names to speak of it.
+#[must_use]
+pub fn named(config: &Config, tunnel: &TunnelPlan, name: String) -> Tunnel {
+    let is_it = |endpoint: &Endpoint| endpoint.address.get().is_some_and(|address| address.0 == tunnel.local);
+    let endpoint = config.file.endpoints.iter().find(|(_, endpoint)| endpoint.is_some_and(is_it));
+    Tunnel {
         peer: tunnel.peer,
-        name: plan.names.peer(tunnel.peer).into_owned(),
-        endpoint: endpoint(tunnel.local),
+        name,
+        endpoint: endpoint.map_or_else(String::new, |(name, _)| name.text.to_owned()),
         local: tunnel.local,
         remote: tunnel.remote,
         ports: tunnel.ports.clone(),
         vlan: tunnel.vlan,
-    };
-    plan.tunnels.iter().map(tunnel).collect()
+    }
+}
+
+/// `3 ports, 2 tunnel peers, 1 tenant`
+#[must_use]
+pub fn counted(plan: &Plan) -> String {
+    let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+    let tenants = plan.forwarding.domains.iter().flatten().count();
+    [plural(plan.ports.len(), "port"), plural(plan.tunnels.len(), "tunnel peer"), plural(tenants, "tenant")].join(", ")
 }
 
 /// The ports of a plan, by [`PortId`](crate::forwarding::PortId).

@@ -10,6 +10,7 @@ pub mod arena;
 mod ethtool;
 mod ingress;
 pub mod memory;
+pub mod multicast;
 pub mod open;
 pub mod pcap;
 pub mod quiet;

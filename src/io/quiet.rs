@@ -7,6 +7,7 @@
 //!
 //! All of it is bound to descriptors held here, and gone with them, however the process ends.
 
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
@@ -20,10 +21,17 @@ pub(super) const DROP_ALL: [SockFilter; 1] = [SockFilter::new(0x06, 0, 0, 0)];
 /// GRE's IP protocol number, which NVGRE shares.
 const GRE: i32 = 47;
 
-/// What is kept quiet, until dropped.
+/// What a socket listens to, so that nobody else answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Listener {
+    Udp(SocketAddr),
+    Gre { v6: bool },
+}
+
+/// What is kept quiet, until dropped. What is quiet already stays so.
 #[derive(Debug, Default)]
 pub struct Quiet {
-    sockets: Vec<Socket>,
+    sockets: HashMap<Listener, Socket>,
     ingress: Option<Ingress>,
 }
 
@@ -43,6 +51,9 @@ impl Quiet {
     /// When the socket cannot be made or bound.
     pub fn udp(&mut self, local: IpAddr, port: u16) -> io::Result<bool> {
         let address = SocketAddr::new(local, port);
+        if self.sockets.contains_key(&Listener::Udp(address)) {
+            return Ok(true);
+        }
         let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
         match local {
             IpAddr::V4(_) => socket.set_freebind_v4(true)?,
@@ -54,7 +65,7 @@ impl Quiet {
         socket.attach_filter(&DROP_ALL)?;
         match socket.bind(&address.into()) {
             Ok(()) => {
-                self.sockets.push(socket);
+                self.sockets.insert(Listener::Udp(address), socket);
                 Ok(true)
             }
             Err(e) if e.kind() == io::ErrorKind::AddrInUse => Ok(false),
@@ -67,11 +78,19 @@ impl Quiet {
     /// # Errors
     /// Without the right to open raw sockets (`CAP_NET_RAW`).
     pub fn gre(&mut self, v6: bool) -> io::Result<()> {
+        if self.sockets.contains_key(&Listener::Gre { v6 }) {
+            return Ok(());
+        }
         let domain = if v6 { Domain::IPV6 } else { Domain::IPV4 };
         let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(GRE)))?;
         socket.attach_filter(&DROP_ALL)?;
-        self.sockets.push(socket);
+        self.sockets.insert(Listener::Gre { v6 }, socket);
         Ok(())
+    }
+
+    /// Lets go of the UDP ports that are not among these.
+    pub fn keep_udp(&mut self, wanted: &HashSet<SocketAddr>) {
+        self.sockets.retain(|listener, _| !matches!(listener, Listener::Udp(address) if !wanted.contains(address)));
     }
 
     /// The machine neither answers nor forwards anything that comes in by this device; packet sockets still see it.

@@ -27,10 +27,12 @@ Usage: cargo xtask <chore>
   fuzz [--seconds N | --runs N] [TARGET]
                     feeds the decapsulators, the pipeline, the loader and the capture reader with
                     what they learn to fear, each for so long (a minute); needs g++
-  bench [--quick | --full] [--json FILE]
-                    the lab: the kernel's bridge, Open vSwitch and transload side by side, in network
-                    namespaces; needs root. --quick takes under three minutes, otherwise a quarter of
-                    an hour, --full many hours; --json keeps every figure
+  bench [lab | scale] [--quick | --full] [--rounds N] [--json FILE] [--write-docs]
+                    the kernel's bridge, Open vSwitch and transload side by side, in network
+                    namespaces (lab; needs root), and how cost grows with size (scale). --quick is
+                    the lab in under three minutes; otherwise a quarter of an hour, --full hours.
+                    --json keeps every figure, --from FILE shows them again, --write-docs
+                    renews docs/PERFORMANCE.md
   bench memory      every benchmark in memory
   bench -- ARGS     the same; ARGS go to criterion, such as a filter
   bench pipeline [TENANT]
@@ -63,11 +65,11 @@ fn main() -> ExitCode {
         ["bench", "pipeline", rest @ ..] => run::cargo(&[&["bench", "--bench", "pipeline", "--"], rest].concat()),
         ["bench", "--", rest @ ..] => run::cargo(&[&["bench", "--workspace", "--benches", "--"], rest].concat()),
         ["bench", "memory"] => run::cargo(&["bench", "--workspace", "--benches"]),
-        ["bench", rest @ ..] if rest.iter().all(|word| *word != "--help") => bench::lab(rest),
-        ["--help" | "-h" | "help"] => {
+        ["--help" | "-h" | "help"] | ["bench", "--help" | "-h"] => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
         }
+        ["bench", rest @ ..] => bench::lab(rest),
         _ => return misunderstood(),
     };
     match outcome {

@@ -6,7 +6,7 @@ use crate::cpus;
 
 /// Nanoseconds of processor time that these processes used so far, with the kernel's work in their context.
 #[must_use]
-pub(super) fn used(processes: &[u32]) -> u64 {
+pub fn used(processes: &[u32]) -> u64 {
     let threads = processes.iter().filter_map(|process| fs::read_dir(format!("/proc/{process}/task")).ok());
     let files = threads.flatten().filter_map(|task| Some(task.ok()?.path().join("schedstat")));
     files.filter_map(|file| runtime(&fs::read_to_string(file).ok()?)).sum()

@@ -1,12 +1,13 @@
-//! Tables: for each path and kind of traffic one, with a row for each system. They are Markdown, which a terminal
-//! shows as well.
+//! Tables. Of frames, one for each path and kind of traffic, with a row for each system.
 
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, Table};
 
 use super::{percent, thousands};
 use crate::measure::Point;
-use crate::results::{Cell, Results};
+use crate::results::{Cell, Results, Tcp};
+use crate::scale::Growth;
+use crate::stats;
 
 const HEADER: [&str; 8] = [
     "",
@@ -20,9 +21,8 @@ const HEADER: [&str; 8] = [
 ];
 const MEMORY: &str = "memory, MB";
 
-/// All of them, each under its name.
-#[must_use]
-pub fn tables(results: &Results) -> String {
+/// All of the lab, each under its name.
+pub(super) fn frames(results: &Results) -> String {
     let mut text = String::new();
     let mut shown: Vec<(&str, _)> = Vec::new();
     for cell in &results.cells {
@@ -37,15 +37,75 @@ pub fn tables(results: &Results) -> String {
 }
 
 fn table<'a>(cells: impl Iterator<Item = &'a Cell>) -> Table {
-    let mut table = Table::new();
-    table.load_preset(ASCII_MARKDOWN).set_header(HEADER.into_iter().chain([MEMORY]));
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
+    let header: Vec<_> = HEADER.into_iter().chain([MEMORY]).collect();
+    let mut table = empty(&header);
     for cell in cells {
         table.add_row(row(cell));
     }
     table
+}
+
+/// With its first column to the left, the others to the right.
+fn empty<T: ToString>(header: &[T]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(ASCII_MARKDOWN).set_header(header.iter().map(ToString::to_string));
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+/// Every stream: a row for each path and system.
+pub(super) fn tcp(results: &Results) -> String {
+    if results.tcp.is_empty() {
+        return String::new();
+    }
+    let mut table = empty(&["TCP, Gb/s", "", "with offloads", "without"]);
+    for with in results.tcp.iter().filter(|stream| stream.offloads) {
+        let without =
+            results.tcp.iter().find(|other| !other.offloads && other.path == with.path && other.system == with.system);
+        table.add_row([with.path.clone(), with.system.clone(), stream(with), without.map(stream).unwrap_or_default()]);
+    }
+    format!("{table}\n")
+}
+
+fn stream(tcp: &Tcp) -> String {
+    let note = || tcp.note.as_deref().unwrap_or("–").lines().next().unwrap_or_default().to_owned();
+    stats::median(&tcp.runs).map_or_else(note, |rate| format!("{:.2}", rate / 1e9))
+}
+
+/// How costs grow: a table for each thing that does.
+pub(super) fn growth(results: &Results) -> String {
+    let one = |growth: &Growth| {
+        let mut table = empty(&[std::slice::from_ref(&growth.size), &growth.costs[..]].concat());
+        for (size, costs) in &growth.rows {
+            let figures = costs.iter().map(|cost| figure(*cost));
+            table.add_row([size.to_string()].into_iter().chain(figures));
+        }
+        format!("{table}\n\n")
+    };
+    results.growth.iter().map(one).collect()
+}
+
+/// Three digits or so.
+pub(super) fn figure(value: f64) -> String {
+    match value {
+        value if value < 10.0 => format!("{value:.2}"),
+        value if value < 100.0 => format!("{value:.1}"),
+        value => format!("{value:.0}"),
+    }
+}
+
+/// The in-memory bench, as it was read.
+pub(super) fn pipeline(results: &Results) -> String {
+    if results.pipeline.is_empty() {
+        return String::new();
+    }
+    let mut table = empty(&["in memory, ns a frame", "1 MAC", "1k", "100k", "1M"]);
+    for row in &results.pipeline {
+        table.add_row([row.name.clone()].into_iter().chain(row.figures.iter().map(|value| figure(*value))));
+    }
+    format!("{table}\n")
 }
 
 fn row(cell: &Cell) -> Vec<String> {

@@ -22,7 +22,7 @@ pub(super) fn start(lab: &Lab, path: &Path) -> Result<Running, Why> {
 }
 
 /// `ip` says so of a device type that is not built in and cannot be loaded.
-fn missing(side: &Side, error: io::Error) -> Why {
+pub(crate) fn missing(side: &Side, error: io::Error) -> Why {
     if error.to_string().contains("Unknown device type") {
         let kind = if matches!(side.encap, Encapsulation::QinQ { .. }) { "vlan" } else { "gretap" };
         return Why::NotAvailable(format!("this kernel has no {kind} devices"));
@@ -30,7 +30,9 @@ fn missing(side: &Side, error: io::Error) -> Why {
     Why::Failed(error)
 }
 
-fn device(side: &Side, name: &str) -> String {
+/// The lines that make a device of this name for what is spoken on a side, from the gateway's place.
+#[must_use]
+pub fn device(side: &Side, name: &str) -> String {
     let Side { device, gateway, peer, .. } = side;
     let gretap =
         |key: u32| format!("ip link add {name} type gretap local {gateway} remote {peer} key {key} nopmtudisc");

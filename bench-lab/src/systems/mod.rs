@@ -12,6 +12,8 @@ use transload_interop_tests::peers::OpenVswitch;
 use crate::lab::Lab;
 use crate::path::Path;
 
+pub use kernel::device;
+pub(crate) use kernel::missing;
 pub use transload::configuration;
 
 /// How a port's frames reach a userspace gateway.

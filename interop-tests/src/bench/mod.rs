@@ -3,6 +3,7 @@
 //! It is built once and used by every case, so that a kernel boots once and not for each of them.
 
 mod capture;
+mod external;
 mod file;
 mod kernel;
 mod linux;
@@ -23,6 +24,7 @@ use crate::peers::Namespace;
 use crate::{Gateway, Host, skip};
 
 pub use capture::{Tape, now};
+pub use external::Endpoint;
 pub use file::gateway_file;
 pub use machine::Machine;
 pub use roster::{Absent, roster};
@@ -180,6 +182,11 @@ impl Bench {
                 let machine = ovs::Switch::build(&middle, &sites)?;
                 Self::address(&middle, stack, &sites)?;
                 self.tape(stack, stack.tagged_port(), &middle)?;
+                self.tape(stack, stack.port(), &middle)?;
+                Box::new(machine)
+            }
+            (Stack::External, Some(middle)) => {
+                let machine = external::External::reach(&middle)?;
                 self.tape(stack, stack.port(), &middle)?;
                 Box::new(machine)
             }

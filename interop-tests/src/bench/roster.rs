@@ -1,5 +1,6 @@
 //! Which sites there are: every encapsulation that a stack speaks, over every underlay.
 
+use super::external::Endpoint;
 use super::site::{Encap, Site, Underlay};
 use super::stack::Stack;
 use crate::skip;
@@ -57,6 +58,12 @@ pub fn roster(asked: &[String]) -> (Vec<Site>, Vec<Absent>) {
                 (None, Some(why)) => absent.push(Absent { name, stack, why, is_final: true }),
                 (None, None) => sites.push(site(name, stack, encap, underlay, sites.len() as u8 + 1)),
             }
+        }
+    }
+    if let Some(site) = Endpoint::here().map(Endpoint::site) {
+        match Stack::External.missing() {
+            Some(why) => absent.push(Absent { name: site.name, stack: site.stack, why, is_final: false }),
+            None => sites.push(site),
         }
     }
     (sites, absent)

@@ -2,10 +2,13 @@
 
 use std::fmt;
 
+use serde::Deserialize;
+
 use super::stack::Stack;
 
 /// How a peer is spoken to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Encap {
     /// RFC 7348.
     Vxlan,
@@ -18,6 +21,7 @@ pub enum Encap {
     /// RFC 7637 with `FlowID`s.
     Nvgre,
     /// IEEE 802.1ad: a service tag and a customer tag.
+    #[serde(rename = "qinq")]
     QinQ,
     /// IEEE 802.1Q: one tag.
     Vlan,

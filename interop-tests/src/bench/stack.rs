@@ -3,7 +3,7 @@
 use std::fmt;
 use std::process::Command;
 
-use crate::host::output;
+use super::external::Endpoint;
 use crate::skip;
 
 /// A peer stack.
@@ -63,8 +63,14 @@ impl Stack {
         match self {
             Self::Kernel | Self::Uml => "Linux",
             Self::Ovs => "Open vSwitch",
-            Self::External => "external",
+            Self::External => Endpoint::here().map_or("external", |endpoint| endpoint.implementation.as_str()),
         }
+    }
+
+    /// Whether it is somebody else's code: only then does it prove anything.
+    #[must_use]
+    pub fn is_independent(self) -> bool {
+        !self.implementation().to_lowercase().contains("transload")
     }
 
     /// Why its cases cannot run here, if they cannot.
@@ -82,7 +88,11 @@ impl Stack {
     /// What is there, with its version.
     #[must_use]
     pub fn version(self) -> String {
-        let said = |command: &mut Command| output(command).unwrap_or_default();
+        // Also asked for the report of a run that was interrupted.
+        let said = |command: &mut Command| {
+            let printed = command.output().map(|output| output.stdout).unwrap_or_default();
+            String::from_utf8_lossy(&printed).into_owned()
+        };
         match self {
             Self::Kernel => format!("Linux {} (this kernel)", said(Command::new("uname").arg("-r")).trim()),
             Self::Uml => format!("Linux {} (User-Mode Linux)", said(Command::new("linux.uml").arg("--version")).trim()),
@@ -91,7 +101,7 @@ impl Stack {
                 let version = said.lines().next().and_then(|line| line.split_whitespace().last());
                 format!("Open vSwitch {} (userspace datapath)", version.unwrap_or("?"))
             }
-            Self::External => "external".to_owned(),
+            Self::External => self.implementation().to_owned(),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
-use transload_interop_tests::bench::{Absent, Bench, Site, now, roster};
+use transload_interop_tests::bench::{Absent, Bench, Endpoint, Site, now, roster};
 use transload_interop_tests::cases::{self, Case};
 use transload_interop_tests::report::{self, Report, WireFrame};
 use transload_interop_tests::{interrupt, runner, supervise};
@@ -25,6 +25,9 @@ struct Options {
     /// Only cases whose name holds this; may be repeated
     #[arg(long, value_name = "NAME")]
     case: Vec<String>,
+    /// Somebody's own endpoint, described in a file: see interop-tests/README.md
+    #[arg(long, value_name = "FILE")]
+    endpoint: Option<PathBuf>,
     /// Shows peers and cases, and runs nothing
     #[arg(long)]
     list: bool,
@@ -41,6 +44,19 @@ struct Options {
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    if let Some(file) = &options.endpoint {
+        match Endpoint::read(file) {
+            Ok(endpoint) => endpoint.take_part(),
+            Err(error) => {
+                eprintln!("interop: {error}");
+                return ExitCode::from(2);
+            }
+        }
+    }
+    if let Err(what) = meant(&options) {
+        eprintln!("interop: {what}");
+        return ExitCode::from(2);
+    }
     let ended = if options.list {
         list(&options);
         Ok(0)
@@ -56,6 +72,18 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Whether there is anything of the names that were given.
+fn meant(options: &Options) -> Result<(), String> {
+    let (sites, absent) = roster(&options.peer);
+    if sites.is_empty() && absent.is_empty() {
+        return Err(format!("no peer is called {}; --list shows them", options.peer.join(" or ")));
+    }
+    if chosen(options).is_empty() {
+        return Err(format!("no case is called {}; --list shows them", options.case.join(" or ")));
+    }
+    Ok(())
 }
 
 /// Runs this program once more, with a parent that cleans up after it.
@@ -75,6 +103,9 @@ fn list(options: &Options) {
     for Absent { name, why, .. } in &absent {
         println!("  {name:<16} not here: {why}");
     }
+    if let Some(endpoint) = Endpoint::here() {
+        println!("Wanted of the far end:\n  {}", endpoint.wanted());
+    }
     println!("Cases:");
     for case in chosen(options) {
         println!("  {:<24} {}", case.name, case.says);
@@ -82,6 +113,9 @@ fn list(options: &Options) {
 }
 
 fn chosen(options: &Options) -> Vec<Case> {
+    if options.case == [cases::ON_PURPOSE.name] {
+        return vec![cases::ON_PURPOSE];
+    }
     let all = cases::ALL.iter().copied();
     all.filter(|case| options.case.is_empty() || options.case.iter().any(|word| case.name.contains(word))).collect()
 }
@@ -135,6 +169,7 @@ fn run(
         runs.push(run);
     }
     let tapes = bench.as_ref().map_or(&[][..], Bench::tapes);
-    let frames = report::collect(&runs, tapes, scratch)?;
+    // Whoever interrupts does not want to wait for it.
+    let frames = if interrupt::is_asked() { Frames::new() } else { report::collect(&runs, tapes, scratch)? };
     Ok((runs, frames))
 }

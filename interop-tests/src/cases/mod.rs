@@ -15,7 +15,7 @@ mod reach;
 mod size;
 
 use crate::bench::{Bench, Site, Stack};
-use crate::outcome::{Outcome, Verdict};
+use crate::outcome::{Outcome, Stop, Verdict};
 
 /// A promise, and how it is tried.
 #[derive(Debug, Clone, Copy)]
@@ -77,6 +77,14 @@ impl Cells {
         self.0.push((Place::Words(place.to_owned(), stacks.to_vec()), verdict.into()));
     }
 }
+
+/// A case that fails, to see what that looks like and what is left behind. Runs only when it is named.
+pub const ON_PURPOSE: Case = Case {
+    name: "fails-on-purpose",
+    says: "This does not hold: it is there to try out what a failure does.",
+    standard: "none",
+    scope: Scope::Sites(|_, site, _| Err(Stop::Failed(format!("{site} was told to fail")))),
+};
 
 /// Every case, in the order of the report. Those that take something away come last.
 pub const ALL: &[Case] = &[

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::frames::WireFrame;
-use super::{CaseReport, CellReport, Mark, Report, Totals};
+use super::{CaseReport, CellReport, Mark, Report, SiteReport, Totals};
 use crate::bench::Family;
 use crate::outcome::Outcome;
 
@@ -65,7 +65,7 @@ fn head(page: &mut String, report: &Report) {
     page.push_str("<h2>Peers</h2><table><tr><th>peer<th>what it is<th>tunnels to it</tr>");
     for stack in &report.stacks {
         let sites = report.sites.iter().filter(|site| site.stack == stack.name);
-        let names: Vec<_> = sites.map(|site| short(&site.name)).collect();
+        let names: Vec<_> = sites.map(short).collect();
         let _ = write!(page, "<tr><td>{}<td>{}<td>{}</tr>", stack.name, text(&stack.version), text(&names.join(", ")));
     }
     page.push_str("</table>");
@@ -91,8 +91,9 @@ fn proved(page: &mut String, report: &Report) {
     page.push_str("</table>");
 }
 
-fn short(name: &str) -> &str {
-    name.split_once('-').map_or(name, |(_, rest)| rest)
+/// A site's name without its stack's.
+fn short(site: &SiteReport) -> &str {
+    site.name.strip_prefix(site.stack).map_or(&*site.name, |rest| rest.trim_start_matches('-'))
 }
 
 fn matrix(page: &mut String, report: &Report) {

@@ -205,7 +205,7 @@ fn case(run: &CaseRun, frames: Vec<WireFrame>) -> CaseReport {
             let before = by_site.entry(site.name.clone()).or_insert(mark);
             *before = mark.max(*before);
         }
-        for stack in stacks_of(&cell.place) {
+        for stack in stacks_of(&cell.place).into_iter().filter(|stack| stack.is_independent()) {
             let before = by_implementation.entry(stack.implementation()).or_insert(mark);
             *before = mark.max(*before);
         }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table};
 
-use super::{CaseReport, Mark, Report};
+use super::{CaseReport, Mark, Report, SiteReport};
 use crate::outcome::Outcome;
 
 /// The matrix and what failed, as text.
@@ -15,7 +15,7 @@ pub fn matrix(report: &Report) -> String {
     for stack in &report.stacks {
         let sites: Vec<_> = report.sites.iter().filter(|site| site.stack == stack.name).collect();
         let _ = writeln!(text, "{:<8} {}", stack.name, stack.version);
-        let names: Vec<_> = sites.iter().map(|site| short(&site.name)).collect();
+        let names: Vec<_> = sites.iter().map(|site| short(site)).collect();
         let _ = writeln!(text, "{:<8} {}", "", names.join(" "));
     }
     let _ = writeln!(text, "\n{}", table(report));
@@ -34,8 +34,9 @@ pub fn matrix(report: &Report) -> String {
     text
 }
 
-fn short(name: &str) -> &str {
-    name.split_once('-').map_or(name, |(_, rest)| rest)
+/// A site's name without its stack's.
+fn short(site: &SiteReport) -> &str {
+    site.name.strip_prefix(site.stack).map_or(&*site.name, |rest| rest.trim_start_matches('-'))
 }
 
 /// One column a stack: a letter for each of its sites would be too much for a terminal, so it is counted.

@@ -9,9 +9,11 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-use super::rows::Refusal;
+use super::rows::{Refusal, Reloaded};
 
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A large file takes a while to compile.
+const LONG_PATIENCE: Duration = Duration::from_mins(5);
 
 /// Why there is no answer.
 #[derive(Debug, Error)]
@@ -36,8 +38,22 @@ pub enum AskError {
 /// When there is no gateway, or it refuses, or says something else.
 pub fn ask(socket: &Path, path: &str, tenant: Option<&str>) -> Result<String, AskError> {
     let query = tenant.map_or_else(String::new, |tenant| format!("?tenant={}", percent_encoded(tenant)));
-    let request = format!("GET {path}{query} HTTP/1.1\r\nHost: transload\r\nConnection: close\r\n\r\n");
-    let answer = exchange(socket, &request).map_err(|error| match error.kind() {
+    request(socket, "GET", &format!("{path}{query}"), PATIENCE)
+}
+
+/// Has the gateway read its file again; gives back what changed.
+///
+/// # Errors
+/// As [`ask`]; a file that is wrong is refused, in words.
+pub fn reload(socket: &Path) -> Result<Reloaded, AskError> {
+    let body = request(socket, "POST", "/reload", LONG_PATIENCE)?;
+    serde_json::from_str(&body).map_err(|error| AskError::Unreadable(error.to_string()))
+}
+
+fn request(socket: &Path, method: &str, path: &str, patience: Duration) -> Result<String, AskError> {
+    let request =
+        format!("{method} {path} HTTP/1.1\r\nHost: transload\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    let answer = exchange(socket, &request, patience).map_err(|error| match error.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => AskError::NoGateway(socket.to_owned()),
         ErrorKind::PermissionDenied => AskError::NotAllowed(socket.to_owned()),
         _ => AskError::Unreadable(error.to_string()),
@@ -61,9 +77,9 @@ pub fn rows<T: DeserializeOwned>(socket: &Path, path: &str, tenant: Option<&str>
     serde_json::from_str(&body).map_err(|error| AskError::Unreadable(error.to_string()))
 }
 
-fn exchange(socket: &Path, request: &str) -> io::Result<String> {
+fn exchange(socket: &Path, request: &str, patience: Duration) -> io::Result<String> {
     let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(patience))?;
     stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
@@ -39,10 +39,22 @@ fn router(gateway: Arc<Gateway>) -> Router {
         .route("/mappings", get(async |State(gateway): State<Arc<Gateway>>| Json(gateway.mappings())))
         .route("/ports", get(async |State(gateway): State<Arc<Gateway>>| Json(gateway.ports())))
         .route("/drops", get(async |State(gateway): State<Arc<Gateway>>| Json(gateway.drops())))
+        .route("/reload", post(async |State(gateway): State<Arc<Gateway>>| reload(&gateway).await))
         .fallback(async || {
-            refuse(StatusCode::NOT_FOUND, "there is /fdb, /tenants, /mappings, /peers, /ports and /drops")
+            refuse(
+                StatusCode::NOT_FOUND,
+                "there is /fdb, /tenants, /mappings, /peers, /ports and /drops, and POST /reload",
+            )
         })
         .with_state(gateway)
+}
+
+async fn reload(gateway: &Gateway) -> Response {
+    match gateway.ask_for_reload().await {
+        Ok(Ok(reloaded)) => Json(reloaded).into_response(),
+        Ok(Err(refused)) => refuse(StatusCode::CONFLICT, refused),
+        Err(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping"),
+    }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape axum's extractors have")]

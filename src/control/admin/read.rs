@@ -46,10 +46,10 @@ impl Gateway {
         let heard = heard.as_ref();
         let moves = heard.and_then(|heard| heard.moves.as_deref());
         FdbRow {
-            tenant: self.names.domain(entry.domain).into(),
+            tenant: self.view().names.domain(entry.domain).into(),
             mac: entry.mac.to_string(),
-            attachment: self.names.attachment(entry.domain, entry.target.attachment).into(),
-            via: self.names.peer(entry.target.peer).into(),
+            attachment: self.view().names.attachment(entry.domain, entry.target.attachment).into(),
+            via: self.view().names.peer(entry.target.peer).into(),
             age: (!entry.is_static).then(|| entry.age(tick)),
             here_for: heard.map(|heard| self.seconds_since(heard.since)),
             moves: heard.map_or(0, Heard::move_count),
@@ -62,7 +62,8 @@ impl Gateway {
     }
 
     fn move_row(&self, domain: DomainId, last: Move) -> MoveRow {
-        let names = |target: Target| (self.names.attachment(domain, target.attachment), self.names.peer(target.peer));
+        let view = self.view();
+        let names = |target: Target| (view.names.attachment(domain, target.attachment), view.names.peer(target.peer));
         let ((from, from_via), (to, to_via)) = (names(last.from), names(last.to));
         MoveRow {
             ago: self.seconds_since(last.at),
@@ -88,7 +89,8 @@ impl Gateway {
     pub fn tenants(&self, tenant: Option<&str>) -> Result<Vec<TenantRow>, NoSuchTenant> {
         let only = self.tenant(tenant)?;
         let tables = self.shared.forwarding.load();
-        let chosen = self.names.domains().filter(|(id, _)| only.is_none_or(|only| only == *id));
+        let view = self.view();
+        let chosen = view.names.domains().filter(|(id, _)| only.is_none_or(|only| only == *id));
         let rows = chosen.filter_map(|(id, name)| Some(self.tenant_row(id, name, tables.domain(id)?, &tables)));
         let mut rows: Vec<_> = rows.collect();
         rows.sort_by(|a, b| a.tenant.cmp(&b.tenant));
@@ -120,7 +122,7 @@ impl Gateway {
     fn loops(&self, id: DomainId, domain: &Domain) -> Vec<LoopRow> {
         let now = self.clock.now();
         let row = |(between, found): ([AttachmentId; 2], Loop)| LoopRow {
-            between: between.map(|at| self.names.attachment(id, at).into()),
+            between: between.map(|at| self.view().names.attachment(id, at).into()),
             times: found.times,
             ago: self.seconds_since(found.at),
             mac: found.mac.to_string(),
@@ -137,14 +139,14 @@ impl Gateway {
             let kind = tables.speaker(&attachment.members).and_then(|peer| tables.peer(peer));
             let kind = kind.map(|peer| peer.compiled.kind());
             let via = match attachment.members {
-                Members::One(peer) => vec![self.names.peer(peer).into()],
+                Members::One(peer) => vec![self.view().names.peer(peer).into()],
                 Members::Group(_) => {
                     let all = members.iter().chain(tables.learned_members(&attachment.members));
-                    all.map(|peer| self.names.peer(*peer).into()).collect()
+                    all.map(|peer| self.view().names.peer(*peer).into()).collect()
                 }
             };
             rows.push(AttachmentRow {
-                attachment: self.names.attachment(id, AttachmentId(at as u16)).into(),
+                attachment: self.view().names.attachment(id, AttachmentId(at as u16)).into(),
                 segment: kind.map_or_else(String::new, |kind| segment(kind, attachment.segment)),
                 via,
             });
@@ -159,11 +161,17 @@ impl Gateway {
     pub fn peers(&self, tenant: Option<&str>) -> Result<Vec<PeerRow>, NoSuchTenant> {
         let tables = self.shared.forwarding.load();
         let of_tenant: Option<Vec<PeerId>> = self.tenant(tenant)?.and_then(|id| tables.domain(id)).map(|domain| {
-            domain.attachments.iter().flatten().flat_map(|it| tables.members(&it.members)).copied().collect()
+            let members = domain.attachments.iter().flatten().map(|it| &it.members);
+            members
+                .flat_map(|it| {
+                    tables.members(it).iter().chain(tables.learned_members(it)).copied().chain(tables.flooded(it))
+                })
+                .collect()
         });
         let resolution = self.resolution.load();
         let mut rows = Vec::new();
-        for tunnel in &self.tunnels {
+        let view = self.view();
+        for tunnel in &view.tunnels {
             let Some(peer) = tables.peer(tunnel.peer).filter(|peer| matches!(peer.exit, Exit::Tunnel(_))) else {
                 continue;
             };
@@ -172,12 +180,13 @@ impl Gateway {
             }
             let hops = resolution.hops.get(tunnel.peer.0 as usize).into_iter().flatten();
             let hop = |hop: &crate::forwarding::Hop| HopRow {
-                port: self.names.port(hop.port).into(),
+                port: self.view().names.port(hop.port).into(),
                 mac: hop.link.dst.to_string(),
             };
             let complaints = resolution.complaints.iter().filter(|(id, _)| *id == tunnel.peer);
             rows.push(PeerRow {
                 peer: tunnel.name.clone(),
+                learned_ago: view.learned.get(&tunnel.peer).map(|since| self.seconds_since(*since)),
                 encap: peer.compiled.kind().info().tag.into(),
                 address: tunnel.remote.to_string(),
                 endpoint: tunnel.endpoint.clone(),
@@ -195,9 +204,10 @@ impl Gateway {
     #[must_use]
     pub fn mappings(&self) -> Vec<MappingRow> {
         let tables = self.shared.forwarding.load();
-        let rows = self.names.mappings().filter_map(|(id, name)| {
+        let view = self.view();
+        let rows = view.names.mappings().filter_map(|(id, name)| {
             let connection = tables.mappings.get(id)?;
-            let [from, to] = crossings::sides(connection, &tables, &self.names).map(|side| side.to_string());
+            let [from, to] = crossings::sides(connection, &tables, &view.names).map(|side| side.to_string());
             Some(MappingRow {
                 mapping: name.into(),
                 from,
@@ -230,15 +240,16 @@ impl Gateway {
                 lost: self.sum(|counters| counters.lost(id)),
             }
         };
-        self.names.ports().map(row).collect()
+        self.view().names.ports().map(row).collect()
     }
 
     /// Every reason for drops, in the order of the drop table.
     #[must_use]
     pub fn drops(&self) -> Vec<DropRow> {
         let at = |reason: DropReason, id: PortId| self.sum(|counters| counters.drops_at(id, reason));
+        let view = self.view();
         let ports = |reason: DropReason| {
-            let all = self.names.ports().map(|(id, name)| (name.to_owned(), at(reason, id)));
+            let all = view.names.ports().map(|(id, name)| (name.to_owned(), at(reason, id)));
             all.filter(|(_, count)| *count > 0).collect()
         };
         let row = |reason: DropReason| DropRow {
@@ -253,7 +264,7 @@ impl Gateway {
     }
 
     fn tenant(&self, name: Option<&str>) -> Result<Option<DomainId>, NoSuchTenant> {
-        name.map(|name| self.names.domain_id(name).ok_or_else(|| NoSuchTenant(name.into()))).transpose()
+        name.map(|name| self.view().names.domain_id(name).ok_or_else(|| NoSuchTenant(name.into()))).transpose()
     }
 
     fn sum(&self, of: impl Fn(&Counters) -> Option<&Counter>) -> u64 {

@@ -120,11 +120,25 @@ pub struct MappingRow {
     pub crossed: Crossed,
 }
 
+/// What a reload has changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// A line for each thing that changed: `+` is new, `-` is gone, `~` is not as it was.
+    pub changes: Vec<String>,
+    /// What somebody should look at in the file.
+    pub warnings: Vec<String>,
+    /// What the gateway has now.
+    pub summary: String,
+}
+
 /// A tunnel peer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerRow {
     /// The peer.
     pub peer: String,
+    /// For one that the file does not name: how many seconds ago it was learned from what it sent.
+    #[serde(default)]
+    pub learned_ago: Option<u64>,
     /// What it speaks, by its word in the configuration.
     pub encap: String,
     /// Its tunnel address.

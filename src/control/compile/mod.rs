@@ -34,7 +34,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use names::Names;
-pub use numbers::Numbers;
+pub use numbers::{Freed, Numbers};
 pub use origins::{Line, Noun, Origins};
 pub use plan::{
     LearningGroup, Plan, PortPlan, Settings, Static, TunnelPlan, placeholder_hops, placeholder_next_hop,

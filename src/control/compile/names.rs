@@ -1,6 +1,7 @@
 //! Names for numbers: what people call the things that the data plane counts.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::forwarding::{AttachmentId, DomainId, MappingId, PeerId, PortId};
 
@@ -9,7 +10,8 @@ use crate::forwarding::{AttachmentId, DomainId, MappingId, PeerId, PortId};
 pub struct Names {
     ports: Vec<Option<String>>,
     peers: Vec<Option<String>>,
-    domains: Vec<Option<DomainNames>>,
+    /// Shared, since learned peers change the names, and they are many.
+    domains: Arc<Vec<Option<DomainNames>>>,
     mappings: Vec<Option<String>>,
 }
 
@@ -99,11 +101,11 @@ impl Names {
     }
 
     pub(super) fn set_domain(&mut self, id: DomainId, name: &str) {
-        name.clone_into(&mut slot(&mut self.domains, id.0 as usize).get_or_insert_default().name);
+        name.clone_into(&mut slot(Arc::make_mut(&mut self.domains), id.0 as usize).get_or_insert_default().name);
     }
 
     pub(super) fn set_attachment(&mut self, domain: DomainId, id: AttachmentId, name: &str) {
-        let names = slot(&mut self.domains, domain.0 as usize).get_or_insert_default();
+        let names = slot(Arc::make_mut(&mut self.domains), domain.0 as usize).get_or_insert_default();
         *slot(&mut names.attachments, usize::from(id.0)) = Some(name.to_owned());
     }
 }

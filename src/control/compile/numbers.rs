@@ -87,18 +87,35 @@ impl Numbers {
     /// Frees the numbers of names that were retired when this generation was compiled, or before. To be called once
     /// every worker has passed the swap to its tables and the FDB holds no entry of them any more. What a later one,
     /// which the workers do not have yet, does without is not free.
-    pub fn reclaim(&mut self, generation: u64) {
-        let Self { ports, endpoints, peers, groups, scopes, mappings, .. } = self;
-        for register in [ports, endpoints, peers, groups, scopes, mappings] {
+    pub fn reclaim(&mut self, generation: u64) -> Freed {
+        let Self { ports, endpoints, groups, scopes, .. } = self;
+        for register in [ports, endpoints, groups, scopes] {
             register.reclaim(generation);
         }
-        for freed in self.domains.reclaim(generation) {
-            self.attachments.remove(&DomainId(freed));
+        let freed = Freed {
+            peers: self.peers.reclaim(generation).into_iter().map(PeerId).collect(),
+            domains: self.domains.reclaim(generation).into_iter().map(DomainId).collect(),
+            mappings: self.mappings.reclaim(generation).into_iter().map(MappingId).collect(),
+        };
+        for domain in &freed.domains {
+            self.attachments.remove(domain);
         }
         for register in self.attachments.values_mut() {
             register.reclaim(generation);
         }
+        freed
     }
+}
+
+/// Numbers that nobody holds any more.
+#[derive(Debug, Default)]
+pub struct Freed {
+    /// Of peers.
+    pub peers: Vec<PeerId>,
+    /// Of tenants.
+    pub domains: Vec<DomainId>,
+    /// Of mappings.
+    pub mappings: Vec<MappingId>,
 }
 
 /// Numbers from 0, the lowest free one first.

@@ -121,6 +121,14 @@ pub struct Settings {
     pub admin: Option<PathBuf>,
 }
 
+impl TunnelPlan {
+    /// Whether it leads the same way as another one.
+    #[must_use]
+    pub fn is_alike(&self, other: &Self) -> bool {
+        (self.local, self.remote, &self.ports, self.vlan) == (other.local, other.remote, &other.ports, other.vlan)
+    }
+}
+
 impl Plan {
     /// The ways to a peer that static next hops give, for ports whose MAC address is known by now.
     #[must_use]

@@ -61,7 +61,9 @@ pub(super) fn assemble(filter: &Filter, maps: Maps<'_>, without_socket: i32) -> 
     let mut program = Program { asm, take, pass, sockets: maps.sockets, without_socket };
     program.section(Program::begin);
     for entrance in &filter.entrances {
-        program.section(|program, next| program.entrance(entrance, filter.mac, next));
+        // RFC 1112 §6.4, RFC 2464 §7: a multicast group has a MAC address of its own.
+        let mac = if entrance.address.is_multicast() { Some(Mac::of_group(entrance.address)) } else { filter.mac };
+        program.section(|program, next| program.entrance(entrance, mac, next));
     }
     program.section(|program, _| match &filter.tags {
         Tags::None => program.asm.jump(program.pass),

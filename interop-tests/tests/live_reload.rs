@@ -1,0 +1,147 @@
+//! Reload under traffic: what is in both files goes on without the loss of a frame, what is gone is gone, and a wrong
+//! file changes nothing.
+
+use serde_json::Value;
+use transload_interop_tests::peers::Namespace;
+use transload_interop_tests::traffic::{is_silent, ping, settle};
+use transload_interop_tests::world::Leaf;
+use transload_interop_tests::{Gateway, Host, need};
+
+const HEAD: &str = r#"
+version: 1
+ports:
+  up1: { device: eth1 }
+  up2: { device: eth2 }
+endpoints:
+  v4: { address: 192.0.2.1, ports: [up1] }
+  v6: { address: "fd00:2::1", ports: [up2] }
+peers:
+  left: { address: 192.0.2.11, encap: vxlan }
+  right: { address: "fd00:2::22", encap: vxlan }
+"#;
+
+const RED: &str = "
+  red:
+    attachments:
+      left: { peer: left, vni: 101 }
+      right: { peer: right, vni: 201 }
+";
+
+const BLUE: &str = "
+  blue:
+    attachments:
+      left: { peer: left, vni: 100 }
+      right: { peer: right, vni: 200 }
+";
+
+const GREEN: &str = "
+  green:
+    attachments:
+      left: { peer: left, vni: 102 }
+      right: { peer: right, vni: 202 }
+";
+
+fn file(peers: &str, tenants: &[&str]) -> String {
+    format!("{HEAD}{peers}tenants:{}", tenants.concat())
+}
+
+/// Two leafs with a device for each of three tenants: 10.1.N.1 and 10.1.N.2.
+fn world(file: &str) -> (Namespace, Namespace, Namespace, Gateway) {
+    let middle = Namespace::new().unwrap();
+    let ends = [
+        Leaf { device: "eth1", gateway: "192.0.2.1", address: "192.0.2.11", mtu: 1500 },
+        Leaf { device: "eth2", gateway: "fd00:2::1", address: "fd00:2::22", mtu: 1500 },
+    ];
+    let [left, right] = ends.map(|leaf| {
+        let host = leaf.build(&middle).unwrap();
+        let (base, last) = if leaf.device == "eth1" { (100, 1) } else { (200, 2) };
+        for tenant in 0..3 {
+            let device = format!("vx{tenant}");
+            // Without IPv6, nobody says anything unasked.
+            let up = format!(
+                "echo 1 > /proc/sys/net/ipv6/conf/{device}/disable_ipv6
+                 ip addr add 10.1.{tenant}.{last}/24 dev {device}; ip link set {device} up"
+            );
+            host.sh(&format!("{}; {up}", leaf.vxlan(&device, base + tenant))).unwrap();
+        }
+        host
+    });
+    let gateway = Gateway::start(&middle, file).unwrap();
+    (left, right, middle, gateway)
+}
+
+fn received(host: &Namespace, device: &str) -> u64 {
+    host.sh(&format!("awk '/{device}:/ {{ print $3 }}' /proc/net/dev")).unwrap().trim().parse().unwrap()
+}
+
+fn tenant(gateway: &Gateway, name: &str) -> Value {
+    let rows = gateway.show("tenants").unwrap();
+    rows.as_array().unwrap().iter().find(|row| row["tenant"] == name).cloned().unwrap_or_default()
+}
+
+#[test]
+fn tenants_in_both_files_lose_no_frame_and_those_that_are_gone_reach_nobody() {
+    need!(root, ip, ping, vxlan);
+    let (left, right, _middle, gateway) = world(&file("", &[RED, BLUE]));
+    settle(&left, "10.1.0.2").unwrap();
+    settle(&left, "10.1.1.2").unwrap();
+    let before = tenant(&gateway, "blue");
+    // Blue pings a hundred times a second through everything that follows; so does red, which goes away.
+    std::thread::scope(|scope| {
+        let pinging = scope.spawn(|| left.sh("ping -n -q -c 800 -i 0.01 -W 2 10.1.0.2"));
+        left.background("ping -n -q -i 0.01 10.1.1.2").unwrap();
+        for round in 0..3 {
+            let extra = format!("  spare{round}: {{ address: 192.0.2.5{round}, encap: nvgre }}\n");
+            let spare = format!("      spare: {{ peer: spare{round}, vsid: 777{round} }}\n");
+            gateway.write(&file(&extra, &[GREEN, &format!("{}{spare}", BLUE.trim_end_matches(' '))])).unwrap();
+            let told = gateway.reload().unwrap();
+            assert!(round > 0 || told.contains("- tenant red"), "{told}");
+            assert!(told.contains(&format!("+ peer spare{round}")), "{told}");
+            let (red, green) = (received(&right, "vx1"), received(&right, "vx2"));
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            assert_eq!(received(&right, "vx1"), red, "red is no tenant any more");
+            assert_eq!(received(&right, "vx2"), green, "nobody of green has said anything");
+            gateway.write(&file("", &[BLUE, RED, GREEN])).unwrap();
+            gateway.hang_up(2 * round + 2).unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(300));
+        }
+        let printed = pinging.join().unwrap().unwrap();
+        assert!(printed.contains(" 0% packet loss"), "{printed}\n{}", gateway.log());
+    });
+    let after = tenant(&gateway, "blue");
+    assert_eq!(after["learned"], before["learned"], "its addresses stayed");
+    settle(&left, "10.1.1.2").unwrap();
+    settle(&left, "10.1.2.2").unwrap();
+    ping(&right, "10.1.2.1", 1300).unwrap();
+    gateway.stop().unwrap();
+}
+
+#[test]
+fn a_wrong_file_and_one_that_wants_a_restart_are_refused_by_name_and_nothing_changes() {
+    need!(root, ip, ping, vxlan);
+    let (left, _right, _middle, gateway) = world(&file("", &[BLUE]));
+    settle(&left, "10.1.0.2").unwrap();
+    let refused = |text: &str| {
+        gateway.write(text).unwrap();
+        gateway.reload().unwrap_err().to_string()
+    };
+    let wrong = refused(&file("", &[BLUE, "  red: { attachments: { a: { peer: nobody, vni: 1 } } }\n"]));
+    assert!(wrong.contains("there is no peer `nobody`"), "{wrong}");
+    let taken = refused(&file("", &[BLUE, &BLUE.replace("blue", "red")]));
+    assert!(taken.contains("is already attachment"), "{taken}");
+    let restart = refused(
+        &file("", &[BLUE]).replace("device: eth2", "device: eth9").replace("version: 1", "version: 1\nworkers: 2"),
+    );
+    assert!(restart.contains("the number of workers cannot change"), "{restart}");
+    assert!(restart.contains("port `up2` is open already"), "{restart}");
+    assert!(restart.contains("restart to apply"), "{restart}");
+    let address = refused(&file("", &[BLUE]).replace("192.0.2.1,", "192.0.2.77,"));
+    assert!(address.contains("no device of this machine has the address 192.0.2.77"), "{address}");
+    ping(&left, "10.1.0.2", 1300).unwrap();
+    assert!(is_silent(&left, "10.1.1.2"));
+    gateway.write(&file("", &[BLUE, RED])).unwrap();
+    let told = gateway.reload().unwrap();
+    assert!(told.contains("+ tenant red"), "{told}");
+    settle(&left, "10.1.1.2").unwrap();
+    gateway.stop().unwrap();
+}

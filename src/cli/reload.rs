@@ -1,0 +1,42 @@
+//! `transload reload`: a running gateway reads its file again.
+
+use std::path::PathBuf;
+
+use super::Failure;
+use super::render::output;
+use super::show::the_only_one;
+use crate::control::admin::client::{self, AskError};
+use crate::control::admin::socket;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The gateway's admin socket; may be left out where one gateway runs
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    let socket = match &args.socket {
+        Some(socket) => socket.clone(),
+        None => the_only_one(&socket::running())?,
+    };
+    let reloaded = client::reload(&socket).map_err(|error| match error {
+        AskError::Refused(why) => {
+            eprintln!("{why}");
+            Failure::with_help("the file is not taken in", "nothing has changed; mend it and reload again")
+        }
+        other => Failure::new(other.to_string()),
+    })?;
+    for warning in &reloaded.warnings {
+        eprintln!("{warning}");
+    }
+    for change in &reloaded.changes {
+        output(change)?;
+    }
+    let changes = match reloaded.changes.len() {
+        0 => "nothing changed".to_owned(),
+        1 => "1 change".to_owned(),
+        several => format!("{several} changes"),
+    };
+    output(&format!("reloaded: {changes}; now {}", reloaded.summary))
+}

@@ -1,0 +1,128 @@
+//! Groups: who is in them, by name or because of what they sent, and whom a flooded frame reaches.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use transload_encaps::Carrier;
+
+use super::{EndpointId, Forwarding, GroupId, Hop, Map, Members, Peer, PeerId, Sender};
+
+/// Peers that share a mesh.
+#[derive(Debug, Clone, Default)]
+pub struct Group {
+    /// Those that the configuration names.
+    pub members: Vec<PeerId>,
+    /// Who stands for all of them at once: what goes there goes to a multicast group of the underlay, and what is
+    /// flooded goes nowhere else.
+    pub multicast: Option<PeerId>,
+    /// Who stands for its senders that have no number, if it takes such.
+    pub anonymous: Option<PeerId>,
+}
+
+/// From where a group takes packets of senders that nobody names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Learner {
+    /// The endpoint they come to.
+    pub endpoint: EndpointId,
+    /// What carries them.
+    pub carrier: Carrier,
+    /// The first address of the prefix.
+    pub first: IpAddr,
+    /// The last one.
+    pub last: IpAddr,
+    /// Who they count as until they have a number of their own.
+    pub peer: PeerId,
+}
+
+/// Peers that no configuration names: senders inside the prefix of a [`Learner`] that were heard.
+#[derive(Debug, Clone, Default)]
+pub struct Learned {
+    /// The peers. Their numbers are none of [`Forwarding::peers`].
+    pub peers: Map<PeerId, Arc<LearnedPeer>>,
+    /// Which of them a tunnel packet is from.
+    pub senders: Map<Sender, PeerId>,
+    /// Those of each group, in the order of their addresses.
+    pub members: Map<GroupId, Vec<PeerId>>,
+    /// The ways to them, as [`Forwarding::hops`].
+    pub hops: Map<PeerId, Vec<Hop>>,
+}
+
+/// A peer that no configuration names.
+#[derive(Debug)]
+pub struct LearnedPeer {
+    /// The group it belongs to.
+    pub group: GroupId,
+    /// All else.
+    pub peer: Peer,
+}
+
+impl Forwarding {
+    /// Whom a sender counts as that no configuration names: a learned peer, or, if it is only allowed to become one,
+    /// who stands for such senders.
+    #[must_use]
+    pub fn unnamed(&self, sender: &Sender) -> Option<PeerId> {
+        self.learned.senders.get(sender).copied().or_else(|| self.learner(sender).map(|learner| learner.peer))
+    }
+
+    /// From where a sender that nobody names may be learned.
+    #[must_use]
+    pub fn learner(&self, sender: &Sender) -> Option<&Learner> {
+        let key = (sender.endpoint, sender.carrier, sender.address);
+        let end = self.learners.partition_point(|row| (row.endpoint, row.carrier, row.first) <= key);
+        let row = self.learners.get(end.checked_sub(1)?)?;
+        let is_inside = (row.endpoint, row.carrier) == (key.0, key.1) && sender.address <= row.last;
+        is_inside.then_some(row)
+    }
+
+    /// The peers behind an attachment that the configuration names.
+    #[must_use]
+    pub fn members<'a>(&'a self, members: &'a Members) -> &'a [PeerId] {
+        match members {
+            Members::One(peer) => std::slice::from_ref(peer),
+            Members::Group(group) => self.groups.get(group.0 as usize).map_or(&[], |group| &group.members),
+        }
+    }
+
+    /// The peers behind an attachment that were learned.
+    #[must_use]
+    pub fn learned_members(&self, members: &Members) -> &[PeerId] {
+        match members {
+            Members::One(_) => &[],
+            Members::Group(group) => self.learned.members.get(group).map_or(&[], Vec::as_slice),
+        }
+    }
+
+    /// Whether a peer is behind an attachment.
+    #[must_use]
+    pub fn is_member(&self, members: &Members, peer: PeerId) -> bool {
+        match (self.learned.peers.get(&peer), members) {
+            (Some(learned), Members::Group(group)) => learned.group == *group,
+            _ => self.members(members).contains(&peer),
+        }
+    }
+
+    /// Where a flooded frame goes behind an attachment: to everyone there, or once to their multicast group.
+    pub fn flooded<'a>(&'a self, members: &'a Members) -> impl Iterator<Item = PeerId> + 'a {
+        let multicast = match members {
+            Members::One(_) => None,
+            Members::Group(group) => self.groups.get(group.0 as usize).and_then(|group| group.multicast),
+        };
+        let (named, learned) = match multicast {
+            Some(_) => (&[][..], &[][..]),
+            None => (self.members(members), self.learned_members(members)),
+        };
+        multicast.into_iter().chain(named.iter().chain(learned).copied())
+    }
+
+    /// Who speaks for an attachment's encapsulation: any peer behind it.
+    #[must_use]
+    pub fn speaker(&self, members: &Members) -> Option<PeerId> {
+        match members {
+            Members::One(peer) => Some(*peer),
+            Members::Group(group) => {
+                let group = self.groups.get(group.0 as usize)?;
+                group.members.first().copied().or(group.anonymous)
+            }
+        }
+    }
+}
