@@ -7,10 +7,16 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     let allowed = word.chars().count().div_ceil(3).min(3);
     known
         .into_iter()
-        .map(|candidate| (distance(&word, &candidate.to_lowercase()), candidate))
+        .map(|candidate| (edits(&word, &candidate.to_lowercase()), candidate))
         .filter(|&(edits, candidate)| edits <= allowed || shares_a_part(&word, candidate))
         .min_by_key(|&(edits, _)| edits)
         .map(|(_, candidate)| candidate)
+}
+
+/// How far apart two words are; `svid` and `s_vid` are one.
+fn edits(word: &str, candidate: &str) -> usize {
+    let letters = |text: &str| text.replace(['_', '-'], "");
+    if letters(word) == letters(candidate) { 0 } else { distance(word, candidate) }
 }
 
 /// `udp-port` and `port` share a part; so do `flood_unknown` and `unknown_unicast`.
@@ -59,6 +65,11 @@ mod tests {
     #[test]
     fn a_letter_too_many_is_forgiven() {
         assert_eq!(nearest("vnii", ["vni", "vsid", "via"]), Some("vni"));
+    }
+
+    #[test]
+    fn a_line_between_two_words_is_no_letter() {
+        assert_eq!(nearest("svid", ["vsid", "s_vid", "vid"]), Some("s_vid"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use thiserror::Error;
 use transload_encaps::Carrier;
 
 use crate::control::backends::Choices;
-use crate::control::compile::{Plan, PortPlan};
+use crate::control::compile::{Plan, PortPlan, own_macs};
 use crate::control::exclusive::Exclusive;
 use crate::control::filters::filter;
 use crate::control::revive::{Revival, exchangeable};
@@ -126,6 +126,7 @@ pub fn open<'mem>(
             worker.push((port.id, io));
         }
     }
+    own_macs(&mut plan.forwarding, &plan.names);
     keep_quiet(plan, &mut opening.quiet)?;
     Ok(opening)
 }

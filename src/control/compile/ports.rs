@@ -85,8 +85,11 @@ fn backend(name: Name<'_>, config: &Port, report: &mut Report) -> Option<Backend
         return Some(Backend::Unix { local: socket.local.clone(), remote: socket.remote.clone() });
     }
     let Some(device) = &config.device else {
-        let message = format!("port `{}` has no device", name.text);
-        report.error(name.span, message, "add `device: eth1`, or `io: { unix: { local: PATH, remote: PATH } }`");
+        // A field that is misspelt has been reported, and may be this one.
+        if !report.has_errors_in(name.extent) {
+            let message = format!("port `{}` has no device", name.text);
+            report.error(name.span, message, "add `device: eth1`, or `io: { unix: { local: PATH, remote: PATH } }`");
+        }
         return None;
     };
     let device = checked_device(device, report)?;

@@ -65,8 +65,11 @@ impl<'p> Sides<'p, '_> {
         ];
         let mut stated = stated.into_iter().filter_map(|(field, at, table)| Some((field, at?, table)));
         let Some((field, at, table)) = stated.next() else {
-            let message = format!("attachment `{}` does not say what it is attached to", name.text);
-            report.error(name.span, message, "add one of `peer`, `group` and `port`");
+            // A field that is misspelt has been reported, and may be this one.
+            if !report.has_errors_in(name.extent) {
+                let message = format!("attachment `{}` does not say what it is attached to", name.text);
+                report.error(name.span, message, "add one of `peer`, `group` and `port`");
+            }
             return None;
         };
         if let Some((second, other, _)) = stated.next() {
