@@ -8,6 +8,7 @@ pub mod af_packet;
 pub mod af_xdp;
 pub mod arena;
 mod ethtool;
+pub mod huge;
 mod ingress;
 pub mod memory;
 pub mod multicast;
