@@ -106,6 +106,11 @@ impl<'c, T> Table<'c, T> {
         self.rows.push(Row { name, thing, used: Cell::new(false) });
     }
 
+    /// Whether there is a row with this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
+    }
+
     /// What this reference means; an unknown name is reported.
     pub(super) fn find(&self, reference: &At<String>, report: &mut Report) -> Option<&T> {
         let name = reference.get()?;
