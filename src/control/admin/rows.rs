@@ -184,7 +184,7 @@ pub struct PortRow {
     /// Whole frames from it and to it.
     pub traffic: Traffic,
     /// Frames that arrived and were lost before the gateway could take them: its queue was full, or they were longer
-    /// than what they were to be received into.
+    /// than what they were to be received into. On XDP sockets also what the kernel refused as no frame at all.
     #[serde(default)]
     pub lost: u64,
 }
