@@ -29,13 +29,13 @@ fn page(schema: &Value) -> String {
         let name = name.trim_end_matches(|c: char| c.is_ascii_digit());
         let text = section(object);
         match sections.iter_mut().find(|(_, told)| *told == text) {
-            Some((names, _)) if !names.split(", ").any(|told| told == name) => *names += &format!(", {name}"),
+            Some((names, _)) if !names.split(", ").any(|told| told == name) => names.extend([", ", name]),
             Some(_) => {}
             None => sections.push((name.to_owned(), text)),
         }
     }
-    let told = sections.iter().filter(|(_, text)| !text.is_empty());
-    told.map(|(names, text)| format!("{names}{text}")).collect()
+    sections.retain(|(_, text)| !text.is_empty());
+    sections.into_iter().flat_map(|(names, text)| [names, text]).collect()
 }
 
 /// What the object is, and a line for each of its fields; empty if it has none.

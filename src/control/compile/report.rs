@@ -157,9 +157,10 @@ pub(super) fn check_name(kind: &str, name: Name<'_>, report: &mut Report) {
         report.error(name.span, format!("the name of this {kind} is longer than {LONGEST} characters"), "shorten it");
     } else if !begins_well || !name.text.chars().all(is_fine) {
         let message = format!("`{}` cannot be the name of a {kind}", name.text);
-        let help = match name.text.contains('{') {
-            true => "write a `:` behind the name, before the `{`",
-            false => "begin with a letter or digit; go on with those and - _ . : + @",
+        let help = if name.text.contains(" {") {
+            "write a `:` behind the name, before the `{`"
+        } else {
+            "begin with a letter or digit; go on with those and - _ . : + @"
         };
         report.error(name.span, message, help);
     }
