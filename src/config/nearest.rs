@@ -9,8 +9,13 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .into_iter()
         .map(|candidate| (edits(&word, &candidate.to_lowercase()), candidate))
         .filter(|&(edits, candidate)| edits <= allowed || shares_a_part(&word, candidate))
-        .min_by_key(|&(edits, _)| edits)
+        .min_by_key(|&(edits, candidate)| (edits, std::cmp::Reverse(begins_alike(&word, candidate))))
         .map(|(_, candidate)| candidate)
+}
+
+/// How many letters two words have in common before they differ.
+fn begins_alike(word: &str, candidate: &str) -> usize {
+    word.chars().zip(candidate.chars()).take_while(|(a, b)| a == b).count()
 }
 
 /// How far apart two words are; `svid` and `s_vid` are one.
@@ -65,6 +70,11 @@ mod tests {
     #[test]
     fn a_letter_too_many_is_forgiven() {
         assert_eq!(nearest("vnii", ["vni", "vsid", "via"]), Some("vni"));
+    }
+
+    #[test]
+    fn of_two_that_are_as_near_the_one_that_begins_alike_is_meant() {
+        assert_eq!(nearest("vnid", ["vsid", "vni", "vid"]), Some("vni"));
     }
 
     #[test]

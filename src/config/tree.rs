@@ -128,8 +128,24 @@ fn not_yaml(source: &Source, error: &serde_saphyr::Error) -> Problem {
         _ if message.contains("flow") => {
             problem(&format!("this is not YAML: {message}")).help("a `{`, `[` or quote further up may not be closed")
         }
-        _ => problem(&format!("this is not YAML: {message}")),
+        _ => {
+            let problem = problem(&format!("this is not YAML: {message}"));
+            match advice(message) {
+                Some(help) => problem.help(help),
+                None => problem,
+            }
+        }
     }
+}
+
+/// What is probably meant by a message of the YAML reader.
+fn advice(message: &str) -> Option<&'static str> {
+    if message.contains("did not find expected key") {
+        return Some("begin all names of one map in the same column, with plain blanks; look at the lines above, too");
+    }
+    message
+        .contains("mapping values are not allowed")
+        .then_some("put a blank behind every `:`, in the line above as well; a value with `: ` in it stands in quotes")
 }
 
 fn place(source: &Source, location: &Location) -> Span {

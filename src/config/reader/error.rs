@@ -37,6 +37,13 @@ impl ReadError {
     /// The same, said of the thing with this name.
     pub(super) fn of(self, name: Option<&str>) -> Self {
         match (self.missing, name) {
+            // A name that is as far in as the things it should describe.
+            (Some(field), Some(name)) if field == name => Self {
+                message: format!("`{name}` is taken for a name of its own here"),
+                help: Some("indent it, and what belongs to it, further than the name above it".to_owned()),
+                missing: None,
+                ..self
+            },
             (Some(field), Some(name)) => Self { message: format!("`{name}` has no `{field}`"), missing: None, ..self },
             _ => self,
         }

@@ -77,6 +77,16 @@ impl<'p> Sides<'p, '_> {
             report.error(other.span, message, "an attachment has one of them; make two attachments");
             return None;
         }
+        if let Some((other, name)) = at.get().filter(|name| !table.has(name)).and_then(|name| self.other(name)) {
+            report.error(at.span, format!("`{name}` is a {other}, not a {field}"), format!("write `{other}: {name}`"));
+            return None;
+        }
         table.find(at, report)
+    }
+
+    /// Of which kind the thing with this name is.
+    fn other(self, name: &str) -> Option<(&'static str, &str)> {
+        let kinds = [("peer", self.peers), ("group", self.groups), ("port", self.ports)];
+        kinds.into_iter().find(|(_, table)| table.has(name)).map(|(kind, _)| (kind, name))
     }
 }
