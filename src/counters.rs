@@ -66,6 +66,8 @@ pub struct Both {
     pub rx: Flow,
     /// Sent.
     pub tx: Flow,
+    /// Of those received, or of those that were to leave by this port, how many were dropped.
+    pub dropped: Counter,
 }
 
 impl Both {
@@ -117,6 +119,8 @@ pub struct Counters {
     drops: Box<[Counter]>,
     tolerated: Box<[Counter]>,
     ports: Box<[Both]>,
+    /// By port, and in it by reason.
+    port_drops: Box<[Counter]>,
     lost: Box<[Counter]>,
     peers: Growing<Both>,
     domains: Growing<DomainCounters>,
@@ -176,6 +180,7 @@ impl Counters {
             drops: block(DropReason::COUNT),
             tolerated: block(DropReason::COUNT),
             ports: block(tables.ports.len()),
+            port_drops: block(tables.ports.len() * DropReason::COUNT),
             lost: block(tables.ports.len()),
             peers: Growing::new(tables.peers.len()),
             domains: Growing::new(tables.domains.len()),
@@ -262,6 +267,21 @@ impl Counters {
     #[inline]
     pub fn mapping(&self, id: MappingId) -> Option<&MappingCounters> {
         self.mappings.get(id.0 as usize)
+    }
+
+    /// Frames dropped for this reason that a port received, or was to send.
+    #[must_use]
+    pub fn drops_at(&self, id: PortId, reason: DropReason) -> Option<&Counter> {
+        self.port_drops.get(usize::from(id.0) * DropReason::COUNT + reason.index())
+    }
+
+    /// Counts where frames were dropped: the port, and if it is known, the peer they came from.
+    pub fn dropped_at(&self, port: PortId, peer: Option<PeerId>, reason: DropReason, frames: u64) {
+        let places = [self.port(port), peer.and_then(|peer| self.peer(peer))];
+        places.into_iter().flatten().for_each(|both| both.dropped.add(frames));
+        if let Some(counter) = self.drops_at(port, reason) {
+            counter.add(frames);
+        }
     }
 
     /// Counts a drop.

@@ -83,6 +83,17 @@ fn a_command_line_nobody_understands_is_exit_2() {
 }
 
 #[test]
+fn what_cannot_be_told_does_not_change_the_exit_code() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("it is there");
+    let status = std::process::Command::new(env!("CARGO_BIN_EXE_transload"))
+        .args(["check", "tests/wrong/field-unknown.yaml"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stderr(full)
+        .status();
+    assert_eq!(status.expect("it runs").code(), Some(1));
+}
+
+#[test]
 fn isolation_prints_the_proof_as_json_and_its_assumptions_in_words() {
     let (code, out, err) = transload(&["isolation", "configs/qinq-handoff.yaml"]);
     let found: Value = serde_json::from_str(&out).expect("it is JSON");

@@ -177,3 +177,73 @@ fn a_wrong_file_or_port_is_exit_1() {
     assert_eq!(code, Some(1));
     assert!(err.contains("neither file has a port `nowhere`"), "{err}");
 }
+
+const MAPPED: &str = r#"
+version: 1
+ports:
+  up:     { device: eth1 }
+  access: { device: eth2 }
+endpoints: { vtep: { address: 192.0.2.1, ports: [up] } }
+peers:
+  leaf: { address: 192.0.2.9, encap: vxlan }
+  site: { address: 192.0.2.10, encap: gre }
+mappings:
+  wholesale: { from: { peer: leaf, vni: 0x1000-0x1fff }, to: { port: access, s_vid: "7", c_vid: "id[11:0]" } }
+  gone:      { from: { peer: leaf, vni: 5 }, to: { peer: site, key: 5 } }
+"#;
+
+/// The differences between [`MAPPED`] and another, and the frames that end differently.
+fn mapped(new: &str, frames: &[Vec<u8>]) -> String {
+    let files = Files::new(new);
+    std::fs::write(files.at("old.yaml"), MAPPED).unwrap();
+    files.capture("up.pcap", frames);
+    let (code, out, err) = files.diff(&["--in", "up=up.pcap"]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    out
+}
+
+#[test]
+fn mappings_differ_by_what_they_mean_and_frames_of_theirs_say_why() {
+    let new = MAPPED
+        .replace("0x1000-0x1fff", "0x1000-0x17ff")
+        .replace("c_vid: \"id[11:0]\"", "c_vid: \"{id[0], id[11:1]}\"")
+        .replace("gone: ", "here: ");
+    let frames = [0x1003, 0x1802, 5, 0x1001].map(frame_of_leaf);
+    let wholesale =
+        "mapping wholesale: from vni 0x1000-0x1fff -> 0x1000-0x17ff, to c_vid id[11:0] -> {id[0], id[11:1]}";
+    assert_eq!(
+        mapped(&new, &frames),
+        format!(
+            "- mapping gone: from peer leaf, from inner_tags keep, from vni 0x5, to peer site, to inner_tags keep, to key 0x5\n\
+             + mapping here: from peer leaf, from inner_tags keep, from vni 0x5, to peer site, to inner_tags keep, to key 0x5\n\
+             ~ {wholesale}\n\
+             \n4 of 4 frames end differently\n\
+             frame 1 on up\n    \
+                 was sent on access with s_vid 7, c_vid 3 (mapping wholesale)\n    \
+                 now sent on access with s_vid 7, c_vid 2049 (mapping wholesale)\n    \
+                 because {wholesale}\n\
+             frame 2 on up\n    \
+                 was sent on access with s_vid 7, c_vid 2050 (mapping wholesale)\n    \
+                 now dropped: unknown_segment\n    \
+                 because {wholesale}\n\
+             frame 3 on up\n    \
+                 was sent on up to site with key 0x5 (mapping gone)\n    \
+                 now sent on up to site with key 0x5 (mapping here)\n    \
+                 because mapping gone: is removed\n    \
+                 because mapping here: is added\n\
+             frame 4 on up\n    \
+                 was sent on access with s_vid 7, c_vid 1 (mapping wholesale)\n    \
+                 now sent on access with s_vid 7, c_vid 2048 (mapping wholesale)\n    \
+                 because {wholesale}\n"
+        )
+    );
+}
+
+#[test]
+fn mappings_that_are_only_spelt_otherwise_do_not_differ() {
+    let same = MAPPED
+        .replace("0x1000-0x1fff", "4096-8191")
+        .replace("\"7\"", "0x7")
+        .replace("\"id[11:0]\"", "\"{ id[11:0] }\"");
+    assert!(mapped(&same, &[]).starts_with("the two files mean the same\n"));
+}

@@ -135,3 +135,21 @@ fn included_files_are_read_as_if_they_were_one() {
     assert_eq!(names[..4], ["t1", "t3", "t2", "cust-3"], "files in the order of their names");
     assert_eq!(names.len(), 41);
 }
+
+#[test]
+fn a_star_is_looked_for_beside_the_file_as_well_and_no_file_includes_itself() {
+    let folder = folder("beside");
+    let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).expect("it can be written");
+    let check = |include: &str| {
+        write("gateway.yaml", &format!("{HEAD}include: \"{include}\"\n"));
+        let mut command = assert_cmd::Command::cargo_bin("transload").expect("it is built");
+        let output = command.current_dir(&folder).args(["check", "gateway.yaml"]).output().expect("it runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    write("part-1.yaml", PATTERN.trim_start());
+    let (code, told) = check("part-*.yaml");
+    assert_eq!(code, Some(0), "{told}");
+    let (code, told) = check("*.yaml");
+    assert_eq!(code, Some(1));
+    assert!(told.contains("gateway.yaml includes itself"), "{told}");
+}

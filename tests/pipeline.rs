@@ -5,6 +5,7 @@ mod common;
 use common::Lab;
 use common::places::{ALL, PEER_MAC, PLACES, UP_MAC, from, inner_of, learn};
 use common::wire::{self, BROADCAST, mac};
+use transload_encaps::DropReason;
 
 #[test]
 fn every_encapsulation_reaches_every_other_and_itself_under_another_id() {
@@ -148,4 +149,36 @@ fn a_frame_cut_at_any_byte_is_dropped_by_name_or_carried_shorter() {
             lab.clock += 10_000_000;
         }
     }
+}
+
+#[test]
+fn a_drop_is_counted_where_the_frame_came_in_and_from_whom() {
+    let mut lab = Lab::new(ALL);
+    for host in 1..=3 {
+        let (port, mut packet) = from("vxlan4", &wire::tenant_frame(BROADCAST, mac(host), 0));
+        // The VNI, which nobody has.
+        packet[14 + 20 + 8 + 4] = 0x77;
+        assert_eq!(lab.dropped_for(port, packet), "unknown_segment");
+    }
+    let reason = DropReason::all().find(|reason| reason.label() == "unknown_segment").unwrap();
+    let counters = lab.gateway.counters();
+    let at = |port: &str| counters.drops_at(lab.port(port), reason).unwrap().get();
+    assert_eq!([at("up"), at("access")], [3, 0]);
+    let (peer, _) = lab.gateway.names().peers().find(|(_, name)| *name == "vxlan4").unwrap();
+    assert_eq!(counters.peer(peer).unwrap().dropped.get(), 3);
+    assert_eq!(counters.port(lab.port("up")).unwrap().dropped.get(), 3);
+}
+
+#[test]
+fn what_the_machines_own_stack_handles_is_no_mistake() {
+    let mut lab = Lab::new(ALL);
+    let mut solicitation = vec![0x60, 0, 0, 0, 0, 24, 58, 255];
+    solicitation.resize(64, 0);
+    for (kind, payload) in [(0x0806, vec![0; 46]), (0x88cc, vec![0; 46]), (0x86dd, solicitation)] {
+        let frame = wire::ethernet(BROADCAST, PEER_MAC, kind, &payload);
+        assert_eq!(lab.dropped_for("up", frame.clone()), "underlay_control", "{kind:#06x}");
+        assert_eq!(lab.dropped_for("up", wire::tag(&frame, 0x8100, 30)), "underlay_control", "{kind:#06x} in a VLAN");
+    }
+    let neither = wire::ethernet(BROADCAST, PEER_MAC, 0x88b5, &[0; 46]);
+    assert_eq!(lab.dropped_for("up", neither), "not_for_us");
 }

@@ -141,6 +141,7 @@ drop_reasons! {
         EcnDropped, "ecn_dropped", Peer, "Congestion was marked on a packet whose sender does not understand marks (RFC 6040 section 4.2).";
         // Who it is from, and for.
         NotForUs, "not_for_us", Config, "Neither a tunnel packet to an endpoint of this port, nor tags that an attachment claims.";
+        UnderlayControl, "underlay_control", Local, "ARP, neighbour discovery, LLDP or the like on a port that takes tunnel packets only: the machine's own stack handles it, and nothing is wrong.";
         NotOurMac, "not_our_mac", Config, "To one of our tunnel addresses, but to another device's MAC address.";
         UnknownPeer, "unknown_peer", Config, "A tunnel packet from an address that no peer, `accept_from`, `learn_from` or group names.";
         OwnPacket, "own_packet", Peer, "A tunnel packet from one of our own addresses: a loop in the underlay brought it back, or somebody pretends to be us.";

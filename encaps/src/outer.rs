@@ -158,6 +158,7 @@ fn ipv6(frame: &[u8], at: usize) -> Result<Outer, DropReason> {
         next = following;
         len += 8 * (1 + usize::from(units));
     }
+    // RFC 8200 §4.5; RFC 7348 §4.3 and RFC 7637 §3.2 as above. One that is whole (RFC 6946) is dropped like the others.
     if next == FRAGMENT_HEADER {
         return Err(Common::OuterFragment.into());
     }

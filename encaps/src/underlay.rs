@@ -233,6 +233,8 @@ impl Underlay {
     #[inline]
     fn class(&self, inner: Option<u8>) -> u8 {
         let inner = inner.unwrap_or(0);
+        // RFC 2983 §3.1: with the pipe model the tunnel has marks of its own, with the uniform one the tenant's. What the
+        // underlay makes of them stays outside: a bridge does not change the tenant's header.
         let dscp = match self.dscp {
             Dscp::Pipe(dscp) => dscp << 2,
             Dscp::Uniform => inner & !ecn::MASK,

@@ -56,7 +56,7 @@ impl Gateway {
     /// # Errors
     /// When it ends at once or does not get ready; the error shows what it printed.
     pub fn start_with(namespace: &Namespace, file: &str, capabilities: &[&str]) -> io::Result<Self> {
-        let list: String = capabilities.iter().map(|capability| format!(",+{capability}")).collect();
+        let list: String = capabilities.iter().flat_map(|capability| [",+", capability]).collect();
         let mut nobody = Command::new("setpriv");
         nobody.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs"]);
         for set in ["inh-caps", "ambient-caps", "bounding-set"] {

@@ -57,6 +57,11 @@ pub fn ethtool() -> Need {
     program("ethtool", "ethtool")
 }
 
+/// `iperf3`, which numbers what it sends.
+pub fn iperf3() -> Need {
+    program("iperf3", "iperf3")
+}
+
 /// `tcpdump`, which keeps captures.
 pub fn tcpdump() -> Need {
     program("tcpdump", "tcpdump")

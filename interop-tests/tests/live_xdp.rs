@@ -3,6 +3,7 @@
 //! Where frames come to XDP sockets nobody tells what their sender left to its device, so here the senders leave
 //! nothing: their offloads are off.
 
+use serde_json::Value;
 use transload_interop_tests::peers::{Namespace, OpenVswitch, veth};
 use transload_interop_tests::traffic::{ping, settle, transfer};
 use transload_interop_tests::world::Leaf;
@@ -49,6 +50,10 @@ fn world_of(mtu: u16, queues: u16) -> World {
     }
     if queues > 1 {
         middle.sh(&format!("for d in eth1 eth2; do ethtool -L $d rx {queues} tx {queues}; done")).unwrap();
+        // What a leaf sends by one of its queues arrives by the one of that number; flows are dealt to them.
+        for leaf in [&left, &right] {
+            leaf.sh(&format!("ethtool -L eth0 tx {queues}")).unwrap();
+        }
     }
     World { left, right, middle }
 }
@@ -133,8 +138,8 @@ fn a_device_that_goes_away_and_comes_back_is_served_again() {
     let gateway = Gateway::start(&middle, FILE).unwrap();
     settle(&left, "10.1.0.2").unwrap();
     // The first port's socket had registered the memory that the second one shares.
-    drop(left);
     middle.sh("ip link del eth1").unwrap();
+    drop(left);
     let left = Leaf { device: "eth1", gateway: "192.0.2.1", address: "192.0.2.11", mtu: 1500 };
     let left = left.with_vxlan(&middle, 100, "10.1.0.1/24").unwrap();
     left.sh("ethtool -K eth0 tx off tso off gso off txvlan off").unwrap();
@@ -150,6 +155,74 @@ fn two_workers_have_a_queue_each_of_every_port() {
     meet(&left, &right);
     let log = gateway.log();
     assert!(log.contains("2 queues") && log.contains("2 workers"), "{log}");
+    gateway.stop().unwrap();
+}
+
+/// Eight UDP flows at once, each with numbers that must come in order, cross queues that all carry some of them.
+fn flows_stay_in_order(World { left, right, middle }: &World) {
+    settle(left, "10.1.0.2").unwrap();
+    right.background("iperf3 -s -1 -p 5202").unwrap();
+    right.sh("until ss -Hltn sport = 5202 | grep -q .; do sleep 0.05; done").unwrap();
+    let told = left.sh("iperf3 -c 10.1.0.2 -p 5202 -u -P 8 -b 4M -l 200 -t 2 -J").unwrap();
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let streams = told["end"]["streams"].as_array().unwrap_or_else(|| panic!("{told}"));
+    assert_eq!(streams.len(), 8);
+    for stream in streams {
+        let udp = &stream["udp"];
+        assert!(udp["packets"].as_u64().unwrap() > udp["lost_packets"].as_u64().unwrap(), "{udp}");
+        assert_eq!(udp["out_of_order"], 0, "{udp}");
+    }
+    let counters = middle.sh("ethtool -S eth1").unwrap();
+    for queue in 0..2 {
+        let counter = format!("rx_queue_{queue}_xdp_redirect: ");
+        let redirected = counters.split_once(&counter).and_then(|(_, rest)| rest.lines().next()?.parse::<u64>().ok());
+        assert!(redirected > Some(100), "queue {queue} carries flows too:\n{counters}");
+    }
+}
+
+#[test]
+fn a_flow_stays_in_order_over_two_workers() {
+    need!(root, ip, ping, vxlan, ethtool, iperf3);
+    let world = world_of(1500, 2);
+    let gateway = Gateway::start(&world.middle, &format!("{FILE}workers: 2\n")).unwrap();
+    flows_stay_in_order(&world);
+    gateway.stop().unwrap();
+}
+
+#[test]
+fn a_flow_stays_in_order_over_two_queues_of_one_worker() {
+    need!(root, ip, ping, vxlan, ethtool, iperf3);
+    let world = world_of(1500, 2);
+    let gateway = Gateway::start(&world.middle, FILE).unwrap();
+    flows_stay_in_order(&world);
+    gateway.stop().unwrap();
+}
+
+#[test]
+fn a_busy_worker_never_sleeps_and_carries_the_same() {
+    need!(root, ip, ping, vxlan, ethtool);
+    let World { left, right, middle } = world(1500);
+    let gateway = Gateway::start(&middle, &format!("{FILE}polling: busy\n")).unwrap();
+    meet(&left, &right);
+    gateway.stop().unwrap();
+}
+
+#[test]
+fn what_arrives_before_the_gateway_is_ready_is_not_lost() {
+    need!(root, ip, ping, vxlan, ethtool);
+    let World { left, right, middle } = world(1500);
+    // The way is known to the senders, so that the first packets are tunnel packets, and they do not stop.
+    right.sh("ip link set vx0 address 02:00:00:00:00:02").unwrap();
+    left.sh("ip neigh replace 10.1.0.2 lladdr 02:00:00:00:00:02 dev vx0").unwrap();
+    left.background("ping -n -q -i 0.002 10.1.0.2").unwrap();
+    // Nobody answers for this one, and the gateway waits a moment for it.
+    let file = FILE.replace("peers:", "peers:\n  nobody: { address: 192.0.2.99, encap: vxlan }");
+    let gateway = Gateway::start(&middle, &file).unwrap();
+    settle(&right, "10.1.0.1").unwrap();
+    // Devices are asked once a second what they have lost.
+    std::thread::sleep(std::time::Duration::from_millis(2500));
+    let ports = gateway.show("ports").unwrap();
+    assert_eq!((&ports[0]["lost"], &ports[1]["lost"]), (&0.into(), &0.into()), "{ports}");
     gateway.stop().unwrap();
 }
 

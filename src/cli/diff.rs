@@ -10,7 +10,7 @@ use super::render::{output, plural};
 use super::replay::capture;
 use crate::config::{self, Config};
 use crate::control::compile::{Numbers, Plan, compile};
-use crate::control::diff::{self, Change, Changed, Fates, How, Plans, Side};
+use crate::control::diff::{self, Change, Changed, Fate, Fates, How, Plans, Side};
 use crate::control::replay::Input;
 
 /// Names every port, endpoint, peer, group, tenant, attachment, static address and tunnel that is added, removed or
@@ -121,18 +121,21 @@ fn words(difference: &Difference) -> String {
 }
 
 fn frame(changed: &Changed, text: &mut String) {
-    let tenant =
-        |tenant: &Option<String>| tenant.as_ref().map_or_else(String::new, |tenant| format!(" (tenant {tenant})"));
+    let owner = |fate: &Fate| match (&fate.tenant, &fate.mapping) {
+        (Some(tenant), _) => format!(" (tenant {tenant})"),
+        (None, Some(mapping)) => format!(" (mapping {mapping})"),
+        (None, None) => String::new(),
+    };
     let (old, new) = (changed.old.describe(), changed.new.describe());
     // A frame that goes the same way may still be other bytes.
-    let new = if old == new && changed.old.tenant == changed.new.tenant {
+    let new = if old == new && owner(&changed.old) == owner(&changed.new) {
         "the same way, in other headers".into()
     } else {
         new
     };
     let _ = writeln!(text, "frame {} on {}", changed.frame, changed.port);
-    let _ = writeln!(text, "    was {old}{}", tenant(&changed.old.tenant));
-    let _ = writeln!(text, "    now {new}{}", tenant(&changed.new.tenant));
+    let _ = writeln!(text, "    was {old}{}", owner(&changed.old));
+    let _ = writeln!(text, "    now {new}{}", owner(&changed.new));
     for cause in &changed.because {
         let _ = writeln!(text, "    because {cause}");
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::Failure;
-use super::render::{output, plural, problems_of};
+use super::render::{output, plural, problems_of, tell};
 use crate::config::{self, Problem};
 use crate::control::compile::{Numbers, compile};
 use crate::control::isolation::{self, Document, Meeting};
@@ -55,7 +55,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         (true, true) => Ok(()),
         (true, false) => {
             problems_of(&plan.warnings);
-            eprint!("{}", words(&args.file, &document));
+            tell(words(&args.file, &document).trim_end());
             Ok(())
         }
         (false, true) => Err(Failure::Told),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::Failure;
-use super::render::output;
+use super::render::{output, tell};
 use super::show::the_only_one;
 use crate::control::admin::client::{self, AskError};
 use crate::control::admin::socket;
@@ -22,13 +22,13 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     };
     let reloaded = client::reload(&socket).map_err(|error| match error {
         AskError::Refused(why) => {
-            eprintln!("{why}");
+            tell(&why);
             Failure::with_help("the file is not taken in", "nothing has changed; mend it and reload again")
         }
         other => Failure::new(other.to_string()),
     })?;
     for warning in &reloaded.warnings {
-        eprintln!("{warning}");
+        tell(warning);
     }
     for change in &reloaded.changes {
         output(change)?;

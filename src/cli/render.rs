@@ -21,17 +21,23 @@ pub(super) fn output(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// Prints a line about the work on standard error. What cannot be said there cannot be said anywhere, and must not
+/// change the exit code.
+pub(super) fn tell(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 /// Tells why a verb failed.
 pub(super) fn failure(failure: &Failure) {
     match failure {
         Failure::Problems(problems) => {
             problems_of(&problems.0);
-            eprintln!("{}", count(problems));
+            tell(&count(problems));
         }
         Failure::Other { message, help } => {
             let mut diagnostic = MietteDiagnostic::new(message);
             diagnostic.help.clone_from(help);
-            eprint!("{}", drawn(&diagnostic));
+            tell(drawn(&diagnostic).trim_end());
         }
         Failure::Told => {}
     }
@@ -41,12 +47,12 @@ pub(super) fn failure(failure: &Failure) {
 pub(super) fn problems_of(problems: &[Problem]) {
     for problem in problems.iter().take(MOST_SHOWN) {
         if !problem.has_a_short_line() {
-            eprintln!("{}:{}:{}:", problem.file, problem.line, problem.column);
+            tell(&format!("{}:{}:{}:", problem.file, problem.line, problem.column));
         }
-        eprintln!("{}", drawn(problem));
+        tell(&drawn(problem));
     }
     if let Some(rest) = problems.len().checked_sub(MOST_SHOWN).filter(|&rest| rest > 0) {
-        eprintln!("... and {rest} more; `check --json` lists all of them");
+        tell(&format!("... and {rest} more; `check --json` lists all of them"));
     }
 }
 

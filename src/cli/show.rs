@@ -8,7 +8,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use super::Failure;
 use super::render::output;
 use crate::control::admin::client::{self, AskError};
-use crate::control::admin::rows::{DropRow, FdbRow, LoopRow, PeerRow, PortRow, TenantRow};
+use crate::control::admin::rows::{DropRow, FdbRow, LoopRow, MappingRow, PeerRow, PortRow, TenantRow};
 use crate::control::admin::socket;
 
 #[derive(Debug, clap::Args)]
@@ -36,6 +36,8 @@ enum What {
     Fdb,
     /// Tenants and their attachments
     Tenants,
+    /// Mappings and what crosses them
+    Mappings,
     /// Tunnel peers and the ways to them
     Peers,
     /// Ports and their traffic
@@ -49,6 +51,7 @@ impl What {
         match self {
             Self::Fdb => "/fdb",
             Self::Tenants => "/tenants",
+            Self::Mappings => "/mappings",
             Self::Peers => "/peers",
             Self::Ports => "/ports",
             Self::Drops => "/drops",
@@ -90,6 +93,7 @@ fn answer(args: &Args, socket: &Path) -> Result<String, AskError> {
     Ok(match args.what {
         What::Fdb => fdb(&client::rows(socket, path, tenant)?),
         What::Tenants => tenants(&client::rows(socket, path, tenant)?),
+        What::Mappings => mappings(&client::rows(socket, path, tenant)?),
         What::Peers => peers(&client::rows(socket, path, tenant)?),
         What::Ports => ports(&client::rows(socket, path, tenant)?),
         What::Drops => drops(&client::rows(socket, path, tenant)?, args.all),
@@ -148,9 +152,21 @@ fn tenants(rows: &[TenantRow]) -> String {
     finish(&table, rows.len(), "The configuration has no tenants.")
 }
 
+fn mappings(rows: &[MappingRow]) -> String {
+    let columns = ["MAPPING", "FROM", "TO", "IDS", "HOLES", "FRAMES FORTH", "FRAMES BACK", "DROPPED", "TO HOLES"];
+    let mut table = table(&columns, &columns[3..]);
+    for row in rows {
+        let numbers = [row.ids, row.holes, row.crossed.sent_to, row.crossed.sent_from, row.crossed.dropped];
+        let texts = [row.mapping.clone(), row.from.clone(), row.to.clone()];
+        let numbers = numbers.into_iter().chain([row.crossed.holes]).map(|number| number.to_string());
+        table.add_row(texts.into_iter().chain(numbers));
+    }
+    finish(&table, rows.len(), "The configuration has no mappings.")
+}
+
 fn peers(rows: &[PeerRow]) -> String {
-    let columns = ["PEER", "ENCAP", "ADDRESS", "ENDPOINT", "NEXT HOPS", "FRAMES IN", "FRAMES OUT"];
-    let mut table = table(&columns, &["FRAMES IN", "FRAMES OUT"]);
+    let columns = ["PEER", "ENCAP", "ADDRESS", "ENDPOINT", "NEXT HOPS", "FRAMES IN", "FRAMES OUT", "DROPPED"];
+    let mut table = table(&columns, &["FRAMES IN", "FRAMES OUT", "DROPPED"]);
     for row in rows {
         let hops = row.hops.iter().map(|hop| format!("{} {}", hop.port, hop.mac));
         let hops: Vec<_> = hops.chain(row.complaints.iter().cloned()).collect();
@@ -162,14 +178,16 @@ fn peers(rows: &[PeerRow]) -> String {
             hops.join("\n"),
             row.traffic.rx_frames.to_string(),
             row.traffic.tx_frames.to_string(),
+            row.dropped.to_string(),
         ]);
     }
     finish(&table, rows.len(), "The configuration has no tunnel peers.")
 }
 
 fn ports(rows: &[PortRow]) -> String {
-    let columns = ["PORT", "I/O", "MAC", "MTU", "FRAMES IN", "BYTES IN", "LOST", "FRAMES OUT", "BYTES OUT", "STATE"];
-    let mut table = table(&columns, &["MTU", "FRAMES IN", "BYTES IN", "LOST", "FRAMES OUT", "BYTES OUT"]);
+    let columns =
+        ["PORT", "I/O", "MAC", "MTU", "FRAMES IN", "BYTES IN", "LOST", "FRAMES OUT", "BYTES OUT", "DROPPED", "STATE"];
+    let mut table = table(&columns, &columns[3..10]);
     for row in rows {
         table.add_row([
             row.port.clone(),
@@ -181,6 +199,7 @@ fn ports(rows: &[PortRow]) -> String {
             row.lost.to_string(),
             row.traffic.tx_frames.to_string(),
             row.traffic.tx_bytes.to_string(),
+            row.dropped.to_string(),
             row.failure.clone().unwrap_or_else(|| "up".into()),
         ]);
     }
@@ -188,13 +207,14 @@ fn ports(rows: &[PortRow]) -> String {
 }
 
 fn drops(rows: &[DropRow], all: bool) -> String {
-    let columns = ["REASON", "DROPPED", "TOLERATED", "WHOSE MOVE", "LOOK AT"];
+    let columns = ["REASON", "DROPPED", "TOLERATED", "PORTS", "WHOSE MOVE", "LOOK AT"];
     let mut table = table(&columns, &["DROPPED", "TOLERATED"]);
     let rows: Vec<_> = rows.iter().filter(|row| all || row.dropped + row.tolerated > 0).collect();
     for row in &rows {
         let counts = [row.dropped.to_string(), row.tolerated.to_string()];
         let [dropped, tolerated] = counts.map(|count| if count == "0" { "-".into() } else { count });
-        table.add_row([&row.reason, &dropped, &tolerated, &row.fault, &row.hint]);
+        let ports: Vec<_> = row.ports.iter().map(|(port, count)| format!("{port} {count}")).collect();
+        table.add_row([&row.reason, &dropped, &tolerated, &ports.join(", "), &row.fault, &row.hint]);
     }
     finish(&table, rows.len(), "No frame has been dropped.")
 }

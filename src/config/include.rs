@@ -117,6 +117,12 @@ pub(super) fn read(file: &mut File, folder: Option<&Path>, source: &mut Source, 
             Err((message, help)) => problems.push(Problem::error(source, at, message).help(help)),
         }
     }
+    if paths.iter().any(|path| path.display().to_string() == source.name()) {
+        let message = format!("{} includes itself", source.name());
+        let help = "name the other files alone, or keep them in a folder of their own, such as tenants.d/*.yaml";
+        problems.push(Problem::error(source, at, message).help(help));
+        return;
+    }
     let mut parts: Vec<_> = paths.iter().filter_map(|path| part(path, at, source, problems)).collect();
     if parts.is_empty() {
         return;
@@ -143,13 +149,15 @@ fn matches(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, (String, String
     if !is_wild(name) {
         return Ok(vec![path]);
     }
-    let entries = std::fs::read_dir(parent).map_err(|error| {
-        (format!("cannot list {}: {error}", parent.display()), "paths begin at the file that includes them".to_owned())
+    // The parent of `gateway.yaml` is "", which no folder is called.
+    let listed = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+    let entries = std::fs::read_dir(listed).map_err(|error| {
+        (format!("cannot list {}: {error}", listed.display()), "paths begin at the file that includes them".to_owned())
     })?;
     let mut found: Vec<_> = entries
         .flatten()
         .filter(|entry| entry.file_name().to_str().is_some_and(|text| fits(name.as_bytes(), text.as_bytes())))
-        .map(|entry| entry.path())
+        .map(|entry| parent.join(entry.file_name()))
         .filter(|path| path.is_file())
         .collect();
     found.sort();

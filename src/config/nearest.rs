@@ -7,10 +7,21 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     let allowed = word.chars().count().div_ceil(3).min(3);
     known
         .into_iter()
-        .map(|candidate| (distance(&word, &candidate.to_lowercase()), candidate))
+        .map(|candidate| (edits(&word, &candidate.to_lowercase()), candidate))
         .filter(|&(edits, candidate)| edits <= allowed || shares_a_part(&word, candidate))
-        .min_by_key(|&(edits, _)| edits)
+        .min_by_key(|&(edits, candidate)| (edits, std::cmp::Reverse(begins_alike(&word, candidate))))
         .map(|(_, candidate)| candidate)
+}
+
+/// How many letters two words have in common before they differ.
+fn begins_alike(word: &str, candidate: &str) -> usize {
+    word.chars().zip(candidate.chars()).take_while(|(a, b)| a == b).count()
+}
+
+/// How far apart two words are; `svid` and `s_vid` are one.
+fn edits(word: &str, candidate: &str) -> usize {
+    let letters = |text: &str| text.replace(['_', '-'], "");
+    if letters(word) == letters(candidate) { 0 } else { distance(word, candidate) }
 }
 
 /// `udp-port` and `port` share a part; so do `flood_unknown` and `unknown_unicast`.
@@ -59,6 +70,16 @@ mod tests {
     #[test]
     fn a_letter_too_many_is_forgiven() {
         assert_eq!(nearest("vnii", ["vni", "vsid", "via"]), Some("vni"));
+    }
+
+    #[test]
+    fn of_two_that_are_as_near_the_one_that_begins_alike_is_meant() {
+        assert_eq!(nearest("vnid", ["vsid", "vni", "vid"]), Some("vni"));
+    }
+
+    #[test]
+    fn a_line_between_two_words_is_no_letter() {
+        assert_eq!(nearest("svid", ["vsid", "s_vid", "vid"]), Some("s_vid"));
     }
 
     #[test]

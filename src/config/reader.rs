@@ -38,6 +38,9 @@ struct Log<'a> {
 
 impl Log<'_> {
     fn report(&self, error: ReadError) {
+        if error.is_told {
+            return;
+        }
         let span = error.span.unwrap_or_default();
         let mut problem = Problem::error(self.source, span, error.message);
         problem.help = error.help;
@@ -182,7 +185,10 @@ impl<'a> Deserializer<'a> for Reader<'a, '_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ReadError> {
-        visitor.visit_map(self.fields(Some(fields))?)
+        visitor.visit_map(self.fields(Some(fields))?).map_err(|error: ReadError| match &self.node.value {
+            Value::Map(entries) => error.among(entries.iter().map(|(key, _)| key.text()), fields),
+            _ => error,
+        })
     }
 
     fn deserialize_enum<V: Visitor<'a>>(

@@ -12,6 +12,9 @@ use serde_saphyr::{Location, Spanned};
 use super::problem::{Problem, Problems};
 use super::source::{Source, Span};
 
+/// Keyed by names of the file, which is the operator's own.
+type Map<K, V> = hashbrown::HashMap<K, V, foldhash::fast::FixedState>;
+
 /// A value and its place.
 #[derive(Debug)]
 pub(super) struct Node {
@@ -125,8 +128,24 @@ fn not_yaml(source: &Source, error: &serde_saphyr::Error) -> Problem {
         _ if message.contains("flow") => {
             problem(&format!("this is not YAML: {message}")).help("a `{`, `[` or quote further up may not be closed")
         }
-        _ => problem(&format!("this is not YAML: {message}")),
+        _ => {
+            let problem = problem(&format!("this is not YAML: {message}"));
+            match advice(message) {
+                Some(help) => problem.help(help),
+                None => problem,
+            }
+        }
     }
+}
+
+/// What is probably meant by a message of the YAML reader.
+fn advice(message: &str) -> Option<&'static str> {
+    if message.contains("did not find expected key") {
+        return Some("begin all names of one map in the same column, with plain blanks; look at the lines above, too");
+    }
+    message
+        .contains("mapping values are not allowed")
+        .then_some("put a blank behind every `:`, in the line above as well; a value with `: ` in it stands in quotes")
 }
 
 fn place(source: &Source, location: &Location) -> Span {
@@ -207,6 +226,9 @@ impl<'de> Deserialize<'de> for Raw {
     }
 }
 
+/// A key and its value.
+type Entry = (Spanned<String>, Spanned<Raw>);
+
 struct Builder<'a> {
     source: &'a Source,
     problems: &'a mut Vec<Problem>,
@@ -258,12 +280,11 @@ impl Builder<'_> {
         }
     }
 
-    fn entries(&mut self, entries: Vec<(Spanned<String>, Spanned<Raw>)>) -> Vec<(Node, Node)> {
-        let mut seen = std::collections::HashMap::new();
+    fn entries(&mut self, entries: Vec<Entry>) -> Vec<(Node, Node)> {
         let mut kept = Vec::with_capacity(entries.len());
-        for (key, value) in entries {
+        for ((key, value), first) in self.told_apart(entries) {
             let span = place(self.source, &key.defined);
-            if let Some(&first) = seen.get(&key.value) {
+            if let Some(first) = first {
                 let line = self.source.line(Span { start: first, end: first }, span);
                 let problem = Problem::error(self.source, span, format!("`{}` is already given on {line}", key.value))
                     .help("a name stands once in its map; remove or rename one of the two")
@@ -271,10 +292,29 @@ impl Builder<'_> {
                 self.problems.push(problem);
                 continue;
             }
-            seen.insert(key.value.clone(), span.start);
             let value = self.node(value);
             kept.push((Node { span, value: Value::Plain(key.value) }, value));
         }
         kept
+    }
+
+    /// The entries of a map, and of each where its key has been given before.
+    fn told_apart(&self, entries: Vec<Entry>) -> Vec<(Entry, Option<usize>)> {
+        // Most maps are small, and there are hundreds of thousands of them.
+        const SMALL: usize = 8;
+        let start = |key: &Spanned<String>| place(self.source, &key.defined).start;
+        let firsts: Vec<_> = if entries.len() <= SMALL {
+            let before = |n: usize| entries[..n].iter().find(|(key, _)| key.value == entries[n].0.value);
+            (0..entries.len()).map(|n| before(n).map(|(key, _)| start(key))).collect()
+        } else {
+            let mut seen = Map::<&str, usize>::default();
+            let mut firsts = Vec::with_capacity(entries.len());
+            for (key, _) in &entries {
+                firsts.push(seen.get(key.value.as_str()).copied());
+                seen.entry(&key.value).or_insert_with(|| start(key));
+            }
+            firsts
+        };
+        entries.into_iter().zip(firsts).collect()
     }
 }

@@ -45,21 +45,25 @@ impl Choice {
 /// Decides for a plan. Devices are looked at, and nothing is changed.
 #[must_use]
 pub fn choose(plan: &Plan) -> Choices {
+    choose_by(plan, Survey::of)
+}
+
+fn choose_by(plan: &Plan, look: impl Fn(&str) -> Survey) -> Choices {
     let mut ports: Vec<_> = plan
         .ports
         .iter()
         .filter_map(|port| {
-            let survey = Survey::of(port.backend.network_device()?);
+            let survey = look(port.backend.network_device()?);
             let xdp = matches!(port.backend, Backend::AfXdp { .. });
             Some(Choice { port: port.id, name: port.name.clone(), survey, xdp, why: None })
         })
         .collect();
     let wanted = plan.settings.workers.max(1);
     // Every worker must have a queue of every port that is to be on XDP sockets.
-    let narrowest = ports.iter().filter(|choice| choice.xdp).min_by_key(|choice| choice.survey.queues);
+    let narrowest = ports.iter().filter(|choice| choice.xdp).min_by_key(|choice| choice.survey.most_workers());
     let (workers, fewer) = match narrowest {
-        Some(Choice { survey, name, .. }) if (survey.queues as usize) < wanted => {
-            let queues = survey.queues as usize;
+        Some(Choice { survey, name, .. }) if survey.most_workers() < wanted => {
+            let queues = survey.most_workers();
             let told = format!("{queues} of {wanted} workers run: port {name} has only so many queues (`ethtool -l`)");
             (queues, Some(told))
         }
@@ -99,5 +103,78 @@ impl Choices {
     #[must_use]
     pub fn of(&self, port: PortId) -> Option<&Choice> {
         self.ports.iter().find(|choice| choice.port == port)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::control::compile::{Numbers, compile};
+
+    /// What is chosen for two ports, by these words of theirs, on cards with so many queues.
+    fn chosen(io: [&str; 2], queues: [u32; 2], workers: usize) -> Choices {
+        let text = format!(
+            "version: 1
+workers: {workers}
+ports:
+  up1: {{ device: card0, io: {} }}
+  up2: {{ device: card1, io: {} }}
+endpoints:
+  local: {{ address: 192.0.2.1, ports: [up1, up2] }}
+peers:
+  left: {{ address: 192.0.2.11, encap: vxlan }}
+  right: {{ address: 192.0.2.12, encap: vxlan }}
+tenants:
+  blue:
+    attachments:
+      left: {{ peer: left, vni: 100 }}
+      right: {{ peer: right, vni: 200 }}
+",
+            io[0], io[1]
+        );
+        let plan = compile(&config::parse("gateway.yaml", &text).unwrap(), &mut Numbers::default(), None).unwrap();
+        choose_by(&plan, |device| {
+            let queues = queues[usize::from(device == "card1")];
+            Survey::made_up("ice", "0000:3b:00.0", queues, queues)
+        })
+    }
+
+    fn on_xdp(choices: &Choices) -> Vec<bool> {
+        choices.ports.iter().map(|choice| choice.xdp).collect()
+    }
+
+    #[test]
+    fn auto_takes_packet_sockets_where_workers_would_have_no_queue_and_all_workers_run() {
+        let choices = chosen(["auto", "af_packet"], [2, 8], 4);
+        assert_eq!((on_xdp(&choices), choices.workers), (vec![false, false], 4));
+        let told = "port up1: io: auto chooses af_packet: 4 workers want a queue each, and the device has 2";
+        assert_eq!(choices.words(), [told]);
+        assert_eq!(choices.layout(), Layout::PLAIN);
+    }
+
+    #[test]
+    fn a_port_that_must_be_on_xdp_sockets_has_fewer_workers_run() {
+        let choices = chosen(["af_xdp", "af_packet"], [2, 8], 4);
+        assert_eq!((on_xdp(&choices), choices.workers), (vec![true, false], 2));
+        assert_eq!(choices.words(), ["2 of 4 workers run: port up1 has only so many queues (`ethtool -l`)"]);
+    }
+
+    #[test]
+    fn the_narrowest_of_those_ports_says_how_many() {
+        let choices = chosen(["af_xdp", "af_xdp"], [3, 2], 4);
+        assert_eq!((on_xdp(&choices), choices.workers), (vec![true, true], 2));
+        assert!(choices.fewer.unwrap().contains("port up2"));
+    }
+
+    #[test]
+    fn a_queue_to_receive_by_is_no_use_to_a_worker_that_cannot_send() {
+        assert_eq!(Survey::made_up("veth", "", 4, 1).most_workers(), 1);
+    }
+
+    #[test]
+    fn memory_is_laid_out_for_every_socket_of_a_worker() {
+        let choices = chosen(["af_xdp", "af_packet"], [8, 1], 2);
+        assert_eq!(choices.layout(), Layout::xdp(chunks_for(4), 1500));
     }
 }

@@ -62,3 +62,61 @@ fn mapped(tables: &Forwarding, scope: Scope) -> impl Iterator<Item = Segment> {
         })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use transload_encaps::Carrier;
+
+    use super::*;
+    use crate::config;
+    use crate::control::compile::{Numbers, compile};
+
+    /// The filters of three ports: one with tunnels, one that tunnels and tags share, one with tenants only.
+    fn filters() -> [Filter; 3] {
+        let text = "
+version: 1
+ports:
+  tunnels: { device: eth0 }
+  shared: { device: eth1 }
+  tenants: { device: eth2 }
+endpoints:
+  first: { address: 192.0.2.1, ports: [tunnels] }
+  second: { address: 198.51.100.1, ports: [shared] }
+peers:
+  left: { address: 192.0.2.11, endpoint: first, encap: vxlan }
+  right: { address: 198.51.100.11, endpoint: second, encap: nvgre }
+tenants:
+  blue:
+    attachments:
+      left: { peer: left, vni: 100 }
+      right: { peer: right, vsid: 5000 }
+      stacked: { port: shared, s_vid: 100, c_vid: 7 }
+      single: { port: shared, vid: 300 }
+      office: { port: tenants, vid: 5 }
+";
+        let plan = compile(&config::parse("gateway.yaml", text).unwrap(), &mut Numbers::default(), None).unwrap();
+        let named = |name: &str| plan.ports.iter().find(|port| port.name == name).unwrap().id;
+        ["tunnels", "shared", "tenants"].map(|name| filter(&plan.forwarding, named(name)))
+    }
+
+    #[test]
+    fn a_port_takes_the_tunnels_of_its_own_endpoints_by_what_carries_them() {
+        let [tunnels, shared, tenants] = filters();
+        let entrance = |address: &str, carrier| Entrance {
+            address: address.parse().unwrap(),
+            vlan: None,
+            carriers: [carrier].into_iter().collect(),
+        };
+        assert_eq!(tunnels.entrances, [entrance("192.0.2.1", Carrier::Udp(4789))]);
+        assert_eq!(shared.entrances, [entrance("198.51.100.1", Carrier::Ip(47))]);
+        assert_eq!(tenants.entrances, []);
+    }
+
+    #[test]
+    fn a_port_takes_the_tags_that_are_claimed_and_everything_where_only_tenants_are() {
+        let [tunnels, shared, tenants] = filters();
+        assert_eq!((tunnels.tags, tenants.tags), (Tags::None, Tags::All));
+        let Tags::Some(claims) = shared.tags else { panic!("{:?}", shared.tags) };
+        assert_eq!((claims.outer, claims.single, claims.untagged), (vec![100], vec![300], false));
+    }
+}

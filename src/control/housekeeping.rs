@@ -9,6 +9,7 @@ use crate::control::gateway::Gateway;
 use crate::control::history::Duplicate;
 use crate::events::{Event, Receiver};
 use crate::forwarding::PortId;
+use crate::io::huge::prefer_huge_pages;
 
 /// How often the workers are heard: a sender that is to be learned does not wait long.
 const PERIOD: Duration = Duration::from_millis(100);
@@ -23,6 +24,7 @@ pub async fn keep(gateway: &Gateway, mut events: Vec<Receiver>) {
     let (mut lost, mut left) = (0, 0);
     // Learned peers that are gone, while workers may still know them.
     let mut leaving = None;
+    let mut has_huge_pages = false;
     loop {
         period.tick().await;
         let mut strangers = Vec::new();
@@ -55,6 +57,18 @@ pub async fn keep(gateway: &Gateway, mut events: Vec<Receiver>) {
             forget(gateway);
             left = 0;
         }
+        if !has_huge_pages && gateway.shared.fdb.is_spread() {
+            enlarge_pages(gateway);
+            has_huge_pages = true;
+        }
+    }
+}
+
+/// A table with MACs everywhere takes all its memory anyway, and searches are quicker in huge pages. Asked for any
+/// sooner, a few MACs would cost as many huge pages.
+fn enlarge_pages(gateway: &Gateway) {
+    if let Err(error) = prefer_huge_pages(gateway.shared.fdb.memory()) {
+        tracing::debug!("the table of addresses stays in small pages: {error}");
     }
 }
 

@@ -8,6 +8,7 @@ pub mod backends;
 pub mod claims;
 pub mod clock;
 pub mod compile;
+pub mod crossings;
 pub mod diff;
 pub mod exclusive;
 pub mod explain;

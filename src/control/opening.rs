@@ -9,7 +9,7 @@ use thiserror::Error;
 use transload_encaps::Carrier;
 
 use crate::control::backends::Choices;
-use crate::control::compile::{Plan, PortPlan};
+use crate::control::compile::{Plan, PortPlan, own_macs};
 use crate::control::exclusive::Exclusive;
 use crate::control::filters::filter;
 use crate::control::revive::{Revival, exchangeable};
@@ -18,7 +18,7 @@ use crate::dataplane::BoxedPort;
 use crate::forwarding::{EndpointId, PortId};
 use crate::io::af_xdp::Umem;
 use crate::io::quiet::Quiet;
-use crate::io::{Backend, OpenError, Xdp};
+use crate::io::{Backend, OpenError, Pool, Xdp};
 
 /// The ports of a gateway, open. Everything is undone when this is dropped.
 pub struct Opening<'mem> {
@@ -40,6 +40,9 @@ pub enum OpeningError {
     /// One cannot be opened.
     #[error(transparent)]
     Port(#[from] OpenError),
+    /// Nothing would arrive.
+    #[error("cannot redirect frames to XDP sockets: {0}")]
+    Start(#[source] io::Error),
     /// Another gateway is here already.
     #[error("another transload on this machine serves {0} already: stop it first, or give this one its own")]
     Taken(String),
@@ -63,6 +66,19 @@ fn permission(error: &io::Error, capability: &str) -> String {
         format!("; run as root, or with {capability}")
     } else {
         String::new()
+    }
+}
+
+impl<'mem> Opening<'mem> {
+    /// Has frames arrive, in chunks of each worker's memory where that takes some.
+    ///
+    /// # Errors
+    /// When the system refuses it.
+    pub fn start(&mut self, pools: &mut [Pool<'mem>]) -> Result<(), OpeningError> {
+        for (ports, pool) in self.workers.iter_mut().zip(pools) {
+            ports.iter_mut().try_for_each(|(_, port)| port.start(pool)).map_err(OpeningError::Start)?;
+        }
+        Ok(())
     }
 }
 
@@ -110,6 +126,7 @@ pub fn open<'mem>(
             worker.push((port.id, io));
         }
     }
+    own_macs(&mut plan.forwarding, &plan.names);
     keep_quiet(plan, &mut opening.quiet)?;
     Ok(opening)
 }

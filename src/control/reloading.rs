@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use crate::config::{self, At, Config, Problem, Problems, Span};
 use crate::control::admin::rows::Reloaded;
-use crate::control::compile::{Plan, compile};
+use crate::control::compile::{Plan, compile, own_macs};
 use crate::control::diff::{self, How};
 use crate::control::exclusive::Exclusive;
 use crate::control::gateway::Gateway;
@@ -187,6 +187,7 @@ fn keep_devices(plan: &mut Plan, before: &Plan, now: &Forwarding) {
         table.mac = port.mac.or(known);
         table.mtu = port.mtu.or(open.mtu);
     }
+    own_macs(&mut plan.forwarding, &plan.names);
 }
 
 /// Tunnels that are as they were go on by the ways that are resolved; the resolver finds the others.

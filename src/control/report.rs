@@ -124,7 +124,7 @@ pub struct Report {
 }
 
 /// What crossed a mapping.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Crossed {
     /// Frames that left by the `from` side.
     pub sent_from: u64,
@@ -137,7 +137,8 @@ pub struct Crossed {
 }
 
 impl Crossed {
-    fn sum<'a>(counters: impl Iterator<Item = &'a MappingCounters>) -> Self {
+    /// What several workers have counted together.
+    pub fn sum<'a>(counters: impl Iterator<Item = &'a MappingCounters>) -> Self {
         counters.fold(Self::default(), |sum, one| {
             let [from, to] = &one.sent;
             Self {

@@ -22,6 +22,10 @@ pub struct Exchangeable<'mem> {
 }
 
 impl<'mem> Port<'mem> for Exchangeable<'mem> {
+    fn start(&mut self, pool: &mut Pool<'mem>) -> std::io::Result<()> {
+        self.port.start(pool)
+    }
+
     fn rx_burst(&mut self, pool: &mut Pool<'mem>, burst: &mut Vec<Frame<'mem>>, limit: usize) -> std::io::Result<()> {
         if let Ok(fresh) = self.fresh.pop() {
             self.port.close(pool);
@@ -40,6 +44,10 @@ impl<'mem> Port<'mem> for Exchangeable<'mem> {
 
     fn readable(&self) -> Option<BorrowedFd<'_>> {
         self.port.readable()
+    }
+
+    fn is_stuck(&self) -> bool {
+        self.port.is_stuck()
     }
 
     fn kernel_drops(&mut self) -> u64 {

@@ -94,9 +94,12 @@ pub fn run(orders: &Orders) -> Result<(), StartError> {
     }
     let (threads, layout, polling) = (choices.workers, choices.layout(), plan.settings.polling);
     let mut arenas: Vec<_> = (0..threads).map(|_| layout.arena()).collect();
-    let (pools, umems): (Vec<_>, Vec<_>) = arenas.iter_mut().map(|arena| layout.cut(arena)).unzip();
+    let (mut pools, umems): (Vec<_>, Vec<_>) = arenas.iter_mut().map(|arena| layout.cut(arena)).unzip();
     let umems: Vec<_> = umems.into_iter().flatten().collect();
-    let Opening { workers: ports, revivals, quiet, backends, exclusive } = opening::open(&mut plan, &choices, &umems)?;
+    let mut opening = opening::open(&mut plan, &choices, &umems)?;
+    // What arrives from here on waits for the workers.
+    opening.start(&mut pools)?;
+    let Opening { workers: ports, revivals, quiet, backends, exclusive } = opening;
     // Who may not open ports may often not make the socket either; the ports say better what is missing.
     let (admin, listener) = admin?;
     let resolver = runtime.block_on(resolve(&config, &plan)).map_err(while_doing("cannot read the kernel's routes"))?;

@@ -107,7 +107,7 @@ async fn reloads(
         match &outcome {
             Ok(done) => {
                 done.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-                tracing::info!("reloaded: {} changes; {}", done.changes.len(), done.summary);
+                tracing::info!("reloaded: {} changed; {}", done.changes.len(), done.summary);
             }
             Err(refused) => tracing::error!("the file is not taken in, and nothing has changed:\n{refused}"),
         }

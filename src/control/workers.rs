@@ -19,6 +19,8 @@ const PATIENCE: u64 = 20_000;
 const COUNTING: u64 = 1_000_000_000;
 /// It wakes up this often all the same, to see whether it should stop.
 const NAP: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+/// While a device has frames that it could not send, it is asked again so often.
+const SHORT_NAP: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
 /// A port that can only report an error is not waited for, for this long.
 const MUTE: Duration = Duration::from_secs(1);
 
@@ -60,7 +62,8 @@ impl Waiting {
             .filter_map(|(id, port)| Some((id, PollFd::from_borrowed_fd(port.readable()?, PollFlags::IN))))
             .unzip();
         // Interrupted or not: the next breath looks at every port anyway.
-        let _ = poll(&mut fds, Some(&NAP));
+        let nap = if ports.iter().any(|(_, port)| port.is_stuck()) { SHORT_NAP } else { NAP };
+        let _ = poll(&mut fds, Some(&nap));
         let broken = |fd: &PollFd<'_>| !fd.revents().is_empty() && !fd.revents().contains(PollFlags::IN);
         let silent = ids.iter().zip(&fds).filter(|(_, fd)| broken(fd));
         self.muted.extend(silent.map(|(id, _)| (*id, now + MUTE)));

@@ -150,6 +150,7 @@ impl<'mem> Burst<'mem> {
         for note in self.notes.drain(..) {
             if let Verdict::Dropped(reason) = note.verdict {
                 counters.dropped(reason, note.domain(), 1);
+                counters.dropped_at(note.port, Some(note.origin.peer), reason, 1);
                 if let Decision::Across(crossing) = note.decision
                     && let Some(mapping) = counters.mapping(crossing.mapping)
                 {

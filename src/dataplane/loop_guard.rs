@@ -133,7 +133,8 @@ pub(super) fn see(memory: &LoopMemory, digest: u64, from: Target, now: Now) -> S
         return Sight::Seen { changes };
     }
     let home = place.home.load(Relaxed);
-    if put(0) {
+    // Watched until its window is over: what is still on its way round must not teach that its source lives there.
+    if put(Track { here: from.attachment, changes: MANY, returns: 0, ..track }.to_bits()) {
         let home = (home & !0xffff_ffff == home_tag).then(|| Target::from_bits(home as u32));
         Sight::Loop { other: track.here, home }
     } else {
@@ -221,6 +222,13 @@ mod tests {
         assert!(!seen[..5].iter().any(is_loop), "{seen:?}");
         assert_eq!(seen[5], Sight::Loop { other: AttachmentId(1), home: Some(at(0)) });
         assert_eq!(seen[4], Sight::Seen { changes: 4 });
+    }
+
+    #[test]
+    fn what_is_still_on_its_way_when_the_loop_is_found_has_the_same_home() {
+        let seen = sights(&LoopMemory::default(), &[0, 2, 1, 2, 1, 2, 1, 2, 1], 1000);
+        assert_eq!(seen[6], Sight::Seen { changes: MANY }, "not a new frame, whose source lives where it comes in");
+        assert_eq!(seen[8], Sight::Loop { other: AttachmentId(2), home: Some(at(0)) });
     }
 
     #[test]

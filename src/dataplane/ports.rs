@@ -166,6 +166,7 @@ impl<'mem> Slot<'mem> {
         for (frames, reason) in refused {
             if frames > 0 {
                 counters.dropped(reason.into(), None, frames.into());
+                counters.dropped_at(self.id, None, reason.into(), frames.into());
             }
         }
     }

@@ -212,6 +212,19 @@ impl Fdb {
         self.homes + REACH - 1
     }
 
+    /// The table's memory.
+    #[must_use]
+    pub fn memory(&self) -> &[impl Sized] {
+        &self.words
+    }
+
+    /// Whether nearly all of that memory is in use: MACs are everywhere in it, and at two for each small page (4 KiB)
+    /// six pages of seven have one.
+    #[must_use]
+    pub fn is_spread(&self) -> bool {
+        self.len() >= (self.memory().len() * size_of::<u64>() / 4096 * 2).max(1)
+    }
+
     /// The MAC is new or elsewhere: this takes the claim.
     #[cold]
     fn learn_news(&self, key: Key, target: Target, tick: u16, admit: impl FnOnce() -> bool) -> Learned {

@@ -36,11 +36,11 @@ pub(super) fn driver(device: &str) -> io::Result<Driver> {
     Ok(Driver { name: text(1), bus: text(25) })
 }
 
-/// How many queues a device receives by; 1 where its driver does not say.
-pub(super) fn receive_queues(device: &str) -> u32 {
+/// How many queues a device receives by, and how many it sends by; 1 where its driver does not say.
+pub(super) fn queues(device: &str) -> (u32, u32) {
     // struct ethtool_channels: the command, four limits, and then rx, tx, other and combined.
     let channels = ask(device, DriverCommand::Channels, 0);
-    channels.map_or(1, |words| (words[5] + words[8]).max(1))
+    channels.map_or((1, 1), |words| ((words[5] + words[8]).max(1), (words[6] + words[8]).max(1)))
 }
 
 fn flags(device: &str) -> io::Result<u32> {

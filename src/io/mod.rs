@@ -8,6 +8,7 @@ pub mod af_packet;
 pub mod af_xdp;
 pub mod arena;
 mod ethtool;
+pub mod huge;
 mod ingress;
 pub mod memory;
 pub mod multicast;
@@ -76,6 +77,15 @@ impl Sent {
 
 /// A port with an I/O back-end.
 pub trait Port<'mem>: Send {
+    /// Has frames arrive from now on, where that takes chunks in advance: what comes before the first
+    /// [`rx_burst`](Self::rx_burst) waits for it. A port that was not started is by its first burst.
+    ///
+    /// # Errors
+    /// When the system refuses it.
+    fn start(&mut self, _pool: &mut Pool<'mem>) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Receives at most `limit` frames, appending them to `burst`, without waiting.
     ///
     /// # Errors
@@ -97,8 +107,14 @@ pub trait Port<'mem>: Send {
         None
     }
 
+    /// Whether frames wait in the device for somebody to try again, which nothing [`readable`](Self::readable) tells.
+    fn is_stuck(&self) -> bool {
+        false
+    }
+
     /// How many frames arrived at the port and were lost before [`rx_burst`](Self::rx_burst) could hand them over,
-    /// since the port was opened: its queue was full, or they were longer than a chunk.
+    /// since the port was opened: its queue was full, or they were longer than a chunk. What an XDP socket's kernel
+    /// refuses as no frame of its memory, received or to be sent, counts too.
     fn kernel_drops(&mut self) -> u64 {
         0
     }

@@ -214,7 +214,11 @@ fn af_xdp<'mem>(
     let Device { ifindex, mac, mtu, up } = ethernet(device)?;
     let refused = |fault| OpenCause::Xdp { device: device.to_owned(), fault };
     let Xdp { umems, filter } = xdp.ok_or_else(|| refused(af_xdp::Fault::NoMemory))?;
-    let queues = Survey::of(device).queues;
+    let survey = Survey::of(device);
+    if survey.most_workers() < umems.len() {
+        return Err(refused(af_xdp::Fault::Queues(survey.most_workers() as u32, umems.len())));
+    }
+    let queues = survey.queues;
     let wish = Wish { device, ifindex, queues, filter, umems, may_be_generic };
     let (ports, redirect, mode) = af_xdp::open(wish).map_err(refused)?;
     tracing::info!(port = name, device, "af_xdp: {mode}");

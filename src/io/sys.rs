@@ -1,7 +1,7 @@
 //! The system calls that no safe crate reaches: the only `unsafe` of the gateway.
 //!
-//! Batches on packet sockets with virtio-net header and auxiliary data, a few socket options, and the `ioctl`s of
-//! network devices and TAPs. Nothing here decides anything.
+//! Batches on packet sockets with virtio-net header and auxiliary data, a few socket options, the `ioctl`s of network
+//! devices and TAPs, and advice on memory. Nothing here decides anything.
 
 use std::ffi::{c_int, c_void};
 use std::io;
@@ -9,6 +9,7 @@ use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr;
 
+use rustix::mm::{Advice, madvise};
 use transload_encaps::{Frame, Mac};
 
 use super::vnet;
@@ -312,4 +313,15 @@ pub(super) fn set_tap_offloads(tun: BorrowedFd<'_>, offloads: u32) -> io::Result
     // SAFETY: TUNSETOFFLOAD takes its argument by value.
     let result = unsafe { libc::ioctl(tun.as_raw_fd(), libc::TUNSETOFFLOAD as _, libc::c_ulong::from(offloads)) };
     checked(result).map(drop)
+}
+
+/// Lets the kernel back this memory with huge pages, in its own time; the odd ends that fill no page stay as they are.
+pub(super) fn prefer_huge_pages<T>(memory: &[T]) -> io::Result<()> {
+    let page = rustix::param::page_size();
+    let start: *const T = memory.as_ptr();
+    let before = start.cast::<u8>().align_offset(page);
+    let len = mem::size_of_val(memory).saturating_sub(before) / page * page;
+    let start = start.cast::<u8>().wrapping_add(before).cast_mut();
+    // SAFETY: this advice changes what memory is made of, never what is in it, nor who may read or write it.
+    Ok(unsafe { madvise(start.cast::<c_void>(), len, Advice::LinuxHugepage) }?)
 }

@@ -72,6 +72,18 @@ tenants:
     site: { peer: site, key: 5001 } } }
 ";
 
+/// A group that learns its members and floods by multicast, and a peer beside it.
+const LEARNING: &str = "
+peers:
+  leaf: { address: 192.0.2.9, encap: vxlan, endpoint: fabric }
+groups:
+  roam: { encap: vxlan, learn_from: 10.9.0.0/24, bum: 239.1.1.1, endpoint: fabric }
+tenants:
+  blue: { attachments: {
+    leaf: { peer: leaf, vni: 10100 },
+    roam: { group: roam, vni: 3000 } } }
+";
+
 /// A GRE peer with this `key`, or none.
 fn gre_key(key: &str) -> String {
     format!(
@@ -202,6 +214,13 @@ fn address(text: &str) -> IpAddr {
 /// From this address to one of ours.
 fn packet_to(src: &str, dst: &str, protocol: u8, payload: &[u8]) -> Vec<u8> {
     wire::outer((UP_MAC, PEER_MAC), (address(src), address(dst)), 0, protocol, payload)
+}
+
+/// A VXLAN packet to a multicast group of the underlay, from here.
+fn to_group(src: &str, group: [u8; 4]) -> Vec<u8> {
+    let [_, b, c, d] = group;
+    let macs = ([1, 0, 0x5e, b, c, d], PEER_MAC);
+    wire::outer(macs, (address(src), group.into()), 0, 17, &wire::udp(50_000, 4789, &wire::vxlan(3000, &inner())))
 }
 
 fn packet(src: &str, protocol: u8, payload: &[u8]) -> Vec<u8> {

@@ -133,6 +133,13 @@ pub(super) fn ids() -> Vec<Row> {
             nvgre(&[0x20, 0, 0x65, 0x58, 0x89, 0x13, 0, 0]),
             "dropped (unknown_segment): VSID 8983296 (0x891300) with FlowID 0x00 is unknown, but VSID 5001 would be tenant blue (attachment nve): the peer writes the VSID in the wrong byte order (gw.yaml:23)",
         ),
+        row(
+            "no key where every attachment has one",
+            gre_key(", key: 5001"),
+            "up",
+            gre(&[0, 0, 0x65, 0x58]),
+            "dropped (unknown_segment): peer site sends GRE without a key, but tenant blue (attachment site) has key 0x1389: set that key at the peer, or leave `key` out here (gw.yaml:15)",
+        ),
     ]
 }
 

@@ -113,6 +113,20 @@ pub(super) fn stacks() -> Vec<Row> {
             vxlan(10100, &inner()),
             "dropped (unclaimed_tags): endpoint fabric (192.0.2.1) is reached by up, not by port access (gw.yaml:7)",
         ),
+        row(
+            "an outer tag that got lost",
+            tags("s_vid: 100, c_vid: 7"),
+            "access",
+            tag(&inner(), 0x8100, 7),
+            "dropped (unclaimed_tags): VLAN 7 under 0x8100 is unclaimed: tenant blue (attachment ce) takes C-VID 7 below S-VID 100; the outer tag is missing (gw.yaml:16)",
+        ),
+        row(
+            "an outer tag that only marks a priority",
+            tags("s_vid: 100, c_vid: 7"),
+            "access",
+            two((0x88a8, 0xa000), (0x8100, 7)),
+            "dropped (qinq_tag_shape): VLAN 0 under 0x88a8 and VLAN 7 under 0x8100 is unclaimed: tenant blue (attachment ce) takes C-VID 7 below S-VID 100; the outer tag has VLAN ID 0, which only marks a priority (gw.yaml:16)",
+        ),
     ]
 }
 

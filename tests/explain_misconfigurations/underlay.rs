@@ -179,6 +179,34 @@ pub(super) fn senders() -> Vec<Row> {
             inner(),
             "dropped (not_for_us): port up takes tunnel packets only, and this is none: no attachment claims tags of this port (gw.yaml:3)",
         ),
+        row(
+            "a sender beside the prefix that may be learned",
+            LEARNING,
+            "up",
+            packet("10.9.1.7", 17, &wire::udp(50_000, 4789, &wire::vxlan(3000, &inner()))),
+            "dropped (unknown_peer): 10.9.1.7 is not in `learn_from` of group roam, which ranges from 10.9.0.0 to 10.9.0.255: widen it, or add the address to the group's `members` (gw.yaml:14)",
+        ),
+        row(
+            "a multicast group that nobody configured",
+            LEARNING,
+            "up",
+            to_group("10.9.0.7", [239, 1, 1, 2]),
+            "dropped (not_for_us): 239.1.1.2 is a multicast group that no group's `bum` names; group roam has `bum: 239.1.1.1`: make the two agree (gw.yaml:14)",
+        ),
+        row(
+            "the multicast group of other peers",
+            LEARNING,
+            "up",
+            to_group("192.0.2.9", [239, 1, 1, 1]),
+            "dropped (other_group): the packet is to 239.1.1.1, the `bum` of group roam, but 192.0.2.9 is peer leaf: let it send to our own address, or make it a member of that group (gw.yaml:12)",
+        ),
+        row(
+            "an IPv4 peer through an IPv6 socket",
+            ALL,
+            "up",
+            packet_to("::ffff:192.0.2.9", "2001:db8::1", 17, &wire::udp(50_000, 4789, &wire::vxlan(66, &inner()))),
+            "dropped (unknown_peer): ::ffff:192.0.2.9 is the IPv4 address of peer leaf inside an IPv6 one: its tunnel must be IPv4, to endpoint fabric (192.0.2.1) (gw.yaml:12)",
+        ),
     ]
 }
 
@@ -269,6 +297,13 @@ pub(super) fn outers() -> Vec<Row> {
             "up",
             vxlan(10100, &inner()[..9]),
             "dropped (inner_truncated): 17 bytes are too few for the VXLAN header and an Ethernet header behind it",
+        ),
+        row(
+            "a priority tag on the underlay",
+            ALL,
+            "up",
+            tag(&vxlan(10100, &inner()), 0x8100, 0xa000),
+            "dropped (not_for_us): the packet to endpoint fabric (192.0.2.1) has VLAN 0, but the endpoint takes untagged packets: VLAN 0 only marks a priority; let the underlay take the tag off (gw.yaml:7)",
         ),
     ]
 }

@@ -42,7 +42,6 @@ pub(super) fn draw(results: &Results) -> String {
         bar(&mut picture, cell, y, scale);
         y += BAR + GAP;
     }
-    picture.line(&[(LEFT, 75.0), (LEFT, y)], INK, 1.0);
     picture.grow_to(y + 10.0);
     picture.finish()
 }
@@ -61,6 +60,7 @@ fn ordered(results: &Results) -> Vec<&Cell> {
 
 fn bar(picture: &mut Picture, cell: &Cell, y: f64, scale: f64) {
     let baseline = y + BAR - 3.0;
+    picture.line(&[(LEFT, y - GAP / 2.0), (LEFT, y + BAR + GAP / 2.0)], INK, 1.0);
     picture.text((LEFT - 8.0, baseline), SMALL, Anchor::End, &cell.system);
     let figures = cell.median(|point| Some(point.lossless)).zip(cell.median(|point| Some(point.overload)));
     let Some((lossless, overload)) = figures else {

@@ -26,16 +26,20 @@ pub(super) fn mapping(count: u64) -> String {
     )
 }
 
-/// So many peers, each named, and one tenant that reaches all of them.
+/// So many peers, each named, and for each thousand of them a tenant that reaches them.
 pub(super) fn peers(count: u64) -> String {
     let mut peers = String::new();
-    let mut attachments = String::new();
+    let mut tenants = String::new();
     for number in 0..count {
         let (high, low) = (number / 250, number % 250 + 1);
         peers += &format!("  p{number}: {{ address: 10.1.{high}.{low}, encap: vxlan }}\n");
-        attachments += &format!("      a{number}: {{ peer: p{number}, vni: {} }}\n", number + 1);
+        // A tenant has at most 4096 attachments.
+        if number.is_multiple_of(1000) {
+            tenants += &format!("  t{number}:\n    attachments:\n");
+        }
+        tenants += &format!("      a{number}: {{ peer: p{number}, vni: {} }}\n", number + 1);
     }
-    format!("{UNDERLAY}peers:\n{peers}tenants:\n  one:\n    attachments:\n{attachments}")
+    format!("{UNDERLAY}peers:\n{peers}tenants:\n{tenants}")
 }
 
 /// A tenant of one port and a mesh of so many VTEPs.
@@ -59,7 +63,7 @@ mod tests {
 
     #[test]
     fn every_file_is_a_good_one() {
-        for text in [tenants(5), mapping(16), peers(300), mesh(1), mesh(255)] {
+        for text in [tenants(5), mapping(16), peers(5000), mesh(1), mesh(255)] {
             let plan = config::parse("scale.yaml", &text)
                 .and_then(|config| compile::compile(&config, &mut Numbers::default(), None));
             assert!(plan.is_ok(), "{:?}\n{text}", plan.err());

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{self, Expected, Unexpected};
 
-use crate::config::nearest::suggestion;
+use crate::config::nearest::{nearest, suggestion};
 use crate::config::source::Span;
 
 /// What is wrong, where, and what to write instead.
@@ -16,11 +16,13 @@ pub(in crate::config) struct ReadError {
     pub(super) span: Option<Span>,
     /// A required field that is not there: its parent's name completes the message.
     missing: Option<&'static str>,
+    /// Said already, in other words.
+    pub(super) is_told: bool,
 }
 
 impl ReadError {
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), help: None, span: None, missing: None }
+        Self { message: message.into(), help: None, span: None, missing: None, is_told: false }
     }
 
     pub(super) fn help(self, help: impl Into<String>) -> Self {
@@ -35,9 +37,23 @@ impl ReadError {
     /// The same, said of the thing with this name.
     pub(super) fn of(self, name: Option<&str>) -> Self {
         match (self.missing, name) {
+            // A name that is as far in as the things it should describe.
+            (Some(field), Some(name)) if field == name => Self {
+                message: format!("`{name}` is taken for a name of its own here"),
+                help: Some("indent it, and what belongs to it, further than the name above it".to_owned()),
+                missing: None,
+                ..self
+            },
             (Some(field), Some(name)) => Self { message: format!("`{name}` has no `{field}`"), missing: None, ..self },
             _ => self,
         }
+    }
+
+    /// The same; a field that is missing because it is misspelt was reported where it stands.
+    pub(super) fn among<'a>(mut self, mut fields: impl Iterator<Item = &'a str>, known: &[&str]) -> Self {
+        let is_it = |field: &str| !known.contains(&field) && nearest(field, known.iter().copied()) == self.missing;
+        self.is_told |= self.missing.is_some() && fields.any(is_it);
+        self
     }
 }
 

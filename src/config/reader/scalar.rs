@@ -16,8 +16,18 @@ pub(in crate::config) fn parse(text: &str) -> Option<u64> {
 pub(super) fn whole_number(reader: Reader<'_, '_>) -> Result<u64, ReadError> {
     let expected = || reader.expected("a whole number");
     match &reader.node.value {
+        // To some readers of YAML this is an octal number.
+        Value::Plain(text)
+            if text.len() > 1 && text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
+            let number = text.trim_start_matches('0');
+            let plain = if number.is_empty() { "0" } else { number };
+            Err(ReadError::new(format!("{text} begins with a zero")).help(format!("write {plain}")))
+        }
         Value::Plain(text) => parse(text).ok_or_else(|| match text.strip_prefix('-') {
-            Some(rest) if parse(rest).is_some() => ReadError::new(format!("{text} is negative")),
+            Some(rest) if parse(rest).is_some() => {
+                ReadError::new(format!("{text} is negative")).help("write 0 or more")
+            }
             _ if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
                 ReadError::new(format!("{text} is too large"))
             }

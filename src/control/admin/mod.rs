@@ -36,11 +36,15 @@ fn router(gateway: Arc<Gateway>) -> Router {
         .route("/fdb", get(async |Query(filter), State(gateway)| answer(gateway, filter, Gateway::fdb)))
         .route("/tenants", get(async |Query(filter), State(gateway)| answer(gateway, filter, Gateway::tenants)))
         .route("/peers", get(async |Query(filter), State(gateway)| answer(gateway, filter, Gateway::peers)))
+        .route("/mappings", get(async |State(gateway): State<Arc<Gateway>>| Json(gateway.mappings())))
         .route("/ports", get(async |State(gateway): State<Arc<Gateway>>| Json(gateway.ports())))
         .route("/drops", get(async |State(gateway): State<Arc<Gateway>>| Json(gateway.drops())))
         .route("/reload", post(async |State(gateway): State<Arc<Gateway>>| reload(&gateway).await))
         .fallback(async || {
-            refuse(StatusCode::NOT_FOUND, "there is /fdb, /tenants, /peers, /ports and /drops, and POST /reload")
+            refuse(
+                StatusCode::NOT_FOUND,
+                "there is /fdb, /tenants, /mappings, /peers, /ports and /drops, and POST /reload",
+            )
         })
         .with_state(gateway)
 }

@@ -2,10 +2,14 @@
 
 use transload_encaps::{DropReason, Kind};
 
-use super::rows::{AttachmentRow, DropRow, FdbRow, HopRow, LoopRow, MoveRow, PeerRow, PortRow, TenantRow, Traffic};
+use super::rows::{
+    AttachmentRow, DropRow, FdbRow, HopRow, LoopRow, MappingRow, MoveRow, PeerRow, PortRow, TenantRow, Traffic,
+};
+use crate::control::crossings;
 use crate::control::gateway::{Gateway, NoSuchTenant};
 use crate::control::history::{Heard, Move};
 use crate::control::loops::Loop;
+use crate::control::report::Crossed;
 use crate::counters::{Both, Counter, Counters, DomainCounters};
 use crate::dataplane::held_for;
 use crate::fdb::Entry;
@@ -188,11 +192,34 @@ impl Gateway {
                 endpoint: tunnel.endpoint.clone(),
                 hops: hops.map(hop).collect(),
                 complaints: complaints.map(|(_, complaint)| complaint.to_string()).collect(),
+                dropped: self.sum(|counters| counters.peer(tunnel.peer).map(|peer| &peer.dropped)),
                 traffic: self.traffic(|counters| counters.peer(tunnel.peer)),
             });
         }
         rows.sort_by(|a, b| a.peer.cmp(&b.peer));
         Ok(rows)
+    }
+
+    /// Mappings, by name.
+    #[must_use]
+    pub fn mappings(&self) -> Vec<MappingRow> {
+        let tables = self.shared.forwarding.load();
+        let view = self.view();
+        let rows = view.names.mappings().filter_map(|(id, name)| {
+            let connection = tables.mappings.get(id)?;
+            let [from, to] = crossings::sides(connection, &tables, &view.names).map(|side| side.to_string());
+            Some(MappingRow {
+                mapping: name.into(),
+                from,
+                to,
+                ids: connection.ids.count(),
+                holes: connection.ids.holes().iter().map(|(first, last)| last - first + 1).sum(),
+                crossed: Crossed::sum(self.counters.iter().filter_map(|counters| counters.mapping(id))),
+            })
+        });
+        let mut rows: Vec<_> = rows.collect();
+        rows.sort_by(|a, b| a.mapping.cmp(&b.mapping));
+        rows
     }
 
     /// Ports.
@@ -208,8 +235,9 @@ impl Gateway {
                 mac: port.and_then(|port| port.mac).map(|mac| mac.to_string()),
                 mtu: port.and_then(|port| port.mtu),
                 failure: news.failures.get(&id).cloned(),
+                dropped: self.sum(|counters| counters.port(id).map(|port| &port.dropped)),
                 traffic: self.traffic(|counters| counters.port(id)),
-                lost: self.counters.iter().filter_map(|counters| counters.lost(id)).map(Counter::get).sum(),
+                lost: self.sum(|counters| counters.lost(id)),
             }
         };
         self.view().names.ports().map(row).collect()
@@ -218,21 +246,29 @@ impl Gateway {
     /// Every reason for drops, in the order of the drop table.
     #[must_use]
     pub fn drops(&self) -> Vec<DropRow> {
-        let sum = |of: &dyn for<'c> Fn(&'c Counters) -> Option<&'c Counter>| -> u64 {
-            self.counters.iter().filter_map(|counters| of(counters)).map(Counter::get).sum()
+        let at = |reason: DropReason, id: PortId| self.sum(|counters| counters.drops_at(id, reason));
+        let view = self.view();
+        let ports = |reason: DropReason| {
+            let all = view.names.ports().map(|(id, name)| (name.to_owned(), at(reason, id)));
+            all.filter(|(_, count)| *count > 0).collect()
         };
         let row = |reason: DropReason| DropRow {
             reason: reason.label().into(),
-            dropped: sum(&|counters| counters.drops(reason)),
-            tolerated: sum(&|counters| counters.tolerated(reason)),
+            dropped: self.sum(|counters| counters.drops(reason)),
+            tolerated: self.sum(|counters| counters.tolerated(reason)),
             fault: reason.info().fault.word().into(),
             hint: reason.info().hint.into(),
+            ports: ports(reason),
         };
         DropReason::all().map(row).collect()
     }
 
     fn tenant(&self, name: Option<&str>) -> Result<Option<DomainId>, NoSuchTenant> {
         name.map(|name| self.view().names.domain_id(name).ok_or_else(|| NoSuchTenant(name.into()))).transpose()
+    }
+
+    fn sum(&self, of: impl Fn(&Counters) -> Option<&Counter>) -> u64 {
+        self.counters.iter().filter_map(|counters| of(counters)).map(Counter::get).sum()
     }
 
     fn traffic(&self, of: impl Fn(&Counters) -> Option<&Both>) -> Traffic {

@@ -1,6 +1,10 @@
 //! What the admin socket answers, row by row: names, not numbers. The same types read it again in `transload show`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+
+use crate::control::report::Crossed;
 
 /// Where a tenant's MAC address lives.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,6 +103,23 @@ pub struct AttachmentRow {
     pub via: Vec<String>,
 }
 
+/// A mapping.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MappingRow {
+    /// The mapping.
+    pub mapping: String,
+    /// Its `from` side: the peer or port, and the range of every ID field.
+    pub from: String,
+    /// Its `to` side: the peer or port, and the bits of the ID that make every ID field.
+    pub to: String,
+    /// How many IDs it has.
+    pub ids: u64,
+    /// How many of them have no counterpart.
+    pub holes: u64,
+    /// What crossed, and what did not.
+    pub crossed: Crossed,
+}
+
 /// What a reload has changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reloaded {
@@ -128,6 +149,9 @@ pub struct PeerRow {
     pub hops: Vec<HopRow>,
     /// What stands in the way of it, or of some of its ways.
     pub complaints: Vec<String>,
+    /// Frames from it that were dropped.
+    #[serde(default)]
+    pub dropped: u64,
     /// Tenants' frames from it and to it.
     pub traffic: Traffic,
 }
@@ -154,10 +178,13 @@ pub struct PortRow {
     pub mtu: Option<u32>,
     /// Why it does not receive, if it does not.
     pub failure: Option<String>,
+    /// Frames that were dropped after they came in by it, or when they were to leave by it.
+    #[serde(default)]
+    pub dropped: u64,
     /// Whole frames from it and to it.
     pub traffic: Traffic,
     /// Frames that arrived and were lost before the gateway could take them: its queue was full, or they were longer
-    /// than what they were to be received into.
+    /// than what they were to be received into. On XDP sockets also what the kernel refused as no frame at all.
     #[serde(default)]
     pub lost: u64,
 }
@@ -175,6 +202,9 @@ pub struct DropRow {
     pub fault: String,
     /// What to look at.
     pub hint: String,
+    /// By port: how many of them came in by it, or were to leave by it. Copies of flooded frames are nowhere here.
+    #[serde(default)]
+    pub ports: BTreeMap<String, u64>,
 }
 
 /// Frames and bytes, in and out.

@@ -1,6 +1,5 @@
 //! Claims: whose packets are whose. The same bytes claimed twice are refused, since nobody could tell who is meant.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 
 use transload_encaps::{Carrier, Kind, Segment};
@@ -15,7 +14,7 @@ use crate::forwarding::{Claim, DomainId, EndpointId, Map, PeerId, Scope, Sender}
 #[derive(Default)]
 pub(super) struct Senders {
     pub(super) table: Map<Sender, PeerId>,
-    owners: HashMap<Sender, Owner>,
+    owners: Map<Sender, Owner>,
 }
 
 #[derive(Clone)]
@@ -81,7 +80,7 @@ fn report_senders(owner: &Owner, wanted: &Wanted<'_>, report: &mut Report) {
 #[derive(Default)]
 pub(super) struct Segments<'c> {
     pub(super) table: Map<(Scope, Segment), Claim>,
-    owners: HashMap<(Scope, Segment), Holder<'c>>,
+    owners: Map<(Scope, Segment), Holder<'c>>,
 }
 
 /// The attachment that holds a segment.

@@ -3,13 +3,12 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use transload_encaps::Segment;
+use transload_encaps::{Mac, Segment};
 
 use super::attachments::{self, Number};
 use super::claims::{Holder, Segments};
 use super::drafts::{Draft, Way};
 use super::fit::Room;
-use super::identity::Identity;
 use super::names::{Names, slot};
 use super::numbers::Numbers;
 use super::patterns;
@@ -39,7 +38,6 @@ pub(super) struct Pass<'p, 'c> {
     pub(super) names: &'p mut Names,
     pub(super) report: &'p mut Report,
     pub(super) room: Room,
-    pub(super) identity: Identity,
 }
 
 impl<'c> Pass<'_, 'c> {
@@ -127,7 +125,8 @@ impl<'c> Pass<'_, 'c> {
         }
         all.statics.extend(draft.statics.iter().filter_map(|fixed| fixed.at(id, &places)));
         let state = self.previous.and_then(|before| before.domain(id)).map(|domain| Arc::clone(&domain.state));
-        let mac = self.identity.mac(&self.names.domain(id));
+        // The whole gateway decides about it, once it is known.
+        let mac = Mac::from_bits(0);
         *slot(&mut all.forwarding, id.0 as usize) =
             Some(Domain { attachments, mac, state: state.unwrap_or_default(), ..draft.policies.clone() });
     }

@@ -2,13 +2,12 @@
 
 use std::sync::atomic::AtomicU64;
 
-use transload_encaps::{Carrier, IdField, IdForm, Ids, InnerTags, Segment, Spec};
+use transload_encaps::{Carrier, IdField, IdForm, Ids, InnerTags, Mac, Segment, Spec};
 
 use super::attachments;
 use super::bits;
 use super::claims::Segments;
 use super::fit::Room;
-use super::identity::Identity;
 use super::names::{Names, slot};
 use super::numbers::Numbers;
 use super::ports::Ports;
@@ -34,7 +33,6 @@ pub(super) struct Pass<'p, 'c> {
     pub(super) names: &'p mut Names,
     pub(super) report: &'p mut Report,
     pub(super) room: Room,
-    pub(super) identity: Identity,
 }
 
 /// The mappings that have been compiled, with their places.
@@ -92,7 +90,8 @@ impl<'p, 'c> Pass<'p, 'c> {
         }
         let end = |side: &Side, peer, inner_tags| End { peer, scope: side.scope, inner_tags };
         let ends = [end(from.side, from.peer, from.inner_tags), end(to.side, to.peer, to.inner_tags)];
-        let mac = self.identity.mac(name.text);
+        // The whole gateway decides about it, once it is known.
+        let mac = Mac::from_bits(0);
         Some(Connection { ids, ends, mac, icmp_due: AtomicU64::default() })
     }
 

@@ -46,7 +46,7 @@ use crate::fdb;
 use crate::forwarding::{Forwarding, Peer};
 use domains::Domains;
 use fit::Room;
-use identity::Identity;
+pub use identity::own_macs;
 use ports::Ports;
 use report::Report;
 use sides::Sides;
@@ -98,7 +98,6 @@ fn attempt(
         names: &mut names,
         report: &mut report,
         room: Room::default(),
-        identity: Identity::of(file),
     }
     .compile(&file.tenants, &file.patterns);
 
@@ -111,7 +110,6 @@ fn attempt(
         names: &mut names,
         report: &mut report,
         room: Room::default(),
-        identity: Identity::of(file),
     }
     .compile(&file.mappings);
 
@@ -136,7 +134,7 @@ fn attempt(
         origins.fill(file, &names, &endpoints, &peers, &domains, &mappings);
     }
     let hops = vec![Vec::new(); peers.forwarding.len()];
-    let forwarding = Forwarding {
+    let mut forwarding = Forwarding {
         ports: ports.forwarding,
         endpoints: endpoints.forwarding,
         peers: Arc::new(peers.forwarding),
@@ -149,6 +147,7 @@ fn attempt(
         mappings: Arc::new(mappings.forwarding),
         hops,
     };
+    own_macs(&mut forwarding, &names);
     let (ports, tunnels, statics) = (ports.plans, peers.tunnels, domains.statics);
     let learning = peers.learning;
     let source = config.source.clone();

@@ -3,9 +3,11 @@
 //! The FDB outlives a reload and speaks in numbers, so a number is not given to another name before nobody can hold
 //! it any more: names that a new configuration does not have are retired, and only [`Numbers::reclaim`] frees theirs.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use crate::forwarding::{AttachmentId, DomainId, EndpointId, Forwarding, GroupId, MappingId, PeerId, PortId, Scope};
+use crate::forwarding::{
+    AttachmentId, DomainId, EndpointId, Forwarding, GroupId, Map, MappingId, PeerId, PortId, Scope,
+};
 
 /// The numbers of everything that has a name.
 #[derive(Debug, Clone, Default)]
@@ -19,7 +21,7 @@ pub struct Numbers {
     mappings: Register,
     domains: Register,
     /// By domain.
-    attachments: HashMap<DomainId, Register>,
+    attachments: Map<DomainId, Register>,
 }
 
 impl Numbers {
@@ -120,7 +122,7 @@ pub struct Freed {
 #[derive(Debug, Clone, Default)]
 struct Register {
     /// The number, and the newest configuration that named it.
-    given: HashMap<String, (u32, u64)>,
+    given: Map<String, (u32, u64)>,
     free: BTreeSet<u32>,
     next: u32,
 }

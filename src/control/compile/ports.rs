@@ -85,8 +85,11 @@ fn backend(name: Name<'_>, config: &Port, report: &mut Report) -> Option<Backend
         return Some(Backend::Unix { local: socket.local.clone(), remote: socket.remote.clone() });
     }
     let Some(device) = &config.device else {
-        let message = format!("port `{}` has no device", name.text);
-        report.error(name.span, message, "add `device: eth1`, or `io: { unix: { local: PATH, remote: PATH } }`");
+        // A field that is misspelt has been reported, and may be this one.
+        if !report.has_errors_in(name.extent) {
+            let message = format!("port `{}` has no device", name.text);
+            report.error(name.span, message, "add `device: eth1`, or `io: { unix: { local: PATH, remote: PATH } }`");
+        }
         return None;
     };
     let device = checked_device(device, report)?;
@@ -104,10 +107,14 @@ fn backend(name: Name<'_>, config: &Port, report: &mut Report) -> Option<Backend
 fn checked_device(device: &At<String>, report: &mut Report) -> Option<String> {
     let name = device.get()?;
     let fits = (1..=15).contains(&name.len()) && !matches!(name.as_str(), "." | "..");
+    let message = format!("`{name}` cannot be a network device");
+    if name.starts_with(['“', '”', '„', '‘', '’']) {
+        report.error(device.span, message, "these are no quotes to YAML; write \", or leave them out");
+        return None;
+    }
     if fits && !name.contains(|c: char| c == '/' || c == ':' || c.is_whitespace()) {
         return Some(name.clone());
     }
-    let message = format!("`{name}` cannot be a network device");
     report.error(device.span, message, "device names have at most 15 characters and no blank, `/` or `:`");
     None
 }

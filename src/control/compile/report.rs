@@ -106,6 +106,11 @@ impl<'c, T> Table<'c, T> {
         self.rows.push(Row { name, thing, used: Cell::new(false) });
     }
 
+    /// Whether there is a row with this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
+    }
+
     /// What this reference means; an unknown name is reported.
     pub(super) fn find(&self, reference: &At<String>, report: &mut Report) -> Option<&T> {
         let name = reference.get()?;
@@ -152,6 +157,11 @@ pub(super) fn check_name(kind: &str, name: Name<'_>, report: &mut Report) {
         report.error(name.span, format!("the name of this {kind} is longer than {LONGEST} characters"), "shorten it");
     } else if !begins_well || !name.text.chars().all(is_fine) {
         let message = format!("`{}` cannot be the name of a {kind}", name.text);
-        report.error(name.span, message, "begin with a letter or digit; go on with those and - _ . : + @");
+        let help = if name.text.contains(" {") {
+            "write a `:` behind the name, before the `{`"
+        } else {
+            "begin with a letter or digit; go on with those and - _ . : + @"
+        };
+        report.error(name.span, message, help);
     }
 }

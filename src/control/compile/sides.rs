@@ -65,8 +65,11 @@ impl<'p> Sides<'p, '_> {
         ];
         let mut stated = stated.into_iter().filter_map(|(field, at, table)| Some((field, at?, table)));
         let Some((field, at, table)) = stated.next() else {
-            let message = format!("attachment `{}` does not say what it is attached to", name.text);
-            report.error(name.span, message, "add one of `peer`, `group` and `port`");
+            // A field that is misspelt has been reported, and may be this one.
+            if !report.has_errors_in(name.extent) {
+                let message = format!("attachment `{}` does not say what it is attached to", name.text);
+                report.error(name.span, message, "add one of `peer`, `group` and `port`");
+            }
             return None;
         };
         if let Some((second, other, _)) = stated.next() {
@@ -74,6 +77,16 @@ impl<'p> Sides<'p, '_> {
             report.error(other.span, message, "an attachment has one of them; make two attachments");
             return None;
         }
+        if let Some((other, name)) = at.get().filter(|name| !table.has(name)).and_then(|name| self.other(name)) {
+            report.error(at.span, format!("`{name}` is a {other}, not a {field}"), format!("write `{other}: {name}`"));
+            return None;
+        }
         table.find(at, report)
+    }
+
+    /// Of which kind the thing with this name is.
+    fn other(self, name: &str) -> Option<(&'static str, &str)> {
+        let kinds = [("peer", self.peers), ("group", self.groups), ("port", self.ports)];
+        kinds.into_iter().find(|(_, table)| table.has(name)).map(|(kind, _)| (kind, name))
     }
 }

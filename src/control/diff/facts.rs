@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Key, Side, Thing};
 use crate::config::{At, Knobs};
 use crate::control::claims::attachments;
+use crate::control::crossings;
 use crate::forwarding::{Attachment, Claim, Duplicates, Members, MssClamp};
 use crate::io::Backend;
 
@@ -19,6 +20,7 @@ pub(super) fn facts(side: Side<'_>) -> Facts {
     endpoints(side, &mut facts);
     peers(side, &mut facts);
     tenants(side, &mut facts);
+    mappings(side, &mut facts);
     let settings = &side.plan.settings;
     let admin = settings.admin.as_ref().map_or_else(String::new, |path| path.display().to_string());
     let fields =
@@ -161,6 +163,21 @@ fn tenants(side: Side<'_>, facts: &mut Facts) {
         let via = names.attachment(entry.domain, entry.target.attachment).into_owned();
         let fields = fields_of([("via", via), ("peer", names.peer(entry.target.peer).into_owned())]);
         facts.insert((Thing::Static, name), fields);
+    }
+}
+
+fn mappings(side: Side<'_>, facts: &mut Facts) {
+    let (names, tables) = (&side.plan.names, &side.plan.forwarding);
+    for (id, name) in names.mappings() {
+        let Some(connection) = tables.mappings.get(id) else { continue };
+        let mut fields = Fields::new();
+        let sides = ["from", "to"].into_iter().zip(crossings::sides(connection, tables, names)).zip(&connection.ends);
+        for ((word, text), end) in sides {
+            fields.insert(word.to_owned(), text.to);
+            fields.extend(text.fields.into_iter().map(|(field, text)| (format!("{word} {field}"), text)));
+            fields.insert(format!("{word} inner_tags"), format!("{:?}", end.inner_tags).to_lowercase());
+        }
+        facts.insert((Thing::Mapping, name.to_owned()), fields);
     }
 }
 

@@ -41,8 +41,10 @@ pub struct Changed {
 /// How a frame's way ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fate {
-    /// Whose it was, if anybody's.
+    /// Whose it was, if any tenant's.
     pub tenant: Option<String>,
+    /// The mapping it belonged to, if one has its ID.
+    pub mapping: Option<String>,
     /// Where it, and its copies, were sent.
     pub sent: Vec<Sent>,
     /// Why it, or copies of it, were dropped.
@@ -113,7 +115,8 @@ impl<'mem> Runner<'mem> {
         let dropped = drops.keys().copied().filter(more).collect();
         self.drops = drops;
         let tenant = origin.claim.map(|claim| self.names().domain(claim.domain).into_owned());
-        (Fate { tenant, sent, dropped }, origin)
+        let mapping = origin.mapping.map(|mapping| self.names().mapping(mapping).into_owned());
+        (Fate { tenant, mapping, sent, dropped }, origin)
     }
 }
 
@@ -160,6 +163,7 @@ struct Touched {
     ports: BTreeSet<String>,
     peers: BTreeSet<String>,
     tenants: BTreeSet<String>,
+    mappings: BTreeSet<String>,
     endpoints: BTreeSet<String>,
 }
 
@@ -168,6 +172,7 @@ fn touched(port: &str, old: (&Names, &Fate, &Origin), new: (&Names, &Fate, &Orig
     for ((names, fate, origin), other) in [(old, new.1), (new, old.1)] {
         all.peers.extend(origin.peer.map(|peer| names.peer(peer).into_owned()));
         all.tenants.extend(fate.tenant.clone());
+        all.mappings.extend(fate.mapping.clone());
         all.endpoints.extend(origin.endpoint.map(|address| address.to_string()));
         for sent in fate.sent.iter().filter(|sent| !other.sent.contains(sent)) {
             all.ports.insert(sent.port.clone());
@@ -185,6 +190,7 @@ fn concerns(change: &Change, touched: &Touched) -> bool {
         Thing::Peer => touched.peers.contains(&change.name) || accepts_one_of(change, touched),
         Thing::Group => touched.peers.iter().any(group_of),
         Thing::Tenant => touched.tenants.contains(&change.name),
+        Thing::Mapping => touched.mappings.contains(&change.name),
         Thing::Attachment | Thing::Static => touched.tenants.contains(owner),
         Thing::Endpoint => {
             let addresses = |fields: &BTreeMap<String, String>| {
@@ -203,7 +209,7 @@ fn concerns(change: &Change, touched: &Touched) -> bool {
 /// A change of who is accepted concerns everyone whose packets only one of the two takes.
 fn accepts_one_of(change: &Change, touched: &Touched) -> bool {
     let is_about_senders = matches!(&change.how, How::Changed(fields) if fields.contains_key("address") || fields.contains_key("udp_port") || fields.contains_key("encap"));
-    is_about_senders && !touched.endpoints.is_empty() && touched.tenants.is_empty()
+    is_about_senders && !touched.endpoints.is_empty() && touched.tenants.is_empty() && touched.mappings.is_empty()
 }
 
 /// `attachment blue/leafs: vni 10100 -> 10101`

@@ -31,6 +31,8 @@ pub enum Thing {
     Attachment,
     /// A static address, as `tenant/address`.
     Static,
+    /// A stateless cross-connect.
+    Mapping,
     /// A way out, as `tenant/attachment -> peer`.
     Tunnel,
     /// What belongs to none of these: workers, the size of the MAC table.
@@ -49,6 +51,7 @@ impl Thing {
             Self::Tenant => "tenant",
             Self::Attachment => "attachment",
             Self::Static => "static",
+            Self::Mapping => "mapping",
             Self::Tunnel => "tunnel",
             Self::Setting => "setting",
         }

@@ -7,7 +7,7 @@ use transload_encaps::outer::{self, Outer};
 use transload_encaps::{Carrier, Frame, HEADROOM, Segment};
 
 use crate::control::compile::Plan;
-use crate::forwarding::{Claim, PeerId, PortId, Sender};
+use crate::forwarding::{Claim, MappingId, PeerId, PortId, Sender};
 
 /// A plan of its own to read by, since what is read moves sequence numbers.
 pub(super) struct Reader {
@@ -24,6 +24,8 @@ pub(super) struct Origin {
     pub(super) endpoint: Option<IpAddr>,
     pub(super) peer: Option<PeerId>,
     pub(super) claim: Option<Claim>,
+    /// The mapping that has its ID, as a hole or not.
+    pub(super) mapping: Option<MappingId>,
 }
 
 impl Reader {
@@ -66,18 +68,21 @@ impl Reader {
             if let Ok(outer) = outer::walk(bytes, at) {
                 let sender = Sender { endpoint: id, address: outer.src, carrier: outer.carrier };
                 origin.peer = tables.senders.get(&sender).copied().or_else(|| tables.unnamed(&sender));
-                origin.claim = origin.peer.and_then(|peer| self.claim(peer, bytes, Some(&outer)));
+                (origin.claim, origin.mapping) = self.owner(origin.peer, bytes, Some(&outer));
             }
             return origin;
         }
-        let claim = row.tags.and_then(|tags| self.claim(tags, bytes, None));
-        Origin { endpoint: None, peer: row.tags, claim }
+        let (claim, mapping) = self.owner(row.tags, bytes, None);
+        Origin { endpoint: None, peer: row.tags, claim, mapping }
     }
 
-    fn claim(&self, peer: PeerId, bytes: &[u8], outer: Option<&Outer>) -> Option<Claim> {
-        let segment = self.segment(peer, bytes, outer)?;
-        let scope = self.plan.forwarding.peer(peer)?.scope;
-        self.plan.forwarding.segments.get(&(scope, segment)).copied()
+    /// The tenant's attachment or the mapping that a frame belongs to.
+    fn owner(&self, peer: Option<PeerId>, bytes: &[u8], outer: Option<&Outer>) -> (Option<Claim>, Option<MappingId>) {
+        let tables = &self.plan.forwarding;
+        let place = peer.and_then(|peer| Some((tables.peer(peer)?.scope, self.segment(peer, bytes, outer)?)));
+        let claim = place.and_then(|place| tables.segments.get(&place).copied());
+        let found = place.filter(|_| claim.is_none()).and_then(|(scope, segment)| tables.mappings.find(scope, segment));
+        (claim, found.map(|found| found.map_or_else(|hole| hole, |crossing| crossing.mapping)))
     }
 
     fn segment(&self, peer: PeerId, bytes: &[u8], outer: Option<&Outer>) -> Option<Segment> {

@@ -329,3 +329,21 @@ fn the_seed_decides_where_a_mac_has_its_home() {
     let [one, same] = [Fdb::with_capacity(65_536), Fdb::with_capacity(65_536)];
     assert!((0..1000).all(|number| home(&one, number) == home(&same, number)), "replay is the same each time");
 }
+
+#[test]
+fn a_table_is_spread_once_nearly_all_of_its_pages_have_a_mac() {
+    let fdb = Fdb::with_capacity(65_536);
+    let pages = std::mem::size_of_val(fdb.memory()) as u64 / 4096;
+    let mut used = std::collections::HashSet::new();
+    for number in 0.. {
+        if fdb.is_spread() {
+            break;
+        }
+        assert!(number < 3 * pages, "it never is");
+        let key = fdb.key(BLUE, mac(number));
+        assert_eq!(fdb.learn(key, target(1, 1), 0, yes), Learned::New);
+        used.insert(key.home() / 64);
+    }
+    assert!(used.len() as u64 * 100 > pages * 80, "{} of {pages} pages are used", used.len());
+    assert!(!Fdb::with_capacity(1).is_spread(), "no table is when empty");
+}

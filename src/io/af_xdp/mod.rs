@@ -26,6 +26,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::event::epoll;
+use rustix::net::xdp::XdpStatistics;
 use transload_encaps::{Frame, HEADROOM};
 
 pub use attach::{Hook, Redirect};
@@ -48,8 +49,10 @@ pub const CHUNKS_PER_SOCKET: usize = 2 * queue::RING as usize;
 #[derive(Debug)]
 pub struct AfXdpPort<'mem> {
     /// Keeps the program on the device.
-    _redirect: Arc<Redirect>,
+    redirect: Arc<Redirect>,
     queues: Vec<Queue<'mem>>,
+    /// How many of the queues, from the first, the program sends frames to.
+    aimed: usize,
     /// The queue to receive from first.
     turn: usize,
     /// To wait for all of several queues.
@@ -59,7 +62,7 @@ pub struct AfXdpPort<'mem> {
 impl<'mem> AfXdpPort<'mem> {
     fn new(redirect: Arc<Redirect>, queues: Vec<Queue<'mem>>) -> io::Result<Self> {
         let epoll = if queues.len() > 1 { Some(all_of(&queues)?) } else { None };
-        Ok(Self { _redirect: redirect, queues, turn: 0, epoll })
+        Ok(Self { redirect, queues, aimed: 0, turn: 0, epoll })
     }
 }
 
@@ -73,7 +76,20 @@ fn all_of(queues: &[Queue<'_>]) -> io::Result<OwnedFd> {
 }
 
 impl<'mem> Port<'mem> for AfXdpPort<'mem> {
+    fn start(&mut self, pool: &mut Pool<'mem>) -> io::Result<()> {
+        for queue in self.queues.iter_mut().skip(self.aimed) {
+            // A frame that finds no chunk is lost: first chunks, then frames.
+            queue.lend(pool);
+            self.redirect.aim(queue.number(), queue.socket().as_fd())?;
+            self.aimed += 1;
+        }
+        Ok(())
+    }
+
     fn rx_burst(&mut self, pool: &mut Pool<'mem>, burst: &mut Vec<Frame<'mem>>, limit: usize) -> io::Result<()> {
+        if self.aimed < self.queues.len() {
+            self.start(pool)?;
+        }
         let most = burst.len() + limit;
         let turn = self.turn.min(self.queues.len());
         let (before, after) = self.queues.split_at_mut(turn);
@@ -107,13 +123,22 @@ impl<'mem> Port<'mem> for AfXdpPort<'mem> {
         }
     }
 
+    fn is_stuck(&self) -> bool {
+        // All are sent by the first queue.
+        self.queues.first().is_some_and(Queue::is_stuck)
+    }
+
     fn kernel_drops(&mut self) -> u64 {
-        let lost = |queue: &Queue<'_>| queue.statistics().map_or(0, |s| s.rx_dropped + s.rx_ring_full.unwrap_or(0));
+        // A descriptor that the kernel refuses is a fault of ours, and costs a frame.
+        let refused = |s: &XdpStatistics| s.rx_invalid_descs + s.tx_invalid_descs;
+        let all = |s: XdpStatistics| s.rx_dropped + s.rx_ring_full.unwrap_or(0) + refused(&s);
+        let lost = |queue: &Queue<'_>| queue.statistics().map_or(0, all);
         self.queues.iter().map(lost).sum()
     }
 
     fn close(&mut self, pool: &mut Pool<'mem>) {
         self.epoll = None;
+        self.aimed = 0;
         self.queues.drain(..).for_each(|queue| queue.close(pool));
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -132,7 +131,8 @@ fn fault(doing: &'static str, error: io::Error) -> Fault {
     }
 }
 
-/// Opens a device for as many workers as there is memory for. Every one gets every so-many-th queue.
+/// Opens a device for as many workers as there is memory for. Every one gets every so-many-th queue. No frame is
+/// taken from the kernel before the ports are started.
 ///
 /// # Errors
 /// Why not. Nothing is left behind then.
@@ -152,10 +152,7 @@ pub fn open<'mem>(wish: Wish<'_, 'mem>) -> Result<(Vec<AfXdpPort<'mem>>, Arc<Red
     for queue in 0..queues {
         let worker = queue as usize % umems.len().max(1);
         let (Some(umem), Some(share)) = (umems.get(worker), workers.get_mut(worker)) else { continue };
-        let bound = bind(umem, ifindex, queue, &mut mode).map_err(|error| fault("cannot bind an XDP socket", error))?;
-        let aimed = redirect.aim(queue, bound.socket().as_fd());
-        aimed.map_err(|error| fault("cannot redirect to an XDP socket", error))?;
-        share.push(bound);
+        share.push(bind(umem, ifindex, queue, &mut mode).map_err(|error| fault("cannot bind an XDP socket", error))?);
     }
     let ports = workers.into_iter().map(|queues| AfXdpPort::new(redirect.clone(), queues)).collect::<io::Result<_>>();
     Ok((ports.map_err(|error| fault("cannot wait for XDP sockets", error))?, redirect, mode))

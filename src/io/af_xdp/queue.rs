@@ -37,6 +37,8 @@ const MOST_PIECES: usize = 17;
 #[derive(Debug)]
 pub(super) struct Queue<'mem> {
     socket: Arc<OwnedFd>,
+    /// Its number on the device.
+    number: u32,
     umem: Arc<Umem<'mem>>,
     rings: Rings,
     /// By granule: the chunk that the kernel has, of a frame to send by its last granule.
@@ -96,12 +98,13 @@ impl Rings {
 
 impl<'mem> Queue<'mem> {
     /// Binds a socket to a queue of a device. Nothing arrives before a redirect program aims at it.
-    pub(super) fn bind(umem: &Arc<Umem<'mem>>, ifindex: u32, queue: u32, transfer: Transfer) -> io::Result<Self> {
-        let (socket, rings) = umem.bind(ifindex, queue, transfer, open, Rings::map)?;
+    pub(super) fn bind(umem: &Arc<Umem<'mem>>, ifindex: u32, number: u32, transfer: Transfer) -> io::Result<Self> {
+        let (socket, rings) = umem.bind(ifindex, number, transfer, open, Rings::map)?;
         // Older kernels do not know the option, and are called more often.
         let _ = sys::set_xdp_option(socket.as_fd(), MAX_TX_BUDGET, RING);
         Ok(Self {
             socket,
+            number,
             rings,
             held: (0..umem.granules()).map(|_| None).collect(),
             umem: umem.clone(),
@@ -113,6 +116,11 @@ impl<'mem> Queue<'mem> {
 
     pub(super) fn socket(&self) -> &OwnedFd {
         &self.socket
+    }
+
+    /// Its number on the device.
+    pub(super) const fn number(&self) -> u32 {
+        self.number
     }
 
     /// Lends the kernel chunks to receive into, until its ring is full or the pool is short of them.
@@ -302,6 +310,7 @@ impl<'mem> Queue<'mem> {
             match send(self.socket.as_fd(), &[], SendFlags::DONTWAIT) {
                 Ok(_) => {
                     self.down = false;
+                    self.rings.send.untaken();
                     return;
                 }
                 // It has sent as much as it does at once, or can do no more now.
@@ -324,6 +333,11 @@ impl<'mem> Queue<'mem> {
     #[inline]
     pub(super) fn is_waiting(&mut self) -> bool {
         self.rings.send.untaken() > 0
+    }
+
+    /// Whether the kernel could send no more when it was last told to: nobody tells when it could.
+    pub(super) const fn is_stuck(&self) -> bool {
+        self.rings.send.was_untaken() && !self.down
     }
 
     /// What the kernel has counted.

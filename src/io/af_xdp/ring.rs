@@ -147,6 +147,11 @@ impl<T: Copy> Producer<T> {
         self.next.wrapping_sub(self.consumed)
     }
 
+    /// Whether the kernel had not taken every entry when it was looked at last.
+    pub(super) const fn was_untaken(&self) -> bool {
+        self.next != self.consumed
+    }
+
     /// Whether the kernel wants a system call before it looks at the ring again.
     #[inline]
     pub(super) fn needs_wakeup(&self) -> bool {

@@ -11,6 +11,8 @@ use crate::io::{ethtool, sys};
 pub struct Survey {
     /// How many queues it receives by.
     pub queues: u32,
+    /// How many queues it sends by: of a queue without one of these the kernel sends nothing, and says nothing.
+    pub senders: u32,
     /// Its MAC address.
     pub mac: Option<Mac>,
     /// Most bytes of an IP packet on it; 0 where there is no such device.
@@ -26,7 +28,14 @@ impl Survey {
         let (driver, bus) =
             ethtool::driver(device).map_or_else(|_| (String::new(), String::new()), |driver| (driver.name, driver.bus));
         let (mac, mtu) = sys::device(device).map_or((None, 0), |device| (device.mac, device.mtu));
-        Self { queues: ethtool::receive_queues(device), mac, mtu, driver, bus }
+        let (queues, senders) = ethtool::queues(device);
+        Self { queues, senders, mac, mtu, driver, bus }
+    }
+
+    /// Most workers that can have a queue each to receive and to send by.
+    #[must_use]
+    pub fn most_workers(&self) -> usize {
+        self.queues.min(self.senders) as usize
     }
 
     /// Whether `io: auto` may choose XDP sockets for so many workers: why, or why not.
@@ -35,6 +44,7 @@ impl Survey {
     /// Why not.
     pub fn judge(&self, workers: usize) -> Result<String, String> {
         let Self { queues, driver, bus, .. } = self;
+        let most = self.most_workers();
         if driver == "veth" {
             return Err(
                 "the far end of a veth may leave checksums, segmentation and VLAN tags to its device, of which \
@@ -46,8 +56,8 @@ impl Survey {
             let what = if driver.is_empty() { String::new() } else { format!(" ({driver})") };
             return Err(format!("the device is made by software{what}, and has no queues of its own to read from"));
         }
-        if (*queues as usize) < workers {
-            return Err(format!("{workers} workers want a queue each, and the device has {queues}"));
+        if most < workers {
+            return Err(format!("{workers} workers want a queue each, and the device has {most}"));
         }
         let missing = missing(true);
         if !missing.is_empty() {
@@ -58,11 +68,19 @@ impl Survey {
 }
 
 #[cfg(test)]
+impl Survey {
+    /// A device that nobody has.
+    pub(crate) fn made_up(driver: &str, bus: &str, queues: u32, senders: u32) -> Self {
+        Self { queues, senders, mac: None, mtu: 1500, driver: driver.into(), bus: bus.into() }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     fn survey(driver: &str, bus: &str, queues: u32) -> Survey {
-        Survey { queues, mac: None, mtu: 1500, driver: driver.into(), bus: bus.into() }
+        Survey::made_up(driver, bus, queues, queues)
     }
 
     #[test]

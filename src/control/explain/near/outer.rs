@@ -7,7 +7,7 @@ use transload_encaps::{Carrier, Mac, ethernet, outer};
 use super::super::case::{Case, carrier};
 use super::{Near, sender};
 use crate::control::compile::Noun;
-use crate::forwarding::{Endpoint, EndpointId};
+use crate::forwarding::{Endpoint, EndpointId, Sender};
 
 /// The IP packet in a frame, behind whatever tags.
 struct Packet {
@@ -64,9 +64,7 @@ pub(super) fn nearly_a_tunnel(case: &Case<'_>) -> Vec<Near> {
         return Vec::new();
     }
     if packet.dst.is_multicast() {
-        let text =
-            format!("{} is a multicast group that no group's `bum` names at {}", packet.dst, case.endpoint(*nearest));
-        return vec![Near::new(text, case.line(Noun::Endpoint(*nearest)))];
+        return vec![unheard(case, packet.dst)];
     }
     let (family, other) = if packet.dst.is_ipv4() { ("IPv4", "IPv6") } else { ("IPv6", "IPv4") };
     let text = if endpoint.address.is_ipv4() == packet.dst.is_ipv4() {
@@ -82,6 +80,43 @@ pub(super) fn nearly_a_tunnel(case: &Case<'_>) -> Vec<Near> {
     vec![Near::new(text, case.line(Noun::Endpoint(*nearest)))]
 }
 
+/// A multicast group of the underlay that the gateway does not listen to.
+fn unheard(case: &Case<'_>, to: IpAddr) -> Near {
+    let heard = case.peers().filter_map(|(id, peer)| Some((id, peer.hears?)));
+    let nearest = heard.min_by_key(|(_, group)| sender::distance(*group, to).unwrap_or(u128::MAX));
+    let Some((id, group)) = nearest else {
+        let text = format!("{to} is a multicast group, and no group of the configuration has `bum`: write `bum: {to}`");
+        return Near::new(text, case.line(Noun::Port(case.port)));
+    };
+    let name = case.names.peer(id);
+    let whose = name.split_once('/').map_or(&*name, |(group, _)| group);
+    let text = format!(
+        "{to} is a multicast group that no group's `bum` names; group {whose} has `bum: {group}`: make the two agree"
+    );
+    Near::new(text, case.line(Noun::Peer(id)))
+}
+
+/// A packet to the multicast group of others.
+pub(super) fn other_group(case: &Case<'_>) -> Vec<Near> {
+    let (Some(endpoint), Some(packet)) = (case.trace.endpoint(), case.trace.outer()) else { return Vec::new() };
+    let key = Sender { endpoint, address: packet.src, carrier: packet.carrier };
+    let Some(peer) = case.tables.senders.get(&key).copied().or_else(|| case.tables.unnamed(&key)) else {
+        return Vec::new();
+    };
+    let to = packet.dst;
+    let owner = case.peers().find(|(_, row)| row.hears == Some(to)).map(|(id, _)| case.names.peer(id));
+    let whose = owner
+        .as_deref()
+        .and_then(|name| name.split_once('/'))
+        .map_or_else(String::new, |(group, _)| format!(" of group {group}"));
+    let help = match case.tables.peer(peer).and_then(|peer| peer.hears) {
+        Some(own) => format!("its own group has `bum: {own}`"),
+        None => "let it send to our own address, or make it a member of that group".to_owned(),
+    };
+    let text = format!("the packet is to {to}, the `bum`{whose}, but {} is {}: {help}", packet.src, case.peer(peer));
+    vec![Near::new(text, case.line(Noun::Peer(peer)))]
+}
+
 fn distance(case: &Case<'_>, id: EndpointId, to: IpAddr) -> u128 {
     let address = case.tables.endpoints.get(usize::from(id.0)).map(|endpoint| endpoint.address);
     address.map_or(u128::MAX, |address| sender::distance(address, to).unwrap_or(u128::MAX))
@@ -95,6 +130,10 @@ fn wrong_tag(case: &Case<'_>, id: EndpointId, endpoint: &Endpoint, packet: &Pack
         tags => format!("has {} VLAN tags", tags.len()),
     };
     let (wants, help) = match (endpoint.vlan, packet.tags.as_slice()) {
+        (None, [(_, 0)]) => (
+            "takes untagged packets".to_owned(),
+            "VLAN 0 only marks a priority; let the underlay take the tag off".to_owned(),
+        ),
         (None, [(_, vlan)]) => ("takes untagged packets".to_owned(), format!("write `vlan: {vlan}` at the endpoint")),
         (None, _) => ("takes untagged packets".to_owned(), "untag the underlay".to_owned()),
         (Some(vlan), []) => {

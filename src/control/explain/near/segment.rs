@@ -36,6 +36,7 @@ pub(super) fn unknown(case: &Case<'_>) -> Vec<Near> {
             Some(Near::new(text, encap.or_else(|| case.line(Noun::Segment(peer.scope, reading.segment)))))
         })
         .collect();
+    all.extend(no_key(case, (id, peer), found.segment));
     all.extend(elsewhere(case, (id, peer), found.segment));
     all.push(known(case, (id, peer), found.segment));
     all
@@ -173,6 +174,21 @@ fn gre(segment: Segment) -> Vec<Reading> {
     all.push(Reading { segment: keyless, text: format!("key {key:#010x} is unknown, but a packet without a key would be {{}}: remove the key at the peer, or write `key: {key}`") });
     all.extend(base_readings("key", key));
     all
+}
+
+/// A GRE packet without a key from a peer all of whose attachments have one.
+fn no_key(case: &Case<'_>, (id, peer): (PeerId, &Peer), segment: Segment) -> Option<Near> {
+    if peer.compiled.kind() != Kind::Gre || Kind::Gre.segment(&Ids::default()) != Ok(segment) {
+        return None;
+    }
+    let (known, claim) = *case.segments(peer.scope).first()?;
+    let key = Case::ids(Kind::Gre, known);
+    let text = format!(
+        "{} sends GRE without a key, but {} has {key}: set that key at the peer, or leave `key` out here",
+        scope_words(case, id),
+        case.claim(claim)
+    );
+    Some(Near::new(text, case.line(Noun::Segment(peer.scope, known))))
 }
 
 /// The same ID of somebody else.

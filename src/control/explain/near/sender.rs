@@ -8,13 +8,17 @@ use transload_encaps::{Carrier, Kind};
 use super::super::case::{Case, carrier};
 use super::{Near, outer};
 use crate::control::compile::Noun;
-use crate::forwarding::{EndpointId, PeerId, Sender};
+use crate::forwarding::{EndpointId, Learner, PeerId, Sender};
 
 /// The peers with the packet's source, in the order of how near they are.
 pub(super) fn unknown(case: &Case<'_>) -> Vec<Near> {
     let (Some(endpoint), Some(packet)) = (case.trace.endpoint(), case.trace.outer()) else { return Vec::new() };
     let mut all = same_address(case, endpoint, &packet);
-    all.extend(nearest(case, endpoint, &packet));
+    all.extend(other_family(case, &packet));
+    let mut near: Vec<_> =
+        [nearest(case, endpoint, &packet), outside(case, endpoint, &packet)].into_iter().flatten().collect();
+    near.sort_by_key(|(apart, _)| *apart);
+    all.extend(near.into_iter().map(|(_, near)| near));
     if all.is_empty() {
         let text = format!(
             "{} is no peer's address at {}, nor near one: add a peer, or name it in `accept_from` or the `members` of a group",
@@ -82,25 +86,60 @@ fn wrong_way(kind: Option<Kind>, stated: Carrier, sent: Carrier) -> String {
     }
 }
 
-/// The sender at this endpoint with the nearest address, if it is near at all.
-fn nearest(case: &Case<'_>, endpoint: EndpointId, packet: &Outer) -> Option<Near> {
+/// An IPv4 peer's address, as an IPv6 socket writes it.
+fn other_family(case: &Case<'_>, packet: &Outer) -> Option<Near> {
+    let IpAddr::V6(src) = packet.src else { return None };
+    let address = IpAddr::V4(src.to_ipv4_mapped()?);
+    let (sender, &peer) = case.tables.senders.iter().find(|(sender, _)| sender.address == address)?;
+    let text = format!(
+        "{src} is the IPv4 address of {} inside an IPv6 one: its tunnel must be IPv4, to {}",
+        case.peer(peer),
+        case.endpoint(sender.endpoint)
+    );
+    Some(Near::new(text, case.line(Noun::Sender(*sender))))
+}
+
+/// How many addresses are near one of a family: a /24, or a /64, which is what one site is given.
+fn neighbourhood(address: IpAddr) -> u128 {
+    if address.is_ipv4() { 1 << 8 } else { 1 << 64 }
+}
+
+/// The nearest addresses from which peers may be learned, and how far they are.
+fn outside(case: &Case<'_>, endpoint: EndpointId, packet: &Outer) -> Option<(u128, Near)> {
+    let here = case.tables.learners.iter().filter(|row| row.endpoint == endpoint && row.carrier == packet.carrier);
+    let apart = |row: &Learner| distance(row.first, packet.src).min(distance(row.last, packet.src));
+    let (apart, row) = here.filter_map(|row| Some((apart(row)?, row))).min_by_key(|(apart, _)| *apart)?;
+    let size = distance(row.first, row.last)?;
+    if apart >= neighbourhood(packet.src).max(size) {
+        return None;
+    }
+    let name = case.names.peer(row.peer);
+    let group = name.split_once('/').map_or(&*name, |(group, _)| group);
+    let text = format!(
+        "{} is not in `learn_from` of group {group}, which ranges from {} to {}: widen it, or add the address to the \
+         group's `members`",
+        packet.src, row.first, row.last
+    );
+    Some((apart, Near::new(text, case.line(Noun::Learner(*row)))))
+}
+
+/// The sender at this endpoint with the nearest address, if it is near at all, and how far that is.
+fn nearest(case: &Case<'_>, endpoint: EndpointId, packet: &Outer) -> Option<(u128, Near)> {
     let here = case.tables.senders.iter().filter(|(sender, _)| sender.endpoint == endpoint);
     let by_distance = here.filter_map(|(sender, &peer)| Some((distance(sender.address, packet.src)?, sender, peer)));
     let (apart, sender, peer) = by_distance
         .filter(|(apart, ..)| *apart > 0)
         .min_by_key(|(apart, sender, peer)| (*apart, sender.carrier != packet.carrier, *peer))?;
-    // A /24, or a /64: what one site is given.
-    let near = if packet.src.is_ipv4() { 1 << 8 } else { 1 << 64 };
     let name = case.names.peer(peer);
     let help = match name.split_once('/') {
         Some((group, _)) => format!("add it to the `members` of group {group}"),
         None => format!("if it is the same one, add it to `accept_from` of {}", case.peer(peer)),
     };
-    if apart >= near {
+    if apart >= neighbourhood(packet.src) {
         return None;
     }
     let text = format!("{} is no peer's address, but {} is {}: {help}", packet.src, sender.address, case.peer(peer));
-    Some(Near::new(text, case.line(Noun::Sender(*sender))))
+    Some((apart, Near::new(text, case.line(Noun::Sender(*sender)))))
 }
 
 /// How far two addresses of one family are apart.

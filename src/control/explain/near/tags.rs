@@ -71,6 +71,7 @@ pub(super) fn unclaimed(case: &Case<'_>, reason: DropReason) -> Vec<Near> {
         Some(Near::new(text, line.or(place)))
     }));
     all.extend(half_claimed(case, peer, &tags));
+    all.extend(outer_tag_lost(case, peer, &tags));
     all.extend(other_port(case, id, &tags));
     all.push(known(case, peer, &tags));
     all
@@ -134,6 +135,27 @@ fn half_claimed(case: &Case<'_>, peer: &Peer, tags: &Stack) -> Option<Near> {
         ),
         (None, _) => return None,
     };
+    Some(Near::new(text, case.line(Noun::Segment(peer.scope, segment))))
+}
+
+/// An inner tag that is claimed below an outer one, which is not there or says nothing.
+fn outer_tag_lost(case: &Case<'_>, peer: &Peer, tags: &Stack) -> Option<Near> {
+    let (inner, what) = match *tags.as_slice() {
+        [only] => (only, "the outer tag is missing"),
+        [outer, inner, ..] if vid(outer) == 0 => (inner, "the outer tag has VLAN ID 0, which only marks a priority"),
+        _ => return None,
+    };
+    let segments = case.segments(peer.scope);
+    let field = |segment, name: &str| Kind::QinQ.ids(segment).get(name);
+    let wanted = Some(u64::from(vid(inner)));
+    let (segment, claim) = *segments.iter().find(|(segment, _)| field(*segment, "c_vid") == wanted)?;
+    let text = format!(
+        "{} is unclaimed: {} takes C-VID {} below S-VID {}; {what}",
+        words(tags),
+        case.claim(claim),
+        vid(inner),
+        field(segment, "s_vid")?
+    );
     Some(Near::new(text, case.line(Noun::Segment(peer.scope, segment))))
 }
 

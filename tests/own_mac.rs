@@ -1,0 +1,38 @@
+//! The gateway's own address in a tenant: the same after a restart, and never that of another gateway.
+
+use transload::config;
+use transload::control::compile::{Numbers, Plan, compile, own_macs};
+use transload_encaps::Mac;
+
+/// Tags only, and nothing in the file that tells one machine from another.
+const HAND_OFF: &str = r#"
+version: 1
+ports: { left: { device: eth1 }, right: { device: eth2 } }
+tenants:
+  blue: { attachments: { l: { port: left, vid: 7 }, r: { port: right, vid: 7 } } }
+mappings:
+  rest: { from: { port: left, vid: 100-199 }, to: { port: right, vid: "id" } }
+"#;
+
+/// The addresses of `blue` and `rest` on a machine whose devices have these addresses.
+fn on(machine: u8) -> [Mac; 2] {
+    let config = config::parse("own.yaml", HAND_OFF).expect("it is YAML");
+    let mut plan: Plan = compile(&config, &mut Numbers::default(), None).expect("it is right");
+    for (n, port) in plan.forwarding.ports.iter_mut().enumerate() {
+        port.mac = Some(Mac([2, 0, 0, 0, machine, n as u8]));
+    }
+    own_macs(&mut plan.forwarding, &plan.names);
+    let domain = plan.forwarding.domains.iter().flatten().next().expect("blue is there");
+    let mapping = plan.forwarding.mappings.all.iter().flatten().next().expect("rest is there");
+    [domain.mac, mapping.mac]
+}
+
+#[test]
+fn two_gateways_with_the_same_file_differ_by_their_devices() {
+    let (one, other) = (on(1), on(2));
+    assert_ne!(one[0], other[0]);
+    assert_ne!(one[1], other[1]);
+    assert_ne!(one[0], one[1]);
+    assert_eq!(one, on(1), "a restart changes nothing");
+    assert!(one.iter().all(|mac| mac.0[0] & 3 == 2), "locally administered and unicast (RFC 9542 section 2.1)");
+}
