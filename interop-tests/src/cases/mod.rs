@@ -13,6 +13,7 @@ mod mesh;
 mod migration;
 mod reach;
 mod size;
+mod tags;
 
 use crate::bench::{Bench, Site, Stack};
 use crate::outcome::{Outcome, Stop, Verdict};
@@ -97,6 +98,7 @@ pub const ALL: &[Case] = &[
     flood::ONCE,
     flood::ISOLATION,
     flood::LEARNING,
+    tags::INSIDE,
     mesh::MESH,
     size::TOO_BIG,
     migration::MIGRATION,
