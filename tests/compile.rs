@@ -275,7 +275,7 @@ fn an_unquoted_mac_address_and_ipv6_address_are_what_they_look_like() {
     let plan = plan(
         "version: 1\nports:\n  up: { device: eth1, mac: 02:10:20:30:40:50 }\n  ce: { device: eth2 }\nendpoints:\n  v6: { address: \
          2001:db8::1, ports: [up] }\npeers:\n  a: { address: 2001:db8::10:20, encap: vxlan }\ntenants:\n  t:\n    attachments: { a: \
-         { peer: a, vni: 0x10 }, ce: { port: ce, vid: 010 } }\n",
+         { peer: a, vni: 0x10 }, ce: { port: ce, vid: 10 } }\n",
     );
     assert_eq!(plan.ports[0].mac, Some(Mac([0x02, 0x10, 0x20, 0x30, 0x40, 0x50])));
     assert_eq!(plan.tunnels[0].remote, address("2001:db8::10:20"));
