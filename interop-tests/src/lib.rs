@@ -1,6 +1,6 @@
 //! transload against real kernels and switches.
 //!
-//! [`bench`] is one gateway with every peer stack around it that is there; [`cases`] are promises, tried on it by
+//! [`mod@bench`] is one gateway with every peer stack around it that is there; [`cases`] are promises, tried on it by
 //! the [`runner`]; [`report`] tells what came out. `cargo xtask interop` does all of it.
 //!
 //! Tests of `cargo test` build smaller worlds: [`peers`] are tunnel endpoints that others wrote (the running kernel

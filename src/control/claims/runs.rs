@@ -140,7 +140,7 @@ fn bits(word: u64) -> impl Iterator<Item = u64> {
 /// A segment that a side of one mapping and a side of another both have.
 ///
 /// # Errors
-/// As [`runs`].
+/// As `runs`.
 pub fn common_segment(one: (&Mapping, usize), other: (&Mapping, usize)) -> Result<Option<Segment>, Flaw> {
     let values = |(ids, side): (&Mapping, usize)| {
         let side = ids.sides.get(side).ok_or(Flaw::Shapeless)?;
