@@ -100,7 +100,7 @@ impl Site {
         let uml = Uml::at(&gateway.path(&format!("peer-{name}.sock")), &gateway.path(&format!("{name}.sock")))?;
         uml.sh(&format!(
             "ip link set vec0 address 02:00:00:00:02:{number:02x} && \
-             ip link set vec0 up && ip addr add {}/24 dev vec0 && ip neigh add {SITES} lladdr 02:00:00:00:01:{number:02x} dev vec0",
+             ip link set vec0 up && ip addr add {}/24 dev vec0 && ip neigh replace {SITES} lladdr 02:00:00:00:01:{number:02x} dev vec0",
             self.address()
         ))?;
         Ok(uml)
