@@ -9,6 +9,7 @@
 #![expect(clippy::cast_possible_wrap, reason = "offsets into frames and programs, far below the limits of `i16`")]
 #![expect(clippy::format_push_string, reason = "a report is made once, and reads better so")]
 
+mod alarm;
 pub mod bpf;
 pub mod campaign;
 pub mod cpus;

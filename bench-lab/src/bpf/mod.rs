@@ -67,12 +67,21 @@ impl Program {
         sys::load(code).map(Self)
     }
 
-    /// Attaches it to a device of the calling thread's namespace until the value that is given back is dropped.
+    /// Attaches it to a device of the calling thread's namespace, in the driver, until the value that is given back is
+    /// dropped.
     ///
     /// # Errors
     /// When the device has a program already, or its driver takes none.
     pub fn attach(&self, device: &str) -> io::Result<Attached> {
-        Ok(Attached { _link: sys::attach(self.0.as_fd(), index_of(device)?)? })
+        Ok(Attached { _link: sys::attach(self.0.as_fd(), index_of(device)?, sys::XDP_FLAGS_DRV_MODE)? })
+    }
+
+    /// The same behind the driver, which any device can do.
+    ///
+    /// # Errors
+    /// When the device has a program already.
+    pub fn attach_generic(&self, device: &str) -> io::Result<Attached> {
+        Ok(Attached { _link: sys::attach(self.0.as_fd(), index_of(device)?, sys::XDP_FLAGS_SKB_MODE)? })
     }
 
     /// Runs it on `repeat` copies of `frame`, `batch` at a time; those that it redirects are sent.

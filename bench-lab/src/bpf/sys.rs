@@ -17,7 +17,9 @@ const LINK_CREATE: c_long = 28;
 const MAP_TYPE_ARRAY: u32 = 2;
 const PROG_TYPE_XDP: u32 = 6;
 const ATTACH_XDP: u32 = 37;
-const XDP_FLAGS_DRV_MODE: u32 = 1 << 2;
+// `XDP_FLAGS_*`.
+pub(super) const XDP_FLAGS_SKB_MODE: u32 = 1 << 1;
+pub(super) const XDP_FLAGS_DRV_MODE: u32 = 1 << 2;
 const TEST_XDP_LIVE_FRAMES: u32 = 1 << 1;
 const LICENSE: &[u8; 4] = b"GPL\0";
 
@@ -186,15 +188,9 @@ pub(super) fn load(code: &[Instruction]) -> io::Result<OwnedFd> {
     })
 }
 
-/// Attaches an XDP program to a device of the calling thread's namespace, in the driver. It stays until the
-/// descriptor is closed.
-pub(super) fn attach(program: BorrowedFd<'_>, device: u32) -> io::Result<OwnedFd> {
-    let mut attribute = LinkCreate {
-        prog_fd: raw(program),
-        target_ifindex: device,
-        attach_type: ATTACH_XDP,
-        flags: XDP_FLAGS_DRV_MODE,
-    };
+/// Attaches an XDP program to a device of the calling thread's namespace. It stays until the descriptor is closed.
+pub(super) fn attach(program: BorrowedFd<'_>, device: u32, flags: u32) -> io::Result<OwnedFd> {
+    let mut attribute = LinkCreate { prog_fd: raw(program), target_ifindex: device, attach_type: ATTACH_XDP, flags };
     // SAFETY: there is no address in it.
     unsafe { open(LINK_CREATE, &mut attribute) }
 }

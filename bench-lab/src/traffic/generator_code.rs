@@ -3,17 +3,20 @@
 use crate::bpf::asm::{Alu, Assembler, Helper, Instruction, Jump, Label, Reg, Size};
 
 /// Words of its memory.
-pub(super) const STATE: usize = 5;
+pub(super) const STATE: usize = 7;
 /// Frames sent.
 pub(super) const SENT: usize = 0;
-/// The last random number, or the number of the frame.
-const NUMBER: i16 = 8;
+/// The last random number.
+const RANDOM: i16 = 8;
 /// When the next frame is due, in the clock's nanoseconds times [`FRACTION`].
 const DUE: i16 = 16;
 /// Between two frames, in the same unit; zero for no pace.
 const GAP: i16 = 24;
 /// Times that the program ran.
 pub(super) const TURNS: usize = 4;
+/// When it ran first, in the clock's nanoseconds, and last.
+pub(super) const FIRST: usize = 5;
+pub(super) const LAST: usize = 6;
 /// Parts of a nanosecond that a gap is told in.
 pub(super) const FRACTION: u64 = 16;
 const FRACTION_BITS: i32 = 4;
@@ -25,9 +28,9 @@ const XDP_DROP: i32 = 1;
 const DATA: i16 = 0;
 const DATA_END: i16 = 4;
 
-/// What the memory must hold at the start: the first frame is due at once. `now` is in nanoseconds.
-pub(super) fn initial(gap: u64, now: u64) -> [u64; STATE] {
-    [0, 0, now << FRACTION_BITS, gap, 0]
+/// What the memory must hold at the start.
+pub(super) fn initial(gap: u64) -> [u64; STATE] {
+    [0, 0, 0, gap, 0, 0, 0]
 }
 
 /// What a picked number is written to.
@@ -69,6 +72,7 @@ pub(super) fn assemble(script: &Script, state: i32) -> Vec<Instruction> {
     asm.call(Helper::KtimeGetNs);
     asm.mov(Reg::R9, Reg::R0);
     count(&mut asm, TURNS);
+    date(&mut asm);
     pace(&mut asm, leave);
     asm.mov(Reg::R2, Reg::R6);
     asm.alu(Alu::Add, Reg::R2, script.header.len() as i32);
@@ -89,11 +93,28 @@ pub(super) fn assemble(script: &Script, state: i32) -> Vec<Instruction> {
     asm.finish()
 }
 
-fn count(asm: &mut Assembler, word: usize) {
-    let at = 8 * word as i16;
+fn word(number: usize) -> i16 {
+    8 * number as i16
+}
+
+fn count(asm: &mut Assembler, what: usize) {
+    let at = word(what);
     asm.load(Size::Double, Reg::R1, Reg::R8, at);
     asm.alu(Alu::Add, Reg::R1, 1);
     asm.store(Size::Double, Reg::R8, at, Reg::R1);
+}
+
+/// Notes the time, which is in R9. The first frame is due at once.
+fn date(asm: &mut Assembler) {
+    let ran_before = asm.label();
+    asm.store(Size::Double, Reg::R8, word(LAST), Reg::R9);
+    asm.load(Size::Double, Reg::R1, Reg::R8, word(FIRST));
+    asm.jump(Jump::NotEqual, Reg::R1, 0, ran_before);
+    asm.store(Size::Double, Reg::R8, word(FIRST), Reg::R9);
+    asm.mov(Reg::R1, Reg::R9);
+    asm.alu(Alu::LeftShift, Reg::R1, FRACTION_BITS);
+    asm.store(Size::Double, Reg::R8, DUE, Reg::R1);
+    asm.bind(ran_before);
 }
 
 /// Leaves unless a frame is due; the time is in R9.
@@ -130,20 +151,19 @@ fn write_header(asm: &mut Assembler, header: &[u8]) {
 }
 
 fn draw(asm: &mut Assembler, pick: &Pick, in_turn: bool) {
-    asm.load(Size::Double, Reg::R1, Reg::R8, NUMBER);
     if in_turn {
-        asm.mov(Reg::R2, Reg::R1);
-        asm.alu(Alu::Add, Reg::R1, 1);
+        asm.load(Size::Double, Reg::R2, Reg::R8, word(SENT));
     } else {
+        asm.load(Size::Double, Reg::R1, Reg::R8, RANDOM);
         // Knuth's multiplier of MMIX; the upper bits are the random ones.
         asm.wide(Reg::R2, 6_364_136_223_846_793_005);
         asm.alu(Alu::Mul, Reg::R1, Reg::R2);
         asm.wide(Reg::R2, 1_442_695_040_888_963_407);
         asm.alu(Alu::Add, Reg::R1, Reg::R2);
+        asm.store(Size::Double, Reg::R8, RANDOM, Reg::R1);
         asm.mov(Reg::R2, Reg::R1);
         asm.alu(Alu::RightShift, Reg::R2, 33);
     }
-    asm.store(Size::Double, Reg::R8, NUMBER, Reg::R1);
     asm.alu(Alu::Mod, Reg::R2, pick.count.cast_signed());
     for &place in &pick.places {
         asm.mov(Reg::R3, Reg::R2);
