@@ -1,4 +1,4 @@
-//! The bpf(2) system call: the only `unsafe` of this crate.
+//! The bpf(2) system call.
 
 use std::ffi::c_long;
 use std::io;
