@@ -1,5 +1,6 @@
 //! transload: a gateway that bridges tenants between overlay networks of different encapsulations.
 
+pub mod bpf;
 pub mod cli;
 pub mod config;
 pub mod control;

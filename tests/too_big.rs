@@ -354,9 +354,11 @@ fn super_frame(size: u16, place: &str) -> (&'static str, Packet) {
 
 #[test]
 fn super_frames_are_judged_by_their_segments() {
-    for (egress, caps) in
-        [("vxlan4", Caps::default()), ("both", Caps::default()), ("outer", Caps { checksum: true, gso: true })]
-    {
+    for (egress, caps) in [
+        ("vxlan4", Caps::default()),
+        ("both", Caps::default()),
+        ("outer", Caps { checksum: true, gso: true, ..Caps::default() }),
+    ] {
         let lab = lab();
         lab.gateway.port(lab.port("access")).unwrap().set_caps(caps);
         let mut lab = relearn(lab, egress);

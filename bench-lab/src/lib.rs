@@ -10,7 +10,6 @@
 #![expect(clippy::format_push_string, reason = "a report is made once, and reads better so")]
 
 mod alarm;
-pub mod bpf;
 pub mod campaign;
 pub mod cpus;
 pub mod lab;

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use transload_encaps::ethernet::HEADER_LEN;
-use transload_encaps::underlay::{Dscp, EcnMode, LinkAddresses, UdpChecksum, Underlay, UnderlaySpec};
+use transload_encaps::underlay::{Dscp, EcnMode, LinkAddresses, Summing, UdpChecksum, Underlay, UnderlaySpec};
 use transload_encaps::{Carrier, Compiled, Frame, HEADROOM, Kind, Mac, Segment, Spec, ecn, flow, outer};
 
 const US: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -43,7 +43,7 @@ impl Side {
         let (entropy, class) = (flow::hash(frame.bytes()), ecn::traffic_class(frame.bytes()));
         self.compiled.encap(frame, self.segment, entropy).expect("room");
         if let Some(underlay) = &self.underlay {
-            underlay.stamp(frame, LINK, entropy, class).expect("room");
+            underlay.stamp(frame, LINK, entropy, class, Summing::Here).expect("room");
         }
     }
 

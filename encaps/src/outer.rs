@@ -14,6 +14,8 @@ use crate::frame::{Checksum, Frame};
 /// UDP's IP protocol number.
 pub(crate) const UDP: u8 = 17;
 const UDP_LEN: usize = 8;
+/// Where in a UDP header its checksum is (RFC 768).
+pub const UDP_CHECKSUM: u16 = 6;
 const IPV4_LEN: usize = 20;
 const IPV6_LEN: usize = 40;
 /// Hop-by-hop, routing and destination options, which may stand before the tunnel's header (RFC 8200 §4.1).

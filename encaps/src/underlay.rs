@@ -10,7 +10,7 @@ use crate::drops::{Common, DropReason};
 use crate::ecn;
 use crate::encap::Carrier;
 use crate::ethernet::{self, Mac};
-use crate::frame::Frame;
+use crate::frame::{Checksum, Frame};
 use crate::outer;
 
 const TAGGED_ETHERNET: usize = ethernet::HEADER_LEN + ethernet::TAG_LEN;
@@ -34,6 +34,15 @@ pub enum UdpChecksum {
     Zero,
     /// A right one.
     Compute,
+}
+
+/// Who computes a UDP checksum that is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Summing {
+    /// We do.
+    Here,
+    /// The device: it takes frames whose checksum is [`Partial`](Checksum::Partial).
+    Device,
 }
 
 /// How the DSCP of the outer header comes about (RFC 2983).
@@ -183,14 +192,16 @@ impl Underlay {
         MAX_LEN - self.ip_at
     }
 
-    /// Whether the outer UDP checksum covers the payload, which must then be final before [`stamp`](Self::stamp).
+    /// Whether there is an outer UDP checksum, which covers the payload; that must then be final before
+    /// [`stamp`](Self::stamp).
     #[must_use]
     pub const fn covers_payload(&self) -> bool {
         self.udp && matches!(self.udp_checksum, UdpChecksum::Compute)
     }
 
     /// Puts the outer headers in front of a tunnel header. `inner_class` is the traffic class of the tenant's IP
-    /// packet, if it is one; `entropy` a hash of its flow.
+    /// packet, if it is one; `entropy` a hash of its flow. A UDP checksum that is the device's to compute leaves the
+    /// frame's [`Checksum`] partial.
     ///
     /// # Errors
     /// `NoHeadroom` with less than [`MAX_LEN`] bytes of it, or `TooBig` for what no IP packet can hold. The frame is then unchanged.
@@ -201,6 +212,7 @@ impl Underlay {
         link: LinkAddresses,
         entropy: u32,
         inner_class: Option<u8>,
+        summing: Summing,
     ) -> Result<(), DropReason> {
         let len = frame.len();
         let ip_len = len + self.ip_overhead();
@@ -224,7 +236,7 @@ impl Underlay {
         if self.udp {
             udp(header, UDP_LEN + len, entropy);
             if self.udp_checksum == UdpChecksum::Compute {
-                self.sum_udp(frame);
+                self.sum_udp(frame, summing);
             }
         }
         Ok(())
@@ -256,16 +268,25 @@ impl Underlay {
         [ip[10], ip[11]] = sum.to_be_bytes();
     }
 
-    fn sum_udp(&self, frame: &mut Frame<'_>) {
-        let Some(packet) = frame.bytes_mut().get_mut(self.len - UDP_LEN..) else { return };
+    fn sum_udp(&self, frame: &mut Frame<'_>, summing: Summing) {
+        let udp = self.len - UDP_LEN;
+        let start = frame.chunk_offset(udp);
+        let Some(packet) = frame.bytes_mut().get_mut(udp..) else { return };
         let sum = self.pseudo_header_sum() + packet.len() as u64;
-        let sum = match !checksum::fold(checksum::add(sum, packet)) {
-            // RFC 768: a computed zero is sent as all ones.
-            0 => 0xffff,
-            sum => sum,
+        let sum = match summing {
+            Summing::Device => checksum::fold(sum),
+            Summing::Here => match !checksum::fold(checksum::add(sum, packet)) {
+                // RFC 768: a computed zero is sent as all ones.
+                0 => 0xffff,
+                sum => sum,
+            },
         };
-        if let Some(field) = packet.get_mut(6..8) {
-            field.copy_from_slice(&sum.to_be_bytes());
+        if let Some(field) = packet.get_mut(usize::from(outer::UDP_CHECKSUM)..).and_then(|rest| rest.first_chunk_mut())
+        {
+            *field = sum.to_be_bytes();
+        }
+        if summing == Summing::Device {
+            frame.meta.checksum = Checksum::Partial { start, offset: outer::UDP_CHECKSUM };
         }
     }
 

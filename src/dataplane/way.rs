@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicU64;
 
 use transload_encaps::ethernet::{self, C_TAG, HEADER_LEN, TAG_LEN};
-use transload_encaps::underlay::Underlay;
+use transload_encaps::underlay::{Summing, Underlay};
 use transload_encaps::{Checksum, Common, DropReason, Frame, InnerTags, Mac, Segment, flow};
 
 use super::decap::{apply, stripped};
@@ -186,7 +186,9 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         }
         self.prepare(frame, way)?;
         way.peer.compiled.encap(frame, way.segment, entropy)?;
-        underlay.stamp(frame, hop.link, entropy, class)?;
+        let by_device = underlay.covers_payload() && self.ports.caps(hop.port).outer_checksum;
+        let summing = if by_device { Summing::Device } else { Summing::Here };
+        underlay.stamp(frame, hop.link, entropy, class, summing)?;
         Ok(hop.port)
     }
 

@@ -17,7 +17,8 @@ use transload_encaps::ethernet::TAG_LEN;
 use transload_encaps::{Frame, HEADROOM};
 
 use super::sys::{self, Arrival, BATCH};
-use super::{Caps, Pool, Port, Sent, vnet};
+use super::train::Train;
+use super::{Caps, Pool, Port, Sent, ethtool, vnet};
 
 /// Bytes each direction may queue in the kernel; it doubles the number for its own bookkeeping.
 const SOCKET_BUFFER: usize = 16 << 20;
@@ -29,6 +30,12 @@ const FANOUT_FLAG_IGNORE_OUTGOING: i32 = 0x4000;
 pub struct AfPacketPort {
     socket: OwnedFd,
     arrivals: Box<[Arrival; BATCH]>,
+    trains: Vec<Train>,
+    /// Whether a device, or the kernel for it, completes tunnel packets and cuts trains of them. On a veth nobody
+    /// does: they would arrive as they are, at somebody who may not expect it.
+    is_hardware: bool,
+    /// Whether frames are coupled to trains.
+    couples: bool,
     lost: u64,
     /// The device is no more. The kernel says so only once.
     gone: bool,
@@ -39,11 +46,13 @@ impl AfPacketPort {
     ///
     /// # Errors
     /// Without the right to open packet sockets (`CAP_NET_RAW`), or when there is no such device.
-    pub fn open(ifindex: u32, workers: usize) -> io::Result<Vec<Self>> {
+    pub fn open(device: &str, ifindex: u32, workers: usize) -> io::Result<Vec<Self>> {
+        // One that only software makes is on no bus.
+        let is_hardware = ethtool::driver(device).is_ok_and(|driver| !driver.bus.is_empty());
         let mut ports = Vec::new();
         let mut group = None;
         for _ in 0..workers.max(1) {
-            let port = Self::bound(ifindex)?;
+            let port = Self { is_hardware, couples: is_hardware, ..Self::bound(ifindex)? };
             if workers > 1 {
                 group = Some(join_fanout(port.socket.as_fd(), group)?);
             }
@@ -68,7 +77,8 @@ impl AfPacketPort {
         SockRef::from(&socket).attach_filter(&super::quiet::DROP_ALL)?;
         sys::bind_packet(fd, ifindex)?;
         sys::set_promiscuous(fd, ifindex)?;
-        Ok(Self { socket, arrivals: Box::new([Arrival::default(); BATCH]), lost: 0, gone: false })
+        let (arrivals, trains) = (Box::new([Arrival::default(); BATCH]), Vec::with_capacity(BATCH));
+        Ok(Self { socket, arrivals, trains, is_hardware: false, couples: false, lost: 0, gone: false })
     }
 
     /// Receives one batch into these empty frames, and says how many came; those that did not come whole stay empty.
@@ -84,6 +94,22 @@ impl AfPacketPort {
             }
         }
         Ok(received)
+    }
+
+    /// Lays out the trains of the next call.
+    fn couple(&mut self, frames: &[Frame<'_>]) {
+        self.trains.clear();
+        let mut rest = frames.get(..BATCH).unwrap_or(frames);
+        while let Some(first) = rest.first() {
+            let train = Some(rest).filter(|_| self.couples).and_then(Train::of);
+            let train = train.unwrap_or_else(|| Train::single(first));
+            rest = rest.get(train.cars..).unwrap_or_default();
+            self.trains.push(train);
+        }
+    }
+
+    fn leads_a_train(&self) -> bool {
+        self.trains.first().is_some_and(|train| train.cars > 1)
     }
 
     /// Which receive errors are the port's.
@@ -183,10 +209,17 @@ impl<'mem> Port<'mem> for AfPacketPort {
         let mut sent = Sent::default();
         let mut rest = frames.as_mut_slice();
         while !rest.is_empty() {
-            let (done, error) = match sys::send(self.socket.as_fd(), rest) {
+            self.couple(rest);
+            let (trains, error) = match sys::send(self.socket.as_fd(), rest, &mut self.trains) {
                 Ok(taken) => (taken, None),
-                Err(error) => refused(&error, rest.len()),
+                // A kernel before 6.2, where a frame for itself would go.
+                Err(error) if self.leads_a_train() && Errno::from_io_error(&error) == Some(Errno::INVAL) => {
+                    self.couples = false;
+                    continue;
+                }
+                Err(error) => refused(&error, self.trains.len()),
             };
+            let done = self.trains.iter().take(trains).map(|train| train.cars).sum();
             let (head, tail) = rest.split_at_mut_checked(done).unwrap_or_default();
             match error {
                 None => {
@@ -202,7 +235,7 @@ impl<'mem> Port<'mem> for AfPacketPort {
     }
 
     fn caps(&self) -> Caps {
-        Caps { checksum: true, gso: true }
+        Caps { checksum: true, gso: true, outer_checksum: self.is_hardware }
     }
 
     fn readable(&self) -> Option<BorrowedFd<'_>> {

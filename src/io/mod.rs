@@ -17,6 +17,7 @@ pub mod pcap;
 pub mod quiet;
 mod sys;
 pub mod tap;
+mod train;
 pub mod unix;
 mod vnet;
 
@@ -35,6 +36,9 @@ pub struct Caps {
     pub checksum: bool,
     /// Takes super-frames whole.
     pub gso: bool,
+    /// Takes tunnel packets whose outer UDP checksum is partial: it is complete before anybody sees it who did not
+    /// ask for such packets.
+    pub outer_checksum: bool,
 }
 
 /// What became of a burst that was handed to a port.

@@ -233,7 +233,7 @@ fn boxed<'mem>(ports: Vec<impl Port<'mem> + 'mem>) -> Vec<Box<dyn Port<'mem> + '
 fn af_packet<'mem>(device: &str, workers: usize) -> Result<Opened<'mem>, OpenCause> {
     let Device { ifindex, mac, mtu, up } = ethernet(device)?;
     let what = || format!("a packet socket on {device}");
-    let ports = AfPacketPort::open(ifindex, workers).map_err(|e| refused(what(), "CAP_NET_RAW", e, None))?;
+    let ports = AfPacketPort::open(device, ifindex, workers).map_err(|e| refused(what(), "CAP_NET_RAW", e, None))?;
     Ok(Opened {
         ports: boxed(ports),
         kind: "af_packet",

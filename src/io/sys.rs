@@ -12,6 +12,7 @@ use std::ptr;
 use rustix::mm::{Advice, madvise};
 use transload_encaps::{Frame, Mac};
 
+use super::train::Train;
 use super::vnet;
 
 /// Most frames one call moves.
@@ -96,24 +97,29 @@ fn tag(message: &libc::msghdr) -> Option<(u16, u16)> {
     has(libc::TP_STATUS_VLAN_VALID).then_some((tpid, aux.tp_vlan_tci))
 }
 
-/// Sends these frames, at most [`BATCH`], each behind its virtio-net header, and says how many the kernel took. An
-/// error is the first frame's.
-pub(super) fn send(socket: BorrowedFd<'_>, frames: &mut [Frame<'_>]) -> io::Result<usize> {
-    let count = frames.len().min(BATCH);
-    let mut headers = [[0; vnet::LEN]; BATCH];
+/// Sends these frames, at most [`BATCH`], as these trains, and says how many trains the kernel took. An error is the
+/// first one's.
+pub(super) fn send(socket: BorrowedFd<'_>, frames: &mut [Frame<'_>], trains: &mut [Train]) -> io::Result<usize> {
     // SAFETY: both are plain C structures, for which all-zero bytes are valid.
-    let (mut vectors, mut messages): ([[libc::iovec; 2]; BATCH], [libc::mmsghdr; BATCH]) = unsafe { mem::zeroed() };
-    let parts = frames.iter_mut().zip(&mut headers);
-    for ((vector, message), (frame, header)) in vectors.iter_mut().zip(&mut messages).zip(parts) {
-        *header = vnet::of(frame);
-        *vector = [iovec(header), iovec(frame.bytes_mut())];
-        message.msg_hdr.msg_iov = vector.as_mut_ptr();
-        message.msg_hdr.msg_iovlen = 2;
+    let (mut vectors, mut messages): ([libc::iovec; 2 * BATCH], [libc::mmsghdr; BATCH]) = unsafe { mem::zeroed() };
+    let (mut frames, mut rest) = (frames.iter_mut(), vectors.as_mut_slice());
+    let mut count = 0;
+    for (train, message) in trains.iter_mut().zip(&mut messages) {
+        // A head and a part for each frame: no more than two for each frame of all.
+        let Some((parts, others)) = mem::take(&mut rest).split_at_mut_checked(1 + train.cars) else { break };
+        rest = others;
+        let skipped = train.skipped;
+        let payloads =
+            frames.by_ref().take(train.cars).map(|frame| frame.bytes_mut().get_mut(skipped..).unwrap_or_default());
+        let pieces = std::iter::once(train.head()).chain(payloads);
+        parts.iter_mut().zip(pieces).for_each(|(part, piece)| *part = iovec(piece));
+        message.msg_hdr.msg_iov = parts.as_mut_ptr();
+        message.msg_hdr.msg_iovlen = parts.len() as _;
+        count += 1;
     }
-    // SAFETY: the first `count` messages point at I/O vectors on this stack, and those at headers on it and at
-    // frames that are borrowed for the call; all lengths are true, and the kernel only reads.
-    let sent =
-        unsafe { libc::sendmmsg(socket.as_raw_fd(), messages.as_mut_ptr(), count as u32, libc::MSG_DONTWAIT as _) };
+    // SAFETY: the first `count` messages point at I/O vectors on this stack, and those at heads and frames that are
+    // borrowed for the call, or are still zero and empty; all lengths are true, and the kernel only reads.
+    let sent = unsafe { libc::sendmmsg(socket.as_raw_fd(), messages.as_mut_ptr(), count, libc::MSG_DONTWAIT as _) };
     checked(sent)
 }
 

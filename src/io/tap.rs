@@ -100,7 +100,7 @@ impl<'mem> Port<'mem> for TapPort {
     }
 
     fn caps(&self) -> Caps {
-        Caps { checksum: true, gso: true }
+        Caps { checksum: true, gso: true, outer_checksum: false }
     }
 
     fn readable(&self) -> Option<BorrowedFd<'_>> {

@@ -9,6 +9,7 @@
 //! first byte as the kernel hands it over, that is, without a tag the kernel has stripped. A tunnelled super-frame
 //! comes with the place and kind of its *inner* TCP: after decapsulation nothing has to change.
 
+use transload_encaps::outer::UDP_CHECKSUM;
 use transload_encaps::{Checksum, Frame, Gso, GsoKind};
 
 /// Bytes of the header.
@@ -23,6 +24,7 @@ const GSO_UDP: u8 = 5;
 /// The super-frame's TCP header has CWR set, which only its first segment may keep.
 const GSO_ECN: u8 = 0x80;
 
+const UDP_LEN: u16 = 8;
 const TCP_FLAGS: usize = 13;
 const TCP_CWR: u8 = 0x80;
 
@@ -65,6 +67,13 @@ pub(super) fn of(frame: &Frame<'_>) -> [u8; LEN] {
         [header[4], header[5]] = gso.size.to_ne_bytes();
     }
     header
+}
+
+/// The header of UDP datagrams that leave as one, each of `size` bytes but the last; their UDP header begins at `udp`.
+pub(super) fn segmented(udp: u16, size: u16) -> [u8; LEN] {
+    let ([l1, l2], [g1, g2]) = ((udp + UDP_LEN).to_ne_bytes(), size.to_ne_bytes());
+    let ([s1, s2], [o1, o2]) = (udp.to_ne_bytes(), UDP_CHECKSUM.to_ne_bytes());
+    [NEEDS_CSUM, GSO_UDP, l1, l2, g1, g2, s1, s2, o1, o2]
 }
 
 /// The kind of a super-frame and how long its headers are, 0 where that is not known.

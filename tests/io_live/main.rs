@@ -4,4 +4,5 @@ mod devices;
 mod forwarder;
 mod lab;
 mod quiet;
+mod trains;
 mod wire;

@@ -7,13 +7,14 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use transload::bpf::{Hook, Link, Map, MapKind, Program};
 use transload_interop_tests::interrupt;
 use transload_interop_tests::peers::Namespace;
 
 use super::frame::{self, ENTROPY, Packet, SOURCE_PORT};
-use super::generator_code::{self as code, Pick, Place, Script};
+use super::generator_code::{self as code, Pick, Place, Script, State};
+use super::index_of;
 use crate::alarm::Alarm;
-use crate::bpf::{Attached, Map, Program, index_of};
 use crate::cpus;
 
 /// Turns that one system call may take: more than there is time for. A signal ends it.
@@ -61,11 +62,11 @@ pub struct Sent {
 #[derive(Debug)]
 pub struct Generator {
     program: Program,
-    state: Map,
+    state: Map<State>,
     frame: Vec<u8>,
     /// Where no frame ever arrives. For a program that is attached nowhere, the kernel rewrites its own code before
     /// and after each run, and waits until every processor has seen it: tens of milliseconds in which nothing is sent.
-    _attached: Attached,
+    _attached: Link,
 }
 
 impl Generator {
@@ -75,7 +76,7 @@ impl Generator {
     /// Without the right to load programs, or when there is no such device.
     pub fn new(lab: &Namespace, device: &str, packet: &Packet, variety: Variety, order: Order) -> io::Result<Self> {
         let out = lab.enter(|| index_of(device))?;
-        let state = Map::new(code::STATE)?;
+        let state = Map::new(MapKind::Array, 1)?;
         let script = Script {
             header: packet.bytes[..(packet.inner + frame::MIN).min(packet.bytes.len())].to_vec(),
             time_at: packet.inner + frame::TIME_AT,
@@ -83,8 +84,8 @@ impl Generator {
             in_turn: order != Order::Random,
             out,
         };
-        let program = Program::load(&code::assemble(&script, state.number()))?;
-        let attached = lab.enter(|| program.attach_generic("lo"))?;
+        let program = Program::load(&code::assemble(&script, &state)?, false)?;
+        let attached = lab.enter(|| program.attach(index_of("lo")?, Hook::Generic))?;
         Ok(Self { program, state, frame: packet.bytes.clone(), _attached: attached })
     }
 
@@ -95,7 +96,7 @@ impl Generator {
     pub fn send_slowly(&self, lab: &Namespace, count: u32, rate: f64) -> io::Result<()> {
         let begin = Instant::now();
         self.begin(Some(rate))?;
-        while self.state.read()?[code::SENT] < u64::from(count) {
+        while self.state.get(0)?[code::SENT] < u64::from(count) {
             if begin.elapsed() > LONGEST {
                 return Err(io::Error::other("the generator does not get its frames out"));
             }
@@ -111,14 +112,14 @@ impl Generator {
     pub fn run(&self, lab: &Namespace, duration: Duration, pace: Option<f64>) -> io::Result<Sent> {
         self.begin(pace)?;
         let used = self.go_on(lab, duration.min(LONGEST), pace)?;
-        let words = self.state.read()?;
+        let words = self.state.get(0)?;
         let took = Duration::from_nanos(words[code::LAST].saturating_sub(words[code::FIRST]));
         Ok(Sent { frames: words[code::SENT], turns: words[code::TURNS], took, used })
     }
 
     fn begin(&self, pace: Option<f64>) -> io::Result<()> {
         let gap = pace.map_or(0, |rate| (code::FRACTION as f64 * 1e9 / rate.max(1.0)) as u64);
-        self.state.write(&code::initial(gap))
+        self.state.set(0, &code::initial(gap))
     }
 
     /// Gives back the nanoseconds of processor time that it took.

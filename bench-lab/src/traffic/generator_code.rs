@@ -1,9 +1,10 @@
 //! The generator's program.
 
-use crate::bpf::asm::{Alu, Assembler, Helper, Instruction, Jump, Label, Reg, Size};
+use transload::bpf::Register::{R0, R1, R2, R3, R6, R7, R8, R9};
+use transload::bpf::{Alu, Assembler, BadJump, Helper, If, Instruction, Label, Map, Width};
 
-/// Words of its memory.
-pub(super) const STATE: usize = 7;
+/// Its memory, in words.
+pub(super) type State = [u64; 7];
 /// Frames sent.
 pub(super) const SENT: usize = 0;
 /// The last random number.
@@ -29,7 +30,7 @@ const DATA: i16 = 0;
 const DATA_END: i16 = 4;
 
 /// What the memory must hold at the start.
-pub(super) fn initial(gap: u64) -> [u64; STATE] {
+pub(super) fn initial(gap: u64) -> State {
     [0, 0, 0, gap, 0, 0, 0]
 }
 
@@ -63,32 +64,32 @@ pub(super) struct Script {
     pub(super) out: u32,
 }
 
-pub(super) fn assemble(script: &Script, state: i32) -> Vec<Instruction> {
+pub(super) fn assemble(script: &Script, state: &Map<State>) -> Result<Vec<Instruction>, BadJump> {
     let mut asm = Assembler::default();
     let leave = asm.label();
-    asm.load(Size::Word, Reg::R6, Reg::R1, DATA);
-    asm.load(Size::Word, Reg::R7, Reg::R1, DATA_END);
-    asm.map_value(Reg::R8, state);
+    asm.load(Width::Word, R6, R1, DATA);
+    asm.load(Width::Word, R7, R1, DATA_END);
+    asm.load_map_value(R8, state);
     asm.call(Helper::KtimeGetNs);
-    asm.mov(Reg::R9, Reg::R0);
+    asm.mov(R9, R0);
     count(&mut asm, TURNS);
     date(&mut asm);
     pace(&mut asm, leave);
-    asm.mov(Reg::R2, Reg::R6);
-    asm.alu(Alu::Add, Reg::R2, script.header.len() as i32);
-    asm.jump(Jump::Greater, Reg::R2, Reg::R7, leave);
+    asm.mov(R2, R6);
+    asm.alu(Alu::Add, R2, script.header.len() as i32);
+    asm.jump_if(R2, If::Greater, R7, leave);
     write_header(&mut asm, &script.header);
-    asm.store(Size::Double, Reg::R6, script.time_at as i16, Reg::R9);
+    asm.store(Width::Double, R6, script.time_at as i16, R9);
     for pick in &script.picks {
         draw(&mut asm, pick, script.in_turn);
     }
     count(&mut asm, SENT);
-    asm.mov(Reg::R1, script.out.cast_signed());
-    asm.mov(Reg::R2, 0);
+    asm.mov(R1, script.out.cast_signed());
+    asm.mov(R2, 0);
     asm.call(Helper::Redirect);
     asm.exit();
-    asm.bind(leave);
-    asm.mov(Reg::R0, XDP_DROP);
+    asm.place(leave);
+    asm.mov(R0, XDP_DROP);
     asm.exit();
     asm.finish()
 }
@@ -99,42 +100,42 @@ fn word(number: usize) -> i16 {
 
 fn count(asm: &mut Assembler, what: usize) {
     let at = word(what);
-    asm.load(Size::Double, Reg::R1, Reg::R8, at);
-    asm.alu(Alu::Add, Reg::R1, 1);
-    asm.store(Size::Double, Reg::R8, at, Reg::R1);
+    asm.load(Width::Double, R1, R8, at);
+    asm.alu(Alu::Add, R1, 1);
+    asm.store(Width::Double, R8, at, R1);
 }
 
 /// Notes the time, which is in R9. The first frame is due at once.
 fn date(asm: &mut Assembler) {
     let ran_before = asm.label();
-    asm.store(Size::Double, Reg::R8, word(LAST), Reg::R9);
-    asm.load(Size::Double, Reg::R1, Reg::R8, word(FIRST));
-    asm.jump(Jump::NotEqual, Reg::R1, 0, ran_before);
-    asm.store(Size::Double, Reg::R8, word(FIRST), Reg::R9);
-    asm.mov(Reg::R1, Reg::R9);
-    asm.alu(Alu::LeftShift, Reg::R1, FRACTION_BITS);
-    asm.store(Size::Double, Reg::R8, DUE, Reg::R1);
-    asm.bind(ran_before);
+    asm.store(Width::Double, R8, word(LAST), R9);
+    asm.load(Width::Double, R1, R8, word(FIRST));
+    asm.jump_if(R1, If::NotEqual, 0, ran_before);
+    asm.store(Width::Double, R8, word(FIRST), R9);
+    asm.mov(R1, R9);
+    asm.alu(Alu::LeftShift, R1, FRACTION_BITS);
+    asm.store(Width::Double, R8, DUE, R1);
+    asm.place(ran_before);
 }
 
 /// Leaves unless a frame is due; the time is in R9.
 fn pace(asm: &mut Assembler, leave: Label) {
     let (unpaced, on_time) = (asm.label(), asm.label());
-    asm.load(Size::Double, Reg::R3, Reg::R8, GAP);
-    asm.jump(Jump::Equal, Reg::R3, 0, unpaced);
-    asm.mov(Reg::R1, Reg::R9);
-    asm.alu(Alu::LeftShift, Reg::R1, FRACTION_BITS);
-    asm.load(Size::Double, Reg::R2, Reg::R8, DUE);
-    asm.jump(Jump::Greater, Reg::R2, Reg::R1, leave);
-    asm.alu(Alu::Add, Reg::R2, Reg::R3);
+    asm.load(Width::Double, R3, R8, GAP);
+    asm.jump_if(R3, If::Equal, 0, unpaced);
+    asm.mov(R1, R9);
+    asm.alu(Alu::LeftShift, R1, FRACTION_BITS);
+    asm.load(Width::Double, R2, R8, DUE);
+    asm.jump_if(R2, If::Greater, R1, leave);
+    asm.alu(Alu::Add, R2, R3);
     // The earliest that is remembered.
-    asm.alu(Alu::Mul, Reg::R3, CATCH_UP);
-    asm.alu(Alu::Sub, Reg::R1, Reg::R3);
-    asm.jump(Jump::Greater, Reg::R2, Reg::R1, on_time);
-    asm.mov(Reg::R2, Reg::R1);
-    asm.bind(on_time);
-    asm.store(Size::Double, Reg::R8, DUE, Reg::R2);
-    asm.bind(unpaced);
+    asm.alu(Alu::Mul, R3, CATCH_UP);
+    asm.alu(Alu::Sub, R1, R3);
+    asm.jump_if(R2, If::Greater, R1, on_time);
+    asm.mov(R2, R1);
+    asm.place(on_time);
+    asm.store(Width::Double, R8, DUE, R2);
+    asm.place(unpaced);
 }
 
 /// Four bytes an instruction, the rest one by one.
@@ -143,39 +144,39 @@ fn write_header(asm: &mut Assembler, header: &[u8]) {
     let rest = words.remainder();
     for (at, word) in words.enumerate() {
         let number = i32::from_ne_bytes([word[0], word[1], word[2], word[3]]);
-        asm.store(Size::Word, Reg::R6, 4 * at as i16, number);
+        asm.store(Width::Word, R6, 4 * at as i16, number);
     }
     for (at, &byte) in (header.len() - rest.len()..).zip(rest) {
-        asm.store(Size::Byte, Reg::R6, at as i16, i32::from(byte));
+        asm.store(Width::Byte, R6, at as i16, byte);
     }
 }
 
 fn draw(asm: &mut Assembler, pick: &Pick, in_turn: bool) {
     if in_turn {
-        asm.load(Size::Double, Reg::R2, Reg::R8, word(SENT));
+        asm.load(Width::Double, R2, R8, word(SENT));
     } else {
-        asm.load(Size::Double, Reg::R1, Reg::R8, RANDOM);
+        asm.load(Width::Double, R1, R8, RANDOM);
         // Knuth's multiplier of MMIX; the upper bits are the random ones.
-        asm.wide(Reg::R2, 6_364_136_223_846_793_005);
-        asm.alu(Alu::Mul, Reg::R1, Reg::R2);
-        asm.wide(Reg::R2, 1_442_695_040_888_963_407);
-        asm.alu(Alu::Add, Reg::R1, Reg::R2);
-        asm.store(Size::Double, Reg::R8, RANDOM, Reg::R1);
-        asm.mov(Reg::R2, Reg::R1);
-        asm.alu(Alu::RightShift, Reg::R2, 33);
+        asm.wide(R2, 6_364_136_223_846_793_005);
+        asm.alu(Alu::Mul, R1, R2);
+        asm.wide(R2, 1_442_695_040_888_963_407);
+        asm.alu(Alu::Add, R1, R2);
+        asm.store(Width::Double, R8, RANDOM, R1);
+        asm.mov(R2, R1);
+        asm.alu(Alu::RightShift, R2, 33);
     }
-    asm.alu(Alu::Mod, Reg::R2, pick.count.cast_signed());
+    asm.alu(Alu::Mod, R2, pick.count.cast_signed());
     for &place in &pick.places {
-        asm.mov(Reg::R3, Reg::R2);
+        asm.mov(R3, R2);
         match place {
             Place::Word { at } => {
-                asm.to_big(Reg::R3, 32);
-                asm.store(Size::Word, Reg::R6, at as i16, Reg::R3);
+                asm.big_endian(R3, 32);
+                asm.store(Width::Word, R6, at as i16, R3);
             }
             Place::Port { at, base } => {
-                asm.alu(Alu::Add, Reg::R3, i32::from(base));
-                asm.to_big(Reg::R3, 16);
-                asm.store(Size::Half, Reg::R6, at as i16, Reg::R3);
+                asm.alu(Alu::Add, R3, base);
+                asm.big_endian(R3, 16);
+                asm.store(Width::Half, R6, at as i16, R3);
             }
         }
     }

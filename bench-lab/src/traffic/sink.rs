@@ -3,15 +3,20 @@
 
 use std::io;
 
+use transload::bpf::Register::{R0, R1, R2, R3, R6, R7, R8};
+use transload::bpf::{
+    Alu, Assembler, BadJump, Helper, Hook, If, Instruction, Label, Link, Map, MapKind, Program, Width,
+};
 use transload_interop_tests::peers::Namespace;
 
 use super::frame::{self, MARK, MARK_AT, TIME_AT};
 use super::histogram::{BUCKETS, Histogram};
-use crate::bpf::asm::{Alu, Assembler, Helper, Instruction, Jump, Label, Reg, Size};
-use crate::bpf::{Attached, Map, Program};
+use super::index_of;
 use crate::path::{Encapsulation, Side};
 
-/// Words of its memory: frames of ours, others, and the histogram behind them.
+/// The words of its memory: frames of ours, others, and the histogram behind them.
+type Memory = [u64; HISTOGRAM + BUCKETS];
+/// Offsets of the first two.
 const OURS: i16 = 0;
 const OTHERS: i16 = 8;
 const HISTOGRAM: usize = 2;
@@ -22,8 +27,8 @@ const XDP_PASS: i32 = 2;
 /// A sink on one side's outside device.
 #[derive(Debug)]
 pub struct Sink {
-    memory: Map,
-    _attached: Attached,
+    memory: Map<Memory>,
+    _attached: Link,
 }
 
 /// What arrived.
@@ -43,9 +48,9 @@ impl Sink {
     /// # Errors
     /// Without the right to load programs, or when the device takes none.
     pub fn new(place: &Namespace, side: &Side) -> io::Result<Self> {
-        let memory = Map::new(HISTOGRAM + BUCKETS)?;
-        let program = Program::load(&assemble(side.encap, memory.number()))?;
-        let attached = place.enter(|| program.attach(side.outside))?;
+        let memory = Map::new(MapKind::Array, 1)?;
+        let program = Program::load(&assemble(side.encap, &memory)?, false)?;
+        let attached = place.enter(|| program.attach(index_of(side.outside)?, Hook::Native))?;
         Ok(Self { memory, _attached: attached })
     }
 
@@ -54,7 +59,7 @@ impl Sink {
     /// # Errors
     /// When the kernel says so.
     pub fn clear(&self) -> io::Result<()> {
-        self.memory.write(&[])
+        self.memory.set(0, &[0; HISTOGRAM + BUCKETS])
     }
 
     /// What arrived since.
@@ -62,70 +67,70 @@ impl Sink {
     /// # Errors
     /// When the kernel says so.
     pub fn arrived(&self) -> io::Result<Arrived> {
-        let words = self.memory.read()?;
+        let words = self.memory.get(0)?;
         Ok(Arrived { frames: words[0], others: words[1], latency: Histogram::from_buckets(&words[HISTOGRAM..]) })
     }
 }
 
-fn assemble(encap: Encapsulation, memory: i32) -> Vec<Instruction> {
+fn assemble(encap: Encapsulation, memory: &Map<Memory>) -> Result<Vec<Instruction>, BadJump> {
     let inner = frame::overhead(encap) as i16;
     let mut asm = Assembler::default();
     let other = asm.label();
-    asm.load(Size::Word, Reg::R6, Reg::R1, 0);
-    asm.load(Size::Word, Reg::R7, Reg::R1, 4);
-    asm.map_value(Reg::R8, memory);
-    asm.mov(Reg::R2, Reg::R6);
-    asm.alu(Alu::Add, Reg::R2, i32::from(inner) + frame::MIN as i32);
-    asm.jump(Jump::Greater, Reg::R2, Reg::R7, other);
-    asm.load(Size::Double, Reg::R1, Reg::R6, inner + MARK_AT as i16);
-    asm.wide(Reg::R2, MARK);
-    asm.jump(Jump::NotEqual, Reg::R1, Reg::R2, other);
+    asm.load(Width::Word, R6, R1, 0);
+    asm.load(Width::Word, R7, R1, 4);
+    asm.load_map_value(R8, memory);
+    asm.mov(R2, R6);
+    asm.alu(Alu::Add, R2, i32::from(inner) + frame::MIN as i32);
+    asm.jump_if(R2, If::Greater, R7, other);
+    asm.load(Width::Double, R1, R6, inner + MARK_AT as i16);
+    asm.wide(R2, MARK);
+    asm.jump_if(R1, If::NotEqual, R2, other);
     for (at, word) in frame::signature(encap) {
-        asm.load(Size::Word, Reg::R1, Reg::R6, at as i16);
-        asm.wide(Reg::R2, u64::from(u32::from_ne_bytes(word)));
-        asm.jump(Jump::NotEqual, Reg::R1, Reg::R2, other);
+        asm.load(Width::Word, R1, R6, at as i16);
+        asm.wide(R2, u64::from(u32::from_ne_bytes(word)));
+        asm.jump_if(R1, If::NotEqual, R2, other);
     }
     asm.call(Helper::KtimeGetNs);
-    asm.load(Size::Double, Reg::R1, Reg::R6, inner + TIME_AT as i16);
-    asm.alu(Alu::Sub, Reg::R0, Reg::R1);
+    asm.load(Width::Double, R1, R6, inner + TIME_AT as i16);
+    asm.alu(Alu::Sub, R0, R1);
     sort(&mut asm);
     count(&mut asm, OURS);
     leave(&mut asm, XDP_DROP);
-    asm.bind(other);
+    asm.place(other);
     count(&mut asm, OTHERS);
     leave(&mut asm, XDP_PASS);
     asm.finish()
 }
 
 fn count(asm: &mut Assembler, what: i16) {
-    asm.mov(Reg::R1, 1);
-    asm.atomic_add(Reg::R8, what, Reg::R1);
+    asm.mov(R1, 1);
+    asm.atomic_add(R8, what, R1);
 }
 
 fn leave(asm: &mut Assembler, verdict: i32) {
-    asm.mov(Reg::R0, verdict);
+    asm.mov(R0, verdict);
     asm.exit();
 }
 
 /// Counts the nanoseconds in R0 in their bucket, as [`Histogram`] has them.
 fn sort(asm: &mut Assembler) {
     // R0: what is left of the number; R2: 16 times how often it was halved.
-    asm.mov(Reg::R2, 0);
+    asm.mov(R2, 0);
     for bits in [16, 8, 4, 2, 1] {
         let small: Label = asm.label();
-        asm.mov(Reg::R1, Reg::R0);
-        asm.alu(Alu::RightShift, Reg::R1, bits + 4);
-        asm.jump(Jump::Equal, Reg::R1, 0, small);
-        asm.alu(Alu::RightShift, Reg::R0, bits);
-        asm.alu(Alu::Add, Reg::R2, 16 * bits);
-        asm.bind(small);
+        asm.mov(R1, R0);
+        asm.alu(Alu::RightShift, R1, bits + 4);
+        asm.jump_if(R1, If::Equal, 0, small);
+        asm.alu(Alu::RightShift, R0, bits);
+        asm.alu(Alu::Add, R2, 16 * bits);
+        asm.place(small);
     }
-    asm.alu(Alu::Add, Reg::R2, Reg::R0);
+    asm.alu(Alu::Add, R2, R0);
     // Proves to the kernel what holds anyway below a minute.
-    asm.alu(Alu::And, Reg::R2, BUCKETS as i32 - 1);
-    asm.alu(Alu::LeftShift, Reg::R2, 3);
-    asm.mov(Reg::R3, Reg::R8);
-    asm.alu(Alu::Add, Reg::R3, Reg::R2);
-    asm.mov(Reg::R1, 1);
-    asm.atomic_add(Reg::R3, 8 * HISTOGRAM as i16, Reg::R1);
+    asm.alu(Alu::And, R2, BUCKETS as i32 - 1);
+    asm.alu(Alu::LeftShift, R2, 3);
+    asm.mov(R3, R8);
+    asm.alu(Alu::Add, R3, R2);
+    asm.mov(R1, 1);
+    asm.atomic_add(R3, 8 * HISTOGRAM as i16, R1);
 }

@@ -1,6 +1,6 @@
 //! RFC 6040: congestion marks into and out of a tunnel.
 
-use transload_encaps::underlay::{EcnMode, Underlay, UnderlaySpec};
+use transload_encaps::underlay::{EcnMode, Summing, Underlay, UnderlaySpec};
 use transload_encaps::{Carrier, DropReason, ecn};
 
 use crate::packet::{ethernet, ipv4, ipv6, seal, sum};
@@ -85,7 +85,7 @@ fn marks_sent(frame_bytes: &[u8], mode: EcnMode, dst: &str) -> u8 {
     let mut frame = frame(&mut chunk, frame_bytes);
     let class = ecn::traffic_class(frame.bytes());
     let spec = UnderlaySpec { ecn: mode, ..spec_to(dst.parse().unwrap(), Carrier::Ip(47)) };
-    Underlay::compile(&spec).stamp(&mut frame, LINK, 0, class).unwrap();
+    Underlay::compile(&spec).stamp(&mut frame, LINK, 0, class, Summing::Here).unwrap();
     let ip = &frame.bytes()[14..];
     if ip[0] >> 4 == 4 { ip[1] & 3 } else { ip[1] >> 4 & 3 }
 }

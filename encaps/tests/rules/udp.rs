@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use transload_encaps::outer::{UdpRules, verify_udp, walk};
-use transload_encaps::underlay::{UdpChecksum, Underlay, UnderlaySpec};
-use transload_encaps::{Carrier, Checksum, DropReason, Frame};
+use transload_encaps::underlay::{Summing, UdpChecksum, Underlay, UnderlaySpec};
+use transload_encaps::{Carrier, Checksum, DropReason, Frame, checksum};
 
 use crate::packet::{ethernet, ipv4, ipv6, seal_udp, udp, udp_sum};
 use crate::support::{chunk, frame};
@@ -31,7 +31,9 @@ fn sent(dst: &str, udp_checksum: UdpChecksum, payload: &[u8], entropy: u32) -> V
     let mut chunk = chunk();
     let mut frame: Frame<'_> = frame(&mut chunk, payload);
     let spec = spec_to(dst.parse::<IpAddr>().unwrap(), Carrier::Udp(4789));
-    Underlay::compile(&UnderlaySpec { udp_checksum, ..spec }).stamp(&mut frame, LINK, entropy, None).unwrap();
+    Underlay::compile(&UnderlaySpec { udp_checksum, ..spec })
+        .stamp(&mut frame, LINK, entropy, None, Summing::Here)
+        .unwrap();
     frame.bytes()[14..].to_vec()
 }
 
@@ -97,6 +99,24 @@ fn a_computed_checksum_is_right_over_either_ip_and_at_every_length() {
         for dst in ["192.0.2.2", "fd00::2"] {
             assert_eq!(udp_sum(&sent(dst, UdpChecksum::Compute, &payload, 99)), 0xffff, "{dst}, {len} bytes");
         }
+    }
+}
+
+#[test]
+fn what_is_left_to_the_device_is_the_sum_of_what_it_does_not_see() {
+    for dst in ["192.0.2.2", "fd00::2"] {
+        let mut chunk = chunk();
+        let mut frame: Frame<'_> = frame(&mut chunk, b"payload");
+        let spec = spec_to(dst.parse::<IpAddr>().unwrap(), Carrier::Udp(4789));
+        let underlay = Underlay::compile(&UnderlaySpec { udp_checksum: UdpChecksum::Compute, ..spec });
+        underlay.stamp(&mut frame, LINK, 7, None, Summing::Device).unwrap();
+
+        let Checksum::Partial { start, offset } = frame.meta.checksum else { panic!("{:?}", frame.meta) };
+        let at = frame.frame_offset(start).unwrap();
+        assert_eq!((at, offset), (underlay.overhead() - 8, 6));
+        let device = !checksum::fold(checksum::add(0, &frame.bytes()[at..]));
+        frame.bytes_mut()[at + 6..at + 8].copy_from_slice(&device.to_be_bytes());
+        assert_eq!(frame.bytes()[14..], sent(dst, UdpChecksum::Compute, b"payload", 7), "{dst}");
     }
 }
 

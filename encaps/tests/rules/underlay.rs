@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use transload_encaps::outer::walk;
-use transload_encaps::underlay::{Dscp, EcnMode, LinkAddresses, UdpChecksum, Underlay, UnderlaySpec};
+use transload_encaps::underlay::{Dscp, EcnMode, LinkAddresses, Summing, UdpChecksum, Underlay, UnderlaySpec};
 use transload_encaps::{Carrier, DropReason, Mac};
 
 use crate::packet::sum;
@@ -34,7 +34,7 @@ fn gre_to(dst: &str) -> UnderlaySpec {
 fn stamped(spec: &UnderlaySpec, payload: &[u8], entropy: u32, class: Option<u8>) -> Vec<u8> {
     let mut chunk = chunk();
     let mut frame = frame(&mut chunk, payload);
-    Underlay::compile(spec).stamp(&mut frame, LINK, entropy, class).unwrap();
+    Underlay::compile(spec).stamp(&mut frame, LINK, entropy, class, Summing::Here).unwrap();
     frame.bytes().to_vec()
 }
 
@@ -106,7 +106,10 @@ fn without_headroom_the_frame_is_left_alone() {
     for headroom in 0..underlay.overhead() {
         let mut chunk = chunk();
         let mut frame = frame_at(&mut chunk, headroom, b"tunnel");
-        assert_eq!(underlay.stamp(&mut frame, LINK, 0, None).map_err(DropReason::label), Err("no_headroom"));
+        assert_eq!(
+            underlay.stamp(&mut frame, LINK, 0, None, Summing::Here).map_err(DropReason::label),
+            Err("no_headroom")
+        );
         assert_eq!((frame.bytes(), frame.headroom()), (&b"tunnel"[..], headroom));
     }
 }
@@ -118,7 +121,7 @@ fn what_no_ip_packet_can_hold_is_too_big_and_left_alone() {
         for (len, verdict) in [(most, Ok(())), (most + 1, Err("too_big"))] {
             let mut chunk = vec![0; 70_000];
             let mut frame = frame(&mut chunk, &vec![7; len]);
-            let stamp = Underlay::compile(&gre_to(dst)).stamp(&mut frame, LINK, 0, None);
+            let stamp = Underlay::compile(&gre_to(dst)).stamp(&mut frame, LINK, 0, None, Summing::Here);
             assert_eq!(stamp.map_err(DropReason::label), verdict, "{dst}, {len} bytes");
             assert_eq!(frame.len() == len, verdict.is_err());
         }

@@ -3,36 +3,24 @@
 //! The link is a descriptor: the kernel detaches the program when this process ends, however it does.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::io::Errno;
 
-use super::bpf::{self, MapKind};
 use super::filter::{Claims, Filter, Tags};
 use super::program::{self, Maps, OUTER, PASS, SINGLE};
+use crate::bpf::{Hook, Link, Map, MapKind, Program};
 use crate::io::ethtool::Unstripped;
 
 /// VLAN IDs there are.
 const VIDS: u32 = 4096;
-/// `XDP_FLAGS_SKB_MODE` and `XDP_FLAGS_DRV_MODE`.
-const SKB_MODE: u32 = 1 << 1;
-const DRV_MODE: u32 = 1 << 2;
-
-/// Where in the kernel a program runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hook {
-    /// In the driver, before anything else has been done with the frame.
-    Native,
-    /// Behind the driver, on the kernel's own copy: works on every device, and is slower.
-    Generic,
-}
 
 /// A redirect program on its device.
 #[derive(Debug)]
 pub struct Redirect {
-    link: OwnedFd,
-    sockets: OwnedFd,
+    link: Link,
+    sockets: Map<u32>,
     /// The filter that is in force. The kernel holds the program's map of tags.
     filter: Mutex<Filter>,
     frags: bool,
@@ -52,12 +40,12 @@ impl Redirect {
         may_be_generic: bool,
         unstripped: Option<Unstripped>,
     ) -> io::Result<(Self, Option<io::Error>)> {
-        let sockets = bpf::new_map(MapKind::Sockets, queues)?;
-        let program = load(&filter, sockets.as_fd(), frags)?;
-        let (link, hook, refusal) = match bpf::link(program.as_fd(), ifindex, DRV_MODE) {
+        let sockets = Map::new(MapKind::Sockets, queues)?;
+        let program = load(&filter, &sockets, frags)?;
+        let (link, hook, refusal) = match program.attach(ifindex, Hook::Native) {
             Ok(link) => (link, Hook::Native, None),
             Err(error) if may_be_generic && is_unsupported(&error) => {
-                (bpf::link(program.as_fd(), ifindex, SKB_MODE)?, Hook::Generic, Some(error))
+                (program.attach(ifindex, Hook::Generic)?, Hook::Generic, Some(error))
             }
             Err(error) => return Err(error),
         };
@@ -72,7 +60,7 @@ impl Redirect {
 
     /// Has the frames of a queue go to this socket.
     pub(super) fn aim(&self, queue: u32, socket: BorrowedFd<'_>) -> io::Result<()> {
-        bpf::set(self.sockets.as_fd(), queue, socket.as_raw_fd().cast_unsigned())
+        self.sockets.set(queue, &socket.as_raw_fd().cast_unsigned())
     }
 
     /// Puts another filter in force, if it is another one. Every frame is judged by the one or the other.
@@ -84,8 +72,7 @@ impl Redirect {
         if *current == *filter {
             return Ok(());
         }
-        let program = load(filter, self.sockets.as_fd(), self.frags)?;
-        bpf::exchange(self.link.as_fd(), program.as_fd())?;
+        self.link.exchange(&load(filter, &self.sockets, self.frags)?)?;
         current.clone_from(filter);
         Ok(())
     }
@@ -96,25 +83,24 @@ fn is_unsupported(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::OPNOTSUPP | Errno::INVAL | Errno::RANGE))
 }
 
-fn load(filter: &Filter, sockets: BorrowedFd<'_>, frags: bool) -> io::Result<OwnedFd> {
+fn load(filter: &Filter, sockets: &Map<u32>, frags: bool) -> io::Result<Program> {
     let tags = match &filter.tags {
         Tags::Some(claims) => Some(map_of(claims)?),
         Tags::None | Tags::All => None,
     };
-    let maps = Maps { sockets, tags: tags.as_ref().map(AsFd::as_fd) };
-    let program = program::assemble(filter, maps, PASS).map_err(|_| io::Error::from(Errno::TOOBIG))?;
-    bpf::load(&program, frags)
+    let maps = Maps { sockets, tags: tags.as_ref() };
+    Program::load(&program::assemble(filter, maps, PASS)?, frags)
 }
 
 /// The map of tags: by VLAN ID, what it is claimed as.
-pub(super) fn map_of(claims: &Claims) -> io::Result<OwnedFd> {
-    let map = bpf::new_map(MapKind::Array, VIDS)?;
+pub(super) fn map_of(claims: &Claims) -> io::Result<Map<u32>> {
+    let map = Map::new(MapKind::Array, VIDS)?;
     for vid in 0..VIDS {
         let has = |vids: &[u16]| vids.iter().any(|&claimed| u32::from(claimed) == vid);
         let outer = if has(&claims.outer) { OUTER } else { 0 };
         let single = if has(&claims.single) { SINGLE } else { 0 };
         if outer | single != 0 {
-            bpf::set(map.as_fd(), vid, outer | single)?;
+            map.set(vid, &(outer | single))?;
         }
     }
     Ok(map)

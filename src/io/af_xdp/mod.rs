@@ -8,9 +8,7 @@
 //! Every queue of the device has a socket, and every worker some of the queues; a flow stays in its queue. Chunks of
 //! the worker's memory lie in the rings, so what the kernel counts as lost is what came while all of them were full.
 
-mod asm;
 mod attach;
-mod bpf;
 mod filter;
 mod open;
 mod program;
@@ -29,7 +27,7 @@ use rustix::event::epoll;
 use rustix::net::xdp::XdpStatistics;
 use transload_encaps::{Frame, HEADROOM};
 
-pub use attach::{Hook, Redirect};
+pub use attach::Redirect;
 pub use filter::{Claims, Entrance, Filter, Tags};
 pub use open::{Fault, Mode, Wish, chunks_for, open};
 pub use survey::Survey;

@@ -9,11 +9,12 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, capabilities};
 
-use super::attach::{Hook, Redirect};
+use super::attach::Redirect;
 use super::filter::Filter;
 use super::queue::Queue;
 use super::umem::{Transfer, Umem};
 use super::{AfXdpPort, CHUNKS_PER_SOCKET};
+use crate::bpf::Hook;
 use crate::io::ethtool::Unstripped;
 
 /// How often a queue that is still busy with the socket before is tried, and how long after each time.

@@ -16,14 +16,12 @@
 //! since without `CAP_PERFMON` the kernel lets nobody add a number it does not know to a pointer.
 
 use std::net::IpAddr;
-use std::os::fd::BorrowedFd;
 
 use transload_encaps::{Carrier, Mac};
 
-use super::asm::Register::{R0, R1, R2, R3, R4, R6, R7, R8, R9, R10};
-use super::asm::{Assembler, Helper, If, Label, Register, TooLong, Width};
-use super::bpf::Instruction;
 use super::filter::{Claims, Entrance, Filter, Tags};
+use crate::bpf::Register::{R0, R1, R2, R3, R4, R6, R7, R8, R9, R10};
+use crate::bpf::{Alu, Assembler, BadJump, Helper, If, Instruction, Label, Map, Register, Width};
 
 /// `XDP_PASS`.
 pub(super) const PASS: i32 = 2;
@@ -47,15 +45,15 @@ const SCRATCH: i16 = -4;
 
 /// The maps a program looks into.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Maps<'fd> {
+pub(super) struct Maps<'map> {
     /// By queue: the socket.
-    pub(super) sockets: BorrowedFd<'fd>,
+    pub(super) sockets: &'map Map<u32>,
     /// By VLAN ID: [`OUTER`] and [`SINGLE`].
-    pub(super) tags: Option<BorrowedFd<'fd>>,
+    pub(super) tags: Option<&'map Map<u32>>,
 }
 
 /// The program for a filter. What it answers for a frame whose queue has no socket is `PASS`, but for tests.
-pub(super) fn assemble(filter: &Filter, maps: Maps<'_>, without_socket: i32) -> Result<Vec<Instruction>, TooLong> {
+pub(super) fn assemble(filter: &Filter, maps: Maps<'_>, without_socket: i32) -> Result<Vec<Instruction>, BadJump> {
     let mut asm = Assembler::default();
     let (take, pass) = (asm.label(), asm.label());
     let mut program = Program { asm, take, pass, sockets: maps.sockets, without_socket };
@@ -73,12 +71,12 @@ pub(super) fn assemble(filter: &Filter, maps: Maps<'_>, without_socket: i32) -> 
     program.asm.finish()
 }
 
-struct Program<'fd> {
+struct Program<'map> {
     asm: Assembler,
     /// Where the section's frames are taken, and where they are left to the kernel.
     take: Label,
     pass: Label,
-    sockets: BorrowedFd<'fd>,
+    sockets: &'map Map<u32>,
     without_socket: i32,
 }
 
@@ -99,7 +97,7 @@ impl Program<'_> {
     }
 
     fn begin(&mut self, next: Label) {
-        self.asm.copy(R6, R1);
+        self.asm.mov(R6, R1);
         // struct xdp_md: data and data_end.
         self.asm.load(Width::Word, R9, R6, 0);
         self.asm.load(Width::Word, R8, R6, 4);
@@ -109,9 +107,9 @@ impl Program<'_> {
 
     /// Goes on only if so many bytes stand behind a register.
     fn need(&mut self, from: Register, bytes: i32, otherwise: Label) {
-        self.asm.copy(R2, from);
-        self.asm.add_constant(R2, bytes);
-        self.asm.jump_if_register(R2, If::Greater, R8, otherwise);
+        self.asm.mov(R2, from);
+        self.asm.alu(Alu::Add, R2, bytes);
+        self.asm.jump_if(R2, If::Greater, R8, otherwise);
     }
 
     /// Goes on only if 16 bits of the frame are this number.
@@ -141,7 +139,7 @@ impl Program<'_> {
                 self.need(R9, 18, next);
                 self.need_half(12, C_TAG, next);
                 self.asm.load(Width::Half, R1, R9, 14);
-                self.asm.and(R1, in_frame(VID));
+                self.asm.alu(Alu::And, R1, in_frame(VID));
                 self.asm.jump_if(R1, If::NotEqual, in_frame(vid), next);
                 self.need_half(16, ether_type, next);
                 18
@@ -175,22 +173,22 @@ impl Program<'_> {
     /// R7 is then where the IPv4 header ends, and R3 the protocol.
     fn behind_ipv4(&mut self, ip: i16) {
         self.asm.load(Width::Byte, R7, R9, ip);
-        self.asm.and(R7, 0x0f);
-        self.asm.shift_left(R7, 2);
+        self.asm.alu(Alu::And, R7, 0x0f);
+        self.asm.alu(Alu::LeftShift, R7, 2);
         self.asm.jump_if(R7, If::Less, 20, self.pass);
-        self.asm.add_constant(R7, ip.into());
+        self.asm.alu(Alu::Add, R7, ip);
         self.asm.load(Width::Byte, R3, R9, ip + 9);
     }
 
     /// R7 is then where the IPv6 header and its extensions end, and R3 the header that stands there.
     fn behind_ipv6(&mut self, ip: i16) {
         self.asm.load(Width::Byte, R3, R9, ip + 6);
-        self.asm.set(R7, i32::from(ip) + 40);
+        self.asm.mov(R7, i32::from(ip) + 40);
         let done = self.asm.label();
         for _ in 0..MOST_EXTENSIONS {
             let extension = self.asm.label();
             for kind in EXTENSIONS {
-                self.asm.jump_if(R3, If::Equal, kind.into(), extension);
+                self.asm.jump_if(R3, If::Equal, kind, extension);
             }
             self.asm.jump(done);
             self.asm.place(extension);
@@ -198,20 +196,20 @@ impl Program<'_> {
             // Its length counts eight bytes, but for the first eight.
             self.asm.load(Width::Byte, R3, R10, SCRATCH);
             self.asm.load(Width::Byte, R1, R10, SCRATCH + 1);
-            self.asm.add_constant(R1, 1);
-            self.asm.shift_left(R1, 3);
-            self.asm.add_register(R7, R1);
+            self.asm.alu(Alu::Add, R1, 1);
+            self.asm.alu(Alu::LeftShift, R1, 3);
+            self.asm.alu(Alu::Add, R7, R1);
         }
         self.asm.place(done);
     }
 
     /// Copies so many bytes of the frame, from R7 on, to the scratch space. R1 to R5 are lost.
     fn fetch(&mut self, bytes: i32) {
-        self.asm.copy(R1, R6);
-        self.asm.copy(R2, R7);
-        self.asm.copy(R3, R10);
-        self.asm.add_constant(R3, SCRATCH.into());
-        self.asm.set(R4, bytes);
+        self.asm.mov(R1, R6);
+        self.asm.mov(R2, R7);
+        self.asm.mov(R3, R10);
+        self.asm.alu(Alu::Add, R3, SCRATCH);
+        self.asm.mov(R4, bytes);
         self.asm.call(Helper::LoadBytes);
         self.asm.jump_if(R0, If::NotEqual, 0, self.pass);
     }
@@ -222,13 +220,13 @@ impl Program<'_> {
         let mut ports = Vec::new();
         for carrier in &entrance.carriers {
             match *carrier {
-                Carrier::Ip(protocol) => self.asm.jump_if(R3, If::Equal, protocol.into(), self.take),
+                Carrier::Ip(protocol) => self.asm.jump_if(R3, If::Equal, protocol, self.take),
                 Carrier::Udp(port) => ports.push(port),
                 Carrier::Port => {}
             }
         }
         if !ports.is_empty() {
-            self.asm.jump_if(R3, If::NotEqual, UDP.into(), self.pass);
+            self.asm.jump_if(R3, If::NotEqual, UDP, self.pass);
             if entrance.address.is_ipv4() {
                 self.asm.load(Width::Half, R1, R9, ip + 6);
                 self.asm.jump_if(R1, If::AnyBit, in_frame(FRAGMENT_OFFSET), self.pass);
@@ -244,7 +242,7 @@ impl Program<'_> {
     /// R1 is then the destination port of the UDP header at R7.
     fn udp_port(&mut self, usual: i16) {
         let (options, done) = (self.asm.label(), self.asm.label());
-        self.asm.jump_if(R7, If::NotEqual, usual.into(), options);
+        self.asm.jump_if(R7, If::NotEqual, usual, options);
         self.need(R9, i32::from(usual) + 4, self.pass);
         self.asm.load(Width::Half, R1, R9, usual + 2);
         self.asm.jump(done);
@@ -255,7 +253,7 @@ impl Program<'_> {
     }
 
     /// Takes frames by their first tag, or for want of one.
-    fn claims(&mut self, claims: &Claims, map: Option<BorrowedFd<'_>>) {
+    fn claims(&mut self, claims: &Claims, map: Option<&Map<u32>>) {
         let tagged = self.asm.label();
         self.asm.load(Width::Half, R7, R9, 12);
         let tpids = claims.tpids.iter().copied().chain([C_TAG]);
@@ -267,15 +265,15 @@ impl Program<'_> {
         self.asm.place(tagged);
         self.need(R9, 18, self.pass);
         self.asm.load(Width::Half, R1, R9, 14);
-        self.asm.big_endian(R1);
-        self.asm.and(R1, VID.into());
+        self.asm.big_endian(R1, 16);
+        self.asm.alu(Alu::And, R1, VID);
         if claims.untagged {
             self.asm.jump_if(R1, If::Equal, 0, self.take);
         }
         let Some(map) = map else { return self.asm.jump(self.pass) };
-        self.asm.store(R10, SCRATCH, R1);
-        self.asm.copy(R2, R10);
-        self.asm.add_constant(R2, SCRATCH.into());
+        self.asm.store(Width::Word, R10, SCRATCH, R1);
+        self.asm.mov(R2, R10);
+        self.asm.alu(Alu::Add, R2, SCRATCH);
         self.asm.load_map(R1, map);
         self.asm.call(Helper::MapLookup);
         self.asm.jump_if(R0, If::Equal, 0, self.pass);
@@ -299,7 +297,7 @@ impl Program<'_> {
     fn ends(&mut self) {
         if self.asm.is_used(self.pass) {
             self.asm.place(self.pass);
-            self.asm.set(R0, PASS);
+            self.asm.mov(R0, PASS);
             self.asm.exit();
         }
         if self.asm.is_used(self.take) {
@@ -307,7 +305,7 @@ impl Program<'_> {
             self.asm.load_map(R1, self.sockets);
             // struct xdp_md: rx_queue_index.
             self.asm.load(Width::Word, R2, R6, 16);
-            self.asm.set(R3, self.without_socket);
+            self.asm.mov(R3, self.without_socket);
             self.asm.call(Helper::RedirectMap);
             self.asm.exit();
         }

@@ -1,14 +1,13 @@
 //! The redirect program over golden frames, run by the kernel without any device (`BPF_PROG_TEST_RUN`).
 
 use std::net::IpAddr;
-use std::os::fd::{AsFd, OwnedFd};
 
 use transload_encaps::{Carrier, Mac};
 
 use super::attach::map_of;
-use super::bpf::{self, MapKind};
 use super::filter::{Claims, Entrance, Filter, Tags};
 use super::program::{self, Maps, PASS};
+use crate::bpf::{Map, MapKind, Program};
 
 /// What the program answers here for a frame that it would hand to a socket: `XDP_TX`, which it answers for no other.
 const TAKEN: i32 = 3;
@@ -19,7 +18,7 @@ const LOCAL4: &str = "192.0.2.1";
 const LOCAL6: &str = "2001:db8::1";
 
 /// A loaded program; `None`, said loudly, where none may be loaded.
-struct Loaded(OwnedFd);
+struct Loaded(Program);
 
 impl Loaded {
     fn new(test: &str, filter: &Filter) -> Option<Self> {
@@ -34,18 +33,18 @@ impl Loaded {
     }
 
     fn load(filter: &Filter) -> std::io::Result<Self> {
-        let sockets = bpf::new_map(MapKind::Sockets, 1)?;
+        let sockets = Map::new(MapKind::Sockets, 1)?;
         let tags = match &filter.tags {
             Tags::Some(claims) => Some(map_of(claims)?),
             Tags::None | Tags::All => None,
         };
-        let maps = Maps { sockets: sockets.as_fd(), tags: tags.as_ref().map(AsFd::as_fd) };
+        let maps = Maps { sockets: &sockets, tags: tags.as_ref() };
         let program = program::assemble(filter, maps, TAKEN).expect("short enough");
-        bpf::load(&program, false).map(Self)
+        Program::load(&program, false).map(Self)
     }
 
     fn takes(&self, frame: &[u8]) -> bool {
-        let verdict = bpf::test_run(self.0.as_fd(), frame).expect("runs").cast_signed();
+        let verdict = self.0.answer(frame).expect("runs").cast_signed();
         assert!([PASS, TAKEN].contains(&verdict), "verdict {verdict}");
         verdict == TAKEN
     }

@@ -1,0 +1,306 @@
+//! The few commands of bpf(2) that XDP programs take: maps, loading, attaching by a link, and test runs.
+//!
+//! Each attribute structure is the beginning of the kernel's `union bpf_attr` for its command; what is not passed is
+//! zero to the kernel.
+
+use std::io;
+use std::marker::PhantomData;
+use std::mem;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr;
+
+use libc::{c_int, c_long};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use super::instruction::Instruction;
+
+const MAP_CREATE: c_int = 0;
+const MAP_LOOKUP: c_int = 1;
+const MAP_UPDATE: c_int = 2;
+const PROG_LOAD: c_int = 5;
+const PROG_TEST_RUN: c_int = 10;
+const LINK_CREATE: c_int = 28;
+const LINK_UPDATE: c_int = 29;
+
+const PROG_TYPE_XDP: u32 = 6;
+const ATTACH_XDP: u32 = 37;
+/// `BPF_F_XDP_HAS_FRAGS`: the program understands frames in several pieces.
+const HAS_FRAGS: u32 = 1 << 5;
+/// `BPF_F_TEST_XDP_LIVE_FRAMES`: what the program answers is done.
+const LIVE_FRAMES: u32 = 1 << 1;
+/// Bytes of the verifier's words that are read, when it refuses a program.
+const LOG: usize = 64 * 1024;
+
+/// Runs a command whose answer is a number.
+///
+/// # Safety
+/// `attributes` must be the structure of this command, and every address in it that of live memory of the length that
+/// the command reads or writes.
+unsafe fn call<T>(command: c_int, attributes: &mut T) -> io::Result<c_int> {
+    let size = mem::size_of::<T>();
+    // SAFETY: the structure is live and of the length that is passed; the caller answers for its contents.
+    let result: c_long = unsafe { libc::syscall(libc::SYS_bpf, command, ptr::from_mut(attributes), size) };
+    c_int::try_from(result).ok().filter(|&result| result >= 0).ok_or_else(io::Error::last_os_error)
+}
+
+/// Runs a command whose answer is a descriptor.
+///
+/// # Safety
+/// As [`call`].
+unsafe fn open<T>(command: c_int, attributes: &mut T) -> io::Result<OwnedFd> {
+    // SAFETY: the caller's promise is `call`'s.
+    let fd = unsafe { call(command, attributes) }?;
+    // SAFETY: the kernel has just given us this descriptor.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn number(descriptor: &impl AsRawFd) -> u32 {
+    descriptor.as_raw_fd().cast_unsigned()
+}
+
+/// Kinds of maps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum MapKind {
+    /// Values, all there from the beginning and zero.
+    Array = 2,
+    /// XDP sockets by their descriptors, as `u32`.
+    Sockets = 17,
+}
+
+/// A map whose keys are the numbers from zero on.
+#[derive(Debug)]
+pub struct Map<V> {
+    descriptor: OwnedFd,
+    values: PhantomData<V>,
+}
+
+/// What [`MAP_CREATE`] reads.
+#[repr(C)]
+struct NewMap {
+    kind: u32,
+    key_size: u32,
+    value_size: u32,
+    entries: u32,
+}
+
+/// What [`MAP_LOOKUP`] and [`MAP_UPDATE`] read.
+#[repr(C)]
+struct Element {
+    map: u32,
+    pad: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
+}
+
+impl<V: FromBytes + IntoBytes + Immutable> Map<V> {
+    /// A map of so many entries.
+    ///
+    /// # Errors
+    /// Without the right to make one, or where the kernel has no such maps.
+    pub fn new(kind: MapKind, entries: u32) -> io::Result<Self> {
+        let value_size = mem::size_of::<V>() as u32;
+        let mut attributes = NewMap { kind: kind as u32, key_size: 4, value_size, entries };
+        // SAFETY: the structure of this command, without addresses.
+        let descriptor = unsafe { open(MAP_CREATE, &mut attributes) }?;
+        Ok(Self { descriptor, values: PhantomData })
+    }
+
+    /// What stands under this key.
+    ///
+    /// # Errors
+    /// When there is no such key, or the kernel does not tell.
+    pub fn get(&self, key: u32) -> io::Result<V> {
+        let mut value = V::new_zeroed();
+        let mut attributes = self.element(&key, &raw mut value as u64);
+        // SAFETY: the structure of this command; key and value live until after it, and are of the lengths that the
+        // map was made with. Whatever is written there is a value.
+        unsafe { call(MAP_LOOKUP, &mut attributes) }?;
+        Ok(value)
+    }
+
+    /// Has this value stand under this key.
+    ///
+    /// # Errors
+    /// When there can be no such key, or the kernel does not take the value.
+    pub fn set(&self, key: u32, value: &V) -> io::Result<()> {
+        let mut attributes = self.element(&key, ptr::from_ref(value) as u64);
+        // SAFETY: the structure of this command; key and value live until after it, and are of the lengths that the
+        // map was made with. They are only read.
+        unsafe { call(MAP_UPDATE, &mut attributes) }.map(drop)
+    }
+
+    fn element(&self, key: &u32, value: u64) -> Element {
+        Element { map: number(&self.descriptor), pad: 0, key: ptr::from_ref(key) as u64, value, flags: 0 }
+    }
+}
+
+impl<V> AsFd for Map<V> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
+/// A loaded XDP program. It holds the maps that it looks into.
+#[derive(Debug)]
+pub struct Program(OwnedFd);
+
+/// What [`PROG_LOAD`] reads.
+#[repr(C)]
+struct NewProgram {
+    kind: u32,
+    count: u32,
+    instructions: u64,
+    license: u64,
+    log_level: u32,
+    log_size: u32,
+    log: u64,
+    kernel_version: u32,
+    flags: u32,
+    name: [u8; 16],
+}
+
+/// What [`PROG_TEST_RUN`] reads and writes.
+#[derive(Default)]
+#[repr(C)]
+struct TestRun {
+    program: u32,
+    verdict: u32,
+    frame_len: u32,
+    out_len: u32,
+    frame: u64,
+    out: u64,
+    repeat: u32,
+    duration: u32,
+    context_in_len: u32,
+    context_out_len: u32,
+    context_in: u64,
+    context_out: u64,
+    flags: u32,
+    cpu: u32,
+    batch: u32,
+    pad: u32,
+}
+
+impl Program {
+    /// Loads it. With `frags` it also takes frames that do not fit one page.
+    ///
+    /// # Errors
+    /// What the kernel says; where the verifier refuses the program, with the end of its explanation.
+    pub fn load(code: &[Instruction], frags: bool) -> io::Result<Self> {
+        let mut attributes = NewProgram {
+            kind: PROG_TYPE_XDP,
+            count: code.len() as u32,
+            instructions: code.as_ptr() as u64,
+            license: c"Dual MIT/GPL".as_ptr() as u64,
+            log_level: 0,
+            log_size: 0,
+            log: 0,
+            kernel_version: 0,
+            flags: if frags { HAS_FRAGS } else { 0 },
+            name: *b"transload\0\0\0\0\0\0\0",
+        };
+        // SAFETY: the structure of this command; instructions and licence live until after it, and their lengths are
+        // true.
+        let error = match unsafe { open(PROG_LOAD, &mut attributes) } {
+            Ok(program) => return Ok(Self(program)),
+            // We may not load any: there is nothing to explain. What the verifier does not permit is EACCES.
+            Err(error) if error.raw_os_error() == Some(libc::EPERM) => return Err(error),
+            Err(error) => error,
+        };
+        let mut log = vec![0_u8; LOG];
+        (attributes.log_level, attributes.log_size, attributes.log) = (1, LOG as u32, log.as_mut_ptr() as u64);
+        // SAFETY: the same, and the log lives until after it, of the length that is passed.
+        match unsafe { open(PROG_LOAD, &mut attributes) } {
+            Ok(program) => Ok(Self(program)),
+            Err(_) => Err(explained(error, &log)),
+        }
+    }
+
+    /// Attaches it to a device of the calling thread's namespace.
+    ///
+    /// # Errors
+    /// When the device has a program already, or takes none there.
+    pub fn attach(&self, ifindex: u32, hook: Hook) -> io::Result<Link> {
+        let mut attributes = NewLink { program: number(&self.0), ifindex, kind: ATTACH_XDP, flags: hook as u32 };
+        // SAFETY: the structure of this command, without addresses.
+        unsafe { open(LINK_CREATE, &mut attributes) }.map(Link)
+    }
+
+    /// What it answers for a frame. Nothing is done with the frame.
+    ///
+    /// # Errors
+    /// When the kernel runs no such frame.
+    pub fn answer(&self, frame: &[u8]) -> io::Result<u32> {
+        self.test_run(frame, 1, 0, 0)
+    }
+
+    /// Runs it on `repeat` copies of a frame, `batch` at a time, and does with them what it answers. Since Linux 5.18.
+    ///
+    /// # Errors
+    /// `Interrupted` when a signal arrived, and when the kernel runs no such frame.
+    pub fn run(&self, frame: &[u8], repeat: u32, batch: u32) -> io::Result<()> {
+        self.test_run(frame, repeat, LIVE_FRAMES, batch).map(drop)
+    }
+
+    fn test_run(&self, frame: &[u8], repeat: u32, flags: u32, batch: u32) -> io::Result<u32> {
+        let (program, frame_len, frame) = (number(&self.0), frame.len() as u32, frame.as_ptr() as u64);
+        let mut attributes = TestRun { program, frame_len, frame, repeat, flags, batch, ..TestRun::default() };
+        // SAFETY: the structure of this command; the frame lives until after it, of the length that is passed, and is
+        // only read. There is no other address in it.
+        unsafe { call(PROG_TEST_RUN, &mut attributes) }?;
+        Ok(attributes.verdict)
+    }
+}
+
+/// An error of the verifier, with the last lines that it wrote.
+fn explained(error: io::Error, log: &[u8]) -> io::Error {
+    let said = String::from_utf8_lossy(log.split(|&byte| byte == 0).next().unwrap_or_default());
+    let said: Vec<_> = said.lines().rev().take(3).collect();
+    if said.is_empty() { error } else { io::Error::other(format!("{error}: {said:?}")) }
+}
+
+/// Where in the kernel an XDP program runs, by the flags of XDP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Hook {
+    /// In the driver, before anything else has been done with the frame.
+    Native = 1 << 2,
+    /// Behind the driver, on the kernel's own copy: works on every device, and is slower.
+    Generic = 1 << 1,
+}
+
+/// A program on a device. It is detached when this is dropped, and when the process ends, however it does.
+#[derive(Debug)]
+pub struct Link(OwnedFd);
+
+/// What [`LINK_CREATE`] reads.
+#[repr(C)]
+struct NewLink {
+    program: u32,
+    ifindex: u32,
+    kind: u32,
+    flags: u32,
+}
+
+/// What [`LINK_UPDATE`] reads.
+#[repr(C)]
+struct Exchange {
+    link: u32,
+    program: u32,
+    flags: u32,
+    old: u32,
+}
+
+impl Link {
+    /// Puts another program in the place of the one that is there; no frame goes by without one.
+    ///
+    /// # Errors
+    /// What the kernel says; the old program stays.
+    pub fn exchange(&self, program: &Program) -> io::Result<()> {
+        let mut attributes = Exchange { link: number(&self.0), program: number(&program.0), flags: 0, old: 0 };
+        // SAFETY: the structure of this command, without addresses.
+        unsafe { call(LINK_UPDATE, &mut attributes) }.map(drop)
+    }
+}
