@@ -19,7 +19,9 @@ use std::net::IpAddr;
 use transload_encaps::{Carrier, qinq};
 
 use super::compile::Plan;
-use crate::forwarding::{Claim, DomainId, EndpointId, Exit, Forwarding, Group, Map, MappingId, Members, PeerId, PortId};
+use crate::forwarding::{
+    Claim, DomainId, EndpointId, Exit, Forwarding, Group, Map, MappingId, Members, PeerId, PortId,
+};
 use crate::io::Backend;
 use interval::Interval;
 pub use runs::{Flaw, Run, common_segment};

@@ -291,7 +291,11 @@ mod tests {
         numbers.begin();
         for domain in [red, blue] {
             numbers.domain(if domain == red { "red" } else { "blue" });
-            assert_eq!(at(&mut numbers, domain, &["site", "hub"]), [1, 2], "nobody else gets the number of the leafs yet");
+            assert_eq!(
+                at(&mut numbers, domain, &["site", "hub"]),
+                [1, 2],
+                "nobody else gets the number of the leafs yet"
+            );
         }
         numbers.reclaim(numbers.generation());
         assert!(is_shared(&numbers));
