@@ -203,7 +203,7 @@ impl<'p, 'c> Pass<'p, 'c> {
     /// Whether no tenant and no other mapping has one of the IDs; who has is reported.
     fn is_free(&mut self, name: Name<'_>, new: &Connection, all: &Connections<'_>) -> bool {
         for (side, end) in new.ends.iter().enumerate() {
-            let rival = self.segments.in_scope(end.scope).filter(|(segment, _)| new.ids.has(side, *segment));
+            let rival = self.segments.in_scope(end.scope, self.names, |segment| new.ids.has(side, segment));
             if let Some((segment, holder)) = rival.min_by_key(|(segment, holder)| (holder.span, *segment)) {
                 let ids = self.ids_of(end.peer, segment);
                 let line = self.report.line(holder.span, name.span);
@@ -253,7 +253,7 @@ impl<'p, 'c> Pass<'p, 'c> {
             }
             for segment in new.ids.first_values(side) {
                 let Err(error) = peer.compiled.claim(segment) else { continue };
-                let rival = self.sides.of(end.peer).and_then(|side| self.segments.rival(side, segment));
+                let rival = self.sides.of(end.peer).and_then(|side| self.segments.rival(side, segment, self.names));
                 let message = format!("mapping `{}`: {}", name.text, error.message);
                 let help = "give one of the two other tags";
                 if let Some(holder) = rival {
