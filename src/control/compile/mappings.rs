@@ -16,7 +16,7 @@ use super::sides::{Side, Sides};
 use super::specs;
 use crate::config::{self, At, Attachment, Name, Named, Range, Span};
 use crate::control::claims::common_segment;
-use crate::forwarding::{Connection, End, MappingId, Mappings, Members, Peer, PeerId, Scope};
+use crate::forwarding::{Connection, End, Map, MappingId, Mappings, Members, Peer, PeerId, Scope};
 use crate::mapping::{self, Mapping, Move};
 
 /// Most IDs of one mapping.
@@ -39,7 +39,7 @@ pub(super) struct Pass<'p, 'c> {
 #[derive(Default)]
 pub(super) struct Connections<'c> {
     pub(super) forwarding: Mappings,
-    places: Vec<(MappingId, Name<'c>)>,
+    places: Map<MappingId, Name<'c>>,
 }
 
 /// One side of a mapping on its way into the tables.
@@ -62,7 +62,7 @@ impl<'p, 'c> Pass<'p, 'c> {
             if self.is_free(name, &connection, &all) && self.claim(name, &connection, &all) {
                 let id = self.numbers.mapping(name.text);
                 self.names.set_mapping(id, name.text);
-                all.places.push((id, name));
+                all.places.insert(id, name);
                 all.add(id, connection);
             }
         }
@@ -292,7 +292,7 @@ impl<'c> Connections<'c> {
     }
 
     fn name(&self, id: MappingId) -> Option<Name<'c>> {
-        self.places.iter().find(|(other, _)| *other == id).map(|(_, name)| *name)
+        self.places.get(&id).copied()
     }
 
     /// Every mapping, and where the file names it.
