@@ -37,7 +37,7 @@ pub fn run(plan: &Plan, tell: &mut dyn FnMut(&str)) -> io::Result<Results> {
             }
         }
         for path in Path::ways_out() {
-            for system in System::ALL {
+            for system in System::ALL.into_iter().filter(|system| *system != System::Bare) {
                 interrupt::check()?;
                 tell(&format!("round {round} of {}: TCP {}, {}", plan.rounds, path.name(), system.name()));
                 streams(&mut results, plan, &path, system)?;

@@ -8,6 +8,7 @@ use transload_bench_lab::machine::Machine;
 use transload_bench_lab::options::{Options, USAGE};
 use transload_bench_lab::plan::{LOSS, Plan};
 use transload_bench_lab::results::Results;
+use transload_bench_lab::systems::bare;
 use transload_bench_lab::{campaign, pipeline, report, scale};
 use transload_interop_tests::{interrupt, skip};
 
@@ -15,6 +16,9 @@ fn main() -> ExitCode {
     let words: Vec<_> = std::env::args().skip(1).collect();
     if words == ["load"] {
         return ended(scale::load());
+    }
+    if words == [bare::WORD] {
+        return ended(bare::forward());
     }
     if words == ["--help"] {
         print!("{USAGE}");

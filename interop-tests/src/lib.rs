@@ -23,6 +23,7 @@ pub mod runner;
 pub mod skip;
 pub mod supervise;
 pub mod traffic;
+pub mod two_leafs;
 pub mod world;
 
 pub use gateway::Gateway;

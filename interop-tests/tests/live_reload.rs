@@ -4,21 +4,8 @@
 use serde_json::Value;
 use transload_interop_tests::peers::Namespace;
 use transload_interop_tests::traffic::{is_silent, ping, settle};
-use transload_interop_tests::world::Leaf;
+use transload_interop_tests::two_leafs::{FILE, LEFT, RIGHT};
 use transload_interop_tests::{Gateway, Host, need};
-
-const HEAD: &str = r#"
-version: 1
-ports:
-  up1: { device: eth1 }
-  up2: { device: eth2 }
-endpoints:
-  v4: { address: 192.0.2.1, ports: [up1] }
-  v6: { address: "fd00:2::1", ports: [up2] }
-peers:
-  left: { address: 192.0.2.11, encap: vxlan }
-  right: { address: "fd00:2::22", encap: vxlan }
-"#;
 
 const RED: &str = "
   red:
@@ -42,17 +29,14 @@ const GREEN: &str = "
 ";
 
 fn file(peers: &str, tenants: &[&str]) -> String {
-    format!("{HEAD}{peers}tenants:{}", tenants.concat())
+    let (head, _) = FILE.split_once("tenants:").unwrap();
+    format!("{head}{peers}tenants:{}", tenants.concat())
 }
 
 /// Two leafs with a device for each of three tenants: 10.1.N.1 and 10.1.N.2.
 fn world(file: &str) -> (Namespace, Namespace, Namespace, Gateway) {
     let middle = Namespace::new().unwrap();
-    let ends = [
-        Leaf { device: "eth1", gateway: "192.0.2.1", address: "192.0.2.11", mtu: 1500 },
-        Leaf { device: "eth2", gateway: "fd00:2::1", address: "fd00:2::22", mtu: 1500 },
-    ];
-    let [left, right] = ends.map(|leaf| {
+    let [left, right] = [LEFT, RIGHT].map(|leaf| {
         let host = leaf.build(&middle).unwrap();
         let (base, last) = if leaf.device == "eth1" { (100, 1) } else { (200, 2) };
         for tenant in 0..3 {

@@ -5,26 +5,8 @@
 
 use transload_interop_tests::peers::Namespace;
 use transload_interop_tests::traffic::{is_silent, ping, settle, transfer};
-use transload_interop_tests::world::Leaf;
+use transload_interop_tests::two_leafs::{self, FILE};
 use transload_interop_tests::{Gateway, Host, need};
-
-const FILE: &str = r#"
-version: 1
-ports:
-  up1: { device: eth1 }
-  up2: { device: eth2 }
-endpoints:
-  v4: { address: 192.0.2.1, ports: [up1] }
-  v6: { address: "fd00:2::1", ports: [up2] }
-peers:
-  left: { address: 192.0.2.11, encap: vxlan }
-  right: { address: "fd00:2::22", encap: vxlan }
-tenants:
-  blue:
-    attachments:
-      left: { peer: left, vni: 100 }
-      right: { peer: right, vni: 200 }
-"#;
 
 /// Both leafs and the gateway between them.
 struct World {
@@ -35,11 +17,7 @@ struct World {
 }
 
 fn world(mtu: u16, file: &str) -> World {
-    let middle = Namespace::new().unwrap();
-    let left = Leaf { device: "eth1", gateway: "192.0.2.1", address: "192.0.2.11", mtu };
-    let right = Leaf { device: "eth2", gateway: "fd00:2::1", address: "fd00:2::22", mtu };
-    let left = left.with_vxlan(&middle, 100, "10.1.0.1/24").unwrap();
-    let right = right.with_vxlan(&middle, 200, "10.1.0.2/24").unwrap();
+    let two_leafs::World { left, right, middle } = two_leafs::World::new(mtu).unwrap();
     left.sh("ip addr add fd10::1/64 dev vx0 nodad").unwrap();
     right.sh("ip addr add fd10::2/64 dev vx0 nodad").unwrap();
     let gateway = Gateway::start(&middle, file).unwrap();

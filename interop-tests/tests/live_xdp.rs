@@ -6,32 +6,12 @@
 use serde_json::Value;
 use transload_interop_tests::peers::{Namespace, OpenVswitch, veth};
 use transload_interop_tests::traffic::{ping, settle, transfer};
-use transload_interop_tests::world::Leaf;
+use transload_interop_tests::two_leafs::{FILE, LEFT, World};
 use transload_interop_tests::{Gateway, Host, need};
 
-const FILE: &str = r#"
-version: 1
-ports:
-  up1: { device: eth1, io: af_xdp }
-  up2: { device: eth2, io: af_xdp }
-endpoints:
-  v4: { address: 192.0.2.1, ports: [up1] }
-  v6: { address: "fd00:2::1", ports: [up2] }
-peers:
-  left: { address: 192.0.2.11, encap: vxlan }
-  right: { address: "fd00:2::22", encap: vxlan }
-tenants:
-  blue:
-    attachments:
-      left: { peer: left, vni: 100 }
-      right: { peer: right, vni: 200 }
-"#;
-
-/// Two leafs, and the namespace between them, before a gateway runs there.
-struct World {
-    left: Namespace,
-    right: Namespace,
-    middle: Namespace,
+/// The file of two leafs, with XDP sockets at both.
+fn file() -> String {
+    FILE.replace("eth1", "eth1, io: af_xdp").replace("eth2", "eth2, io: af_xdp")
 }
 
 fn world(mtu: u16) -> World {
@@ -40,11 +20,7 @@ fn world(mtu: u16) -> World {
 
 /// The same, where the gateway's devices have so many queues.
 fn world_of(mtu: u16, queues: u16) -> World {
-    let middle = Namespace::new().unwrap();
-    let left = Leaf { device: "eth1", gateway: "192.0.2.1", address: "192.0.2.11", mtu };
-    let right = Leaf { device: "eth2", gateway: "fd00:2::1", address: "fd00:2::22", mtu };
-    let left = left.with_vxlan(&middle, 100, "10.1.0.1/24").unwrap();
-    let right = right.with_vxlan(&middle, 200, "10.1.0.2/24").unwrap();
+    let World { left, right, middle } = World::new(mtu).unwrap();
     for leaf in [&left, &right] {
         leaf.sh("ethtool -K eth0 tx off tso off gso off txvlan off").unwrap();
     }
@@ -73,7 +49,7 @@ fn meet(left: &Namespace, right: &Namespace) {
 fn hosts_of_two_vnis_meet_over_xdp_sockets() {
     need!(root, ip, ping, vxlan, ethtool);
     let World { left, right, middle } = world(1500);
-    let gateway = Gateway::start(&middle, FILE).unwrap();
+    let gateway = Gateway::start(&middle, &file()).unwrap();
     meet(&left, &right);
     assert!(gateway.log().contains("af_xdp: native, with copies"), "{}", gateway.log());
     gateway.stop().unwrap();
@@ -83,7 +59,7 @@ fn hosts_of_two_vnis_meet_over_xdp_sockets() {
 fn xdp_sockets_and_packet_sockets_meet_in_one_gateway() {
     need!(root, ip, ping, vxlan, ethtool);
     let World { left, right, middle } = world(1500);
-    let gateway = Gateway::start(&middle, &FILE.replace("eth2, io: af_xdp", "eth2, io: af_packet")).unwrap();
+    let gateway = Gateway::start(&middle, &file().replace("eth2, io: af_xdp", "eth2, io: af_packet")).unwrap();
     // Its packet sockets may be given super-frames with unfinished checksums.
     right.sh("ethtool -K eth0 tx on tso on gso on").unwrap();
     meet(&left, &right);
@@ -96,7 +72,7 @@ fn xdp_sockets_and_packet_sockets_meet_in_one_gateway() {
 fn the_hosts_own_traffic_on_the_cable_is_undisturbed() {
     need!(root, ip, ping, vxlan, ethtool);
     let World { left, right, middle } = world(1500);
-    let gateway = Gateway::start(&middle, FILE).unwrap();
+    let gateway = Gateway::start(&middle, &file()).unwrap();
     meet(&left, &right);
     left.sh("ip neigh flush dev eth0").unwrap();
     ping(&left, "192.0.2.1", 1500).unwrap();
@@ -119,13 +95,13 @@ fn has_program(host: &dyn Host, device: &str) -> bool {
 fn a_killed_gateway_leaves_no_program_and_the_next_one_binds_at_once() {
     need!(root, ip, ping, vxlan, ethtool);
     let World { left, right, middle } = world(1500);
-    let gateway = Gateway::start(&middle, FILE).unwrap();
+    let gateway = Gateway::start(&middle, &file()).unwrap();
     settle(&left, "10.1.0.2").unwrap();
     assert!(has_program(&middle, "eth1") && has_program(&middle, "eth2"));
     gateway.kill().unwrap();
     assert!(!has_program(&middle, "eth1") && !has_program(&middle, "eth2"));
 
-    let next = Gateway::start(&middle, FILE).unwrap();
+    let next = Gateway::start(&middle, &file()).unwrap();
     meet(&left, &right);
     next.stop().unwrap();
     assert!(!has_program(&middle, "eth1"));
@@ -135,13 +111,12 @@ fn a_killed_gateway_leaves_no_program_and_the_next_one_binds_at_once() {
 fn a_device_that_goes_away_and_comes_back_is_served_again() {
     need!(root, ip, ping, vxlan, ethtool);
     let World { left, right, middle } = world(1500);
-    let gateway = Gateway::start(&middle, FILE).unwrap();
+    let gateway = Gateway::start(&middle, &file()).unwrap();
     settle(&left, "10.1.0.2").unwrap();
     // The first port's socket had registered the memory that the second one shares.
     middle.sh("ip link del eth1").unwrap();
     drop(left);
-    let left = Leaf { device: "eth1", gateway: "192.0.2.1", address: "192.0.2.11", mtu: 1500 };
-    let left = left.with_vxlan(&middle, 100, "10.1.0.1/24").unwrap();
+    let left = LEFT.with_vxlan(&middle, 100, "10.1.0.1/24").unwrap();
     left.sh("ethtool -K eth0 tx off tso off gso off txvlan off").unwrap();
     meet(&left, &right);
     gateway.stop().unwrap();
@@ -151,7 +126,7 @@ fn a_device_that_goes_away_and_comes_back_is_served_again() {
 fn two_workers_have_a_queue_each_of_every_port() {
     need!(root, ip, ping, vxlan, ethtool);
     let World { left, right, middle } = world_of(1500, 2);
-    let gateway = Gateway::start(&middle, &format!("{FILE}workers: 2\n")).unwrap();
+    let gateway = Gateway::start(&middle, &(file() + "workers: 2\n")).unwrap();
     meet(&left, &right);
     let log = gateway.log();
     assert!(log.contains("2 queues") && log.contains("2 workers"), "{log}");
@@ -184,7 +159,7 @@ fn flows_stay_in_order(World { left, right, middle }: &World) {
 fn a_flow_stays_in_order_over_two_workers() {
     need!(root, ip, ping, vxlan, ethtool, iperf3);
     let world = world_of(1500, 2);
-    let gateway = Gateway::start(&world.middle, &format!("{FILE}workers: 2\n")).unwrap();
+    let gateway = Gateway::start(&world.middle, &(file() + "workers: 2\n")).unwrap();
     flows_stay_in_order(&world);
     gateway.stop().unwrap();
 }
@@ -193,7 +168,7 @@ fn a_flow_stays_in_order_over_two_workers() {
 fn a_flow_stays_in_order_over_two_queues_of_one_worker() {
     need!(root, ip, ping, vxlan, ethtool, iperf3);
     let world = world_of(1500, 2);
-    let gateway = Gateway::start(&world.middle, FILE).unwrap();
+    let gateway = Gateway::start(&world.middle, &file()).unwrap();
     flows_stay_in_order(&world);
     gateway.stop().unwrap();
 }
@@ -202,7 +177,7 @@ fn a_flow_stays_in_order_over_two_queues_of_one_worker() {
 fn a_busy_worker_never_sleeps_and_carries_the_same() {
     need!(root, ip, ping, vxlan, ethtool);
     let World { left, right, middle } = world(1500);
-    let gateway = Gateway::start(&middle, &format!("{FILE}polling: busy\n")).unwrap();
+    let gateway = Gateway::start(&middle, &(file() + "polling: busy\n")).unwrap();
     meet(&left, &right);
     gateway.stop().unwrap();
 }
@@ -216,7 +191,7 @@ fn what_arrives_before_the_gateway_is_ready_is_not_lost() {
     left.sh("ip neigh replace 10.1.0.2 lladdr 02:00:00:00:00:02 dev vx0").unwrap();
     left.background("ping -n -q -i 0.002 10.1.0.2").unwrap();
     // Nobody answers for this one, and the gateway waits a moment for it.
-    let file = FILE.replace("peers:", "peers:\n  nobody: { address: 192.0.2.99, encap: vxlan }");
+    let file = file().replace("peers:", "peers:\n  nobody: { address: 192.0.2.99, encap: vxlan }");
     let gateway = Gateway::start(&middle, &file).unwrap();
     settle(&right, "10.1.0.1").unwrap();
     // Devices are asked once a second what they have lost.
@@ -230,7 +205,7 @@ fn what_arrives_before_the_gateway_is_ready_is_not_lost() {
 fn one_worker_hears_every_queue() {
     need!(root, ip, ping, vxlan, ethtool);
     let World { left, right, middle } = world_of(1500, 2);
-    let gateway = Gateway::start(&middle, FILE).unwrap();
+    let gateway = Gateway::start(&middle, &file()).unwrap();
     meet(&left, &right);
     assert!(gateway.log().contains("2 queues"), "{}", gateway.log());
     gateway.stop().unwrap();
@@ -240,7 +215,7 @@ fn one_worker_hears_every_queue() {
 fn no_more_workers_run_than_the_narrowest_port_has_queues() {
     need!(root, ip, ping, vxlan, ethtool);
     let World { left, right, middle } = world(1500);
-    let gateway = Gateway::start(&middle, &format!("{FILE}workers: 2\n")).unwrap();
+    let gateway = Gateway::start(&middle, &(file() + "workers: 2\n")).unwrap();
     meet(&left, &right);
     assert!(gateway.log().contains("1 of 2 workers run: port up1 has only so many queues"), "{}", gateway.log());
     gateway.stop().unwrap();
@@ -250,7 +225,7 @@ fn no_more_workers_run_than_the_narrowest_port_has_queues() {
 fn nine_thousand_bytes_cross_in_pieces() {
     need!(root, ip, ping, vxlan, ethtool);
     let World { left, right, middle } = world(9216);
-    let gateway = Gateway::start(&middle, FILE).unwrap();
+    let gateway = Gateway::start(&middle, &file()).unwrap();
     settle(&left, "10.1.0.2").unwrap();
     for len in [64, 1400, 3000, 4000, 9000] {
         ping(&left, "10.1.0.2", len).unwrap();
@@ -286,7 +261,7 @@ fn stacked_tags_share_a_cable_with_an_endpoint_and_the_host() {
     ] {
         ovs.add_flow("br", flow).unwrap();
     }
-    let file = FILE
+    let file = file()
         .replace("  up2: {", "  up3: { device: eth3, io: af_xdp }\n  up2: {")
         .replace("endpoints:", "endpoints:\n  own: { address: 203.0.113.1, ports: [up3] }")
         .replace(
@@ -308,7 +283,7 @@ fn stacked_tags_share_a_cable_with_an_endpoint_and_the_host() {
 fn auto_leaves_a_veth_to_packet_sockets_and_says_why() {
     need!(root, ip, vxlan, ethtool);
     let World { middle, left: _left, right: _right } = world(1500);
-    let gateway = Gateway::start(&middle, &FILE.replace(", io: af_xdp", "")).unwrap();
+    let gateway = Gateway::start(&middle, FILE).unwrap();
     let log = gateway.log();
     assert!(log.contains("io: auto chooses af_packet: the far end of a veth"), "{log}");
     assert!(!has_program(&middle, "eth1"));
@@ -320,16 +295,16 @@ fn without_root_four_capabilities_do_and_a_missing_one_is_named() {
     need!(root, ip, ping, vxlan, ethtool);
     let World { left, right, middle } = world(1500);
     let all = ["net_admin", "net_raw", "bpf", "ipc_lock"];
-    let gateway = Gateway::start_with(&middle, FILE, &all).unwrap();
+    let gateway = Gateway::start_with(&middle, &file(), &all).unwrap();
     meet(&left, &right);
     gateway.stop().unwrap();
 
     for lacking in ["net_admin", "bpf"] {
         let rest: Vec<_> = all.into_iter().filter(|capability| *capability != lacking).collect();
-        let error = Gateway::start_with(&middle, FILE, &rest).unwrap_err().to_string();
+        let error = Gateway::start_with(&middle, &file(), &rest).unwrap_err().to_string();
         assert!(error.contains(&format!("CAP_{} missing", lacking.to_uppercase())), "without {lacking}: {error}");
     }
-    let error = Gateway::start_with(&middle, FILE, &all[..3]).unwrap_err().to_string();
+    let error = Gateway::start_with(&middle, &file(), &all[..3]).unwrap_err().to_string();
     assert!(error.contains("CAP_IPC_LOCK missing"), "{error}");
 }
 
@@ -337,8 +312,8 @@ fn without_root_four_capabilities_do_and_a_missing_one_is_named() {
 fn another_ones_xdp_program_is_left_alone() {
     need!(root, ip, ping, vxlan, ethtool);
     let World { middle, left: _left, right: _right } = world(1500);
-    let first = Gateway::start(&middle, FILE).unwrap();
-    let other = FILE.replace("192.0.2.1,", "192.0.2.3,").replace("fd00:2::1", "fd00:2::3");
+    let first = Gateway::start(&middle, &file()).unwrap();
+    let other = file().replace("192.0.2.1,", "192.0.2.3,").replace("fd00:2::1", "fd00:2::3");
     middle.sh("ip addr add 192.0.2.3/24 dev eth1; ip addr add fd00:2::3/64 dev eth2 nodad").unwrap();
     let error = Gateway::start(&middle, &other).unwrap_err().to_string();
     assert!(error.contains("another XDP program is attached"), "{error}");

@@ -21,7 +21,7 @@ pub(super) const SMALL: f64 = 10.0;
 pub(super) const NORMAL: f64 = 12.0;
 pub(super) const HEADING: f64 = 15.0;
 /// Colours that the colour-blind can tell apart (Okabe and Ito's).
-pub(super) const COLOURS: [&str; 5] = ["#999999", "#e69f00", "#d55e00", "#56b4e9", "#0072b2"];
+pub(super) const COLOURS: [&str; 6] = ["#999999", "#e69f00", "#d55e00", "#56b4e9", "#0072b2", "#cccccc"];
 pub(super) const INK: &str = "#222222";
 pub(super) const FAINT: &str = "#dddddd";
 

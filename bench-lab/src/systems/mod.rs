@@ -1,5 +1,6 @@
 //! The gateways that are compared.
 
+pub mod bare;
 mod kernel;
 mod ovs;
 mod transload;
@@ -34,6 +35,8 @@ pub enum System {
     OpenVswitch(Io),
     /// Ours.
     Transload(Io),
+    /// XDP sockets and nothing else: what a process could carry at most.
+    Bare,
 }
 
 /// A gateway that runs, as long as this lives.
@@ -47,6 +50,7 @@ pub struct Running {
 enum Holder {
     /// The namespace's devices are all there is.
     Devices,
+    Forwarder(#[expect(dead_code, reason = "it is held")] bare::Forwarder),
     Switch(#[expect(dead_code, reason = "it is held")] OpenVswitch),
     Gateway(#[expect(dead_code, reason = "it is held")] Gateway),
 }
@@ -68,12 +72,13 @@ impl From<io::Error> for Why {
 
 impl System {
     /// In the order of the report.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Kernel,
         Self::OpenVswitch(Io::AfPacket),
         Self::OpenVswitch(Io::AfXdp),
         Self::Transload(Io::AfPacket),
         Self::Transload(Io::AfXdp),
+        Self::Bare,
     ];
 
     /// As the report calls it.
@@ -85,6 +90,7 @@ impl System {
             Self::OpenVswitch(Io::AfXdp) => "Open vSwitch, AF_XDP",
             Self::Transload(Io::AfPacket) => "transload, AF_PACKET",
             Self::Transload(Io::AfXdp) => "transload, AF_XDP",
+            Self::Bare => "bare forwarder, AF_XDP",
         }
     }
 
@@ -97,6 +103,7 @@ impl System {
             Self::Kernel => kernel::start(lab, path),
             Self::OpenVswitch(io) => ovs::start(lab, path, io),
             Self::Transload(io) => transload::start(lab, path, io),
+            Self::Bare => bare::start(lab, path),
         }
     }
 }

@@ -98,21 +98,16 @@ fn not_markable(bench: &mut Bench, cells: &mut Cells) {
 }
 
 fn around_ce(bench: &mut Bench, cells: &mut Cells) {
-    from_sites(
-        bench,
-        cells,
-        |site| site.underlay != Underlay::Cable,
-        |bench, from, to| {
-            let probe = Probe::ask(bench, from, to, &format!("-Q {CE}"))?;
-            let (outside, inside) = (probe.packet()?.class(), probe.sent.echo.class);
-            let is_ip6gretap =
-                from.underlay == Underlay::V6 && from.family() != Family::Vxlan && from.stack != Stack::Ovs;
-            let expected = if is_ip6gretap { 0 } else { ECT_0 };
-            must((outside, inside) == (expected, CE), || format!("{outside:02b} is around {inside:02b}"))?;
-            must(probe.carried.echo.class == CE, || format!("it goes on as {:02b}", probe.carried.echo.class))?;
-            Ok("deviates".to_owned())
-        },
-    );
+    let meant = |site: &Site| site.underlay != Underlay::Cable;
+    from_sites(bench, cells, meant, |bench, from, to| {
+        let probe = Probe::ask(bench, from, to, &format!("-Q {CE}"))?;
+        let (outside, inside) = (probe.packet()?.class(), probe.sent.echo.class);
+        let is_ip6gretap = from.underlay == Underlay::V6 && from.family() != Family::Vxlan && from.stack != Stack::Ovs;
+        let expected = if is_ip6gretap { 0 } else { ECT_0 };
+        must((outside, inside) == (expected, CE), || format!("{outside:02b} is around {inside:02b}"))?;
+        must(probe.carried.echo.class == CE, || format!("it goes on as {:02b}", probe.carried.echo.class))?;
+        Ok("deviates".to_owned())
+    });
 }
 
 fn ect_1_at_peers(bench: &mut Bench, cells: &mut Cells) {

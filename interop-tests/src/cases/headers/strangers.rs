@@ -2,7 +2,7 @@
 
 use super::from_sites;
 use super::probe::Probe;
-use crate::bench::{Bench, Encap, Underlay};
+use crate::bench::{Bench, Encap, Site, Underlay};
 use crate::cases::{Case, Cells, Scope};
 use crate::outcome::passed;
 
@@ -21,31 +21,23 @@ pub(in crate::cases) const TPID: Case = Case {
 };
 
 fn peer(bench: &mut Bench, cells: &mut Cells) {
-    from_sites(
-        bench,
-        cells,
-        |site| site.underlay != Underlay::Cable,
-        |bench, from, to| {
-            let probe = Probe::ask(bench, from, to, "")?;
-            let mut packet = probe.packet()?;
-            packet.turn_source(0x80);
-            probe.is_dropped(&packet.bytes, "unknown_peer")?;
-            passed()
-        },
-    );
+    let meant = |site: &Site| site.underlay != Underlay::Cable;
+    from_sites(bench, cells, meant, |bench, from, to| {
+        let probe = Probe::ask(bench, from, to, "")?;
+        let mut packet = probe.packet()?;
+        packet.turn_source(0x80);
+        probe.is_dropped(&packet.bytes, "unknown_peer")?;
+        passed()
+    });
 }
 
 fn tpid(bench: &mut Bench, cells: &mut Cells) {
-    from_sites(
-        bench,
-        cells,
-        |site| site.encap == Encap::QinQ,
-        |bench, from, to| {
-            let probe = Probe::ask(bench, from, to, "")?;
-            let mut frame = probe.sent.frame.clone();
-            frame[12..14].copy_from_slice(&[0x91, 0x00]);
-            probe.is_dropped(&frame, "qinq_wrong_tpid")?;
-            passed()
-        },
-    );
+    let meant = |site: &Site| site.encap == Encap::QinQ;
+    from_sites(bench, cells, meant, |bench, from, to| {
+        let probe = Probe::ask(bench, from, to, "")?;
+        let mut frame = probe.sent.frame.clone();
+        frame[12..14].copy_from_slice(&[0x91, 0x00]);
+        probe.is_dropped(&frame, "qinq_wrong_tpid")?;
+        passed()
+    });
 }

@@ -33,49 +33,37 @@ fn is_vxlan6(site: &Site) -> bool {
 }
 
 fn checksums(bench: &mut Bench, cells: &mut Cells) {
-    from_sites(
-        bench,
-        cells,
-        |site| site.family() == Family::Vxlan,
-        |bench, from, to| {
-            let probe = Probe::ask(bench, from, to, "")?;
-            let mut packet = probe.packet()?;
-            let of_the_peer = packet.udp_checksum();
-            for sum in [Some(0), None] {
-                packet.set_udp_checksum(sum);
-                probe.is_carried(&packet.bytes)?;
-            }
-            packet.set_udp_checksum(Some(packet.udp_checksum() ^ 0x0101));
-            probe.is_dropped(&packet.bytes, "udp_checksum")?;
-            Ok(if of_the_peer == 0 { "the peer sends none" } else { "the peer sends one" }.to_owned())
-        },
-    );
+    let meant = |site: &Site| site.family() == Family::Vxlan;
+    from_sites(bench, cells, meant, |bench, from, to| {
+        let probe = Probe::ask(bench, from, to, "")?;
+        let mut packet = probe.packet()?;
+        let of_the_peer = packet.udp_checksum();
+        for sum in [Some(0), None] {
+            packet.set_udp_checksum(sum);
+            probe.is_carried(&packet.bytes)?;
+        }
+        packet.set_udp_checksum(Some(packet.udp_checksum() ^ 0x0101));
+        probe.is_dropped(&packet.bytes, "udp_checksum")?;
+        Ok(if of_the_peer == 0 { "the peer sends none" } else { "the peer sends one" }.to_owned())
+    });
 }
 
 fn zero_at_linux(bench: &mut Bench, cells: &mut Cells) {
-    to_sites(
-        bench,
-        cells,
-        |site| is_vxlan6(site) && site.stack != Stack::Ovs,
-        |bench, from, to| {
-            let probe = Probe::ask(bench, from, to, "")?;
-            must(probe.carried_packet()?.udp_checksum() != 0, || "we sent zero".to_owned())?;
-            answers_only_untouched(&probe, |packet| packet.set_udp_checksum(Some(0)))
-        },
-    );
+    let meant = |site: &Site| is_vxlan6(site) && site.stack != Stack::Ovs;
+    to_sites(bench, cells, meant, |bench, from, to| {
+        let probe = Probe::ask(bench, from, to, "")?;
+        must(probe.carried_packet()?.udp_checksum() != 0, || "we sent zero".to_owned())?;
+        answers_only_untouched(&probe, |packet| packet.set_udp_checksum(Some(0)))
+    });
 }
 
 fn zero_at_open_vswitch(bench: &mut Bench, cells: &mut Cells) {
-    to_sites(
-        bench,
-        cells,
-        |site| is_vxlan6(site) && site.stack == Stack::Ovs,
-        |bench, from, to| {
-            let probe = Probe::ask(bench, from, to, "")?;
-            let mut packet = probe.carried_packet()?;
-            packet.set_udp_checksum(Some(0));
-            must(probe.is_answered(&packet.bytes)?, || "it is not answered".to_owned())?;
-            passed()
-        },
-    );
+    let meant = |site: &Site| is_vxlan6(site) && site.stack == Stack::Ovs;
+    to_sites(bench, cells, meant, |bench, from, to| {
+        let probe = Probe::ask(bench, from, to, "")?;
+        let mut packet = probe.carried_packet()?;
+        packet.set_udp_checksum(Some(0));
+        must(probe.is_answered(&packet.bytes)?, || "it is not answered".to_owned())?;
+        passed()
+    });
 }
