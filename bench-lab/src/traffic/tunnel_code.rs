@@ -55,27 +55,45 @@ const FIXED_GSO: u64 = 1 << 0;
 /// They say what the room is for, so that the kernel can cut a super-frame: IPv4, GRE, and Ethernet of 14 bytes.
 const FOR_GRE: u64 = 1 << 1 | 1 << 3 | 1 << 6 | 14 << 56;
 
+/// What is put on and taken off.
+#[derive(Debug, Clone, Copy)]
+enum Shape {
+    /// Outer addresses and this GRE key.
+    Keyed(u32),
+    /// An S-tag and a C-tag.
+    Tags { s_vid: u16, c_vid: u16 },
+}
+
+impl Shape {
+    fn of(encap: Encapsulation) -> io::Result<Self> {
+        match encap {
+            Encapsulation::Vxlan { .. } => Err(io::Error::other("VXLAN is left to the kernel's devices")),
+            Encapsulation::Nvgre { vsid } => Ok(Self::Keyed(vsid << 8)),
+            Encapsulation::Gre { key } => Ok(Self::Keyed(key)),
+            Encapsulation::QinQ { s_vid, c_vid } => Ok(Self::Tags { s_vid, c_vid }),
+        }
+    }
+}
+
 /// Takes the tunnel's headers off what arrives.
 pub(super) fn decap(tunnel: &Tunnel) -> io::Result<Vec<Instruction>> {
-    assemble(|program| match tunnel.encap {
-        Encapsulation::Vxlan { .. } => Err(io::ErrorKind::Unsupported.into()),
-        Encapsulation::Nvgre { .. } | Encapsulation::Gre { .. } => Ok(program.take_headers_off(tunnel)),
-        Encapsulation::QinQ { s_vid, c_vid } => Ok(program.take_tags_off(s_vid, c_vid)),
+    let shape = Shape::of(tunnel.encap)?;
+    assemble(|program| match shape {
+        Shape::Keyed(_) => program.take_headers_off(tunnel),
+        Shape::Tags { s_vid, c_vid } => program.take_tags_off(s_vid, c_vid),
     })
 }
 
 /// Puts them on what the tenant's host sends.
 pub(super) fn encap(tunnel: &Tunnel) -> io::Result<Vec<Instruction>> {
+    let shape = Shape::of(tunnel.encap)?;
     assemble(|program| {
         program.need_source(tunnel);
-        match tunnel.encap {
-            Encapsulation::Vxlan { .. } => Err(io::ErrorKind::Unsupported.into()),
-            Encapsulation::Nvgre { vsid } => Ok(program.put_headers_on(tunnel, vsid << 8)),
-            Encapsulation::Gre { key } => Ok(program.put_headers_on(tunnel, key)),
-            Encapsulation::QinQ { s_vid, c_vid } => {
+        match shape {
+            Shape::Keyed(key) => program.put_headers_on(tunnel, key),
+            Shape::Tags { s_vid, c_vid } => {
                 program.put_tag_on(C_TAG, c_vid);
                 program.put_tag_on(S_TAG, s_vid);
-                Ok(())
             }
         }
     })
@@ -83,17 +101,18 @@ pub(super) fn encap(tunnel: &Tunnel) -> io::Result<Vec<Instruction>> {
 
 struct Program {
     asm: Assembler,
+    /// Where frames go on, and where they end.
     pass: Label,
     drop: Label,
 }
 
-/// A program whose end is that the frame goes on.
-fn assemble(body: impl FnOnce(&mut Program) -> io::Result<()>) -> io::Result<Vec<Instruction>> {
+/// A program that leaves its frame to go on, unless it says otherwise.
+fn assemble(body: impl FnOnce(&mut Program)) -> io::Result<Vec<Instruction>> {
     let mut asm = Assembler::default();
     let (pass, drop) = (asm.label(), asm.label());
     asm.mov(R6, R1);
     let mut program = Program { asm, pass, drop };
-    body(&mut program)?;
+    body(&mut program);
     let Program { mut asm, .. } = program;
     for (label, verdict) in [(pass, PASS), (drop, DROP)] {
         asm.place(label);
@@ -157,9 +176,9 @@ impl Program {
         for (at, word) in frame::signature(tunnel.encap) {
             self.need_word(at as i16, word, self.pass);
         }
-        let [a, b, c, d, e, f] = tunnel.here.mac;
-        self.need_word(inner, [a, b, c, d], self.drop);
-        self.need_half(inner + 4, u16::from_be_bytes([e, f]), self.drop);
+        let [first @ .., high, low] = tunnel.here.mac;
+        self.need_word(inner, first, self.drop);
+        self.need_half(inner + 4, u16::from_be_bytes([high, low]), self.drop);
         self.need_half(inner + 12, IPV4, self.drop);
         self.adjust_room(-ADDED, FIXED_GSO);
     }
