@@ -60,6 +60,8 @@ impl Tunnel {
 
 #[cfg(test)]
 mod tests {
+    use transload_encaps::checksum;
+
     use super::*;
     use crate::path::{Path, Side};
     use crate::traffic::frame::{self, Packet};
@@ -75,10 +77,16 @@ mod tests {
         Tunnel { encap, local: peer, remote: gateway, here: station(&path.to), there: station(&path.from) }
     }
 
-    /// Both programs of an end for each of the two, unless we may load none; says so loudly.
-    fn programs(test: &str) -> Vec<(Path, Program, Program)> {
+    /// The paths to NVGRE and to GRE.
+    fn keyed() -> [Path; 2] {
+        let [_, nvgre, gre, _] = Path::measured();
+        [nvgre, gre]
+    }
+
+    /// Both programs of the far end of each, unless we may load none; says so loudly.
+    fn programs(test: &str, paths: &[Path]) -> Vec<(Path, Program, Program)> {
         let mut all = Vec::new();
-        for path in Path::measured().into_iter().filter(|path| frame::overhead(path.to.encap) == 42) {
+        for &path in paths {
             let load = |code: io::Result<Vec<_>>| Program::load(&code.unwrap(), ProgramKind::Classifier);
             match (load(code::decap(&end(&path))), load(code::encap(&end(&path)))) {
                 (Err(error), _) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -98,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_packet_of_any_length_leaves_as_its_encapsulation_has_it() {
-        for (path, _, encap) in programs("a_packet_of_any_length_leaves_as_its_encapsulation_has_it") {
+        for (path, _, encap) in programs("a_packet_of_any_length_leaves_as_its_encapsulation_has_it", &keyed()) {
             for len in (frame::MIN..1500).step_by(7) {
                 let tenant = frame::tenant(&path.to, &path.from, len);
                 let Packet { bytes, .. } = frame::encapsulate(&path.to, &tenant);
@@ -109,8 +117,25 @@ mod tests {
     }
 
     #[test]
+    fn the_outer_checksum_is_right_whatever_the_addresses() {
+        let test = "the_outer_checksum_is_right_whatever_the_addresses";
+        let [_, path, ..] = Path::measured();
+        for low in (0..=0xffff_u16).step_by(0x0400) {
+            let [c, d] = low.to_be_bytes();
+            let to = Side { gateway: Ipv4Addr::new(198, 51, c, d), ..path.to };
+            for (_, _, encap) in programs(test, &[Path { to, ..path }]) {
+                for len in [58, 59, 700, 1499] {
+                    let tenant = frame::tenant(&to, &path.from, len);
+                    let made = encap.rewritten(&bare(&to, &tenant)).unwrap().1;
+                    assert_eq!(checksum::of(&made[14..34]), 0, "{}, {len} bytes", to.gateway);
+                }
+            }
+        }
+    }
+
+    #[test]
     fn what_arrives_loses_its_headers() {
-        for (path, decap, _) in programs("what_arrives_loses_its_headers") {
+        for (path, decap, _) in programs("what_arrives_loses_its_headers", &keyed()) {
             let tenant = frame::tenant(&path.from, &path.to, 500);
             let Packet { bytes, .. } = frame::encapsulate(&answering(&path.to), &tenant);
             let (verdict, made) = decap.rewritten(&bytes).unwrap();
@@ -126,7 +151,7 @@ mod tests {
 
     #[test]
     fn other_packets_arrive_as_they_are_and_other_hosts_frames_do_not() {
-        for (path, decap, _) in programs("other_packets_arrive_as_they_are_and_other_hosts_frames_do_not") {
+        for (path, decap, _) in programs("other_packets_arrive_as_they_are_and_other_hosts_frames_do_not", &keyed()) {
             let tenant = frame::tenant(&path.from, &path.to, 100);
             let Packet { bytes, inner, .. } = frame::encapsulate(&answering(&path.to), &tenant);
             let changed = |at: usize| {
@@ -148,7 +173,7 @@ mod tests {
 
     #[test]
     fn only_what_the_tenant_sends_gets_headers() {
-        for (path, _, encap) in programs("only_what_the_tenant_sends_gets_headers") {
+        for (path, _, encap) in programs("only_what_the_tenant_sends_gets_headers", &keyed()) {
             let mut other = bare(&path.to, &frame::tenant(&path.to, &path.from, 100));
             other[29] ^= 1;
             assert_eq!(encap.rewritten(&other).unwrap(), (PASS, other), "{}", path.name());
