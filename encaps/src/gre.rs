@@ -110,6 +110,7 @@ impl Lane {
 pub struct Gre {
     flags: u16,
     reserved: Reserved,
+    /// The segments that need sequence numbers, in no order.
     claimed: Vec<u64>,
 }
 
@@ -155,17 +156,17 @@ impl Encap for Gre {
     }
 
     fn claim(&mut self, segment: Segment) -> Result<(), SpecError> {
-        if let Err(at) = self.claimed.binary_search(&segment.0) {
-            self.claimed.insert(at, segment.0);
+        if self.flags & SEQUENCE != 0 {
+            self.claimed.push(segment.0);
         }
         Ok(())
     }
 
     fn state(&self, previous: Option<&State>) -> State {
-        if self.flags & SEQUENCE == 0 {
-            return State::default();
-        }
-        let lanes = self.claimed.iter().map(|&segment| {
+        let mut claimed = self.claimed.clone();
+        claimed.sort_unstable();
+        claimed.dedup();
+        let lanes = claimed.into_iter().map(|segment| {
             let before = previous.and_then(|state| state.lane(Segment(segment)));
             let (sent, expected) = before.map_or((0, NOTHING_YET), |lane| {
                 (lane.next_sent.load(Ordering::Relaxed), lane.next_expected.load(Ordering::Relaxed))

@@ -44,7 +44,11 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let (problems, summary, meetings, mappings, host) = match look(args)? {
         Ok((plan, problems)) => {
             let host = if args.host { backends::choose(&plan).words() } else { Vec::new() };
-            (problems, Some(summary(&plan)), isolation::examine(&plan).meetings, holes::rows(&plan), host)
+            let meetings = isolation::examine(&plan).meetings;
+            let found = (problems, Some(summary(&plan)), meetings, holes::rows(&plan), host);
+            // The process ends here: to take the tables of a million tenants apart would only keep it waiting.
+            std::mem::forget(plan);
+            found
         }
         Err(problems) => (problems, None, Vec::new(), Vec::new(), Vec::new()),
     };

@@ -49,6 +49,13 @@ fn every_tenant_of_a_peer_counts_for_itself() {
 }
 
 #[test]
+fn tenants_count_for_themselves_in_whatever_order_they_are_attached() {
+    let keys = [7, 3, 9, 3, 1].map(|key| [("key", key)]);
+    let peer = peer(&spec(Reserved::Ignore), &keys.each_ref().map(|key| &key[..]));
+    assert_eq!(keys.map(|key| sent_number(&peer, &key)), [0, 0, 0, 1, 0]);
+}
+
+#[test]
 fn packets_not_newer_than_the_last_are_dropped() {
     let peer = ordered();
     assert_eq!([10, 11, 11, 10, 9, 12].map(|n| verdict(&peer, 1, n)), [None, None, DROPPED, DROPPED, DROPPED, None]);

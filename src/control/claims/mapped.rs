@@ -1,16 +1,14 @@
 //! What mappings hold: a few runs of values on either side, in place of millions of IDs.
 
-use std::collections::HashMap;
-
 use transload_encaps::{Compiled, Segment, WireIds};
 
 use super::runs::{Run, Writing, one_to_one, runs};
 use super::{Claims, Held, Owner};
-use crate::forwarding::{Forwarding, MappingId, PeerId};
+use crate::forwarding::{Forwarding, Map, MappingId, PeerId};
 
 impl Claims<'_> {
     /// Adds what mappings take, where their segments are looked up, and what they write, to whom they send.
-    pub(super) fn add_mappings(&mut self, tables: &Forwarding, space_of: &HashMap<PeerId, usize>) {
+    pub(super) fn add_mappings(&mut self, tables: &Forwarding, space_of: &Map<PeerId, usize>) {
         for (n, connection) in tables.mappings.all.iter().enumerate() {
             let (mapping, Some(connection)) = (MappingId(n as u32), connection) else { continue };
             let runs = runs(&connection.ids).unwrap_or_else(|flaw| {

@@ -19,10 +19,12 @@ use std::net::IpAddr;
 use transload_encaps::{Carrier, qinq};
 
 use super::compile::Plan;
-use crate::forwarding::{Claim, DomainId, EndpointId, Exit, Forwarding, Group, MappingId, Members, PeerId, PortId};
+use crate::forwarding::{
+    Claim, DomainId, EndpointId, Exit, Forwarding, Group, Map, MappingId, Members, PeerId, PortId,
+};
 use crate::io::Backend;
 use interval::Interval;
-pub use runs::{Flaw, Run, common_segment};
+pub use runs::{Flaw, Run, common_segment, segments};
 pub use space::{Held, Owner, Space, crossed, shared};
 pub use values::Values;
 
@@ -189,7 +191,7 @@ impl<'p> Claims<'p> {
         owners
     }
 
-    fn find_entrances(&mut self, tables: &Forwarding, space_of: &HashMap<PeerId, usize>) {
+    fn find_entrances(&mut self, tables: &Forwarding, space_of: &Map<PeerId, usize>) {
         let mut listeners: HashMap<EndpointId, Vec<PortId>> = HashMap::new();
         for (n, port) in tables.ports.iter().enumerate() {
             let id = PortId(n as u16);
@@ -218,7 +220,7 @@ impl<'p> Claims<'p> {
         }
     }
 
-    fn find_departures(&mut self, plan: &Plan, space_of: &HashMap<PeerId, usize>) {
+    fn find_departures(&mut self, plan: &Plan, space_of: &Map<PeerId, usize>) {
         let tunnels: HashMap<_, _> = plan.tunnels.iter().map(|tunnel| (tunnel.peer, tunnel)).collect();
         for (n, peer) in plan.forwarding.peers.iter().enumerate() {
             let id = PeerId(n as u32);
@@ -236,9 +238,9 @@ impl<'p> Claims<'p> {
 }
 
 /// The ID spaces of all peers, with what is taken from and written to each, and which one is whose.
-fn spaces(tables: &Forwarding) -> (Vec<Space>, HashMap<PeerId, usize>) {
-    let (mut spaces, mut known, mut space_of) = (Vec::<Space>::new(), HashMap::new(), HashMap::new());
-    let mut by_scope: HashMap<_, Vec<usize>> = HashMap::new();
+fn spaces(tables: &Forwarding) -> (Vec<Space>, Map<PeerId, usize>) {
+    let (mut spaces, mut known, mut space_of) = (Vec::<Space>::new(), HashMap::new(), Map::default());
+    let mut by_scope: Map<_, Vec<usize>> = Map::default();
     for (n, peer) in tables.peers.iter().enumerate() {
         let Some(peer) = peer else { continue };
         let (id, kind) = (PeerId(n as u32), peer.compiled.kind());
@@ -278,7 +280,7 @@ fn spaces(tables: &Forwarding) -> (Vec<Space>, HashMap<PeerId, usize>) {
 }
 
 /// The spaces of a group's peers, each once, with one of the peers.
-fn distinct(group: &Group, space_of: &HashMap<PeerId, usize>) -> Vec<(usize, PeerId)> {
+fn distinct(group: &Group, space_of: &Map<PeerId, usize>) -> Vec<(usize, PeerId)> {
     let peers = group.members.iter().copied().chain(group.multicast).chain(group.anonymous);
     let mut spaces: Vec<_> = peers.filter_map(|peer| Some((*space_of.get(&peer)?, peer))).collect();
     spaces.sort_unstable();

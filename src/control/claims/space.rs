@@ -81,7 +81,8 @@ impl Space {
 
     pub(super) fn sort(&mut self) {
         for rows in [&mut self.taken, &mut self.written] {
-            rows.sort_unstable_by_key(|held| (held.ids.hull(), held.owner));
+            let by_ids = |one: &Held, other: &Held| one.ids.hull().cmp(&other.ids.hull());
+            rows.sort_unstable_by(|one, other| by_ids(one, other).then_with(|| one.owner.cmp(&other.owner)));
             rows.dedup();
         }
     }

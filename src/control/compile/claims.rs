@@ -2,11 +2,13 @@
 
 use std::net::IpAddr;
 
+use hashbrown::hash_map::Entry;
 use transload_encaps::{Carrier, Kind, Segment};
 
 use super::names::Names;
 use super::report::Report;
 use super::sides::Side;
+use super::written::Written;
 use crate::config::Span;
 use crate::forwarding::{Claim, DomainId, EndpointId, Map, PeerId, Scope, Sender};
 
@@ -80,7 +82,7 @@ fn report_senders(owner: &Owner, wanted: &Wanted<'_>, report: &mut Report) {
 #[derive(Default)]
 pub(super) struct Segments<'c> {
     pub(super) table: Map<(Scope, Segment), Claim>,
-    owners: Map<(Scope, Segment), Holder<'c>>,
+    pub(super) written: Written<'c>,
 }
 
 /// The attachment that holds a segment.
@@ -92,62 +94,73 @@ pub(super) struct Holder<'c> {
 }
 
 impl<'c> Segments<'c> {
-    /// Whether the segment was free.
+    /// Whether the segment was free for a claim, whose ID stands there.
     pub(super) fn claim(
         &mut self,
         side: &Side,
         segment: Segment,
-        claim: Claim,
-        holder: Holder<'c>,
+        (claim, span): (Claim, Span),
         names: &Names,
         report: &mut Report,
     ) -> bool {
-        let key = (side.scope, segment);
-        if let Some(first) = self.owners.get(&key) {
-            let line = report.line(first.span, holder.span);
-            let whose = if first.domain == holder.domain {
-                format!("attachment `{}` of this tenant ({line})", first.attachment)
-            } else {
-                format!("attachment `{}` of tenant `{}` ({line})", first.attachment, names.domain(first.domain))
-            };
-            let message = format!("{}, {}, is already {whose}", side.label, side.kind.ids(segment));
-            let help = "an ID belongs to one attachment; give one of the two another ID";
-            report.conflict(holder.span, first.span, "has it", message, help);
-            return false;
-        }
-        self.owners.insert(key, holder);
-        self.table.insert(key, claim);
-        true
+        let first = match self.table.entry((side.scope, segment)) {
+            Entry::Vacant(free) => {
+                free.insert(claim);
+                return true;
+            }
+            Entry::Occupied(first) => self.written.holder(*first.get(), names),
+        };
+        let line = report.line(first.span, span);
+        let whose = if first.domain == claim.domain {
+            format!("attachment `{}` of this tenant ({line})", first.attachment)
+        } else {
+            format!("attachment `{}` of tenant `{}` ({line})", first.attachment, names.domain(first.domain))
+        };
+        let message = format!("{}, {}, is already {whose}", side.label, side.kind.ids(segment));
+        let help = "an ID belongs to one attachment; give one of the two another ID";
+        report.conflict(span, first.span, "has it", message, help);
+        false
     }
 
     /// Who holds a segment that cannot be told apart from this one.
-    pub(super) fn rival(&self, side: &Side, segment: Segment) -> Option<Holder<'c>> {
+    pub(super) fn rival(&self, side: &Side, segment: Segment, names: &Names) -> Option<Holder<'c>> {
         let clash = |other: Segment| {
             let mut alone = side.spec.compile().ok()?;
             alone.claim(other).ok()?;
             alone.claim(segment).err()
         };
-        let here = self.owners.iter().filter(|((scope, other), _)| *scope == side.scope && *other != segment);
-        here.filter(|((_, other), _)| clash(*other).is_some())
-            .map(|(_, holder)| *holder)
+        self.in_scope(side.scope, names, |other| other != segment && clash(other).is_some())
+            .map(|(_, holder)| holder)
             .min_by_key(|holder| holder.span)
     }
 
-    /// Who holds what in a number space.
-    pub(super) fn in_scope(&self, scope: Scope) -> impl Iterator<Item = (Segment, Holder<'c>)> {
-        self.owners
-            .iter()
-            .filter(move |((other, _), _)| *other == scope)
-            .map(|((_, segment), holder)| (*segment, *holder))
+    /// Who holds which of these segments in a number space.
+    pub(super) fn in_scope(
+        &self,
+        scope: Scope,
+        names: &Names,
+        is_one: impl Fn(Segment) -> bool,
+    ) -> impl Iterator<Item = (Segment, Holder<'c>)> {
+        let here = self.table.iter().filter(move |((other, segment), _)| *other == scope && is_one(*segment));
+        here.map(|((_, segment), claim)| (*segment, self.written.holder(*claim, names)))
     }
 
-    /// Every segment, and where the file gives it.
-    pub(super) fn places(&self) -> impl Iterator<Item = ((Scope, Segment), Span)> {
-        self.owners.iter().map(|(key, holder)| (*key, holder.span))
+    /// Every segment, whose it is, and where the file gives it.
+    pub(super) fn places(&self, names: &Names) -> impl Iterator<Item = ((Scope, Segment), Claim, Span)> {
+        self.table.iter().map(|(key, claim)| (*key, *claim, self.written.holder(*claim, names).span))
     }
 
     /// Who holds a segment.
-    pub(super) fn holder(&self, scope: Scope, segment: Segment) -> Option<Holder<'c>> {
-        self.owners.get(&(scope, segment)).copied()
+    pub(super) fn holder(&self, scope: Scope, segment: Segment, names: &Names) -> Option<Holder<'c>> {
+        self.table.get(&(scope, segment)).map(|claim| self.written.holder(*claim, names))
+    }
+}
+
+impl<'c> Written<'c> {
+    fn holder(&self, claim: Claim, names: &Names) -> Holder<'c> {
+        let name = names.attachment(claim.domain, claim.attachment);
+        // Whoever has claimed something is written somewhere.
+        let (attachment, span) = self.attachment(claim.domain, &name).unwrap_or_default();
+        Holder { domain: claim.domain, attachment, span }
     }
 }

@@ -1,12 +1,12 @@
 //! Tenants: one bridge domain each, its attachments and policies.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use transload_encaps::{Mac, Segment};
 
 use super::attachments::{self, Number};
-use super::claims::{Holder, Segments};
+use super::claims::Segments;
 use super::drafts::{Draft, Way};
 use super::fit::Room;
 use super::names::{Names, slot};
@@ -18,7 +18,7 @@ use super::report::{Report, check_name};
 use super::sides::{Side, Sides};
 use super::specs;
 use crate::config::{Named, Offset, Span, Tenant};
-use crate::forwarding::{self, AttachmentId, Claim, Domain, DomainId, Forwarding, MAX_ATTACHMENTS, MAX_DOMAINS, Peer};
+use crate::forwarding::{self, Claim, Domain, DomainId, Forwarding, MAX_ATTACHMENTS, MAX_DOMAINS, Peer};
 
 #[derive(Default)]
 pub(super) struct Domains<'c> {
@@ -53,43 +53,47 @@ impl<'c> Pass<'_, 'c> {
                 self.report.error(at.span, message, "move the tenant to `patterns:`");
             }
             let mut draft = Draft::new("tenant", name, config, self.sides, self.report);
+            let entry = all.segments.written.add(name.span, draft.places());
+            all.segments.written.set(id, entry);
             self.domain(id, &mut draft, 0, &mut all);
             draft.warn(self.report);
         }
-        let mut taken = Taken { stated: tenants.iter().map(|(name, _)| name.text).collect(), numbered: HashMap::new() };
+        let stated = tenants.iter().map(|(name, _)| name.text).collect();
         for (name, config) in patterns.iter() {
             let Some(config) = config else { continue };
             let numbered = patterns::numbered(name, config, self.report);
             let mut draft = Draft::new("pattern", name, config, self.sides, self.report);
             if let Some(numbered) = numbered {
-                self.numbered(&numbered, &mut draft, &mut taken, &mut all);
+                self.numbered(&numbered, &mut draft, &stated, &mut all);
                 draft.warn(self.report);
             }
         }
         all
     }
 
-    /// The tenants of a pattern, up to the first number at which all is lost.
+    /// The tenants of a pattern, but for those that are stated, up to the first number at which all is lost.
     fn numbered(
         &mut self,
         numbered: &patterns::Numbered<'c>,
         draft: &mut Draft<'_, 'c, Offset>,
-        taken: &mut Taken<'c>,
+        stated: &HashSet<&'c str>,
         all: &mut Domains<'c>,
     ) {
         let span = numbered.span();
+        let entry = all.segments.written.add(span, draft.places());
         for n in numbered.numbers() {
             let name = numbered.name(n);
-            if taken.stated.contains(name.as_str()) {
+            if stated.contains(name.as_str()) {
                 continue;
             }
             let Some(id) = self.number(&name, span) else { break };
-            if let Some(first) = taken.numbered.insert(id, span) {
+            if let Some(first) = all.segments.written.tenant(id) {
                 let line = self.report.line(first, span);
                 let message = format!("tenant `{name}` is already one of the pattern on {line}");
                 self.report.conflict(span, first, "the other", message, "a tenant has one pattern; change a range");
                 break;
             }
+            all.segments.written.set(id, entry);
             self.report.speak_of(&name);
             self.domain(id, draft, n, all);
             if draft.is_hopeless() {
@@ -112,15 +116,18 @@ impl<'c> Pass<'_, 'c> {
 
     /// Compiles a draft for one tenant, whose number in a pattern is `n`.
     fn domain<V: Number>(&mut self, id: DomainId, draft: &mut Draft<'_, 'c, V>, n: u64, all: &mut Domains<'c>) {
+        let numbers = self.numbers.attachments(id, &draft.identities());
+        let names = numbers.iter().zip(&draft.ways).map(|(number, way)| (*number, way.name.text));
+        self.names.set_attachments(id, names);
         let mut attachments = Vec::with_capacity(draft.ways.len());
         let mut places = Vec::with_capacity(draft.ways.len());
-        for way in &mut draft.ways {
-            let made = if way.is_broken { None } else { self.attachment(id, way, n, &mut all.segments) };
+        for (way, &number) in draft.ways.iter_mut().zip(&*numbers) {
+            let claim = Claim { domain: id, attachment: number };
+            let made = if way.is_broken { None } else { self.attachment(claim, way, n, &mut all.segments) };
             way.is_broken = made.is_none();
-            places.push(made.as_ref().map(|(place, _)| *place));
-            if let Some((place, attachment)) = made {
-                self.names.set_attachment(id, place, way.name.text);
-                *slot(&mut attachments, usize::from(place.0)) = Some(attachment);
+            places.push(made.as_ref().map(|_| number));
+            if let Some(attachment) = made {
+                *slot(&mut attachments, usize::from(number.0)) = Some(attachment);
             }
         }
         all.statics.extend(draft.statics.iter().filter_map(|fixed| fixed.at(id, &places)));
@@ -133,28 +140,25 @@ impl<'c> Pass<'_, 'c> {
 
     fn attachment<V: Number>(
         &mut self,
-        domain: DomainId,
+        claim: Claim,
         way: &Way<'_, 'c, V>,
         n: u64,
         segments: &mut Segments<'c>,
-    ) -> Option<(AttachmentId, forwarding::Attachment)> {
+    ) -> Option<forwarding::Attachment> {
         let segment = attachments::segment(way, n, self.report)?;
-        let id = self.numbers.attachment(domain, &way.identity);
-        if usize::from(id.0) >= MAX_ATTACHMENTS {
+        if usize::from(claim.attachment.0) >= MAX_ATTACHMENTS {
             // Those of the configuration before it are still in the FDB.
             let message = "too many attachments of this tenant change in one reload";
             self.report.error(way.name.span, message, "change fewer of them at once");
             return None;
         }
-        let holder = Holder { domain, attachment: way.name.text, span: way.span };
-        let claim = Claim { domain, attachment: id };
-        if !segments.claim(way.side, segment, claim, holder, self.names, self.report) {
+        if !segments.claim(way.side, segment, (claim, way.span), self.names, self.report) {
             return None;
         }
         self.claim(way.side, segment, way.span, segments)?;
         let (members, inner_tags, horizon) = (way.side.members, way.inner_tags, way.horizon);
         let tunnels_l2cp = way.tunnels_l2cp;
-        Some((id, forwarding::Attachment { segment, members, inner_tags, tunnels_l2cp, horizon }))
+        Some(forwarding::Attachment { segment, members, inner_tags, tunnels_l2cp, horizon })
     }
 
     /// Tells the peers which segment is used; they may not be able to tell it from another.
@@ -162,7 +166,7 @@ impl<'c> Pass<'_, 'c> {
         for (n, id) in side.peers.iter().enumerate() {
             let Some(peer) = self.peers.get_mut(id.0 as usize).and_then(Option::as_mut) else { continue };
             if let Err(error) = peer.compiled.claim(segment) {
-                let Some(rival) = segments.rival(side, segment) else {
+                let Some(rival) = segments.rival(side, segment, self.names) else {
                     specs::tell(span, &error, self.report);
                     return None;
                 };
@@ -179,12 +183,4 @@ impl<'c> Pass<'_, 'c> {
         }
         Some(())
     }
-}
-
-/// The names that tenants have already.
-struct Taken<'c> {
-    /// Of tenants with a name of their own: they override a pattern's.
-    stated: HashSet<&'c str>,
-    /// Of patterns, and where these stand.
-    numbered: HashMap<DomainId, Span>,
 }

@@ -93,6 +93,16 @@ impl<'p, 'c, V> Draft<'p, 'c, V> {
         Some(Way { name, side, fields, inner_tags, tunnels_l2cp, horizon, identity, span, is_broken: false })
     }
 
+    /// Where the IDs of its attachments stand.
+    pub(super) fn places(&self) -> impl Iterator<Item = (&'c str, Span)> {
+        self.ways.iter().map(|way| (way.name.text, way.span))
+    }
+
+    /// What its attachments are known by.
+    pub(super) fn identities(&self) -> Vec<&str> {
+        self.ways.iter().map(|way| way.identity.as_str()).collect()
+    }
+
     /// Whether no attachment is left that could be compiled.
     pub(super) fn is_hopeless(&self) -> bool {
         self.stated > 0 && self.ways.iter().all(|way| way.is_broken)

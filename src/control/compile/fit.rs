@@ -90,7 +90,7 @@ pub(super) fn check_forgery(
                 // Should a tenant have it, that is told below.
                 let _ = peer.compiled.claim(qinq::single(vlan));
             }
-            let tenant = found.iter().find_map(|&segment| segments.holder(peer.scope, segment));
+            let tenant = found.iter().find_map(|&segment| segments.holder(peer.scope, segment, names));
             let tenant = tenant.map(|holder| (format!("tenant `{}`", names.domain(holder.domain)), holder.span));
             let mapping = || found.iter().find_map(|&segment| mappings.holder(peer.scope, segment));
             let mapping = || mapping().map(|name| (format!("mapping `{}`", name.text), name.span));

@@ -28,6 +28,7 @@ mod specs;
 mod statics;
 mod tags;
 mod wire;
+mod written;
 
 use std::collections::HashSet;
 use std::net::IpAddr;

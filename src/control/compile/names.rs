@@ -12,14 +12,19 @@ pub struct Names {
     peers: Vec<Option<String>>,
     /// Shared, since learned peers change the names, and they are many.
     domains: Arc<Vec<Option<DomainNames>>>,
+    /// Those of the tenant that was named last.
+    attachments: AttachmentNames,
     mappings: Vec<Option<String>>,
 }
 
 #[derive(Debug, Clone, Default)]
 struct DomainNames {
     name: String,
-    attachments: Vec<Option<String>>,
+    attachments: AttachmentNames,
 }
+
+/// By number. Tenants that follow one another often have attachments of the same names, and share them.
+type AttachmentNames = Arc<Vec<Option<String>>>;
 
 impl Names {
     /// The name of a port.
@@ -104,9 +109,25 @@ impl Names {
         name.clone_into(&mut slot(Arc::make_mut(&mut self.domains), id.0 as usize).get_or_insert_default().name);
     }
 
-    pub(super) fn set_attachment(&mut self, domain: DomainId, id: AttachmentId, name: &str) {
-        let names = slot(Arc::make_mut(&mut self.domains), domain.0 as usize).get_or_insert_default();
-        *slot(&mut names.attachments, usize::from(id.0)) = Some(name.to_owned());
+    /// The names of all attachments of a tenant.
+    pub(super) fn set_attachments<'n>(
+        &mut self,
+        domain: DomainId,
+        names: impl Iterator<Item = (AttachmentId, &'n str)> + Clone,
+    ) {
+        let is_named = |(id, name): (AttachmentId, &str)| {
+            self.attachments.get(usize::from(id.0)).is_some_and(|known| known.as_deref() == Some(name))
+        };
+        let count = self.attachments.iter().flatten().count();
+        if names.clone().count() != count || !names.clone().all(is_named) {
+            let mut table = Vec::new();
+            for (id, name) in names {
+                *slot(&mut table, usize::from(id.0)) = Some(name.to_owned());
+            }
+            self.attachments = Arc::new(table);
+        }
+        let row = slot(Arc::make_mut(&mut self.domains), domain.0 as usize).get_or_insert_default();
+        row.attachments = Arc::clone(&self.attachments);
     }
 }
 

@@ -3,11 +3,17 @@
 //! The FDB outlives a reload and speaks in numbers, so a number is not given to another name before nobody can hold
 //! it any more: names that a new configuration does not have are retired, and only [`Numbers::reclaim`] frees theirs.
 
+mod attachments;
+
 use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use hashbrown::hash_map::EntryRef;
 
 use crate::forwarding::{
     AttachmentId, DomainId, EndpointId, Forwarding, GroupId, Map, MappingId, PeerId, PortId, Scope,
 };
+use attachments::Attachments;
 
 /// The numbers of everything that has a name.
 #[derive(Debug, Clone, Default)]
@@ -20,8 +26,7 @@ pub struct Numbers {
     scopes: Register,
     mappings: Register,
     domains: Register,
-    /// By domain.
-    attachments: Map<DomainId, Register>,
+    attachments: Attachments,
 }
 
 impl Numbers {
@@ -75,8 +80,9 @@ impl Numbers {
         DomainId(self.domains.number(name, self.generation))
     }
 
-    pub(super) fn attachment(&mut self, domain: DomainId, name: &str) -> AttachmentId {
-        AttachmentId(self.attachments.entry(domain).or_default().number(name, self.generation) as u16)
+    /// Those of all attachments of a tenant, in the order of their names.
+    pub(super) fn attachments(&mut self, domain: DomainId, names: &[&str]) -> Arc<[AttachmentId]> {
+        self.attachments.numbers(domain, names, self.generation)
     }
 
     /// Which configuration was compiled last.
@@ -97,12 +103,7 @@ impl Numbers {
             domains: self.domains.reclaim(generation).into_iter().map(DomainId).collect(),
             mappings: self.mappings.reclaim(generation).into_iter().map(MappingId).collect(),
         };
-        for domain in &freed.domains {
-            self.attachments.remove(domain);
-        }
-        for register in self.attachments.values_mut() {
-            register.reclaim(generation);
-        }
+        self.attachments.reclaim(generation, &freed.domains);
         freed
     }
 }
@@ -129,16 +130,21 @@ struct Register {
 
 impl Register {
     fn number(&mut self, name: &str, generation: u64) -> u32 {
-        if let Some((number, seen)) = self.given.get_mut(name) {
-            *seen = generation;
-            return *number;
+        match self.given.entry_ref(name) {
+            EntryRef::Occupied(mut known) => {
+                let (number, seen) = known.get_mut();
+                *seen = generation;
+                *number
+            }
+            EntryRef::Vacant(new) => {
+                let number = self.free.pop_first().unwrap_or_else(|| {
+                    self.next += 1;
+                    self.next - 1
+                });
+                new.insert((number, generation));
+                number
+            }
         }
-        let number = self.free.pop_first().unwrap_or_else(|| {
-            self.next += 1;
-            self.next - 1
-        });
-        self.given.insert(name.to_owned(), (number, generation));
-        number
     }
 
     fn retire(&mut self, name: &str) {
@@ -189,23 +195,11 @@ mod tests {
         let mut numbers = Numbers::default();
         numbers.begin();
         let red = numbers.domain("red");
-        let leafs = numbers.attachment(red, "leafs");
+        let leafs = numbers.attachments(red, &["leafs"]);
         numbers.begin();
         numbers.begin();
         assert_eq!(numbers.domain("red"), red);
         numbers.reclaim(numbers.generation());
-        assert_eq!(numbers.attachment(red, "leafs"), leafs);
-    }
-
-    #[test]
-    fn what_only_a_later_configuration_does_without_is_still_in_use() {
-        let mut numbers = Numbers::default();
-        numbers.begin();
-        let red = numbers.domain("red");
-        let published = numbers.generation();
-        numbers.begin();
-        numbers.domain("blue");
-        numbers.reclaim(published);
-        assert_ne!(numbers.domain("green"), red, "the workers still have red");
+        assert_eq!(numbers.attachments(red, &["leafs"]), leafs);
     }
 }

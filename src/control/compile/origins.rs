@@ -116,14 +116,12 @@ impl Origins {
         self.spans.extend(mappings.places().map(|(id, span)| (Noun::Mapping(id), span)));
         self.spans.extend(peers.senders.places().map(|(sender, span)| (Noun::Sender(sender), span)));
         self.spans.extend(peers.learners.places().map(|(learner, span)| (Noun::Learner(learner), span)));
-        for ((scope, segment), span) in domains.segments.places() {
+        for ((scope, segment), claim, span) in domains.segments.places(names) {
             self.spans.insert(Noun::Segment(scope, segment), span);
             // A tenant of a pattern has no place but this.
-            if let Some(claim) = domains.segments.table.get(&(scope, segment)) {
-                self.spans.insert(Noun::Attachment(claim.domain, claim.attachment), span);
-                let tenant = self.spans.entry(Noun::Tenant(claim.domain)).or_insert(span);
-                *tenant = span.min(*tenant);
-            }
+            self.spans.insert(Noun::Attachment(claim.domain, claim.attachment), span);
+            let tenant = self.spans.entry(Noun::Tenant(claim.domain)).or_insert(span);
+            *tenant = span.min(*tenant);
         }
         self.spans.extend(peers.tunnels.iter().map(|tunnel| (Noun::Peer(tunnel.peer), tunnel.span)));
         self.ports(file, names);

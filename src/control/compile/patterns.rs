@@ -9,6 +9,8 @@ pub(super) struct Numbered<'c> {
     name: Name<'c>,
     /// As it stands in the name: `{n}`.
     place: String,
+    /// What stands around the place, or the places, in the name.
+    around: Vec<&'c str>,
     numbers: Range,
 }
 
@@ -16,7 +18,8 @@ pub(super) struct Numbered<'c> {
 pub(super) fn numbered<'c>(name: Name<'c>, config: &'c Tenant<Offset>, report: &mut Report) -> Option<Numbered<'c>> {
     let (variable, numbers) = variable(name, config, report)?;
     let place = format!("{{{variable}}}");
-    let pattern = Numbered { name, place, numbers };
+    let around = name.text.split(&*place).collect();
+    let pattern = Numbered { name, place, around, numbers };
     let is_named = pattern.check_name(variable, report);
     let mut all_known = true;
     for (_, attachment) in config.attachments.iter() {
@@ -90,7 +93,7 @@ impl Numbered<'_> {
 
     /// The name of the tenant with this number.
     pub(super) fn name(&self, n: u64) -> String {
-        self.name.text.replace(&self.place, &n.to_string())
+        self.around.join(&n.to_string())
     }
 
     /// The names differ only in their number, so the longest says whether all can be names.
@@ -101,7 +104,7 @@ impl Numbered<'_> {
             report.error(span, message, format!("put {{{variable}}} into it, such as \"{text}-{{{variable}}}\""));
             return false;
         }
-        if text.replace(&self.place, "").contains(['{', '}']) {
+        if self.around.iter().any(|part| part.contains(['{', '}'])) {
             let message = format!("`{text}` has braces around something else than the variable");
             report.error(span, message, format!("its `for` names `{variable}`"));
             return false;
