@@ -126,6 +126,8 @@ pub struct Port {
     pub tags: Option<PeerId>,
     /// Most bytes an IP packet, or a tagged frame's payload, may have on this port; `None` for no limit.
     pub mtu: Option<u32>,
+    /// Its device is down or has no carrier: the kernel would drop what is sent by it without a word.
+    pub is_down: bool,
 }
 
 /// One of our tunnel addresses.

@@ -71,6 +71,41 @@ fn a_file_that_is_not_there_is_exit_1_and_named() {
     let (code, out, err) = transload(&["check", "/nowhere/gateway.yaml"]);
     assert_eq!((code, out.as_str()), (Some(1), ""));
     assert!(err.contains("cannot read /nowhere/gateway.yaml: No such file or directory"), "{err}");
+    assert!(!err.contains(":1:1"), "a file that cannot be read has no places: {err}");
+}
+
+#[test]
+fn a_file_may_come_by_standard_input() {
+    let yaml = std::fs::read("configs/gre-hub.yaml").expect("it is there");
+    let mut check = Command::cargo_bin("transload").expect("the binary is built");
+    let output = check.args(["check", "-"]).write_stdin(yaml).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("-: "));
+}
+
+#[test]
+fn nobody_reading_on_is_no_failure_and_is_not_spoken_of() {
+    for args in [&["schema"][..], &["check", "configs/gre-hub.yaml"], &["demo", "--hosts", "transload"]] {
+        let (reader, writer) = std::io::pipe().expect("there are pipes");
+        drop(reader);
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_transload"));
+        let command = command.args(args).current_dir(env!("CARGO_MANIFEST_DIR")).stdout(writer);
+        let output = command.output().expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        if said.contains("no network namespaces") {
+            eprintln!("SKIPPED: nobody_reading_on_is_no_failure_and_is_not_spoken_of: {said}; run as root");
+            continue;
+        }
+        assert_eq!((output.status.code(), &*said), (Some(0), ""), "{args:?}");
+    }
+}
+
+#[test]
+fn packets_are_counted_from_1() {
+    let args = ["explain", "configs/gre-hub.yaml", "--port", "up", "--pcap", "x.pcap", "--packet", "0"];
+    let (code, _, err) = transload(&args);
+    assert_eq!(code, Some(2));
+    assert!(err.contains("packets are counted from 1"), "{err}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use transload::control::kernel::{Flow, Kernel, Link, Neighbour, Route, Way};
+use transload::control::kernel::{Flow, Kernel, Link, LinkState, Neighbour, Route, Way};
 use transload::control::next_hops::{Complaint, PortLink, Resolution, Tunnel, resolve};
 use transload::forwarding::{Hop, PeerId, PortId};
 use transload_encaps::Mac;
@@ -32,7 +32,8 @@ impl World {
     fn new() -> Self {
         let mut kernel = Kernel::default();
         for (index, name) in [(1, "eth1"), (2, "eth2"), (5, "eth5")] {
-            let link = Link { name: name.into(), mac: Some(mac(index as u8)), mtu: 1500, up: true, vlan: None };
+            let link =
+                Link { name: name.into(), mac: Some(mac(index as u8)), mtu: 1500, state: LinkState::Up, vlan: None };
             kernel.links.insert(index, link);
         }
         let port = |name: &str, device: Option<&str>| PortLink {
@@ -138,9 +139,14 @@ fn no_route_and_a_route_to_ourselves_are_told_apart() {
 #[test]
 fn a_device_without_carrier_is_no_way() {
     let mut world = World::new().route(&[(1, None)]).neighbour(1, "192.0.2.9", 0x29);
-    world.kernel.links.get_mut(&1).unwrap().up = false;
+    world.kernel.links.get_mut(&1).unwrap().state = LinkState::Down;
     assert_eq!(world.hops(), []);
     assert_eq!(world.complaints(), ["the way to 192.0.2.9 is by eth1, which is down"]);
+    world.kernel.links.get_mut(&1).unwrap().state = LinkState::NoCarrier;
+    world.ports[0].next_hops = vec![(ip("192.0.2.9"), mac(0x77))];
+    assert_eq!(world.hops(), [], "nor is it one that the configuration names");
+    let words = "the way to 192.0.2.9 is by eth1, which has no carrier: the other end of the cable is down";
+    assert_eq!(world.complaints(), [words]);
 }
 
 #[test]
@@ -173,7 +179,7 @@ fn a_socket_has_no_routes_and_says_what_it_needs() {
 #[test]
 fn a_tagged_endpoint_leaves_by_the_vlan_device_on_its_port() {
     let mut world = World::new().route(&[(7, None)]).neighbour(7, "192.0.2.9", 0x29);
-    let vlan = Link { name: "eth1.30".into(), mac: Some(mac(1)), mtu: 1400, up: true, vlan: Some((1, 30)) };
+    let vlan = Link { name: "eth1.30".into(), mac: Some(mac(1)), mtu: 1400, state: LinkState::Up, vlan: Some((1, 30)) };
     world.kernel.links.insert(7, vlan);
     world.tunnel.vlan = Some(30);
     assert_eq!(world.hops(), [Hop { mtu: Some(1400), ..hop(UP1, 0x29, 1) }]);

@@ -160,6 +160,13 @@ fn a_gateway_answers_show_and_leaves_nothing_behind() {
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8(refused.stderr).unwrap().contains("there is no tenant `bl&ue`"));
 
+    for whole in ["drops", "ports", "mappings"] {
+        let refused = lab.show(&[whole, "--tenant", "blue"]);
+        assert_eq!((refused.status.code(), refused.stdout), (Some(1), Vec::new()));
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert!(said.contains(&format!("{whole} are not kept by tenant")), "{said}");
+    }
+
     let (code, log) = running.stop(Signal::TERM);
     assert_eq!(code, Some(0), "{log}");
     assert!(log.contains("ready: 2 ports"), "{log}");
@@ -183,9 +190,29 @@ fn what_the_machine_does_not_have_is_pointed_to_in_the_file() {
     let said = lab.fails();
     assert!(said.contains("this machine has no network device `ce0`"), "{said}");
     assert!(said.contains("gateway.yaml:5:18"), "{said}");
-    assert!(said.contains("did you mean `ce1`?"), "{said}");
+    assert!(said.contains("its devices: ") && !said.contains("did you mean"), "another number is no near name: {said}");
     assert!(said.contains("no device of this machine has the address 192.0.2.2"), "{said}");
     assert!(!lab.socket().exists(), "nothing is half-started");
+    fs::write(lab.file(), FILE.replace("device: ce1", "device: cf1")).unwrap();
+    assert!(lab.fails().contains("did you mean `ce1`?"));
+}
+
+#[test]
+fn a_port_whose_cable_is_unplugged_says_so_and_is_told_from_one_switched_off() {
+    let Some(lab) = Lab::new("a_port_whose_cable_is_unplugged_says_so_and_is_told_from_one_switched_off") else {
+        return;
+    };
+    let running = lab.start();
+    let set = |name, up| lab.namespace.netlink(async |netlink| netlink.set_up(name, up).await).unwrap();
+    let says = |words: &str| eventually(words, || lab.shown(&["ports"]).contains(words));
+    set("ce1-far", false);
+    says("ce1 has no carrier: the other end of the cable is down");
+    set("ce1", false);
+    says("ce1 is down");
+    set("ce1", true);
+    set("ce1-far", true);
+    eventually("it is up again", || ["ce1 has", "ce1 is"].iter().all(|words| !lab.shown(&["ports"]).contains(words)));
+    drop(running);
 }
 
 #[test]

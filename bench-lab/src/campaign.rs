@@ -119,10 +119,13 @@ fn streams(results: &mut Results, plan: &Plan, path: &Path, system: System) -> i
         }
     };
     for offloads in [true, false].into_iter().filter(|offloads| !(is_xdp && *offloads)) {
-        let measured = measure::bits_per_second(&lab, path, offloads, plan.tcp);
+        let measured = measure::stream(&lab, path, offloads, plan.tcp);
         let stream = results.stream(&path.name(), system.name(), offloads);
         match measured {
-            Ok(rate) => stream.runs.push(rate),
+            Ok(measure::Stream { rate, far_end }) => {
+                stream.runs.push(rate);
+                stream.far_end = Some(far_end.into());
+            }
             Err(why) => stream.note = Some(note(why)?),
         }
     }

@@ -7,6 +7,7 @@ use crate::measure::{Case, Point};
 use crate::pipeline::Row;
 use crate::scale::Growth;
 use crate::stats;
+use crate::systems::System;
 
 /// Everything that was measured.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -40,6 +41,9 @@ pub struct Tcp {
     pub offloads: bool,
     /// Bits a second, run by run.
     pub runs: Vec<f64>,
+    /// What the receiving host had as its end of the tunnel.
+    #[serde(default)]
+    pub far_end: Option<String>,
     /// Why there is nothing, if so.
     pub note: Option<String>,
 }
@@ -96,12 +100,26 @@ impl Results {
         &mut self.cells[at]
     }
 
+    /// Bits a second of one TCP stream, if it was measured.
+    #[must_use]
+    pub fn tcp_rate(&self, path: &str, system: System, offloads: bool) -> Option<f64> {
+        let is_it = |tcp: &&Tcp| tcp.path == path && tcp.system == system.name() && tcp.offloads == offloads;
+        stats::median(&self.tcp.iter().find(is_it)?.runs)
+    }
+
+    /// The same of the kernel's bridge. Where this kernel has no device for one side, its VXLAN stands for it.
+    #[must_use]
+    pub fn kernel_tcp_rate(&self, path: &str, offloads: bool) -> Option<f64> {
+        let of = |path| self.tcp_rate(path, System::Kernel, offloads);
+        of(path).or_else(|| of("VXLAN→VXLAN"))
+    }
+
     /// The TCP stream of these, made if it is not there.
     pub fn stream(&mut self, path: &str, system: &str, offloads: bool) -> &mut Tcp {
         let is_it = |tcp: &Tcp| tcp.path == path && tcp.system == system && tcp.offloads == offloads;
         let at = self.tcp.iter().position(is_it).unwrap_or_else(|| {
             let (path, system) = (path.to_owned(), system.to_owned());
-            self.tcp.push(Tcp { path, system, offloads, runs: Vec::new(), note: None });
+            self.tcp.push(Tcp { path, system, offloads, runs: Vec::new(), far_end: None, note: None });
             self.tcp.len() - 1
         });
         &mut self.tcp[at]

@@ -170,6 +170,6 @@ drop_reasons! {
         NoBuffer, "no_buffer", Local, "No free chunk for a copy or a segment of this frame.";
         Unsegmentable, "unsegmentable", Peer, "An offloaded super-frame that cannot be cut into segments.";
         PortBusy, "port_busy", Local, "The port's transmit queue is full.";
-        PortDown, "port_down", Local, "The port cannot send: its device is down or gone.";
+        PortDown, "port_down", Local, "The port cannot send: its device is down or gone, or has no carrier since the other end of the cable is down.";
     }
 }

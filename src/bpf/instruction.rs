@@ -95,8 +95,18 @@ pub enum Helper {
     MapLookup = 1,
     /// Nanoseconds of the monotonic clock.
     KtimeGetNs = 5,
+    /// Copies bytes from memory into a frame that the kernel has taken. Classifiers only, as those down to `PullData`.
+    StoreBytes = 9,
+    /// Puts a VLAN tag in front of those that are there.
+    PushTag = 18,
+    /// Takes the first VLAN tag off.
+    PopTag = 19,
     /// Sends the frame out of the device with this number.
     Redirect = 23,
+    /// Has so many bytes of a frame stand in one piece, where they can be read directly.
+    PullData = 39,
+    /// Makes room behind the Ethernet header, or takes bytes away there.
+    AdjustRoom = 50,
     /// Hands the frame to what a map has under this key.
     RedirectMap = 51,
     /// Copies bytes of the frame. Since Linux 5.18.

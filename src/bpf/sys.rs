@@ -1,4 +1,4 @@
-//! The few commands of bpf(2) that XDP programs take: maps, loading, attaching by a link, and test runs.
+//! The few commands of bpf(2) that our programs take: maps, loading, attaching by a link, and test runs.
 //!
 //! Each attribute structure is the beginning of the kernel's `union bpf_attr` for its command; what is not passed is
 //! zero to the kernel.
@@ -13,6 +13,7 @@ use libc::{c_int, c_long};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::instruction::Instruction;
+use super::kinds::{Direction, Hook, MapKind, ProgramKind};
 
 const MAP_CREATE: c_int = 0;
 const MAP_LOOKUP: c_int = 1;
@@ -22,12 +23,11 @@ const PROG_TEST_RUN: c_int = 10;
 const LINK_CREATE: c_int = 28;
 const LINK_UPDATE: c_int = 29;
 
-const PROG_TYPE_XDP: u32 = 6;
-const ATTACH_XDP: u32 = 37;
-/// `BPF_F_XDP_HAS_FRAGS`: the program understands frames in several pieces.
-const HAS_FRAGS: u32 = 1 << 5;
 /// `BPF_F_TEST_XDP_LIVE_FRAMES`: what the program answers is done.
 const LIVE_FRAMES: u32 = 1 << 1;
+const ATTACH_XDP: u32 = 37;
+/// How many bytes longer a frame may get in a test run.
+const GROWTH: usize = 256;
 /// Bytes of the verifier's words that are read, when it refuses a program.
 const LOG: usize = 64 * 1024;
 
@@ -56,16 +56,6 @@ unsafe fn open<T>(command: c_int, attributes: &mut T) -> io::Result<OwnedFd> {
 
 fn number(descriptor: &impl AsRawFd) -> u32 {
     descriptor.as_raw_fd().cast_unsigned()
-}
-
-/// Kinds of maps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
-pub enum MapKind {
-    /// Values, all there from the beginning and zero.
-    Array = 2,
-    /// XDP sockets by their descriptors, as `u32`.
-    Sockets = 17,
 }
 
 /// A map whose keys are the numbers from zero on.
@@ -142,7 +132,7 @@ impl<V> AsFd for Map<V> {
     }
 }
 
-/// A loaded XDP program. It holds the maps that it looks into.
+/// A loaded program. It holds the maps that it looks into.
 #[derive(Debug)]
 pub struct Program(OwnedFd);
 
@@ -184,13 +174,14 @@ struct TestRun {
 }
 
 impl Program {
-    /// Loads it. With `frags` it also takes frames that do not fit one page.
+    /// Loads it.
     ///
     /// # Errors
     /// What the kernel says; where the verifier refuses the program, with the end of its explanation.
-    pub fn load(code: &[Instruction], frags: bool) -> io::Result<Self> {
+    pub fn load(code: &[Instruction], kind: ProgramKind) -> io::Result<Self> {
+        let (kind, flags) = kind.code();
         let mut attributes = NewProgram {
-            kind: PROG_TYPE_XDP,
+            kind,
             count: code.len() as u32,
             instructions: code.as_ptr() as u64,
             license: c"Dual MIT/GPL".as_ptr() as u64,
@@ -198,7 +189,7 @@ impl Program {
             log_size: 0,
             log: 0,
             kernel_version: 0,
-            flags: if frags { HAS_FRAGS } else { 0 },
+            flags,
             name: *b"transload\0\0\0\0\0\0\0",
         };
         // SAFETY: the structure of this command; instructions and licence live until after it, and their lengths are
@@ -218,12 +209,24 @@ impl Program {
         }
     }
 
-    /// Attaches it to a device of the calling thread's namespace.
+    /// Attaches an XDP program to a device of the calling thread's namespace.
     ///
     /// # Errors
-    /// When the device has a program already, or takes none there.
+    /// When the device has one already, or takes none there.
     pub fn attach(&self, ifindex: u32, hook: Hook) -> io::Result<Link> {
-        let mut attributes = NewLink { program: number(&self.0), ifindex, kind: ATTACH_XDP, flags: hook as u32 };
+        self.link(ifindex, ATTACH_XDP, hook as u32)
+    }
+
+    /// Attaches a classifier behind those that the device has (TCX). Since Linux 6.6.
+    ///
+    /// # Errors
+    /// When the kernel says so.
+    pub fn classify(&self, ifindex: u32, direction: Direction) -> io::Result<Link> {
+        self.link(ifindex, direction as u32, 0)
+    }
+
+    fn link(&self, ifindex: u32, kind: u32, flags: u32) -> io::Result<Link> {
+        let mut attributes = NewLink { program: number(&self.0), ifindex, kind, flags };
         // SAFETY: the structure of this command, without addresses.
         unsafe { open(LINK_CREATE, &mut attributes) }.map(Link)
     }
@@ -233,7 +236,19 @@ impl Program {
     /// # Errors
     /// When the kernel runs no such frame.
     pub fn answer(&self, frame: &[u8]) -> io::Result<u32> {
-        self.test_run(frame, 1, 0, 0)
+        let run = TestRun { repeat: 1, ..TestRun::default() };
+        Ok(self.test_run(frame, &mut [], run)?.verdict)
+    }
+
+    /// The same, and what it made of the frame, if that has not grown by more than 256 bytes.
+    ///
+    /// # Errors
+    /// When it has, or the kernel runs no such frame.
+    pub fn rewritten(&self, frame: &[u8]) -> io::Result<(u32, Vec<u8>)> {
+        let mut made = vec![0; frame.len() + GROWTH];
+        let run = self.test_run(frame, &mut made, TestRun { repeat: 1, ..TestRun::default() })?;
+        made.truncate(run.out_len as usize);
+        Ok((run.verdict, made))
     }
 
     /// Runs it on `repeat` copies of a frame, `batch` at a time, and does with them what it answers. Since Linux 5.18.
@@ -241,16 +256,21 @@ impl Program {
     /// # Errors
     /// `Interrupted` when a signal arrived, and when the kernel runs no such frame.
     pub fn run(&self, frame: &[u8], repeat: u32, batch: u32) -> io::Result<()> {
-        self.test_run(frame, repeat, LIVE_FRAMES, batch).map(drop)
+        self.test_run(frame, &mut [], TestRun { repeat, flags: LIVE_FRAMES, batch, ..TestRun::default() }).map(drop)
     }
 
-    fn test_run(&self, frame: &[u8], repeat: u32, flags: u32, batch: u32) -> io::Result<u32> {
-        let (program, frame_len, frame) = (number(&self.0), frame.len() as u32, frame.as_ptr() as u64);
-        let mut attributes = TestRun { program, frame_len, frame, repeat, flags, batch, ..TestRun::default() };
+    fn test_run(&self, frame: &[u8], out: &mut [u8], mut attributes: TestRun) -> io::Result<TestRun> {
+        attributes.program = number(&self.0);
+        (attributes.frame, attributes.frame_len) = (frame.as_ptr() as u64, frame.len() as u32);
+        // No room is no address: the kernel takes a length of zero for as much as it likes.
+        if !out.is_empty() {
+            (attributes.out, attributes.out_len) = (out.as_mut_ptr() as u64, out.len() as u32);
+        }
         // SAFETY: the structure of this command; the frame lives until after it, of the length that is passed, and is
-        // only read. There is no other address in it.
+        // only read; so does the room for what is made of it, which is written, unless there is none. Callers put no
+        // other address in it.
         unsafe { call(PROG_TEST_RUN, &mut attributes) }?;
-        Ok(attributes.verdict)
+        Ok(attributes)
     }
 }
 
@@ -259,16 +279,6 @@ fn explained(error: io::Error, log: &[u8]) -> io::Error {
     let said = String::from_utf8_lossy(log.split(|&byte| byte == 0).next().unwrap_or_default());
     let said: Vec<_> = said.lines().rev().take(3).collect();
     if said.is_empty() { error } else { io::Error::other(format!("{error}: {said:?}")) }
-}
-
-/// Where in the kernel an XDP program runs, by the flags of XDP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
-pub enum Hook {
-    /// In the driver, before anything else has been done with the frame.
-    Native = 1 << 2,
-    /// Behind the driver, on the kernel's own copy: works on every device, and is slower.
-    Generic = 1 << 1,
 }
 
 /// A program on a device. It is detached when this is dropped, and when the process ends, however it does.

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::Register::{R0, R1, R2};
-use super::{Assembler, Map, MapKind, Program};
+use super::{Assembler, Map, MapKind, Program, ProgramKind};
 
 /// `XDP_PASS`.
 const PASS: i32 = 2;
@@ -30,7 +30,7 @@ fn a_program_and_this_process_see_the_same_map() {
     asm.atomic_add(R1, 8, R2);
     asm.mov(R0, PASS);
     asm.exit();
-    let program = Program::load(&asm.finish().unwrap(), false).unwrap();
+    let program = Program::load(&asm.finish().unwrap(), ProgramKind::Xdp).unwrap();
     for _ in 0..2 {
         assert_eq!(program.answer(&[0; 60]).unwrap(), PASS.cast_unsigned());
     }
@@ -43,7 +43,7 @@ fn a_program_that_the_kernel_refuses_is_refused_with_its_reason() {
     let mut asm = Assembler::default();
     asm.mov(R0, R2);
     asm.exit();
-    let error = Program::load(&asm.finish().unwrap(), false).unwrap_err();
+    let error = Program::load(&asm.finish().unwrap(), ProgramKind::Xdp).unwrap_err();
     if !is_skipped("a_program_that_the_kernel_refuses_is_refused_with_its_reason", &error) {
         assert!(error.to_string().contains("R2 !read_ok"), "{error}");
     }

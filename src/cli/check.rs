@@ -15,7 +15,7 @@ use crate::forwarding::{Forwarding, Members};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The gateway's file
+    /// The gateway's file; `-` reads standard input
     file: PathBuf,
     /// Also look whether this machine has the devices, the addresses and the routes
     #[arg(long)]

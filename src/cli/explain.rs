@@ -33,7 +33,7 @@ pub(super) struct Args {
     pcap: Option<PathBuf>,
     /// Which packet of the capture, counted from 1; those before it arrive first, so that the gateway has learned
     /// what it would have
-    #[arg(long, value_name = "N", requires = "pcap", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", requires = "pcap", value_parser = packet_number)]
     packet: Option<u64>,
     /// Leave out the packets before it
     #[arg(long, requires = "pcap")]
@@ -44,6 +44,14 @@ pub(super) struct Args {
     /// Print the same as JSON
     #[arg(long)]
     json: bool,
+}
+
+fn packet_number(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(0) => Err("packets are counted from 1".to_owned()),
+        Ok(number) => Ok(number),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// A frame as the command line has it.

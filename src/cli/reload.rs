@@ -10,7 +10,7 @@ use crate::control::admin::socket;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The gateway's admin socket; may be left out where one gateway runs
+    /// The gateway's admin socket, such as /run/transload/admin.sock; may be left out where one gateway runs
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
 }

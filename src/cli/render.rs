@@ -1,6 +1,6 @@
 //! Problems on standard error, drawn for people.
 
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use miette::{GraphicalReportHandler, GraphicalTheme, MietteDiagnostic, ThemeCharacters};
 
@@ -11,9 +11,14 @@ use crate::config::{Problem, Problems, Severity};
 const MOST_SHOWN: usize = 50;
 const WIDTH: usize = 110;
 
-/// Prints a line of output. A reader that has gone away, such as `head`, is no failure.
+/// Prints a line of output.
 pub(super) fn output(text: &str) -> Result<(), Failure> {
-    match writeln!(std::io::stdout(), "{text}") {
+    written(writeln!(std::io::stdout(), "{text}"))
+}
+
+/// What became of output. A reader that has gone away, such as `head`, is no failure.
+pub(super) fn written(outcome: io::Result<()>) -> Result<(), Failure> {
+    match outcome {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(Failure::new(format!("cannot write to standard output: {error}")))
         }
@@ -46,8 +51,9 @@ pub(super) fn failure(failure: &Failure) {
 /// Draws problems with the lines of the file they are about.
 pub(super) fn problems_of(problems: &[Problem]) {
     for problem in problems.iter().take(MOST_SHOWN) {
-        if !problem.has_a_short_line() {
-            tell(&format!("{}:{}:{}:", problem.file, problem.line, problem.column));
+        let place = problem.place();
+        if !problem.has_a_short_line() && !place.is_empty() {
+            tell(place.trim_end());
         }
         tell(&drawn(problem));
     }

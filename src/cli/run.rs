@@ -8,12 +8,14 @@ use tracing_subscriber::EnvFilter;
 use super::Failure;
 use crate::control::start::{self, Orders, StartError};
 
+/// Ctrl-C, SIGINT or SIGTERM stops it and leaves nothing behind; SIGHUP has it read its file again, as
+/// `transload reload` does. `RUST_LOG` says how much it logs.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The gateway's file
     file: PathBuf,
-    /// The socket that `transload show` asks, if not the file's or the usual one
-    #[arg(long, value_name = "PATH")]
+    /// The socket that `transload show` and `reload` ask, if not the file's (`admin:`) or /run/transload/admin.sock
+    #[arg(long, visible_alias = "socket", value_name = "PATH")]
     admin: Option<PathBuf>,
     /// Stop when standard input is closed
     #[arg(long, hide = true)]

@@ -16,7 +16,7 @@ pub(super) struct Args {
     /// What to show
     #[arg(value_enum)]
     what: What,
-    /// Only what concerns this tenant
+    /// Only what concerns this tenant: of fdb, tenants and peers
     #[arg(long, value_name = "NAME")]
     tenant: Option<String>,
     /// As JSON, for programs
@@ -25,7 +25,7 @@ pub(super) struct Args {
     /// Also what is zero
     #[arg(long)]
     all: bool,
-    /// The gateway's admin socket; may be left out where one gateway runs
+    /// The gateway's admin socket, such as /run/transload/admin.sock; may be left out where one gateway runs
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
 }

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 
 use super::at::{At, Named, section};
 use super::problem::Problem;
 use super::source::{Source, Span};
+use super::tree::{Node, Value};
 use super::{File, Group, Mapping, Offset, Peer, Tenant, check_version, profiles, reader, text_of, tree};
 
 /// The files to read besides: paths relative to the file that names them, whose last part may hold `*` and `?`.
@@ -73,27 +74,21 @@ struct Part {
     patterns: Named<Tenant<Offset>>,
     #[serde(default, deserialize_with = "section")]
     mappings: Named<Mapping>,
-    include: Option<At<IgnoredAny>>,
-    ports: Option<At<IgnoredAny>>,
-    endpoints: Option<At<IgnoredAny>>,
-    fdb: Option<At<IgnoredAny>>,
-    workers: Option<At<IgnoredAny>>,
-    polling: Option<At<IgnoredAny>>,
-    admin: Option<At<IgnoredAny>>,
 }
 
-impl Part {
-    /// The sections that only the first file may have.
-    fn misplaced(&self) -> impl Iterator<Item = (&'static str, Span)> {
-        let all = [
-            ("ports", &self.ports),
-            ("endpoints", &self.endpoints),
-            ("fdb", &self.fdb),
-            ("workers", &self.workers),
-            ("polling", &self.polling),
-            ("admin", &self.admin),
-        ];
-        all.into_iter().filter_map(|(name, section)| Some((name, section.as_ref()?.span)))
+/// What only the first file may say.
+const OF_THE_FIRST: [&str; 7] = ["include", "ports", "endpoints", "fdb", "workers", "polling", "admin"];
+
+/// Takes out and reports what only the first file may say.
+fn take_misplaced(root: &mut Node, source: &Source, problems: &mut Vec<Problem>) {
+    let Value::Map(entries) = &mut root.value else { return };
+    for (key, node) in entries.extract_if(.., |(key, _)| OF_THE_FIRST.contains(&key.text())) {
+        let place = if node.span.start == node.span.end { key.span } else { node.span };
+        let (message, help) = match key.text() {
+            "include" => ("an included file cannot include others".to_owned(), "name them in"),
+            section => (format!("`{section}` cannot stand in an included file"), "move it to"),
+        };
+        problems.push(Problem::error(source, place, message).help(format!("{help} {}", source.name())));
     }
 }
 
@@ -194,18 +189,11 @@ fn part(path: &Path, at: Span, source: &mut Source, problems: &mut Vec<Problem>)
             return None;
         }
     };
+    take_misplaced(&mut root, source, problems);
     profiles::write_out(&mut root);
     let part = reader::read::<Part>(&root, source, problems)?;
     if let Some(version) = &part.version {
         problems.extend(check_version(version, source));
-    }
-    if let Some(include) = &part.include {
-        let problem = Problem::error(source, include.span, "an included file cannot include others");
-        problems.push(problem.help(format!("name them in {}", source.name())));
-    }
-    for (section, span) in part.misplaced() {
-        let message = format!("`{section}` cannot stand in an included file");
-        problems.push(Problem::error(source, span, message).help(format!("move it to {}", source.name())));
     }
     Some(part)
 }

@@ -136,16 +136,15 @@ pub fn schema() -> schemars::Schema {
     schema
 }
 
-/// Reads a gateway's file, and those that it includes.
+/// Reads a gateway's file, and those that it includes; `-` is standard input.
 ///
 /// # Errors
 /// When it cannot be opened, or is not YAML. Lesser problems are kept in the [`Config`].
 pub fn load(path: &Path) -> Result<Config, Problems> {
     let name = path.display().to_string();
-    let text = text_of(path).map_err(|why| {
-        let source = Source::new(name.clone(), "");
-        Problems(vec![Problem::error(&source, Span::default(), why)])
-    })?;
+    let text =
+        if name == "-" { std::io::read_to_string(std::io::stdin()).map_err(cannot_read(path)) } else { text_of(path) };
+    let text = text.map_err(|why| Problems(vec![Problem::unreadable(&name, why)]))?;
     read(&name, &text, Some(path.parent().unwrap_or(Path::new(""))))
 }
 
@@ -159,9 +158,12 @@ pub fn parse(name: &str, text: &str) -> Result<Config, Problems> {
 
 /// The text of a file, or why there is none.
 fn text_of(path: &Path) -> Result<String, String> {
-    let cannot = |why: &dyn std::fmt::Display| format!("cannot read {}: {why}", path.display());
-    let bytes = std::fs::read(path).map_err(|error| cannot(&error))?;
-    String::from_utf8(bytes).map_err(|_| cannot(&"it is not UTF-8 text"))
+    let bytes = std::fs::read(path).map_err(cannot_read(path))?;
+    String::from_utf8(bytes).map_err(|_| cannot_read(path)("it is not UTF-8 text"))
+}
+
+fn cannot_read<W: std::fmt::Display>(path: &Path) -> impl FnOnce(W) -> String {
+    move |why| format!("cannot read {}: {why}", path.display())
 }
 
 fn read(name: &str, text: &str, folder: Option<&Path>) -> Result<Config, Problems> {

@@ -28,9 +28,9 @@ pub struct Problem {
     pub help: Option<String>,
     /// The file, as it was named when it was loaded.
     pub file: String,
-    /// The line, counted from 1.
+    /// The line, counted from 1; 0 for a file that cannot be read.
     pub line: usize,
-    /// The column, counted from 1 in characters.
+    /// The column, counted from 1 in characters; 0 for a file that cannot be read.
     pub column: usize,
     /// The text at fault.
     pub text: String,
@@ -77,6 +77,12 @@ impl Problem {
         }
     }
 
+    /// A file that cannot be read, and so has no places.
+    #[must_use]
+    pub fn unreadable(name: &str, why: impl Into<String>) -> Self {
+        Self { line: 0, column: 0, ..Self::error(&Source::new(name, ""), Span::default(), why) }
+    }
+
     /// A warning about this place.
     #[must_use]
     pub fn warning(source: &Source, span: Span, message: impl Into<String>) -> Self {
@@ -108,6 +114,12 @@ impl Problem {
             text.get(..self.span.start - file.base).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
         let line = text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
         !text.is_empty() && line.len() <= LONGEST
+    }
+
+    /// Where it is, for people: `gateway.yaml:3:7: `, or nothing when the message alone names the file.
+    #[must_use]
+    pub fn place(&self) -> String {
+        if self.line == 0 { String::new() } else { format!("{}:{}:{}: ", self.file, self.line, self.column) }
     }
 
     /// Where it is.
@@ -197,7 +209,7 @@ impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (n, problem) in self.0.iter().enumerate() {
             let gap = if n == 0 { "" } else { "\n" };
-            write!(f, "{gap}{}:{}:{}: {problem}", problem.file, problem.line, problem.column)?;
+            write!(f, "{gap}{}{problem}", problem.place())?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 
-use crate::config::{At, Config, Problem, suggestion};
+use crate::config::{At, Config, Problem, nearest};
 use crate::control::compile::Plan;
 use crate::control::netlink::Netlink;
 use crate::control::next_hops::{Complaint, Tunnel, resolve};
@@ -81,12 +81,22 @@ fn missing_devices(config: &Config, plan: &Plan, names: &[String]) -> Vec<Proble
         }
         let span = written(&port.name).unwrap_or(port.span);
         let problem = Problem::error(&plan.source, span, format!("this machine has no network device `{device}`"));
-        problems.push(match suggestion(device, names.iter().map(String::as_str)) {
-            Some(help) => problem.help(help),
-            None => problem,
-        });
+        problems.push(problem.help(device_meant(device, names)));
     }
     problems
+}
+
+/// The device that was probably meant, or those that there are. One with another number is another device, not a
+/// slip of the pen.
+fn device_meant(device: &str, names: &[String]) -> String {
+    const MOST_LISTED: usize = 24;
+    let stem = |name: &str| name.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned();
+    let others = names.iter().map(String::as_str).filter(|name| stem(name) != stem(device));
+    match nearest(device, others) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if names.len() > MOST_LISTED => "`ip link` lists its devices".to_owned(),
+        None => format!("its devices: {}", names.join(", ")),
+    }
 }
 
 fn missing_addresses(config: &Config, plan: &Plan, addresses: &BTreeSet<IpAddr>) -> Vec<Problem> {

@@ -1,5 +1,6 @@
 //! What we know of the kernel's links, routes and neighbours: a copy, kept up to date by [`super::netlink`].
 
+use std::fmt;
 use std::net::IpAddr;
 
 use transload_encaps::Mac;
@@ -38,10 +39,31 @@ pub struct Link {
     pub mac: Option<Mac>,
     /// Most bytes an IP packet may have on it.
     pub mtu: u32,
-    /// Whether it is switched on and has a carrier.
-    pub up: bool,
+    /// Whether it carries frames.
+    pub state: LinkState,
     /// For a VLAN device: the device under it, and the tag.
     pub vlan: Option<(LinkIndex, u16)>,
+}
+
+/// Whether a device carries frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LinkState {
+    /// It is switched on and has a carrier.
+    Up,
+    /// It is switched on, but the kernel drops what is sent by it.
+    NoCarrier,
+    /// It is switched off.
+    Down,
+}
+
+impl fmt::Display for LinkState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Up => "is up",
+            Self::NoCarrier => "has no carrier: the other end of the cable is down",
+            Self::Down => "is down",
+        })
+    }
 }
 
 /// Where the kernel would send a packet.
@@ -73,6 +95,14 @@ pub struct Neighbour {
     pub mac: Option<Mac>,
     /// Set by hand: it never expires and must not be probed, which would make it expire.
     pub fixed: bool,
+}
+
+impl Link {
+    /// Whether it carries frames.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.state == LinkState::Up
+    }
 }
 
 impl Kernel {

@@ -10,7 +10,7 @@ use thiserror::Error;
 use transload_encaps::Mac;
 use transload_encaps::underlay::LinkAddresses;
 
-use crate::control::kernel::{Flow, Kernel, Link, LinkIndex, Route, Way};
+use crate::control::kernel::{Flow, Kernel, Link, LinkIndex, LinkState, Route, Way};
 use crate::forwarding::{Hop, PeerId, PortId};
 
 /// A tunnel that needs next hops.
@@ -97,12 +97,14 @@ pub enum Complaint {
         ports: Vec<String>,
     },
     /// The device of the only way is down.
-    #[error("the way to {remote} is by {device}, which is down")]
+    #[error("the way to {remote} is by {device}, which {state}")]
     LinkDown {
         /// The peer's address.
         remote: IpAddr,
         /// Where its route leads.
         device: String,
+        /// What is the matter with it.
+        state: LinkState,
     },
     /// The neighbour has not answered.
     #[error("{gateway} on {device}{} has not answered yet", role(.gateway, .remote))]
@@ -125,6 +127,14 @@ pub enum Complaint {
     /// A port without a MAC address.
     #[error("port {0} has no MAC address to send tunnel packets from: give it `mac:`")]
     NeedsMac(String),
+}
+
+/// Whether a device carries frames. One that the kernel does not list is not known to be down.
+fn is_usable(link: Option<&Link>, remote: IpAddr) -> Result<(), Complaint> {
+    match link.filter(|link| !link.is_up()) {
+        Some(link) => Err(Complaint::LinkDown { remote, device: link.name.clone(), state: link.state }),
+        None => Ok(()),
+    }
 }
 
 fn role(gateway: &IpAddr, remote: &IpAddr) -> String {
@@ -187,8 +197,9 @@ impl Resolver<'_> {
         for &id in &tunnel.ports {
             let Some(port) = self.ports.get(usize::from(id.0)) else { continue };
             let link = port.device.as_deref().and_then(|name| self.kernel.link_named(name)).map(|(_, link)| link);
-            if let Some(device) = port.device.clone().filter(|_| link.is_none_or(|link| !link.up)) {
-                let down = Complaint::LinkDown { remote: tunnel.remote, device };
+            if let Some(device) = port.device.clone().filter(|_| link.is_none_or(|link| !link.is_up())) {
+                let state = link.map_or(LinkState::Down, |link| link.state);
+                let down = Complaint::LinkDown { remote: tunnel.remote, device, state };
                 self.out.complaints.push((tunnel.peer, down));
                 continue;
             }
@@ -209,7 +220,7 @@ impl Resolver<'_> {
                 continue;
             };
             let link = port.device.as_deref().and_then(|name| self.kernel.link_named(name)).map(|(_, link)| link);
-            named.push(self.hop(id, link, dst, None));
+            named.push(is_usable(link, tunnel.remote).and_then(|()| self.hop(id, link, dst, None)));
         }
         let configured = !named.is_empty();
         let hops = named.into_iter().filter_map(|hop| self.or_complain(tunnel, hop)).collect();
@@ -232,9 +243,7 @@ impl Resolver<'_> {
         let remote = tunnel.remote;
         let port = self.port_of(tunnel, way.link).ok_or_else(|| self.wrong_port(tunnel, way))?;
         let link = self.kernel.links.get(&way.link);
-        if link.is_some_and(|link| !link.up) {
-            return Err(Complaint::LinkDown { remote, device: self.kernel.link_name(way.link) });
-        }
+        is_usable(link, remote)?;
         let gateway = way.gateway.unwrap_or(remote);
         let dst = self.neighbour(port, way.link, gateway);
         let unanswered = || Complaint::Unanswered { remote, gateway, device: self.kernel.link_name(way.link) };

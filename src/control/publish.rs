@@ -17,7 +17,11 @@ pub fn publish(gateway: &Gateway, resolution: &Resolution, kernel: &Kernel) {
     let hops = rows(&resolution.hops, tables.peers.len());
     let ports: Vec<_> =
         tables.ports.iter().zip(&view.ports).map(|(port, link)| refreshed(port, link, kernel)).collect();
-    let same_ports = tables.ports.iter().zip(&ports).all(|(old, new)| (old.mac, old.mtu) == (new.mac, new.mtu));
+    let same_ports = tables
+        .ports
+        .iter()
+        .zip(&ports)
+        .all(|(old, new)| (old.mac, old.mtu, old.is_down) == (new.mac, new.mtu, new.is_down));
     if same_ports && hops == tables.hops {
         return;
     }
@@ -32,13 +36,14 @@ fn rows(resolved: &[Vec<Hop>], peers: usize) -> Vec<Vec<Hop>> {
     hops
 }
 
-/// A device may get another MAC address or MTU while we run.
+/// A device may get another MAC address or MTU while we run, and lose its carrier.
 fn refreshed(port: &Port, link: &PortLink, kernel: &Kernel) -> Port {
     let mut port = port.clone();
     let device = link.device.as_deref().and_then(|name| kernel.link_named(name));
     if let Some((_, device)) = device {
         port.mac = link.mac.or(device.mac);
         port.mtu = link.mtu.or(Some(device.mtu));
+        port.is_down = !device.is_up();
     }
     port
 }
@@ -51,7 +56,7 @@ fn note_devices(gateway: &Gateway, kernel: &Kernel) {
         let Some(device) = &port.device else { continue };
         let failure = match kernel.link_named(device) {
             None => Some(format!("{device} is gone")),
-            Some((_, link)) => (!link.up).then(|| format!("{device} is down")),
+            Some((_, link)) => (!link.is_up()).then(|| format!("{device} {}", link.state)),
         };
         if news.failures.get(&id) == failure.as_ref() {
             continue;

@@ -45,7 +45,7 @@ pub enum Refused {
 fn listed(problems: &Problems) -> String {
     let one = |problem: &Problem| {
         let help = problem.help.as_ref().map_or_else(String::new, |help| format!("\n  {help}"));
-        format!("{}:{}:{}: {problem}{help}", problem.file, problem.line, problem.column)
+        format!("{}{problem}{help}", problem.place())
     };
     problems.0.iter().map(one).collect::<Vec<_>>().join("\n")
 }
@@ -137,7 +137,10 @@ fn fixed(standing: &Standing, config: &Config, plan: &Plan) -> Vec<Problem> {
         match before.ports.iter().find(|old| old.id == port.id) {
             None => add(port.span, format!("port `{}` is new, and ports are opened at the start", port.name)),
             Some(old) if old.backend != port.backend => {
-                add(port.span, format!("port `{}` is open already, on another device or by other means", port.name));
+                add(
+                    port.span,
+                    format!("port `{}` changes its device or `io`, which are taken at the start", port.name),
+                );
             }
             Some(old) if tenant_device(before, old).is_some() && has_endpoints(plan, port.id) => {
                 let message = format!("port `{}` had tenants only, and the machine is deaf to it", port.name);
@@ -186,6 +189,7 @@ fn keep_devices(plan: &mut Plan, before: &Plan, now: &Forwarding) {
         let known = if was_stated && port.backend.network_device().is_none() { None } else { open.mac };
         table.mac = port.mac.or(known);
         table.mtu = port.mtu.or(open.mtu);
+        table.is_down = open.is_down;
     }
     own_macs(&mut plan.forwarding, &plan.names);
 }
@@ -234,7 +238,7 @@ fn told(standing: &Standing, config: &Config, plan: &Plan) -> Reloaded {
         };
         format!("{how} {} {} ({})", change.thing.word(), change.name, change.details())
     };
-    let warning = |problem: &Problem| format!("{}:{}:{}: {problem}", problem.file, problem.line, problem.column);
+    let warning = |problem: &Problem| format!("{}{problem}", problem.place());
     Reloaded {
         changes: changes.iter().map(line).collect(),
         warnings: plan.warnings.iter().map(warning).collect(),

@@ -248,7 +248,7 @@ impl Resolver {
         let complaints = self.resolution.complaints.iter().filter(|(_, complaint)| about(complaint));
         let now: HashSet<_> = complaints.cloned().collect();
         for (peer, complaint) in now.difference(&self.said) {
-            let name = self.name(*peer);
+            let name = self.name(*peer).unwrap_or_default();
             if complaint.is_passing() {
                 tracing::warn!("peer {name}: {complaint}");
             } else {
@@ -256,12 +256,15 @@ impl Resolver {
             }
         }
         for (peer, complaint) in self.said.difference(&now) {
-            tracing::info!("peer {}: no longer: {complaint}", self.name(*peer));
+            // What was said of a peer that is gone is not mended by that.
+            if let Some(name) = self.name(*peer) {
+                tracing::info!("peer {name}: no longer: {complaint}");
+            }
         }
         self.said = now;
     }
 
-    fn name(&self, peer: PeerId) -> &str {
-        self.tunnels.iter().find(|tunnel| tunnel.peer == peer).map_or("", |tunnel| &tunnel.name)
+    fn name(&self, peer: PeerId) -> Option<&str> {
+        self.tunnels.iter().find(|tunnel| tunnel.peer == peer).map(|tunnel| &*tunnel.name)
     }
 }

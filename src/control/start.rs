@@ -153,7 +153,7 @@ fn read(file: &Path) -> Result<(Config, Plan, Numbers), Problems> {
     let mut numbers = Numbers::default();
     let plan = compile(&config, &mut numbers, None)?;
     for warning in &plan.warnings {
-        tracing::warn!("{}:{}:{}: {warning}", warning.file, warning.line, warning.column);
+        tracing::warn!("{}{warning}", warning.place());
     }
     Ok((config, plan, numbers))
 }

@@ -200,7 +200,11 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         port: PortId,
         stripped: usize,
     ) -> Result<PortId, Obstacle> {
-        if let Some(mtu) = self.mtu(port) {
+        let out = self.tables.ports.get(usize::from(port.0));
+        if out.is_some_and(|out| out.is_down) {
+            return Err(Common::PortDown.into());
+        }
+        if let Some(mtu) = out.and_then(|out| out.mtu) {
             let most = room_in_tags(mtu, way, frame, stripped) + stripped;
             if frame.len() > most && longest(frame) > most {
                 return Err(Obstacle::TooBig { most });

@@ -18,7 +18,7 @@ mod uml;
 mod world;
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -45,6 +45,9 @@ pub enum DemoError {
     /// Something went wrong on the way.
     #[error("{0}")]
     Failed(String),
+    /// Nobody reads on; everything is cleaned up.
+    #[error("cannot write to standard output: {0}")]
+    Untold(io::Error),
     /// Ctrl-C.
     #[error("interrupted; everything is cleaned up")]
     Interrupted,
@@ -59,7 +62,7 @@ impl DemoError {
                 "run it as root, or permit user namespaces: `sysctl kernel.unprivileged_userns_clone=1`, on Ubuntu \
                  `sysctl kernel.apparmor_restrict_unprivileged_userns=0`; in a container, as root with `--privileged`",
             ),
-            Self::Failed(_) | Self::Interrupted => None,
+            Self::Failed(_) | Self::Untold(_) | Self::Interrupted => None,
         }
     }
 
@@ -77,40 +80,47 @@ impl DemoError {
 /// Shows it. True if everything worked. To be called before the process has a second thread.
 ///
 /// # Errors
-/// When the world cannot be built, or somebody interrupts.
-pub fn run(hosts: Hosts) -> Result<bool, DemoError> {
+/// When the world cannot be built, somebody interrupts, or `out` takes no more.
+pub fn run(hosts: Hosts, out: &mut impl Write) -> Result<bool, DemoError> {
     let started = Instant::now();
     if !may_make_namespaces() {
         lab::enter_user_namespace().map_err(DemoError::NotPermitted)?;
     }
     listen_for_signals().map_err(DemoError::of("listening for signals"))?;
 
-    let mut world = build(hosts)?;
-    println!("Up and running after {}.\n", seconds(started.elapsed()));
+    let mut world = build(hosts, out)?;
+    writeln!(out, "Up and running after {}.\n", seconds(started.elapsed())).map_err(DemoError::Untold)?;
     let go_on = || !INTERRUPTED.load(Ordering::Relaxed);
     let reaches = outcome::everybody(&mut world, go_on).map_err(DemoError::of("pinging"))?;
-    println!("Who reached whom, and how much TCP moved in a moment:\n\n{}\n", picture::reaches(&reaches));
+    writeln!(out, "Who reached whom, and how much TCP moved in a moment:\n\n{}\n", picture::reaches(&reaches))
+        .map_err(DemoError::Untold)?;
 
     let exchange = match world.hosts.as_mut_slice() {
         [from, to, ..] => outcome::exchange(from, to).map_err(DemoError::of("watching one frame"))?,
         _ => return Err(DemoError::Failed("there are no two hosts".into())),
     };
-    println!("One frame, before and after the gateway:\n\n{}\n", picture::exchange(&exchange, &SITES[0], &SITES[1]));
+    writeln!(
+        out,
+        "One frame, before and after the gateway:\n\n{}\n",
+        picture::exchange(&exchange, &SITES[0], &SITES[1])
+    )
+    .map_err(DemoError::Untold)?;
     let drops = world.gateway.ask::<DropRow>("/drops").map_err(DemoError::of("asking the gateway"))?;
-    println!("{}", dropped(&drops));
+    writeln!(out, "{}", dropped(&drops)).map_err(DemoError::Untold)?;
     let clean = world.stop().map_err(DemoError::of("stopping"))?;
-    Ok(conclude(&reaches, &exchange, clean, started.elapsed()))
+    conclude(&reaches, &exchange, clean, started.elapsed(), out).map_err(DemoError::Untold)
 }
 
 /// Introduces the world and builds it. Should User-Mode Linux not work here, a second transload does its part.
-fn build(hosts: Hosts) -> Result<World, DemoError> {
+fn build(hosts: Hosts, out: &mut impl Write) -> Result<World, DemoError> {
     let speakers = speakers::cast(hosts).map_err(DemoError::NotPermitted)?;
     let configuration = configuration(speakers);
-    introduce(speakers, &configuration);
+    introduce(speakers, &configuration, out).map_err(DemoError::Untold)?;
     match World::build(speakers, &configuration) {
         Err(error) if speakers.contains(&Speaker::Uml) && !INTERRUPTED.load(Ordering::Relaxed) => {
-            println!("That did not work ({error}). Once more, without User-Mode Linux.\n");
-            build(Hosts::Transload)
+            writeln!(out, "That did not work ({error}). Once more, without User-Mode Linux.\n")
+                .map_err(DemoError::Untold)?;
+            build(Hosts::Transload, out)
         }
         result => result.map_err(DemoError::of("building the world")),
     }
@@ -128,12 +138,12 @@ fn configuration(speakers: Cast) -> String {
     }
 }
 
-fn introduce(speakers: Cast, configuration: &str) {
-    println!("transload demo: one tenant, four encapsulations, one Ethernet segment\n");
-    println!("{}\n", picture::world(speakers));
-    println!("Every box has a network stack of its own, and the hosts are reached by\n");
-    println!("{}\n", picture::legend(speakers));
-    println!("The gateway in the middle runs this file:\n\n{}", indented(configuration));
+fn introduce(speakers: Cast, configuration: &str, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "transload demo: one tenant, four encapsulations, one Ethernet segment\n")?;
+    writeln!(out, "{}\n", picture::world(speakers))?;
+    writeln!(out, "Every box has a network stack of its own, and the hosts are reached by\n")?;
+    writeln!(out, "{}\n", picture::legend(speakers))?;
+    writeln!(out, "The gateway in the middle runs this file:\n\n{}", indented(configuration))
 }
 
 /// Lives as the host of this site, being the only process of a User-Mode Linux.
@@ -179,18 +189,24 @@ fn dropped(rows: &[DropRow]) -> String {
 }
 
 /// The last line, and whether all is well.
-fn conclude(reaches: &[Reach], exchange: &Exchange, clean: bool, took: Duration) -> bool {
+fn conclude(
+    reaches: &[Reach],
+    exchange: &Exchange,
+    clean: bool,
+    took: Duration,
+    out: &mut impl Write,
+) -> io::Result<bool> {
     let worked = reaches.iter().filter(|reach| reach.worked()).count();
     let bytes = reaches.iter().filter_map(|reach| reach.tcp.as_ref().ok()).map(|moved| moved.bytes).sum();
     let all = reaches.len();
     let moved = picture::megabytes(bytes);
-    println!("{worked} of {all} pairs reached each other; TCP moved {moved:.1} MB, every byte as it was sent.");
+    writeln!(out, "{worked} of {all} pairs reached each other; TCP moved {moved:.1} MB, every byte as it was sent.")?;
     if clean {
-        println!("It took {}. Every process has ended and nothing is left behind.", seconds(took));
+        writeln!(out, "It took {}. Every process has ended and nothing is left behind.", seconds(took))?;
     } else {
-        println!("It took {}. A gateway did not end as it should.", seconds(took));
+        writeln!(out, "It took {}. A gateway did not end as it should.", seconds(took))?;
     }
-    worked == all && exchange.is_unchanged() && clean
+    Ok(worked == all && exchange.is_unchanged() && clean)
 }
 
 fn seconds(time: Duration) -> String {

@@ -8,55 +8,56 @@ use std::time::{Duration, Instant};
 use transload_interop_tests::Host;
 use transload_interop_tests::peers::Namespace;
 
+use super::ends::End;
 use crate::cpus;
 use crate::lab::Lab;
-use crate::path::{Encapsulation, Path, Side};
-use crate::systems::{Why, device, missing};
+use crate::path::{Path, Side};
+use crate::systems::Why;
+use crate::traffic::Station;
 
 const LEFT: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
 const RIGHT: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 2);
 const PORT: u16 = 5001;
-/// Of the tenant's packets: what fits into any tunnel of the lab.
-const MTU: u16 = 1450;
 const PATIENCE: Duration = Duration::from_secs(5);
 const CHUNK: usize = 1 << 17;
+
+/// What came through.
+#[derive(Debug, Clone, Copy)]
+pub struct Stream {
+    /// Bits a second.
+    pub rate: f64,
+    /// What the receiving host had as its end of the tunnel.
+    pub far_end: &'static str,
+}
 
 /// Furnishes the ends of the lab with hosts and measures a stream from the first to the second.
 ///
 /// # Errors
-/// When this kernel has no device for one side, or nothing comes through.
-pub fn bits_per_second(lab: &Lab, path: &Path, offloads: bool, time: Duration) -> Result<f64, Why> {
+/// When this kernel has nothing that could be one of the ends, or nothing comes through.
+pub fn stream(lab: &Lab, path: &Path, offloads: bool, time: Duration) -> Result<Stream, Why> {
     let right = lab.beyond.as_ref().ok_or_else(|| io::Error::other("this lab has no hosts"))?;
-    let hosts = [(&lab.outside, &path.from, LEFT), (right, &path.to, RIGHT)];
-    for (host, side, address) in hosts {
-        furnish(host, side, address, offloads)?;
-    }
-    Ok(thread::scope(|scope| {
+    let station = |side: &Side, address| Station { mac: side.peer_mac(), address };
+    let (from, to) = (station(&path.from, LEFT), station(&path.to, RIGHT));
+    let near_end = End::furnish(&lab.outside, &path.from, from, to)?;
+    let far_end = End::furnish(right, &path.to, to, from)?;
+    switch_offloads(&lab.outside, &path.from, &near_end, offloads)?;
+    switch_offloads(right, &path.to, &far_end, offloads)?;
+    let rate = thread::scope(|scope| {
         let far = scope.spawn(|| right.enter(receive));
         let sent = lab.outside.enter(|| send(time));
         let received = far.join().map_err(|_| io::Error::other("the receiver panicked"))?;
         sent.and(received)
-    })?)
+    })?;
+    Ok(Stream { rate, far_end: far_end.name() })
 }
 
-fn furnish(host: &Namespace, side: &Side, address: Ipv4Addr, offloads: bool) -> Result<(), Why> {
-    let end = side.mirrored();
-    let (cable, peer, mac) = (end.device, end.peer, crate::path::text(side.gateway_mac()));
-    if !matches!(side.encap, Encapsulation::QinQ { .. }) {
-        host.sh(&format!(
-            "ip addr replace {}/24 dev {cable}; ip neigh replace {peer} lladdr {mac} dev {cable} nud permanent",
-            end.gateway
-        ))?;
-    }
-    // A measurement that failed may have left it.
-    host.sh("ip link del tenant 2>/dev/null || true")?;
-    host.sh(&device(&end, "tenant")).map_err(|error| missing(side, error))?;
-    let onoff = if offloads { "on" } else { "off" };
-    host.sh(&format!("ip link set tenant mtu {MTU} up; ip addr add {address}/24 dev tenant"))?;
-    for device in [cable, "tenant"] {
-        host.sh(&format!(
-            "ethtool -K {device} tx {onoff} tso {onoff} gso {onoff} gro {onoff} >/dev/null 2>&1 || true"
-        ))?;
+fn switch_offloads(host: &Namespace, side: &Side, end: &End, on: bool) -> io::Result<()> {
+    let onoff = if on { "on" } else { "off" };
+    for device in [side.outside, end.device(side)] {
+        // Not every device has all of them.
+        for features in ["tx", "tso", "gso", "gro", "txvlan", "tx-vlan-stag-hw-insert"] {
+            host.sh(&format!("ethtool -K {device} {features} {onoff} >/dev/null 2>&1 || true"))?;
+        }
     }
     Ok(())
 }

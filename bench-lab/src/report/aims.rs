@@ -3,8 +3,8 @@
 use comfy_table::Table;
 use comfy_table::presets::ASCII_MARKDOWN;
 
+use crate::path::Path;
 use crate::results::Results;
-use crate::stats;
 use crate::systems::{Io, System};
 
 use super::thousands;
@@ -115,25 +115,15 @@ fn memory(results: &Results) -> Vec<Aim> {
 }
 
 fn tcp(results: &Results) -> Vec<Aim> {
-    let rate = |path: &str, system: System, offloads: bool| {
-        let stream = results
-            .tcp
-            .iter()
-            .find(|tcp| tcp.path == path && tcp.system == system.name() && tcp.offloads == offloads)?;
-        stats::median(&stream.runs)
-    };
-    let kernel = |path: &str, offloads| rate(path, System::Kernel, offloads);
-    let reference = kernel("VXLAN→VXLAN", false);
+    let ours = |path: &str| results.tcp_rate(path, System::Transload(Io::AfPacket), true);
     let mut aims = Vec::new();
-    for path in ["VXLAN→VXLAN", "VXLAN→NVGRE", "VXLAN→GRE", "VXLAN→QinQ"] {
-        let ours = rate(path, System::Transload(Io::AfPacket), true);
-        // Where this kernel has no such device, its VXLAN stands for it.
-        let theirs = kernel(path, false).or(reference);
-        aims.push(beside(format!("TCP {path}: above the kernel without offloads"), ours, theirs, 1.0));
+    for path in Path::ways_out().map(|path| path.name()) {
+        let theirs = results.kernel_tcp_rate(&path, false);
+        aims.push(beside(format!("TCP {path}: above the kernel without offloads"), ours(&path), theirs, 1.0));
     }
     let whole = "VXLAN→QinQ";
-    let ours = rate(whole, System::Transload(Io::AfPacket), true);
-    aims.push(beside(format!("TCP {whole}: 60 % of the kernel with offloads"), ours, kernel(whole, true), 0.6));
+    let theirs = results.kernel_tcp_rate(whole, true);
+    aims.push(beside(format!("TCP {whole}: 60 % of the kernel with offloads"), ours(whole), theirs, 0.6));
     aims
 }
 

@@ -55,23 +55,44 @@ fn empty<T: ToString>(header: &[T]) -> Table {
     table
 }
 
-/// Every stream: a row for each path and system.
+/// Every stream: a row for each path and system, each figure with its share of the kernel's.
 pub(super) fn tcp(results: &Results) -> String {
     if results.tcp.is_empty() {
         return String::new();
     }
-    let mut table = empty(&["TCP, Gb/s", "", "with offloads", "without"]);
+    let mut table = empty(&["TCP, Gb/s", "", "with offloads", "of the kernel's", "without", "of the kernel's"]);
     for with in results.tcp.iter().filter(|stream| stream.offloads) {
         let without =
             results.tcp.iter().find(|other| !other.offloads && other.path == with.path && other.system == with.system);
-        table.add_row([with.path.clone(), with.system.clone(), stream(with), without.map(stream).unwrap_or_default()]);
+        let row = [with.path.clone(), with.system.clone()];
+        table.add_row(row.into_iter().chain([Some(with), without].into_iter().flat_map(|tcp| stream(results, tcp))));
     }
-    format!("{table}\n")
+    format!("{table}\n\n{}", far_ends(results))
 }
 
-fn stream(tcp: &Tcp) -> String {
-    let note = || tcp.note.as_deref().unwrap_or("–").lines().next().unwrap_or_default().to_owned();
-    stats::median(&tcp.runs).map_or_else(note, |rate| format!("{:.2}", rate / 1e9))
+/// Its rate, and the share.
+fn stream(results: &Results, tcp: Option<&Tcp>) -> [String; 2] {
+    let Some(tcp) = tcp else { return Default::default() };
+    let Some(rate) = stats::median(&tcp.runs) else {
+        let note = tcp.note.as_deref().unwrap_or("–").lines().next().unwrap_or_default();
+        return [note.to_owned(), String::new()];
+    };
+    let kernel = results.kernel_tcp_rate(&tcp.path, tcp.offloads);
+    [format!("{:.2}", rate / 1e9), kernel.map_or_else(|| "–".to_owned(), |kernel| percent(rate / kernel))]
+}
+
+/// What the receiving hosts had as their ends of the tunnels, in a sentence.
+fn far_ends(results: &Results) -> String {
+    let mut ends: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (end, path) in results.tcp.iter().filter_map(|tcp| Some((tcp.far_end.as_deref()?, tcp.path.as_str()))) {
+        match ends.iter_mut().find(|(other, _)| *other == end) {
+            Some((_, paths)) if paths.contains(&path) => {}
+            Some((_, paths)) => paths.push(path),
+            None => ends.push((end, vec![path])),
+        }
+    }
+    let all: Vec<_> = ends.into_iter().map(|(end, paths)| format!("{} by {end}", paths.join(", "))).collect();
+    if all.is_empty() { String::new() } else { format!("TCP was received {}.\n", all.join("; ")) }
 }
 
 /// How costs grow: a table for each thing that does.
@@ -140,7 +161,9 @@ fn row(cell: &Cell) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::Machine;
     use crate::measure::Case;
+    use crate::systems::{Io, System};
 
     fn cell(runs: Vec<Point>, note: Option<&str>) -> Cell {
         let case = Case { len: 64, flows: 1, macs: 1 };
@@ -165,6 +188,29 @@ mod tests {
     fn a_row_shows_medians_and_how_far_the_runs_lie_apart() {
         let row = row(&cell(vec![point(90_000.0), point(100_000.0), point(110_000.0)], None));
         assert_eq!(row[1..], ["100 ± 10 %", "200 ± 10 %", "50 %", "1000", "300", "12 / 40", "– / –", "–"]);
+    }
+
+    #[test]
+    fn a_stream_stands_beside_the_kernels_of_its_path_or_else_of_vxlan() {
+        let mut results = Results::new(Machine::here(), 0.0);
+        let (ours, kernel) = (System::Transload(Io::AfPacket).name(), System::Kernel.name());
+        for (path, system, rate) in [
+            ("VXLAN→VXLAN", kernel, 8e9),
+            ("VXLAN→GRE", kernel, 4e9),
+            ("VXLAN→GRE", ours, 2e9),
+            ("VXLAN→QinQ", ours, 2e9),
+        ] {
+            let stream = results.stream(path, system, true);
+            stream.runs.push(rate);
+            stream.far_end = Some(if path == "VXLAN→QinQ" { "BPF programs" } else { "a device" }.into());
+        }
+        let text = tcp(&results);
+        let shares: Vec<_> = ["VXLAN→GRE", "VXLAN→QinQ"]
+            .map(|path| text.lines().find(|line| line.contains(path) && line.contains(ours)).unwrap_or_default())
+            .map(|line| line.split('|').nth(4).unwrap_or_default().trim().to_owned())
+            .into();
+        assert_eq!(shares, ["50 %", "25 %"]);
+        assert!(text.ends_with("received VXLAN→VXLAN, VXLAN→GRE by a device; VXLAN→QinQ by BPF programs.\n"), "{text}");
     }
 
     #[test]

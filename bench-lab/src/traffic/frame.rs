@@ -107,11 +107,11 @@ pub fn encapsulate(side: &Side, tenant: &[u8]) -> Packet {
 }
 
 /// GRE with a key, carrying Ethernet.
-fn keyed(key: u32) -> Vec<u8> {
+pub(super) fn keyed(key: u32) -> Vec<u8> {
     [&[0x20, 0, 0x65, 0x58][..], &key.to_be_bytes()].concat()
 }
 
-fn ipv4(protocol: u8, carried: u16, from: [u8; 4], to: [u8; 4]) -> [u8; 20] {
+pub(super) fn ipv4(protocol: u8, carried: u16, from: [u8; 4], to: [u8; 4]) -> [u8; 20] {
     let [high, low] = (20 + carried).to_be_bytes();
     let mut header = [0x45, 0, high, low, 0, 0, 0x40, 0, 64, protocol, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     header[12..16].copy_from_slice(&from);

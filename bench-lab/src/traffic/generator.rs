@@ -7,7 +7,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use transload::bpf::{Hook, Link, Map, MapKind, Program};
+use transload::bpf::{Hook, Link, Map, MapKind, Program, ProgramKind};
 use transload_interop_tests::interrupt;
 use transload_interop_tests::peers::Namespace;
 
@@ -84,7 +84,7 @@ impl Generator {
             in_turn: order != Order::Random,
             out,
         };
-        let program = Program::load(&code::assemble(&script, &state)?, false)?;
+        let program = Program::load(&code::assemble(&script, &state)?, ProgramKind::Xdp)?;
         let attached = lab.enter(|| program.attach(index_of("lo")?, Hook::Generic))?;
         Ok(Self { program, state, frame: packet.bytes.clone(), _attached: attached })
     }

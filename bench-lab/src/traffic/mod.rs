@@ -5,10 +5,13 @@ mod generator;
 mod generator_code;
 mod histogram;
 mod sink;
+mod tunnel;
+mod tunnel_code;
 
 pub use generator::{Generator, Order, Sent, Variety};
 pub use histogram::Histogram;
 pub use sink::{Arrived, Sink};
+pub use tunnel::{Station, Tunnel, TunnelPrograms};
 
 use std::io;
 

@@ -5,7 +5,7 @@ use std::io;
 
 use transload::bpf::Register::{R0, R1, R2, R3, R6, R7, R8};
 use transload::bpf::{
-    Alu, Assembler, BadJump, Helper, Hook, If, Instruction, Label, Link, Map, MapKind, Program, Width,
+    Alu, Assembler, BadJump, Helper, Hook, If, Instruction, Label, Link, Map, MapKind, Program, ProgramKind, Width,
 };
 use transload_interop_tests::peers::Namespace;
 
@@ -49,7 +49,7 @@ impl Sink {
     /// Without the right to load programs, or when the device takes none.
     pub fn new(place: &Namespace, side: &Side) -> io::Result<Self> {
         let memory = Map::new(MapKind::Array, 1)?;
-        let program = Program::load(&assemble(side.encap, &memory)?, false)?;
+        let program = Program::load(&assemble(side.encap, &memory)?, ProgramKind::Xdp)?;
         let attached = place.enter(|| program.attach(index_of(side.outside)?, Hook::Native))?;
         Ok(Self { memory, _attached: attached })
     }

@@ -36,9 +36,12 @@ fn router(gateway: Arc<Gateway>) -> Router {
         .route("/fdb", get(async |Query(filter), State(gateway)| answer(gateway, filter, Gateway::fdb)))
         .route("/tenants", get(async |Query(filter), State(gateway)| answer(gateway, filter, Gateway::tenants)))
         .route("/peers", get(async |Query(filter), State(gateway)| answer(gateway, filter, Gateway::peers)))
-        .route("/mappings", get(async |State(gateway): State<Arc<Gateway>>| Json(gateway.mappings())))
-        .route("/ports", get(async |State(gateway): State<Arc<Gateway>>| Json(gateway.ports())))
-        .route("/drops", get(async |State(gateway): State<Arc<Gateway>>| Json(gateway.drops())))
+        .route(
+            "/mappings",
+            get(async |Query(filter), State(gateway)| whole("mappings", filter, gateway, Gateway::mappings)),
+        )
+        .route("/ports", get(async |Query(filter), State(gateway)| whole("ports", filter, gateway, Gateway::ports)))
+        .route("/drops", get(async |Query(filter), State(gateway)| whole("drops", filter, gateway, Gateway::drops)))
         .route("/reload", post(async |State(gateway): State<Arc<Gateway>>| reload(&gateway).await))
         .fallback(async || {
             refuse(
@@ -66,6 +69,23 @@ fn answer<T: Serialize>(
     match read(&gateway, filter.tenant.as_deref()) {
         Ok(rows) => Json(rows).into_response(),
         Err(missing) => refuse(StatusCode::NOT_FOUND, missing.to_string()),
+    }
+}
+
+/// A list that is not kept by tenant. To show all of it to whoever asks for a tenant's part would mislead.
+#[expect(clippy::needless_pass_by_value, reason = "the shape axum's extractors have")]
+fn whole<T: Serialize>(
+    what: &str,
+    filter: Filter,
+    gateway: Arc<Gateway>,
+    read: impl FnOnce(&Gateway) -> Vec<T>,
+) -> Response {
+    match filter.tenant {
+        None => Json(read(&gateway)).into_response(),
+        Some(_) => refuse(
+            StatusCode::BAD_REQUEST,
+            format!("{what} are not kept by tenant; fdb, tenants and peers are, and `tenants` has how many it dropped"),
+        ),
     }
 }
 

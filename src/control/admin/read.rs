@@ -1,6 +1,6 @@
 //! The rows of the admin socket, read from a running gateway: names for numbers, workers summed up.
 
-use transload_encaps::{DropReason, Kind};
+use transload_encaps::{Common, DropReason, Kind};
 
 use super::rows::{
     AttachmentRow, DropRow, FdbRow, HopRow, LoopRow, MappingRow, MoveRow, PeerRow, PortRow, TenantRow, Traffic,
@@ -235,7 +235,9 @@ impl Gateway {
                 mac: port.and_then(|port| port.mac).map(|mac| mac.to_string()),
                 mtu: port.and_then(|port| port.mtu),
                 failure: news.failures.get(&id).cloned(),
-                dropped: self.sum(|counters| counters.port(id).map(|port| &port.dropped)),
+                dropped: self
+                    .sum(|counters| counters.port(id).map(|port| &port.dropped))
+                    .saturating_sub(self.sum(|counters| counters.drops_at(id, Common::UnderlayControl.into()))),
                 traffic: self.traffic(|counters| counters.port(id)),
                 lost: self.sum(|counters| counters.lost(id)),
             }

@@ -178,7 +178,8 @@ pub struct PortRow {
     pub mtu: Option<u32>,
     /// Why it does not receive, if it does not.
     pub failure: Option<String>,
-    /// Frames that were dropped after they came in by it, or when they were to leave by it.
+    /// Frames that were dropped after they came in by it, or when they were to leave by it. Left out is
+    /// `underlay_control`, with which nothing is wrong.
     #[serde(default)]
     pub dropped: u64,
     /// Whole frames from it and to it.

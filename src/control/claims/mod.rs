@@ -24,7 +24,7 @@ use crate::forwarding::{
 };
 use crate::io::Backend;
 use interval::Interval;
-pub use runs::{Flaw, Run, common_segment};
+pub use runs::{Flaw, Run, common_segment, segments};
 pub use space::{Held, Owner, Space, crossed, shared};
 pub use values::Values;
 

@@ -137,26 +137,29 @@ fn bits(word: u64) -> impl Iterator<Item = u64> {
     (0..u64::BITS).map(|at| 1 << at).filter(move |bit| word & bit != 0)
 }
 
-/// A segment that a side of one mapping and a side of another both have.
+/// The segments of a side of a mapping.
 ///
 /// # Errors
 /// As `runs`.
-pub fn common_segment(one: (&Mapping, usize), other: (&Mapping, usize)) -> Result<Option<Segment>, Flaw> {
-    let values = |(ids, side): (&Mapping, usize)| {
-        let side = ids.sides.get(side).ok_or(Flaw::Shapeless)?;
-        let (runs, writings) = (runs(ids)?, Writing::of(side, |segment| WireIds::one(segment.0))?);
-        let of = |writing: &Writing<'_>| runs.iter().map(|&run| writing.values(run)).collect::<Vec<_>>();
-        Ok(writings.iter().flat_map(of).collect::<Vec<_>>())
-    };
-    let mut items: Vec<_> = values(one)?.into_iter().map(|values| (values.hull(), (values, true))).collect();
-    items.extend(values(other)?.into_iter().map(|values| (values.hull(), (values, false))));
+pub fn segments(ids: &Mapping, side: usize) -> Result<Vec<Values>, Flaw> {
+    let side = ids.sides.get(side).ok_or(Flaw::Shapeless)?;
+    let (runs, writings) = (runs(ids)?, Writing::of(side, |segment| WireIds::one(segment.0))?);
+    let of = |writing: &Writing<'_>| runs.iter().map(|&run| writing.values(run)).collect::<Vec<_>>();
+    Ok(writings.iter().flat_map(of).collect())
+}
+
+/// A segment that is among both of these.
+#[must_use]
+pub fn common_segment(ones: &[Values], others: &[Values]) -> Option<Segment> {
+    let mut items: Vec<_> = ones.iter().map(|values| (values.hull(), (values, true))).collect();
+    items.extend(others.iter().map(|values| (values.hull(), (values, false))));
     let common = overlaps(&mut items, |(_, (a, a_is_one)), (_, (b, b_is_one))| {
         match a.common(b).filter(|_| a_is_one != b_is_one) {
             Some(value) => ControlFlow::Break(Segment(value)),
             None => ControlFlow::Continue(()),
         }
     });
-    Ok(common.break_value())
+    common.break_value()
 }
 
 /// How a side of a mapping comes to be values of the wire's ID bits.

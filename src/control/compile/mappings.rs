@@ -15,8 +15,8 @@ use super::report::{Report, check_name};
 use super::sides::{Side, Sides};
 use super::specs;
 use crate::config::{self, At, Attachment, Name, Named, Range, Span};
-use crate::control::claims::common_segment;
-use crate::forwarding::{Connection, End, MappingId, Mappings, Members, Peer, PeerId, Scope};
+use crate::control::claims::{Values, common_segment, segments};
+use crate::forwarding::{Connection, End, Map, MappingId, Mappings, Members, Peer, PeerId, Scope};
 use crate::mapping::{self, Mapping, Move};
 
 /// Most IDs of one mapping.
@@ -39,7 +39,14 @@ pub(super) struct Pass<'p, 'c> {
 #[derive(Default)]
 pub(super) struct Connections<'c> {
     pub(super) forwarding: Mappings,
-    places: Vec<(MappingId, Name<'c>)>,
+    placed: Map<MappingId, Placed<'c>>,
+}
+
+/// A mapping in its place.
+struct Placed<'c> {
+    name: Name<'c>,
+    /// The segments of its two sides.
+    segments: [Vec<Values>; 2],
 }
 
 /// One side of a mapping on its way into the tables.
@@ -59,10 +66,13 @@ impl<'p, 'c> Pass<'p, 'c> {
         for (name, config) in mappings.iter() {
             check_name("mapping", name, self.report);
             let Some(connection) = config.and_then(|config| self.connection(name, config)) else { continue };
-            if self.is_free(name, &connection, &all) && self.claim(name, &connection, &all) {
+            // Where they cannot be told, the proof of isolation says so.
+            let segments = [0, 1].map(|side| segments(&connection.ids, side).unwrap_or_default());
+            let placed = Placed { name, segments };
+            if self.is_free(&placed, &connection, &all) && self.claim(name, &connection, &all) {
                 let id = self.numbers.mapping(name.text);
                 self.names.set_mapping(id, name.text);
-                all.places.push((id, name));
+                all.placed.insert(id, placed);
                 all.add(id, connection);
             }
         }
@@ -201,7 +211,8 @@ impl<'p, 'c> Pass<'p, 'c> {
     }
 
     /// Whether no tenant and no other mapping has one of the IDs; who has is reported.
-    fn is_free(&mut self, name: Name<'_>, new: &Connection, all: &Connections<'_>) -> bool {
+    fn is_free(&mut self, placed: &Placed<'_>, new: &Connection, all: &Connections<'_>) -> bool {
+        let Placed { name, segments: ours } = placed;
         for (side, end) in new.ends.iter().enumerate() {
             let rival = self.segments.in_scope(end.scope, self.names, |segment| new.ids.has(side, segment));
             if let Some((segment, holder)) = rival.min_by_key(|(segment, holder)| (holder.span, *segment)) {
@@ -219,16 +230,15 @@ impl<'p, 'c> Pass<'p, 'c> {
             let [from, to] = &new.ends;
             if side == 0
                 && from.scope == to.scope
-                && let Ok(Some(segment)) = common_segment((&new.ids, 0), (&new.ids, 1))
+                && let Some(segment) = common_segment(&ours[0], &ours[1])
             {
                 let ids = self.ids_of(end.peer, segment);
                 let message = format!("mapping `{}` has {ids} on both sides", name.text);
                 self.report.error(name.span, message, "make the two sides differ");
                 return false;
             }
-            for (first, rival, other_side) in all.in_scope(end.scope) {
-                let common = common_segment((&new.ids, side), (&rival.ids, other_side));
-                let Ok(Some(segment)) = common else { continue };
+            for (Placed { name: first, segments: theirs }, _, other_side) in all.in_scope(end.scope) {
+                let Some(segment) = common_segment(&ours[side], &theirs[other_side]) else { continue };
                 let (ids, line) = (self.ids_of(end.peer, segment), self.report.line(first.span, name.span));
                 let message = format!("mappings `{}` ({line}) and `{}` both take {ids}", first.text, name.text);
                 let help = "an ID belongs to one attachment or mapping; leave it out of one of the two";
@@ -258,7 +268,7 @@ impl<'p, 'c> Pass<'p, 'c> {
                 let help = "give one of the two other tags";
                 if let Some(holder) = rival {
                     self.report.conflict(name.span, holder.span, "the other", message, help);
-                } else if let Some((first, ..)) = all.in_scope(end.scope).next() {
+                } else if let Some((Placed { name: first, .. }, ..)) = all.in_scope(end.scope).next() {
                     self.report.conflict(name.span, first.span, "the other", message, help);
                 } else {
                     self.report.error(name.span, message, help);
@@ -285,24 +295,20 @@ impl<'c> Connections<'c> {
         *slot(all, id.0 as usize) = Some(connection);
     }
 
-    /// The mappings with a side in this number space: their name, what they are, and which side it is.
-    fn in_scope(&self, scope: Scope) -> impl Iterator<Item = (Name<'c>, &Connection, usize)> {
+    /// The mappings with a side in this number space, and which side it is.
+    fn in_scope(&self, scope: Scope) -> impl Iterator<Item = (&Placed<'c>, &Connection, usize)> {
         let here = self.forwarding.by_scope.get(scope.0 as usize).map_or(&[][..], Vec::as_slice);
-        here.iter().filter_map(|&(id, side)| Some((self.name(id)?, self.forwarding.get(id)?, side)))
-    }
-
-    fn name(&self, id: MappingId) -> Option<Name<'c>> {
-        self.places.iter().find(|(other, _)| *other == id).map(|(_, name)| *name)
+        here.iter().filter_map(|&(id, side)| Some((self.placed.get(&id)?, self.forwarding.get(id)?, side)))
     }
 
     /// Every mapping, and where the file names it.
     pub(super) fn places(&self) -> impl Iterator<Item = (MappingId, Span)> {
-        self.places.iter().map(|(id, name)| (*id, name.span))
+        self.placed.iter().map(|(id, placed)| (*id, placed.name.span))
     }
 
     /// The mapping that has a segment.
     pub(super) fn holder(&self, scope: Scope, segment: Segment) -> Option<Name<'c>> {
         let mut here = self.in_scope(scope);
-        here.find(|(_, connection, side)| connection.ids.has(*side, segment)).map(|(name, ..)| name)
+        here.find(|(_, connection, side)| connection.ids.has(*side, segment)).map(|(placed, ..)| placed.name)
     }
 }

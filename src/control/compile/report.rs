@@ -1,7 +1,7 @@
 //! Where the passes of the compiler put what they find, and how they look names up.
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::config::{At, Name, Problem, Problems, Severity, Source, Span, suggestion};
 
@@ -10,13 +10,16 @@ use crate::config::{At, Name, Problem, Problems, Severity, Source, Span, suggest
 pub(super) struct Report {
     pub(super) source: Source,
     found: Vec<Problem>,
+    /// Where the errors among them are.
+    errors: BTreeSet<Span>,
     /// The tenant of a pattern that is spoken of, whose name the file does not have; else empty.
     subject: String,
 }
 
 impl Report {
     pub(super) fn new(source: Source, found: Vec<Problem>) -> Self {
-        Self { source, found, subject: String::new() }
+        let errors = found.iter().filter(|problem| problem.severity == Severity::Error).map(Problem::span).collect();
+        Self { source, found, errors, subject: String::new() }
     }
 
     pub(super) fn error(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {
@@ -46,12 +49,13 @@ impl Report {
 
     /// Whether something in this place has been found wrong already.
     pub(super) fn has_errors_in(&self, extent: Span) -> bool {
-        let inside = |span: Span| extent.start <= span.start && span.end <= extent.end;
-        self.found.iter().any(|problem| problem.severity == Severity::Error && inside(problem.span()))
+        let first = Span { start: extent.start, end: extent.start };
+        let last = Span { start: extent.end, end: extent.end };
+        self.errors.range(first..=last).any(|span| span.end <= extent.end)
     }
 
     pub(super) fn has_errors(&self) -> bool {
-        self.found.iter().any(|problem| problem.severity == Severity::Error)
+        !self.errors.is_empty()
     }
 
     /// From now on, everything is about this tenant of a pattern; about nobody special if it is empty.
@@ -62,6 +66,9 @@ impl Report {
     pub(super) fn add(&mut self, mut problem: Problem) {
         if !self.subject.is_empty() {
             problem.message = format!("{}: {}", self.subject, problem.message);
+        }
+        if problem.severity == Severity::Error {
+            self.errors.insert(problem.span());
         }
         self.found.push(problem);
     }

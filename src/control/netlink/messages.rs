@@ -13,7 +13,7 @@ use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use transload_encaps::Mac;
 
 use super::Change;
-use crate::control::kernel::{Link, LinkIndex, Neighbour, Route, Way};
+use crate::control::kernel::{Link, LinkIndex, LinkState, Neighbour, Route, Way};
 
 pub(super) fn change(message: NetlinkMessage<RouteNetlinkMessage>) -> Option<Change> {
     let message = match message.payload {
@@ -42,8 +42,13 @@ pub(super) fn change(message: NetlinkMessage<RouteNetlinkMessage>) -> Option<Cha
 }
 
 pub(super) fn link(message: &LinkMessage) -> Link {
-    let mut link = Link { name: String::new(), mac: None, mtu: 0, up: false, vlan: None };
-    link.up = message.header.flags.contains(LinkFlags::Up | LinkFlags::LowerUp);
+    let mut link = Link { name: String::new(), mac: None, mtu: 0, state: LinkState::Down, vlan: None };
+    let flags = message.header.flags;
+    link.state = match (flags.contains(LinkFlags::Up), flags.contains(LinkFlags::LowerUp)) {
+        (true, true) => LinkState::Up,
+        (true, false) => LinkState::NoCarrier,
+        (false, _) => LinkState::Down,
+    };
     let mut lower = None;
     let mut tag = None;
     for attribute in &message.attributes {

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::filter::{Claims, Filter, Tags};
 use super::program::{self, Maps, OUTER, PASS, SINGLE};
-use crate::bpf::{Hook, Link, Map, MapKind, Program};
+use crate::bpf::{Hook, Link, Map, MapKind, Program, ProgramKind};
 use crate::io::ethtool::Unstripped;
 
 /// VLAN IDs there are.
@@ -89,7 +89,8 @@ fn load(filter: &Filter, sockets: &Map<u32>, frags: bool) -> io::Result<Program>
         Tags::None | Tags::All => None,
     };
     let maps = Maps { sockets, tags: tags.as_ref() };
-    Program::load(&program::assemble(filter, maps, PASS)?, frags)
+    let kind = if frags { ProgramKind::XdpFrags } else { ProgramKind::Xdp };
+    Program::load(&program::assemble(filter, maps, PASS)?, kind)
 }
 
 /// The map of tags: by VLAN ID, what it is claimed as.

@@ -7,7 +7,7 @@ use transload_encaps::{Carrier, Mac};
 use super::attach::map_of;
 use super::filter::{Claims, Entrance, Filter, Tags};
 use super::program::{self, Maps, PASS};
-use crate::bpf::{Map, MapKind, Program};
+use crate::bpf::{Map, MapKind, Program, ProgramKind};
 
 /// What the program answers here for a frame that it would hand to a socket: `XDP_TX`, which it answers for no other.
 const TAKEN: i32 = 3;
@@ -40,7 +40,7 @@ impl Loaded {
         };
         let maps = Maps { sockets: &sockets, tags: tags.as_ref() };
         let program = program::assemble(filter, maps, TAKEN).expect("short enough");
-        Program::load(&program, false).map(Self)
+        Program::load(&program, ProgramKind::Xdp).map(Self)
     }
 
     fn takes(&self, frame: &[u8]) -> bool {
