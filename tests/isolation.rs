@@ -580,10 +580,13 @@ fn break_tables(tables: &mut Forwarding, what: u8, one: usize, other: usize) {
             senders.insert(to, from);
         }
         _ => {
-            let peers = tables.peers.iter().flatten().count();
+            let kind = |peer: PeerId| tables.peers[peer.0 as usize].as_ref().map(|peer| peer.compiled.kind());
             let mappings = Arc::get_mut(&mut tables.mappings).unwrap();
             let connection = mappings.all[one % 4].as_mut().unwrap();
-            break_mapping(connection, what, one / 4, PeerId((other % peers) as u32), 1 << (other % 4));
+            // Of the same encapsulation: an ID of another one would mean nothing there, and no loader makes such tables.
+            let now = kind(connection.ends[one / 4 % 2].peer);
+            let peers: Vec<_> = (0..tables.peers.len() as u32).map(PeerId).filter(|peer| kind(*peer) == now).collect();
+            break_mapping(connection, what, one / 4, peers[other % peers.len()], 1 << (other % 4));
         }
     }
 }
