@@ -146,9 +146,7 @@ fn isolation_prints_the_proof_as_json_and_its_assumptions_in_words() {
 #[test]
 fn isolation_of_a_file_in_which_tenants_overlap_says_where() {
     let (code, out, err) = transload(&["isolation", "tests/wrong/id-claimed-by-another-tenant.yaml"]);
-    let found: Value = serde_json::from_str(&out).expect("it is JSON");
-    assert_eq!((code, &found["isolated"]), (Some(1), &false.into()));
-    assert!(found["problems"].as_array().is_some_and(|problems| !problems.is_empty()));
+    assert_eq!((code, out.as_str()), (Some(1), ""), "nothing is proved of a file that does not load");
     assert!(err.contains("is already attachment"), "{err}");
 }
 

@@ -131,6 +131,18 @@ frame 4 on up
 }
 
 #[test]
+fn frames_whose_checksum_was_left_to_a_device_end_differently_as_others_do() {
+    let files = Files::new(&OLD.replace("vni: 1", "vni: 3"));
+    let mut frame = frame_of_leaf(1);
+    let pseudo = !wire::sum(&[&frame[26..34], &[0, 17], &frame[38..40]]);
+    frame[40..42].copy_from_slice(&pseudo.to_be_bytes());
+    files.capture("up.pcap", &[frame]);
+    let (_, out, _) = files.diff(&["--in", "up=up.pcap"]);
+    assert!(out.contains("1 of 1 frame ends differently"), "{out}");
+    assert!(out.contains("1 frame was captured before its sender's device had filled in the checksum"), "{out}");
+}
+
+#[test]
 fn a_frame_that_goes_the_same_way_in_other_headers_is_one_that_changes() {
     let files = Files::new(&OLD.replace("encap: nvgre,", "encap: nvgre, ttl: 9,"));
     files.capture("up.pcap", &[frame_of_leaf(1), frame_of_leaf(2)]);

@@ -126,6 +126,92 @@ fn time_is_that_of_the_captures_and_never_runs_backwards() {
     assert_eq!(stamps, [105, 105, 120]);
 }
 
+/// The frame with its outer UDP checksum (IPv4, no options) as Linux leaves it to a device, plus `wrong`.
+fn left_to_the_device(mut frame: Vec<u8>, wrong: u16) -> Vec<u8> {
+    let pseudo = !wire::sum(&[&frame[26..34], &[0, 17], &frame[38..40]]);
+    frame[40..42].copy_from_slice(&(pseudo + wrong).to_be_bytes());
+    frame
+}
+
+#[test]
+fn a_checksum_that_a_device_was_to_fill_in_drops_nothing_and_a_wrong_one_does() {
+    let case = Case::new();
+    let plain = from_leaf(&wire::tenant_frame(BROADCAST, mac(1), 0));
+    case.capture("up.pcap", &[(1, left_to_the_device(plain.clone(), 0)), (2, left_to_the_device(plain, 1))]);
+    let output = case.replay(&["up=up.pcap"], "out");
+    let found = summary(&output);
+    assert_eq!(found["ports"]["access"]["sent"], 1);
+    assert_eq!(found["drops"], serde_json::json!({ "udp_checksum": 1 }));
+    assert_eq!(found["captured"]["unfinished"], 1);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("1 frame was captured before its sender's device had filled in the checksum"), "{told}");
+}
+
+/// A tenant's TCP segment whose checksum is left to a device, and the same with it filled in.
+fn segment(payload: usize) -> (Vec<u8>, Vec<u8>) {
+    let (src, dst) = ([10, 0, 0, 1], [10, 0, 0, 2]);
+    let mut tcp =
+        [&[0x13, 0x88, 0, 80, 0, 0, 0, 1, 0, 0, 0, 0, 0x50, 0x10, 1, 0, 0, 0, 0, 0][..], &vec![7; payload]].concat();
+    let length = (tcp.len() as u16).to_be_bytes();
+    let frame =
+        |tcp: &[u8]| wire::ethernet(BROADCAST, mac(1), wire::IPV4, &wire::ipv4(src.into(), dst.into(), 0, 6, tcp));
+    let right = wire::sum(&[&src, &dst, &[0, 6], &length, &tcp]);
+    tcp[16..18].copy_from_slice(&(!wire::sum(&[&src, &dst, &[0, 6], &length])).to_be_bytes());
+    let left = frame(&tcp);
+    tcp[16..18].copy_from_slice(&right.to_be_bytes());
+    (left, frame(&tcp))
+}
+
+#[test]
+fn a_tenants_unfinished_checksum_is_filled_in_where_the_frame_leaves() {
+    let case = Case::new();
+    let (left, filled) = segment(100);
+    let mut packet = from_leaf(&left);
+    // The outer checksum is the one that is right once the inner one is.
+    let finished = from_leaf(&filled);
+    let outer = wire::sum(&[&finished[26..34], &[0, 17], &finished[38..40], &finished[34..]]);
+    packet[40..42].copy_from_slice(&outer.to_be_bytes());
+    let mut wrong = packet.clone();
+    wrong[41] ^= 1;
+    case.capture("up.pcap", &[(1, packet), (2, wrong)]);
+    let found = summary(&case.replay(&["up=up.pcap"], "out"));
+    assert_eq!(found["drops"], serde_json::json!({ "udp_checksum": 1 }));
+    let access = records(&case.path("out/access.pcap"));
+    assert_eq!((access.len(), &access[0].bytes), (1, &wire::tag(&filled, 0x88a8, 7)));
+}
+
+#[test]
+fn a_captured_super_frame_leaves_in_segments() {
+    let case = Case::new();
+    let (left, _) = segment(4_000);
+    case.capture("up.pcap", &[(1, left_to_the_device(from_leaf(&left), 0))]);
+    let found = summary(&case.replay(&["up=up.pcap"], "out"));
+    assert_eq!((&found["captured"]["super_frames"], &found["drops"]), (&1.into(), &serde_json::json!({})));
+    // 1500 less the headers of the underlay, VXLAN and the tenant.
+    let lengths: Vec<_> =
+        records(&case.path("out/access.pcap")).iter().map(|record| record.bytes.len() - 4 - 54).collect();
+    assert_eq!(lengths, [1410, 1410, 1180]);
+}
+
+#[test]
+fn what_the_gateway_itself_had_sent_is_counted_apart() {
+    let case = Case::new();
+    let ends = ("192.0.2.1".parse().unwrap(), "192.0.2.9".parse().unwrap());
+    let inner = wire::tenant_frame(BROADCAST, mac(1), 0);
+    let ours = wire::outer((mac(0xbb), mac(0xaa)), ends, 0, 17, &wire::udp(50_000, 4789, &wire::vxlan(100, &inner)));
+    case.capture("up.pcap", &[(1, ours)]);
+    let found = summary(&case.replay(&["up=up.pcap"], "out"));
+    assert_eq!((&found["captured"]["leaving"], &found["drops"]), (&1.into(), &serde_json::json!({})));
+    let explained = Command::cargo_bin("transload")
+        .unwrap()
+        .current_dir(case.dir.path())
+        .args(["explain", "gateway.yaml", "--port", "up", "--pcap", "up.pcap", "--packet", "1"])
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&explained.stdout);
+    assert!(told.contains("this packet is leaving: its source is our endpoint fabric (192.0.2.1)"), "{told}");
+}
+
 #[test]
 fn a_port_that_sent_nothing_has_no_file_not_even_an_old_one() {
     let case = Case::new();

@@ -112,6 +112,9 @@ fn words(difference: &Difference) -> String {
         let verb = if fates.changed.len() == 1 { "ends" } else { "end" };
         let frames = usize::try_from(fates.frames).unwrap_or(usize::MAX);
         let _ = writeln!(text, "\n{} of {} {verb} differently", fates.changed.len(), plural(frames, "frame"));
+        for remark in fates.captured.remarks() {
+            let _ = writeln!(text, "{remark}");
+        }
         fates.changed.iter().take(MOST_SHOWN).for_each(|changed| frame(changed, &mut text));
         if let Some(rest) = fates.changed.len().checked_sub(MOST_SHOWN).filter(|&rest| rest > 0) {
             let _ = writeln!(text, "... and {rest} more; `--json` lists all of them");

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use super::Failure;
 use super::render::{output, problems_of};
 use crate::config;
+use crate::control::captured::{self, Captured};
 use crate::control::compile::{compile_with_origins, placeholder_hops};
 use crate::control::explain::{self, NotLearned};
 use crate::control::offline::{self, Offline};
-use crate::control::replay;
 use crate::forwarding::PortId;
 use crate::io::memory::Packet;
 use crate::io::pcap::{Capture, Record};
@@ -88,8 +88,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let mut arena = offline::arena();
     let mut gateway = Offline::new(plan, &mut arena);
     let (packet, now) = match (&args.frame, &args.pcap) {
-        (Some(Bytes(bytes)), _) => (bytes.clone().into(), NOW),
-        (None, Some(file)) => captured(&mut gateway, port, file, args)?,
+        (Some(Bytes(bytes)), _) => {
+            (captured::of_bytes(&gateway.shared().forwarding.load(), port, bytes.clone()), NOW)
+        }
+        (None, Some(file)) => from_capture(&mut gateway, port, file, args)?,
         (None, None) => return Err(Failure::new("there is no frame: give --frame or --pcap")),
     };
     for learned in &args.learned {
@@ -104,7 +106,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 /// The packet of the capture, and when it arrives; those before it have gone through the gateway.
-fn captured(gateway: &mut Offline<'_>, port: PortId, file: &Path, args: &Args) -> Result<(Packet, u64), Failure> {
+fn from_capture(gateway: &mut Offline<'_>, port: PortId, file: &Path, args: &Args) -> Result<(Packet, u64), Failure> {
     let wanted = args.packet.unwrap_or(1);
     let capture = Capture::open(file).map_err(|error| Failure::new(error.to_string()))?;
     let (mut count, mut clock) = (0, 0);
@@ -112,11 +114,12 @@ fn captured(gateway: &mut Offline<'_>, port: PortId, file: &Path, args: &Args) -
         let record: Record = record.map_err(|error| Failure::new(error.to_string()))?;
         count += 1;
         clock = record.stamp.max(clock);
+        let tables = gateway.shared().forwarding.load_full();
         if count == wanted {
-            return Ok((replay::packet(record), clock));
+            return Ok((captured::of_record(&tables, port, record), clock));
         }
-        if !args.alone {
-            gateway.receive(port, replay::packet(record), clock);
+        if !args.alone && let Some(packet) = Captured::default().arrival(&tables, port, record) {
+            gateway.receive(port, packet, clock);
             (0..).map_while(|id| gateway.port(PortId(id))).for_each(|port| drop(port.collect()));
         }
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Failure;
 use super::render::{output, plural, problems_of, tell};
-use crate::config::{self, Problem};
+use crate::config;
 use crate::control::compile::{Numbers, compile};
 use crate::control::isolation::{self, Document, Meeting};
 
@@ -31,23 +31,10 @@ struct Printed<'a> {
     document: &'a Document,
 }
 
-/// What is printed of a file that the loader refuses: it says where tenants would meet.
-#[derive(Serialize)]
-struct Refused<'a> {
-    file: String,
-    isolated: bool,
-    problems: &'a [Problem],
-}
-
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let file = args.file.display().to_string();
-    let plan = match config::load(&args.file).and_then(|config| compile(&config, &mut Numbers::default(), None)) {
-        Ok(plan) => plan,
-        Err(problems) => {
-            print(&Refused { file, isolated: false, problems: &problems.0 })?;
-            return Err(if args.json { Failure::Told } else { problems.into() });
-        }
-    };
+    // Of a file that does not load nothing is proved, neither way.
+    let plan = compile(&config::load(&args.file)?, &mut Numbers::default(), None)?;
     let isolation = isolation::examine(&plan);
     let document = isolation.document();
     print(&Printed { file, document: &document })?;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::Failure;
-use super::render::{output, problems_of};
+use super::render::{output, problems_of, tell};
 use crate::config;
 use crate::control::compile::{Names, Numbers, compile, placeholder_hops};
 use crate::control::replay::{self, Input};
@@ -40,6 +40,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let inputs: Result<Vec<_>, _> =
         args.inputs.iter().map(|(port, file)| input(&plan.names, port, file.clone())).collect();
     let report = replay::replay(plan, &inputs?, &args.out).map_err(|error| Failure::new(error.to_string()))?;
+    report.captured.remarks().iter().for_each(|remark| tell(remark));
     let summary = serde_json::to_string_pretty(&report).map_err(|error| Failure::new(error.to_string()))?;
     output(&summary)
 }

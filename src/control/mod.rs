@@ -5,6 +5,7 @@
 pub mod admin;
 pub mod ageing;
 pub mod backends;
+pub mod captured;
 pub mod claims;
 pub mod clock;
 pub mod compile;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::captured::Captured;
 use super::compile::Plan;
 use super::offline::{self, Offline};
 use super::report::Report;
 use crate::forwarding::PortId;
-use crate::io::arena::LONGEST;
-use crate::io::memory::{Handle, Packet};
+use crate::io::memory::Handle;
 use crate::io::pcap::{Capture, CaptureError, CaptureWriter, Record};
 
 /// One capture, and the port its frames arrive at.
@@ -144,19 +144,15 @@ pub fn replay(plan: Plan, inputs: &[Input], out: &Path) -> Result<Report, Replay
     let mut arena = offline::arena();
     let mut gateway = Offline::new(plan, &mut arena);
     let mut records = Merged::open(inputs)?;
+    let mut captured = Captured::default();
     while let Some((port, record)) = records.next()? {
         let stamp = record.stamp;
-        gateway.receive(port, packet(record), stamp);
+        let tables = gateway.shared().forwarding.load_full();
+        let Some(packet) = captured.arrival(&tables, port, record) else { continue };
+        gateway.receive(port, packet, stamp);
         outputs.write(&gateway, stamp)?;
     }
     outputs.finish()?;
-    Ok(Report::of(gateway.shared(), &[gateway.counters()], gateway.loops(), gateway.names()))
-}
-
-/// A record as a port receives it; what no chunk can hold counts as cut.
-pub(crate) fn packet(record: Record) -> Packet {
-    let cut = record.is_cut() || record.bytes.len() > LONGEST;
-    let mut bytes = record.bytes;
-    bytes.truncate(LONGEST);
-    Packet { bytes, cut, ..Packet::default() }
+    let report = Report::of(gateway.shared(), &[gateway.counters()], gateway.loops(), gateway.names());
+    Ok(Report { captured, ..report })
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use transload_encaps::DropReason;
 
+use super::captured::Captured;
 use super::compile::Names;
 use super::loops::{self, Loop, Loops};
 use crate::counters::{Both, Counters, MappingCounters};
@@ -121,6 +122,9 @@ pub struct Report {
     pub fdb: Vec<FdbRow>,
     /// The loops that were found.
     pub loops: Vec<LoopRow>,
+    /// Frames of the captures that were not what they seem; left out without any.
+    #[serde(skip_serializing_if = "Captured::is_plain")]
+    pub captured: Captured,
 }
 
 /// What crossed a mapping.
@@ -174,6 +178,7 @@ impl Report {
                 .collect(),
             fdb: fdb(shared, names),
             loops: loops.iter().map(|(pair, found)| LoopRow::of(pair, found, names)).collect(),
+            captured: Captured::default(),
         }
     }
 }

@@ -7,9 +7,10 @@ use serde::Serialize;
 
 use super::reader::{Origin, Reader};
 use super::{Change, How, Thing};
+use crate::control::captured::Captured;
 use crate::control::compile::{Names, Plan, placeholder_hops};
 use crate::control::offline::{self, Offline};
-use crate::control::replay::{Input, Merged, ReplayError, packet};
+use crate::control::replay::{Input, Merged, ReplayError};
 use crate::io::memory::Handle;
 
 /// What became of the frames of some captures.
@@ -19,6 +20,9 @@ pub struct Fates {
     pub frames: u64,
     /// Those that end differently.
     pub changed: Vec<Changed>,
+    /// Frames of the captures that were not what they seem; left out without any.
+    #[serde(skip_serializing_if = "Captured::is_plain")]
+    pub captured: Captured,
 }
 
 /// A frame that ends differently.
@@ -138,10 +142,13 @@ pub fn fates(plans: Plans, inputs: &[Input], changes: &[Change]) -> Result<Fates
     let mut old = Runner::new(plans.old.0, plans.old.1, &mut arena);
     let mut new = Runner::new(plans.new.0, plans.new.1, &mut other_arena);
     let mut records = Merged::open(inputs)?;
-    let mut fates = Fates { frames: 0, changed: Vec::new() };
+    let mut fates = Fates { frames: 0, changed: Vec::new(), captured: Captured::default() };
     while let Some((port, record)) = records.next()? {
         fates.frames += 1;
-        let (stamp, frame) = (record.stamp, packet(record));
+        let stamp = record.stamp;
+        // The capture is of the gateway that ran the first file.
+        let tables = old.gateway.shared().forwarding.load_full();
+        let Some(frame) = fates.captured.arrival(&tables, port, record) else { continue };
         let (before, from) = old.run(port, frame.clone(), stamp);
         let (after, to) = new.run(port, frame, stamp);
         if before == after {

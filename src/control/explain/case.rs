@@ -1,12 +1,14 @@
 //! One frame's case: what it was, what was looked up, and the words for all of it.
 
-use transload_encaps::{Carrier, Frame, HEADROOM, Kind, Segment};
+use transload_encaps::{Carrier, Common, Frame, HEADROOM, Kind, Segment};
 
 use super::trace::Trace;
+use crate::control::captured;
 use crate::control::compile::{Line, Names, Noun, Origins};
 use crate::forwarding::{
     AttachmentId, Claim, Crossing, DomainId, EndpointId, Exit, Forwarding, Members, Peer, PeerId, PortId, Scope, Target,
 };
+use crate::io::memory::Packet;
 
 /// Everything a finder of near misses may look at.
 #[derive(Clone, Copy)]
@@ -17,14 +19,20 @@ pub(super) struct Case<'a> {
     pub(super) port: PortId,
     /// As it arrived.
     pub(super) frame: &'a [u8],
-    /// Whether more of it was on the wire.
-    pub(super) cut: bool,
+    /// The same, with what its port knew of it.
+    pub(super) arrived: &'a Packet,
     pub(super) trace: &'a Trace,
 }
 
 impl<'a> Case<'a> {
     pub(super) fn line(&self, noun: Noun) -> Option<Line> {
         self.origins.line(noun)
+    }
+
+    /// The endpoint it is on its way out from, if nobody took it for an arrival.
+    pub(super) fn leaving(&self) -> Option<EndpointId> {
+        self.trace.dropped().filter(|(_, reason)| *reason == Common::NotForUs.into())?;
+        captured::leaving(self.tables, self.port, self.frame)
     }
 
     /// "endpoint fabric (192.0.2.1)"

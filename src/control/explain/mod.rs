@@ -64,6 +64,9 @@ pub fn dissect(frame: &[u8], tunnel: Option<Kind>) -> Decoded {
     decode(frame, tunnel.map_or(Inside::Unknown, Inside::Tunnel))
 }
 
+/// What to do about packets that are no arrivals.
+const LEAVING: &str = "The live port never receives what the gateway sends: capture with `tcpdump -Q in`.";
+
 /// A drop in the operator's words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Dropped {
@@ -71,7 +74,7 @@ pub struct Dropped {
     pub reason: &'static str,
     /// The stage that dropped it.
     pub stage: &'static str,
-    /// Whose move it is: `peer`, `config` or `local`.
+    /// Whose move it is: `peer`, `config` or `local`; `capture` of a packet that was leaving.
     pub whose_move: &'static str,
     /// What to look at.
     pub hint: &'static str,
@@ -135,11 +138,12 @@ pub fn explain(
     nanos: u64,
 ) -> Explanation {
     let packet = packet.into();
-    let (frame, cut) = (packet.bytes.clone(), packet.cut);
+    let arrived = packet.clone();
     let mut trace = Trace::default();
     gateway.receive_before(&mut trace, port, packet, nanos);
     let tables = gateway.shared().forwarding.load_full();
-    let case = Case { tables: &tables, names: gateway.names(), origins, port, frame: &frame, cut, trace: &trace };
+    let (names, frame) = (gateway.names(), &arrived.bytes);
+    let case = Case { tables: &tables, names, origins, port, frame, arrived: &arrived, trace: &trace };
     tell(&case)
 }
 
@@ -164,7 +168,10 @@ fn tell(case: &Case<'_>) -> Explanation {
     Explanation {
         headline: headline(case, dropped, &near, &outputs),
         port: case.names.port(case.port).into_owned(),
-        dropped: dropped.map(|(stage, reason)| Dropped::new(stage, reason)),
+        dropped: dropped.map(|(stage, reason)| match case.leaving() {
+            Some(_) => Dropped { whose_move: "capture", hint: LEAVING, ..Dropped::new(stage, reason) },
+            None => Dropped::new(stage, reason),
+        }),
         stages: steps::stages(case),
         lost: lost.collect(),
         near,

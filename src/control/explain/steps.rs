@@ -1,7 +1,7 @@
 //! What every stage looked up and what answered, in sentences with the line that decided.
 
 use serde::Serialize;
-use transload_encaps::{Decap, DropReason, Mac};
+use transload_encaps::{Checksum, Decap, DropReason, Gso, Mac};
 
 use super::case::{Case, carrier};
 use super::trace::Step;
@@ -9,6 +9,7 @@ use crate::control::compile::{Line, Noun};
 use crate::dataplane::{Note, Stage};
 use crate::fdb::Learned;
 use crate::forwarding::{Claim, DomainId, PeerId, Sender, Target};
+use crate::io::memory::Packet;
 
 /// What a stage did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -68,9 +69,11 @@ fn dropped(reason: DropReason) -> Said {
 fn opening(case: &Case<'_>, stage: Stage) -> Vec<Said> {
     match stage {
         Stage::Receive => {
-            let cut = if case.cut { ", cut short by the capture" } else { "" };
+            let cut = if case.arrived.cut { ", cut short by the capture" } else { "" };
             let text = format!("{} bytes on port {}{cut}", case.frame.len(), case.names.port(case.port));
-            vec![said(text, case.line(Noun::Port(case.port)))]
+            let mut all = vec![said(text, case.line(Noun::Port(case.port)))];
+            all.extend(left_to_a_device(case.arrived).map(|text| said(text, None)));
+            all
         }
         Stage::Classify if case.trace.endpoint().is_none() => {
             let tags = case.tables.ports.get(usize::from(case.port.0)).and_then(|port| port.tags);
@@ -87,6 +90,22 @@ fn opening(case: &Case<'_>, stage: Stage) -> Vec<Said> {
         }
         _ => Vec::new(),
     }
+}
+
+/// What the frame's sender has left to its device.
+fn left_to_a_device(arrived: &Packet) -> Option<String> {
+    let Checksum::Partial { start, .. } = arrived.checksum else { return None };
+    let checksum = format!(
+        "captured before its sender's device had filled in the checksum of the header at byte {start}: taken as the \
+         live port would take it"
+    );
+    Some(match arrived.gso {
+        None => checksum,
+        Some(Gso { size, .. }) => format!(
+            "{checksum}; it is longer than the wire carries, and a capture does not say how that device cuts it: \
+             taken as segments of {size} bytes, which fit the MTU"
+        ),
+    })
 }
 
 fn sentence(case: &Case<'_>, step: &Step) -> Option<Said> {

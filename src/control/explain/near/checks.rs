@@ -120,7 +120,7 @@ fn udp_zero(case: &Case<'_>) -> Near {
 pub(super) fn truncated(case: &Case<'_>, stage: Stage) -> Vec<Near> {
     let len = case.frame.len();
     let text = match stage {
-        Stage::Classify if case.cut => {
+        Stage::Classify if case.arrived.cut => {
             format!("the capture holds only the first {len} bytes of the frame: capture with a longer snapshot length")
         }
         Stage::Classify => format!("the frame ends after {len} bytes, inside its outer headers"),

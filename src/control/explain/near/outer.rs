@@ -31,6 +31,11 @@ fn packet(frame: &[u8]) -> Option<Packet> {
 
 /// Why the frame is no tunnel packet, if it looks like one.
 pub(super) fn not_for_us(case: &Case<'_>) -> Vec<Near> {
+    if let Some(id) = case.leaving() {
+        let text =
+            format!("this packet is leaving: its source is our {}; capture with `tcpdump -Q in`", case.endpoint(id));
+        return vec![Near::new(text, case.line(Noun::Endpoint(id)))];
+    }
     if case.trace.outer().is_some() {
         return sender::wrong_carrier(case);
     }

@@ -1,0 +1,240 @@
+//! Captured frames, as the live port would have handed them over.
+//!
+//! A capture holds the bytes and nothing of what the kernel tells a port besides. On a veth, or on the sending machine,
+//! frames are captured before a device has filled in the checksum that their sender left to it: the field then holds
+//! the folded sum of the pseudo-header, not complemented. Such frames may be super-frames, longer than any on the wire.
+//! A capture of both directions also holds what the gateway itself has sent.
+
+use serde::Serialize;
+use transload_encaps::outer::{self, Outer, pseudo_header};
+use transload_encaps::{Carrier, Checksum, Gso, GsoKind, checksum, ethernet};
+
+use crate::forwarding::{EndpointId, Forwarding, PortId};
+use crate::io::arena::LONGEST;
+use crate::io::memory::Packet;
+use crate::io::pcap::Record;
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const GRE: u8 = 47;
+const UDP_LEN: usize = 8;
+const TCP_CHECKSUM: usize = 16;
+/// The high half of TCP's byte here is the length of its header, in words.
+const TCP_DATA_OFFSET: usize = 12;
+/// VXLAN's I flag, in the first of its eight bytes.
+const VNI_FLAG: u8 = 0x08;
+/// GRE's flags that each mean another word of header: checksum, key, sequence number.
+const GRE_WORDS: u16 = 0xb000;
+/// A tunnel, what the tenant built inside, and once more.
+const MOST_LAYERS: usize = 3;
+/// MTU of a port that states none, where a super-frame shows that there must be one.
+const MTU: u32 = 1500;
+
+/// How many frames of captures were not what they seem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Captured {
+    /// Frames whose checksum their sender's device had still to fill in.
+    pub unfinished: u64,
+    /// Those of them that were super-frames.
+    pub super_frames: u64,
+    /// Our own tunnel packets on their way out, which the live port does not receive, and which are left out.
+    pub leaving: u64,
+}
+
+impl Captured {
+    /// Whether every frame was what it seems.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// A sentence for each number that is not zero.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        let of = |count: u64, one: &str, several: &str| match count {
+            0 => None,
+            1 => Some(format!("1 frame {one}")),
+            count => Some(format!("{count} frames {several}")),
+        };
+        let unfinished = of(
+            self.unfinished,
+            "was captured before its sender's device had filled in the checksum; it is taken as the live port would \
+             take it",
+            "were captured before their sender's device had filled in the checksum; they are taken as the live port \
+             would take them",
+        );
+        let super_frames = of(
+            self.super_frames,
+            "is longer than the wire carries; a capture does not say how its sender's device cuts it: it is taken as \
+             segments that fit the MTU of its port, or 1500",
+            "are longer than the wire carries; a capture does not say how their sender's device cuts them: they are \
+             taken as segments that fit the MTU of their port, or 1500",
+        );
+        let leaving = of(
+            self.leaving,
+            "was leaving: its source is our own endpoint; it is left out (capture with `tcpdump -Q in`)",
+            "were leaving: their source is our own endpoint; they are left out (capture with `tcpdump -Q in`)",
+        );
+        [unfinished, super_frames, leaving].into_iter().flatten().collect()
+    }
+
+    /// A record as its port receives it, counted; `None` for what was leaving.
+    pub fn arrival(&mut self, tables: &Forwarding, port: PortId, record: Record) -> Option<Packet> {
+        if leaving(tables, port, &record.bytes).is_some() {
+            self.leaving += 1;
+            return None;
+        }
+        let packet = of_record(tables, port, record);
+        self.unfinished += u64::from(packet.checksum != Checksum::Unknown);
+        self.super_frames += u64::from(packet.gso.is_some());
+        Some(packet)
+    }
+}
+
+/// A record as a port receives it; what no chunk can hold counts as cut.
+#[must_use]
+pub fn of_record(tables: &Forwarding, port: PortId, record: Record) -> Packet {
+    let cut = record.is_cut() || record.bytes.len() > LONGEST;
+    let mut bytes = record.bytes;
+    bytes.truncate(LONGEST);
+    Packet { cut, ..of_bytes(tables, port, bytes) }
+}
+
+/// A frame as a port receives it.
+#[must_use]
+pub fn of_bytes(tables: &Forwarding, port: PortId, bytes: Vec<u8>) -> Packet {
+    let mtu = tables.ports.get(usize::from(port.0)).and_then(|port| port.mtu).unwrap_or(MTU);
+    match unfinished(&bytes, mtu) {
+        Some((checksum, gso)) => Packet { bytes, checksum, gso, cut: false },
+        None => bytes.into(),
+    }
+}
+
+/// The endpoint that a frame is on its way out from, if it is one of our own tunnel packets.
+#[must_use]
+pub fn leaving(tables: &Forwarding, port: PortId, frame: &[u8]) -> Option<EndpointId> {
+    let here = &tables.ports.get(usize::from(port.0))?.endpoints;
+    let is_ours = |id: &&EndpointId| -> Option<bool> {
+        let endpoint = tables.endpoints.get(usize::from(id.0))?;
+        let packet = outer::walk(frame, outer::ip_start(frame, endpoint.vlan)?).ok()?;
+        let comes_back = tables.endpoints.iter().any(|other| other.address == packet.dst);
+        Some(packet.src == endpoint.address && endpoint.carriers.contains(&packet.carrier) && !comes_back)
+    };
+    here.iter().find(|id| is_ours(id).unwrap_or(false)).copied()
+}
+
+/// What a sender has left to its device: the innermost checksum that is unfinished, and, if the packet is longer than
+/// the MTU, how long the payload of a segment may be.
+///
+/// None where the checksum of a header further out can never become right.
+fn unfinished(frame: &[u8], mtu: u32) -> Option<(Checksum, Option<Gso>)> {
+    let layers = layers(frame);
+    let at = layers.iter().rposition(|layer| layer.is_unfinished(frame))?;
+    let (layer, around) = (layers.get(at)?, layers.get(..at)?);
+    let filled = layer.filled(frame)?;
+    if !around.iter().all(|outer| outer.fits(frame, &filled)) {
+        return None;
+    }
+    let first = layers.first()?;
+    let is_long = first.packet.end - u32::from(first.packet.ip_at) > mtu;
+    let is_tunnel = inside(frame, &layer.packet).is_some();
+    let gso = if is_long && !is_tunnel { layer.segments(frame, first, mtu) } else { None };
+    Some((Checksum::Partial { start: layer.start as u32, offset: layer.field as u16 }, gso))
+}
+
+/// A TCP or UDP header, somewhere in a frame.
+struct Layer {
+    packet: Outer,
+    protocol: u8,
+    /// Where the header begins.
+    start: usize,
+    /// Where in it the checksum is.
+    field: usize,
+}
+
+/// The TCP and UDP headers of a frame, the outermost first.
+fn layers(frame: &[u8]) -> Vec<Layer> {
+    let (mut found, mut from) = (Vec::new(), Some(0));
+    for _ in 0..MOST_LAYERS {
+        let Some(packet) = from.and_then(|from| packet(frame, from)) else { break };
+        let at = usize::from(packet.at);
+        let (protocol, start, field) = match packet.carrier {
+            Carrier::Udp(_) => (UDP, at - UDP_LEN, outer::UDP_CHECKSUM.into()),
+            _ => (TCP, at, TCP_CHECKSUM),
+        };
+        if matches!(packet.carrier, Carrier::Udp(_) | Carrier::Ip(TCP)) {
+            found.push(Layer { packet, protocol, start, field });
+        }
+        from = inside(frame, &packet);
+    }
+    found
+}
+
+/// The IP packet of the Ethernet frame that begins here.
+fn packet(frame: &[u8], from: usize) -> Option<Outer> {
+    let (ether_type, at) = ethernet::payload(frame.get(from..)?)?;
+    let is_ip = matches!(ether_type, ethernet::IPV4 | ethernet::IPV6);
+    outer::walk(frame, from + at).ok().filter(|_| is_ip)
+}
+
+/// Where the frame in a tunnel packet begins, if it may be one.
+fn inside(frame: &[u8], packet: &Outer) -> Option<usize> {
+    let at = usize::from(packet.at);
+    match packet.carrier {
+        Carrier::Udp(_) => (frame.get(at)? & VNI_FLAG != 0).then_some(at + 8),
+        Carrier::Ip(GRE) if ethernet::be16(frame, at + 2)? == ethernet::BRIDGING => {
+            Some(at + 4 + 4 * (ethernet::be16(frame, at)? & GRE_WORDS).count_ones() as usize)
+        }
+        _ => None,
+    }
+}
+
+impl Layer {
+    fn pseudo_header(&self) -> u64 {
+        let Outer { src, dst, end, .. } = self.packet;
+        pseudo_header(src, dst, self.protocol, (end as usize).saturating_sub(self.start))
+    }
+
+    fn sent(&self, frame: &[u8]) -> Option<u16> {
+        ethernet::be16(frame, self.start + self.field)
+    }
+
+    fn is_right(&self, frame: &[u8]) -> bool {
+        let covered = frame.get(self.start..self.packet.end as usize).unwrap_or_default();
+        checksum::fold(checksum::add(self.pseudo_header(), covered)) == 0xffff
+    }
+
+    fn is_unfinished(&self, frame: &[u8]) -> bool {
+        self.sent(frame) == Some(checksum::fold(self.pseudo_header())) && !self.is_right(frame)
+    }
+
+    /// Whether this checksum, further out than the one that was `filled` in, is one that a kernel sends: none, that of
+    /// a super-frame, or the one that is right afterwards.
+    fn fits(&self, frame: &[u8], filled: &[u8]) -> bool {
+        let is_none = self.protocol == UDP && self.sent(frame) == Some(0);
+        is_none || self.is_unfinished(frame) || self.is_right(filled)
+    }
+
+    /// The frame with this checksum filled in.
+    fn filled(&self, frame: &[u8]) -> Option<Vec<u8>> {
+        let mut filled = frame.to_vec();
+        let covered = filled.get_mut(self.start..self.packet.end as usize)?;
+        let sum = !checksum::fold(checksum::add(0, covered));
+        covered.get_mut(self.field..)?.first_chunk_mut().map(|field| *field = sum.to_be_bytes())?;
+        Some(filled)
+    }
+
+    /// Segments of which each fits the MTU with all the headers in front of its payload.
+    fn segments(&self, frame: &[u8], first: &Self, mtu: u32) -> Option<Gso> {
+        let (kind, header) = match (self.protocol, self.packet.src.is_ipv4()) {
+            (UDP, _) => (GsoKind::Udp, UDP_LEN),
+            (_, is_ipv4) => {
+                let words = frame.get(self.start + TCP_DATA_OFFSET)? >> 4;
+                (if is_ipv4 { GsoKind::Tcp4 } else { GsoKind::Tcp6 }, usize::from(words) * 4)
+            }
+        };
+        let headers = self.start + header - usize::from(first.packet.ip_at);
+        let size = (mtu as usize).checked_sub(headers).filter(|&size| size > 0)?;
+        Some(Gso { kind, size: u16::try_from(size).ok()? })
+    }
+}
