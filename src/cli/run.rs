@@ -8,9 +8,12 @@ use tracing_subscriber::EnvFilter;
 use super::Failure;
 use crate::control::start::{self, Orders, StartError};
 
-/// Ctrl-C, SIGINT or SIGTERM stops it and leaves nothing behind; SIGHUP has it read its file again, as
-/// `transload reload` does. `RUST_LOG` says how much it logs.
+const SIGNALS: &str = "\
+Ctrl-C, SIGINT or SIGTERM stops it and leaves nothing behind; SIGHUP has it read its file again, as `transload reload` \
+does. RUST_LOG says how much it logs.";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = SIGNALS)]
 pub(super) struct Args {
     /// The gateway's file
     file: PathBuf,

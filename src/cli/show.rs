@@ -11,7 +11,18 @@ use crate::control::admin::client::{self, AskError};
 use crate::control::admin::rows::{DropRow, FdbRow, LoopRow, MappingRow, PeerRow, PortRow, TenantRow};
 use crate::control::admin::socket;
 
+const COLUMNS: &str = "\
+Columns that need a word:
+  LOST       frames that arrived and were lost before the gateway took them, since its queue was full
+  DROPPED    frames dropped by name; of a port, without `underlay_control`, with which nothing is wrong
+  TOLERATED  frames carried, though a stricter gateway would have dropped them for this reason
+  HOLES      IDs of a mapping that have no counterpart, since it is reserved
+  TO HOLES   frames that came with such an ID, and were dropped
+  MOVES      how often a MAC address has moved to another place
+  LOOPS      attachments that something besides the gateway joins";
+
 #[derive(Debug, clap::Args)]
+#[command(after_help = COLUMNS)]
 pub(super) struct Args {
     /// What to show
     #[arg(value_enum)]
