@@ -10,6 +10,8 @@ use crate::interrupt;
 /// A listener ends by itself after so many seconds.
 const LONGEST: u32 = 90;
 const START: Duration = Duration::from_secs(45);
+/// One that does not listen by then is started again.
+const SLOW: Duration = Duration::from_secs(10);
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// One tcpdump at each host of a tenant.
@@ -22,28 +24,45 @@ pub(super) struct Listeners<'b> {
 impl<'b> Listeners<'b> {
     /// Listens to what arrives at a tenant's hosts and matches the filter; returns when all do.
     pub(super) fn start(bench: &'b Bench, tenant: Tenant, sites: &[Site], filter: &str) -> io::Result<Self> {
-        let mut ears = Vec::new();
+        let mut listeners = Self { bench, tenant, ears: Vec::new() };
         for site in sites {
-            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-            // A Linux as a process can write nowhere else.
-            let file = format!("/run/transload-{}-{number}.pcap", std::process::id());
-            let line =
-                format!("timeout {LONGEST} tcpdump -i t0 -n -p -Q in -U --immediate-mode -Z root -w {file} {filter}");
-            bench.host(site, tenant).background(&line)?;
-            ears.push((site.clone(), file));
+            let file = listeners.listen(site, filter)?;
+            listeners.ears.push((site.clone(), file));
         }
-        let listeners = Self { bench, tenant, ears };
         let end = Instant::now() + START;
-        for (site, file) in &listeners.ears {
-            // The capture's own header is the first that is written.
-            while bench.host(site, tenant).sh(&format!("test -s {file}")).is_err() {
+        for at in 0..listeners.ears.len() {
+            let mut again = Instant::now() + SLOW;
+            while !listeners.is_listening(at) {
+                let (site, _) = &listeners.ears[at];
                 if Instant::now() > end {
                     return Err(io::Error::other(format!("tcpdump does not start at {site}")));
+                }
+                // Now and then one hangs in a Linux that is a process. What it may still write is nobody's.
+                if Instant::now() > again {
+                    listeners.ears[at].1 = listeners.listen(site, filter)?;
+                    again = Instant::now() + SLOW;
                 }
                 interrupt::pause(Duration::from_millis(20))?;
             }
         }
         Ok(listeners)
+    }
+
+    /// Starts one, and says where it writes.
+    fn listen(&self, site: &Site, filter: &str) -> io::Result<String> {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        // A Linux as a process can write nowhere else.
+        let file = format!("/run/transload-{}-{number}.pcap", std::process::id());
+        let line =
+            format!("timeout {LONGEST} tcpdump -i t0 -n -p -Q in -U --immediate-mode -Z root -w {file} {filter}");
+        self.bench.host(site, self.tenant).background(&line)?;
+        Ok(file)
+    }
+
+    fn is_listening(&self, at: usize) -> bool {
+        let (site, file) = &self.ears[at];
+        // The capture's own header is the first that is written.
+        self.bench.host(site, self.tenant).sh(&format!("test -s {file}")).is_ok()
     }
 
     /// What each host has received so far: a line of tcpdump's for each frame.
