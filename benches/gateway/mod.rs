@@ -8,8 +8,8 @@ use std::hint::black_box;
 use std::io;
 use std::sync::Arc;
 
+use transload::compile::{self, Numbers, Plan};
 use transload::config;
-use transload::control::compile::{self, Numbers, Plan};
 use transload::counters::{Counter, Counters};
 use transload::dataplane::{BoxedPort, Burst, Now, Shared, Worker};
 use transload::events;

@@ -25,8 +25,8 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-use crate::control::admin::rows::DropRow;
 use crate::lab;
+use crate::report::rows::DropRow;
 use outcome::{Exchange, Reach};
 use sites::SITES;
 pub use speakers::Hosts;

@@ -4,7 +4,7 @@ use std::io;
 use std::net::IpAddr;
 
 use super::sites::{Carriage, Site, TENANT, TENANT_MTU, TENANT_PREFIX};
-use crate::control::netlink::{GreDevice, Netlink, VxlanDevice};
+use crate::kernel::netlink::{GreDevice, Netlink, VxlanDevice};
 
 /// The device with the outer tag, under the host's.
 const OUTER_TAG: &str = "service";

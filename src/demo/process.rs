@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::de::DeserializeOwned;
 
-use crate::control::admin::client;
+use crate::admin::client;
 use crate::lab::Namespace;
 
 const START: Duration = Duration::from_secs(10);

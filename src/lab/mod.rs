@@ -11,7 +11,7 @@ use std::thread;
 
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
-use crate::control::netlink::Netlink;
+use crate::kernel::netlink::Netlink;
 
 /// A network namespace.
 #[derive(Debug)]
