@@ -34,7 +34,7 @@ fn hear(lab: &mut Lab, port: &str, after: u64) {
 
 fn place(lab: &Lab) -> (String, bool) {
     let row = lab.fdb().into_iter().find(|row| row.mac.ends_with(":01")).expect("the host is known");
-    (row.attachment, row.held)
+    (row.attachment, row.held_for.is_some())
 }
 
 fn moves(lab: &Lab) -> Moves {

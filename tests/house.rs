@@ -20,12 +20,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("claims", &["compile", "forwarding", "io", "mapping"]),
     ("rib", &["compile", "config", "counters", "dataplane", "events", "fdb", "forwarding", "io", "kernel", "run"]),
     ("kernel", &["compile", "config", "forwarding", "io", "rib"]),
-    ("report", &["compile", "counters", "dataplane", "fdb", "forwarding", "mapping", "rib", "run"]),
+    ("report", &["compile", "counters", "dataplane", "fdb", "forwarding", "mapping", "rib"]),
     ("offline", &["compile", "counters", "dataplane", "events", "fdb", "forwarding", "io", "report", "rib"]),
     ("isolation", &["claims", "compile", "forwarding", "mapping"]),
     ("explain", &["compile", "config", "dataplane", "fdb", "forwarding", "io", "offline"]),
     ("diff", &["claims", "compile", "config", "forwarding", "io", "offline", "report"]),
-    ("admin", &["report", "run"]),
+    ("admin", &["report"]),
     (
         "run",
         &[

@@ -4,15 +4,16 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::Failure;
 use super::isolation::not_isolated;
 use super::render::{output, plural, problems_of};
-use super::{Failure, holes};
-use crate::config::{self, Problem, Problems, Severity};
+use super::unmapped::{self, UnmappedIds};
 use crate::compile::{Numbers, Plan, compile};
-use crate::run::backends;
-use crate::kernel::host;
-use crate::isolation::{self, Meeting};
+use crate::config::{self, Problem, Problems, Severity};
 use crate::forwarding::{Forwarding, Members};
+use crate::isolation::{self, Meeting};
+use crate::kernel::host;
+use crate::run::backends;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -35,7 +36,7 @@ struct Findings<'a> {
     /// Paths by which tenants meet.
     meetings: &'a [Meeting],
     /// How many IDs every mapping has, and which cannot be used.
-    mappings: &'a [holes::Row],
+    mappings: &'a [UnmappedIds],
     /// With `--host`: what would move the frames of every port that the file leaves to us, and why; and how many
     /// workers would run, if not as many as it says.
     host: &'a [String],
@@ -46,7 +47,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         Ok((plan, problems)) => {
             let host = if args.host { backends::choose(&plan).words() } else { Vec::new() };
             let meetings = isolation::examine(&plan).meetings;
-            let found = (problems, Some(summary(&plan)), meetings, holes::rows(&plan), host);
+            let found = (problems, Some(summary(&plan)), meetings, unmapped::rows(&plan), host);
             // The process ends here: to take the tables of a million tenants apart would only keep it waiting.
             std::mem::forget(plan);
             found
@@ -94,7 +95,7 @@ fn print_json(
     args: &Args,
     problems: &Problems,
     meetings: &[Meeting],
-    mappings: &[holes::Row],
+    mappings: &[UnmappedIds],
     host: &[String],
 ) -> Result<(), Failure> {
     let (file, ok) = (args.file.display().to_string(), !problems.has_errors() && meetings.is_empty());

@@ -8,14 +8,14 @@ use serde::Serialize;
 use super::Failure;
 use super::render::{output, plural};
 use super::replay::capture;
-use crate::config::{self, Config};
 use crate::compile::{Numbers, Plan, compile};
+use crate::config::{self, Config};
 use crate::diff::{self, Change, Changed, Fate, Fates, How, Plans, Side};
 use crate::offline::replay::Input;
 
 /// Names every port, endpoint, peer, group, tenant, attachment, static address and tunnel that is added, removed or
-/// changed. With captures, both gateways run in step on the captures' own clock, and every frame that ends differently
-/// is shown: where it was sent under which ID, or why it was dropped, by either file. Looks at no device. Exit code 0
+/// changed. With captures, both gateways run in step on the captures' own clock, and every frame that they
+/// handle differently is shown: where it was sent under which ID, or why it was dropped, by either file. Looks at no device. Exit code 0
 /// whether or not the files differ; 1 if one of them, or a capture, is wrong.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -109,9 +109,9 @@ fn words(difference: &Difference) -> String {
         text.push_str("the two files mean the same\n");
     }
     if let Some(fates) = &difference.frames {
-        let verb = if fates.changed.len() == 1 { "ends" } else { "end" };
+        let verb = if fates.changed.len() == 1 { "is" } else { "are" };
         let frames = usize::try_from(fates.frames).unwrap_or(usize::MAX);
-        let _ = writeln!(text, "\n{} of {} {verb} differently", fates.changed.len(), plural(frames, "frame"));
+        let _ = writeln!(text, "\n{} of {} {verb} handled differently", fates.changed.len(), plural(frames, "frame"));
         for remark in fates.captured.remarks() {
             let _ = writeln!(text, "{remark}");
         }
@@ -132,7 +132,7 @@ fn frame(changed: &Changed, text: &mut String) {
     let (old, new) = (changed.old.describe(), changed.new.describe());
     // A frame that goes the same way may still be other bytes.
     let new = if old == new && owner(&changed.old) == owner(&changed.new) {
-        "the same way, in other headers".into()
+        "sent the same way, in other headers".into()
     } else {
         new
     };

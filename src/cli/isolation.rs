@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::Failure;
 use super::render::{output, plural, problems_of, tell};
-use crate::config;
 use crate::compile::{Numbers, compile};
+use crate::config;
 use crate::isolation::{self, Document, Meeting};
 
 /// Prints the proof as JSON on standard output, and what it comes to in words on standard error. Looks at no device.

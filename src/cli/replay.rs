@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::Failure;
 use super::render::{output, problems_of, tell};
-use crate::config;
 use crate::compile::{Names, Numbers, compile, placeholder_hops};
+use crate::config;
 use crate::offline::replay::{self, Input};
 
 /// Writes DIR/PORT.pcap for each port that sent frames, and a summary as JSON to stdout. Needs no privilege and looks
@@ -48,6 +48,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 fn input(names: &Names, port: &str, file: PathBuf) -> Result<Input, Failure> {
     names.port_id(port).map(|port| Input { port, file }).ok_or_else(|| {
         let known: Vec<_> = names.ports().map(|(_, name)| name).collect();
-        Failure::with_help(format!("the configuration has no port `{port}`"), format!("its ports: {}", known.join(", ")))
+        Failure::with_help(
+            format!("the configuration has no port `{port}`"),
+            format!("its ports: {}", known.join(", ")),
+        )
     })
 }

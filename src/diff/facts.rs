@@ -246,7 +246,7 @@ pub(super) fn tunnels(side: Side<'_>, facts: &Facts, touched: &BTreeSet<Key>) ->
             if !all && !touched.contains(&key) {
                 continue;
             }
-            let mut fields = fields_of([("id", row.compiled.kind().ids(attachment.segment).to_string())]);
+            let mut fields = fields_of([("segment", row.compiled.kind().ids(attachment.segment).to_string())]);
             for field in ["address", "from", "encap", "udp_port"] {
                 let value = facts.get(&key).and_then(|peer| peer.get(field));
                 fields.extend(value.map(|value| (field.to_owned(), value.clone())));

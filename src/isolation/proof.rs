@@ -32,7 +32,7 @@ pub struct Proof {
     /// Who must not meet.
     pub tenants: Vec<String>,
     /// Whose IDs must not meet either, each a tenant of its own.
-    pub mappings: Vec<MappingRow>,
+    pub mappings: Vec<MappingCount>,
     /// What was examined.
     pub rules: Vec<Examined>,
     /// What no table can see to.
@@ -43,7 +43,7 @@ pub struct Proof {
 
 /// A mapping, and how many tenants it stands for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct MappingRow {
+pub struct MappingCount {
     /// Its name.
     pub mapping: String,
     /// How many IDs it has.
@@ -106,9 +106,9 @@ pub struct HeldRow {
     /// Where the values between are not all held: those are that have of these bits some more than the first one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bits: Option<u64>,
-    /// The ID fields; of a mapping, those of the first value.
-    pub id: String,
-    /// Whose they are.
+    /// The tenant ID, such as `vni 10100`; of a mapping, that of the first value.
+    pub segment: String,
+    /// The tenant, or the mapping and its ID, that holds them.
     #[serde(flatten)]
     pub party: Party,
 }
@@ -125,7 +125,7 @@ pub(super) fn document(claims: &Claims<'_>, meetings: Vec<Meeting>) -> Document 
     let rules = Rule::ALL.map(|rule| Examined { rule, statement: rule.statement(), holds: !broken.contains(&rule) });
     let mappings = names.mappings().filter_map(|(id, name)| {
         let ids = &claims.plan.forwarding.mappings.get(id)?.ids;
-        Some(MappingRow { mapping: name.to_owned(), ids: ids.count() })
+        Some(MappingCount { mapping: name.to_owned(), ids: ids.count() })
     });
     let mut mappings: Vec<_> = mappings.collect();
     mappings.sort();
@@ -182,7 +182,7 @@ fn held_row(claims: &Claims<'_>, at: usize, held: &Held) -> HeldRow {
         Values::Sums { free, .. } if free & (free + 1) != 0 => Some(free),
         _ => None,
     };
-    HeldRow { first: hull.first(), last: hull.last(), bits, id: ids.to_string(), party }
+    HeldRow { first: hull.first(), last: hull.last(), bits, segment: ids.to_string(), party }
 }
 
 /// `peer leaf-9`, `group leafs`, `port access`: who shares an ID space.

@@ -19,6 +19,7 @@ use crate::forwarding::{Forwarding, PortId};
 use crate::io::arena::LONG;
 use crate::io::memory::{Handle, MemoryPort, Packet};
 use crate::io::{BoxedPort, Pool};
+use crate::report::GatewayState;
 use crate::rib::ageing::{self, Ageing};
 use crate::rib::history::History;
 use crate::rib::learned::LearnedPeers;
@@ -233,6 +234,21 @@ impl<'mem> Offline<'mem> {
     #[must_use]
     pub fn learned(&self) -> &LearnedPeers {
         &self.learning.peers
+    }
+
+    /// What is known, for rows of it. Of tunnel peers it has none, and ports are called by their names alone.
+    #[must_use]
+    pub fn state(&self, now: Now) -> GatewayState<'_> {
+        GatewayState {
+            shared: &self.shared,
+            counters: std::slice::from_ref(&self.counters),
+            names: &self.names,
+            history: &self.history,
+            loops: &self.loops,
+            ports: Vec::new(),
+            tunnels: Vec::new(),
+            now,
+        }
     }
 
     /// What the numbers of the tables are called.

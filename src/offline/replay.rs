@@ -8,11 +8,12 @@ use serde::Serialize;
 
 use super::Offline;
 use crate::compile::Plan;
+use crate::dataplane::Now;
 use crate::forwarding::PortId;
 use crate::io::memory::Handle;
 use crate::io::pcap::{Capture, CaptureError, CaptureWriter, Record};
 use crate::offline::captured::Captured;
-use crate::report::summary::Report;
+use crate::report::rows::Summary;
 
 /// One capture, and the port its frames arrive at.
 #[derive(Debug, Clone)]
@@ -134,7 +135,7 @@ impl Outputs<'_> {
 pub struct Replayed {
     /// What the gateway knows and has counted at the end.
     #[serde(flatten)]
-    pub report: Report,
+    pub summary: Summary,
     /// Frames of the captures that were not what they seem; left out without any.
     #[serde(skip_serializing_if = "Captured::is_plain")]
     pub captured: Captured,
@@ -173,6 +174,6 @@ pub fn replay(plan: Plan, inputs: &[Input], out: &Path) -> Result<Replayed, Repl
         outputs.write(&gateway, stamp)?;
     }
     outputs.finish()?;
-    let report = Report::of(gateway.shared(), &[gateway.counters()], gateway.loops(), gateway.names());
-    Ok(Replayed { report, captured })
+    let summary = gateway.state(Now { nanos: records.clock }).summary();
+    Ok(Replayed { summary, captured })
 }

@@ -5,7 +5,6 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use thiserror::Error;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
@@ -118,11 +117,6 @@ impl News {
         self.loops.retain(|domain| !gone.contains(&domain));
     }
 }
-
-/// The filter names a tenant that does not exist.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("there is no tenant `{0}`")]
-pub struct NoSuchTenant(pub String);
 
 impl Gateway {
     /// The gateway of a plan whose ports are open, with its static addresses in the table.

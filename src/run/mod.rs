@@ -1,6 +1,7 @@
 //! The live gateway: it opens the ports, starts the workers, and drives the RIB by what the kernel, the workers and
 //! the operator say, until it is told to stop.
 
+mod asked;
 pub mod backends;
 pub mod exclusive;
 pub mod filters;

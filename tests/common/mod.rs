@@ -8,11 +8,11 @@ pub mod wire;
 use std::collections::BTreeMap;
 
 use transload::compile::{self, Numbers, Plan};
+use transload::dataplane::Now;
 use transload::forwarding::PortId;
 use transload::io::memory::Packet;
 use transload::offline::{self, Offline};
-use transload::report::summary;
-use transload::report::summary::FdbRow;
+use transload::report::rows::FdbRow;
 use transload::{config, forwarding};
 
 const SECOND: u64 = 1_000_000_000;
@@ -92,7 +92,7 @@ impl Lab {
 
     /// The FDB in names.
     pub fn fdb(&self) -> Vec<FdbRow> {
-        summary::fdb(self.gateway.shared(), self.gateway.names())
+        self.gateway.state(Now { nanos: self.clock }).fdb(None).unwrap()
     }
 
     pub fn tables(&self) -> std::sync::Arc<forwarding::Forwarding> {
