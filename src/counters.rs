@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use transload_encaps::DropReason;
 
-use crate::forwarding::{DomainId, Forwarding, MappingId, PeerId, PortId};
+use crate::forwarding::{DomainId, FileTables, Forwarding, MappingId, PeerId, PortId};
 
 /// A number that one worker writes and anybody reads.
 #[derive(Debug, Default)]
@@ -175,7 +175,7 @@ fn block<T: Default>(len: usize) -> Box<[T]> {
 impl Counters {
     /// Room for everything these tables number.
     #[must_use]
-    pub fn new(tables: &Forwarding) -> Self {
+    pub fn new(tables: &FileTables) -> Self {
         Self {
             drops: block(DropReason::COUNT),
             tolerated: block(DropReason::COUNT),

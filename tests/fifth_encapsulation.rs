@@ -56,7 +56,7 @@ fn a_wrong_id_field_is_told_apart() {
     let config = transload::config::parse("lab.yaml", &wrong);
     let problems = match config {
         Err(problems) => problems,
-        Ok(config) => transload::compile::compile(&config, &mut transload::compile::Numbers::default(), None)
+        Ok(config) => transload::compile::compile(&config, &transload::compile::Numbers::default(), None)
             .expect_err("vni is VXLAN's"),
     };
     assert!(format!("{problems:?}").contains("tenant_tag"), "{problems:?}");

@@ -6,10 +6,10 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use transload::forwarding::{PeerId, PortId};
-use transload::kernel::next_hops::{PortLink, Resolution, Tunnel};
 use transload::kernel::resolver::Resolver;
-use transload::kernel::tables::{Kernel, Neighbour};
+use transload::kernel::tables::Neighbour;
 use transload::lab::Namespace;
+use transload::rib::facts::{PortLink, Tunnel};
 use transload_encaps::Mac;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -89,7 +89,7 @@ fn ports() -> Vec<PortLink> {
 }
 
 fn next_macs(resolver: &Resolver) -> Vec<(PortId, Mac)> {
-    resolver.resolution().hops[0].iter().map(|hop| (hop.port, hop.link.dst)).collect()
+    resolver.resolution(PeerId(0)).unwrap().hops.iter().map(|hop| (hop.port, hop.link.dst)).collect()
 }
 
 #[test]
@@ -128,9 +128,7 @@ struct Running {
 impl Running {
     fn start(resolver: Resolver) -> Self {
         let (published, seen) = tokio::sync::watch::channel(Vec::new());
-        let publish = move |resolution: &Resolution, _: &Kernel| {
-            published.send_replace(resolution.hops[0].iter().map(|hop| (hop.port, hop.link.dst)).collect());
-        };
+        let publish = move |resolver: &mut Resolver| drop(published.send_replace(next_macs(resolver)));
         Self { task: tokio::spawn(resolver.run(tokio::sync::mpsc::unbounded_channel().1, publish)), seen }
     }
 

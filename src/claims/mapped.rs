@@ -3,12 +3,12 @@
 use transload_encaps::{Compiled, Segment, WireIds};
 
 use super::{Claims, Held, Owner};
-use crate::forwarding::{Forwarding, Map, MappingId, PeerId};
+use crate::forwarding::{FileTables, Map, MappingId, PeerId};
 use crate::mapping::{Run, Writing, one_to_one, runs};
 
 impl Claims<'_> {
     /// Adds what mappings take, where their segments are looked up, and what they write, to whom they send.
-    pub(super) fn add_mappings(&mut self, tables: &Forwarding, space_of: &Map<PeerId, usize>) {
+    pub(super) fn add_mappings(&mut self, tables: &FileTables, space_of: &Map<PeerId, usize>) {
         for (n, connection) in tables.mappings.all.iter().enumerate() {
             let (mapping, Some(connection)) = (MappingId(n as u32), connection) else { continue };
             let runs = runs(&connection.ids).unwrap_or_else(|flaw| {
@@ -38,7 +38,7 @@ impl Claims<'_> {
     /// The runs of one side of a mapping, as values of a space.
     fn mapped(
         &mut self,
-        tables: &Forwarding,
+        tables: &FileTables,
         at: usize,
         (mapping, side): (MappingId, usize),
         runs: &[Run],
@@ -62,7 +62,7 @@ impl Claims<'_> {
     #[must_use]
     pub fn id_at(&self, at: usize, held: &Held, value: u64) -> Option<(u64, Segment)> {
         let Owner::Mapping { mapping, side, run } = held.owner else { return None };
-        let tables = &self.plan.forwarding;
+        let tables = &self.plan.tables;
         let compiled = &tables.peer(*self.spaces.get(at)?.peers.first()?)?.compiled;
         let side = tables.mappings.get(mapping)?.ids.sides.get(side)?;
         let writings = [Compiled::taken, Compiled::written]

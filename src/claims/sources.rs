@@ -4,12 +4,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use transload_encaps::Carrier;
 
-use crate::forwarding::{EndpointId, Forwarding, PeerId, Sender};
+use crate::forwarding::{EndpointId, FileTables, PeerId, Sender};
 use crate::mapping::interval::Interval;
 
 /// From where tunnel packets are taken for a peer: single addresses of those that are named, and what is left of the
 /// prefixes of groups that learn theirs.
-pub(super) fn of(tables: &Forwarding) -> Vec<(Interval<IpAddr>, EndpointId, Carrier, PeerId)> {
+pub(super) fn of(tables: &FileTables) -> Vec<(Interval<IpAddr>, EndpointId, Carrier, PeerId)> {
     let mut named: Vec<_> = tables.senders.iter().collect();
     named.sort_unstable_by_key(|(sender, _)| (sender.endpoint, sender.carrier, sender.address));
     let point = |(sender, peer): &(&Sender, &PeerId)| {

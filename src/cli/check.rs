@@ -10,7 +10,7 @@ use super::render::{output, plural, problems_of};
 use super::unmapped::{self, UnmappedIds};
 use crate::compile::{Numbers, Plan, compile};
 use crate::config::{self, Problem, Problems, Severity};
-use crate::forwarding::{Forwarding, Members};
+use crate::forwarding::{FileTables, Members};
 use crate::isolation::{self, Meeting};
 use crate::kernel::host;
 use crate::run::backends;
@@ -77,7 +77,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 /// The plan and what somebody should look at, or why there is none.
 fn look(args: &Args) -> Result<Result<(Plan, Problems), Problems>, Failure> {
     let compiled =
-        config::load(&args.file).and_then(|config| Ok((compile(&config, &mut Numbers::default(), None)?, config)));
+        config::load(&args.file).and_then(|config| Ok((compile(&config, &Numbers::default(), None)?, config)));
     let (plan, config) = match compiled {
         Ok(compiled) => compiled,
         Err(problems) => return Ok(Err(problems)),
@@ -106,7 +106,7 @@ fn print_json(
 
 /// `3 ports, 2 endpoints, 7 tunnel peers, 2 tenants with 7 attachments over 13 tunnels, isolated: 2 tenants`
 fn summary(plan: &Plan) -> String {
-    let tables = &plan.forwarding;
+    let tables = &plan.tables;
     let mut parts = vec![plural(plan.ports.len(), "port")];
     let mut add = |count: usize, word: &str| {
         if count > 0 {
@@ -124,7 +124,7 @@ fn summary(plan: &Plan) -> String {
 }
 
 /// Tenants, their attachments, and the tunnels behind these.
-fn sizes(tables: &Forwarding) -> (usize, usize, usize) {
+fn sizes(tables: &FileTables) -> (usize, usize, usize) {
     let (mut tenants, mut attachments, mut tunnels) = (0, 0, 0);
     for domain in tables.domains.iter().flatten() {
         tenants += 1;

@@ -42,26 +42,28 @@ struct Difference {
     frames: Option<Fates>,
 }
 
-/// Both files, compiled with the same numbers, so that what has the same name in both is the same.
+/// Both files.
 struct Files {
     configs: [Config; 2],
-    numbers: Numbers,
 }
 
 impl Files {
     fn load(args: &Args) -> Result<Self, Failure> {
         let configs = [config::load(&args.old)?, config::load(&args.new)?];
-        Ok(Self { configs, numbers: Numbers::default() })
+        Ok(Self { configs })
     }
 
-    fn compile(&mut self) -> Result<[Plan; 2], Failure> {
+    /// Compiles both with the same numbers, so that what has the same name in both is the same.
+    fn compile(&self) -> Result<[Plan; 2], Failure> {
         let [old, new] = &self.configs;
-        Ok([compile(old, &mut self.numbers, None)?, compile(new, &mut self.numbers, None)?])
+        let old = compile(old, &Numbers::default(), None)?;
+        let new = compile(new, &old.numbers, None)?;
+        Ok([old, new])
     }
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let mut files = Files::load(args)?;
+    let files = Files::load(args)?;
     let [old, new] = files.compile()?;
     let [old_config, new_config] = &files.configs;
     let changes = diff::changes(Side { config: old_config, plan: &old }, Side { config: new_config, plan: &new });

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::Failure;
 use super::render::{output, problems_of, tell};
-use crate::compile::{Names, Numbers, compile, placeholder_hops};
+use crate::compile::{Names, Numbers, compile};
 use crate::config;
 use crate::offline::replay::{self, Input};
 
@@ -34,9 +34,8 @@ pub(super) fn capture(text: &str) -> Result<(String, PathBuf), String> {
 /// Runs the verb.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let config = config::load(&args.file)?;
-    let mut plan = compile(&config, &mut Numbers::default(), None)?;
+    let plan = compile(&config, &Numbers::default(), None)?;
     problems_of(&plan.warnings);
-    placeholder_hops(&mut plan);
     let inputs: Result<Vec<_>, _> =
         args.inputs.iter().map(|(port, file)| input(&plan.names, port, file.clone())).collect();
     let report = replay::replay(plan, &inputs?, &args.out).map_err(|error| Failure::new(error.to_string()))?;

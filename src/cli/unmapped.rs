@@ -20,7 +20,7 @@ pub(super) struct UnmappedIds {
 
 /// Every mapping of a plan.
 pub(super) fn rows(plan: &Plan) -> Vec<UnmappedIds> {
-    let known = plan.names.mappings().filter_map(|(id, name)| Some((name, plan.forwarding.mappings.get(id)?)));
+    let known = plan.names.mappings().filter_map(|(id, name)| Some((name, plan.tables.mappings.get(id)?)));
     known
         .map(|(name, connection)| {
             let unmapped_ranges = connection.ids.holes();

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use transload_encaps::{Mac, Segment};
+use transload_encaps::Segment;
 
 use super::attachments::{self, Number};
 use super::claims::Segments;
@@ -18,7 +18,7 @@ use super::report::{Report, check_name};
 use super::sides::{Side, Sides};
 use super::specs;
 use crate::config::{Named, Offset, Span, Tenant};
-use crate::forwarding::{self, Claim, Domain, DomainId, Forwarding, MAX_ATTACHMENTS, MAX_DOMAINS, Peer};
+use crate::forwarding::{self, Claim, Domain, DomainId, FileTables, MAX_ATTACHMENTS, MAX_DOMAINS, Peer};
 
 #[derive(Default)]
 pub(super) struct Domains<'c> {
@@ -33,7 +33,7 @@ pub(super) struct Pass<'p, 'c> {
     pub(super) sides: Sides<'p, 'c>,
     /// By number; they learn which segments are claimed.
     pub(super) peers: &'p mut [Option<Peer>],
-    pub(super) previous: Option<&'p Forwarding>,
+    pub(super) previous: Option<&'p FileTables>,
     pub(super) numbers: &'p mut Numbers,
     pub(super) names: &'p mut Names,
     pub(super) report: &'p mut Report,
@@ -132,10 +132,8 @@ impl<'c> Pass<'_, 'c> {
         }
         all.statics.extend(draft.statics.iter().filter_map(|fixed| fixed.at(id, &places)));
         let state = self.previous.and_then(|before| before.domain(id)).map(|domain| Arc::clone(&domain.state));
-        // The whole gateway decides about it, once it is known.
-        let mac = Mac::from_bits(0);
         *slot(&mut all.forwarding, id.0 as usize) =
-            Some(Domain { attachments, mac, state: state.unwrap_or_default(), ..draft.policies.clone() });
+            Some(Domain { attachments, state: state.unwrap_or_default(), ..draft.policies.clone() });
     }
 
     fn attachment<V: Number>(

@@ -16,6 +16,7 @@ use crate::forwarding::{self, EndpointId, PortId};
 #[derive(Debug)]
 pub(super) struct EndpointRow {
     pub(super) id: EndpointId,
+    pub(super) name: String,
     pub(super) address: IpAddr,
     pub(super) ports: Vec<PortId>,
     pub(super) vlan: Option<u16>,
@@ -74,7 +75,8 @@ fn endpoint(
     let address = tunnel_address(&config.address, report);
     let ports = own_ports(name, config, ports, report);
     let vlan = config.vlan.as_ref().and_then(At::value).map(|vid| vid.0 as u16);
-    Some(EndpointRow { id, address: address?, ports: ports?, vlan, ttl: ttl(config.ttl.as_ref(), DEFAULT_TTL) })
+    let (name, ttl) = (name.text.to_owned(), ttl(config.ttl.as_ref(), DEFAULT_TTL));
+    Some(EndpointRow { id, name, address: address?, ports: ports?, vlan, ttl })
 }
 
 pub(super) fn ttl(ttl: Option<&At<Ttl>>, default: u8) -> u8 {

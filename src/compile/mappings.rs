@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicU64;
 
-use transload_encaps::{Carrier, IdField, IdForm, Ids, InnerTags, Mac, Segment, Spec};
+use transload_encaps::{Carrier, IdField, IdForm, Ids, InnerTags, Segment, Spec};
 
 use super::attachments;
 use super::bits;
@@ -100,9 +100,7 @@ impl<'p, 'c> Pass<'p, 'c> {
         }
         let end = |side: &Side, peer, inner_tags| End { peer, scope: side.scope, inner_tags };
         let ends = [end(from.side, from.peer, from.inner_tags), end(to.side, to.peer, to.inner_tags)];
-        // The whole gateway decides about it, once it is known.
-        let mac = Mac::from_bits(0);
-        Some(Connection { ids, ends, mac, icmp_due: AtomicU64::default() })
+        Some(Connection { ids, ends, icmp_due: AtomicU64::default() })
     }
 
     /// A side with its fields, as they are written.

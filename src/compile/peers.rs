@@ -100,7 +100,7 @@ impl Draft<'_> {
 
     pub(super) fn tunnel(&self, place: &Place, peer: PeerId) -> TunnelPlan {
         let (local, remote, ports, vlan) = (place.address, self.address, place.ports.clone(), place.vlan);
-        TunnelPlan { peer, local, remote, ports, vlan, span: self.span }
+        TunnelPlan { peer, endpoint: place.name.clone(), local, remote, ports, vlan, span: self.span }
     }
 }
 
@@ -108,6 +108,7 @@ impl Draft<'_> {
 #[derive(Debug, Clone)]
 pub(super) struct Place {
     pub(super) endpoint: EndpointId,
+    name: String,
     address: IpAddr,
     ports: Vec<PortId>,
     vlan: Option<u16>,
@@ -116,7 +117,9 @@ pub(super) struct Place {
 
 impl Place {
     fn of(row: &EndpointRow) -> Self {
-        Self { endpoint: row.id, address: row.address, ports: row.ports.clone(), vlan: row.vlan, ttl: row.ttl }
+        let EndpointRow { id, name, address, ports, vlan, ttl } = row;
+        let (name, ports) = (name.clone(), ports.clone());
+        Self { endpoint: *id, name, address: *address, ports, vlan: *vlan, ttl: *ttl }
     }
 }
 

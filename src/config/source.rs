@@ -12,7 +12,7 @@ pub struct Span {
 }
 
 /// The files of a configuration: their names for people, and their text. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Source(Arc<Vec<Arc<Text>>>);
 
 /// One file.

@@ -94,7 +94,8 @@ impl<'a, T: Tracer> Bridge<'a, T> {
         }
         let domain = self.tables.domain(claim.domain).ok_or(Common::UnknownSegment)?;
         let attachment = domain.attachment(claim.attachment).ok_or(Common::UnknownSegment)?;
-        Ok(*last.insert(Ingress { claim, domain, attachment, own: domain.mac.to_bits() }))
+        let own = self.tables.own_macs.domain(claim.domain).ok_or(Common::UnknownSegment)?.to_bits();
+        Ok(*last.insert(Ingress { claim, domain, attachment, own }))
     }
 
     #[inline]

@@ -46,9 +46,10 @@ impl<'t> Source<'t> {
     /// From which address the gateway speaks to the sender, and when it may do so again.
     pub(super) fn voice(self, tables: &'t Forwarding) -> Option<(Mac, &'t AtomicU64)> {
         match self {
-            Self::Tenant { domain, .. } => Some((domain.mac, &domain.state.icmp_due)),
-            Self::Mapping(crossing) => {
-                tables.mappings.get(crossing.mapping).map(|connection| (connection.mac, &connection.icmp_due))
+            Self::Tenant { id, domain, .. } => Some((tables.own_macs.domain(id)?, &domain.state.icmp_due)),
+            Self::Mapping(Crossing { mapping, .. }) => {
+                let due = &tables.mappings.get(mapping)?.icmp_due;
+                Some((tables.own_macs.mapping(mapping)?, due))
             }
         }
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::reader::{Origin, Reader};
 use super::{Change, How, Thing};
-use crate::compile::{Names, Plan, placeholder_hops};
+use crate::compile::{Names, Plan};
 use crate::io::memory::Handle;
 use crate::offline::captured::Captured;
 use crate::offline::replay::{Input, Merged, ReplayError};
@@ -91,8 +91,7 @@ struct Runner<'mem> {
 }
 
 impl<'mem> Runner<'mem> {
-    fn new(mut plan: Plan, reader: Plan, arena: &'mem mut [u8]) -> Self {
-        placeholder_hops(&mut plan);
+    fn new(plan: Plan, reader: Plan, arena: &'mem mut [u8]) -> Self {
         Self { gateway: Offline::new(plan, arena), reader: Reader::new(reader), drops: BTreeMap::new() }
     }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::PoisonError;
 
 use super::bucket::{Bucket, Claim, Found};
-use super::entry::{Entry, Key, State};
+use super::entry::{Entry, EntrySource, Key, State};
 use super::sync::{MutexGuard, yield_now};
 use super::{Fdb, Learned};
 use crate::forwarding::Target;
@@ -15,12 +15,15 @@ use crate::forwarding::Target;
 pub struct Full;
 
 impl Fdb {
-    /// Pins a MAC to a target. Gives back the entry that it takes the place of: a learned one no longer counts
-    /// against its tenant's limit.
-    pub fn insert_static(&self, key: Key, target: Target) -> Result<Option<Entry>, Full> {
+    /// Writes down that a MAC lives behind a target, and who says so. Returns the entry that it takes the place of: a
+    /// learned one no longer counts against its tenant's limit.
+    ///
+    /// # Errors
+    /// When there is no room for it.
+    pub fn install(&self, key: Key, target: Target, source: EntrySource) -> Result<Option<Entry>, Full> {
         let _control = self.control();
         let claim = wait_for(|| self.claim(key));
-        let state = State::pinned(key, target);
+        let state = State::installed(key, target, source);
         if let Some(found) = self.find_waiting(key) {
             return Ok(Some(found.change(&claim, state)));
         }
@@ -49,7 +52,7 @@ impl Fdb {
     /// Shows `keep` each entry of these buckets once and takes out those that it refuses; says how many.
     ///
     /// A refusal is final: the entry is out when this returns, even if a worker has seen its MAC again meanwhile.
-    /// `keep` must not call [`insert_static`](Self::insert_static), [`remove`](Self::remove) or `sweep`.
+    /// `keep` must not call [`install`](Self::install), [`remove`](Self::remove) or `sweep`.
     pub fn sweep(&self, buckets: Range<usize>, mut keep: impl FnMut(&Entry) -> bool) -> usize {
         let _control = self.control();
         let mut removed = 0;

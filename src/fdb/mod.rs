@@ -42,7 +42,7 @@ mod sync;
 mod tests;
 
 pub use control::Full;
-pub use entry::{Entry, Key, MAX_AGEING};
+pub use entry::{Entry, EntrySource, Key, MAX_AGEING};
 
 use std::fmt;
 

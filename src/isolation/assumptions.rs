@@ -67,7 +67,7 @@ pub(super) fn of(claims: &Claims<'_>) -> Vec<Assumption> {
 
 /// `group leafs: 198.51.100.0 to 198.51.100.255, UDP port 4789`
 fn learners(claims: &Claims<'_>) -> Vec<String> {
-    let (tables, names) = (&claims.plan.forwarding, &claims.plan.names);
+    let (tables, names) = (&claims.plan.tables, &claims.plan.names);
     let mut here: Vec<_> = tables
         .learners
         .iter()
@@ -83,7 +83,7 @@ fn learners(claims: &Claims<'_>) -> Vec<String> {
 
 fn ports_without_mac(claims: &Claims<'_>) -> Vec<String> {
     let ports = claims.plan.ports.iter().filter(|port| {
-        let row = claims.plan.forwarding.ports.get(usize::from(port.id.0));
+        let row = claims.plan.tables.ports.get(usize::from(port.id.0));
         row.is_some_and(|row| row.mac.is_none() && !row.endpoints.is_empty())
     });
     let mut names: Vec<_> = ports.map(|port| format!("port {}", port.name)).collect();

@@ -116,7 +116,7 @@ pub struct HeldRow {
 pub(super) fn document(claims: &Claims<'_>, meetings: Vec<Meeting>) -> Document {
     let names = &claims.plan.names;
     let broken: BTreeSet<_> = meetings.iter().map(|meeting| meeting.rule).collect();
-    let domains = names.domains().filter(|(id, _)| claims.plan.forwarding.domain(*id).is_some());
+    let domains = names.domains().filter(|(id, _)| claims.plan.tables.domain(*id).is_some());
     let mut tenants: Vec<_> = domains.map(|(_, name)| name.to_owned()).collect();
     tenants.sort();
     let mut spaces: Vec<_> =
@@ -124,7 +124,7 @@ pub(super) fn document(claims: &Claims<'_>, meetings: Vec<Meeting>) -> Document 
     spaces.sort();
     let rules = Rule::ALL.map(|rule| Examined { rule, statement: rule.statement(), holds: !broken.contains(&rule) });
     let mappings = names.mappings().filter_map(|(id, name)| {
-        let ids = &claims.plan.forwarding.mappings.get(id)?.ids;
+        let ids = &claims.plan.tables.mappings.get(id)?.ids;
         Some(MappingCount { mapping: name.to_owned(), ids: ids.count() })
     });
     let mut mappings: Vec<_> = mappings.collect();

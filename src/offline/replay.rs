@@ -8,7 +8,6 @@ use serde::Serialize;
 
 use super::Offline;
 use crate::compile::Plan;
-use crate::dataplane::Now;
 use crate::forwarding::PortId;
 use crate::io::memory::Handle;
 use crate::io::pcap::{Capture, CaptureError, CaptureWriter, Record};
@@ -174,6 +173,6 @@ pub fn replay(plan: Plan, inputs: &[Input], out: &Path) -> Result<Replayed, Repl
         outputs.write(&gateway, stamp)?;
     }
     outputs.finish()?;
-    let summary = gateway.state(Now { nanos: records.clock }).summary();
+    let summary = gateway.state(records.clock).summary();
     Ok(Replayed { summary, captured })
 }

@@ -42,7 +42,7 @@ impl GatewayState<'_> {
     }
 
     fn fdb_row(&self, entry: &Entry) -> FdbRow {
-        let heard = self.history.of(entry.domain, entry.mac).filter(|_| !entry.is_static);
+        let heard = self.history.of(entry.domain, entry.mac).filter(|_| entry.source.is_learned());
         let moves = heard.and_then(|heard| heard.moves.as_deref());
         let held_until = moves.and_then(|moves| moves.held).filter(|_| entry.is_held);
         let (attachment, via) = self.place(entry.domain, entry.target);
@@ -51,8 +51,8 @@ impl GatewayState<'_> {
             mac: entry.mac.to_string(),
             attachment,
             via,
-            source: if entry.is_static { RowSource::Static } else { RowSource::Learned },
-            age: (!entry.is_static).then(|| entry.age(self.now.tick())),
+            source: if entry.source.is_learned() { RowSource::Learned } else { RowSource::Static },
+            age: entry.source.is_learned().then(|| entry.age(self.now.tick())),
             here_for: heard.map(|heard| self.seconds_since(heard.since)),
             moves: heard.map_or(0, Heard::move_count),
             last_move: moves.map(|moves| self.move_row(entry.domain, moves.last)),

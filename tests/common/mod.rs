@@ -8,7 +8,6 @@ pub mod wire;
 use std::collections::BTreeMap;
 
 use transload::compile::{self, Numbers, Plan};
-use transload::dataplane::Now;
 use transload::forwarding::PortId;
 use transload::io::memory::Packet;
 use transload::offline::{self, Offline};
@@ -28,9 +27,8 @@ impl Lab {
     /// The gateway of this configuration, which must be good.
     pub fn new(yaml: &str) -> Self {
         let config = config::parse("lab.yaml", yaml).unwrap_or_else(|problems| panic!("{problems:?}"));
-        let mut plan =
-            compile::compile(&config, &mut Numbers::default(), None).unwrap_or_else(|problems| panic!("{problems:?}"));
-        compile::placeholder_hops(&mut plan);
+        let plan =
+            compile::compile(&config, &Numbers::default(), None).unwrap_or_else(|problems| panic!("{problems:?}"));
         Self::of(plan)
     }
 
@@ -92,7 +90,7 @@ impl Lab {
 
     /// The FDB in names.
     pub fn fdb(&self) -> Vec<FdbRow> {
-        self.gateway.state(Now { nanos: self.clock }).fdb(None).unwrap()
+        self.gateway.state(self.clock).fdb(None).unwrap()
     }
 
     pub fn tables(&self) -> std::sync::Arc<forwarding::Forwarding> {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::io;
 use std::path::Path;
 
-use transload::compile::{Numbers, compile, placeholder_hops};
+use transload::compile::{Numbers, compile};
 use transload::config;
 use transload::io::pcap::Record;
 use transload::offline::replay::{Input, replay};
@@ -26,8 +26,7 @@ impl Made {
     /// Replays a case's `in` into a directory.
     pub(super) fn replayed(case: &Case, out: &Path) -> io::Result<Self> {
         let config = config::load(&case.gateway()).map_err(io::Error::other)?;
-        let mut plan = compile(&config, &mut Numbers::default(), None).map_err(io::Error::other)?;
-        placeholder_hops(&mut plan);
+        let plan = compile(&config, &Numbers::default(), None).map_err(io::Error::other)?;
         let mut inputs = Vec::new();
         for port in case.ports("in")? {
             let file = case.file("in", &port, "pcap");

@@ -1,7 +1,9 @@
 //! What the FDB promises, one promise a test.
 
 use super::{mac, target};
-use crate::fdb::{DEFAULT_CAPACITY, Entry, Fdb, Full, Key, Learned, MAX_AGEING, REACH, bucket, sync::AtomicU64};
+use crate::fdb::{
+    DEFAULT_CAPACITY, Entry, EntrySource, Fdb, Full, Key, Learned, MAX_AGEING, REACH, bucket, sync::AtomicU64,
+};
 use crate::forwarding::{DomainId, Target};
 
 const BLUE: DomainId = DomainId(1);
@@ -177,7 +179,7 @@ fn a_held_mac_stays_where_it_is_until_it_is_let_go_or_falls_silent() {
 fn a_static_mac_cannot_be_held() {
     let fdb = Fdb::with_capacity(1000);
     let key = fdb.key(BLUE, mac(7));
-    assert_eq!(fdb.insert_static(key, target(1, 1)), Ok(None));
+    assert_eq!(fdb.install(key, target(1, 1), EntrySource::File), Ok(None));
     assert_eq!(fdb.hold(key, true), None);
     assert_eq!(fdb.learn(key, target(2, 2), 5, never), Learned::Static);
 }
@@ -186,11 +188,12 @@ fn a_static_mac_cannot_be_held() {
 fn a_static_mac_neither_moves_nor_ages() {
     let fdb = Fdb::with_capacity(1000);
     let key = fdb.key(BLUE, mac(7));
-    assert_eq!(fdb.insert_static(key, target(1, 1)), Ok(None));
+    assert_eq!(fdb.install(key, target(1, 1), EntrySource::File), Ok(None));
     assert_eq!(fdb.learn(key, target(2, 2), 5, never), Learned::Static);
     assert_eq!(fdb.learn(key, target(1, 1), 5, never), Learned::Known);
     assert_eq!(fdb.lookup(key, 40_000, AGEING), Some(target(1, 1)));
-    let pinned = Entry { domain: BLUE, mac: mac(7), target: target(1, 1), seen: 0, is_static: true, is_held: false };
+    let pinned =
+        Entry { domain: BLUE, mac: mac(7), target: target(1, 1), seen: 0, source: EntrySource::File, is_held: false };
     assert_eq!(entries(&fdb), [pinned]);
     assert!(!pinned.is_expired(40_000, AGEING));
     assert_eq!(fdb.remove(key), Some(pinned));
@@ -202,8 +205,15 @@ fn pinning_takes_the_place_of_what_was_learned() {
     let fdb = Fdb::with_capacity(1000);
     let key = fdb.key(BLUE, mac(7));
     assert_eq!(fdb.learn(key, target(2, 2), 5, yes), Learned::New);
-    let learned = Entry { domain: BLUE, mac: mac(7), target: target(2, 2), seen: 5, is_static: false, is_held: false };
-    assert_eq!(fdb.insert_static(key, target(1, 1)), Ok(Some(learned)));
+    let learned = Entry {
+        domain: BLUE,
+        mac: mac(7),
+        target: target(2, 2),
+        seen: 5,
+        source: EntrySource::Learned,
+        is_held: false,
+    };
+    assert_eq!(fdb.install(key, target(1, 1), EntrySource::File), Ok(Some(learned)));
     assert_eq!((fdb.lookup(key, 5, AGEING), fdb.len()), (Some(target(1, 1)), 1));
 }
 
@@ -229,7 +239,7 @@ fn macs_that_spill_are_found_whichever_of_them_leave() {
     }
     let one_more = *of_one_home(&fdb, 3 * REACH + 1).last().unwrap();
     assert_eq!(fdb.learn(one_more, target(1, 1), 0, never), Learned::Full, "all buckets in reach are full");
-    assert_eq!(fdb.insert_static(one_more, target(1, 1)), Err(Full));
+    assert_eq!(fdb.install(one_more, target(1, 1), EntrySource::File), Err(Full));
     for (place, &key) in (0..).zip(&keys).step_by(2) {
         assert_eq!(fdb.remove(key).map(|entry| entry.target), Some(target(1, place)));
     }
@@ -249,7 +259,7 @@ fn sweep_takes_out_what_is_refused_and_shows_each_entry_once() {
     for number in 0..1000 {
         fdb.learn(fdb.key(BLUE, mac(number)), target(1, 1), number as u16, yes);
     }
-    fdb.insert_static(fdb.key(GREEN, mac(5)), target(3, 3)).unwrap();
+    fdb.install(fdb.key(GREEN, mac(5)), target(3, 3), EntrySource::File).unwrap();
     let mut seen = 0;
     let mut removed = 0;
     for start in (0..fdb.buckets()).step_by(100) {
@@ -259,7 +269,7 @@ fn sweep_takes_out_what_is_refused_and_shows_each_entry_once() {
         });
     }
     assert_eq!((seen, removed, fdb.len()), (1001, 700, 301));
-    assert!(entries(&fdb).iter().all(|entry| entry.is_static || entry.seen >= 700));
+    assert!(entries(&fdb).iter().all(|entry| !entry.source.is_learned() || entry.seen >= 700));
     assert_eq!(fdb.sweep(0..usize::MAX, |_| false), 301);
     assert_eq!(fdb.sweep(usize::MAX - 1..usize::MAX, |_| false), 0);
     assert!(is_clean(&fdb) && fdb.is_empty());
@@ -286,7 +296,7 @@ fn as_many_macs_as_the_capacity_says_fit_and_no_more() {
         assert_eq!(fdb.len(), capacity);
         let one_more = fdb.key(BLUE, mac(1));
         assert_eq!(fdb.learn(one_more, target(1, 1), 0, never), Learned::Full);
-        assert_eq!(fdb.insert_static(one_more, target(1, 1)), Err(Full));
+        assert_eq!(fdb.install(one_more, target(1, 1), EntrySource::File), Err(Full));
     }
 }
 

@@ -7,7 +7,7 @@ use loom::sync::Arc;
 use loom::thread::{self, JoinHandle};
 
 use super::{mac, target};
-use crate::fdb::{Entry, Fdb, Key, Learned};
+use crate::fdb::{Entry, EntrySource, Fdb, Key, Learned};
 use crate::forwarding::{DomainId, Target};
 
 const BLUE: DomainId = DomainId(1);
@@ -197,13 +197,13 @@ fn a_learned_mac_that_is_pinned_stays_pinned() {
         let fdb = small();
         let key = fdb.key(BLUE, mac(7));
         let learner = meanwhile(&fdb, move |fdb| learn(fdb, key, there(), 0));
-        let replaced = fdb.insert_static(key, here()).unwrap();
+        let replaced = fdb.install(key, here(), EntrySource::File).unwrap();
         let learned = learner.join().unwrap();
 
         assert_eq!(replaced.is_some(), learned == Learned::New);
         assert!([Learned::New, Learned::Static, Learned::Busy].contains(&learned), "{learned:?}");
         assert_eq!(lookup(&fdb, key), Some(here()));
-        assert!(matches!(entries(&fdb)[..], [Entry { is_static: true, .. }]));
+        assert!(matches!(entries(&fdb)[..], [Entry { source: EntrySource::File, .. }]));
     });
 }
 

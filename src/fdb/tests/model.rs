@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use super::{mac, target};
-use crate::fdb::{Entry, Fdb, Key, Learned};
+use crate::fdb::{Entry, EntrySource, Fdb, Key, Learned};
 use crate::forwarding::{DomainId, Target};
 
 #[derive(Debug, Clone)]
@@ -101,7 +101,7 @@ impl Model {
             mac: mac(number),
             target: known.target,
             seen,
-            is_static: known.is_static,
+            source: if known.is_static { EntrySource::File } else { EntrySource::Learned },
             is_held: known.is_held,
         })
     }
@@ -134,7 +134,7 @@ fn run(capacity: usize, steps: Vec<Step>) {
             Step::Pin { who, target } => {
                 let before = model.entry(who);
                 let full = before.is_none() && model.entries.len() == capacity;
-                assert_eq!(fdb.insert_static(key(who), target).ok(), (!full).then_some(before));
+                assert_eq!(fdb.install(key(who), target, EntrySource::File).ok(), (!full).then_some(before));
                 if !full {
                     model.entries.insert(who, Known { target, seen: 0, is_static: true, is_held: false });
                 }
@@ -143,7 +143,7 @@ fn run(capacity: usize, steps: Vec<Step>) {
                 if let Some(known) = model.entries.get_mut(&who).filter(|known| !known.is_static) {
                     known.is_held = yes;
                 }
-                let held = model.entry(who).filter(|entry| !entry.is_static);
+                let held = model.entry(who).filter(|entry| entry.source.is_learned());
                 assert_eq!(fdb.hold(key(who), yes), held);
             }
             Step::Remove(who) => {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::thread;
 
 use super::{mac, target};
-use crate::fdb::{Fdb, Learned};
+use crate::fdb::{EntrySource, Fdb, Learned};
 use crate::forwarding::{DomainId, Target};
 
 const AGEING: u16 = 300;
@@ -70,7 +70,7 @@ fn free_at_random(fdb: &Fdb, seed: u64, stop: &AtomicBool, admitted: &AtomicI64)
             }
             1 => {
                 let place = own(domain, number, 0);
-                if fdb.insert_static(key, place) == Ok(None) {
+                if fdb.install(key, place, EntrySource::File) == Ok(None) {
                     admitted.fetch_add(1, Ordering::Relaxed);
                 }
             }

@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
+use super::filters::filter;
 use crate::compile::PortPlan;
 use crate::forwarding::Forwarding;
-use crate::io::af_xdp::{Redirect, Umem};
+use crate::io::af_xdp::{Filter, Redirect, Umem};
 use crate::io::swappable::{Swap, swappable};
 use crate::io::{Backend, BoxedPort, Opened, Xdp};
 use crate::kernel::tables::{Kernel, LinkIndex};
-use crate::run::filters::filter;
 
 /// The control plane's end of a port on a device.
 pub struct Revival<'mem> {
@@ -50,10 +50,15 @@ pub fn exchangeable<'mem>(
 }
 
 impl Revival<'_> {
+    fn filter(&self, tables: &Forwarding) -> Filter {
+        let mac = tables.ports.get(usize::from(self.plan.id.0)).and_then(|port| port.mac);
+        filter(tables, self.plan.id, mac)
+    }
+
     /// Has the frames come that belong to the gateway by these tables.
     pub fn follow(&self, tables: &Forwarding) {
         let Some(redirect) = &self.redirect else { return };
-        if let Err(error) = redirect.replace(&filter(tables, self.plan.id)) {
+        if let Err(error) = redirect.replace(&self.filter(tables)) {
             tracing::warn!("port {}: the frames that reach it are those of before: {error}", self.plan.name);
         }
     }
@@ -71,7 +76,7 @@ impl Revival<'_> {
             return None;
         }
         let umems = &self.umems;
-        let xdp = (!umems.is_empty()).then(|| Xdp { umems, filter: filter(tables, self.plan.id) });
+        let xdp = (!umems.is_empty()).then(|| Xdp { umems, filter: self.filter(tables) });
         match crate::io::open(&self.plan.name, &self.plan.backend, self.workers.len(), xdp) {
             Ok(opened) => {
                 (self.open, self.redirect) = (opened.ifindex, opened.redirect);
