@@ -12,7 +12,7 @@ pub(super) struct UnmappedIds {
     mapping: String,
     /// IDs that it has.
     ids: u64,
-    /// IDs of these that are reserved on one side or the other, and dropped.
+    /// IDs that are reserved on one side or the other, and dropped.
     unmapped_ids: u64,
     /// Which these are: the first and the last of each run.
     unmapped_ranges: Vec<(u64, u64)>,
