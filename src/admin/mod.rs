@@ -38,6 +38,7 @@ pub async fn serve(listener: std::os::unix::net::UnixListener, gateway: Arc<impl
     axum::serve(tokio::net::UnixListener::from_std(listener)?, router(gateway)).await
 }
 
+#[expect(clippy::redundant_closure_for_method_calls, reason = "a method named by its path has one lifetime, not any")]
 fn router<G: Asked>(gateway: Arc<G>) -> Router {
     Router::new()
         .route("/fdb", of_tenant(|state, tenant| state.fdb(tenant)))

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Failure;
 use super::isolation::not_isolated;
 use super::render::{output, plural, problems_of};
-use super::unmapped::{self, UnmappedIds};
+use super::unmapped::{self, MappingIds};
 use crate::compile::{Numbers, Plan, compile};
 use crate::config::{self, Problem, Problems, Severity};
 use crate::forwarding::{FileTables, Members};
@@ -36,7 +36,7 @@ struct Findings<'a> {
     /// Paths by which tenants meet.
     meetings: &'a [Meeting],
     /// How many IDs every mapping has, and which cannot be used.
-    mappings: &'a [UnmappedIds],
+    mappings: &'a [MappingIds],
     /// With `--host`: what would move the frames of every port that the file leaves to us, and why; and how many
     /// workers would run, if not as many as it says.
     host: &'a [String],
@@ -95,7 +95,7 @@ fn print_json(
     args: &Args,
     problems: &Problems,
     meetings: &[Meeting],
-    mappings: &[UnmappedIds],
+    mappings: &[MappingIds],
     host: &[String],
 ) -> Result<(), Failure> {
     let (file, ok) = (args.file.display().to_string(), !problems.has_errors() && meetings.is_empty());

@@ -7,30 +7,30 @@ use crate::compile::Plan;
 
 /// A mapping, and its IDs that cannot be used. The keys are those of `show mappings`.
 #[derive(Debug, Serialize)]
-pub(super) struct UnmappedIds {
+pub(super) struct MappingIds {
     /// The mapping.
     mapping: String,
     /// IDs that it has.
     ids: u64,
-    /// IDs of these that are reserved on one side or the other, and dropped.
+    /// IDs that are reserved on one side or the other, and dropped.
     unmapped_ids: u64,
     /// Which these are: the first and the last of each run.
     unmapped_ranges: Vec<(u64, u64)>,
 }
 
 /// Every mapping of a plan.
-pub(super) fn rows(plan: &Plan) -> Vec<UnmappedIds> {
+pub(super) fn rows(plan: &Plan) -> Vec<MappingIds> {
     let known = plan.names.mappings().filter_map(|(id, name)| Some((name, plan.tables.mappings.get(id)?)));
     known
         .map(|(name, connection)| {
             let unmapped_ranges = connection.ids.holes();
             let unmapped_ids = unmapped_ranges.iter().map(|(first, last)| last - first + 1).sum();
-            UnmappedIds { mapping: name.to_owned(), ids: connection.ids.count(), unmapped_ids, unmapped_ranges }
+            MappingIds { mapping: name.to_owned(), ids: connection.ids.count(), unmapped_ids, unmapped_ranges }
         })
         .collect()
 }
 
-impl UnmappedIds {
+impl MappingIds {
     /// ``mapping `wholesale`: 4096 IDs, 2 of them unmapped (reserved on one side or the other) and dropped: 0x0, 0xfff``
     pub(super) fn line(&self) -> String {
         const MOST_SHOWN: usize = 12;

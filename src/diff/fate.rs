@@ -139,7 +139,7 @@ pub fn fates(plans: Plans, inputs: &[Input], changes: &[Change]) -> Result<Fates
     let mut new = Runner::new(plans.new.0, plans.new.1, &mut other_arena);
     let mut records = Merged::open(inputs)?;
     let mut fates = Fates { frames: 0, changed: Vec::new(), captured: Captured::default() };
-    while let Some((port, record)) = records.next()? {
+    while let Some((port, record)) = records.next_record()? {
         fates.frames += 1;
         let stamp = record.stamp;
         // The capture is of the gateway that ran the first file.

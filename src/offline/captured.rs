@@ -5,6 +5,7 @@
 //! the folded sum of the pseudo-header, not complemented. Such frames may be super-frames, longer than any on the wire.
 //! A capture of both directions also holds what the gateway itself has sent.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use transload_encaps::outer::{self, Outer, pseudo_header};
 use transload_encaps::{Carrier, Checksum, Gso, GsoKind, checksum, ethernet};
@@ -31,13 +32,13 @@ const MOST_LAYERS: usize = 3;
 const MTU: u32 = 1500;
 
 /// How many frames of captures were not what they seem.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, JsonSchema)]
 pub struct Captured {
     /// Frames whose checksum their sender's device had still to fill in.
     pub unfinished: u64,
-    /// Those of them that were super-frames.
+    /// Frames of the unfinished ones that were super-frames.
     pub super_frames: u64,
-    /// Our own tunnel packets on their way out, which the live port does not receive, and which are left out.
+    /// Frames that were our own tunnel packets on their way out, which the live port does not receive; they are left out.
     pub leaving: u64,
 }
 

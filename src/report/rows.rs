@@ -155,7 +155,7 @@ pub struct MappingRow {
     pub to: String,
     /// IDs that it has.
     pub ids: u64,
-    /// IDs of these that have no counterpart, since it is reserved.
+    /// IDs that have no counterpart, since it is reserved.
     pub unmapped_ids: u64,
     /// Frames that came by the `from` side and left by the `to` side.
     pub from_to_frames: u64,
