@@ -69,8 +69,8 @@ pub(super) fn why(port: &QinQ, reason: Drop, frame: &[u8], who: &str) -> String 
              inner one under 0x8100"
         ),
         Drop::ForeignTag => format!(
-            "the tenant's frame brings {words}, and towards {who} that would make it another attachment's: write \
-             `inner_tags: strip` or `drop`, or give the attachment tags of its own"
+            "the tenant's frame brings {words}, which would make it another attachment's on {who}: write `inner_tags: \
+             strip` or `drop`, or give the attachment tags of its own"
         ),
     }
 }
@@ -82,7 +82,8 @@ pub(super) fn readings(port: &QinQ, frame: &[u8], configured: &[Segment]) -> Rea
         guesses(&tags).into_iter().filter_map(|guess| guess.reading(port, frame, tags.len())).collect();
     others.extend(inner_tag_differs(&tags, configured));
     others.extend(outer_tag_lost(&tags, configured));
-    Readings { found: Some(in_words(&tags)), others }
+    let found = if tags.is_empty() { "an untagged frame".to_owned() } else { in_words(&tags) };
+    Readings { found: Some(found), others }
 }
 
 /// Other tags, and what is wrong if they were meant.

@@ -36,8 +36,8 @@ fn elsewhere(case: &Case<'_>, (id, peer): (PeerId, &Peer), segment: Segment) -> 
     let kind = peer.compiled.kind();
     let mut others = case.peers().filter(|(_, row)| row.scope != peer.scope && row.compiled.kind() == kind);
     let (other, (whose, line)) = others.find_map(|(other, row)| Some((other, case.owner(row.scope, segment)?)))?;
-    let from = scope_words(case, other);
-    let text = format!("{} is {whose}, but of {from}, not of {}", Case::ids(kind, segment), scope_words(case, id));
+    let (there, here) = (scope_words(case, other), scope_words(case, id));
+    let text = format!("{} from {there} would be {whose}, but this packet is from {here}", Case::ids(kind, segment));
     Some(Near::new(text, line))
 }
 
@@ -51,7 +51,7 @@ fn scope_words(case: &Case<'_>, id: PeerId) -> String {
 fn known(case: &Case<'_>, (id, peer): (PeerId, &Peer), segment: Segment) -> Near {
     let (who, what) = (scope_words(case, id), Case::ids(peer.compiled.kind(), segment));
     match reading::configured(case, peer, Some(segment)) {
-        Some((all, line)) => Near::new(format!("{what} from {who} is not configured (configured: {all})"), line),
+        Some((all, line)) => Near::new(format!("{what} from {who} is not configured; configured: {all}"), line),
         None => Near::new(format!("no tenant is attached to {who}, which sends {what}"), case.line(Noun::Peer(id))),
     }
 }

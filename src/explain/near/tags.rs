@@ -46,5 +46,5 @@ fn known(case: &Case<'_>, peer: &Peer, found: &str) -> Option<Near> {
     let flag = flags.find(|flag| ids.get(flag.name).is_some());
     let help = flag.map_or_else(String::new, |flag| format!("; `{}: true` would take it", flag.name));
     let port = case.names.port(case.port);
-    Some(Near::new(format!("{found} on port {port} is not configured (configured: {all}){help}"), line))
+    Some(Near::new(format!("{found} on port {port} is not configured{help}; configured: {all}"), line))
 }
