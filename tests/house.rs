@@ -168,7 +168,7 @@ fn code_of(text: &str) -> String {
     });
     let code = &text[..tests.map_or(text.len(), |(at, _)| at)];
     let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
-    lines.map(|line| format!("{line}\n")).collect()
+    lines.flat_map(|line| [line, "\n"]).collect()
 }
 
 /// The parts of a text that only make sense for one encapsulation that peers speak: its type, its YAML tag, the label of

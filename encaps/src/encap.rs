@@ -310,12 +310,14 @@ pub trait Encap: Sized + Send + Sync + 'static {
 
     /// In words: the fields of a header in the order of the wire, without a gap. Empty where the header is not whole,
     /// and for tags, which are Ethernet's.
+    #[must_use]
     fn fields(packet: &[u8]) -> Vec<HeaderField> {
         let _ = packet;
         Vec::new()
     }
 
     /// In words: where the Ethernet frame begins in a packet, if it carries one: behind the last field.
+    #[must_use]
     fn inner_at(packet: &[u8]) -> Option<usize> {
         Self::fields(packet).last().map(|field| field.at.end)
     }
@@ -328,6 +330,7 @@ pub trait Encap: Sized + Send + Sync + 'static {
     }
 
     /// In words: what a packet carries that carries no Ethernet frame.
+    #[must_use]
     fn other_payload(packet: &[u8], who: &str) -> Option<String> {
         let _ = (packet, who);
         None

@@ -31,12 +31,13 @@ impl HeaderField {
         Self { name, at, value: value.into(), remark: None, is_blank: false }
     }
 
-    /// Bytes of a packet that the standard reserves.
+    /// Bytes of a packet that the standard reserves, at most eight.
     #[must_use]
     pub fn reserved(name: &'static str, at: Range<usize>, packet: &[u8]) -> Self {
         let bytes = packet.get(at.clone()).unwrap_or_default();
-        let hex = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        Self { is_blank: bytes.iter().all(|byte| *byte == 0), ..Self::new(name, at, format!("0x{hex}")) }
+        let value = bytes.iter().fold(0, |value: u64, byte| value << 8 | u64::from(*byte));
+        let hex = format!("{value:#0width$x}", width = 2 + 2 * bytes.len());
+        Self { is_blank: value == 0, ..Self::new(name, at, hex) }
     }
 
     /// The same field with what its value means.
