@@ -99,22 +99,23 @@ fn damaged(sample: &Sample) -> Vec<Vec<u8>> {
     let (peer, segment) = (&sample.peer, sample.segment);
     let first = encapsulated(peer, segment, &tenant_frame(64));
     let tagged = encapsulated(peer, segment, &tagged_frame(0x8100, 7));
-    let header = ..(peer.overhead(segment) + 16).min(first.len());
-    let mut all = Vec::new();
-    for at in 0..first[header].len() {
-        all.extend((0..8).map(|bit| (at, vec![first[at] ^ 1 << bit])));
-        let words = [0, 0x0fff, 0x8100, 0x88a8, 0x9100, 0xffff_u16];
-        all.extend(words.map(|word| (at, word.to_be_bytes().to_vec())));
-    }
-    let changed = all.into_iter().map(|(at, bytes)| {
-        let mut packet = first.clone();
-        packet[at..at + bytes.len()].copy_from_slice(&bytes);
-        packet
+    let header = (peer.overhead(segment) + 16).min(first.len());
+    let words = [0, 0x0fff, 0x8100, 0x88a8, 0x9100, 0xffff_u16];
+    let damage = first.iter().enumerate().take(header).flat_map(|(at, byte)| {
+        let bits = (0..8).map(move |bit| (at, vec![byte ^ 1 << bit]));
+        bits.chain(words.map(|word| (at, word.to_be_bytes().to_vec())))
     });
+    let changed: Vec<_> = damage
+        .map(|(at, bytes)| {
+            let mut packet = first.clone();
+            packet[at..at + bytes.len()].copy_from_slice(&bytes);
+            packet
+        })
+        .collect();
     // After a later one, an earlier one.
     let (earlier, later) =
         (encapsulated(peer, segment, &tenant_frame(64)), encapsulated(peer, segment, &tenant_frame(64)));
-    changed.chain([tagged, later, earlier]).collect()
+    [changed, vec![tagged, later, earlier]].concat()
 }
 
 /// What is dropped or tolerated of them, and for which reason.
