@@ -193,6 +193,24 @@ fn a_tenants_unfinished_checksum_is_filled_in_where_the_frame_leaves() {
 }
 
 #[test]
+fn a_peer_on_a_port_of_its_own_is_known_by_its_address_and_other_datagrams_stay_closed() {
+    let case = Case::new();
+    let moved = YAML.replace("encap: vxlan", "encap: { vxlan: { udp_port: 9999 } }");
+    fs::write(case.path("gateway.yaml"), moved).unwrap();
+    let (left, filled) = segment(100);
+    let to = |port: u16| {
+        let mut packet = from_leaf(&left);
+        packet[36..38].copy_from_slice(&port.to_be_bytes());
+        packet
+    };
+    case.capture("up.pcap", &[(1, to(9999)), (2, to(9998))]);
+    let found = summary(&case.replay(&["up=up.pcap"], "out"));
+    assert_eq!(found["captured"]["unfinished"], 1, "the other one is no tunnel packet");
+    let access = records(&case.path("out/access.pcap"));
+    assert_eq!((access.len(), &access[0].bytes), (1, &wire::tag(&filled, 0x88a8, 7)));
+}
+
+#[test]
 fn a_captured_super_frame_leaves_in_segments() {
     let case = Case::new();
     let (left, _) = segment(4_000);

@@ -7,7 +7,8 @@
 //! business. On the way out the egress peer pushes its header, and [`underlay`] writes UDP, IP and Ethernet around
 //! it, balanced by the [`flow`] hash.
 //!
-//! Nothing here does I/O, reads a clock or, after `compile`, touches the heap.
+//! Nothing here does I/O, reads a clock or, after `compile`, touches the heap; but for what an encapsulation says of its
+//! headers to people ([`words`]), which is text, and which no frame waits for.
 #![forbid(unsafe_code)]
 
 pub mod checksum;
@@ -28,6 +29,7 @@ pub mod shim;
 pub mod underlay;
 pub mod vxlan;
 mod wire_ids;
+pub mod words;
 
 pub use drops::{Common, DropReason, Fault};
 pub use encap::{Carrier, Decap, Encap, IdField, IdForm, Ids, InnerTags, Payload, Segment, SpecError};
@@ -36,6 +38,7 @@ pub use frame::{Checksum, Frame, Gso, GsoKind, Meta};
 pub use registry::{Compiled, Kind, KindInfo, MAX_OVERHEAD, Spec};
 pub use reserved::Reserved;
 pub use wire_ids::WireIds;
+pub use words::{Fix, HeaderField, Reading, Readings};
 
 /// Most bytes an encapsulation with all its outer headers adds in front of a tenant's frame: the headroom ports
 /// reserve. Outer Ethernet with one tag, IPv6, UDP, and the longest tunnel header.

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicU64;
 
-use transload_encaps::{Carrier, IdField, IdForm, Ids, InnerTags, Segment, Spec};
+use transload_encaps::{Carrier, IdField, IdForm, Ids, InnerTags, Segment};
 
 use super::attachments;
 use super::bits;
@@ -118,11 +118,9 @@ impl<'p, 'c> Pass<'p, 'c> {
             let message = "a mapping has two sides, so `split_horizon` does nothing";
             self.report.error(at.span, message, "remove it");
         }
-        if let Spec::Gre(spec) = &side.spec
-            && spec.sequence
-        {
-            let message = format!("{} counts sequence numbers for every key, which a mapping cannot keep", side.label);
-            self.report.error(at.span, message, "use tenants, or a peer without `sequence: true`");
+        if let Err(error) = side.spec.mappable() {
+            let help = format!("use tenants, or a peer without `{}`", error.field);
+            self.report.error(at.span, format!("{} {}", side.label, error.message), help);
             return None;
         }
         let inner_tags = attachments::inner_tags(config, side, self.report);

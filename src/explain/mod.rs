@@ -230,7 +230,7 @@ fn outputs(case: &Case<'_>, arrived: &FrameReport) -> Vec<Output> {
 fn inside(case: &Case<'_>, peer: PeerId) -> Inside {
     match case.tables.peer(peer).map(|peer| (&peer.exit, peer.compiled.kind())) {
         Some((Exit::Tunnel(_), kind)) => Inside::Tunnel(kind),
-        Some((Exit::Port(_), Kind::QinQ)) => Inside::Nothing,
-        _ => Inside::Unknown,
+        Some((Exit::Port(_), _)) => Inside::Nothing,
+        None => Inside::Unknown,
     }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use transload_encaps::{Checksum, Decap, DropReason, Gso, Mac};
 
-use super::case::{Case, carrier};
+use super::case::Case;
 use super::trace::Step;
 use crate::compile::{Line, Noun};
 use crate::dataplane::{Note, Stage};
@@ -113,7 +113,7 @@ fn sentence(case: &Case<'_>, step: &Step) -> Option<Said> {
     Some(match step {
         Step::ToEndpoint(id) => said(format!("to {}", case.endpoint(*id)), case.line(Noun::Endpoint(*id))),
         Step::Outer(outer) => {
-            said(format!("outer headers are whole: {} from {}", carrier(outer.carrier), outer.src), None)
+            said(format!("outer headers are whole: {} from {}", outer.carrier.in_words(), outer.src), None)
         }
         Step::Sender(sender, peer) => by(case, sender, *peer),
         Step::Segment(peer, found, claim) => segment(case, *peer, found, *claim),
@@ -151,7 +151,7 @@ fn by(case: &Case<'_>, sender: &Sender, peer: Option<PeerId>) -> Said {
     let asked = format!(
         "sender {}, {}, to endpoint {}",
         sender.address,
-        carrier(sender.carrier),
+        sender.carrier.in_words(),
         case.origins.endpoint(sender.endpoint)
     );
     match peer {

@@ -173,7 +173,6 @@ pub fn listeners(plan: &Plan) -> HashSet<SocketAddr> {
 /// # Errors
 /// Without the right to.
 pub fn keep_quiet(plan: &Plan, quiet: &mut Quiet) -> Result<(), OpeningError> {
-    let mut gre = [false; 2];
     for (id, endpoint) in (0..).map(EndpointId).zip(&plan.tables.endpoints) {
         if !is_heard(plan, id) {
             continue;
@@ -192,12 +191,12 @@ pub fn keep_quiet(plan: &Plan, quiet: &mut Quiet) -> Result<(), OpeningError> {
                         );
                     }
                 }
-                Carrier::Ip(_) if !std::mem::replace(&mut gre[usize::from(v6)], true) => {
-                    let what = || "GRE packets".into();
-                    let ours = quiet.gre(v6);
+                Carrier::Ip(protocol) => {
+                    let what = || format!("packets of {}", carrier.in_words());
+                    let ours = quiet.ip(protocol, v6);
                     ours.map_err(|error| OpeningError::Quiet { what: what(), error, capability: "CAP_NET_RAW" })?;
                 }
-                Carrier::Ip(_) | Carrier::Port => {}
+                Carrier::Port => {}
             }
         }
     }

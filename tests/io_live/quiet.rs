@@ -99,7 +99,7 @@ fn tunnel_packets_are_answered_by_nobody() {
         let quiet = gw.run(|| {
             let mut quiet = Quiet::new();
             assert!(quiet.udp(if v6 { HERE6 } else { HERE }.parse().unwrap(), 4789).unwrap());
-            quiet.gre(v6).unwrap();
+            quiet.ip(47, v6).unwrap();
             quiet
         });
         for question in tunnel_packets(v6) {

@@ -1,9 +1,9 @@
 //! Frames that the bridge stops, and those it forwards with a remark.
 
-use transload_encaps::{Common, DropReason, Kind, Mac};
+use transload_encaps::{Common, DropReason, Mac};
 
 use super::super::case::Case;
-use super::{Near, header};
+use super::Near;
 use crate::compile::Noun;
 use crate::fdb::Learned;
 use crate::forwarding::{Claim, Domain, Target};
@@ -152,11 +152,7 @@ pub(in crate::explain) fn remarks(case: &Case<'_>) -> Vec<Near> {
 fn tolerated(case: &Case<'_>) -> Option<Near> {
     let (id, found, _) = case.trace.segment()?;
     let reason = found.tolerated?;
-    let (who, bytes) = (case.peer(id), case.tunnel());
-    let text = match (case.tables.peer(id)?.compiled.kind(), bytes) {
-        (Kind::Vxlan, &[flags, r1, r2, r3, _, _, _, r4, ..]) => header::extension(&who, [flags, r1, r2, r3, r4])?,
-        _ => format!("the header from {who} has reserved bits set"),
-    };
+    let text = case.tables.peer(id)?.compiled.why(reason, case.tunnel(), &case.peer(id))?;
     let text = format!("{text}: ignored, counted as {}, and what follows is taken for Ethernet", reason.label());
     Some(Near::new(text, case.line(Noun::Encap(id))))
 }

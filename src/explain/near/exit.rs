@@ -29,10 +29,18 @@ pub(super) fn refused(case: &Case<'_>, reason: DropReason) -> Vec<Near> {
             } else if is(Common::NoNextHop) {
                 Some(no_next_hop(case, &way))
             } else {
-                None
+                refused_by_encapsulation(case, &way, reason)
             }
         })
         .collect()
+}
+
+/// What the way's encapsulation would not carry.
+fn refused_by_encapsulation(case: &Case<'_>, way: &Way<'_>, reason: DropReason) -> Option<Near> {
+    let peer = case.tables.peer(way.peer)?;
+    let text = peer.compiled.why(reason, &case.trace.after(Stage::Bridge)?.bytes, &case.peer(way.peer))?;
+    let attachment = way.attachment.and_then(|(domain, place)| case.line(Noun::Attachment(domain, place)));
+    Some(Near::new(text, attachment))
 }
 
 fn too_big(case: &Case<'_>, way: &Way<'_>) -> Option<Near> {

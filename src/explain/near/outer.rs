@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use transload_encaps::{Carrier, Mac, ethernet, outer};
+use transload_encaps::{Carrier, Kind, Mac, ethernet, outer};
 
-use super::super::case::{Case, carrier};
+use super::super::case::Case;
 use super::{Near, sender};
 use crate::compile::Noun;
 use crate::forwarding::{Endpoint, EndpointId, Sender};
@@ -63,8 +63,7 @@ pub(super) fn nearly_a_tunnel(case: &Case<'_>) -> Vec<Near> {
     let Some(nearest) = here.iter().min_by_key(|id| distance(case, **id, packet.dst)) else { return Vec::new() };
     let Some(endpoint) = case.tables.endpoints.get(usize::from(nearest.0)) else { return Vec::new() };
     // A tenant's own packet to anywhere is no near miss.
-    let is_tunnel =
-        |carrier| endpoint.carriers.contains(&carrier) || matches!(carrier, Carrier::Udp(4789) | Carrier::Ip(47));
+    let is_tunnel = |carrier| endpoint.carriers.contains(&carrier) || Kind::on(carrier).next().is_some();
     if !packet.carrier.is_some_and(is_tunnel) || !packet.tags.is_empty() && endpoint.vlan.is_none() {
         return Vec::new();
     }
@@ -187,6 +186,7 @@ pub(super) fn not_our_mac(case: &Case<'_>) -> Vec<Near> {
 /// What is left to say where neither sender nor carrier is known.
 pub(super) fn carriers(case: &Case<'_>, id: EndpointId) -> String {
     let endpoint = case.tables.endpoints.get(usize::from(id.0));
-    let known: Vec<_> = endpoint.into_iter().flat_map(|endpoint| &endpoint.carriers).map(|&way| carrier(way)).collect();
+    let carriers = endpoint.into_iter().flat_map(|endpoint| &endpoint.carriers);
+    let known: Vec<_> = carriers.map(|carrier| carrier.in_words()).collect();
     if known.is_empty() { "nothing at all".to_owned() } else { known.join(", ") }
 }
