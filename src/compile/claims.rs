@@ -125,7 +125,7 @@ impl<'c> Segments<'c> {
     /// Who holds a segment that cannot be told apart from this one.
     pub(super) fn rival(&self, side: &Side, segment: Segment, names: &Names) -> Option<Holder<'c>> {
         let clash = |other: Segment| {
-            let mut alone = side.spec.compile().ok()?;
+            let mut alone = side.compiled.twin();
             alone.claim(other).ok()?;
             alone.claim(segment).err()
         };

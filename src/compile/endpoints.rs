@@ -13,8 +13,9 @@ use crate::config::{Address, At, Endpoint, Name, Named, Span, Ttl};
 use crate::forwarding::{self, EndpointId, PortId};
 
 /// An endpoint of the file, checked.
-#[derive(Debug)]
-pub(super) struct EndpointRow {
+#[derive(Debug, Clone)]
+pub(super) struct EndpointRow<'c> {
+    pub(super) name: &'c str,
     pub(super) id: EndpointId,
     pub(super) address: IpAddr,
     pub(super) ports: Vec<PortId>,
@@ -23,7 +24,7 @@ pub(super) struct EndpointRow {
 }
 
 pub(super) struct Endpoints<'c> {
-    pub(super) table: Table<'c, EndpointRow>,
+    pub(super) table: Table<'c, EndpointRow<'c>>,
     pub(super) forwarding: Vec<forwarding::Endpoint>,
 }
 
@@ -64,17 +65,18 @@ pub(super) fn compile<'c>(
     all
 }
 
-fn endpoint(
+fn endpoint<'c>(
     id: EndpointId,
-    name: Name<'_>,
+    name: Name<'c>,
     config: &Endpoint,
     ports: &Ports<'_>,
     report: &mut Report,
-) -> Option<EndpointRow> {
+) -> Option<EndpointRow<'c>> {
     let address = tunnel_address(&config.address, report);
     let ports = own_ports(name, config, ports, report);
     let vlan = config.vlan.as_ref().and_then(At::value).map(|vid| vid.0 as u16);
-    Some(EndpointRow { id, address: address?, ports: ports?, vlan, ttl: ttl(config.ttl.as_ref(), DEFAULT_TTL) })
+    let ttl = ttl(config.ttl.as_ref(), DEFAULT_TTL);
+    Some(EndpointRow { name: name.text, id, address: address?, ports: ports?, vlan, ttl })
 }
 
 pub(super) fn ttl(ttl: Option<&At<Ttl>>, default: u8) -> u8 {
@@ -103,7 +105,7 @@ fn own_ports(name: Name<'_>, config: &Endpoint, ports: &Ports<'_>, report: &mut 
 fn one_endpoint_per_wire<'c>(
     listeners: &mut HashMap<(PortId, Option<u16>, IpAddr), Name<'c>>,
     name: Name<'c>,
-    row: &EndpointRow,
+    row: &EndpointRow<'_>,
     report: &mut Report,
 ) {
     for &port in &row.ports {
@@ -143,7 +145,7 @@ pub(super) fn is_tunnel_address(address: IpAddr, span: Span, report: &mut Report
     false
 }
 
-impl Endpoints<'_> {
+impl<'c> Endpoints<'c> {
     /// The endpoint a peer of this address family is reached from.
     pub(super) fn choose(
         &self,
@@ -152,7 +154,7 @@ impl Endpoints<'_> {
         address: IpAddr,
         span: Span,
         report: &mut Report,
-    ) -> Option<&EndpointRow> {
+    ) -> Option<&EndpointRow<'c>> {
         let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
         if let Some(reference) = stated {
             let row = self.table.find(reference, report)?;
@@ -210,7 +212,7 @@ impl Endpoints<'_> {
     }
 
     /// Our own endpoint with this address, if it is one.
-    pub(super) fn with_address(&self, address: IpAddr) -> Option<&Row<'_, EndpointRow>> {
+    pub(super) fn with_address(&self, address: IpAddr) -> Option<&Row<'c, EndpointRow<'c>>> {
         self.table.rows().find(|row| row.thing.as_ref().is_some_and(|endpoint| endpoint.address == address))
     }
 }

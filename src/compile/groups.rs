@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use transload_encaps::Spec;
-
+use super::endpoints::{self, EndpointRow};
 use super::names::slot;
-use super::peers::{Draft, Pass, Place};
+use super::peers::{Draft, Pass};
 use super::plan::{LearningGroup, TunnelPlan};
 use super::sides::{Path, Side};
-use super::{endpoints, specs, wire};
+use super::specs::{self, Spoken};
+use super::wire;
 use crate::config::{Address, Addresses, At, Group, Knobs, LearnFrom, Name, Prefix, Span};
 use crate::forwarding::{GroupId, Learner, MAX_PEERS, Members, PeerId, Scope};
 
@@ -23,9 +23,9 @@ struct Making<'a> {
     label: &'a str,
     config: &'a Group,
     knobs: Knobs<'a>,
-    spec: &'a Spec,
+    spoken: &'a Spoken<'a>,
     scope: Scope,
-    place: Place,
+    place: EndpointRow<'a>,
     /// Stands for the address family.
     first: IpAddr,
     multicast: Option<IpAddr>,
@@ -40,7 +40,7 @@ impl Making<'_> {
             address,
             span,
             knobs: self.knobs,
-            spec: self.spec,
+            spoken: self.spoken,
             scope: self.scope,
             hears: self.multicast,
         }
@@ -59,14 +59,14 @@ impl Pass<'_, '_> {
     pub(super) fn group(&mut self, name: Name<'_>, config: &Group) -> Option<Side> {
         let label = format!("group `{}`", name.text);
         let knobs = config.knobs();
-        let spec = specs::spoken(knobs.encap, self.report);
+        let spoken = specs::spoken(knobs.encap, self.report);
         let first = self.first_address(name, &label, config);
-        let (spec, (first, span)) = (spec?, first?);
+        let (spoken, (first, span)) = (spoken?, first?);
         let place = self.place(knobs, &label, first, span)?;
-        wire::warn_of_idle_udp_rules(knobs, spec.kind(), first, self.report);
+        wire::warn_of_idle_udp_rules(knobs, spoken.compiled.kind(), first, self.report);
         let scope = self.numbers.scope(&label);
         let multicast = config.bum.as_ref().and_then(|at| self.multicast(at, first));
-        let making = Making { name, label: &label, config, knobs, spec, scope, place, first, multicast };
+        let making = Making { name, label: &label, config, knobs, spoken: &spoken, scope, place, first, multicast };
         let mut named = self.named(&making)?;
         let id = self.numbers.group(name.text);
         let everyone = self.everyone(&making, id);
@@ -79,8 +79,9 @@ impl Pass<'_, '_> {
             named.path.get_or_insert(path);
         }
         let Named { by_address, peers, path } = named;
-        let (kind, spec, members) = (spec.kind(), spec.clone(), Members::Group(id));
-        Some(Side { label, kind, spec, scope, members, peers, by_address, path })
+        let Spoken { spec, compiled } = spoken;
+        let (kind, spec, members) = (compiled.kind(), spec.clone(), Members::Group(id));
+        Some(Side { label, kind, spec, compiled, scope, members, peers, by_address, path })
     }
 
     /// The first address that can be read; it stands for the group's address family.
@@ -185,9 +186,9 @@ impl Pass<'_, '_> {
         let last = making.multicast.map_or_else(|| "*".to_owned(), |group| group.to_string());
         let draft = making.draft(&last, making.multicast.unwrap_or(nobody), span);
         let id = self.number(&draft)?;
-        let path = self.put(&draft, &making.place, id, true)?;
+        let path = self.put(&draft, &making.place, id, true);
         if let Some(multicast) = making.multicast {
-            self.endpoints.hear(making.place.endpoint, multicast);
+            self.endpoints.hear(making.place.id, multicast);
         }
         let Some(prefixes) = learn_from else { return Some((id, path)) };
         for (prefix, span) in prefixes.get()?.iter(prefixes.span) {
@@ -197,9 +198,9 @@ impl Pass<'_, '_> {
             group,
             name: making.name.text.to_owned(),
             anonymous: id,
-            endpoint: making.place.endpoint,
+            endpoint: making.place.id,
             underlay: draft.underlay(&making.place),
-            udp: wire::udp_rules(making.knobs, making.spec.kind()),
+            udp: wire::udp_rules(making.knobs, making.spoken.compiled.kind()),
             hears: making.multicast,
             tunnel: TunnelPlan { span, ..draft.tunnel(&making.place, id) },
             most: max_learned.as_ref().and_then(At::value).map_or(MAX_LEARNED, |most| most.0 as usize),
@@ -208,7 +209,6 @@ impl Pass<'_, '_> {
     }
 
     fn learn_from(&mut self, making: &Making<'_>, prefix: Prefix, span: Span, peer: PeerId) {
-        let Ok(compiled) = making.spec.compile() else { return };
         if prefix.first.is_ipv4() != making.first.is_ipv4() {
             let message = format!("{prefix} and {} are of different address families", making.first);
             self.report.error(span, message, "a group has one family; add another group for the other");
@@ -219,10 +219,9 @@ impl Pass<'_, '_> {
             self.report.error(span, message, "write the prefix that the peers' unicast addresses are in");
             return;
         }
-        let carrier = compiled.carrier();
-        self.endpoints.carry(making.place.endpoint, carrier);
-        let learner =
-            Learner { endpoint: making.place.endpoint, carrier, first: prefix.first, last: prefix.last(), peer };
+        let carrier = making.spoken.compiled.carrier();
+        self.endpoints.carry(making.place.id, carrier);
+        let learner = Learner { endpoint: making.place.id, carrier, first: prefix.first, last: prefix.last(), peer };
         self.all.learners.claim(learner, making.label, prefix.to_string(), span, self.report);
     }
 }

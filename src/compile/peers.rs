@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use transload_encaps::Spec;
 use transload_encaps::underlay::{Underlay, UnderlaySpec};
 
 use super::claims::{Senders, Wanted};
@@ -14,9 +13,10 @@ use super::numbers::Numbers;
 use super::plan::{LearningGroup, TunnelPlan};
 use super::report::{Report, Table};
 use super::sides::{Path, Side};
-use super::{specs, wire};
+use super::specs::{self, Spoken};
+use super::wire;
 use crate::config::{File, Knobs, Name, Peer, Span};
-use crate::forwarding::{self, EndpointId, Exit, MAX_PEERS, Members, PeerId, PortId, Scope};
+use crate::forwarding::{self, Exit, MAX_PEERS, Members, PeerId, Scope};
 
 pub(super) struct Peers<'c> {
     pub(super) single: Table<'c, Side>,
@@ -78,19 +78,19 @@ pub(super) struct Draft<'a> {
     /// Where the file gives the address.
     pub(super) span: Span,
     pub(super) knobs: Knobs<'a>,
-    pub(super) spec: &'a Spec,
+    pub(super) spoken: &'a Spoken<'a>,
     pub(super) scope: Scope,
     /// The multicast group that its packets may come to.
     pub(super) hears: Option<IpAddr>,
 }
 
 impl Draft<'_> {
-    pub(super) fn underlay(&self, place: &Place) -> UnderlaySpec {
+    pub(super) fn underlay(&self, place: &EndpointRow<'_>) -> UnderlaySpec {
         UnderlaySpec {
             src: place.address,
             dst: self.address,
             vlan: place.vlan,
-            carrier: self.spec.compile().map_or(self.spec.kind().info().carrier, |compiled| compiled.carrier()),
+            carrier: self.spoken.compiled.carrier(),
             ttl: endpoints::ttl(self.knobs.ttl, place.ttl),
             dscp: wire::dscp(self.knobs),
             ecn: wire::ecn(self.knobs),
@@ -98,67 +98,52 @@ impl Draft<'_> {
         }
     }
 
-    pub(super) fn tunnel(&self, place: &Place, peer: PeerId) -> TunnelPlan {
+    pub(super) fn tunnel(&self, place: &EndpointRow<'_>, peer: PeerId) -> TunnelPlan {
+        let (name, endpoint) = (self.name.clone(), place.name.to_owned());
         let (local, remote, ports, vlan) = (place.address, self.address, place.ports.clone(), place.vlan);
-        TunnelPlan { peer, local, remote, ports, vlan, span: self.span }
+        TunnelPlan { peer, name, endpoint, local, remote, ports, vlan, span: self.span }
     }
 }
 
-/// Where a peer is reached from.
-#[derive(Debug, Clone)]
-pub(super) struct Place {
-    pub(super) endpoint: EndpointId,
-    address: IpAddr,
-    ports: Vec<PortId>,
-    vlan: Option<u16>,
-    ttl: u8,
-}
-
-impl Place {
-    fn of(row: &EndpointRow) -> Self {
-        Self { endpoint: row.id, address: row.address, ports: row.ports.clone(), vlan: row.vlan, ttl: row.ttl }
-    }
-}
-
-impl Pass<'_, '_> {
+impl<'c> Pass<'_, 'c> {
     fn peer(&mut self, name: Name<'_>, config: &Peer) -> Option<Side> {
         let label = format!("peer `{}`", name.text);
         let knobs = config.knobs();
-        let spec = specs::spoken(knobs.encap, self.report);
+        let spoken = specs::spoken(knobs.encap, self.report);
         let address = endpoints::tunnel_address(&config.address, self.report);
-        let (spec, address, span) = (spec?, address?, config.address.span);
+        let (spoken, address, span) = (spoken?, address?, config.address.span);
         let place = self.place(knobs, &label, address, span)?;
-        wire::warn_of_idle_udp_rules(knobs, spec.kind(), address, self.report);
+        wire::warn_of_idle_udp_rules(knobs, spoken.compiled.kind(), address, self.report);
         let scope = self.numbers.scope(&label);
-        let draft = Draft { label: &label, name: name.text.to_owned(), address, span, knobs, spec, scope, hears: None };
+        let name = name.text.to_owned();
+        let draft = Draft { label: &label, name, address, span, knobs, spoken: &spoken, scope, hears: None };
         let (id, path) = self.add(&draft, &place)?;
         self.accept_from(config, &draft, id, &place);
-        let by_address = HashMap::from([(address, id)]);
-        let members = Members::One(id);
-        Some(Side {
-            label,
-            kind: spec.kind(),
-            spec: spec.clone(),
-            scope,
-            members,
-            peers: vec![id],
-            by_address,
-            path: Some(path),
-        })
+        let (members, peers, by_address) = (Members::One(id), vec![id], HashMap::from([(address, id)]));
+        let Spoken { spec, compiled } = spoken;
+        let (kind, spec, path) = (compiled.kind(), spec.clone(), Some(path));
+        Some(Side { label, kind, spec, compiled, scope, members, peers, by_address, path })
     }
 
-    pub(super) fn place(&mut self, knobs: Knobs<'_>, label: &str, address: IpAddr, span: Span) -> Option<Place> {
-        self.endpoints.choose(knobs.endpoint, label, address, span, self.report).map(Place::of)
+    /// The endpoint a peer is reached from.
+    pub(super) fn place(
+        &mut self,
+        knobs: Knobs<'_>,
+        label: &str,
+        address: IpAddr,
+        span: Span,
+    ) -> Option<EndpointRow<'c>> {
+        self.endpoints.choose(knobs.endpoint, label, address, span, self.report).cloned()
     }
 
     /// Gives a peer its number, its claim and its headers.
-    pub(super) fn add(&mut self, draft: &Draft<'_>, place: &Place) -> Option<(PeerId, Path)> {
+    pub(super) fn add(&mut self, draft: &Draft<'_>, place: &EndpointRow<'_>) -> Option<(PeerId, Path)> {
         if self.is_ourselves(draft.address, draft.span) {
             return None;
         }
         let id = self.number(draft)?;
         self.take_from(draft.address, draft.span, id, draft, place);
-        Some((id, self.put(draft, place, id, false)?))
+        Some((id, self.put(draft, place, id, false)))
     }
 
     pub(super) fn number(&mut self, draft: &Draft<'_>) -> Option<PeerId> {
@@ -171,11 +156,11 @@ impl Pass<'_, '_> {
     }
 
     /// Writes a peer into the tables. One that is sent to has an address.
-    pub(super) fn put(&mut self, draft: &Draft<'_>, place: &Place, id: PeerId, is_anonymous: bool) -> Option<Path> {
-        let compiled = draft.spec.compile().ok()?;
+    pub(super) fn put(&mut self, draft: &Draft<'_>, place: &EndpointRow<'_>, id: PeerId, is_anonymous: bool) -> Path {
+        let compiled = draft.spoken.compiled.twin();
         let underlay = Underlay::compile(&draft.underlay(place));
         let (ip_overhead, is_ipv6) = (underlay.ip_overhead(), draft.address.is_ipv6());
-        let udp = wire::udp_rules(draft.knobs, draft.spec.kind());
+        let udp = wire::udp_rules(draft.knobs, compiled.kind());
         let (scope, exit, hears) = (draft.scope, Exit::Tunnel(underlay), draft.hears);
         let peer = forwarding::Peer { compiled, scope, exit, udp, hears, is_anonymous };
         *slot(&mut self.all.forwarding, id.0 as usize) = Some(peer);
@@ -183,7 +168,7 @@ impl Pass<'_, '_> {
         if !draft.address.is_unspecified() {
             self.all.tunnels.push(draft.tunnel(place, id));
         }
-        Some(Path { ports: place.ports.clone(), ip_overhead, is_ipv6 })
+        Path { ports: place.ports.clone(), ip_overhead, is_ipv6 }
     }
 
     fn is_ourselves(&mut self, address: IpAddr, span: Span) -> bool {
@@ -194,7 +179,7 @@ impl Pass<'_, '_> {
         true
     }
 
-    fn accept_from(&mut self, config: &Peer, draft: &Draft<'_>, id: PeerId, place: &Place) {
+    fn accept_from(&mut self, config: &Peer, draft: &Draft<'_>, id: PeerId, place: &EndpointRow<'_>) {
         for more in &config.accept_from {
             let Some(address) = endpoints::tunnel_address(more, self.report) else { continue };
             if self.is_ourselves(address, more.span) {
@@ -210,11 +195,11 @@ impl Pass<'_, '_> {
     }
 
     /// Claims what a sender sends to our endpoint.
-    fn take_from(&mut self, address: IpAddr, span: Span, peer: PeerId, draft: &Draft<'_>, place: &Place) {
-        let Ok(compiled) = draft.spec.compile() else { return };
-        let carrier = compiled.carrier();
-        self.endpoints.carry(place.endpoint, carrier);
-        let (endpoint, label, kind) = (place.endpoint, draft.label, draft.spec.kind());
+    fn take_from(&mut self, address: IpAddr, span: Span, peer: PeerId, draft: &Draft<'_>, place: &EndpointRow<'_>) {
+        let compiled = &draft.spoken.compiled;
+        let (carrier, kind) = (compiled.carrier(), compiled.kind());
+        self.endpoints.carry(place.id, carrier);
+        let (endpoint, label) = (place.id, draft.label);
         let wanted = Wanted { endpoint, address, carrier, peer, label, kind, span };
         self.all.senders.claim(&wanted, self.report);
     }

@@ -73,6 +73,10 @@ pub struct PortPlan {
 pub struct TunnelPlan {
     /// The peer at its far end: the row of [`Forwarding::hops`] to fill.
     pub peer: PeerId,
+    /// The peer's name: `GROUP/ADDRESS` for a member of a group.
+    pub name: String,
+    /// The name of our endpoint.
+    pub endpoint: String,
     /// Our address.
     pub local: IpAddr,
     /// The peer's.
@@ -102,7 +106,7 @@ pub struct LearningGroup {
     pub udp: UdpRules,
     /// The multicast group that members send to.
     pub hears: Option<IpAddr>,
-    /// The tunnel to find next hops for, towards anybody.
+    /// The tunnel to find next hops for, towards anybody: `peer`, `name` and `remote` are the member's.
     pub tunnel: TunnelPlan,
     /// How many members may be learned.
     pub most: usize,

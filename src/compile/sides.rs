@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use transload_encaps::{Kind, Spec};
+use transload_encaps::{Compiled, Kind, Spec};
 
 use super::report::{Report, Table};
 use crate::config::{Attachment, Name};
@@ -16,8 +16,10 @@ pub(super) struct Side {
     pub(super) label: String,
     /// What it speaks.
     pub(super) kind: Kind,
-    /// How.
+    /// Its options.
     pub(super) spec: Spec,
+    /// What it compiles to, with no segment claimed.
+    pub(super) compiled: Compiled,
     /// Where its segments are looked up.
     pub(super) scope: Scope,
     /// Who is behind it.

@@ -1,24 +1,34 @@
 //! What an encapsulation says about a configuration it cannot mean, shown where the field stands.
 
-use transload_encaps::{Spec, SpecError};
+use transload_encaps::{Compiled, Spec, SpecError};
 
 use super::report::Report;
 use crate::config::{At, Problem, Source, Span};
 
+/// An encapsulation as the file has it, and compiled: with no segment claimed, which every peer begins with.
+#[derive(Debug)]
+pub(super) struct Spoken<'c> {
+    pub(super) spec: &'c Spec,
+    pub(super) compiled: Compiled,
+}
+
 /// The encapsulation, if peers can speak it as the options have it.
-pub(super) fn spoken<'a>(encap: &'a At<Spec>, report: &mut Report) -> Option<&'a Spec> {
+pub(super) fn spoken<'c>(encap: &'c At<Spec>, report: &mut Report) -> Option<Spoken<'c>> {
     let spec = encap.get()?;
-    if let Err(error) = spec.compile() {
-        let span = field_in(&report.source, encap.span, error.field);
-        tell(span, &error, report);
-        return None;
-    }
+    let compiled = match spec.compile() {
+        Ok(compiled) => compiled,
+        Err(error) => {
+            let span = field_in(&report.source, encap.span, error.field);
+            tell(span, &error, report);
+            return None;
+        }
+    };
     if !spec.kind().has_peers() {
         let message = format!("{} is spoken on ports, not by peers", spec.kind().info().title);
         report.error(encap.span, message, "attach the tenant to the port: `port: NAME` and its tags");
         return None;
     }
-    Some(spec)
+    Some(Spoken { spec, compiled })
 }
 
 /// Says what is wrong, in the encapsulation's own words.

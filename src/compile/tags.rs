@@ -44,16 +44,19 @@ fn side(
 ) -> Option<Side> {
     let label = format!("port `{}`", name.text);
     let spec = spec(config)?;
-    let compiled = spec.compile();
-    let compiled = compiled.map_err(|error| {
-        let (tpids, emit) = (config.tpids.as_ref().map(|at| at.span), config.emit_tpid.as_ref().map(|at| at.span));
-        let span = if error.field == "emit_tpid" { emit } else { tpids };
-        specs::tell(span.unwrap_or(name.span), &error, report);
-    });
     let id = numbers.peer(&label);
     let scope = numbers.scope(&label);
+    let compiled = match spec.compile() {
+        Ok(compiled) => compiled,
+        Err(error) => {
+            let (tpids, emit) = (config.tpids.as_ref().map(|at| at.span), config.emit_tpid.as_ref().map(|at| at.span));
+            let span = if error.field == "emit_tpid" { emit } else { tpids };
+            specs::tell(span.unwrap_or(name.span), &error, report);
+            return None;
+        }
+    };
     let peer = forwarding::Peer {
-        compiled: compiled.ok()?,
+        compiled: compiled.twin(),
         scope,
         exit: Exit::Port(port),
         udp: UdpRules { zero6: false },
@@ -62,7 +65,7 @@ fn side(
     };
     *slot(&mut peers.forwarding, id.0 as usize) = Some(peer);
     let (members, by_address) = (Members::One(id), HashMap::new());
-    Some(Side { label, kind: spec.kind(), spec, scope, members, peers: vec![id], by_address, path: None })
+    Some(Side { label, kind: spec.kind(), spec, compiled, scope, members, peers: vec![id], by_address, path: None })
 }
 
 /// How the port speaks tags; `None` when the file has it broken.

@@ -218,7 +218,7 @@ fn is_allowed(group: &LearningGroup, tables: &Forwarding, address: IpAddr) -> bo
 }
 
 fn tunnel(group: &LearningGroup, address: IpAddr, peer: PeerId) -> TunnelPlan {
-    TunnelPlan { peer, remote: address, ..group.tunnel.clone() }
+    TunnelPlan { peer, name: name(group, address), remote: address, ..group.tunnel.clone() }
 }
 
 fn newcomer(group: &LearningGroup, anonymous: &Peer, address: IpAddr, before: Option<&Arc<LearnedPeer>>) -> Peer {
