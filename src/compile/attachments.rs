@@ -3,7 +3,7 @@
 use transload_encaps::{IdField, IdForm, Ids, Segment};
 
 use super::drafts::Way;
-use super::report::Report;
+use super::findings::Findings;
 use super::sides::Side;
 use super::specs;
 use crate::config::{At, Attachment, Id, InnerTags, L2cp, Offset};
@@ -30,14 +30,14 @@ impl Number for Offset {
 pub(super) fn fields<'c, V>(
     config: &'c Attachment<V>,
     side: &Side,
-    report: &mut Report,
+    findings: &mut Findings,
 ) -> Option<Vec<(&'static IdField, &'c At<V>)>> {
     let info = side.kind.info();
     let mut fields = Vec::with_capacity(config.ids.len());
     let mut all_good = true;
     for id in &config.ids {
         match info.ids.iter().find(|known| known.name == id.name) {
-            None => wrong_field(id, side, report),
+            None => wrong_field(id, side, findings),
             Some(known) if id.value.get().is_some() => {
                 fields.push((known, &id.value));
                 continue;
@@ -50,7 +50,7 @@ pub(super) fn fields<'c, V>(
 }
 
 /// The segment that an attachment's ID fields name there; what is wrong with them is reported.
-pub(super) fn segment<V: Number>(way: &Way<'_, '_, V>, n: u64, report: &mut Report) -> Option<Segment> {
+pub(super) fn segment<V: Number>(way: &Way<'_, '_, V>, n: u64, findings: &mut Findings) -> Option<Segment> {
     let mut ids = Ids::default();
     let mut all_good = true;
     for &(known, at) in &way.fields {
@@ -62,7 +62,7 @@ pub(super) fn segment<V: Number>(way: &Way<'_, '_, V>, n: u64, report: &mut Repo
         {
             Ok(number) => ids.set(known.name, number),
             Err(why) => {
-                report.error(at.span, why, format!("`{}`: {}", known.name, known.about));
+                findings.error(at.span, why, format!("`{}`: {}", known.name, known.about));
                 all_good = false;
             }
         }
@@ -72,9 +72,9 @@ pub(super) fn segment<V: Number>(way: &Way<'_, '_, V>, n: u64, report: &mut Repo
     }
     let segment = way.side.kind.segment(&ids);
     if let Err(error) = &segment
-        && !report.has_errors_in(way.name.extent)
+        && !findings.has_errors_in(way.name.extent)
     {
-        specs::tell(way.name.span, error, report);
+        specs::tell(way.name.span, error, findings);
     }
     segment.ok()
 }
@@ -100,7 +100,7 @@ fn refused(field: &IdField, value: u64) -> Option<String> {
 }
 
 /// An ID of another encapsulation: names the right one.
-fn wrong_field<V>(id: &Id<V>, side: &Side, report: &mut Report) {
+fn wrong_field<V>(id: &Id<V>, side: &Side, findings: &mut Findings) {
     let info = side.kind.info();
     let right: Vec<_> = info.ids.iter().map(|field| format!("`{}`", field.name)).collect();
     let (ids, be) = if right.len() == 1 { ("ID", "is") } else { ("IDs", "are") };
@@ -109,11 +109,15 @@ fn wrong_field<V>(id: &Id<V>, side: &Side, report: &mut Report) {
         [only] => format!("write {only} instead of `{}`", id.name),
         _ => format!("write one of them instead of `{}`", id.name),
     };
-    report.error(id.span, message, help);
+    findings.error(id.span, message, help);
 }
 
 /// What happens to tags inside the tenant's frames: as the attachment says, else as its encapsulation does.
-pub(super) fn inner_tags<V>(config: &Attachment<V>, side: &Side, report: &mut Report) -> transload_encaps::InnerTags {
+pub(super) fn inner_tags<V>(
+    config: &Attachment<V>,
+    side: &Side,
+    findings: &mut Findings,
+) -> transload_encaps::InnerTags {
     let info = side.kind.info();
     let Some((at, stated)) = config.inner_tags.as_ref().and_then(|at| Some((at, at.value()?))) else {
         return info.inner_tags;
@@ -121,7 +125,7 @@ pub(super) fn inner_tags<V>(config: &Attachment<V>, side: &Side, report: &mut Re
     match stated {
         InnerTags::Keep if !info.can_keep_tags => {
             let message = format!("{} cannot carry a VLAN tag inside ({})", info.title, info.standard);
-            report.error(at.span, message, "write `strip` or `drop`");
+            findings.error(at.span, message, "write `strip` or `drop`");
             info.inner_tags
         }
         InnerTags::Keep => transload_encaps::InnerTags::Keep,

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use hashbrown::hash_map::Entry;
 use transload_encaps::{Carrier, Kind, Segment};
 
+use super::findings::Findings;
 use super::names::Names;
-use super::report::Report;
 use super::sides::Side;
 use super::written::Written;
 use crate::config::Span;
@@ -39,10 +39,10 @@ pub(super) struct Wanted<'a> {
 }
 
 impl Senders {
-    pub(super) fn claim(&mut self, wanted: &Wanted<'_>, report: &mut Report) {
+    pub(super) fn claim(&mut self, wanted: &Wanted<'_>, findings: &mut Findings) {
         let sender = Sender { endpoint: wanted.endpoint, address: wanted.address, carrier: wanted.carrier };
         if let Some(owner) = self.owners.get(&sender) {
-            report_senders(owner, wanted, report);
+            report_senders(owner, wanted, findings);
             return;
         }
         let owner = Owner { label: wanted.label.to_owned(), kind: wanted.kind, span: wanted.span };
@@ -56,8 +56,8 @@ impl Senders {
     }
 }
 
-fn report_senders(owner: &Owner, wanted: &Wanted<'_>, report: &mut Report) {
-    let line = report.line(owner.span, wanted.span);
+fn report_senders(owner: &Owner, wanted: &Wanted<'_>, findings: &mut Findings) {
+    let line = findings.line(owner.span, wanted.span);
     let (first, second, address, carrier) = (&owner.label, wanted.label, wanted.address, wanted.carrier);
     let (message, help) = if first == second {
         (format!("{address} is already in {first} ({line})"), "remove it from one of the two places")
@@ -75,7 +75,7 @@ fn report_senders(owner: &Owner, wanted: &Wanted<'_>, report: &mut Report) {
             "keep the one that the far end speaks, or give one an endpoint of its own",
         )
     };
-    report.conflict(wanted.span, owner.span, "claimed here", message, help);
+    findings.conflict(wanted.span, owner.span, "claimed here", message, help);
 }
 
 /// Which attachment a segment belongs to, by the number space it is looked up in.
@@ -101,7 +101,7 @@ impl<'c> Segments<'c> {
         segment: Segment,
         (claim, span): (Claim, Span),
         names: &Names,
-        report: &mut Report,
+        findings: &mut Findings,
     ) -> bool {
         let first = match self.table.entry((side.scope, segment)) {
             Entry::Vacant(free) => {
@@ -110,7 +110,7 @@ impl<'c> Segments<'c> {
             }
             Entry::Occupied(first) => self.written.holder(*first.get(), names),
         };
-        let line = report.line(first.span, span);
+        let line = findings.line(first.span, span);
         let whose = if first.domain == claim.domain {
             format!("attachment `{}` of this tenant ({line})", first.attachment)
         } else {
@@ -118,7 +118,7 @@ impl<'c> Segments<'c> {
         };
         let message = format!("{}, {}, is already {whose}", side.label, side.kind.ids(segment));
         let help = "an ID belongs to one attachment; give one of the two another ID";
-        report.conflict(span, first.span, "has it", message, help);
+        findings.conflict(span, first.span, "has it", message, help);
         false
     }
 

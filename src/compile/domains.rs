@@ -8,15 +8,16 @@ use transload_encaps::{Mac, Segment};
 use super::attachments::{self, Number};
 use super::claims::Segments;
 use super::drafts::{Draft, Way};
+use super::findings::Findings;
 use super::fit::Room;
 use super::names::{Names, slot};
 use super::numbers::Numbers;
 use super::patterns;
 use super::plan::Static;
 use super::ports::Ports;
-use super::report::{Report, check_name};
 use super::sides::{Side, Sides};
 use super::specs;
+use super::table::check_name;
 use crate::config::{Named, Offset, Span, Tenant};
 use crate::forwarding::{self, Claim, Domain, DomainId, Forwarding, MAX_ATTACHMENTS, MAX_DOMAINS, Peer};
 
@@ -36,7 +37,7 @@ pub(super) struct Pass<'p, 'c> {
     pub(super) previous: Option<&'p Forwarding>,
     pub(super) numbers: &'p mut Numbers,
     pub(super) names: &'p mut Names,
-    pub(super) report: &'p mut Report,
+    pub(super) findings: &'p mut Findings,
     pub(super) room: Room,
 }
 
@@ -45,27 +46,27 @@ impl<'c> Pass<'_, 'c> {
     pub(super) fn compile(mut self, tenants: &'c Named<Tenant>, patterns: &'c Named<Tenant<Offset>>) -> Domains<'c> {
         let mut all = Domains::default();
         for (name, config) in tenants.iter() {
-            check_name("tenant", name, self.report);
+            check_name("tenant", name, self.findings);
             let Some(id) = self.number(name.text, name.span) else { break };
             let Some(config) = config else { continue };
             if let Some(at) = &config.numbers {
                 let message = format!("`for` makes a pattern of tenant `{}`", name.text);
-                self.report.error(at.span, message, "move the tenant to `patterns:`");
+                self.findings.error(at.span, message, "move the tenant to `patterns:`");
             }
-            let mut draft = Draft::new("tenant", name, config, self.sides, self.report);
+            let mut draft = Draft::new("tenant", name, config, self.sides, self.findings);
             let entry = all.segments.written.add(name.span, draft.places());
             all.segments.written.set(id, entry);
             self.domain(id, &mut draft, 0, &mut all);
-            draft.warn(self.report);
+            draft.warn(self.findings);
         }
         let stated = tenants.iter().map(|(name, _)| name.text).collect();
         for (name, config) in patterns.iter() {
             let Some(config) = config else { continue };
-            let numbered = patterns::numbered(name, config, self.report);
-            let mut draft = Draft::new("pattern", name, config, self.sides, self.report);
+            let numbered = patterns::numbered(name, config, self.findings);
+            let mut draft = Draft::new("pattern", name, config, self.sides, self.findings);
             if let Some(numbered) = numbered {
                 self.numbered(&numbered, &mut draft, &stated, &mut all);
-                draft.warn(self.report);
+                draft.warn(self.findings);
             }
         }
         all
@@ -88,26 +89,26 @@ impl<'c> Pass<'_, 'c> {
             }
             let Some(id) = self.number(&name, span) else { break };
             if let Some(first) = all.segments.written.tenant(id) {
-                let line = self.report.line(first, span);
+                let line = self.findings.line(first, span);
                 let message = format!("tenant `{name}` is already one of the pattern on {line}");
-                self.report.conflict(span, first, "the other", message, "a tenant has one pattern; change a range");
+                self.findings.conflict(span, first, "the other", message, "a tenant has one pattern; change a range");
                 break;
             }
             all.segments.written.set(id, entry);
-            self.report.speak_of(&name);
+            self.findings.speak_of(&name);
             self.domain(id, draft, n, all);
             if draft.is_hopeless() {
                 break;
             }
         }
-        self.report.speak_of("");
+        self.findings.speak_of("");
     }
 
     /// The number of a tenant, if one is left.
     fn number(&mut self, name: &str, span: Span) -> Option<DomainId> {
         let id = self.numbers.domain(name);
         if id.0 as usize >= MAX_DOMAINS {
-            self.report.error(span, format!("a gateway has at most {MAX_DOMAINS} tenants"), "use fewer");
+            self.findings.error(span, format!("a gateway has at most {MAX_DOMAINS} tenants"), "use fewer");
             return None;
         }
         self.names.set_domain(id, name);
@@ -145,14 +146,14 @@ impl<'c> Pass<'_, 'c> {
         n: u64,
         segments: &mut Segments<'c>,
     ) -> Option<forwarding::Attachment> {
-        let segment = attachments::segment(way, n, self.report)?;
+        let segment = attachments::segment(way, n, self.findings)?;
         if usize::from(claim.attachment.0) >= MAX_ATTACHMENTS {
             // Those of the configuration before it are still in the FDB.
             let message = "too many attachments of this tenant change in one reload";
-            self.report.error(way.name.span, message, "change fewer of them at once");
+            self.findings.error(way.name.span, message, "change fewer of them at once");
             return None;
         }
-        if !segments.claim(way.side, segment, (claim, way.span), self.names, self.report) {
+        if !segments.claim(way.side, segment, (claim, way.span), self.names, self.findings) {
             return None;
         }
         self.claim(way.side, segment, way.span, segments)?;
@@ -167,18 +168,18 @@ impl<'c> Pass<'_, 'c> {
             let Some(peer) = self.peers.get_mut(id.0 as usize).and_then(Option::as_mut) else { continue };
             if let Err(error) = peer.compiled.claim(segment) {
                 let Some(rival) = segments.rival(side, segment, self.names) else {
-                    specs::tell(span, &error, self.report);
+                    specs::tell(span, &error, self.findings);
                     return None;
                 };
-                let (line, tenant) = (self.report.line(rival.span, span), self.names.domain(rival.domain));
+                let (line, tenant) = (self.findings.line(rival.span, span), self.names.domain(rival.domain));
                 let other = format!("the other is attachment `{}` of tenant `{tenant}` ({line})", rival.attachment);
                 let help = "give one of the two attachments other tags";
                 let message = format!("{}; {other}", error.message);
-                self.report.conflict(span, rival.span, "the other", message, help);
+                self.findings.conflict(span, rival.span, "the other", message, help);
                 return None;
             }
             if n == 0 {
-                self.room.check(side, segment, &peer.compiled, self.ports, self.report);
+                self.room.check(side, segment, &peer.compiled, self.ports, self.findings);
             }
         }
         Some(())

@@ -8,10 +8,11 @@ use std::collections::HashMap;
 use transload_encaps::{IdField, InnerTags};
 
 use super::attachments;
+use super::findings::Findings;
 use super::policies;
-use super::report::{Report, check_name};
 use super::sides::{Side, Sides};
 use super::statics::{self, Fixed, Known};
+use super::table::check_name;
 use crate::config::{At, Attachment, Name, Span, Tenant};
 use crate::forwarding::{Domain, MAX_ATTACHMENTS};
 
@@ -52,29 +53,29 @@ impl<'p, 'c, V> Draft<'p, 'c, V> {
         name: Name<'c>,
         config: &'c Tenant<V>,
         sides: Sides<'p, 'c>,
-        report: &mut Report,
+        findings: &mut Findings,
     ) -> Self {
-        let policies = policies::of(config, report);
+        let policies = policies::of(config, findings);
         let (ways, known, horizons) = (Vec::new(), Known::new(), Horizons::default());
         let stated = config.attachments.len();
         let mut draft = Self { noun, name, ways, stated, statics: Vec::new(), horizons, policies };
         if stated > MAX_ATTACHMENTS {
             let message = format!("{noun} `{}` has more than {MAX_ATTACHMENTS} attachments", name.text);
-            report.error(name.span, message, "use groups, or several tenants");
+            findings.error(name.span, message, "use groups, or several tenants");
         } else {
-            draft.fill(config, known, sides, report);
+            draft.fill(config, known, sides, findings);
         }
         draft
     }
 
-    fn fill(&mut self, config: &'c Tenant<V>, mut known: Known<'c, 'p>, sides: Sides<'p, 'c>, report: &mut Report) {
+    fn fill(&mut self, config: &'c Tenant<V>, mut known: Known<'c, 'p>, sides: Sides<'p, 'c>, findings: &mut Findings) {
         for (name, config) in config.attachments.iter() {
-            check_name("attachment", name, report);
-            let way = config.and_then(|config| self.way(name, config, sides, report));
+            check_name("attachment", name, findings);
+            let way = config.and_then(|config| self.way(name, config, sides, findings));
             known.insert(name.text, way.as_ref().map(|way| (self.ways.len(), way.side)));
             self.ways.extend(way);
         }
-        self.statics = statics::compile(config, &known, report);
+        self.statics = statics::compile(config, &known, findings);
     }
 
     fn way(
@@ -82,11 +83,11 @@ impl<'p, 'c, V> Draft<'p, 'c, V> {
         name: Name<'c>,
         config: &'c Attachment<V>,
         sides: Sides<'p, 'c>,
-        report: &mut Report,
+        findings: &mut Findings,
     ) -> Option<Way<'p, 'c, V>> {
-        let side = sides.find(name, config, report)?;
-        let inner_tags = attachments::inner_tags(config, side, report);
-        let fields = attachments::fields(config, side, report)?;
+        let side = sides.find(name, config, findings)?;
+        let inner_tags = attachments::inner_tags(config, side, findings);
+        let fields = attachments::fields(config, side, findings)?;
         let span = config.ids.first().map_or(name.span, |id| id.value.span);
         let (identity, horizon) = (format!("{} {}", name.text, side.label), self.horizons.number(config));
         let tunnels_l2cp = attachments::tunnels_l2cp(config);
@@ -109,11 +110,11 @@ impl<'p, 'c, V> Draft<'p, 'c, V> {
     }
 
     /// Once it is compiled: what somebody should look at.
-    pub(super) fn warn(&self, report: &mut Report) {
+    pub(super) fn warn(&self, findings: &mut Findings) {
         if self.ways.len() < self.stated || self.ways.iter().any(|way| way.is_broken) {
             return;
         }
-        self.horizons.warn_of_loners(report);
+        self.horizons.warn_of_loners(findings);
         let (noun, name) = (self.noun, self.name.text);
         let message = match self.stated {
             0 => format!("{noun} `{name}` has no attachments"),
@@ -123,7 +124,7 @@ impl<'p, 'c, V> Draft<'p, 'c, V> {
             }
             _ => return,
         };
-        report.warning(self.name.span, message, "a tenant joins two attachments or more");
+        findings.warning(self.name.span, message, "a tenant joins two attachments or more");
     }
 }
 
@@ -153,11 +154,11 @@ impl<'c> Horizons<'c> {
         number
     }
 
-    fn warn_of_loners(&self, report: &mut Report) {
+    fn warn_of_loners(&self, findings: &mut Findings) {
         for (name, (_, span, uses)) in &self.named {
             if *uses == 1 {
                 let message = format!("split horizon `{name}` has only this attachment, so it does nothing");
-                report.warning(*span, message, "give the attachments that must not feed each other the same name");
+                findings.warning(*span, message, "give the attachments that must not feed each other the same name");
             }
         }
     }

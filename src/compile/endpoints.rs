@@ -5,10 +5,11 @@ use std::net::IpAddr;
 
 use transload_encaps::Carrier;
 
+use super::findings::Findings;
 use super::names::slot;
 use super::numbers::Numbers;
 use super::ports::Ports;
-use super::report::{Report, Row, Table};
+use super::table::{Declared, Table};
 use crate::config::{Address, At, Endpoint, Name, Named, Span, Ttl};
 use crate::forwarding::{self, EndpointId, PortId};
 
@@ -35,19 +36,19 @@ pub(super) fn compile<'c>(
     endpoints: &'c Named<Endpoint>,
     ports: &mut Ports<'c>,
     numbers: &mut Numbers,
-    report: &mut Report,
+    findings: &mut Findings,
 ) -> Endpoints<'c> {
     let mut all = Endpoints { table: Table::new("endpoint"), forwarding: Vec::new() };
     if endpoints.len() > usize::from(u16::MAX) {
-        report.error(Span::default(), "more than 65535 endpoints", "use fewer");
+        findings.error(Span::default(), "more than 65535 endpoints", "use fewer");
         return all;
     }
     let mut listeners = HashMap::new();
     for (name, config) in endpoints.iter() {
         let id = numbers.endpoint(name.text);
-        let row = config.and_then(|config| endpoint(id, name, config, ports, report));
+        let row = config.and_then(|config| endpoint(id, name, config, ports, findings));
         if let Some(row) = &row {
-            one_endpoint_per_wire(&mut listeners, name, row, report);
+            one_endpoint_per_wire(&mut listeners, name, row, findings);
             for port in &row.ports {
                 slot(&mut ports.forwarding, usize::from(port.0)).endpoints.push(id);
             }
@@ -60,7 +61,7 @@ pub(super) fn compile<'c>(
             all.forwarding[usize::from(id.0)] =
                 forwarding::Endpoint { address, vlan, carriers: Vec::new(), multicast: Vec::new() };
         }
-        all.table.add(name, row, report);
+        all.table.add(name, row, findings);
     }
     all
 }
@@ -70,10 +71,10 @@ fn endpoint<'c>(
     name: Name<'c>,
     config: &Endpoint,
     ports: &Ports<'_>,
-    report: &mut Report,
+    findings: &mut Findings,
 ) -> Option<EndpointRow<'c>> {
-    let address = tunnel_address(&config.address, report);
-    let ports = own_ports(name, config, ports, report);
+    let address = tunnel_address(&config.address, findings);
+    let ports = own_ports(name, config, ports, findings);
     let vlan = config.vlan.as_ref().and_then(At::value).map(|vid| vid.0 as u16);
     let ttl = ttl(config.ttl.as_ref(), DEFAULT_TTL);
     Some(EndpointRow { name: name.text, id, address: address?, ports: ports?, vlan, ttl })
@@ -83,17 +84,17 @@ pub(super) fn ttl(ttl: Option<&At<Ttl>>, default: u8) -> u8 {
     ttl.and_then(At::value).map_or(default, |ttl| ttl.0 as u8)
 }
 
-fn own_ports(name: Name<'_>, config: &Endpoint, ports: &Ports<'_>, report: &mut Report) -> Option<Vec<PortId>> {
+fn own_ports(name: Name<'_>, config: &Endpoint, ports: &Ports<'_>, findings: &mut Findings) -> Option<Vec<PortId>> {
     let list = config.ports.get()?;
     if list.is_empty() {
         let message = format!("endpoint `{}` has no ports", name.text);
-        report.error(config.ports.span, message, "name the ports its tunnel packets come and go by: `ports: [up1]`");
+        findings.error(config.ports.span, message, "name the ports its tunnel packets come and go by: `ports: [up1]`");
     }
     let mut found = Vec::new();
     for port in list {
-        let Some(row) = ports.table.find(port, report) else { continue };
+        let Some(row) = ports.table.find(port, findings) else { continue };
         if found.contains(&row.id) {
-            report.error(port.span, "this port is already in the list", "remove it here");
+            findings.error(port.span, "this port is already in the list", "remove it here");
         } else {
             found.push(row.id);
         }
@@ -106,32 +107,32 @@ fn one_endpoint_per_wire<'c>(
     listeners: &mut HashMap<(PortId, Option<u16>, IpAddr), Name<'c>>,
     name: Name<'c>,
     row: &EndpointRow<'_>,
-    report: &mut Report,
+    findings: &mut Findings,
 ) {
     for &port in &row.ports {
         if let Some(first) = listeners.insert((port, row.vlan, row.address), name) {
-            let line = report.line(first.span, name.span);
+            let line = findings.line(first.span, name.span);
             let message = format!(
                 "endpoints `{}` ({line}) and `{}` have the same address, {}, on the same port",
                 first.text, name.text, row.address
             );
             let help = "use one endpoint, or give each a VLAN or ports of its own";
-            report.conflict(name.span, first.span, "the first", message, help);
+            findings.conflict(name.span, first.span, "the first", message, help);
             return;
         }
     }
 }
 
 /// An address that tunnel packets can come from and go to.
-pub(super) fn tunnel_address(at: &At<Address>, report: &mut Report) -> Option<IpAddr> {
+pub(super) fn tunnel_address(at: &At<Address>, findings: &mut Findings) -> Option<IpAddr> {
     let Address(address) = at.value()?;
-    is_tunnel_address(address, at.span, report).then_some(address)
+    is_tunnel_address(address, at.span, findings).then_some(address)
 }
 
-pub(super) fn is_tunnel_address(address: IpAddr, span: Span, report: &mut Report) -> bool {
+pub(super) fn is_tunnel_address(address: IpAddr, span: Span, findings: &mut Findings) -> bool {
     let wrong = match address {
         IpAddr::V6(v6) if let Some(v4) = v6.to_ipv4_mapped() => {
-            report.error(span, format!("{address} is an IPv4 address written as IPv6"), format!("write {v4}"));
+            findings.error(span, format!("{address} is an IPv4 address written as IPv6"), format!("write {v4}"));
             return false;
         }
         _ if address.is_unspecified() => "means no address",
@@ -141,7 +142,7 @@ pub(super) fn is_tunnel_address(address: IpAddr, span: Span, report: &mut Report
         IpAddr::V4(v4) if v4.octets()[0] == 0 => "is in 0.0.0.0/8, which no host has",
         _ => return true,
     };
-    report.error(span, format!("{address} {wrong}"), "write a unicast address that the underlay routes");
+    findings.error(span, format!("{address} {wrong}"), "write a unicast address that the underlay routes");
     false
 }
 
@@ -153,21 +154,21 @@ impl<'c> Endpoints<'c> {
         who: &str,
         address: IpAddr,
         span: Span,
-        report: &mut Report,
+        findings: &mut Findings,
     ) -> Option<&EndpointRow<'c>> {
         let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
         if let Some(reference) = stated {
-            let row = self.table.find(reference, report)?;
+            let row = self.table.find(reference, findings)?;
             if row.address.is_ipv4() == address.is_ipv4() {
                 return Some(row);
             }
             let name = reference.get().map_or("", String::as_str);
             let message = format!("{who} has an {family} address, endpoint `{name}` has {}", row.address);
-            report.error(reference.span, message, format!("name an endpoint with an {family} address"));
+            findings.error(reference.span, message, format!("name an endpoint with an {family} address"));
             return None;
         }
         // It may be a broken one, or the whole section; that has been reported.
-        let nothing_to_choose_from = self.table.rows().next().is_none() && report.has_errors();
+        let nothing_to_choose_from = self.table.rows().next().is_none() && findings.has_errors();
         if nothing_to_choose_from || self.table.rows().any(|row| row.thing.is_none()) {
             return None;
         }
@@ -182,14 +183,14 @@ impl<'c> Endpoints<'c> {
             }
             (None, _) => {
                 let message = format!("{who} has an {family} address, but no endpoint has one");
-                report.error(span, message, format!("add an endpoint with an {family} address"));
+                findings.error(span, message, format!("add an endpoint with an {family} address"));
                 None
             }
             (Some(first), Some(second)) => {
                 let candidates: Vec<_> =
                     [first, second].into_iter().chain(fitting).map(|row| format!("`{}`", row.name.text)).collect();
                 let message = format!("{who} can be reached from several endpoints: {}", candidates.join(", "));
-                report.error(span, message, format!("say which: `endpoint: {}`", first.name.text));
+                findings.error(span, message, format!("say which: `endpoint: {}`", first.name.text));
                 None
             }
         }
@@ -212,7 +213,7 @@ impl<'c> Endpoints<'c> {
     }
 
     /// Our own endpoint with this address, if it is one.
-    pub(super) fn with_address(&self, address: IpAddr) -> Option<&Row<'c, EndpointRow<'c>>> {
+    pub(super) fn with_address(&self, address: IpAddr) -> Option<&Declared<'c, EndpointRow<'c>>> {
         self.table.rows().find(|row| row.thing.as_ref().is_some_and(|endpoint| endpoint.address == address))
     }
 }

@@ -6,11 +6,11 @@ use transload_encaps::{Compiled, Ids, Segment, ethernet, qinq};
 
 use super::claims::Segments;
 use super::endpoints::Endpoints;
+use super::findings::Findings;
 use super::mappings::Connections;
 use super::names::Names;
 use super::peers::Peers;
 use super::ports::Ports;
-use super::report::Report;
 use super::sides::Side;
 use crate::config::{At, Mtu};
 use crate::forwarding::PortId;
@@ -33,7 +33,7 @@ impl Room {
         segment: Segment,
         compiled: &Compiled,
         ports: &Ports<'_>,
-        report: &mut Report,
+        findings: &mut Findings,
     ) {
         let Some(path) = &side.path else { return };
         let headers = path.ip_overhead + compiled.overhead(segment) + ethernet::HEADER_LEN;
@@ -43,14 +43,14 @@ impl Room {
             let least = headers + LEAST_IPV4;
             if path.is_ipv6 && bytes < LEAST_IPV6 && self.told.insert(port) {
                 let message = format!("port `{name}` carries an IPv6 endpoint, and {bytes} is less than IPv6 allows");
-                report.error(mtu.span, message, format!("write {LEAST_IPV6} or more"));
+                findings.error(mtu.span, message, format!("write {LEAST_IPV6} or more"));
             } else if bytes < least && self.told.insert(port) {
                 let message = format!(
                     "{bytes} cannot hold the headers towards {}: they take {headers} bytes, and the tenant's packet \
                      needs {LEAST_IPV4}",
                     side.label
                 );
-                report.error(
+                findings.error(
                     mtu.span,
                     message,
                     format!("write {least} or more; 1500 leaves the tenant {}", 1500 - headers),
@@ -77,7 +77,7 @@ pub(super) fn check_forgery(
     segments: &Segments<'_>,
     mappings: &Connections<'_>,
     names: &Names,
-    report: &mut Report,
+    findings: &mut Findings,
 ) {
     for row in endpoints.table.rows() {
         let Some(endpoint) = &row.thing else { continue };
@@ -95,7 +95,7 @@ pub(super) fn check_forgery(
             let mapping = || found.iter().find_map(|&segment| mappings.holder(peer.scope, segment));
             let mapping = || mapping().map(|name| (format!("mapping `{}`", name.text), name.span));
             let Some((holder, span)) = tenant.or_else(mapping) else { continue };
-            let line = report.line(row.name.span, span);
+            let line = findings.line(row.name.span, span);
             let how = endpoint.vlan.map_or("without a tag".to_owned(), |vlan| format!("with VLAN ID {vlan}"));
             let message = format!(
                 "{holder} and endpoint `{}` ({line}) both take frames {how} on this port: the tenant could forge \
@@ -103,7 +103,7 @@ pub(super) fn check_forgery(
                 row.name.text
             );
             let help = "give the tenant or the endpoint a VLAN of its own, or another port";
-            report.conflict(span, row.name.span, "the endpoint", message, help);
+            findings.conflict(span, row.name.span, "the endpoint", message, help);
         }
     }
 }

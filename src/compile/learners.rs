@@ -1,6 +1,6 @@
 //! Prefixes that groups learn their members from: no two may hold the same address, or nobody could tell whose it is.
 
-use super::report::Report;
+use super::findings::Findings;
 use crate::config::Span;
 use crate::forwarding::Learner;
 
@@ -19,7 +19,7 @@ struct Row {
 
 impl Learners {
     /// Takes a prefix in, unless it meets another one of the same endpoint and carrier.
-    pub(super) fn claim(&mut self, learner: Learner, label: &str, prefix: String, span: Span, report: &mut Report) {
+    pub(super) fn claim(&mut self, learner: Learner, label: &str, prefix: String, span: Span, findings: &mut Findings) {
         let meets = |row: &&Row| {
             let other = row.learner;
             (other.endpoint, other.carrier) == (learner.endpoint, learner.carrier)
@@ -27,7 +27,7 @@ impl Learners {
                 && learner.first <= other.last
         };
         if let Some(first) = self.0.iter().find(meets) {
-            let line = report.line(first.span, span);
+            let line = findings.line(first.span, span);
             let (message, help) = if first.label == label {
                 (format!("{prefix} and {} ({line}) overlap", first.prefix), "remove one of the two")
             } else {
@@ -39,7 +39,7 @@ impl Learners {
                     "narrow one of the two prefixes, or give one group an endpoint of its own",
                 )
             };
-            report.conflict(span, first.span, "the first", message, help);
+            findings.conflict(span, first.span, "the first", message, help);
             return;
         }
         self.0.push(Row { learner, label: label.to_owned(), prefix, span });

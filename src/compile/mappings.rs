@@ -7,13 +7,14 @@ use transload_encaps::{Carrier, IdField, IdForm, Ids, InnerTags, Mac, Segment, S
 use super::attachments;
 use super::bits;
 use super::claims::Segments;
+use super::findings::Findings;
 use super::fit::Room;
 use super::names::{Names, slot};
 use super::numbers::Numbers;
 use super::ports::Ports;
-use super::report::{Report, check_name};
 use super::sides::{Side, Sides};
 use super::specs;
+use super::table::check_name;
 use crate::config::{self, At, Attachment, Name, Named, Range, Span};
 use crate::forwarding::{Connection, End, Map, MappingId, Mappings, Members, Peer, PeerId, Scope};
 use crate::mapping::{self, Mapping, Move};
@@ -31,7 +32,7 @@ pub(super) struct Pass<'p, 'c> {
     pub(super) segments: &'p Segments<'c>,
     pub(super) numbers: &'p mut Numbers,
     pub(super) names: &'p mut Names,
-    pub(super) report: &'p mut Report,
+    pub(super) findings: &'p mut Findings,
     pub(super) room: Room,
 }
 
@@ -64,7 +65,7 @@ impl<'p, 'c> Pass<'p, 'c> {
     pub(super) fn compile(mut self, mappings: &'c Named<config::Mapping>) -> Connections<'c> {
         let mut all = Connections::default();
         for (name, config) in mappings.iter() {
-            check_name("mapping", name, self.report);
+            check_name("mapping", name, self.findings);
             let Some(connection) = config.and_then(|config| self.connection(name, config)) else { continue };
             // Where they cannot be told, the proof of isolation says so.
             let segments = [0, 1].map(|side| segments(&connection.ids, side).unwrap_or_default());
@@ -84,10 +85,10 @@ impl<'p, 'c> Pass<'p, 'c> {
         let to = self.draft("to", &config.to);
         let (from, to) = (from?, to?);
         let ids = self.ids(&from)?;
-        let to_side = self.side(&to, |pass, field, at| bits::field(field, at, &ids, pass.report))?;
+        let to_side = self.side(&to, |pass, field, at| bits::field(field, at, &ids, pass.findings))?;
         let ids = Mapping { sides: [ids.sides[0].clone(), to_side], ..ids };
-        let is_one_to_one =
-            bits::check(&ids, &to.fields, to.span, self.report) && bits::check_values(&ids, &to.fields, self.report);
+        let is_one_to_one = bits::check(&ids, &to.fields, to.span, self.findings)
+            && bits::check_values(&ids, &to.fields, self.findings);
         if !is_one_to_one {
             return None;
         }
@@ -95,7 +96,7 @@ impl<'p, 'c> Pass<'p, 'c> {
         if holes == ids.count() {
             let message =
                 format!("no ID of mapping `{}` can be used: on one side or the other all are reserved", name.text);
-            self.report.error(name.span, message, "choose other IDs");
+            self.findings.error(name.span, message, "choose other IDs");
             return None;
         }
         let end = |side: &Side, peer, inner_tags| End { peer, scope: side.scope, inner_tags };
@@ -109,26 +110,26 @@ impl<'p, 'c> Pass<'p, 'c> {
     fn draft<V>(&mut self, word: &'static str, at: &'c At<Attachment<V>>) -> Option<Draft<'p, &'c At<V>>> {
         let config = at.get()?;
         let name = Name { text: word, span: at.span, extent: at.span };
-        let side = self.sides.find(name, config, self.report)?;
+        let side = self.sides.find(name, config, self.findings)?;
         let Members::One(peer) = side.members else {
             let message =
                 format!("a mapping leads from one peer or port to another, and {} has many members", side.label);
-            self.report.error(config.group.as_ref().map_or(at.span, |at| at.span), message, "name a peer or a port");
+            self.findings.error(config.group.as_ref().map_or(at.span, |at| at.span), message, "name a peer or a port");
             return None;
         };
         if let Some(at) = &config.split_horizon {
             let message = "a mapping has two sides, so `split_horizon` does nothing";
-            self.report.error(at.span, message, "remove it");
+            self.findings.error(at.span, message, "remove it");
         }
         if let Spec::Gre(spec) = &side.spec
             && spec.sequence
         {
             let message = format!("{} counts sequence numbers for every key, which a mapping cannot keep", side.label);
-            self.report.error(at.span, message, "use tenants, or a peer without `sequence: true`");
+            self.findings.error(at.span, message, "use tenants, or a peer without `sequence: true`");
             return None;
         }
-        let inner_tags = attachments::inner_tags(config, side, self.report);
-        let mut fields = attachments::fields(config, side, self.report)?;
+        let inner_tags = attachments::inner_tags(config, side, self.findings);
+        let mut fields = attachments::fields(config, side, self.findings)?;
         let order = side.kind.info().ids;
         fields.sort_by_key(|(field, _)| order.iter().position(|known| known.name == field.name));
         Some(Draft { side, peer, inner_tags, fields, span: at.span })
@@ -143,7 +144,7 @@ impl<'p, 'c> Pass<'p, 'c> {
             let IdForm::Number { max } = known.form else { continue };
             if last > max {
                 let message = format!("{} {last} is out of range", known.name);
-                self.report.error(at.span, message, format!("`{}`: {}", known.name, known.about));
+                self.findings.error(at.span, message, format!("`{}`: {}", known.name, known.about));
                 return None;
             }
             let differing = u64::BITS - (first ^ last).leading_zeros();
@@ -156,7 +157,7 @@ impl<'p, 'c> Pass<'p, 'c> {
         }
         if count > MOST_IDS {
             let message = format!("these are {count} IDs, and a mapping has at most {MOST_IDS}");
-            self.report.error(from.span, message, "make the ranges smaller");
+            self.findings.error(from.span, message, "make the ranges smaller");
             return None;
         }
         let side = self.side(from, |_, known, at| {
@@ -188,7 +189,7 @@ impl<'p, 'c> Pass<'p, 'c> {
         let base = match segment(None) {
             Ok(Segment(base)) => base,
             Err(error) => {
-                specs::tell(draft.span, &error, self.report);
+                specs::tell(draft.span, &error, self.findings);
                 return None;
             }
         };
@@ -199,7 +200,7 @@ impl<'p, 'c> Pass<'p, 'c> {
             let at_bit = shows(1).trailing_zeros();
             if at_bit == u64::BITS || shows(mask) != mask << at_bit {
                 let message = format!("{} cannot be mapped", known.name);
-                self.report.error(at.span, message, "use tenants");
+                self.findings.error(at.span, message, "use tenants");
                 return None;
             }
             let bits::Value { first, last, add, constant, moves } = value(self, known, at)?;
@@ -217,14 +218,14 @@ impl<'p, 'c> Pass<'p, 'c> {
             let rival = self.segments.in_scope(end.scope, self.names, |segment| new.ids.has(side, segment));
             if let Some((segment, holder)) = rival.min_by_key(|(segment, holder)| (holder.span, *segment)) {
                 let ids = self.ids_of(end.peer, segment);
-                let line = self.report.line(holder.span, name.span);
+                let line = self.findings.line(holder.span, name.span);
                 let tenant = self.names.domain(holder.domain);
                 let message = format!(
                     "mapping `{}` takes {ids}, which is attachment `{}` of tenant `{tenant}` ({line})",
                     name.text, holder.attachment
                 );
                 let help = "an ID belongs to one attachment or mapping; leave it out of one of the two";
-                self.report.conflict(name.span, holder.span, "has it", message, help);
+                self.findings.conflict(name.span, holder.span, "has it", message, help);
                 return false;
             }
             let [from, to] = &new.ends;
@@ -234,15 +235,15 @@ impl<'p, 'c> Pass<'p, 'c> {
             {
                 let ids = self.ids_of(end.peer, segment);
                 let message = format!("mapping `{}` has {ids} on both sides", name.text);
-                self.report.error(name.span, message, "make the two sides differ");
+                self.findings.error(name.span, message, "make the two sides differ");
                 return false;
             }
             for (Placed { name: first, segments: theirs }, _, other_side) in all.in_scope(end.scope) {
                 let Some(segment) = common_segment(&ours[side], &theirs[other_side]) else { continue };
-                let (ids, line) = (self.ids_of(end.peer, segment), self.report.line(first.span, name.span));
+                let (ids, line) = (self.ids_of(end.peer, segment), self.findings.line(first.span, name.span));
                 let message = format!("mappings `{}` ({line}) and `{}` both take {ids}", first.text, name.text);
                 let help = "an ID belongs to one attachment or mapping; leave it out of one of the two";
-                self.report.conflict(name.span, first.span, "has it", message, help);
+                self.findings.conflict(name.span, first.span, "has it", message, help);
                 return false;
             }
         }
@@ -255,7 +256,7 @@ impl<'p, 'c> Pass<'p, 'c> {
             let Some(peer) = self.peers.get_mut(end.peer.0 as usize).and_then(Option::as_mut) else { continue };
             let base = new.ids.sides[side].base;
             if let Some(found) = self.sides.of(end.peer) {
-                self.room.check(found, Segment(base), &peer.compiled, self.ports, self.report);
+                self.room.check(found, Segment(base), &peer.compiled, self.ports, self.findings);
             }
             // Only tags depend on what else is claimed; a header's IDs are all alike.
             if peer.compiled.carrier() != Carrier::Port {
@@ -267,11 +268,11 @@ impl<'p, 'c> Pass<'p, 'c> {
                 let message = format!("mapping `{}`: {}", name.text, error.message);
                 let help = "give one of the two other tags";
                 if let Some(holder) = rival {
-                    self.report.conflict(name.span, holder.span, "the other", message, help);
+                    self.findings.conflict(name.span, holder.span, "the other", message, help);
                 } else if let Some((Placed { name: first, .. }, ..)) = all.in_scope(end.scope).next() {
-                    self.report.conflict(name.span, first.span, "the other", message, help);
+                    self.findings.conflict(name.span, first.span, "the other", message, help);
                 } else {
-                    self.report.error(name.span, message, help);
+                    self.findings.error(name.span, message, help);
                 }
                 return false;
             }

@@ -9,6 +9,7 @@ mod claims;
 mod domains;
 mod drafts;
 mod endpoints;
+mod findings;
 mod fit;
 mod groups;
 mod identity;
@@ -22,10 +23,10 @@ mod peers;
 mod plan;
 mod policies;
 mod ports;
-mod report;
 mod sides;
 mod specs;
 mod statics;
+mod table;
 mod tags;
 mod wire;
 mod written;
@@ -46,10 +47,10 @@ use crate::config::{At, Config, File, Problems};
 use crate::fdb;
 use crate::forwarding::{Forwarding, Peer};
 use domains::Domains;
+use findings::Findings;
 use fit::Room;
 pub use identity::own_macs;
 use ports::Ports;
-use report::Report;
 use sides::Sides;
 use tags::Tags;
 
@@ -84,12 +85,12 @@ fn attempt(
     origins: Option<&mut Origins>,
 ) -> Result<Plan, Problems> {
     let file = &config.file;
-    let (mut report, mut names) = (Report::new(config.source.clone(), config.problems.clone()), Names::default());
+    let (mut findings, mut names) = (Findings::new(config.source.clone(), config.problems.clone()), Names::default());
 
-    let mut ports = ports::compile(&file.ports, numbers, &mut report);
-    let mut endpoints = endpoints::compile(&file.endpoints, &mut ports, numbers, &mut report);
-    let mut peers = peers::compile(file, &mut endpoints, numbers, &mut names, &mut report);
-    let tags = tags::compile(&ports, &mut peers, numbers, &mut report);
+    let mut ports = ports::compile(&file.ports, numbers, &mut findings);
+    let mut endpoints = endpoints::compile(&file.endpoints, &mut ports, numbers, &mut findings);
+    let mut peers = peers::compile(file, &mut endpoints, numbers, &mut names, &mut findings);
+    let tags = tags::compile(&ports, &mut peers, numbers, &mut findings);
     let domains = domains::Pass {
         ports: &ports,
         sides: Sides { peers: &peers.single, groups: &peers.groups, ports: &tags.table },
@@ -97,7 +98,7 @@ fn attempt(
         previous,
         numbers,
         names: &mut names,
-        report: &mut report,
+        findings: &mut findings,
         room: Room::default(),
     }
     .compile(&file.tenants, &file.patterns);
@@ -109,23 +110,23 @@ fn attempt(
         segments: &domains.segments,
         numbers,
         names: &mut names,
-        report: &mut report,
+        findings: &mut findings,
         room: Room::default(),
     }
     .compile(&file.mappings);
 
     tags.settle(&mut ports, &mut peers, &mut names);
-    fit::check_forgery(&endpoints, &ports, &mut peers, &domains.segments, &mappings, &names, &mut report);
+    fit::check_forgery(&endpoints, &ports, &mut peers, &domains.segments, &mappings, &names, &mut findings);
     // What an error hides may well use them.
-    if !report.has_errors() {
-        warn_of_unused(&ports, &tags, &mut report);
-        warn_of_idle_next_hops(file, &peers.tunnels, &mut report);
-        endpoints.table.warn_of_unused("remove it, or reach a peer from it", &mut report);
-        peers.single.warn_of_unused("attach a tenant to it, or remove it", &mut report);
-        peers.groups.warn_of_unused("attach a tenant to it, or remove it", &mut report);
+    if !findings.has_errors() {
+        warn_of_unused(&ports, &tags, &mut findings);
+        warn_of_idle_next_hops(file, &peers.tunnels, &mut findings);
+        endpoints.table.warn_of_unused("remove it, or reach a peer from it", &mut findings);
+        peers.single.warn_of_unused("attach a tenant to it, or remove it", &mut findings);
+        peers.groups.warn_of_unused("attach a tenant to it, or remove it", &mut findings);
     }
-    let settings = settings(file, &domains, &mut report);
-    let warnings = report.finish()?;
+    let settings = settings(file, &domains, &mut findings);
+    let warnings = findings.finish()?;
 
     carry_state(&mut peers.forwarding, previous);
     for plan in &ports.plans {
@@ -184,20 +185,20 @@ fn carry_state(peers: &mut [Option<Peer>], previous: Option<&Forwarding>) {
     }
 }
 
-fn settings(file: &File, domains: &Domains<'_>, report: &mut Report) -> Settings {
+fn settings(file: &File, domains: &Domains<'_>, findings: &mut Findings) -> Settings {
     let capacity = file.fdb.capacity.as_ref();
     let fdb_capacity = capacity.and_then(At::value).map_or(fdb::DEFAULT_CAPACITY, |macs| macs.0 as usize);
     let statics = domains.statics.len();
     if let Some(at) = capacity.filter(|_| statics > fdb_capacity) {
         let message = format!("the file has {statics} static addresses, more than the FDB holds");
-        report.error(at.span, message, format!("write {statics} or more"));
+        findings.error(at.span, message, format!("write {statics} or more"));
     }
     let limits = file.tenants.iter().filter_map(|(_, tenant)| Some(&tenant?.limits));
     let limits = limits.chain(file.patterns.iter().filter_map(|(_, pattern)| Some(&pattern?.limits)));
     for (at, macs) in limits.filter_map(|limits| limits.macs.as_ref()).filter_map(|at| Some((at, at.value()?))) {
         if macs.0 > fdb_capacity as u64 {
             let message = format!("all tenants together have {fdb_capacity} addresses (fdb.capacity)");
-            report.warning(at.span, message, "lower this limit, or raise `fdb: { capacity: .. }`");
+            findings.warning(at.span, message, "lower this limit, or raise `fdb: { capacity: .. }`");
         }
     }
     let workers = file.workers.as_ref().and_then(At::value).map_or(1, |workers| workers.0 as usize);
@@ -205,23 +206,23 @@ fn settings(file: &File, domains: &Domains<'_>, report: &mut Report) -> Settings
     Settings { fdb_capacity, workers, polling, admin: file.admin.as_ref().and_then(At::get).cloned() }
 }
 
-fn warn_of_unused(ports: &Ports<'_>, tags: &Tags<'_>, report: &mut Report) {
+fn warn_of_unused(ports: &Ports<'_>, tags: &Tags<'_>, findings: &mut Findings) {
     for (port, tags) in ports.table.rows().zip(tags.table.rows()) {
         if !port.is_used() && !tags.is_used() {
             let message = format!("nothing uses port `{}`", port.name.text);
-            report.warning(port.name.span, message, "attach a tenant or an endpoint to it, or remove it");
+            findings.warning(port.name.span, message, "attach a tenant or an endpoint to it, or remove it");
         }
     }
 }
 
-fn warn_of_idle_next_hops(file: &File, tunnels: &[TunnelPlan], report: &mut Report) {
+fn warn_of_idle_next_hops(file: &File, tunnels: &[TunnelPlan], findings: &mut Findings) {
     let remotes: HashSet<_> = tunnels.iter().map(|tunnel| tunnel.remote).collect();
     for (_, port) in file.ports.iter() {
         for (name, _) in port.into_iter().flat_map(|port| port.next_hops.iter()) {
             let Ok(address) = name.text.parse::<IpAddr>() else { continue };
             if !remotes.contains(&address) {
                 let message = format!("{address} is not the address of any peer");
-                report.warning(name.span, message, "next_hops maps a peer's tunnel address to a MAC address");
+                findings.warning(name.span, message, "next_hops maps a peer's tunnel address to a MAC address");
             }
         }
     }

@@ -7,13 +7,14 @@ use transload_encaps::underlay::{Underlay, UnderlaySpec};
 
 use super::claims::{Senders, Wanted};
 use super::endpoints::{self, EndpointRow, Endpoints};
+use super::findings::Findings;
 use super::learners::Learners;
 use super::names::{Names, slot};
 use super::numbers::Numbers;
 use super::plan::{LearningGroup, TunnelPlan};
-use super::report::{Report, Table};
 use super::sides::{Path, Side};
 use super::specs::{self, Spoken};
+use super::table::Table;
 use super::wire;
 use crate::config::{File, Knobs, Name, Peer, Span};
 use crate::forwarding::{self, Exit, MAX_PEERS, Members, PeerId, Scope};
@@ -34,7 +35,7 @@ pub(super) fn compile<'c>(
     endpoints: &mut Endpoints<'c>,
     numbers: &mut Numbers,
     names: &mut Names,
-    report: &mut Report,
+    findings: &mut Findings,
 ) -> Peers<'c> {
     let mut all = Peers {
         single: Table::new("peer"),
@@ -46,16 +47,16 @@ pub(super) fn compile<'c>(
         tunnels: Vec::new(),
         learning: Vec::new(),
     };
-    let mut pass = Pass { all: &mut all, endpoints, numbers, names, report };
+    let mut pass = Pass { all: &mut all, endpoints, numbers, names, findings };
     let peers: Vec<_> =
         file.peers.iter().map(|(name, peer)| (name, peer.and_then(|peer| pass.peer(name, peer)))).collect();
     let groups: Vec<_> =
         file.groups.iter().map(|(name, group)| (name, group.and_then(|group| pass.group(name, group)))).collect();
     for (name, side) in peers {
-        all.single.add(name, side, report);
+        all.single.add(name, side, findings);
     }
     for (name, side) in groups {
-        all.groups.add(name, side, report);
+        all.groups.add(name, side, findings);
     }
     all
 }
@@ -65,7 +66,7 @@ pub(super) struct Pass<'p, 'c> {
     pub(super) endpoints: &'p mut Endpoints<'c>,
     pub(super) numbers: &'p mut Numbers,
     pub(super) names: &'p mut Names,
-    pub(super) report: &'p mut Report,
+    pub(super) findings: &'p mut Findings,
 }
 
 /// A peer on its way into the tables: a single one, or a member of a group.
@@ -109,11 +110,11 @@ impl<'c> Pass<'_, 'c> {
     fn peer(&mut self, name: Name<'_>, config: &Peer) -> Option<Side> {
         let label = format!("peer `{}`", name.text);
         let knobs = config.knobs();
-        let spoken = specs::spoken(knobs.encap, self.report);
-        let address = endpoints::tunnel_address(&config.address, self.report);
+        let spoken = specs::spoken(knobs.encap, self.findings);
+        let address = endpoints::tunnel_address(&config.address, self.findings);
         let (spoken, address, span) = (spoken?, address?, config.address.span);
         let place = self.place(knobs, &label, address, span)?;
-        wire::warn_of_idle_udp_rules(knobs, spoken.compiled.kind(), address, self.report);
+        wire::warn_of_idle_udp_rules(knobs, spoken.compiled.kind(), address, self.findings);
         let scope = self.numbers.scope(&label);
         let name = name.text.to_owned();
         let draft = Draft { label: &label, name, address, span, knobs, spoken: &spoken, scope, hears: None };
@@ -133,7 +134,7 @@ impl<'c> Pass<'_, 'c> {
         address: IpAddr,
         span: Span,
     ) -> Option<EndpointRow<'c>> {
-        self.endpoints.choose(knobs.endpoint, label, address, span, self.report).cloned()
+        self.endpoints.choose(knobs.endpoint, label, address, span, self.findings).cloned()
     }
 
     /// Gives a peer its number, its claim and its headers.
@@ -149,7 +150,7 @@ impl<'c> Pass<'_, 'c> {
     pub(super) fn number(&mut self, draft: &Draft<'_>) -> Option<PeerId> {
         let id = self.numbers.peer(&Numbers::peer_identity(draft.label, &draft.name));
         if id.0 as usize >= MAX_PEERS {
-            self.report.error(draft.span, format!("a gateway has at most {MAX_PEERS} peers"), "use fewer");
+            self.findings.error(draft.span, format!("a gateway has at most {MAX_PEERS} peers"), "use fewer");
             return None;
         }
         Some(id)
@@ -173,15 +174,15 @@ impl<'c> Pass<'_, 'c> {
 
     fn is_ourselves(&mut self, address: IpAddr, span: Span) -> bool {
         let Some(own) = self.endpoints.with_address(address) else { return false };
-        let line = self.report.line(own.name.span, span);
+        let line = self.findings.line(own.name.span, span);
         let message = format!("{address} is our own endpoint `{}` ({line})", own.name.text);
-        self.report.error(span, message, "leave it out: peers are the far ends");
+        self.findings.error(span, message, "leave it out: peers are the far ends");
         true
     }
 
     fn accept_from(&mut self, config: &Peer, draft: &Draft<'_>, id: PeerId, place: &EndpointRow<'_>) {
         for more in &config.accept_from {
-            let Some(address) = endpoints::tunnel_address(more, self.report) else { continue };
+            let Some(address) = endpoints::tunnel_address(more, self.findings) else { continue };
             if self.is_ourselves(address, more.span) {
                 continue;
             }
@@ -189,7 +190,7 @@ impl<'c> Pass<'_, 'c> {
                 self.take_from(address, more.span, id, draft, place);
             } else {
                 let message = format!("{address} and {} are of different address families", draft.address);
-                self.report.error(more.span, message, "a peer has one family; add another peer for the other");
+                self.findings.error(more.span, message, "a peer has one family; add another peer for the other");
             }
         }
     }
@@ -201,6 +202,6 @@ impl<'c> Pass<'_, 'c> {
         self.endpoints.carry(place.id, carrier);
         let (endpoint, label) = (place.id, draft.label);
         let wanted = Wanted { endpoint, address, carrier, peer, label, kind, span };
-        self.all.senders.claim(&wanted, self.report);
+        self.all.senders.claim(&wanted, self.findings);
     }
 }

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use transload_encaps::{Compiled, Kind, Spec};
 
-use super::report::{Report, Table};
+use super::findings::Findings;
+use super::table::Table;
 use crate::config::{Attachment, Name};
 use crate::forwarding::{Members, PeerId, PortId, Scope};
 
@@ -59,7 +60,7 @@ impl<'p> Sides<'p, '_> {
     }
 
     /// What an attachment is attached to. It must name exactly one thing.
-    pub(super) fn find<V>(self, name: Name<'_>, config: &Attachment<V>, report: &mut Report) -> Option<&'p Side> {
+    pub(super) fn find<V>(self, name: Name<'_>, config: &Attachment<V>, findings: &mut Findings) -> Option<&'p Side> {
         let stated = [
             ("peer", config.peer.as_ref(), self.peers),
             ("group", config.group.as_ref(), self.groups),
@@ -68,22 +69,26 @@ impl<'p> Sides<'p, '_> {
         let mut stated = stated.into_iter().filter_map(|(field, at, table)| Some((field, at?, table)));
         let Some((field, at, table)) = stated.next() else {
             // A field that is misspelt has been reported, and may be this one.
-            if !report.has_errors_in(name.extent) {
+            if !findings.has_errors_in(name.extent) {
                 let message = format!("attachment `{}` does not say what it is attached to", name.text);
-                report.error(name.span, message, "add one of `peer`, `group` and `port`");
+                findings.error(name.span, message, "add one of `peer`, `group` and `port`");
             }
             return None;
         };
         if let Some((second, other, _)) = stated.next() {
             let message = format!("attachment `{}` has both a {field} and a {second}", name.text);
-            report.error(other.span, message, "an attachment has one of them; make two attachments");
+            findings.error(other.span, message, "an attachment has one of them; make two attachments");
             return None;
         }
         if let Some((other, name)) = at.get().filter(|name| !table.has(name)).and_then(|name| self.other(name)) {
-            report.error(at.span, format!("`{name}` is a {other}, not a {field}"), format!("write `{other}: {name}`"));
+            findings.error(
+                at.span,
+                format!("`{name}` is a {other}, not a {field}"),
+                format!("write `{other}: {name}`"),
+            );
             return None;
         }
-        table.find(at, report)
+        table.find(at, findings)
     }
 
     /// Of which kind the thing with this name is.

@@ -2,7 +2,7 @@
 
 use transload_encaps::{Compiled, Spec, SpecError};
 
-use super::report::Report;
+use super::findings::Findings;
 use crate::config::{At, Problem, Source, Span};
 
 /// An encapsulation as the file has it, and compiled: with no segment claimed, which every peer begins with.
@@ -13,27 +13,27 @@ pub(super) struct Spoken<'c> {
 }
 
 /// The encapsulation, if peers can speak it as the options have it.
-pub(super) fn spoken<'c>(encap: &'c At<Spec>, report: &mut Report) -> Option<Spoken<'c>> {
+pub(super) fn spoken<'c>(encap: &'c At<Spec>, findings: &mut Findings) -> Option<Spoken<'c>> {
     let spec = encap.get()?;
     let compiled = match spec.compile() {
         Ok(compiled) => compiled,
         Err(error) => {
-            let span = field_in(&report.source, encap.span, error.field);
-            tell(span, &error, report);
+            let span = field_in(&findings.source, encap.span, error.field);
+            tell(span, &error, findings);
             return None;
         }
     };
     if !spec.kind().has_peers() {
         let message = format!("{} is spoken on ports, not by peers", spec.kind().info().title);
-        report.error(encap.span, message, "attach the tenant to the port: `port: NAME` and its tags");
+        findings.error(encap.span, message, "attach the tenant to the port: `port: NAME` and its tags");
         return None;
     }
     Some(Spoken { spec, compiled })
 }
 
 /// Says what is wrong, in the encapsulation's own words.
-pub(super) fn tell(span: Span, error: &SpecError, report: &mut Report) {
-    report.add(Problem::error(&report.source, span, error.message.clone()));
+pub(super) fn tell(span: Span, error: &SpecError, findings: &mut Findings) {
+    findings.add(Problem::error(&findings.source, span, error.message.clone()));
 }
 
 /// Where a field stands inside a value, if it is written there.

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use transload_encaps::outer::UdpRules;
 use transload_encaps::{Spec, qinq};
 
+use super::findings::Findings;
 use super::names::{Names, slot};
 use super::numbers::Numbers;
 use super::peers::Peers;
 use super::ports::Ports;
-use super::report::{Report, Table};
 use super::sides::Side;
 use super::specs;
+use super::table::Table;
 use crate::config::{Name, Port};
 use crate::forwarding::{self, Exit, Members, PortId};
 
@@ -24,11 +25,11 @@ pub(super) fn compile<'c>(
     ports: &Ports<'c>,
     peers: &mut Peers<'_>,
     numbers: &mut Numbers,
-    report: &mut Report,
+    findings: &mut Findings,
 ) -> Tags<'c> {
     let mut table = Table::new("port");
     for row in ports.table.rows() {
-        let side = row.thing.as_ref().and_then(|port| side(row.name, port.id, port.config, peers, numbers, report));
+        let side = row.thing.as_ref().and_then(|port| side(row.name, port.id, port.config, peers, numbers, findings));
         table.add_unchecked(row.name, side);
     }
     Tags { table }
@@ -40,7 +41,7 @@ fn side(
     config: &Port,
     peers: &mut Peers<'_>,
     numbers: &mut Numbers,
-    report: &mut Report,
+    findings: &mut Findings,
 ) -> Option<Side> {
     let label = format!("port `{}`", name.text);
     let spec = spec(config)?;
@@ -51,7 +52,7 @@ fn side(
         Err(error) => {
             let (tpids, emit) = (config.tpids.as_ref().map(|at| at.span), config.emit_tpid.as_ref().map(|at| at.span));
             let span = if error.field == "emit_tpid" { emit } else { tpids };
-            specs::tell(span.unwrap_or(name.span), &error, report);
+            specs::tell(span.unwrap_or(name.span), &error, findings);
             return None;
         }
     };

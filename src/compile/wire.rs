@@ -6,7 +6,7 @@ use transload_encaps::outer::UdpRules;
 use transload_encaps::underlay::{self, EcnMode};
 use transload_encaps::{Carrier, Kind};
 
-use super::report::Report;
+use super::findings::Findings;
 use crate::config::{At, Dscp, Ecn, Knobs, RxZero, UdpTx};
 
 /// Without a word of the peer's, what its encapsulation's standard says (RFC 7348 §4.1.1 accepts zero).
@@ -25,14 +25,14 @@ pub(super) fn udp_checksum(knobs: Knobs<'_>, address: IpAddr) -> underlay::UdpCh
 }
 
 /// Warns about UDP checksum rules that change nothing.
-pub(super) fn warn_of_idle_udp_rules(knobs: Knobs<'_>, kind: Kind, address: IpAddr, report: &mut Report) {
+pub(super) fn warn_of_idle_udp_rules(knobs: Knobs<'_>, kind: Kind, address: IpAddr, findings: &mut Findings) {
     let Some((stated, rules)) = knobs.udp_checksum.and_then(|stated| Some((stated, stated.value()?))) else { return };
     if !matches!(kind.info().carrier, Carrier::Udp(_)) {
         let message = format!("{} has no UDP header, so `udp_checksum` does nothing", kind.info().title);
-        report.warning(stated.span, message, "remove it");
+        findings.warning(stated.span, message, "remove it");
     } else if address.is_ipv4() && rules.rx_zero == Some(RxZero::Drop) {
         let message = "over IPv4 a UDP checksum of zero is always accepted, so `rx_zero` does nothing";
-        report.warning(stated.span, message, "remove it");
+        findings.warning(stated.span, message, "remove it");
     }
 }
 
