@@ -2,11 +2,11 @@
 
 use transload_encaps::{IdField, IdForm, Ids, Segment};
 
-use super::drafts::Way;
 use super::findings::Findings;
-use super::sides::Side;
+use super::horizons::Horizons;
+use super::sides::{Side, Sides};
 use super::specs;
-use crate::config::{At, Attachment, Id, InnerTags, L2cp, Offset};
+use crate::config::{At, Attachment, Id, InnerTags, L2cp, Name, Offset, Span};
 
 /// A number as it is written: as itself, or as an offset to that of a pattern's tenant.
 pub(super) trait Number {
@@ -23,6 +23,75 @@ impl Number for u64 {
 impl Number for Offset {
     fn at(&self, n: u64) -> Option<u64> {
         self.at(n)
+    }
+}
+
+/// An attachment without the number of its ID: what is the same for all tenants of a pattern.
+pub(super) struct AttachmentDraft<'p, 'c, V> {
+    pub(super) name: Name<'c>,
+    pub(super) config: &'c Attachment<V>,
+    pub(super) side: &'p Side,
+    /// The ID fields, as they are written.
+    fields: Vec<(&'static IdField, &'c At<V>)>,
+    pub(super) inner_tags: transload_encaps::InnerTags,
+    pub(super) tunnels_l2cp: bool,
+    /// The split horizon, by number.
+    pub(super) horizon: u16,
+    /// Its name and what it leads to: an FDB entry must not follow it to another peer.
+    pub(super) identity: String,
+    /// Where its ID stands.
+    pub(super) span: Span,
+    /// Set once a number of a pattern is wrong: the next one would be wrong in the same way.
+    pub(super) is_broken: bool,
+}
+
+impl<'p, 'c, V> AttachmentDraft<'p, 'c, V> {
+    /// Looks up what an attachment leads to; what is wrong with it is reported.
+    pub(super) fn new(
+        name: Name<'c>,
+        config: &'c Attachment<V>,
+        sides: Sides<'p, 'c>,
+        horizons: &mut Horizons<'c>,
+        findings: &mut Findings,
+    ) -> Option<Self> {
+        let side = sides.find(name, config, findings)?;
+        let inner_tags = inner_tags(config, side, findings);
+        let fields = fields(config, side, findings)?;
+        let span = config.ids.first().map_or(name.span, |id| id.value.span);
+        let identity = format!("{} {}", name.text, side.label);
+        // IEEE 802.1Q §8.6.3 has every bridge keep bridges' control frames to one link, and so do we unless told
+        // otherwise.
+        let tunnels_l2cp = config.l2cp.as_ref().and_then(At::value) == Some(L2cp::Tunnel);
+        let (horizon, is_broken) = (horizons.number(config), false);
+        Some(Self { name, config, side, fields, inner_tags, tunnels_l2cp, horizon, identity, span, is_broken })
+    }
+}
+
+impl<V: Number> AttachmentDraft<'_, '_, V> {
+    /// The segment for the tenant with this number; what is wrong with it is reported.
+    pub(super) fn segment(&self, n: u64, findings: &mut Findings) -> Option<Segment> {
+        let mut ids = Ids::default();
+        let mut all_good = true;
+        for &(known, at) in &self.fields {
+            let number = at.get()?.at(n).ok_or_else(|| format!("{} is negative", known.name));
+            match number.and_then(|value| usable(known, value)) {
+                Ok(number) => ids.set(known.name, number),
+                Err(why) => {
+                    findings.error(at.span, why, format!("`{}`: {}", known.name, known.about));
+                    all_good = false;
+                }
+            }
+        }
+        if !all_good {
+            return None;
+        }
+        let segment = self.side.kind.segment(&ids);
+        if let Err(error) = &segment
+            && !findings.has_errors_in(self.name.extent)
+        {
+            specs::tell(self.name.span, error, findings);
+        }
+        segment.ok()
     }
 }
 
@@ -47,36 +116,6 @@ pub(super) fn fields<'c, V>(
         all_good = false;
     }
     all_good.then_some(fields)
-}
-
-/// The segment that an attachment's ID fields name there; what is wrong with them is reported.
-pub(super) fn segment<V: Number>(way: &Way<'_, '_, V>, n: u64, findings: &mut Findings) -> Option<Segment> {
-    let mut ids = Ids::default();
-    let mut all_good = true;
-    for &(known, at) in &way.fields {
-        match at
-            .get()?
-            .at(n)
-            .ok_or_else(|| format!("{} is negative", known.name))
-            .and_then(|value| usable(known, value))
-        {
-            Ok(number) => ids.set(known.name, number),
-            Err(why) => {
-                findings.error(at.span, why, format!("`{}`: {}", known.name, known.about));
-                all_good = false;
-            }
-        }
-    }
-    if !all_good {
-        return None;
-    }
-    let segment = way.side.kind.segment(&ids);
-    if let Err(error) = &segment
-        && !findings.has_errors_in(way.name.extent)
-    {
-        specs::tell(way.name.span, error, findings);
-    }
-    segment.ok()
 }
 
 /// The value, if the field can have it; else why not.
@@ -132,10 +171,4 @@ pub(super) fn inner_tags<V>(
         InnerTags::Strip => transload_encaps::InnerTags::Strip,
         InnerTags::Drop => transload_encaps::InnerTags::Drop,
     }
-}
-
-/// Whether bridges' control frames pass. IEEE 802.1Q §8.6.3 has every bridge keep them to one link, and so do we
-/// unless told otherwise.
-pub(super) fn tunnels_l2cp<V>(config: &Attachment<V>) -> bool {
-    config.l2cp.as_ref().and_then(At::value) == Some(L2cp::Tunnel)
 }

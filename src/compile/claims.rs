@@ -5,8 +5,10 @@ use std::net::IpAddr;
 use hashbrown::hash_map::Entry;
 use transload_encaps::{Carrier, Kind, Segment};
 
+use super::context::Context;
 use super::findings::Findings;
 use super::names::Names;
+use super::origins::Noun;
 use super::sides::Side;
 use super::written::Written;
 use crate::config::Span;
@@ -39,20 +41,17 @@ pub(super) struct Wanted<'a> {
 }
 
 impl Senders {
-    pub(super) fn claim(&mut self, wanted: &Wanted<'_>, findings: &mut Findings) {
+    /// Takes a sender in, unless another peer has it.
+    pub(super) fn claim(&mut self, wanted: &Wanted<'_>, context: &mut Context<'_>) {
         let sender = Sender { endpoint: wanted.endpoint, address: wanted.address, carrier: wanted.carrier };
         if let Some(owner) = self.owners.get(&sender) {
-            report_senders(owner, wanted, findings);
+            report_senders(owner, wanted, &mut context.findings);
             return;
         }
         let owner = Owner { label: wanted.label.to_owned(), kind: wanted.kind, span: wanted.span };
         self.owners.insert(sender, owner);
         self.table.insert(sender, wanted.peer);
-    }
-
-    /// Every sender, and where the file names it.
-    pub(super) fn places(&self) -> impl Iterator<Item = (Sender, Span)> {
-        self.owners.iter().map(|(sender, owner)| (*sender, owner.span))
+        context.note(Noun::Sender(sender), wanted.span);
     }
 }
 
@@ -100,25 +99,25 @@ impl<'c> Segments<'c> {
         side: &Side,
         segment: Segment,
         (claim, span): (Claim, Span),
-        names: &Names,
-        findings: &mut Findings,
+        context: &mut Context<'_>,
     ) -> bool {
         let first = match self.table.entry((side.scope, segment)) {
             Entry::Vacant(free) => {
                 free.insert(claim);
+                context.note(Noun::Segment(side.scope, segment), span);
                 return true;
             }
-            Entry::Occupied(first) => self.written.holder(*first.get(), names),
+            Entry::Occupied(first) => self.written.holder(*first.get(), &context.names),
         };
-        let line = findings.line(first.span, span);
+        let line = context.findings.line(first.span, span);
         let whose = if first.domain == claim.domain {
             format!("attachment `{}` of this tenant ({line})", first.attachment)
         } else {
-            format!("attachment `{}` of tenant `{}` ({line})", first.attachment, names.domain(first.domain))
+            format!("attachment `{}` of tenant `{}` ({line})", first.attachment, context.names.domain(first.domain))
         };
         let message = format!("{}, {}, is already {whose}", side.label, side.kind.ids(segment));
         let help = "an ID belongs to one attachment; give one of the two another ID";
-        findings.conflict(span, first.span, "has it", message, help);
+        context.findings.conflict(span, first.span, "has it", message, help);
         false
     }
 
@@ -143,11 +142,6 @@ impl<'c> Segments<'c> {
     ) -> impl Iterator<Item = (Segment, Holder<'c>)> {
         let here = self.table.iter().filter(move |((other, segment), _)| *other == scope && is_one(*segment));
         here.map(|((_, segment), claim)| (*segment, self.written.holder(*claim, names)))
-    }
-
-    /// Every segment, whose it is, and where the file gives it.
-    pub(super) fn places(&self, names: &Names) -> impl Iterator<Item = ((Scope, Segment), Claim, Span)> {
-        self.table.iter().map(|(key, claim)| (*key, *claim, self.written.holder(*claim, names).span))
     }
 
     /// Who holds a segment.

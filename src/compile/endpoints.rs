@@ -5,9 +5,10 @@ use std::net::IpAddr;
 
 use transload_encaps::Carrier;
 
+use super::context::Context;
 use super::findings::Findings;
 use super::names::slot;
-use super::numbers::Numbers;
+use super::origins::Noun;
 use super::ports::Ports;
 use super::table::{Declared, Table};
 use crate::config::{Address, At, Endpoint, Name, Named, Span, Ttl};
@@ -35,20 +36,19 @@ const DEFAULT_TTL: u8 = 64;
 pub(super) fn compile<'c>(
     endpoints: &'c Named<Endpoint>,
     ports: &mut Ports<'c>,
-    numbers: &mut Numbers,
-    findings: &mut Findings,
+    context: &mut Context<'_>,
 ) -> Endpoints<'c> {
     let mut all = Endpoints { table: Table::new("endpoint"), forwarding: Vec::new() };
     if endpoints.len() > usize::from(u16::MAX) {
-        findings.error(Span::default(), "more than 65535 endpoints", "use fewer");
+        context.findings.error(Span::default(), "more than 65535 endpoints", "use fewer");
         return all;
     }
     let mut listeners = HashMap::new();
     for (name, config) in endpoints.iter() {
-        let id = numbers.endpoint(name.text);
-        let row = config.and_then(|config| endpoint(id, name, config, ports, findings));
+        let id = context.numbers.endpoint(name.text);
+        let row = config.and_then(|config| endpoint(id, name, config, ports, context));
         if let Some(row) = &row {
-            one_endpoint_per_wire(&mut listeners, name, row, findings);
+            one_endpoint_per_wire(&mut listeners, name, row, &mut context.findings);
             for port in &row.ports {
                 slot(&mut ports.forwarding, usize::from(port.0)).endpoints.push(id);
             }
@@ -61,7 +61,7 @@ pub(super) fn compile<'c>(
             all.forwarding[usize::from(id.0)] =
                 forwarding::Endpoint { address, vlan, carriers: Vec::new(), multicast: Vec::new() };
         }
-        all.table.add(name, row, findings);
+        all.table.add(name, row, &mut context.findings);
     }
     all
 }
@@ -71,13 +71,22 @@ fn endpoint<'c>(
     name: Name<'c>,
     config: &Endpoint,
     ports: &Ports<'_>,
-    findings: &mut Findings,
+    context: &mut Context<'_>,
 ) -> Option<EndpointRow<'c>> {
-    let address = tunnel_address(&config.address, findings);
-    let ports = own_ports(name, config, ports, findings);
+    note(id, name, config, context);
+    let address = tunnel_address(&config.address, &mut context.findings);
+    let ports = own_ports(name, config, ports, &mut context.findings);
     let vlan = config.vlan.as_ref().and_then(At::value).map(|vid| vid.0 as u16);
     let ttl = ttl(config.ttl.as_ref(), DEFAULT_TTL);
     Some(EndpointRow { name: name.text, id, address: address?, ports: ports?, vlan, ttl })
+}
+
+fn note(id: EndpointId, name: Name<'_>, config: &Endpoint, context: &mut Context<'_>) {
+    if let Some(origins) = &mut context.origins {
+        origins.name_endpoint(id, name.text);
+    }
+    context.note(Noun::Endpoint(id), name.span);
+    context.note_stated(Noun::EndpointVlan(id), config.vlan.as_ref());
 }
 
 pub(super) fn ttl(ttl: Option<&At<Ttl>>, default: u8) -> u8 {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::endpoints::{self, EndpointRow};
 use super::names::slot;
-use super::peers::{Draft, Pass};
+use super::peers::{Draft, PeerPass};
 use super::plan::{LearningGroup, TunnelPlan};
 use super::sides::{Path, Side};
 use super::specs::{self, Spoken};
@@ -55,20 +55,20 @@ struct Named {
     path: Option<Path>,
 }
 
-impl Pass<'_, '_> {
+impl PeerPass<'_, '_, '_> {
     pub(super) fn group(&mut self, name: Name<'_>, config: &Group) -> Option<Side> {
         let label = format!("group `{}`", name.text);
         let knobs = config.knobs();
-        let spoken = specs::spoken(knobs.encap, self.findings);
+        let spoken = specs::spoken(knobs.encap, &mut self.context.findings);
         let first = self.first_address(name, &label, config);
         let (spoken, (first, span)) = (spoken?, first?);
         let place = self.place(knobs, &label, first, span)?;
-        wire::warn_of_idle_udp_rules(knobs, spoken.compiled.kind(), first, self.findings);
-        let scope = self.numbers.scope(&label);
+        wire::warn_of_idle_udp_rules(knobs, spoken.compiled.kind(), first, &mut self.context.findings);
+        let scope = self.context.numbers.scope(&label);
         let multicast = config.bum.as_ref().and_then(|at| self.multicast(at, first));
         let making = Making { name, label: &label, config, knobs, spoken: &spoken, scope, place, first, multicast };
         let mut named = self.named(&making)?;
-        let id = self.numbers.group(name.text);
+        let id = self.context.numbers.group(name.text);
         let everyone = self.everyone(&making, id);
         let row = slot(&mut self.all.members, id.0 as usize);
         row.members.clone_from(&named.peers);
@@ -90,20 +90,20 @@ impl Pass<'_, '_> {
             "name its peers: `members: [192.0.2.11-192.0.2.50]`, or say where they are: `learn_from: 192.0.2.0/24`";
         match (&config.members, &config.learn_from) {
             (None, None) => {
-                self.findings.error(name.span, format!("{label} has neither `members` nor `learn_from`"), help);
+                self.context.findings.error(name.span, format!("{label} has neither `members` nor `learn_from`"), help);
             }
             (Some(at), None) if at.get().is_some_and(Vec::is_empty) => {
-                self.findings.error(at.span, format!("{label} has no members"), help);
+                self.context.findings.error(at.span, format!("{label} has no members"), help);
             }
             (_, Some(at)) if at.get().is_some_and(LearnFrom::is_empty) => {
                 let help = "name a prefix: `learn_from: 192.0.2.0/24`";
-                self.findings.error(at.span, format!("{label} learns from nowhere"), help);
+                self.context.findings.error(at.span, format!("{label} learns from nowhere"), help);
             }
             _ => {}
         }
         if let (Some(at), None) = (&config.max_learned, &config.learn_from) {
             let message = format!("{label} learns no members, so `max_learned` does nothing");
-            self.findings.warning(at.span, message, "remove it, or add `learn_from: 192.0.2.0/24`");
+            self.context.findings.warning(at.span, message, "remove it, or add `learn_from: 192.0.2.0/24`");
         }
         let members = config.members.as_ref().and_then(At::get).into_iter().flatten();
         let mut members = members.filter_map(|range| Some((range.get()?.first, range.span)));
@@ -136,7 +136,7 @@ impl Pass<'_, '_> {
             ),
             _ => return Some(group),
         };
-        self.findings.error(at.span, message, help);
+        self.context.findings.error(at.span, message, help);
         None
     }
 
@@ -163,12 +163,12 @@ impl Pass<'_, '_> {
         let count = addresses.count();
         if count > MAX_PEERS as u128 {
             let message = format!("this range holds {count} addresses; a gateway has at most {MAX_PEERS} peers");
-            self.findings.error(range.span, message, "end it earlier");
+            self.context.findings.error(range.span, message, "end it earlier");
         } else if addresses.first.is_ipv4() != first.is_ipv4() {
             let message = format!("{} and {first} are of different address families", addresses.first);
-            self.findings.error(range.span, message, "a group has one family; add another group for the other");
-        } else if endpoints::is_tunnel_address(addresses.first, range.span, self.findings)
-            && endpoints::is_tunnel_address(addresses.last, range.span, self.findings)
+            self.context.findings.error(range.span, message, "a group has one family; add another group for the other");
+        } else if endpoints::is_tunnel_address(addresses.first, range.span, &mut self.context.findings)
+            && endpoints::is_tunnel_address(addresses.last, range.span, &mut self.context.findings)
         {
             return Some(addresses);
         }
@@ -211,17 +211,17 @@ impl Pass<'_, '_> {
     fn learn_from(&mut self, making: &Making<'_>, prefix: Prefix, span: Span, peer: PeerId) {
         if prefix.first.is_ipv4() != making.first.is_ipv4() {
             let message = format!("{prefix} and {} are of different address families", making.first);
-            self.findings.error(span, message, "a group has one family; add another group for the other");
+            self.context.findings.error(span, message, "a group has one family; add another group for the other");
             return;
         }
         if prefix.len > 0 && (prefix.first.is_multicast() || prefix.first.is_loopback()) {
             let message = format!("no tunnel packet comes from {prefix}");
-            self.findings.error(span, message, "write the prefix that the peers' unicast addresses are in");
+            self.context.findings.error(span, message, "write the prefix that the peers' unicast addresses are in");
             return;
         }
         let carrier = making.spoken.compiled.carrier();
         self.endpoints.carry(making.place.id, carrier);
         let learner = Learner { endpoint: making.place.id, carrier, first: prefix.first, last: prefix.last(), peer };
-        self.all.learners.claim(learner, making.label, prefix.to_string(), span, self.findings);
+        self.all.learners.claim(learner, making.label, prefix.to_string(), span, self.context);
     }
 }

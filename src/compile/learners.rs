@@ -1,6 +1,7 @@
 //! Prefixes that groups learn their members from: no two may hold the same address, or nobody could tell whose it is.
 
-use super::findings::Findings;
+use super::context::Context;
+use super::origins::Noun;
 use crate::config::Span;
 use crate::forwarding::Learner;
 
@@ -19,7 +20,14 @@ struct Row {
 
 impl Learners {
     /// Takes a prefix in, unless it meets another one of the same endpoint and carrier.
-    pub(super) fn claim(&mut self, learner: Learner, label: &str, prefix: String, span: Span, findings: &mut Findings) {
+    pub(super) fn claim(
+        &mut self,
+        learner: Learner,
+        label: &str,
+        prefix: String,
+        span: Span,
+        context: &mut Context<'_>,
+    ) {
         let meets = |row: &&Row| {
             let other = row.learner;
             (other.endpoint, other.carrier) == (learner.endpoint, learner.carrier)
@@ -27,7 +35,7 @@ impl Learners {
                 && learner.first <= other.last
         };
         if let Some(first) = self.0.iter().find(meets) {
-            let line = findings.line(first.span, span);
+            let line = context.findings.line(first.span, span);
             let (message, help) = if first.label == label {
                 (format!("{prefix} and {} ({line}) overlap", first.prefix), "remove one of the two")
             } else {
@@ -39,9 +47,10 @@ impl Learners {
                     "narrow one of the two prefixes, or give one group an endpoint of its own",
                 )
             };
-            findings.conflict(span, first.span, "the first", message, help);
+            context.findings.conflict(span, first.span, "the first", message, help);
             return;
         }
+        context.note(Noun::Learner(learner), span);
         self.0.push(Row { learner, label: label.to_owned(), prefix, span });
     }
 
@@ -50,10 +59,5 @@ impl Learners {
         let mut table: Vec<_> = self.0.iter().map(|row| row.learner).collect();
         table.sort_unstable();
         table
-    }
-
-    /// Every prefix, and where it stands.
-    pub(super) fn places(&self) -> impl Iterator<Item = (Learner, Span)> {
-        self.0.iter().map(|row| (row.learner, row.span))
     }
 }

@@ -7,11 +7,10 @@ use transload_encaps::{Carrier, IdField, IdForm, Ids, InnerTags, Mac, Segment, S
 use super::attachments;
 use super::bits;
 use super::claims::Segments;
-use super::findings::Findings;
-use super::fit::Room;
-use super::names::{Names, slot};
-use super::numbers::Numbers;
-use super::ports::Ports;
+use super::context::Context;
+use super::names::slot;
+use super::origins::Noun;
+use super::room::Room;
 use super::sides::{Side, Sides};
 use super::specs;
 use super::table::check_name;
@@ -23,17 +22,15 @@ use crate::mapping::{Values, common_segment, segments};
 /// Most IDs of one mapping.
 const MOST_IDS: u64 = 1 << 24;
 
-/// What the pass over the mappings works with.
-pub(super) struct Pass<'p, 'c> {
-    pub(super) ports: &'p Ports<'c>,
+/// The pass over the mappings.
+pub(super) struct MappingPass<'p, 'n, 'c> {
     pub(super) sides: Sides<'p, 'c>,
-    /// By number; they learn which segments are claimed.
+    /// By number; they learn which segments are used.
     pub(super) peers: &'p mut [Option<Peer>],
+    pub(super) room: &'p mut Room<'c>,
+    /// The segments of the tenants.
     pub(super) segments: &'p Segments<'c>,
-    pub(super) numbers: &'p mut Numbers,
-    pub(super) names: &'p mut Names,
-    pub(super) findings: &'p mut Findings,
-    pub(super) room: Room,
+    pub(super) context: &'p mut Context<'n>,
 }
 
 /// The mappings that have been compiled, with their places.
@@ -51,7 +48,7 @@ struct Placed<'c> {
 }
 
 /// One side of a mapping on its way into the tables.
-struct Draft<'p, V> {
+struct SideDraft<'p, V> {
     side: &'p Side,
     peer: PeerId,
     inner_tags: InnerTags,
@@ -61,82 +58,94 @@ struct Draft<'p, V> {
     span: Span,
 }
 
-impl<'p, 'c> Pass<'p, 'c> {
+/// A mapping that is right in itself.
+struct Made<'p> {
+    connection: Connection,
+    /// What its two sides lead to.
+    sides: [&'p Side; 2],
+}
+
+impl<'p, 'c> MappingPass<'p, '_, 'c> {
     pub(super) fn compile(mut self, mappings: &'c Named<config::Mapping>) -> Connections<'c> {
         let mut all = Connections::default();
         for (name, config) in mappings.iter() {
-            check_name("mapping", name, self.findings);
-            let Some(connection) = config.and_then(|config| self.connection(name, config)) else { continue };
+            check_name("mapping", name, &mut self.context.findings);
+            let Some(made) = config.and_then(|config| self.made(name, config)) else { continue };
             // Where they cannot be told, the proof of isolation says so.
-            let segments = [0, 1].map(|side| segments(&connection.ids, side).unwrap_or_default());
+            let segments = [0, 1].map(|side| segments(&made.connection.ids, side).unwrap_or_default());
             let placed = Placed { name, segments };
-            if self.is_free(&placed, &connection, &all) && self.claim(name, &connection, &all) {
-                let id = self.numbers.mapping(name.text);
-                self.names.set_mapping(id, name.text);
+            if self.is_free(&placed, &made, &all) && self.claim(name, &made, &all) {
+                let id = self.context.numbers.mapping(name.text);
+                self.context.names.set_mapping(id, name.text);
+                self.context.note(Noun::Mapping(id), name.span);
                 all.placed.insert(id, placed);
-                all.add(id, connection);
+                all.add(id, made.connection);
             }
         }
         all
     }
 
-    fn connection(&mut self, name: Name<'c>, config: &'c config::Mapping) -> Option<Connection> {
+    fn made(&mut self, name: Name<'c>, config: &'c config::Mapping) -> Option<Made<'p>> {
         let from = self.draft("from", &config.from);
         let to = self.draft("to", &config.to);
         let (from, to) = (from?, to?);
         let ids = self.ids(&from)?;
-        let to_side = self.side(&to, |pass, field, at| bits::field(field, at, &ids, pass.findings))?;
+        let to_side = self.side(&to, |pass, field, at| bits::field(field, at, &ids, &mut pass.context.findings))?;
         let ids = Mapping { sides: [ids.sides[0].clone(), to_side], ..ids };
-        let is_one_to_one = bits::check(&ids, &to.fields, to.span, self.findings)
-            && bits::check_values(&ids, &to.fields, self.findings);
-        if !is_one_to_one {
+        let findings = &mut self.context.findings;
+        if !bits::check(&ids, &to.fields, to.span, findings) || !bits::check_values(&ids, &to.fields, findings) {
             return None;
         }
         let holes: u64 = ids.holes().iter().map(|(first, last)| last - first + 1).sum();
         if holes == ids.count() {
             let message =
                 format!("no ID of mapping `{}` can be used: on one side or the other all are reserved", name.text);
-            self.findings.error(name.span, message, "choose other IDs");
+            findings.error(name.span, message, "choose other IDs");
             return None;
         }
         let end = |side: &Side, peer, inner_tags| End { peer, scope: side.scope, inner_tags };
         let ends = [end(from.side, from.peer, from.inner_tags), end(to.side, to.peer, to.inner_tags)];
         // The whole gateway decides about it, once it is known.
         let mac = Mac::from_bits(0);
-        Some(Connection { ids, ends, mac, icmp_due: AtomicU64::default() })
+        let connection = Connection { ids, ends, mac, icmp_due: AtomicU64::default() };
+        Some(Made { connection, sides: [from.side, to.side] })
     }
 
     /// A side with its fields, as they are written.
-    fn draft<V>(&mut self, word: &'static str, at: &'c At<Attachment<V>>) -> Option<Draft<'p, &'c At<V>>> {
+    fn draft<V>(&mut self, word: &'static str, at: &'c At<Attachment<V>>) -> Option<SideDraft<'p, &'c At<V>>> {
         let config = at.get()?;
         let name = Name { text: word, span: at.span, extent: at.span };
-        let side = self.sides.find(name, config, self.findings)?;
+        let side = self.sides.find(name, config, &mut self.context.findings)?;
         let Members::One(peer) = side.members else {
             let message =
                 format!("a mapping leads from one peer or port to another, and {} has many members", side.label);
-            self.findings.error(config.group.as_ref().map_or(at.span, |at| at.span), message, "name a peer or a port");
+            self.context.findings.error(
+                config.group.as_ref().map_or(at.span, |at| at.span),
+                message,
+                "name a peer or a port",
+            );
             return None;
         };
         if let Some(at) = &config.split_horizon {
             let message = "a mapping has two sides, so `split_horizon` does nothing";
-            self.findings.error(at.span, message, "remove it");
+            self.context.findings.error(at.span, message, "remove it");
         }
         if let Spec::Gre(spec) = &side.spec
             && spec.sequence
         {
             let message = format!("{} counts sequence numbers for every key, which a mapping cannot keep", side.label);
-            self.findings.error(at.span, message, "use tenants, or a peer without `sequence: true`");
+            self.context.findings.error(at.span, message, "use tenants, or a peer without `sequence: true`");
             return None;
         }
-        let inner_tags = attachments::inner_tags(config, side, self.findings);
-        let mut fields = attachments::fields(config, side, self.findings)?;
+        let inner_tags = attachments::inner_tags(config, side, &mut self.context.findings);
+        let mut fields = attachments::fields(config, side, &mut self.context.findings)?;
         let order = side.kind.info().ids;
         fields.sort_by_key(|(field, _)| order.iter().position(|known| known.name == field.name));
-        Some(Draft { side, peer, inner_tags, fields, span: at.span })
+        Some(SideDraft { side, peer, inner_tags, fields, span: at.span })
     }
 
     /// The IDs of the `from` side, each field above the next.
-    fn ids(&mut self, from: &Draft<'p, &'c At<Range>>) -> Option<Mapping> {
+    fn ids(&mut self, from: &SideDraft<'p, &'c At<Range>>) -> Option<Mapping> {
         let (mut low, mut varying, mut fixed, mut count) = (0, 0, 0, 1_u64);
         let mut places = Vec::new();
         for (known, at) in from.fields.iter().rev() {
@@ -144,7 +153,7 @@ impl<'p, 'c> Pass<'p, 'c> {
             let IdForm::Number { max } = known.form else { continue };
             if last > max {
                 let message = format!("{} {last} is out of range", known.name);
-                self.findings.error(at.span, message, format!("`{}`: {}", known.name, known.about));
+                self.context.findings.error(at.span, message, format!("`{}`: {}", known.name, known.about));
                 return None;
             }
             let differing = u64::BITS - (first ^ last).leading_zeros();
@@ -157,7 +166,7 @@ impl<'p, 'c> Pass<'p, 'c> {
         }
         if count > MOST_IDS {
             let message = format!("these are {count} IDs, and a mapping has at most {MOST_IDS}");
-            self.findings.error(from.span, message, "make the ranges smaller");
+            self.context.findings.error(from.span, message, "make the ranges smaller");
             return None;
         }
         let side = self.side(from, |_, known, at| {
@@ -174,7 +183,7 @@ impl<'p, 'c> Pass<'p, 'c> {
     /// How a side writes an ID: where its fields are in the segment, and what `value` says is in them.
     fn side<V>(
         &mut self,
-        draft: &Draft<'p, &'c At<V>>,
+        draft: &SideDraft<'p, &'c At<V>>,
         mut value: impl FnMut(&mut Self, &'static IdField, &'c At<V>) -> Option<bits::Value>,
     ) -> Option<mapping::Side> {
         let kind = draft.side.kind;
@@ -189,7 +198,7 @@ impl<'p, 'c> Pass<'p, 'c> {
         let base = match segment(None) {
             Ok(Segment(base)) => base,
             Err(error) => {
-                specs::tell(draft.span, &error, self.findings);
+                specs::tell(draft.span, &error, &mut self.context.findings);
                 return None;
             }
         };
@@ -200,7 +209,7 @@ impl<'p, 'c> Pass<'p, 'c> {
             let at_bit = shows(1).trailing_zeros();
             if at_bit == u64::BITS || shows(mask) != mask << at_bit {
                 let message = format!("{} cannot be mapped", known.name);
-                self.findings.error(at.span, message, "use tenants");
+                self.context.findings.error(at.span, message, "use tenants");
                 return None;
             }
             let bits::Value { first, last, add, constant, moves } = value(self, known, at)?;
@@ -212,38 +221,40 @@ impl<'p, 'c> Pass<'p, 'c> {
     }
 
     /// Whether no tenant and no other mapping has one of the IDs; who has is reported.
-    fn is_free(&mut self, placed: &Placed<'_>, new: &Connection, all: &Connections<'_>) -> bool {
+    fn is_free(&mut self, placed: &Placed<'_>, new: &Made<'_>, all: &Connections<'_>) -> bool {
         let Placed { name, segments: ours } = placed;
-        for (side, end) in new.ends.iter().enumerate() {
-            let rival = self.segments.in_scope(end.scope, self.names, |segment| new.ids.has(side, segment));
+        let Context { names, findings, .. } = &mut *self.context;
+        for (side, end) in new.connection.ends.iter().enumerate() {
+            let far = new.sides[side];
+            let rival = self.segments.in_scope(end.scope, names, |segment| new.connection.ids.has(side, segment));
             if let Some((segment, holder)) = rival.min_by_key(|(segment, holder)| (holder.span, *segment)) {
-                let ids = self.ids_of(end.peer, segment);
-                let line = self.findings.line(holder.span, name.span);
-                let tenant = self.names.domain(holder.domain);
+                let line = findings.line(holder.span, name.span);
+                let tenant = names.domain(holder.domain);
                 let message = format!(
-                    "mapping `{}` takes {ids}, which is attachment `{}` of tenant `{tenant}` ({line})",
-                    name.text, holder.attachment
+                    "mapping `{}` takes {}, which is attachment `{}` of tenant `{tenant}` ({line})",
+                    name.text,
+                    far.ids(segment),
+                    holder.attachment
                 );
                 let help = "an ID belongs to one attachment or mapping; leave it out of one of the two";
-                self.findings.conflict(name.span, holder.span, "has it", message, help);
+                findings.conflict(name.span, holder.span, "has it", message, help);
                 return false;
             }
-            let [from, to] = &new.ends;
+            let [from, to] = &new.connection.ends;
             if side == 0
                 && from.scope == to.scope
                 && let Some(segment) = common_segment(&ours[0], &ours[1])
             {
-                let ids = self.ids_of(end.peer, segment);
-                let message = format!("mapping `{}` has {ids} on both sides", name.text);
-                self.findings.error(name.span, message, "make the two sides differ");
+                let message = format!("mapping `{}` has {} on both sides", name.text, far.ids(segment));
+                findings.error(name.span, message, "make the two sides differ");
                 return false;
             }
             for (Placed { name: first, segments: theirs }, _, other_side) in all.in_scope(end.scope) {
                 let Some(segment) = common_segment(&ours[side], &theirs[other_side]) else { continue };
-                let (ids, line) = (self.ids_of(end.peer, segment), self.findings.line(first.span, name.span));
+                let (ids, line) = (far.ids(segment), findings.line(first.span, name.span));
                 let message = format!("mappings `{}` ({line}) and `{}` both take {ids}", first.text, name.text);
                 let help = "an ID belongs to one attachment or mapping; leave it out of one of the two";
-                self.findings.conflict(name.span, first.span, "has it", message, help);
+                findings.conflict(name.span, first.span, "has it", message, help);
                 return false;
             }
         }
@@ -251,39 +262,28 @@ impl<'p, 'c> Pass<'p, 'c> {
     }
 
     /// Tells the peers which segments are used; ports may not be able to tell them from others.
-    fn claim(&mut self, name: Name<'_>, new: &Connection, all: &Connections<'_>) -> bool {
-        for (side, end) in new.ends.iter().enumerate() {
-            let Some(peer) = self.peers.get_mut(end.peer.0 as usize).and_then(Option::as_mut) else { continue };
-            let base = new.ids.sides[side].base;
-            if let Some(found) = self.sides.of(end.peer) {
-                self.room.check(found, Segment(base), &peer.compiled, self.ports, self.findings);
-            }
+    fn claim(&mut self, name: Name<'_>, new: &Made<'_>, all: &Connections<'_>) -> bool {
+        let Context { names, findings, .. } = &mut *self.context;
+        for (n, side) in new.sides.iter().enumerate() {
+            self.room.check(side, Segment(new.connection.ids.sides[n].base), findings);
             // Only tags depend on what else is claimed; a header's IDs are all alike.
-            if peer.compiled.carrier() != Carrier::Port {
+            if side.compiled.carrier() != Carrier::Port {
                 continue;
             }
-            for segment in new.ids.first_values(side) {
-                let Err(error) = peer.compiled.claim(segment) else { continue };
-                let rival = self.sides.of(end.peer).and_then(|side| self.segments.rival(side, segment, self.names));
+            for segment in new.connection.ids.first_values(n) {
+                let Err(error) = side.claim(segment, self.peers) else { continue };
                 let message = format!("mapping `{}`: {}", name.text, error.message);
                 let help = "give one of the two other tags";
-                if let Some(holder) = rival {
-                    self.findings.conflict(name.span, holder.span, "the other", message, help);
-                } else if let Some((Placed { name: first, .. }, ..)) = all.in_scope(end.scope).next() {
-                    self.findings.conflict(name.span, first.span, "the other", message, help);
-                } else {
-                    self.findings.error(name.span, message, help);
+                let mapping = || all.in_scope(side.scope).next().map(|(Placed { name, .. }, ..)| name.span);
+                let rival = self.segments.rival(side, segment, names).map(|holder| holder.span);
+                match rival.or_else(mapping) {
+                    Some(first) => findings.conflict(name.span, first, "the other", message, help),
+                    None => findings.error(name.span, message, help),
                 }
                 return false;
             }
         }
         true
-    }
-
-    /// ``vni 7 of peer `leaf-9` ``
-    fn ids_of(&self, peer: PeerId, segment: Segment) -> String {
-        let side = self.sides.of(peer);
-        side.map_or_else(String::new, |side| format!("{} of {}", side.kind.ids(segment), side.label))
     }
 }
 
@@ -300,11 +300,6 @@ impl<'c> Connections<'c> {
     fn in_scope(&self, scope: Scope) -> impl Iterator<Item = (&Placed<'c>, &Connection, usize)> {
         let here = self.forwarding.by_scope.get(scope.0 as usize).map_or(&[][..], Vec::as_slice);
         here.iter().filter_map(|&(id, side)| Some((self.placed.get(&id)?, self.forwarding.get(id)?, side)))
-    }
-
-    /// Every mapping, and where the file names it.
-    pub(super) fn places(&self) -> impl Iterator<Item = (MappingId, Span)> {
-        self.placed.iter().map(|(id, placed)| (*id, placed.name.span))
     }
 
     /// The mapping that has a segment.

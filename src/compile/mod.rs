@@ -6,12 +6,14 @@
 mod attachments;
 mod bits;
 mod claims;
+mod context;
 mod domains;
 mod drafts;
 mod endpoints;
 mod findings;
-mod fit;
+mod forgery;
 mod groups;
+mod horizons;
 mod identity;
 mod learners;
 mod mappings;
@@ -23,6 +25,7 @@ mod peers;
 mod plan;
 mod policies;
 mod ports;
+mod room;
 mod sides;
 mod specs;
 mod statics;
@@ -46,11 +49,15 @@ pub use plan::{
 use crate::config::{At, Config, File, Problems};
 use crate::fdb;
 use crate::forwarding::{Forwarding, Peer};
-use domains::Domains;
+use context::Context;
+use domains::{Domains, TenantPass};
+use endpoints::Endpoints;
 use findings::Findings;
-use fit::Room;
 pub use identity::own_macs;
+use mappings::{Connections, MappingPass};
+use peers::Peers;
 use ports::Ports;
+use room::Room;
 use sides::Sides;
 use tags::Tags;
 
@@ -78,6 +85,48 @@ pub fn compile_with_origins(config: &Config) -> Result<(Plan, Origins), Problems
     Ok((plan, origins))
 }
 
+/// Everything that the sections of a file declare, compiled.
+struct Sections<'c> {
+    ports: Ports<'c>,
+    endpoints: Endpoints<'c>,
+    peers: Peers<'c>,
+    tags: Tags<'c>,
+    domains: Domains<'c>,
+    mappings: Connections<'c>,
+}
+
+impl<'c> Sections<'c> {
+    /// Each section in terms of those before it; then what only all tenants and mappings together decide: which ports'
+    /// tags are used, and whether one of them could forge a tunnel.
+    fn compile(file: &'c File, previous: Option<&Forwarding>, context: &mut Context<'_>) -> Self {
+        let mut ports = ports::compile(&file.ports, context);
+        let mut endpoints = endpoints::compile(&file.endpoints, &mut ports, context);
+        let mut peers = peers::compile(file, &mut endpoints, context);
+        let tags = tags::compile(&ports, &mut peers, context);
+        let sides = Sides { peers: &peers.single, groups: &peers.groups, ports: &tags.table };
+        let room = &mut Room::of(&ports);
+        let rows = &mut peers.forwarding;
+        let domains = TenantPass { sides, peers: rows, room, previous, context }.compile(file);
+        let pass = MappingPass { sides, peers: rows, room, segments: &domains.segments, context };
+        let mappings = pass.compile(&file.mappings);
+        tags.settle(&endpoints, &mut ports, &mut peers, context);
+        forgery::check(&endpoints, &ports, &peers, &domains.segments, &mappings, context);
+        Self { ports, endpoints, peers, tags, domains, mappings }
+    }
+
+    /// Warns about what nothing uses; what an error hides may well use it.
+    fn warn_of_unused(&self, file: &File, findings: &mut Findings) {
+        if findings.has_errors() {
+            return;
+        }
+        warn_of_unused_ports(&self.ports, &self.tags, findings);
+        warn_of_idle_next_hops(file, &self.peers.tunnels, findings);
+        self.endpoints.table.warn_of_unused("remove it, or reach a peer from it", findings);
+        self.peers.single.warn_of_unused("attach a tenant to it, or remove it", findings);
+        self.peers.groups.warn_of_unused("attach a tenant to it, or remove it", findings);
+    }
+}
+
 fn attempt(
     config: &Config,
     numbers: &mut Numbers,
@@ -85,56 +134,15 @@ fn attempt(
     origins: Option<&mut Origins>,
 ) -> Result<Plan, Problems> {
     let file = &config.file;
-    let (mut findings, mut names) = (Findings::new(config.source.clone(), config.problems.clone()), Names::default());
-
-    let mut ports = ports::compile(&file.ports, numbers, &mut findings);
-    let mut endpoints = endpoints::compile(&file.endpoints, &mut ports, numbers, &mut findings);
-    let mut peers = peers::compile(file, &mut endpoints, numbers, &mut names, &mut findings);
-    let tags = tags::compile(&ports, &mut peers, numbers, &mut findings);
-    let domains = domains::Pass {
-        ports: &ports,
-        sides: Sides { peers: &peers.single, groups: &peers.groups, ports: &tags.table },
-        peers: &mut peers.forwarding,
-        previous,
-        numbers,
-        names: &mut names,
-        findings: &mut findings,
-        room: Room::default(),
-    }
-    .compile(&file.tenants, &file.patterns);
-
-    let mappings = mappings::Pass {
-        ports: &ports,
-        sides: Sides { peers: &peers.single, groups: &peers.groups, ports: &tags.table },
-        peers: &mut peers.forwarding,
-        segments: &domains.segments,
-        numbers,
-        names: &mut names,
-        findings: &mut findings,
-        room: Room::default(),
-    }
-    .compile(&file.mappings);
-
-    tags.settle(&mut ports, &mut peers, &mut names);
-    fit::check_forgery(&endpoints, &ports, &mut peers, &domains.segments, &mappings, &names, &mut findings);
-    // What an error hides may well use them.
-    if !findings.has_errors() {
-        warn_of_unused(&ports, &tags, &mut findings);
-        warn_of_idle_next_hops(file, &peers.tunnels, &mut findings);
-        endpoints.table.warn_of_unused("remove it, or reach a peer from it", &mut findings);
-        peers.single.warn_of_unused("attach a tenant to it, or remove it", &mut findings);
-        peers.groups.warn_of_unused("attach a tenant to it, or remove it", &mut findings);
-    }
-    let settings = settings(file, &domains, &mut findings);
+    let mut context = Context::new(config, numbers, origins);
+    let sections = Sections::compile(file, previous, &mut context);
+    sections.warn_of_unused(file, &mut context.findings);
+    let settings = settings(file, &sections.domains, &mut context.findings);
+    let Context { numbers, names, findings, .. } = context;
     let warnings = findings.finish()?;
 
+    let Sections { ports, endpoints, mut peers, domains, mappings, .. } = sections;
     carry_state(&mut peers.forwarding, previous);
-    for plan in &ports.plans {
-        names.set_port(plan.id, &plan.name);
-    }
-    if let Some(origins) = origins {
-        origins.fill(file, &names, &endpoints, &peers, &domains, &mappings);
-    }
     let hops = vec![Vec::new(); peers.forwarding.len()];
     let mut forwarding = Forwarding {
         ports: ports.forwarding,
@@ -206,7 +214,7 @@ fn settings(file: &File, domains: &Domains<'_>, findings: &mut Findings) -> Sett
     Settings { fdb_capacity, workers, polling, admin: file.admin.as_ref().and_then(At::get).cloned() }
 }
 
-fn warn_of_unused(ports: &Ports<'_>, tags: &Tags<'_>, findings: &mut Findings) {
+fn warn_of_unused_ports(ports: &Ports<'_>, tags: &Tags<'_>, findings: &mut Findings) {
     for (port, tags) in ports.table.rows().zip(tags.table.rows()) {
         if !port.is_used() && !tags.is_used() {
             let message = format!("nothing uses port `{}`", port.name.text);

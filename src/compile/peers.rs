@@ -6,11 +6,12 @@ use std::net::IpAddr;
 use transload_encaps::underlay::{Underlay, UnderlaySpec};
 
 use super::claims::{Senders, Wanted};
+use super::context::Context;
 use super::endpoints::{self, EndpointRow, Endpoints};
-use super::findings::Findings;
 use super::learners::Learners;
-use super::names::{Names, slot};
+use super::names::slot;
 use super::numbers::Numbers;
+use super::origins::Noun;
 use super::plan::{LearningGroup, TunnelPlan};
 use super::sides::{Path, Side};
 use super::specs::{self, Spoken};
@@ -30,13 +31,7 @@ pub(super) struct Peers<'c> {
     pub(super) learning: Vec<LearningGroup>,
 }
 
-pub(super) fn compile<'c>(
-    file: &'c File,
-    endpoints: &mut Endpoints<'c>,
-    numbers: &mut Numbers,
-    names: &mut Names,
-    findings: &mut Findings,
-) -> Peers<'c> {
+pub(super) fn compile<'c>(file: &'c File, endpoints: &mut Endpoints<'c>, context: &mut Context<'_>) -> Peers<'c> {
     let mut all = Peers {
         single: Table::new("peer"),
         groups: Table::new("group"),
@@ -47,26 +42,26 @@ pub(super) fn compile<'c>(
         tunnels: Vec::new(),
         learning: Vec::new(),
     };
-    let mut pass = Pass { all: &mut all, endpoints, numbers, names, findings };
+    let mut pass = PeerPass { all: &mut all, endpoints, context };
     let peers: Vec<_> =
         file.peers.iter().map(|(name, peer)| (name, peer.and_then(|peer| pass.peer(name, peer)))).collect();
     let groups: Vec<_> =
         file.groups.iter().map(|(name, group)| (name, group.and_then(|group| pass.group(name, group)))).collect();
     for (name, side) in peers {
-        all.single.add(name, side, findings);
+        all.single.add(name, side, &mut context.findings);
     }
     for (name, side) in groups {
-        all.groups.add(name, side, findings);
+        all.groups.add(name, side, &mut context.findings);
     }
     all
 }
 
-pub(super) struct Pass<'p, 'c> {
+/// The pass over peers and groups.
+pub(super) struct PeerPass<'p, 'n, 'c> {
     pub(super) all: &'p mut Peers<'c>,
+    /// They learn what their peers ride on, and which multicast groups to listen to.
     pub(super) endpoints: &'p mut Endpoints<'c>,
-    pub(super) numbers: &'p mut Numbers,
-    pub(super) names: &'p mut Names,
-    pub(super) findings: &'p mut Findings,
+    pub(super) context: &'p mut Context<'n>,
 }
 
 /// A peer on its way into the tables: a single one, or a member of a group.
@@ -106,16 +101,16 @@ impl Draft<'_> {
     }
 }
 
-impl<'c> Pass<'_, 'c> {
+impl<'c> PeerPass<'_, '_, 'c> {
     fn peer(&mut self, name: Name<'_>, config: &Peer) -> Option<Side> {
         let label = format!("peer `{}`", name.text);
         let knobs = config.knobs();
-        let spoken = specs::spoken(knobs.encap, self.findings);
-        let address = endpoints::tunnel_address(&config.address, self.findings);
+        let spoken = specs::spoken(knobs.encap, &mut self.context.findings);
+        let address = endpoints::tunnel_address(&config.address, &mut self.context.findings);
         let (spoken, address, span) = (spoken?, address?, config.address.span);
         let place = self.place(knobs, &label, address, span)?;
-        wire::warn_of_idle_udp_rules(knobs, spoken.compiled.kind(), address, self.findings);
-        let scope = self.numbers.scope(&label);
+        wire::warn_of_idle_udp_rules(knobs, spoken.compiled.kind(), address, &mut self.context.findings);
+        let scope = self.context.numbers.scope(&label);
         let name = name.text.to_owned();
         let draft = Draft { label: &label, name, address, span, knobs, spoken: &spoken, scope, hears: None };
         let (id, path) = self.add(&draft, &place)?;
@@ -134,7 +129,7 @@ impl<'c> Pass<'_, 'c> {
         address: IpAddr,
         span: Span,
     ) -> Option<EndpointRow<'c>> {
-        self.endpoints.choose(knobs.endpoint, label, address, span, self.findings).cloned()
+        self.endpoints.choose(knobs.endpoint, label, address, span, &mut self.context.findings).cloned()
     }
 
     /// Gives a peer its number, its claim and its headers.
@@ -148,9 +143,9 @@ impl<'c> Pass<'_, 'c> {
     }
 
     pub(super) fn number(&mut self, draft: &Draft<'_>) -> Option<PeerId> {
-        let id = self.numbers.peer(&Numbers::peer_identity(draft.label, &draft.name));
+        let id = self.context.numbers.peer(&Numbers::peer_identity(draft.label, &draft.name));
         if id.0 as usize >= MAX_PEERS {
-            self.findings.error(draft.span, format!("a gateway has at most {MAX_PEERS} peers"), "use fewer");
+            self.context.findings.error(draft.span, format!("a gateway has at most {MAX_PEERS} peers"), "use fewer");
             return None;
         }
         Some(id)
@@ -165,24 +160,27 @@ impl<'c> Pass<'_, 'c> {
         let (scope, exit, hears) = (draft.scope, Exit::Tunnel(underlay), draft.hears);
         let peer = forwarding::Peer { compiled, scope, exit, udp, hears, is_anonymous };
         *slot(&mut self.all.forwarding, id.0 as usize) = Some(peer);
-        self.names.set_peer(id, draft.name.clone());
+        self.context.names.set_peer(id, draft.name.clone());
         if !draft.address.is_unspecified() {
             self.all.tunnels.push(draft.tunnel(place, id));
+            self.context.note(Noun::Peer(id), draft.span);
+            self.context.note(Noun::Encap(id), draft.knobs.encap.span);
+            self.context.note_stated(Noun::UdpChecksum(id), draft.knobs.udp_checksum);
         }
         Path { ports: place.ports.clone(), ip_overhead, is_ipv6 }
     }
 
     fn is_ourselves(&mut self, address: IpAddr, span: Span) -> bool {
         let Some(own) = self.endpoints.with_address(address) else { return false };
-        let line = self.findings.line(own.name.span, span);
+        let line = self.context.findings.line(own.name.span, span);
         let message = format!("{address} is our own endpoint `{}` ({line})", own.name.text);
-        self.findings.error(span, message, "leave it out: peers are the far ends");
+        self.context.findings.error(span, message, "leave it out: peers are the far ends");
         true
     }
 
     fn accept_from(&mut self, config: &Peer, draft: &Draft<'_>, id: PeerId, place: &EndpointRow<'_>) {
         for more in &config.accept_from {
-            let Some(address) = endpoints::tunnel_address(more, self.findings) else { continue };
+            let Some(address) = endpoints::tunnel_address(more, &mut self.context.findings) else { continue };
             if self.is_ourselves(address, more.span) {
                 continue;
             }
@@ -190,7 +188,11 @@ impl<'c> Pass<'_, 'c> {
                 self.take_from(address, more.span, id, draft, place);
             } else {
                 let message = format!("{address} and {} are of different address families", draft.address);
-                self.findings.error(more.span, message, "a peer has one family; add another peer for the other");
+                self.context.findings.error(
+                    more.span,
+                    message,
+                    "a peer has one family; add another peer for the other",
+                );
             }
         }
     }
@@ -202,6 +204,6 @@ impl<'c> Pass<'_, 'c> {
         self.endpoints.carry(place.id, carrier);
         let (endpoint, label) = (place.id, draft.label);
         let wanted = Wanted { endpoint, address, carrier, peer, label, kind, span };
-        self.all.senders.claim(&wanted, self.findings);
+        self.all.senders.claim(&wanted, self.context);
     }
 }

@@ -5,9 +5,10 @@ use std::net::IpAddr;
 
 use transload_encaps::Mac;
 
+use super::context::Context;
 use super::findings::Findings;
 use super::names::slot;
-use super::numbers::Numbers;
+use super::origins::Noun;
 use super::plan::PortPlan;
 use super::table::Table;
 use crate::config::{At, Io, MacAddress, Name, Named, Port, Span};
@@ -27,27 +28,36 @@ pub(super) struct Ports<'c> {
     pub(super) forwarding: Vec<forwarding::Port>,
 }
 
-pub(super) fn compile<'c>(ports: &'c Named<Port>, numbers: &mut Numbers, findings: &mut Findings) -> Ports<'c> {
+pub(super) fn compile<'c>(ports: &'c Named<Port>, context: &mut Context<'_>) -> Ports<'c> {
     let mut all = Ports { table: Table::new("port"), plans: Vec::new(), forwarding: Vec::new() };
     if ports.len() > usize::from(u16::MAX) {
-        findings.error(Span::default(), "more than 65535 ports", "use fewer");
+        context.findings.error(Span::default(), "more than 65535 ports", "use fewer");
         return all;
     }
     let mut devices = HashMap::new();
     for (name, config) in ports.iter() {
-        let id = numbers.port(name.text);
-        all.table.add(name, config.map(|config| PortRow { id, config }), findings);
+        let id = context.numbers.port(name.text);
+        all.table.add(name, config.map(|config| PortRow { id, config }), &mut context.findings);
         let Some(config) = config else { continue };
-        let mac = own_mac(config.mac.as_ref(), findings);
+        let mac = own_mac(config.mac.as_ref(), &mut context.findings);
         let mtu = config.mtu.as_ref().and_then(At::value).map(|mtu| mtu.0 as u32);
         *slot(&mut all.forwarding, usize::from(id.0)) = forwarding::Port { mac, mtu, ..Default::default() };
-        if let Some(backend) = backend(name, config, findings) {
-            one_port_per_device(&mut devices, name, config, findings);
-            let next_hops = next_hops(config, findings);
+        if let Some(backend) = backend(name, config, &mut context.findings) {
+            one_port_per_device(&mut devices, name, config, &mut context.findings);
+            let next_hops = next_hops(config, &mut context.findings);
             all.plans.push(PortPlan { id, name: name.text.to_owned(), backend, mac, mtu, next_hops, span: name.span });
+            context.names.set_port(id, name.text);
         }
+        note(id, name, config, context);
     }
     all
+}
+
+fn note(id: PortId, name: Name<'_>, config: &Port, context: &mut Context<'_>) {
+    context.note(Noun::Port(id), name.span);
+    context.note_stated(Noun::PortMac(id), config.mac.as_ref());
+    context.note_stated(Noun::PortMtu(id), config.mtu.as_ref());
+    context.note_stated(Noun::PortTpids(id), config.tpids.as_ref());
 }
 
 fn own_mac(mac: Option<&At<MacAddress>>, findings: &mut Findings) -> Option<Mac> {

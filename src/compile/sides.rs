@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use transload_encaps::{Compiled, Kind, Spec};
+use transload_encaps::{Compiled, Kind, Segment, Spec, SpecError};
 
 use super::findings::Findings;
 use super::table::Table;
 use crate::config::{Attachment, Name};
-use crate::forwarding::{Members, PeerId, PortId, Scope};
+use crate::forwarding::{Members, Peer, PeerId, PortId, Scope};
 
 /// The far side of an attachment.
 #[derive(Debug)]
@@ -33,6 +33,26 @@ pub(super) struct Side {
     pub(super) path: Option<Path>,
 }
 
+impl Side {
+    /// An attachment or a mapping will use this segment: tells all peers behind it.
+    ///
+    /// # Errors
+    /// When they cannot tell it from a segment that is used already.
+    pub(super) fn claim(&self, segment: Segment, peers: &mut [Option<Peer>]) -> Result<(), SpecError> {
+        for id in &self.peers {
+            if let Some(peer) = peers.get_mut(id.0 as usize).and_then(Option::as_mut) {
+                peer.compiled.claim(segment)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// ``vni 7 of peer `leaf-9` ``
+    pub(super) fn ids(&self, segment: Segment) -> String {
+        format!("{} of {}", self.kind.ids(segment), self.label)
+    }
+}
+
 /// How a tunnel's packets travel.
 #[derive(Debug, Clone)]
 pub(super) struct Path {
@@ -53,12 +73,6 @@ pub(super) struct Sides<'p, 'c> {
 }
 
 impl<'p> Sides<'p, '_> {
-    /// The peer, or the tags of a port, with this number.
-    pub(super) fn of(self, peer: PeerId) -> Option<&'p Side> {
-        let rows = self.peers.rows().chain(self.ports.rows());
-        rows.filter_map(|row| row.thing.as_ref()).find(|side| side.members == Members::One(peer))
-    }
-
     /// What an attachment is attached to. It must name exactly one thing.
     pub(super) fn find<V>(self, name: Name<'_>, config: &Attachment<V>, findings: &mut Findings) -> Option<&'p Side> {
         let stated = [

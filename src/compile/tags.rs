@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use transload_encaps::outer::UdpRules;
 use transload_encaps::{Spec, qinq};
 
-use super::findings::Findings;
-use super::names::{Names, slot};
-use super::numbers::Numbers;
+use super::context::Context;
+use super::endpoints::Endpoints;
+use super::names::slot;
 use super::peers::Peers;
 use super::ports::Ports;
 use super::sides::Side;
@@ -16,43 +16,32 @@ use super::table::Table;
 use crate::config::{Name, Port};
 use crate::forwarding::{self, Exit, Members, PortId};
 
-/// Every port's tags. They are peers of their own, under the port's name.
+/// Every port's tags. They are peers of their own, under the port's name: in the tables from the start, since tenants
+/// claim their segments, and after [`settle`](Tags::settle) only as far as they are used.
 pub(super) struct Tags<'c> {
     pub(super) table: Table<'c, Side>,
 }
 
-pub(super) fn compile<'c>(
-    ports: &Ports<'c>,
-    peers: &mut Peers<'_>,
-    numbers: &mut Numbers,
-    findings: &mut Findings,
-) -> Tags<'c> {
+pub(super) fn compile<'c>(ports: &Ports<'c>, peers: &mut Peers<'_>, context: &mut Context<'_>) -> Tags<'c> {
     let mut table = Table::new("port");
     for row in ports.table.rows() {
-        let side = row.thing.as_ref().and_then(|port| side(row.name, port.id, port.config, peers, numbers, findings));
+        let side = row.thing.as_ref().and_then(|port| side(row.name, port.id, port.config, peers, context));
         table.add_unchecked(row.name, side);
     }
     Tags { table }
 }
 
-fn side(
-    name: Name<'_>,
-    port: PortId,
-    config: &Port,
-    peers: &mut Peers<'_>,
-    numbers: &mut Numbers,
-    findings: &mut Findings,
-) -> Option<Side> {
+fn side(name: Name<'_>, port: PortId, config: &Port, peers: &mut Peers<'_>, context: &mut Context<'_>) -> Option<Side> {
     let label = format!("port `{}`", name.text);
     let spec = spec(config)?;
-    let id = numbers.peer(&label);
-    let scope = numbers.scope(&label);
+    let id = context.numbers.peer(&label);
+    let scope = context.numbers.scope(&label);
     let compiled = match spec.compile() {
         Ok(compiled) => compiled,
         Err(error) => {
             let (tpids, emit) = (config.tpids.as_ref().map(|at| at.span), config.emit_tpid.as_ref().map(|at| at.span));
             let span = if error.field == "emit_tpid" { emit } else { tpids };
-            specs::tell(span.unwrap_or(name.span), &error, findings);
+            specs::tell(span.unwrap_or(name.span), &error, &mut context.findings);
             return None;
         }
     };
@@ -83,17 +72,31 @@ fn spec(config: &Port) -> Option<Spec> {
 }
 
 impl Tags<'_> {
-    /// Takes the ports that no tenant is attached to out of the tables, and tells the rest of their tags.
-    pub(super) fn settle(&self, ports: &mut Ports<'_>, peers: &mut Peers<'_>, names: &mut Names) {
+    /// Once tenants and mappings are known: takes the tags of ports that none of them is attached to out of the
+    /// tables, and enters the others at their ports. These keep out of the endpoints' VLANs, so that no tag inside a
+    /// tenant's frame makes it a tunnel packet.
+    pub(super) fn settle(
+        &self,
+        endpoints: &Endpoints<'_>,
+        ports: &mut Ports<'_>,
+        peers: &mut Peers<'_>,
+        context: &mut Context<'_>,
+    ) {
         for row in self.table.rows() {
             let Some(side) = &row.thing else { continue };
             let Members::One(id) = side.members else { continue };
             let peer = slot(&mut peers.forwarding, id.0 as usize);
             if !row.is_used() {
                 *peer = None;
-            } else if let Some(forwarding::Peer { exit: Exit::Port(port), .. }) = peer {
-                slot(&mut ports.forwarding, usize::from(port.0)).tags = Some(id);
-                names.set_peer(id, row.name.text.to_owned());
+            } else if let Some(forwarding::Peer { exit: Exit::Port(port), compiled, .. }) = peer {
+                let port = slot(&mut ports.forwarding, usize::from(port.0));
+                port.tags = Some(id);
+                context.names.set_peer(id, row.name.text.to_owned());
+                let endpoints = port.endpoints.iter().filter_map(|id| endpoints.forwarding.get(usize::from(id.0)));
+                for vlan in endpoints.filter_map(|endpoint| endpoint.vlan) {
+                    // It is only refused where a tenant has it, which the check of forgery reports.
+                    let _ = compiled.claim(qinq::single(vlan));
+                }
             }
         }
     }
