@@ -145,6 +145,20 @@ impl Plan {
         };
         tunnel.ports.iter().copied().filter_map(port).collect()
     }
+
+    /// Whether a tenant or a mapping is attached to tags of this port.
+    #[must_use]
+    pub fn has_tags(&self, port: PortId) -> bool {
+        self.forwarding.ports.get(usize::from(port.0)).is_some_and(|table| table.tags.is_some())
+    }
+
+    /// The device of a port behind which are only tenants: it has tags and no endpoint.
+    #[must_use]
+    pub fn tenant_device<'p>(&self, port: &'p PortPlan) -> Option<&'p str> {
+        let device = port.backend.network_device()?;
+        let table = self.forwarding.ports.get(usize::from(port.id.0))?;
+        (table.tags.is_some() && table.endpoints.is_empty()).then_some(device)
+    }
 }
 
 /// Gives every tunnel a way out without looking at any device, as `replay` needs.
