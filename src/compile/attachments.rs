@@ -4,23 +4,23 @@ use transload_encaps::{IdField, IdForm, Ids, Segment};
 
 use super::findings::Findings;
 use super::horizons::Horizons;
-use super::sides::{Side, Sides};
+use super::sides::{FarSide, FarSides};
 use super::specs;
 use crate::config::{At, Attachment, Id, InnerTags, L2cp, Name, Offset, Span};
 
 /// A number as it is written: as itself, or as an offset to that of a pattern's tenant.
-pub(super) trait Number {
+pub(super) trait StatedNumber {
     /// For the tenant with this number; `None` when it falls below 0.
     fn at(&self, n: u64) -> Option<u64>;
 }
 
-impl Number for u64 {
+impl StatedNumber for u64 {
     fn at(&self, _: u64) -> Option<u64> {
         Some(*self)
     }
 }
 
-impl Number for Offset {
+impl StatedNumber for Offset {
     fn at(&self, n: u64) -> Option<u64> {
         self.at(n)
     }
@@ -30,7 +30,7 @@ impl Number for Offset {
 pub(super) struct AttachmentDraft<'p, 'c, V> {
     pub(super) name: Name<'c>,
     pub(super) config: &'c Attachment<V>,
-    pub(super) side: &'p Side,
+    pub(super) side: &'p FarSide,
     /// The ID fields, as they are written.
     fields: Vec<(&'static IdField, &'c At<V>)>,
     pub(super) inner_tags: transload_encaps::InnerTags,
@@ -50,7 +50,7 @@ impl<'p, 'c, V> AttachmentDraft<'p, 'c, V> {
     pub(super) fn new(
         name: Name<'c>,
         config: &'c Attachment<V>,
-        sides: Sides<'p, 'c>,
+        sides: FarSides<'p, 'c>,
         horizons: &mut Horizons<'c>,
         findings: &mut Findings,
     ) -> Option<Self> {
@@ -67,7 +67,7 @@ impl<'p, 'c, V> AttachmentDraft<'p, 'c, V> {
     }
 }
 
-impl<V: Number> AttachmentDraft<'_, '_, V> {
+impl<V: StatedNumber> AttachmentDraft<'_, '_, V> {
     /// The segment for the tenant with this number; what is wrong with it is reported.
     pub(super) fn segment(&self, n: u64, findings: &mut Findings) -> Option<Segment> {
         let mut ids = Ids::default();
@@ -98,7 +98,7 @@ impl<V: Number> AttachmentDraft<'_, '_, V> {
 /// The ID fields that an attachment gives; those of another encapsulation are reported.
 pub(super) fn fields<'c, V>(
     config: &'c Attachment<V>,
-    side: &Side,
+    side: &FarSide,
     findings: &mut Findings,
 ) -> Option<Vec<(&'static IdField, &'c At<V>)>> {
     let info = side.kind.info();
@@ -139,7 +139,7 @@ fn refused(field: &IdField, value: u64) -> Option<String> {
 }
 
 /// An ID of another encapsulation: names the right one.
-fn wrong_field<V>(id: &Id<V>, side: &Side, findings: &mut Findings) {
+fn wrong_field<V>(id: &Id<V>, side: &FarSide, findings: &mut Findings) {
     let info = side.kind.info();
     let right: Vec<_> = info.ids.iter().map(|field| format!("`{}`", field.name)).collect();
     let (ids, be) = if right.len() == 1 { ("ID", "is") } else { ("IDs", "are") };
@@ -154,7 +154,7 @@ fn wrong_field<V>(id: &Id<V>, side: &Side, findings: &mut Findings) {
 /// What happens to tags inside the tenant's frames: as the attachment says, else as its encapsulation does.
 pub(super) fn inner_tags<V>(
     config: &Attachment<V>,
-    side: &Side,
+    side: &FarSide,
     findings: &mut Findings,
 ) -> transload_encaps::InnerTags {
     let info = side.kind.info();

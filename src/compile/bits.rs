@@ -8,7 +8,7 @@ use crate::config::{At, Bits, Piece, Span};
 use crate::mapping::{Mapping, Move};
 
 /// What is in a field.
-pub(super) struct Value {
+pub(super) struct FieldValue {
     /// The lowest value it has.
     pub(super) first: u64,
     /// The highest.
@@ -34,7 +34,7 @@ fn width(ids: &Mapping) -> u32 {
 }
 
 /// What an expression puts into a field.
-pub(super) fn field(known: &IdField, at: &At<Bits>, ids: &Mapping, findings: &mut Findings) -> Option<Value> {
+pub(super) fn field(known: &IdField, at: &At<Bits>, ids: &Mapping, findings: &mut Findings) -> Option<FieldValue> {
     let (bits, width) = (at.get()?, width(ids));
     let IdForm::Number { max } = known.form else { return None };
     let (mut constant, mut moves, mut low) = (0, Vec::new(), 0);
@@ -71,7 +71,7 @@ pub(super) fn field(known: &IdField, at: &At<Bits>, ids: &Mapping, findings: &mu
         findings.error(at.span, "this constant is too large", format!("`{}`: {}", known.name, known.about));
         return None;
     };
-    Some(Value { first: 0, last: max, add: add.cast_unsigned(), constant, moves })
+    Some(FieldValue { first: 0, last: max, add: add.cast_unsigned(), constant, moves })
 }
 
 /// The fields that are numbers: a flag such as `untagged` is the same for all IDs.

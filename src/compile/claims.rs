@@ -9,7 +9,7 @@ use super::context::Context;
 use super::findings::Findings;
 use super::names::Names;
 use super::origins::Noun;
-use super::sides::Side;
+use super::sides::FarSide;
 use super::written::Written;
 use crate::config::Span;
 use crate::forwarding::{Claim, DomainId, EndpointId, Map, PeerId, Scope, Sender};
@@ -18,11 +18,11 @@ use crate::forwarding::{Claim, DomainId, EndpointId, Map, PeerId, Scope, Sender}
 #[derive(Default)]
 pub(super) struct Senders {
     pub(super) table: Map<Sender, PeerId>,
-    owners: Map<Sender, Owner>,
+    owners: Map<Sender, SenderOwner>,
 }
 
 #[derive(Clone)]
-struct Owner {
+struct SenderOwner {
     label: String,
     kind: Kind,
     span: Span,
@@ -48,14 +48,14 @@ impl Senders {
             report_senders(owner, wanted, &mut context.findings);
             return;
         }
-        let owner = Owner { label: wanted.label.to_owned(), kind: wanted.kind, span: wanted.span };
+        let owner = SenderOwner { label: wanted.label.to_owned(), kind: wanted.kind, span: wanted.span };
         self.owners.insert(sender, owner);
         self.table.insert(sender, wanted.peer);
         context.note(Noun::Sender(sender), wanted.span);
     }
 }
 
-fn report_senders(owner: &Owner, wanted: &Wanted<'_>, findings: &mut Findings) {
+fn report_senders(owner: &SenderOwner, wanted: &Wanted<'_>, findings: &mut Findings) {
     let line = findings.line(owner.span, wanted.span);
     let (first, second, address, carrier) = (&owner.label, wanted.label, wanted.address, wanted.carrier);
     let (message, help) = if first == second {
@@ -96,7 +96,7 @@ impl<'c> Segments<'c> {
     /// Whether the segment was free for a claim, whose ID stands there.
     pub(super) fn claim(
         &mut self,
-        side: &Side,
+        side: &FarSide,
         segment: Segment,
         (claim, span): (Claim, Span),
         context: &mut Context<'_>,
@@ -122,7 +122,7 @@ impl<'c> Segments<'c> {
     }
 
     /// Who holds a segment that cannot be told apart from this one.
-    pub(super) fn rival(&self, side: &Side, segment: Segment, names: &Names) -> Option<Holder<'c>> {
+    pub(super) fn rival(&self, side: &FarSide, segment: Segment, names: &Names) -> Option<Holder<'c>> {
         let clash = |other: Segment| {
             let mut alone = side.compiled.twin();
             alone.claim(other).ok()?;

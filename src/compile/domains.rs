@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use transload_encaps::{Mac, Segment};
 
-use super::attachments::{AttachmentDraft, Number};
+use super::attachments::{AttachmentDraft, StatedNumber};
 use super::claims::Segments;
 use super::context::Context;
 use super::drafts::TenantDraft;
@@ -13,14 +13,14 @@ use super::names::slot;
 use super::patterns;
 use super::plan::Static;
 use super::room::Room;
-use super::sides::{Side, Sides};
+use super::sides::{FarSide, FarSides};
 use super::specs;
 use super::table::check_name;
 use crate::config::{File, Name, Offset, Span, Tenant};
 use crate::forwarding::{self, AttachmentId, Claim, Domain, DomainId, Forwarding, MAX_ATTACHMENTS, MAX_DOMAINS, Peer};
 
 #[derive(Default)]
-pub(super) struct Domains<'c> {
+pub(super) struct TenantSection<'c> {
     pub(super) forwarding: Vec<Option<Domain>>,
     pub(super) segments: Segments<'c>,
     pub(super) statics: Vec<Static>,
@@ -28,7 +28,7 @@ pub(super) struct Domains<'c> {
 
 /// The pass over the tenants.
 pub(super) struct TenantPass<'p, 'n, 'c> {
-    pub(super) sides: Sides<'p, 'c>,
+    pub(super) sides: FarSides<'p, 'c>,
     /// By number; they learn which segments are used.
     pub(super) peers: &'p mut [Option<Peer>],
     pub(super) room: &'p mut Room<'c>,
@@ -39,8 +39,8 @@ pub(super) struct TenantPass<'p, 'n, 'c> {
 
 impl<'c> TenantPass<'_, '_, 'c> {
     /// All tenants: first those with a name of their own, then those of patterns whose name is still free.
-    pub(super) fn compile(mut self, file: &'c File) -> Domains<'c> {
-        let mut all = Domains::default();
+    pub(super) fn compile(mut self, file: &'c File) -> TenantSection<'c> {
+        let mut all = TenantSection::default();
         for (name, config) in file.tenants.iter() {
             check_name("tenant", name, &mut self.context.findings);
             let Some(id) = self.number(name.text, name.span) else { break };
@@ -58,7 +58,7 @@ impl<'c> TenantPass<'_, '_, 'c> {
     }
 
     /// A tenant that the file has by name.
-    fn stated(&mut self, id: DomainId, name: Name<'c>, config: &'c Tenant, all: &mut Domains<'c>) {
+    fn stated(&mut self, id: DomainId, name: Name<'c>, config: &'c Tenant, all: &mut TenantSection<'c>) {
         if let Some(at) = &config.numbers {
             let message = format!("`for` makes a pattern of tenant `{}`", name.text);
             self.context.findings.error(at.span, message, "move the tenant to `patterns:`");
@@ -77,7 +77,7 @@ impl<'c> TenantPass<'_, '_, 'c> {
         name: Name<'c>,
         config: &'c Tenant<Offset>,
         stated: &HashSet<&'c str>,
-        all: &mut Domains<'c>,
+        all: &mut TenantSection<'c>,
     ) {
         let numbered = patterns::numbered(name, config, &mut self.context.findings);
         let mut draft = TenantDraft::new("pattern", name, config, self.sides, &mut self.context.findings);
@@ -90,10 +90,10 @@ impl<'c> TenantPass<'_, '_, 'c> {
     /// The tenants of a pattern, but for those that are stated, up to the first number at which all is lost.
     fn numbered(
         &mut self,
-        numbered: &patterns::Numbered<'c>,
+        numbered: &patterns::PatternTenants<'c>,
         draft: &mut TenantDraft<'_, 'c, Offset>,
         stated: &HashSet<&'c str>,
-        all: &mut Domains<'c>,
+        all: &mut TenantSection<'c>,
     ) {
         let span = numbered.span();
         let entry = all.segments.written.add(span, draft.places());
@@ -133,12 +133,12 @@ impl<'c> TenantPass<'_, '_, 'c> {
     }
 
     /// Compiles a draft for one tenant, whose number in a pattern is `n`; returns the numbers of its attachments.
-    fn domain<V: Number>(
+    fn domain<V: StatedNumber>(
         &mut self,
         id: DomainId,
         draft: &mut TenantDraft<'_, 'c, V>,
         n: u64,
-        all: &mut Domains<'c>,
+        all: &mut TenantSection<'c>,
     ) -> Arc<[AttachmentId]> {
         let numbers = self.context.numbers.attachments(id, &draft.identities());
         let names = numbers.iter().zip(&draft.attachments).map(|(number, draft)| (*number, draft.name.text));
@@ -163,7 +163,7 @@ impl<'c> TenantPass<'_, '_, 'c> {
         numbers
     }
 
-    fn attachment<V: Number>(
+    fn attachment<V: StatedNumber>(
         &mut self,
         claim: Claim,
         draft: &AttachmentDraft<'_, 'c, V>,
@@ -187,7 +187,7 @@ impl<'c> TenantPass<'_, '_, 'c> {
     }
 
     /// Tells the peers which segment is used; they may not be able to tell it from another.
-    fn claim(&mut self, side: &Side, segment: Segment, span: Span, segments: &Segments<'c>) -> Option<()> {
+    fn claim(&mut self, side: &FarSide, segment: Segment, span: Span, segments: &Segments<'c>) -> Option<()> {
         let Err(error) = side.claim(segment, self.peers) else { return Some(()) };
         let Context { names, findings, .. } = &mut *self.context;
         let Some(rival) = segments.rival(side, segment, names) else {

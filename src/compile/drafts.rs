@@ -9,8 +9,8 @@ use super::findings::Findings;
 use super::horizons::Horizons;
 use super::origins::Noun;
 use super::policies;
-use super::sides::Sides;
-use super::statics::{self, Fixed, Known};
+use super::sides::FarSides;
+use super::statics::{self, Known, StaticDraft};
 use super::table::check_name;
 use crate::config::{Name, Offset, Span, Tenant};
 use crate::forwarding::{AttachmentId, Domain, DomainId, MAX_ATTACHMENTS};
@@ -25,7 +25,7 @@ pub(super) struct TenantDraft<'p, 'c, V> {
     pub(super) attachments: Vec<AttachmentDraft<'p, 'c, V>>,
     /// How many the file has.
     stated: usize,
-    pub(super) statics: Vec<Fixed>,
+    pub(super) statics: Vec<StaticDraft>,
     horizons: Horizons<'c>,
     /// In a domain without attachments.
     pub(super) policies: Domain,
@@ -36,7 +36,7 @@ impl<'p, 'c, V> TenantDraft<'p, 'c, V> {
         noun: &'static str,
         name: Name<'c>,
         config: &'c Tenant<V>,
-        sides: Sides<'p, 'c>,
+        sides: FarSides<'p, 'c>,
         findings: &mut Findings,
     ) -> Self {
         let policies = policies::of(config, findings);
@@ -52,7 +52,7 @@ impl<'p, 'c, V> TenantDraft<'p, 'c, V> {
         draft
     }
 
-    fn fill(&mut self, mut known: Known<'c, 'p>, sides: Sides<'p, 'c>, findings: &mut Findings) {
+    fn fill(&mut self, mut known: Known<'c, 'p>, sides: FarSides<'p, 'c>, findings: &mut Findings) {
         for (name, config) in self.config.attachments.iter() {
             check_name("attachment", name, findings);
             let draft =

@@ -9,14 +9,14 @@ use super::context::Context;
 use super::findings::Findings;
 use super::names::slot;
 use super::origins::Noun;
-use super::ports::Ports;
+use super::ports::PortSection;
 use super::table::{Declared, Table};
 use crate::config::{Address, At, Endpoint, Name, Named, Span, Ttl};
 use crate::forwarding::{self, EndpointId, PortId};
 
 /// An endpoint of the file, checked.
 #[derive(Debug, Clone)]
-pub(super) struct EndpointRow<'c> {
+pub(super) struct OwnEndpoint<'c> {
     pub(super) name: &'c str,
     pub(super) id: EndpointId,
     pub(super) address: IpAddr,
@@ -25,8 +25,8 @@ pub(super) struct EndpointRow<'c> {
     pub(super) ttl: u8,
 }
 
-pub(super) struct Endpoints<'c> {
-    pub(super) table: Table<'c, EndpointRow<'c>>,
+pub(super) struct EndpointSection<'c> {
+    pub(super) table: Table<'c, OwnEndpoint<'c>>,
     pub(super) forwarding: Vec<forwarding::Endpoint>,
 }
 
@@ -35,10 +35,10 @@ const DEFAULT_TTL: u8 = 64;
 
 pub(super) fn compile<'c>(
     endpoints: &'c Named<Endpoint>,
-    ports: &mut Ports<'c>,
+    ports: &mut PortSection<'c>,
     context: &mut Context<'_>,
-) -> Endpoints<'c> {
-    let mut all = Endpoints { table: Table::new("endpoint"), forwarding: Vec::new() };
+) -> EndpointSection<'c> {
+    let mut all = EndpointSection { table: Table::new("endpoint"), forwarding: Vec::new() };
     if endpoints.len() > usize::from(u16::MAX) {
         context.findings.error(Span::default(), "more than 65535 endpoints", "use fewer");
         return all;
@@ -70,15 +70,15 @@ fn endpoint<'c>(
     id: EndpointId,
     name: Name<'c>,
     config: &Endpoint,
-    ports: &Ports<'_>,
+    ports: &PortSection<'_>,
     context: &mut Context<'_>,
-) -> Option<EndpointRow<'c>> {
+) -> Option<OwnEndpoint<'c>> {
     note(id, name, config, context);
     let address = tunnel_address(&config.address, &mut context.findings);
     let ports = own_ports(name, config, ports, &mut context.findings);
     let vlan = config.vlan.as_ref().and_then(At::value).map(|vid| vid.0 as u16);
     let ttl = ttl(config.ttl.as_ref(), DEFAULT_TTL);
-    Some(EndpointRow { name: name.text, id, address: address?, ports: ports?, vlan, ttl })
+    Some(OwnEndpoint { name: name.text, id, address: address?, ports: ports?, vlan, ttl })
 }
 
 fn note(id: EndpointId, name: Name<'_>, config: &Endpoint, context: &mut Context<'_>) {
@@ -93,7 +93,12 @@ pub(super) fn ttl(ttl: Option<&At<Ttl>>, default: u8) -> u8 {
     ttl.and_then(At::value).map_or(default, |ttl| ttl.0 as u8)
 }
 
-fn own_ports(name: Name<'_>, config: &Endpoint, ports: &Ports<'_>, findings: &mut Findings) -> Option<Vec<PortId>> {
+fn own_ports(
+    name: Name<'_>,
+    config: &Endpoint,
+    ports: &PortSection<'_>,
+    findings: &mut Findings,
+) -> Option<Vec<PortId>> {
     let list = config.ports.get()?;
     if list.is_empty() {
         let message = format!("endpoint `{}` has no ports", name.text);
@@ -115,7 +120,7 @@ fn own_ports(name: Name<'_>, config: &Endpoint, ports: &Ports<'_>, findings: &mu
 fn one_endpoint_per_wire<'c>(
     listeners: &mut HashMap<(PortId, Option<u16>, IpAddr), Name<'c>>,
     name: Name<'c>,
-    row: &EndpointRow<'_>,
+    row: &OwnEndpoint<'_>,
     findings: &mut Findings,
 ) {
     for &port in &row.ports {
@@ -155,7 +160,7 @@ pub(super) fn is_tunnel_address(address: IpAddr, span: Span, findings: &mut Find
     false
 }
 
-impl<'c> Endpoints<'c> {
+impl<'c> EndpointSection<'c> {
     /// The endpoint a peer of this address family is reached from.
     pub(super) fn choose(
         &self,
@@ -164,7 +169,7 @@ impl<'c> Endpoints<'c> {
         address: IpAddr,
         span: Span,
         findings: &mut Findings,
-    ) -> Option<&EndpointRow<'c>> {
+    ) -> Option<&OwnEndpoint<'c>> {
         let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
         if let Some(reference) = stated {
             let row = self.table.find(reference, findings)?;
@@ -222,7 +227,7 @@ impl<'c> Endpoints<'c> {
     }
 
     /// Our own endpoint with this address, if it is one.
-    pub(super) fn with_address(&self, address: IpAddr) -> Option<&Declared<'c, EndpointRow<'c>>> {
+    pub(super) fn with_address(&self, address: IpAddr) -> Option<&Declared<'c, OwnEndpoint<'c>>> {
         self.table.rows().find(|row| row.thing.as_ref().is_some_and(|endpoint| endpoint.address == address))
     }
 }

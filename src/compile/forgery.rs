@@ -4,19 +4,19 @@ use transload_encaps::{Compiled, Ids, Segment, qinq};
 
 use super::claims::Segments;
 use super::context::Context;
-use super::endpoints::Endpoints;
-use super::mappings::Connections;
-use super::peers::Peers;
-use super::ports::Ports;
+use super::endpoints::EndpointSection;
+use super::mappings::MappingSection;
+use super::peers::PeerSection;
+use super::ports::PortSection;
 
 /// Refuses a tenant whose frames look like tunnel packets to an endpoint on the same port, when they arrive or when
 /// they leave: it could forge a tunnel.
 pub(super) fn check(
-    endpoints: &Endpoints<'_>,
-    ports: &Ports<'_>,
-    peers: &Peers<'_>,
+    endpoints: &EndpointSection<'_>,
+    ports: &PortSection<'_>,
+    peers: &PeerSection<'_>,
     segments: &Segments<'_>,
-    mappings: &Connections<'_>,
+    mappings: &MappingSection<'_>,
     context: &mut Context<'_>,
 ) {
     for row in endpoints.table.rows() {

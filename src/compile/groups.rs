@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::endpoints::{self, EndpointRow};
+use super::endpoints::{self, OwnEndpoint};
 use super::names::slot;
-use super::peers::{Draft, PeerPass};
+use super::peers::{PeerDraft, PeerPass};
 use super::plan::{LearningGroup, TunnelPlan};
-use super::sides::{Path, Side};
+use super::sides::{FarSide, Path};
 use super::specs::{self, Spoken};
 use super::wire;
 use crate::config::{Address, Addresses, At, Group, Knobs, LearnFrom, Name, Prefix, Span};
@@ -17,7 +17,7 @@ use crate::forwarding::{GroupId, Learner, MAX_PEERS, Members, PeerId, Scope};
 const MAX_LEARNED: usize = 1024;
 
 /// A group on its way into the tables.
-struct Making<'a> {
+struct GroupDraft<'a> {
     name: Name<'a>,
     /// "group `leafs`"
     label: &'a str,
@@ -25,16 +25,16 @@ struct Making<'a> {
     knobs: Knobs<'a>,
     spoken: &'a Spoken<'a>,
     scope: Scope,
-    place: EndpointRow<'a>,
+    place: OwnEndpoint<'a>,
     /// Stands for the address family.
     first: IpAddr,
     multicast: Option<IpAddr>,
 }
 
-impl Making<'_> {
+impl GroupDraft<'_> {
     /// One of the group, called `GROUP/LAST`.
-    fn draft(&self, last: &str, address: IpAddr, span: Span) -> Draft<'_> {
-        Draft {
+    fn draft(&self, last: &str, address: IpAddr, span: Span) -> PeerDraft<'_> {
+        PeerDraft {
             label: self.label,
             name: format!("{}/{last}", self.name.text),
             address,
@@ -49,14 +49,14 @@ impl Making<'_> {
 
 /// The members of a group that the file names.
 #[derive(Default)]
-struct Named {
+struct NamedMembers {
     by_address: HashMap<IpAddr, PeerId>,
     peers: Vec<PeerId>,
     path: Option<Path>,
 }
 
 impl PeerPass<'_, '_, '_> {
-    pub(super) fn group(&mut self, name: Name<'_>, config: &Group) -> Option<Side> {
+    pub(super) fn group(&mut self, name: Name<'_>, config: &Group) -> Option<FarSide> {
         let label = format!("group `{}`", name.text);
         let knobs = config.knobs();
         let spoken = specs::spoken(knobs.encap, &mut self.context.findings);
@@ -66,7 +66,7 @@ impl PeerPass<'_, '_, '_> {
         wire::warn_of_idle_udp_rules(knobs, spoken.compiled.kind(), first, &mut self.context.findings);
         let scope = self.context.numbers.scope(&label);
         let multicast = config.bum.as_ref().and_then(|at| self.multicast(at, first));
-        let making = Making { name, label: &label, config, knobs, spoken: &spoken, scope, place, first, multicast };
+        let making = GroupDraft { name, label: &label, config, knobs, spoken: &spoken, scope, place, first, multicast };
         let mut named = self.named(&making)?;
         let id = self.context.numbers.group(name.text);
         let everyone = self.everyone(&making, id);
@@ -78,10 +78,10 @@ impl PeerPass<'_, '_, '_> {
             named.peers.push(peer);
             named.path.get_or_insert(path);
         }
-        let Named { by_address, peers, path } = named;
+        let NamedMembers { by_address, peers, path } = named;
         let Spoken { spec, compiled } = spoken;
         let (kind, spec, members) = (compiled.kind(), spec.clone(), Members::Group(id));
-        Some(Side { label, kind, spec, compiled, scope, members, peers, by_address, path })
+        Some(FarSide { label, kind, spec, compiled, scope, members, peers, by_address, path })
     }
 
     /// The first address that can be read; it stands for the group's address family.
@@ -140,8 +140,8 @@ impl PeerPass<'_, '_, '_> {
         None
     }
 
-    fn named(&mut self, making: &Making<'_>) -> Option<Named> {
-        let mut named = Named::default();
+    fn named(&mut self, making: &GroupDraft<'_>) -> Option<NamedMembers> {
+        let mut named = NamedMembers::default();
         let Some(ranges) = &making.config.members else { return Some(named) };
         for range in ranges.get()? {
             let Some(addresses) = self.usable(range, making.first) else { continue };
@@ -177,7 +177,7 @@ impl PeerPass<'_, '_, '_> {
 
     /// Who stands for all members at once: what is flooded goes there, if there is a multicast group, and whoever is
     /// to be learned counts as it.
-    fn everyone(&mut self, making: &Making<'_>, group: GroupId) -> Option<(PeerId, Path)> {
+    fn everyone(&mut self, making: &GroupDraft<'_>, group: GroupId) -> Option<(PeerId, Path)> {
         let Group { bum, learn_from, max_learned, .. } = making.config;
         let span =
             learn_from.as_ref().map(|at| at.span).or_else(|| making.multicast.and(bum.as_ref()).map(|at| at.span))?;
@@ -208,7 +208,7 @@ impl PeerPass<'_, '_, '_> {
         Some((id, path))
     }
 
-    fn learn_from(&mut self, making: &Making<'_>, prefix: Prefix, span: Span, peer: PeerId) {
+    fn learn_from(&mut self, making: &GroupDraft<'_>, prefix: Prefix, span: Span, peer: PeerId) {
         if prefix.first.is_ipv4() != making.first.is_ipv4() {
             let message = format!("{prefix} and {} are of different address families", making.first);
             self.context.findings.error(span, message, "a group has one family; add another group for the other");

@@ -7,9 +7,9 @@ use crate::forwarding::Learner;
 
 /// Every prefix, and where it stands.
 #[derive(Default)]
-pub(super) struct Learners(Vec<Row>);
+pub(super) struct ClaimedPrefixes(Vec<ClaimedPrefix>);
 
-struct Row {
+struct ClaimedPrefix {
     learner: Learner,
     /// "group `leafs`"
     label: String,
@@ -18,7 +18,7 @@ struct Row {
     span: Span,
 }
 
-impl Learners {
+impl ClaimedPrefixes {
     /// Takes a prefix in, unless it meets another one of the same endpoint and carrier.
     pub(super) fn claim(
         &mut self,
@@ -28,7 +28,7 @@ impl Learners {
         span: Span,
         context: &mut Context<'_>,
     ) {
-        let meets = |row: &&Row| {
+        let meets = |row: &&ClaimedPrefix| {
             let other = row.learner;
             (other.endpoint, other.carrier) == (learner.endpoint, learner.carrier)
                 && other.first <= learner.last
@@ -51,7 +51,7 @@ impl Learners {
             return;
         }
         context.note(Noun::Learner(learner), span);
-        self.0.push(Row { learner, label: label.to_owned(), prefix, span });
+        self.0.push(ClaimedPrefix { learner, label: label.to_owned(), prefix, span });
     }
 
     /// As the data plane looks them up.

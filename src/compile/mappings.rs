@@ -11,7 +11,7 @@ use super::context::Context;
 use super::names::slot;
 use super::origins::Noun;
 use super::room::Room;
-use super::sides::{Side, Sides};
+use super::sides::{FarSide, FarSides};
 use super::specs;
 use super::table::check_name;
 use crate::config::{self, At, Attachment, Name, Named, Range, Span};
@@ -24,7 +24,7 @@ const MOST_IDS: u64 = 1 << 24;
 
 /// The pass over the mappings.
 pub(super) struct MappingPass<'p, 'n, 'c> {
-    pub(super) sides: Sides<'p, 'c>,
+    pub(super) sides: FarSides<'p, 'c>,
     /// By number; they learn which segments are used.
     pub(super) peers: &'p mut [Option<Peer>],
     pub(super) room: &'p mut Room<'c>,
@@ -35,13 +35,13 @@ pub(super) struct MappingPass<'p, 'n, 'c> {
 
 /// The mappings that have been compiled, with their places.
 #[derive(Default)]
-pub(super) struct Connections<'c> {
+pub(super) struct MappingSection<'c> {
     pub(super) forwarding: Mappings,
-    placed: Map<MappingId, Placed<'c>>,
+    placed: Map<MappingId, PlacedMapping<'c>>,
 }
 
 /// A mapping in its place.
-struct Placed<'c> {
+struct PlacedMapping<'c> {
     name: Name<'c>,
     /// The segments of its two sides.
     segments: [Vec<Values>; 2],
@@ -49,7 +49,7 @@ struct Placed<'c> {
 
 /// One side of a mapping on its way into the tables.
 struct SideDraft<'p, V> {
-    side: &'p Side,
+    side: &'p FarSide,
     peer: PeerId,
     inner_tags: InnerTags,
     /// In the order in which the encapsulation lists them.
@@ -59,21 +59,21 @@ struct SideDraft<'p, V> {
 }
 
 /// A mapping that is right in itself.
-struct Made<'p> {
+struct CheckedMapping<'p> {
     connection: Connection,
     /// What its two sides lead to.
-    sides: [&'p Side; 2],
+    sides: [&'p FarSide; 2],
 }
 
 impl<'p, 'c> MappingPass<'p, '_, 'c> {
-    pub(super) fn compile(mut self, mappings: &'c Named<config::Mapping>) -> Connections<'c> {
-        let mut all = Connections::default();
+    pub(super) fn compile(mut self, mappings: &'c Named<config::Mapping>) -> MappingSection<'c> {
+        let mut all = MappingSection::default();
         for (name, config) in mappings.iter() {
             check_name("mapping", name, &mut self.context.findings);
             let Some(made) = config.and_then(|config| self.made(name, config)) else { continue };
             // Where they cannot be told, the proof of isolation says so.
             let segments = [0, 1].map(|side| segments(&made.connection.ids, side).unwrap_or_default());
-            let placed = Placed { name, segments };
+            let placed = PlacedMapping { name, segments };
             if self.is_free(&placed, &made, &all) && self.claim(name, &made, &all) {
                 let id = self.context.numbers.mapping(name.text);
                 self.context.names.set_mapping(id, name.text);
@@ -85,7 +85,7 @@ impl<'p, 'c> MappingPass<'p, '_, 'c> {
         all
     }
 
-    fn made(&mut self, name: Name<'c>, config: &'c config::Mapping) -> Option<Made<'p>> {
+    fn made(&mut self, name: Name<'c>, config: &'c config::Mapping) -> Option<CheckedMapping<'p>> {
         let from = self.draft("from", &config.from);
         let to = self.draft("to", &config.to);
         let (from, to) = (from?, to?);
@@ -103,12 +103,12 @@ impl<'p, 'c> MappingPass<'p, '_, 'c> {
             findings.error(name.span, message, "choose other IDs");
             return None;
         }
-        let end = |side: &Side, peer, inner_tags| End { peer, scope: side.scope, inner_tags };
+        let end = |side: &FarSide, peer, inner_tags| End { peer, scope: side.scope, inner_tags };
         let ends = [end(from.side, from.peer, from.inner_tags), end(to.side, to.peer, to.inner_tags)];
         // The whole gateway decides about it, once it is known.
         let mac = Mac::from_bits(0);
         let connection = Connection { ids, ends, mac, icmp_due: AtomicU64::default() };
-        Some(Made { connection, sides: [from.side, to.side] })
+        Some(CheckedMapping { connection, sides: [from.side, to.side] })
     }
 
     /// A side with its fields, as they are written.
@@ -174,7 +174,7 @@ impl<'p, 'c> MappingPass<'p, '_, 'c> {
             let (_, low) = places.iter().find(|(name, _)| *name == known.name)?;
             let IdForm::Number { max } = known.form else { return None };
             let step = Move { mask: max << low, left: (u64::BITS - low) % u64::BITS };
-            Some(bits::Value { first, last, add: 0, constant: 0, moves: vec![step] })
+            Some(bits::FieldValue { first, last, add: 0, constant: 0, moves: vec![step] })
         })?;
         let to = mapping::Side { base: 0, fields: Box::default() };
         Some(Mapping { sides: [side, to], varying, fixed })
@@ -184,7 +184,7 @@ impl<'p, 'c> MappingPass<'p, '_, 'c> {
     fn side<V>(
         &mut self,
         draft: &SideDraft<'p, &'c At<V>>,
-        mut value: impl FnMut(&mut Self, &'static IdField, &'c At<V>) -> Option<bits::Value>,
+        mut value: impl FnMut(&mut Self, &'static IdField, &'c At<V>) -> Option<bits::FieldValue>,
     ) -> Option<mapping::Side> {
         let kind = draft.side.kind;
         let segment = |set: Option<(&'static str, u64)>| {
@@ -212,7 +212,7 @@ impl<'p, 'c> MappingPass<'p, '_, 'c> {
                 self.context.findings.error(at.span, message, "use tenants");
                 return None;
             }
-            let bits::Value { first, last, add, constant, moves } = value(self, known, at)?;
+            let bits::FieldValue { first, last, add, constant, moves } = value(self, known, at)?;
             let reserved = known.reserved.iter().map(|(range, _)| (*range.start(), *range.end())).collect();
             let moves = moves.into();
             fields.push(mapping::Field { at: at_bit, mask, first, last, reserved, add, constant, moves });
@@ -221,8 +221,8 @@ impl<'p, 'c> MappingPass<'p, '_, 'c> {
     }
 
     /// Whether no tenant and no other mapping has one of the IDs; who has is reported.
-    fn is_free(&mut self, placed: &Placed<'_>, new: &Made<'_>, all: &Connections<'_>) -> bool {
-        let Placed { name, segments: ours } = placed;
+    fn is_free(&mut self, placed: &PlacedMapping<'_>, new: &CheckedMapping<'_>, all: &MappingSection<'_>) -> bool {
+        let PlacedMapping { name, segments: ours } = placed;
         let Context { names, findings, .. } = &mut *self.context;
         for (side, end) in new.connection.ends.iter().enumerate() {
             let far = new.sides[side];
@@ -249,7 +249,7 @@ impl<'p, 'c> MappingPass<'p, '_, 'c> {
                 findings.error(name.span, message, "make the two sides differ");
                 return false;
             }
-            for (Placed { name: first, segments: theirs }, _, other_side) in all.in_scope(end.scope) {
+            for (PlacedMapping { name: first, segments: theirs }, _, other_side) in all.in_scope(end.scope) {
                 let Some(segment) = common_segment(&ours[side], &theirs[other_side]) else { continue };
                 let (ids, line) = (far.ids(segment), findings.line(first.span, name.span));
                 let message = format!("mappings `{}` ({line}) and `{}` both take {ids}", first.text, name.text);
@@ -262,7 +262,7 @@ impl<'p, 'c> MappingPass<'p, '_, 'c> {
     }
 
     /// Tells the peers which segments are used; ports may not be able to tell them from others.
-    fn claim(&mut self, name: Name<'_>, new: &Made<'_>, all: &Connections<'_>) -> bool {
+    fn claim(&mut self, name: Name<'_>, new: &CheckedMapping<'_>, all: &MappingSection<'_>) -> bool {
         let Context { names, findings, .. } = &mut *self.context;
         for (n, side) in new.sides.iter().enumerate() {
             self.room.check(side, Segment(new.connection.ids.sides[n].base), findings);
@@ -274,7 +274,7 @@ impl<'p, 'c> MappingPass<'p, '_, 'c> {
                 let Err(error) = side.claim(segment, self.peers) else { continue };
                 let message = format!("mapping `{}`: {}", name.text, error.message);
                 let help = "give one of the two other tags";
-                let mapping = || all.in_scope(side.scope).next().map(|(Placed { name, .. }, ..)| name.span);
+                let mapping = || all.in_scope(side.scope).next().map(|(PlacedMapping { name, .. }, ..)| name.span);
                 let rival = self.segments.rival(side, segment, names).map(|holder| holder.span);
                 match rival.or_else(mapping) {
                     Some(first) => findings.conflict(name.span, first, "the other", message, help),
@@ -287,7 +287,7 @@ impl<'p, 'c> MappingPass<'p, '_, 'c> {
     }
 }
 
-impl<'c> Connections<'c> {
+impl<'c> MappingSection<'c> {
     fn add(&mut self, id: MappingId, connection: Connection) {
         let Mappings { all, by_scope } = &mut self.forwarding;
         for (side, end) in connection.ends.iter().enumerate() {
@@ -297,7 +297,7 @@ impl<'c> Connections<'c> {
     }
 
     /// The mappings with a side in this number space, and which side it is.
-    fn in_scope(&self, scope: Scope) -> impl Iterator<Item = (&Placed<'c>, &Connection, usize)> {
+    fn in_scope(&self, scope: Scope) -> impl Iterator<Item = (&PlacedMapping<'c>, &Connection, usize)> {
         let here = self.forwarding.by_scope.get(scope.0 as usize).map_or(&[][..], Vec::as_slice);
         here.iter().filter_map(|&(id, side)| Some((self.placed.get(&id)?, self.forwarding.get(id)?, side)))
     }

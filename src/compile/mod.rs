@@ -50,16 +50,16 @@ use crate::config::{At, Config, File, Problems};
 use crate::fdb;
 use crate::forwarding::{Forwarding, Peer};
 use context::Context;
-use domains::{Domains, TenantPass};
-use endpoints::Endpoints;
+use domains::{TenantPass, TenantSection};
+use endpoints::EndpointSection;
 use findings::Findings;
 pub use identity::own_macs;
-use mappings::{Connections, MappingPass};
-use peers::Peers;
-use ports::Ports;
+use mappings::{MappingPass, MappingSection};
+use peers::PeerSection;
+use ports::PortSection;
 use room::Room;
-use sides::Sides;
-use tags::Tags;
+use sides::FarSides;
+use tags::PortTags;
 
 /// Compiles a file. Numbers keep their meaning from `previous`, and what it counted goes on.
 ///
@@ -87,12 +87,12 @@ pub fn compile_with_origins(config: &Config) -> Result<(Plan, Origins), Problems
 
 /// Everything that the sections of a file declare, compiled.
 struct Sections<'c> {
-    ports: Ports<'c>,
-    endpoints: Endpoints<'c>,
-    peers: Peers<'c>,
-    tags: Tags<'c>,
-    domains: Domains<'c>,
-    mappings: Connections<'c>,
+    ports: PortSection<'c>,
+    endpoints: EndpointSection<'c>,
+    peers: PeerSection<'c>,
+    tags: PortTags<'c>,
+    domains: TenantSection<'c>,
+    mappings: MappingSection<'c>,
 }
 
 impl<'c> Sections<'c> {
@@ -103,7 +103,7 @@ impl<'c> Sections<'c> {
         let mut endpoints = endpoints::compile(&file.endpoints, &mut ports, context);
         let mut peers = peers::compile(file, &mut endpoints, context);
         let tags = tags::compile(&ports, &mut peers, context);
-        let sides = Sides { peers: &peers.single, groups: &peers.groups, ports: &tags.table };
+        let sides = FarSides { peers: &peers.single, groups: &peers.groups, ports: &tags.table };
         let room = &mut Room::of(&ports);
         let rows = &mut peers.forwarding;
         let domains = TenantPass { sides, peers: rows, room, previous, context }.compile(file);
@@ -193,7 +193,7 @@ fn carry_state(peers: &mut [Option<Peer>], previous: Option<&Forwarding>) {
     }
 }
 
-fn settings(file: &File, domains: &Domains<'_>, findings: &mut Findings) -> Settings {
+fn settings(file: &File, domains: &TenantSection<'_>, findings: &mut Findings) -> Settings {
     let capacity = file.fdb.capacity.as_ref();
     let fdb_capacity = capacity.and_then(At::value).map_or(fdb::DEFAULT_CAPACITY, |macs| macs.0 as usize);
     let statics = domains.statics.len();
@@ -214,7 +214,7 @@ fn settings(file: &File, domains: &Domains<'_>, findings: &mut Findings) -> Sett
     Settings { fdb_capacity, workers, polling, admin: file.admin.as_ref().and_then(At::get).cloned() }
 }
 
-fn warn_of_unused_ports(ports: &Ports<'_>, tags: &Tags<'_>, findings: &mut Findings) {
+fn warn_of_unused_ports(ports: &PortSection<'_>, tags: &PortTags<'_>, findings: &mut Findings) {
     for (port, tags) in ports.table.rows().zip(tags.table.rows()) {
         if !port.is_used() && !tags.is_used() {
             let message = format!("nothing uses port `{}`", port.name.text);

@@ -19,13 +19,13 @@ use attachments::Attachments;
 #[derive(Debug, Clone, Default)]
 pub struct Numbers {
     generation: u64,
-    ports: Register,
-    endpoints: Register,
-    peers: Register,
-    groups: Register,
-    scopes: Register,
-    mappings: Register,
-    domains: Register,
+    ports: NumberPool,
+    endpoints: NumberPool,
+    peers: NumberPool,
+    groups: NumberPool,
+    scopes: NumberPool,
+    mappings: NumberPool,
+    domains: NumberPool,
     attachments: Attachments,
 }
 
@@ -61,7 +61,7 @@ impl Numbers {
     /// Numbers for learned peers beside these tables, where nobody has the numbers that they were made with.
     #[must_use]
     pub fn beside(tables: &Forwarding) -> Self {
-        let peers = Register { next: tables.peers.len() as u32, ..Register::default() };
+        let peers = NumberPool { next: tables.peers.len() as u32, ..NumberPool::default() };
         Self { generation: 1, peers, ..Self::default() }
     }
 
@@ -122,14 +122,14 @@ pub struct Freed {
 
 /// Numbers from 0, the lowest free one first.
 #[derive(Debug, Clone, Default)]
-struct Register {
+struct NumberPool {
     /// The number, and the newest configuration that named it.
     given: Map<String, (u32, u64)>,
     free: BTreeSet<u32>,
     next: u32,
 }
 
-impl Register {
+impl NumberPool {
     fn number(&mut self, name: &str, generation: u64) -> u32 {
         match self.given.entry_ref(name) {
             EntryRef::Occupied(mut known) => {

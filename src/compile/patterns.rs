@@ -6,7 +6,7 @@ use crate::config::{Attachment, Name, Offset, Range, Span, Tenant, is_variable};
 use crate::forwarding::MAX_DOMAINS;
 
 /// The tenants of a pattern.
-pub(super) struct Numbered<'c> {
+pub(super) struct PatternTenants<'c> {
     name: Name<'c>,
     /// As it stands in the name: `{n}`.
     place: String,
@@ -20,11 +20,11 @@ pub(super) fn numbered<'c>(
     name: Name<'c>,
     config: &'c Tenant<Offset>,
     findings: &mut Findings,
-) -> Option<Numbered<'c>> {
+) -> Option<PatternTenants<'c>> {
     let (variable, numbers) = variable(name, config, findings)?;
     let place = format!("{{{variable}}}");
     let around = name.text.split(&*place).collect();
-    let pattern = Numbered { name, place, around, numbers };
+    let pattern = PatternTenants { name, place, around, numbers };
     let is_named = pattern.check_name(variable, findings);
     let mut all_known = true;
     for (_, attachment) in config.attachments.iter() {
@@ -85,7 +85,7 @@ fn check_attachment(attachment: &Attachment<Offset>, variable: &str, findings: &
     is_fine
 }
 
-impl Numbered<'_> {
+impl PatternTenants<'_> {
     /// The numbers, in order.
     pub(super) fn numbers(&self) -> impl Iterator<Item = u64> + use<> {
         self.numbers.first..=self.numbers.last

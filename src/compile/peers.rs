@@ -7,38 +7,42 @@ use transload_encaps::underlay::{Underlay, UnderlaySpec};
 
 use super::claims::{Senders, Wanted};
 use super::context::Context;
-use super::endpoints::{self, EndpointRow, Endpoints};
-use super::learners::Learners;
+use super::endpoints::{self, EndpointSection, OwnEndpoint};
+use super::learners::ClaimedPrefixes;
 use super::names::slot;
 use super::numbers::Numbers;
 use super::origins::Noun;
 use super::plan::{LearningGroup, TunnelPlan};
-use super::sides::{Path, Side};
+use super::sides::{FarSide, Path};
 use super::specs::{self, Spoken};
 use super::table::Table;
 use super::wire;
 use crate::config::{File, Knobs, Name, Peer, Span};
 use crate::forwarding::{self, Exit, MAX_PEERS, Members, PeerId, Scope};
 
-pub(super) struct Peers<'c> {
-    pub(super) single: Table<'c, Side>,
-    pub(super) groups: Table<'c, Side>,
+pub(super) struct PeerSection<'c> {
+    pub(super) single: Table<'c, FarSide>,
+    pub(super) groups: Table<'c, FarSide>,
     pub(super) forwarding: Vec<Option<forwarding::Peer>>,
     pub(super) members: Vec<forwarding::Group>,
     pub(super) senders: Senders,
-    pub(super) learners: Learners,
+    pub(super) learners: ClaimedPrefixes,
     pub(super) tunnels: Vec<TunnelPlan>,
     pub(super) learning: Vec<LearningGroup>,
 }
 
-pub(super) fn compile<'c>(file: &'c File, endpoints: &mut Endpoints<'c>, context: &mut Context<'_>) -> Peers<'c> {
-    let mut all = Peers {
+pub(super) fn compile<'c>(
+    file: &'c File,
+    endpoints: &mut EndpointSection<'c>,
+    context: &mut Context<'_>,
+) -> PeerSection<'c> {
+    let mut all = PeerSection {
         single: Table::new("peer"),
         groups: Table::new("group"),
         forwarding: Vec::new(),
         members: Vec::new(),
         senders: Senders::default(),
-        learners: Learners::default(),
+        learners: ClaimedPrefixes::default(),
         tunnels: Vec::new(),
         learning: Vec::new(),
     };
@@ -58,14 +62,14 @@ pub(super) fn compile<'c>(file: &'c File, endpoints: &mut Endpoints<'c>, context
 
 /// The pass over peers and groups.
 pub(super) struct PeerPass<'p, 'n, 'c> {
-    pub(super) all: &'p mut Peers<'c>,
+    pub(super) all: &'p mut PeerSection<'c>,
     /// They learn what their peers ride on, and which multicast groups to listen to.
-    pub(super) endpoints: &'p mut Endpoints<'c>,
+    pub(super) endpoints: &'p mut EndpointSection<'c>,
     pub(super) context: &'p mut Context<'n>,
 }
 
 /// A peer on its way into the tables: a single one, or a member of a group.
-pub(super) struct Draft<'a> {
+pub(super) struct PeerDraft<'a> {
     /// "peer `leaf-9`", "group `leafs`"
     pub(super) label: &'a str,
     pub(super) name: String,
@@ -80,8 +84,8 @@ pub(super) struct Draft<'a> {
     pub(super) hears: Option<IpAddr>,
 }
 
-impl Draft<'_> {
-    pub(super) fn underlay(&self, place: &EndpointRow<'_>) -> UnderlaySpec {
+impl PeerDraft<'_> {
+    pub(super) fn underlay(&self, place: &OwnEndpoint<'_>) -> UnderlaySpec {
         UnderlaySpec {
             src: place.address,
             dst: self.address,
@@ -94,7 +98,7 @@ impl Draft<'_> {
         }
     }
 
-    pub(super) fn tunnel(&self, place: &EndpointRow<'_>, peer: PeerId) -> TunnelPlan {
+    pub(super) fn tunnel(&self, place: &OwnEndpoint<'_>, peer: PeerId) -> TunnelPlan {
         let (name, endpoint) = (self.name.clone(), place.name.to_owned());
         let (local, remote, ports, vlan) = (place.address, self.address, place.ports.clone(), place.vlan);
         TunnelPlan { peer, name, endpoint, local, remote, ports, vlan, span: self.span }
@@ -102,7 +106,7 @@ impl Draft<'_> {
 }
 
 impl<'c> PeerPass<'_, '_, 'c> {
-    fn peer(&mut self, name: Name<'_>, config: &Peer) -> Option<Side> {
+    fn peer(&mut self, name: Name<'_>, config: &Peer) -> Option<FarSide> {
         let label = format!("peer `{}`", name.text);
         let knobs = config.knobs();
         let spoken = specs::spoken(knobs.encap, &mut self.context.findings);
@@ -112,13 +116,13 @@ impl<'c> PeerPass<'_, '_, 'c> {
         wire::warn_of_idle_udp_rules(knobs, spoken.compiled.kind(), address, &mut self.context.findings);
         let scope = self.context.numbers.scope(&label);
         let name = name.text.to_owned();
-        let draft = Draft { label: &label, name, address, span, knobs, spoken: &spoken, scope, hears: None };
+        let draft = PeerDraft { label: &label, name, address, span, knobs, spoken: &spoken, scope, hears: None };
         let (id, path) = self.add(&draft, &place)?;
         self.accept_from(config, &draft, id, &place);
         let (members, peers, by_address) = (Members::One(id), vec![id], HashMap::from([(address, id)]));
         let Spoken { spec, compiled } = spoken;
         let (kind, spec, path) = (compiled.kind(), spec.clone(), Some(path));
-        Some(Side { label, kind, spec, compiled, scope, members, peers, by_address, path })
+        Some(FarSide { label, kind, spec, compiled, scope, members, peers, by_address, path })
     }
 
     /// The endpoint a peer is reached from.
@@ -128,12 +132,12 @@ impl<'c> PeerPass<'_, '_, 'c> {
         label: &str,
         address: IpAddr,
         span: Span,
-    ) -> Option<EndpointRow<'c>> {
+    ) -> Option<OwnEndpoint<'c>> {
         self.endpoints.choose(knobs.endpoint, label, address, span, &mut self.context.findings).cloned()
     }
 
     /// Gives a peer its number, its claim and its headers.
-    pub(super) fn add(&mut self, draft: &Draft<'_>, place: &EndpointRow<'_>) -> Option<(PeerId, Path)> {
+    pub(super) fn add(&mut self, draft: &PeerDraft<'_>, place: &OwnEndpoint<'_>) -> Option<(PeerId, Path)> {
         if self.is_ourselves(draft.address, draft.span) {
             return None;
         }
@@ -142,7 +146,7 @@ impl<'c> PeerPass<'_, '_, 'c> {
         Some((id, self.put(draft, place, id, false)))
     }
 
-    pub(super) fn number(&mut self, draft: &Draft<'_>) -> Option<PeerId> {
+    pub(super) fn number(&mut self, draft: &PeerDraft<'_>) -> Option<PeerId> {
         let id = self.context.numbers.peer(&Numbers::peer_identity(draft.label, &draft.name));
         if id.0 as usize >= MAX_PEERS {
             self.context.findings.error(draft.span, format!("a gateway has at most {MAX_PEERS} peers"), "use fewer");
@@ -152,7 +156,13 @@ impl<'c> PeerPass<'_, '_, 'c> {
     }
 
     /// Writes a peer into the tables. One that is sent to has an address.
-    pub(super) fn put(&mut self, draft: &Draft<'_>, place: &EndpointRow<'_>, id: PeerId, is_anonymous: bool) -> Path {
+    pub(super) fn put(
+        &mut self,
+        draft: &PeerDraft<'_>,
+        place: &OwnEndpoint<'_>,
+        id: PeerId,
+        is_anonymous: bool,
+    ) -> Path {
         let compiled = draft.spoken.compiled.twin();
         let underlay = Underlay::compile(&draft.underlay(place));
         let (ip_overhead, is_ipv6) = (underlay.ip_overhead(), draft.address.is_ipv6());
@@ -178,7 +188,7 @@ impl<'c> PeerPass<'_, '_, 'c> {
         true
     }
 
-    fn accept_from(&mut self, config: &Peer, draft: &Draft<'_>, id: PeerId, place: &EndpointRow<'_>) {
+    fn accept_from(&mut self, config: &Peer, draft: &PeerDraft<'_>, id: PeerId, place: &OwnEndpoint<'_>) {
         for more in &config.accept_from {
             let Some(address) = endpoints::tunnel_address(more, &mut self.context.findings) else { continue };
             if self.is_ourselves(address, more.span) {
@@ -198,7 +208,7 @@ impl<'c> PeerPass<'_, '_, 'c> {
     }
 
     /// Claims what a sender sends to our endpoint.
-    fn take_from(&mut self, address: IpAddr, span: Span, peer: PeerId, draft: &Draft<'_>, place: &EndpointRow<'_>) {
+    fn take_from(&mut self, address: IpAddr, span: Span, peer: PeerId, draft: &PeerDraft<'_>, place: &OwnEndpoint<'_>) {
         let compiled = &draft.spoken.compiled;
         let (carrier, kind) = (compiled.carrier(), compiled.kind());
         self.endpoints.carry(place.id, carrier);

@@ -17,19 +17,19 @@ use crate::io::Backend;
 
 /// A port of the file with its number.
 #[derive(Debug)]
-pub(super) struct PortRow<'c> {
+pub(super) struct NumberedPort<'c> {
     pub(super) id: PortId,
     pub(super) config: &'c Port,
 }
 
-pub(super) struct Ports<'c> {
-    pub(super) table: Table<'c, PortRow<'c>>,
+pub(super) struct PortSection<'c> {
+    pub(super) table: Table<'c, NumberedPort<'c>>,
     pub(super) plans: Vec<PortPlan>,
     pub(super) forwarding: Vec<forwarding::Port>,
 }
 
-pub(super) fn compile<'c>(ports: &'c Named<Port>, context: &mut Context<'_>) -> Ports<'c> {
-    let mut all = Ports { table: Table::new("port"), plans: Vec::new(), forwarding: Vec::new() };
+pub(super) fn compile<'c>(ports: &'c Named<Port>, context: &mut Context<'_>) -> PortSection<'c> {
+    let mut all = PortSection { table: Table::new("port"), plans: Vec::new(), forwarding: Vec::new() };
     if ports.len() > usize::from(u16::MAX) {
         context.findings.error(Span::default(), "more than 65535 ports", "use fewer");
         return all;
@@ -37,7 +37,7 @@ pub(super) fn compile<'c>(ports: &'c Named<Port>, context: &mut Context<'_>) -> 
     let mut devices = HashMap::new();
     for (name, config) in ports.iter() {
         let id = context.numbers.port(name.text);
-        all.table.add(name, config.map(|config| PortRow { id, config }), &mut context.findings);
+        all.table.add(name, config.map(|config| NumberedPort { id, config }), &mut context.findings);
         let Some(config) = config else { continue };
         let mac = own_mac(config.mac.as_ref(), &mut context.findings);
         let mtu = config.mtu.as_ref().and_then(At::value).map(|mtu| mtu.0 as u32);

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use transload_encaps::{Segment, ethernet};
 
 use super::findings::Findings;
-use super::ports::Ports;
-use super::sides::Side;
+use super::ports::PortSection;
+use super::sides::FarSide;
 use crate::config::{At, Mtu};
 use crate::forwarding::PortId;
 
@@ -23,7 +23,7 @@ pub(super) struct Room<'c> {
 }
 
 impl<'c> Room<'c> {
-    pub(super) fn of(ports: &Ports<'c>) -> Self {
+    pub(super) fn of(ports: &PortSection<'c>) -> Self {
         let stated = ports.table.rows().filter_map(|row| {
             let port = row.thing.as_ref()?;
             Some((port.id, (row.name.text, port.config.mtu.as_ref()?)))
@@ -32,7 +32,7 @@ impl<'c> Room<'c> {
     }
 
     /// Looks at the ports by which this segment's packets leave.
-    pub(super) fn check(&mut self, side: &Side, segment: Segment, findings: &mut Findings) {
+    pub(super) fn check(&mut self, side: &FarSide, segment: Segment, findings: &mut Findings) {
         let Some(path) = &side.path else { return };
         let headers = path.ip_overhead + side.compiled.overhead(segment) + ethernet::HEADER_LEN;
         let least = headers + LEAST_IPV4;

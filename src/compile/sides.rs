@@ -12,7 +12,7 @@ use crate::forwarding::{Members, Peer, PeerId, PortId, Scope};
 
 /// The far side of an attachment.
 #[derive(Debug)]
-pub(super) struct Side {
+pub(super) struct FarSide {
     /// For messages: "peer `leaf-9`".
     pub(super) label: String,
     /// What it speaks.
@@ -33,7 +33,7 @@ pub(super) struct Side {
     pub(super) path: Option<Path>,
 }
 
-impl Side {
+impl FarSide {
     /// An attachment or a mapping will use this segment: tells all peers behind it.
     ///
     /// # Errors
@@ -66,15 +66,20 @@ pub(super) struct Path {
 
 /// Everything an attachment can name.
 #[derive(Clone, Copy)]
-pub(super) struct Sides<'p, 'c> {
-    pub(super) peers: &'p Table<'c, Side>,
-    pub(super) groups: &'p Table<'c, Side>,
-    pub(super) ports: &'p Table<'c, Side>,
+pub(super) struct FarSides<'p, 'c> {
+    pub(super) peers: &'p Table<'c, FarSide>,
+    pub(super) groups: &'p Table<'c, FarSide>,
+    pub(super) ports: &'p Table<'c, FarSide>,
 }
 
-impl<'p> Sides<'p, '_> {
+impl<'p> FarSides<'p, '_> {
     /// What an attachment is attached to. It must name exactly one thing.
-    pub(super) fn find<V>(self, name: Name<'_>, config: &Attachment<V>, findings: &mut Findings) -> Option<&'p Side> {
+    pub(super) fn find<V>(
+        self,
+        name: Name<'_>,
+        config: &Attachment<V>,
+        findings: &mut Findings,
+    ) -> Option<&'p FarSide> {
         let stated = [
             ("peer", config.peer.as_ref(), self.peers),
             ("group", config.group.as_ref(), self.groups),

@@ -7,22 +7,22 @@ use transload_encaps::Mac;
 use super::findings::Findings;
 use super::plan::Static;
 use super::ports;
-use super::sides::Side;
+use super::sides::FarSide;
 use crate::config::{self, Address, At, MacAddress, Tenant, suggestion};
 use crate::forwarding::{AttachmentId, DomainId, Members, PeerId, Target};
 
 /// The attachments of a draft by name: their place in it, and what they lead to; `None` is one that is broken.
-pub(super) type Known<'c, 'p> = BTreeMap<&'c str, Option<(usize, &'p Side)>>;
+pub(super) type Known<'c, 'p> = BTreeMap<&'c str, Option<(usize, &'p FarSide)>>;
 
 /// A static address of every tenant of a draft.
-pub(super) struct Fixed {
+pub(super) struct StaticDraft {
     mac: Mac,
     /// Which of the draft's attachments.
     way: usize,
     peer: PeerId,
 }
 
-impl Fixed {
+impl StaticDraft {
     /// That of one tenant, by the numbers of its attachments.
     pub(super) fn at(&self, domain: DomainId, attachments: &[Option<AttachmentId>]) -> Option<Static> {
         let attachment = (*attachments.get(self.way)?)?;
@@ -30,7 +30,7 @@ impl Fixed {
     }
 }
 
-pub(super) fn compile<V>(tenant: &Tenant<V>, known: &Known<'_, '_>, findings: &mut Findings) -> Vec<Fixed> {
+pub(super) fn compile<V>(tenant: &Tenant<V>, known: &Known<'_, '_>, findings: &mut Findings) -> Vec<StaticDraft> {
     let (mut lines, mut all) = (HashMap::new(), Vec::new());
     for at in &tenant.statics {
         let Some(config) = at.get() else { continue };
@@ -43,7 +43,7 @@ pub(super) fn compile<V>(tenant: &Tenant<V>, known: &Known<'_, '_>, findings: &m
             let message = format!("{mac} is already static on {}", findings.line(first, config.mac.span));
             findings.conflict(config.mac.span, first, "first here", message, "an address lives in one place; keep one");
         } else if let Some((way, peer)) = target {
-            all.push(Fixed { mac, way, peer });
+            all.push(StaticDraft { mac, way, peer });
         }
     }
     all
@@ -62,7 +62,7 @@ fn target(config: &config::Static, known: &Known<'_, '_>, findings: &mut Finding
 }
 
 /// Which peer of the attachment: its only one, or the one named.
-fn peer(config: &config::Static, side: &Side, findings: &mut Findings) -> Option<PeerId> {
+fn peer(config: &config::Static, side: &FarSide, findings: &mut Findings) -> Option<PeerId> {
     match (&config.peer, side.members) {
         (None, Members::One(peer)) => Some(peer),
         (None, Members::Group(_)) => {
@@ -74,7 +74,7 @@ fn peer(config: &config::Static, side: &Side, findings: &mut Findings) -> Option
     }
 }
 
-fn member(at: &At<Address>, side: &Side, findings: &mut Findings) -> Option<PeerId> {
+fn member(at: &At<Address>, side: &FarSide, findings: &mut Findings) -> Option<PeerId> {
     let Address(address) = at.value()?;
     let found = side.by_address.get(&address).copied();
     if found.is_none() {

@@ -6,32 +6,42 @@ use transload_encaps::outer::UdpRules;
 use transload_encaps::{Spec, qinq};
 
 use super::context::Context;
-use super::endpoints::Endpoints;
+use super::endpoints::EndpointSection;
 use super::names::slot;
-use super::peers::Peers;
-use super::ports::Ports;
-use super::sides::Side;
+use super::peers::PeerSection;
+use super::ports::PortSection;
+use super::sides::FarSide;
 use super::specs;
 use super::table::Table;
 use crate::config::{Name, Port};
 use crate::forwarding::{self, Exit, Members, PortId};
 
 /// Every port's tags. They are peers of their own, under the port's name: in the tables from the start, since tenants
-/// claim their segments, and after [`settle`](Tags::settle) only as far as they are used.
-pub(super) struct Tags<'c> {
-    pub(super) table: Table<'c, Side>,
+/// claim their segments, and after [`settle`](PortTags::settle) only as far as they are used.
+pub(super) struct PortTags<'c> {
+    pub(super) table: Table<'c, FarSide>,
 }
 
-pub(super) fn compile<'c>(ports: &Ports<'c>, peers: &mut Peers<'_>, context: &mut Context<'_>) -> Tags<'c> {
+pub(super) fn compile<'c>(
+    ports: &PortSection<'c>,
+    peers: &mut PeerSection<'_>,
+    context: &mut Context<'_>,
+) -> PortTags<'c> {
     let mut table = Table::new("port");
     for row in ports.table.rows() {
         let side = row.thing.as_ref().and_then(|port| side(row.name, port.id, port.config, peers, context));
         table.add_unchecked(row.name, side);
     }
-    Tags { table }
+    PortTags { table }
 }
 
-fn side(name: Name<'_>, port: PortId, config: &Port, peers: &mut Peers<'_>, context: &mut Context<'_>) -> Option<Side> {
+fn side(
+    name: Name<'_>,
+    port: PortId,
+    config: &Port,
+    peers: &mut PeerSection<'_>,
+    context: &mut Context<'_>,
+) -> Option<FarSide> {
     let label = format!("port `{}`", name.text);
     let spec = spec(config)?;
     let id = context.numbers.peer(&label);
@@ -55,7 +65,7 @@ fn side(name: Name<'_>, port: PortId, config: &Port, peers: &mut Peers<'_>, cont
     };
     *slot(&mut peers.forwarding, id.0 as usize) = Some(peer);
     let (members, by_address) = (Members::One(id), HashMap::new());
-    Some(Side { label, kind: spec.kind(), spec, compiled, scope, members, peers: vec![id], by_address, path: None })
+    Some(FarSide { label, kind: spec.kind(), spec, compiled, scope, members, peers: vec![id], by_address, path: None })
 }
 
 /// How the port speaks tags; `None` when the file has it broken.
@@ -71,15 +81,15 @@ fn spec(config: &Port) -> Option<Spec> {
     Some(Spec::QinQ(spec))
 }
 
-impl Tags<'_> {
+impl PortTags<'_> {
     /// Once tenants and mappings are known: takes the tags of ports that none of them is attached to out of the
     /// tables, and enters the others at their ports. These keep out of the endpoints' VLANs, so that no tag inside a
     /// tenant's frame makes it a tunnel packet.
     pub(super) fn settle(
         &self,
-        endpoints: &Endpoints<'_>,
-        ports: &mut Ports<'_>,
-        peers: &mut Peers<'_>,
+        endpoints: &EndpointSection<'_>,
+        ports: &mut PortSection<'_>,
+        peers: &mut PeerSection<'_>,
         context: &mut Context<'_>,
     ) {
         for row in self.table.rows() {

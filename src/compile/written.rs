@@ -7,7 +7,7 @@ use crate::forwarding::DomainId;
 /// Where every tenant is written.
 #[derive(Default)]
 pub(super) struct Written<'c> {
-    entries: Vec<Entry<'c>>,
+    entries: Vec<WrittenEntry<'c>>,
     /// The entry of a tenant, by domain.
     of: Vec<Option<EntryId>>,
 }
@@ -17,7 +17,7 @@ pub(super) struct Written<'c> {
 pub(super) struct EntryId(u32);
 
 /// A tenant or a pattern of the file.
-struct Entry<'c> {
+struct WrittenEntry<'c> {
     span: Span,
     /// By name.
     attachments: Vec<(&'c str, Span)>,
@@ -28,7 +28,7 @@ impl<'c> Written<'c> {
     pub(super) fn add(&mut self, span: Span, attachments: impl Iterator<Item = (&'c str, Span)>) -> EntryId {
         let mut attachments: Vec<_> = attachments.collect();
         attachments.sort_unstable();
-        self.entries.push(Entry { span, attachments });
+        self.entries.push(WrittenEntry { span, attachments });
         EntryId(self.entries.len() as u32 - 1)
     }
 
@@ -49,7 +49,7 @@ impl<'c> Written<'c> {
         attachments.get(at).copied()
     }
 
-    fn entry(&self, domain: DomainId) -> Option<&Entry<'c>> {
+    fn entry(&self, domain: DomainId) -> Option<&WrittenEntry<'c>> {
         let EntryId(at) = (*self.of.get(domain.0 as usize)?)?;
         self.entries.get(at as usize)
     }
