@@ -30,22 +30,22 @@ pub struct Wire(pub u16);
 
 /// Where a tunnel packet arrives, without who sent it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Place {
+pub struct Destination {
     /// The wire.
     pub wire: Wire,
     /// The outer VLAN ID.
     pub vlan: Option<u16>,
     /// Our address.
-    pub destination: IpAddr,
+    pub address: IpAddr,
     /// What carries it.
     pub carrier: Carrier,
 }
 
 /// How tunnel packets of one sender come in, or of those that may become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entrance {
+pub struct TunnelEntrance {
     /// Where they arrive.
-    pub place: Place,
+    pub destination: Destination,
     /// The port.
     pub port: PortId,
     /// Our endpoint.
@@ -54,7 +54,7 @@ pub struct Entrance {
     pub source: Interval<IpAddr>,
     /// Who they are from.
     pub peer: PeerId,
-    /// Which of the [`spaces`](Claims::spaces) their IDs are in.
+    /// Which of the [`spaces`](ClaimTable::spaces) their IDs are in.
     pub space: usize,
 }
 
@@ -67,7 +67,7 @@ pub struct TagEntrance {
     pub port: PortId,
     /// Its tags.
     pub peer: PeerId,
-    /// Which of the [`spaces`](Claims::spaces) they are in.
+    /// Which of the [`spaces`](ClaimTable::spaces) they are in.
     pub space: usize,
 }
 
@@ -76,15 +76,15 @@ pub struct TagEntrance {
 pub struct Departure {
     /// The peer, or the tags of a port.
     pub peer: PeerId,
-    /// Which of the [`spaces`](Claims::spaces) their IDs are in.
+    /// Which of the [`spaces`](ClaimTable::spaces) their IDs are in.
     pub space: usize,
     /// Where to.
-    pub way: Way,
+    pub far_end: FarEnd,
 }
 
 /// Where frames for a peer go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum FarEnd {
     /// Inside IP.
     Tunnel {
         /// From this address of ours.
@@ -105,7 +105,7 @@ pub enum Way {
 
 /// A frame that arrives, as far as it decides whose it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Arrival {
+pub struct ArrivingFrame {
     /// The port.
     pub port: PortId,
     /// Its tags, as [`qinq::wire_id_of_vlan`] and its like count them.
@@ -116,11 +116,11 @@ pub struct Arrival {
 
 /// Whose arriving frames are whose.
 #[derive(Debug)]
-pub struct Claims<'p> {
+pub struct ClaimTable<'p> {
     /// What it was made from.
     pub plan: &'p Plan,
     /// The ways in for tunnel packets, by where they arrive, sorted by source.
-    pub entrances: BTreeMap<Place, Vec<Entrance>>,
+    pub entrances: BTreeMap<Destination, Vec<TunnelEntrance>>,
     /// The ways in for everything else.
     pub tags: Vec<TagEntrance>,
     /// What frames go out by.
@@ -132,7 +132,7 @@ pub struct Claims<'p> {
     wires: Vec<Wire>,
 }
 
-impl<'p> Claims<'p> {
+impl<'p> ClaimTable<'p> {
     /// What a compiled configuration claims.
     #[must_use]
     pub fn of(plan: &'p Plan) -> Self {
@@ -162,19 +162,18 @@ impl<'p> Claims<'p> {
 
     /// Everyone who claims a frame: at most one, if no tenants can meet.
     #[must_use]
-    pub fn owners(&self, arrival: &Arrival) -> Vec<Owner> {
+    pub fn owners(&self, arrival: &ArrivingFrame) -> Vec<Owner> {
         let wire = self.wire(arrival.port);
         let mut owners = Vec::new();
         let mut take = |space: usize, id| owners.extend(self.spaces[space].takers(id).map(|held| held.owner));
         let mut is_ours = false;
         if let Some((destination, source, carrier, id)) = arrival.tunnel {
-            for (place, entrances) in &self.entrances {
-                let here = place.wire == wire
-                    && qinq::wire_id_of_vlan(place.vlan) == arrival.tags
-                    && place.destination == destination;
+            for (to, entrances) in &self.entrances {
+                let here =
+                    to.wire == wire && qinq::wire_id_of_vlan(to.vlan) == arrival.tags && to.address == destination;
                 is_ours |= here;
                 for entrance in entrances.iter().filter(|entrance| here && entrance.source.contains(source)) {
-                    if place.carrier == carrier {
+                    if to.carrier == carrier {
                         take(entrance.space, id);
                     }
                 }
@@ -204,10 +203,10 @@ impl<'p> Claims<'p> {
             };
             let hears = tables.peer(peer).and_then(|peer| peer.hears);
             for &port in listeners.get(&endpoint).into_iter().flatten() {
-                for destination in [Some(row.address), hears].into_iter().flatten() {
-                    let place = Place { wire: self.wire(port), vlan: row.vlan, destination, carrier };
-                    let entrance = Entrance { place, port, endpoint, source, peer, space };
-                    self.entrances.entry(place).or_default().push(entrance);
+                for address in [Some(row.address), hears].into_iter().flatten() {
+                    let destination = Destination { wire: self.wire(port), vlan: row.vlan, address, carrier };
+                    let entrance = TunnelEntrance { destination, port, endpoint, source, peer, space };
+                    self.entrances.entry(destination).or_default().push(entrance);
                 }
             }
         }
@@ -221,14 +220,14 @@ impl<'p> Claims<'p> {
         for (n, peer) in plan.forwarding.peers.iter().enumerate() {
             let id = PeerId(n as u32);
             let (Some(peer), Some(&space)) = (peer, space_of.get(&id)) else { continue };
-            let way = match &peer.exit {
-                Exit::Port(port) => Way::Port { wire: self.wire(*port), port: *port },
+            let far_end = match &peer.exit {
+                Exit::Port(port) => FarEnd::Port { wire: self.wire(*port), port: *port },
                 Exit::Tunnel(_) => {
                     let Some(tunnel) = tunnels.get(&id) else { continue };
-                    Way::Tunnel { local: tunnel.local, remote: tunnel.remote, carrier: peer.compiled.carrier() }
+                    FarEnd::Tunnel { local: tunnel.local, remote: tunnel.remote, carrier: peer.compiled.carrier() }
                 }
             };
-            self.departures.push(Departure { peer: id, space, way });
+            self.departures.push(Departure { peer: id, space, far_end });
         }
     }
 }

@@ -80,7 +80,7 @@ impl Space {
 
     pub(super) fn sort(&mut self) {
         for rows in [&mut self.taken, &mut self.written] {
-            let by_ids = |one: &Held, other: &Held| one.ids.hull().cmp(&other.ids.hull());
+            let by_ids = |one: &Held, other: &Held| one.ids.bounds().cmp(&other.ids.bounds());
             rows.sort_unstable_by(|one, other| by_ids(one, other).then_with(|| one.owner.cmp(&other.owner)));
             rows.dedup();
         }
@@ -88,7 +88,7 @@ impl Space {
 
     /// Everyone who takes this value.
     pub fn takers(&self, id: u64) -> impl Iterator<Item = &Held> {
-        let end = self.taken.partition_point(|held| held.ids.hull().first() <= id);
+        let end = self.taken.partition_point(|held| held.ids.bounds().first() <= id);
         self.taken.iter().take(end).rev().filter(move |held| held.ids.contains(id))
     }
 
@@ -110,7 +110,7 @@ fn held(ids: &WireIds, segment: Segment, claim: Claim) -> impl Iterator<Item = H
 
 /// Tells of every two of these, of different owners, that hold the same value, and the lowest such value.
 pub fn shared(rows: &[Held], mut found: impl FnMut(&Held, &Held, u64) -> ControlFlow<()>) -> ControlFlow<()> {
-    let mut items: Vec<_> = rows.iter().map(|held| (held.ids.hull(), held)).collect();
+    let mut items: Vec<_> = rows.iter().map(|held| (held.ids.bounds(), held)).collect();
     overlaps(&mut items, |(_, one), (_, other)| match meets(one, other) {
         Some(value) => found(one, other, value),
         None => ControlFlow::Continue(()),
@@ -123,8 +123,8 @@ pub fn crossed(
     others: &[Held],
     mut found: impl FnMut(&Held, &Held, u64) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
-    let mut items: Vec<_> = ones.iter().map(|held| (held.ids.hull(), (held, true))).collect();
-    items.extend(others.iter().map(|held| (held.ids.hull(), (held, false))));
+    let mut items: Vec<_> = ones.iter().map(|held| (held.ids.bounds(), (held, true))).collect();
+    items.extend(others.iter().map(|held| (held.ids.bounds(), (held, false))));
     overlaps(&mut items, |&(_, (a, a_is_one)), &(_, (b, b_is_one))| {
         if a_is_one == b_is_one {
             return ControlFlow::Continue(());

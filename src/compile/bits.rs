@@ -5,7 +5,7 @@ use transload_encaps::{IdField, IdForm};
 use super::attachments;
 use super::findings::Findings;
 use crate::config::{At, Bits, Piece, Span};
-use crate::mapping::{Mapping, Move};
+use crate::mapping::{BitMove, Mapping};
 
 /// What is in a field.
 pub(super) struct FieldValue {
@@ -18,7 +18,7 @@ pub(super) struct FieldValue {
     /// Bits that are always so.
     pub(super) constant: u64,
     /// Where the ID's bits go.
-    pub(super) moves: Vec<Move>,
+    pub(super) moves: Vec<BitMove>,
 }
 
 /// A run of bits, `width` long, from bit `low`.
@@ -57,7 +57,7 @@ pub(super) fn field(known: &IdField, at: &At<Bits>, ids: &Mapping, findings: &mu
             findings.error(at.span, "these are more than 64 bits", "leave some out");
             return None;
         }
-        moves.push(Move { mask: run(from, len), left: (u64::BITS + low - from) % u64::BITS });
+        moves.push(BitMove { mask: run(from, len), left: (u64::BITS + low - from) % u64::BITS });
         low += len;
     }
     if bits.pieces.is_empty() {

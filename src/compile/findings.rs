@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::{Problem, Problems, Severity, Source, Span};
+use crate::config::{Problem, Problems, Severity, SourceText, Span};
 
 /// The errors and warnings so far.
 #[derive(Debug)]
 pub(super) struct Findings {
-    pub(super) source: Source,
+    pub(super) source: SourceText,
     found: Vec<Problem>,
     /// Where the errors among them are.
     errors: BTreeSet<Span>,
@@ -16,7 +16,7 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    pub(super) fn new(source: Source, found: Vec<Problem>) -> Self {
+    pub(super) fn new(source: SourceText, found: Vec<Problem>) -> Self {
         let errors = found.iter().filter(|problem| problem.severity == Severity::Error).map(Problem::span).collect();
         Self { source, found, errors, subject: String::new() }
     }

@@ -16,7 +16,7 @@ use super::specs;
 use super::table::check_name;
 use crate::config::{self, At, Attachment, Name, Named, Range, Span};
 use crate::forwarding::{Connection, End, Map, MappingId, Mappings, Members, Peer, PeerId, Scope};
-use crate::mapping::{self, Mapping, Move};
+use crate::mapping::{self, BitMove, Mapping};
 use crate::mapping::{Values, common_segment, segments};
 
 /// Most IDs of one mapping.
@@ -173,10 +173,10 @@ impl<'p, 'c> MappingPass<'p, '_, 'c> {
             let Range { first, last } = *at.get()?;
             let (_, low) = places.iter().find(|(name, _)| *name == known.name)?;
             let IdForm::Number { max } = known.form else { return None };
-            let step = Move { mask: max << low, left: (u64::BITS - low) % u64::BITS };
+            let step = BitMove { mask: max << low, left: (u64::BITS - low) % u64::BITS };
             Some(bits::FieldValue { first, last, add: 0, constant: 0, moves: vec![step] })
         })?;
-        let to = mapping::Side { base: 0, fields: Box::default() };
+        let to = mapping::MappingSide { base: 0, fields: Box::default() };
         Some(Mapping { sides: [side, to], varying, fixed })
     }
 
@@ -185,7 +185,7 @@ impl<'p, 'c> MappingPass<'p, '_, 'c> {
         &mut self,
         draft: &SideDraft<'p, &'c At<V>>,
         mut value: impl FnMut(&mut Self, &'static IdField, &'c At<V>) -> Option<bits::FieldValue>,
-    ) -> Option<mapping::Side> {
+    ) -> Option<mapping::MappingSide> {
         let kind = draft.side.kind;
         let segment = |set: Option<(&'static str, u64)>| {
             let mut ids = Ids::default();
@@ -217,7 +217,7 @@ impl<'p, 'c> MappingPass<'p, '_, 'c> {
             let moves = moves.into();
             fields.push(mapping::Field { at: at_bit, mask, first, last, reserved, add, constant, moves });
         }
-        Some(mapping::Side { base, fields: fields.into() })
+        Some(mapping::MappingSide { base, fields: fields.into() })
     }
 
     /// Whether no tenant and no other mapping has one of the IDs; who has is reported.

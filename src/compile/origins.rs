@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 use transload_encaps::{Mac, Segment};
 
-use crate::config::{Config, Source, Span};
+use crate::config::{Config, SourceText, Span};
 use crate::forwarding::{AttachmentId, DomainId, EndpointId, Learner, MappingId, PeerId, PortId, Scope, Sender};
 
 /// Something of the tables that a place in the file decided.
@@ -76,7 +76,7 @@ impl fmt::Display for Line {
 /// Where everything comes from.
 #[derive(Debug, Clone)]
 pub struct Origins {
-    source: Source,
+    source: SourceText,
     endpoints: HashMap<EndpointId, String>,
     spans: HashMap<Noun, Span>,
 }

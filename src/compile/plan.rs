@@ -8,7 +8,7 @@ use transload_encaps::outer::UdpRules;
 use transload_encaps::underlay::{LinkAddresses, UnderlaySpec};
 
 use super::names::Names;
-use crate::config::{Polling, Problem, Source, Span};
+use crate::config::{Polling, Problem, SourceText, Span};
 use crate::forwarding::{DomainId, EndpointId, Forwarding, GroupId, Hop, PeerId, Port, PortId, Target};
 use crate::io::Backend;
 
@@ -16,7 +16,7 @@ use crate::io::Backend;
 #[derive(Debug)]
 pub struct Plan {
     /// The file it was compiled from, for messages that point into it.
-    pub source: Source,
+    pub source: SourceText,
     /// The tables of the data plane. [`hops`](Forwarding::hops) holds what static next hops give; control adds the
     /// rest.
     pub forwarding: Forwarding,

@@ -3,7 +3,7 @@
 use transload_encaps::{Compiled, Spec, SpecError};
 
 use super::findings::Findings;
-use crate::config::{At, Problem, Source, Span};
+use crate::config::{At, Problem, SourceText, Span};
 
 /// An encapsulation as the file has it, and compiled: with no segment claimed, which every peer begins with.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub(super) fn tell(span: Span, error: &SpecError, findings: &mut Findings) {
 }
 
 /// Where a field stands inside a value, if it is written there.
-fn field_in(source: &Source, span: Span, field: &str) -> Span {
+fn field_in(source: &SourceText, span: Span, field: &str) -> Span {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let text = source.slice(span);
     let found = text.match_indices(field).map(|(at, _)| at).find(|&at| {

@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::problem::Problem;
-use super::source::{Source, Span};
+use super::source::{SourceText, Span};
 
 /// The name by which [`At`] asks the reader for a value's place.
 pub(super) const AT: &str = "$transload::At";
@@ -52,9 +52,9 @@ impl<T: Copy> At<T> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Placed<T>(PhantomData<T>);
+        struct PlacedVisitor<T>(PhantomData<T>);
 
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Placed<T> {
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for PlacedVisitor<T> {
             type Value = At<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -70,7 +70,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
             }
         }
 
-        deserializer.deserialize_tuple_struct(AT, 3, Placed(PhantomData))
+        deserializer.deserialize_tuple_struct(AT, 3, PlacedVisitor(PhantomData))
     }
 }
 
@@ -119,7 +119,7 @@ impl<T> Named<T> {
         &mut self,
         more: impl Iterator<Item = Self>,
         kind: &str,
-        source: &Source,
+        source: &SourceText,
         problems: &mut Vec<Problem>,
     ) {
         self.0.extend(more.flat_map(|named| named.0));
@@ -160,9 +160,9 @@ pub struct Name<'c> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries<T>(PhantomData<T>);
+        struct NamedVisitor<T>(PhantomData<T>);
 
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for NamedVisitor<T> {
             type Value = Named<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -178,7 +178,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
             }
         }
 
-        deserializer.deserialize_map(Entries(PhantomData))
+        deserializer.deserialize_map(NamedVisitor(PhantomData))
     }
 }
 

@@ -113,9 +113,9 @@ impl<V> Default for Attachment<V> {
 
 impl<'de, V: IdValue<'de>> Deserialize<'de> for Attachment<V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields<V>(PhantomData<V>);
+        struct AttachmentVisitor<V>(PhantomData<V>);
 
-        impl<'de, V: IdValue<'de>> Visitor<'de> for Fields<V> {
+        impl<'de, V: IdValue<'de>> Visitor<'de> for AttachmentVisitor<V> {
             type Value = Attachment<V>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -139,7 +139,7 @@ impl<'de, V: IdValue<'de>> Deserialize<'de> for Attachment<V> {
             }
         }
 
-        deserializer.deserialize_struct("Attachment", &FIELD_NAMES, Fields(PhantomData))
+        deserializer.deserialize_struct("Attachment", &FIELD_NAMES, AttachmentVisitor(PhantomData))
     }
 }
 

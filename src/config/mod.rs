@@ -45,10 +45,10 @@ pub use offset::{Offset, is_variable};
 pub use peers::{Ecn, Group, Knobs, MaxLearned, Peer, RxZero, UdpChecksum, UdpTx};
 pub use ports::{Endpoint, Io, Mtu, Port, UnixSocket};
 pub use prefixes::{LearnFrom, Prefix};
-pub use problem::{Place, Problem, Problems, Severity};
-pub use profiles::{PROFILES, Profile, Row, table as profile_table};
+pub use problem::{Problem, ProblemPlace, Problems, Severity};
+pub use profiles::{PROFILES, Profile, ProfileRow, table as profile_table};
 pub use range::Range;
-pub use source::{Source, Span};
+pub use source::{SourceText, Span};
 pub use switch::Switch;
 pub use tenants::{Duplicates, Limits, LoopGuard, Macs, Moves, Static, Tenant, UnknownUnicast};
 pub use values::{MacAddress, Seconds};
@@ -57,7 +57,7 @@ pub use values::{MacAddress, Seconds};
 #[derive(Debug)]
 pub struct Config {
     /// The file.
-    pub source: Source,
+    pub source: SourceText,
     /// What it says. Values that could not be read are left empty.
     pub file: File,
     /// What could not be read. The compiler reports these together with what it finds.
@@ -167,7 +167,7 @@ fn cannot_read<W: std::fmt::Display>(path: &Path) -> impl FnOnce(W) -> String {
 }
 
 fn read(name: &str, text: &str, folder: Option<&Path>) -> Result<Config, Problems> {
-    let mut source = Source::new(name, text);
+    let mut source = SourceText::new(name, text);
     let mut problems = Vec::new();
     let mut root = tree::read(&source, &mut problems)?;
     profiles::write_out(&mut root);
@@ -186,7 +186,7 @@ fn read(name: &str, text: &str, folder: Option<&Path>) -> Result<Config, Problem
     Ok(Config { source, file, problems })
 }
 
-fn check_version(version: &At<u64>, source: &Source) -> Option<Problem> {
+fn check_version(version: &At<u64>, source: &SourceText) -> Option<Problem> {
     version.value().filter(|number| *number != 1)?;
     let problem = Problem::error(source, version.span, "this transload reads version 1 of the grammar");
     Some(problem.help("write `version: 1`"))

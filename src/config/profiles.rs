@@ -26,7 +26,7 @@ pub enum Profile {
 
 /// One knob of a profile.
 #[derive(Debug, Clone, Copy)]
-pub struct Row {
+pub struct ProfileRow {
     /// The profile.
     pub profile: Profile,
     /// For peers that speak this.
@@ -47,12 +47,12 @@ const fn row(
     knob: &'static [&'static str],
     value: &'static str,
     why: &'static str,
-) -> Row {
-    Row { profile, encap, knob, value, is_ipv6: false, why }
+) -> ProfileRow {
+    ProfileRow { profile, encap, knob, value, is_ipv6: false, why }
 }
 
 /// Every knob of every profile.
-pub const PROFILES: &[Row] = &[
+pub const PROFILES: &[ProfileRow] = &[
     row(
         Profile::Linux,
         "nvgre",
@@ -70,7 +70,7 @@ pub const PROFILES: &[Row] = &[
     ),
     row(Profile::Strict, "nvgre", &["encap", "nvgre", "reserved"], "strict", "RFC 7637 has them sent as zero"),
     row(Profile::Strict, "gre", &["encap", "gre", "reserved"], "strict", "RFC 2784 has them sent as zero"),
-    Row {
+    ProfileRow {
         is_ipv6: true,
         ..row(
             Profile::Strict,
@@ -97,7 +97,7 @@ impl Profile {
     }
 
     /// Its knobs.
-    fn rows(self) -> impl Iterator<Item = &'static Row> {
+    fn rows(self) -> impl Iterator<Item = &'static ProfileRow> {
         PROFILES.iter().filter(move |row| row.profile == self)
     }
 }
@@ -106,7 +106,7 @@ impl Profile {
 #[must_use]
 pub fn table() -> String {
     let mut text = String::from("| profile | peers that speak | sets | because |\n|---|---|---|---|\n");
-    for Row { profile, encap, knob, value, is_ipv6, why } in PROFILES {
+    for ProfileRow { profile, encap, knob, value, is_ipv6, why } in PROFILES {
         let over = if *is_ipv6 { " over IPv6" } else { "" };
         let _ = writeln!(text, "| `{}` | {encap}{over} | `{}: {value}` | {why} |", profile.word(), knob.join("."));
     }

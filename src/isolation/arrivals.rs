@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use super::meeting::{Holding, Meeting, Rule};
-use super::{Found, proof};
-use crate::claims::{Claims, Held, Wire, crossed, shared};
+use super::{Meetings, proof};
+use crate::claims::{ClaimTable, Held, Wire, crossed, shared};
 use crate::mapping::interval::overlaps;
 
-pub(super) fn look(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
+pub(super) fn look(claims: &ClaimTable<'_>, found: &mut Meetings) -> ControlFlow<()> {
     within_spaces(claims, found)?;
     between_senders(claims, found)?;
     between_ports(claims, found)
 }
 
 /// One sender, one ID, two tenants.
-fn within_spaces(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
+fn within_spaces(claims: &ClaimTable<'_>, found: &mut Meetings) -> ControlFlow<()> {
     for (at, space) in claims.spaces.iter().enumerate() {
         shared(&space.taken, |one, other, value| {
             let from = proof::peers(claims, at);
@@ -26,7 +26,7 @@ fn within_spaces(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
 }
 
 /// Tunnel packets that are two senders' at once.
-fn between_senders(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
+fn between_senders(claims: &ClaimTable<'_>, found: &mut Meetings) -> ControlFlow<()> {
     for entrances in claims.entrances.values() {
         let mut sources: Vec<_> = entrances.iter().map(|entrance| (entrance.source, entrance)).collect();
         overlaps(&mut sources, |(_, one), (_, other)| {
@@ -43,7 +43,7 @@ fn between_senders(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
 }
 
 /// Tags of two ports that are one wire.
-fn between_ports(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
+fn between_ports(claims: &ClaimTable<'_>, found: &mut Meetings) -> ControlFlow<()> {
     let mut wires: BTreeMap<Wire, Vec<_>> = BTreeMap::new();
     for entrance in &claims.tags {
         wires.entry(entrance.wire).or_default().push(entrance);
@@ -66,7 +66,7 @@ fn between_ports(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
 /// Tells of the claims of two spaces that are not disjoint. Where they read different bits of the same packets,
 /// nobody can tell any two of them apart.
 fn clash(
-    claims: &Claims<'_>,
+    claims: &ClaimTable<'_>,
     one: usize,
     other: usize,
     mut found: impl FnMut(&Held, &Held, Option<u64>) -> ControlFlow<()>,
@@ -80,7 +80,7 @@ fn clash(
 }
 
 fn both_claim(
-    claims: &Claims<'_>,
+    claims: &ClaimTable<'_>,
     from: &str,
     one: (usize, &Held),
     other: (usize, &Held),

@@ -6,7 +6,7 @@ use serde::Serialize;
 use transload_encaps::Carrier;
 
 use super::meeting::Holding;
-use crate::claims::{Claims, Way, crossed};
+use crate::claims::{ClaimTable, FarEnd, crossed};
 use crate::forwarding::PeerId;
 
 /// Something that has to hold outside of the tables.
@@ -39,7 +39,7 @@ const PROGRAM: &str = "The program does what its tables say: MAC addresses are l
 const ONE_FAR_END: &str = "These are the same far end, reached from several of our addresses, and tenants have the same \
      ID there: it has to tell our addresses apart.";
 
-pub(super) fn of(claims: &Claims<'_>) -> Vec<Assumption> {
+pub(super) fn of(claims: &ClaimTable<'_>) -> Vec<Assumption> {
     let always = |name, statement| Assumption { name, statement, here: Vec::new() };
     let mut all = Vec::new();
     if !claims.entrances.is_empty() {
@@ -66,7 +66,7 @@ pub(super) fn of(claims: &Claims<'_>) -> Vec<Assumption> {
 }
 
 /// `group leafs: 198.51.100.0 to 198.51.100.255, UDP port 4789`
-fn learners(claims: &Claims<'_>) -> Vec<String> {
+fn learners(claims: &ClaimTable<'_>) -> Vec<String> {
     let (tables, names) = (&claims.plan.forwarding, &claims.plan.names);
     let mut here: Vec<_> = tables
         .learners
@@ -81,7 +81,7 @@ fn learners(claims: &Claims<'_>) -> Vec<String> {
     here
 }
 
-fn ports_without_mac(claims: &Claims<'_>) -> Vec<String> {
+fn ports_without_mac(claims: &ClaimTable<'_>) -> Vec<String> {
     let ports = claims.plan.ports.iter().filter(|port| {
         let row = claims.plan.forwarding.ports.get(usize::from(port.id.0));
         row.is_some_and(|row| row.mac.is_none() && !row.endpoints.is_empty())
@@ -92,10 +92,10 @@ fn ports_without_mac(claims: &Claims<'_>) -> Vec<String> {
 }
 
 /// One far end under two names, with an ID that is one tenant's there under the first and another's under the second.
-fn one_far_end(claims: &Claims<'_>) -> Vec<String> {
+fn one_far_end(claims: &ClaimTable<'_>) -> Vec<String> {
     let mut ends: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for departure in &claims.departures {
-        if let Way::Tunnel { remote, carrier, .. } = departure.way {
+        if let FarEnd::Tunnel { remote, carrier, .. } = departure.far_end {
             ends.entry((remote, carrier)).or_default().push(departure);
         }
     }
@@ -118,7 +118,7 @@ fn one_far_end(claims: &Claims<'_>) -> Vec<String> {
 }
 
 fn same_id(
-    claims: &Claims<'_>,
+    claims: &ClaimTable<'_>,
     (remote, carrier): (std::net::IpAddr, Carrier),
     (one, a): (PeerId, &Holding),
     (other, b): (PeerId, &Holding),

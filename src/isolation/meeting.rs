@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use transload_encaps::Ids;
 
-use crate::claims::{Claims, Held, Owner};
+use crate::claims::{ClaimTable, Held, Owner};
 use crate::compile::Names;
 use crate::forwarding::{Claim, MappingId};
 
@@ -148,7 +148,7 @@ pub(super) struct Holding {
 
 impl Holding {
     /// Of a mapping it is the ID with this value, or the lowest.
-    pub(super) fn of(claims: &Claims<'_>, at: usize, held: &Held, value: Option<u64>) -> Self {
+    pub(super) fn of(claims: &ClaimTable<'_>, at: usize, held: &Held, value: Option<u64>) -> Self {
         let (names, kind) = (&claims.plan.names, claims.spaces[at].kind);
         match held.owner {
             Owner::Tenant(claim) => Self { party: Party::of(claim, names), ids: kind.ids(held.segment) },

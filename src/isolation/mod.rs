@@ -24,7 +24,7 @@ pub use assumptions::Assumption;
 pub use meeting::{Meeting, Party, Rule};
 pub use proof::{Document, Proof};
 
-use crate::claims::Claims;
+use crate::claims::ClaimTable;
 use crate::compile::Plan;
 
 /// After so many meetings nobody wants to read of more.
@@ -33,7 +33,7 @@ const MOST_MEETINGS: usize = 100;
 /// Whether tenants can meet.
 #[derive(Debug)]
 pub struct Isolation<'p> {
-    claims: Claims<'p>,
+    claims: ClaimTable<'p>,
     /// How many tenants there are.
     pub tenants: usize,
     /// How they meet, one path for each rule and pair of attachments; empty if they do not.
@@ -43,8 +43,8 @@ pub struct Isolation<'p> {
 /// Looks for ways in which tenants can meet.
 #[must_use]
 pub fn examine(plan: &Plan) -> Isolation<'_> {
-    let claims = Claims::of(plan);
-    let mut found = Found::default();
+    let claims = ClaimTable::of(plan);
+    let mut found = Meetings::default();
     // Whichever pass is the first to find enough ends the search.
     let _ = one_to_one::look(&claims, &mut found)
         .is_continue()
@@ -79,13 +79,13 @@ impl Isolation<'_> {
 
 /// The meetings so far.
 #[derive(Default)]
-struct Found {
+struct Meetings {
     meetings: BTreeSet<Meeting>,
     /// By rule, and the name and place of both parties.
     seen: BTreeSet<(Rule, [String; 4])>,
 }
 
-impl Found {
+impl Meetings {
     /// Takes down a meeting, unless one like it is known; breaks off when there are enough.
     fn add(&mut self, meeting: Meeting) -> ControlFlow<()> {
         let (from, to) = (&meeting.from, &meeting.to);

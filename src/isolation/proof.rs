@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::assumptions::{self, Assumption};
 use super::meeting::{Holding, Meeting, Party, Rule};
-use crate::claims::{Claims, Departure, Entrance, Held, Way};
+use crate::claims::{ClaimTable, Departure, FarEnd, Held, TunnelEntrance};
 use crate::mapping::Values;
 use sha2::{Digest, Sha256};
 
@@ -32,7 +32,7 @@ pub struct Proof {
     /// Who must not meet.
     pub tenants: Vec<String>,
     /// Whose IDs must not meet either, each a tenant of its own.
-    pub mappings: Vec<MappingRow>,
+    pub mappings: Vec<ProvenMapping>,
     /// What was examined.
     pub rules: Vec<Examined>,
     /// What no table can see to.
@@ -43,7 +43,7 @@ pub struct Proof {
 
 /// A mapping, and how many tenants it stands for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct MappingRow {
+pub struct ProvenMapping {
     /// Its name.
     pub mapping: String,
     /// How many IDs it has.
@@ -113,7 +113,7 @@ pub struct HeldRow {
     pub party: Party,
 }
 
-pub(super) fn document(claims: &Claims<'_>, meetings: Vec<Meeting>) -> Document {
+pub(super) fn document(claims: &ClaimTable<'_>, meetings: Vec<Meeting>) -> Document {
     let names = &claims.plan.names;
     let broken: BTreeSet<_> = meetings.iter().map(|meeting| meeting.rule).collect();
     let domains = names.domains().filter(|(id, _)| claims.plan.forwarding.domain(*id).is_some());
@@ -125,7 +125,7 @@ pub(super) fn document(claims: &Claims<'_>, meetings: Vec<Meeting>) -> Document 
     let rules = Rule::ALL.map(|rule| Examined { rule, statement: rule.statement(), holds: !broken.contains(&rule) });
     let mappings = names.mappings().filter_map(|(id, name)| {
         let ids = &claims.plan.forwarding.mappings.get(id)?.ids;
-        Some(MappingRow { mapping: name.to_owned(), ids: ids.count() })
+        Some(ProvenMapping { mapping: name.to_owned(), ids: ids.count() })
     });
     let mut mappings: Vec<_> = mappings.collect();
     mappings.sort();
@@ -136,15 +136,15 @@ pub(super) fn document(claims: &Claims<'_>, meetings: Vec<Meeting>) -> Document 
 }
 
 /// The ways in, by space.
-fn entrances(claims: &Claims<'_>) -> Vec<Vec<EntranceRow>> {
+fn entrances(claims: &ClaimTable<'_>) -> Vec<Vec<EntranceRow>> {
     let names = &claims.plan.names;
     let mut all = vec![Vec::new(); claims.spaces.len()];
     for entrance in claims.entrances.values().flatten() {
         all[entrance.space].push(EntranceRow {
             port: names.port(entrance.port).into_owned(),
-            tag: entrance.place.vlan.map_or_else(|| "untagged".to_owned(), |vlan| vlan.to_string()),
-            destination: Some(entrance.place.destination.to_string()),
-            carrier: Some(entrance.place.carrier.to_string()),
+            tag: entrance.destination.vlan.map_or_else(|| "untagged".to_owned(), |vlan| vlan.to_string()),
+            destination: Some(entrance.destination.address.to_string()),
+            carrier: Some(entrance.destination.carrier.to_string()),
             source: Some((entrance.source.first().to_string(), entrance.source.last().to_string())),
             peer: names.peer(entrance.peer).into_owned(),
         });
@@ -160,7 +160,7 @@ fn entrances(claims: &Claims<'_>) -> Vec<Vec<EntranceRow>> {
     all
 }
 
-fn space(claims: &Claims<'_>, at: usize, entrances: Vec<EntranceRow>) -> SpaceRow {
+fn space(claims: &ClaimTable<'_>, at: usize, entrances: Vec<EntranceRow>) -> SpaceRow {
     let space = &claims.spaces[at];
     let rows = |rows: &[Held]| {
         let mut rows: Vec<_> = rows.iter().map(|held| held_row(claims, at, held)).collect();
@@ -176,17 +176,17 @@ fn space(claims: &Claims<'_>, at: usize, entrances: Vec<EntranceRow>) -> SpaceRo
     }
 }
 
-fn held_row(claims: &Claims<'_>, at: usize, held: &Held) -> HeldRow {
-    let (hull, Holding { party, ids }) = (held.ids.hull(), Holding::of(claims, at, held, None));
+fn held_row(claims: &ClaimTable<'_>, at: usize, held: &Held) -> HeldRow {
+    let (bounds, Holding { party, ids }) = (held.ids.bounds(), Holding::of(claims, at, held, None));
     let bits = match held.ids {
-        Values::Sums { free, .. } if free & (free + 1) != 0 => Some(free),
+        Values::OffsetAndBits { free, .. } if free & (free + 1) != 0 => Some(free),
         _ => None,
     };
-    HeldRow { first: hull.first(), last: hull.last(), bits, id: ids.to_string(), party }
+    HeldRow { first: bounds.first(), last: bounds.last(), bits, id: ids.to_string(), party }
 }
 
 /// `peer leaf-9`, `group leafs`, `port access`: who shares an ID space.
-pub(super) fn peers(claims: &Claims<'_>, at: usize) -> String {
+pub(super) fn peers(claims: &ClaimTable<'_>, at: usize) -> String {
     let (space, names) = (&claims.spaces[at], &claims.plan.names);
     let Some(&first) = space.peers.first() else { return "nobody".to_owned() };
     let name = names.peer(first);
@@ -198,26 +198,26 @@ pub(super) fn peers(claims: &Claims<'_>, at: usize) -> String {
 }
 
 /// `192.0.2.9 to 192.0.2.1 on port up1, UDP port 8472`
-pub(super) fn entrance(claims: &Claims<'_>, entrance: &Entrance) -> String {
-    let place = entrance.place;
-    let tag = place.vlan.map_or_else(String::new, |vlan| format!(", VLAN {vlan}"));
+pub(super) fn entrance(claims: &ClaimTable<'_>, entrance: &TunnelEntrance) -> String {
+    let to = entrance.destination;
+    let tag = to.vlan.map_or_else(String::new, |vlan| format!(", VLAN {vlan}"));
     let port = claims.plan.names.port(entrance.port);
     let (first, last) = (entrance.source.first(), entrance.source.last());
     let from = if first == last { first.to_string() } else { format!("{first}-{last}") };
-    format!("{from} to {} on port {port}{tag}, {}", place.destination, place.carrier)
+    format!("{from} to {} on port {port}{tag}, {}", to.address, to.carrier)
 }
 
 /// `peer leaf-9 (192.0.2.9)`, `port access`
-pub(super) fn far_end(claims: &Claims<'_>, departure: &Departure) -> String {
+pub(super) fn far_end(claims: &ClaimTable<'_>, departure: &Departure) -> String {
     let names = &claims.plan.names;
-    match departure.way {
-        Way::Tunnel { remote, .. } => format!("peer {} ({remote})", names.peer(departure.peer)),
-        Way::Port { port, .. } => format!("port {}", names.port(port)),
+    match departure.far_end {
+        FarEnd::Tunnel { remote, .. } => format!("peer {} ({remote})", names.peer(departure.peer)),
+        FarEnd::Port { port, .. } => format!("port {}", names.port(port)),
     }
 }
 
 /// `GRE key 0x138800`: a value of the ID bits that several claim.
-pub(super) fn wire_value(claims: &Claims<'_>, at: usize, value: u64) -> String {
+pub(super) fn wire_value(claims: &ClaimTable<'_>, at: usize, value: u64) -> String {
     format!("{} {value:#x}", claims.spaces[at].kind.info().id_bits)
 }
 

@@ -9,14 +9,14 @@ mod values;
 
 use transload_encaps::Segment;
 
-pub use runs::{Flaw, Run, Writing, common_segment, one_to_one, runs, segments};
+pub use runs::{Flaw, Run, RunWriter, common_segment, one_to_one, runs, segments};
 pub use values::Values;
 
 /// The IDs of a mapping, and their segments on both sides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mapping {
     /// How the `from` side writes an ID, which also says which IDs there are; then how the `to` side does.
-    pub sides: [Side; 2],
+    pub sides: [MappingSide; 2],
     /// The bits in which the IDs differ.
     pub varying: u64,
     /// All other bits of every ID.
@@ -25,7 +25,7 @@ pub struct Mapping {
 
 /// How one side writes an ID.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Side {
+pub struct MappingSide {
     /// The segment, but for its fields.
     pub base: u64,
     /// The fields, in no part of the segment two of them.
@@ -50,12 +50,12 @@ pub struct Field {
     /// Bits that are always so.
     pub constant: u64,
     /// Where the ID's bits go; no two to the same place.
-    pub moves: Box<[Move]>,
+    pub moves: Box<[BitMove]>,
 }
 
 /// Bits of an ID on their way into a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Move {
+pub struct BitMove {
     /// Which bits of the ID.
     pub mask: u64,
     /// By how many places they rotate left.
@@ -98,7 +98,7 @@ impl Field {
     }
 }
 
-impl Side {
+impl MappingSide {
     /// The segment of an ID on this side.
     ///
     /// # Errors
@@ -217,7 +217,7 @@ impl Mapping {
 
     /// A segment for every value that the first field of a side has, holes left out.
     pub fn first_values(&self, side: usize) -> impl Iterator<Item = Segment> {
-        let Side { base, fields } = &self.sides[side];
+        let MappingSide { base, fields } = &self.sides[side];
         let field = fields.first();
         let ids = subsets(field.map_or(0, Field::shown) & self.varying).map(|shown| self.fixed | shown);
         ids.filter_map(move |id| {
