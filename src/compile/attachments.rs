@@ -1,4 +1,4 @@
-//! Attachments: which tenant ID of which peer, group or port, and whether it can be meant.
+//! Attachments: a tenant ID of a peer, a group or a port, checked against what the encapsulation allows.
 
 use transload_encaps::{IdField, IdForm, Ids, Segment};
 
@@ -8,7 +8,7 @@ use super::sides::{FarSide, FarSides};
 use super::specs;
 use crate::config::{At, Attachment, Id, InnerTags, L2cp, Name, Offset, Span};
 
-/// A number as it is written: as itself, or as an offset to that of a pattern's tenant.
+/// A number as the file states it: as itself, or as an offset to that of a pattern's tenant.
 pub(super) trait StatedNumber {
     /// For the tenant with this number; `None` when it falls below 0.
     fn at(&self, n: u64) -> Option<u64>;
@@ -118,12 +118,12 @@ pub(super) fn fields<'c, V>(
     all_good.then_some(fields)
 }
 
-/// The value, if the field can have it; else why not.
+/// Returns the value, or the reason why the field cannot have it.
 pub(super) fn usable(field: &IdField, value: u64) -> Result<u64, String> {
     refused(field, value).map_or(Ok(value), Err)
 }
 
-/// Why a field cannot have this value.
+/// The reason why a field cannot have this value.
 fn refused(field: &IdField, value: u64) -> Option<String> {
     let name = field.name;
     if let IdForm::Number { max } = field.form
@@ -138,7 +138,7 @@ fn refused(field: &IdField, value: u64) -> Option<String> {
     })
 }
 
-/// An ID of another encapsulation: names the right one.
+/// Reports an ID of another encapsulation, and names the right one.
 fn wrong_field<V>(id: &Id<V>, side: &FarSide, findings: &mut Findings) {
     let info = side.kind.info();
     let right: Vec<_> = info.ids.iter().map(|field| format!("`{}`", field.name)).collect();

@@ -7,17 +7,17 @@ use super::findings::Findings;
 use crate::config::{At, Bits, Piece, Span};
 use crate::mapping::{BitMove, Mapping};
 
-/// What is in a field.
+/// The contents of a field.
 pub(super) struct FieldValue {
-    /// The lowest value it has.
+    /// Its lowest value.
     pub(super) first: u64,
-    /// The highest.
+    /// Its highest value.
     pub(super) last: u64,
-    /// What is added at the end.
+    /// What is added once all bits are in their places.
     pub(super) add: u64,
-    /// Bits that are always so.
+    /// Bits that are always set.
     pub(super) constant: u64,
-    /// Where the ID's bits go.
+    /// The places that the ID's bits go to.
     pub(super) moves: Vec<BitMove>,
 }
 
@@ -27,7 +27,7 @@ const fn run(low: u32, width: u32) -> u64 {
     ones << low
 }
 
-/// How long the IDs are, in bits.
+/// The length of the IDs, in bits.
 fn width(ids: &Mapping) -> u32 {
     let shown = ids.sides[0].fields.iter().flat_map(|field| &field.moves).fold(0, |all, step| all | step.mask);
     u64::BITS - shown.leading_zeros()

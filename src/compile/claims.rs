@@ -1,4 +1,5 @@
-//! Claims: whose packets are whose. The same bytes claimed twice are refused, since nobody could tell who is meant.
+//! Claims: which peer a packet is from, and which attachment a segment belongs to. What is claimed twice is refused,
+//! since a packet could be for either.
 
 use std::net::IpAddr;
 
@@ -93,7 +94,7 @@ pub(super) struct Holder<'c> {
 }
 
 impl<'c> Segments<'c> {
-    /// Whether the segment was free for a claim, whose ID stands there.
+    /// Claims a segment; returns whether it was free. `span` is where the claim's ID stands.
     pub(super) fn claim(
         &mut self,
         side: &FarSide,
@@ -110,18 +111,18 @@ impl<'c> Segments<'c> {
             Entry::Occupied(first) => self.written.holder(*first.get(), &context.names),
         };
         let line = context.findings.line(first.span, span);
-        let whose = if first.domain == claim.domain {
+        let holder = if first.domain == claim.domain {
             format!("attachment `{}` of this tenant ({line})", first.attachment)
         } else {
             format!("attachment `{}` of tenant `{}` ({line})", first.attachment, context.names.domain(first.domain))
         };
-        let message = format!("{}, {}, is already {whose}", side.label, side.kind.ids(segment));
+        let message = format!("{}, {}, is already {holder}", side.label, side.kind.ids(segment));
         let help = "an ID belongs to one attachment; give one of the two another ID";
         context.findings.conflict(span, first.span, "has it", message, help);
         false
     }
 
-    /// Who holds a segment that cannot be told apart from this one.
+    /// The holder of a segment that cannot be told apart from this one.
     pub(super) fn rival(&self, side: &FarSide, segment: Segment, names: &Names) -> Option<Holder<'c>> {
         let clash = |other: Segment| {
             let mut alone = side.compiled.twin();
@@ -133,7 +134,7 @@ impl<'c> Segments<'c> {
             .min_by_key(|holder| holder.span)
     }
 
-    /// Who holds which of these segments in a number space.
+    /// The segments of a number space for which `is_one` holds, and their holders.
     pub(super) fn in_scope(
         &self,
         scope: Scope,
@@ -144,7 +145,7 @@ impl<'c> Segments<'c> {
         here.map(|((_, segment), claim)| (*segment, self.written.holder(*claim, names)))
     }
 
-    /// Who holds a segment.
+    /// The holder of a segment.
     pub(super) fn holder(&self, scope: Scope, segment: Segment, names: &Names) -> Option<Holder<'c>> {
         self.table.get(&(scope, segment)).map(|claim| self.written.holder(*claim, names))
     }
@@ -153,7 +154,7 @@ impl<'c> Segments<'c> {
 impl<'c> Written<'c> {
     fn holder(&self, claim: Claim, names: &Names) -> Holder<'c> {
         let name = names.attachment(claim.domain, claim.attachment);
-        // Whoever has claimed something is written somewhere.
+        // Every claim is of a tenant that was written before.
         let (attachment, span) = self.attachment(claim.domain, &name).unwrap_or_default();
         Holder { domain: claim.domain, attachment, span }
     }

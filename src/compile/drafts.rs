@@ -1,7 +1,7 @@
 //! Drafts: a tenant, or a pattern of tenants, as far as it is the same for every one of them.
 //!
-//! What a name refers to, what happens to tags, who is in whose horizon and what the policies are is found out once;
-//! for a pattern of a hundred thousand tenants only the numbers are left to do for each.
+//! References, inner tags, split horizons and policies are compiled once; for each of a pattern's hundred thousand
+//! tenants only the IDs are left to compute.
 
 use super::attachments::AttachmentDraft;
 use super::context::Context;
@@ -23,11 +23,11 @@ pub(super) struct TenantDraft<'p, 'c, V> {
     config: &'c Tenant<V>,
     /// The attachments of which everything but the number is right.
     pub(super) attachments: Vec<AttachmentDraft<'p, 'c, V>>,
-    /// How many the file has.
+    /// Number of attachments in the file.
     stated: usize,
     pub(super) statics: Vec<StaticDraft>,
     horizons: Horizons<'c>,
-    /// In a domain without attachments.
+    /// The policies, in a domain without attachments.
     pub(super) policies: Domain,
 }
 
@@ -68,7 +68,7 @@ impl<'p, 'c, V> TenantDraft<'p, 'c, V> {
         self.attachments.iter().map(|draft| (draft.name.text, draft.span))
     }
 
-    /// What its attachments are known by.
+    /// The identities of its attachments, by which they keep their numbers.
     pub(super) fn identities(&self) -> Vec<&str> {
         self.attachments.iter().map(|draft| draft.identity.as_str()).collect()
     }
@@ -78,7 +78,7 @@ impl<'p, 'c, V> TenantDraft<'p, 'c, V> {
         self.stated > 0 && self.attachments.iter().all(|draft| draft.is_broken)
     }
 
-    /// Once it is compiled: what somebody should look at.
+    /// Warns, once it is compiled, about what bridges nothing.
     pub(super) fn warn(&self, findings: &mut Findings) {
         if self.attachments.len() < self.stated || self.attachments.iter().any(|draft| draft.is_broken) {
             return;

@@ -30,7 +30,7 @@ pub(super) struct EndpointSection<'c> {
     pub(super) forwarding: Vec<forwarding::Endpoint>,
 }
 
-/// RFC 1700's default TTL, and RFC 7348's silence: what Linux sends.
+/// RFC 1700's default TTL, as Linux sends; RFC 7348 names none.
 const DEFAULT_TTL: u8 = 64;
 
 pub(super) fn compile<'c>(
@@ -116,7 +116,7 @@ fn own_ports(
     (!found.is_empty()).then_some(found)
 }
 
-/// A packet must not be for two endpoints.
+/// Refuses two endpoints with the same address on one wire: a packet could be for either.
 fn one_endpoint_per_wire<'c>(
     listeners: &mut HashMap<(PortId, Option<u16>, IpAddr), Name<'c>>,
     name: Name<'c>,
@@ -210,7 +210,7 @@ impl<'c> EndpointSection<'c> {
         }
     }
 
-    /// Packets of this kind will be tunnel packets there.
+    /// An endpoint gets tunnel packets of this carrier.
     pub(super) fn carry(&mut self, id: EndpointId, carrier: Carrier) {
         let Some(endpoint) = self.forwarding.get_mut(usize::from(id.0)) else { return };
         if !endpoint.carriers.contains(&carrier) {
@@ -218,7 +218,7 @@ impl<'c> EndpointSection<'c> {
         }
     }
 
-    /// It hears this multicast group.
+    /// An endpoint gets packets to this multicast group.
     pub(super) fn hear(&mut self, id: EndpointId, group: IpAddr) {
         let Some(endpoint) = self.forwarding.get_mut(usize::from(id.0)) else { return };
         if !endpoint.multicast.contains(&group) {

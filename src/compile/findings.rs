@@ -9,9 +9,9 @@ use crate::config::{Problem, Problems, Severity, SourceText, Span};
 pub(super) struct Findings {
     pub(super) source: SourceText,
     found: Vec<Problem>,
-    /// Where the errors among them are.
+    /// The places of the errors among them.
     errors: BTreeSet<Span>,
-    /// The tenant of a pattern that is spoken of, whose name the file does not have; else empty.
+    /// The tenant of a pattern that the next findings are about, since the file does not have its name; else empty.
     subject: String,
 }
 
@@ -21,15 +21,17 @@ impl Findings {
         Self { source, found, errors, subject: String::new() }
     }
 
+    /// Adds an error.
     pub(super) fn error(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {
         self.add(Problem::error(&self.source, span, message).help(help));
     }
 
+    /// Adds a warning.
     pub(super) fn warning(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {
         self.add(Problem::warning(&self.source, span, message).help(help));
     }
 
-    /// An error about two places of the file.
+    /// Adds an error about two places of the file.
     pub(super) fn conflict(
         &mut self,
         span: Span,
@@ -57,7 +59,7 @@ impl Findings {
         !self.errors.is_empty()
     }
 
-    /// From now on, everything is about this tenant of a pattern; about nobody special if it is empty.
+    /// The next findings are about this tenant of a pattern; about none in particular if it is empty.
     pub(super) fn speak_of(&mut self, tenant: &str) {
         tenant.clone_into(&mut self.subject);
     }
@@ -72,7 +74,7 @@ impl Findings {
         self.found.push(problem);
     }
 
-    /// The warnings, if nothing is worse.
+    /// Returns the warnings, or everything if there is an error.
     pub(super) fn finish(self) -> Result<Vec<Problem>, Problems> {
         let problems = Problems::sorted(self.found);
         if problems.has_errors() { Err(problems) } else { Ok(problems.0) }

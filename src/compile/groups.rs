@@ -13,7 +13,7 @@ use super::wire;
 use crate::config::{Address, Addresses, At, Group, Knobs, LearnFrom, Name, Prefix, Span};
 use crate::forwarding::{GroupId, Learner, MAX_PEERS, Members, PeerId, Scope};
 
-/// How many members a group learns, if the file does not say.
+/// Most members a group learns, unless the file says otherwise.
 const MAX_LEARNED: usize = 1024;
 
 /// A group on its way into the tables.
@@ -26,13 +26,13 @@ struct GroupDraft<'a> {
     spoken: &'a Spoken<'a>,
     scope: Scope,
     place: OwnEndpoint<'a>,
-    /// Stands for the address family.
+    /// The first address, which says the address family.
     first: IpAddr,
     multicast: Option<IpAddr>,
 }
 
 impl GroupDraft<'_> {
-    /// One of the group, called `GROUP/LAST`.
+    /// A member of the group, named `GROUP/LAST`.
     fn draft(&self, last: &str, address: IpAddr, span: Span) -> PeerDraft<'_> {
         PeerDraft {
             label: self.label,
@@ -175,8 +175,8 @@ impl PeerPass<'_, '_, '_> {
         None
     }
 
-    /// Who stands for all members at once: what is flooded goes there, if there is a multicast group, and whoever is
-    /// to be learned counts as it.
+    /// The peer that stands for all members at once: flooded frames go to it, if there is a multicast group, and
+    /// packets of senders that are still to be learned count as its own.
     fn everyone(&mut self, making: &GroupDraft<'_>, group: GroupId) -> Option<(PeerId, Path)> {
         let Group { bum, learn_from, max_learned, .. } = making.config;
         let span =

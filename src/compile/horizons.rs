@@ -32,7 +32,7 @@ impl<'c> Horizons<'c> {
         number
     }
 
-    /// How many there are so far.
+    /// Number of horizons so far.
     pub(super) const fn count(&self) -> u16 {
         self.next
     }

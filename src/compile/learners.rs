@@ -1,11 +1,12 @@
-//! Prefixes that groups learn their members from: no two may hold the same address, or nobody could tell whose it is.
+//! Prefixes that groups learn their members from. No two may hold the same address, since its sender could be of
+//! either group.
 
 use super::context::Context;
 use super::origins::Noun;
 use crate::config::Span;
 use crate::forwarding::Learner;
 
-/// Every prefix, and where it stands.
+/// All prefixes, with their places in the file.
 #[derive(Default)]
 pub(super) struct ClaimedPrefixes(Vec<ClaimedPrefix>);
 
@@ -54,7 +55,7 @@ impl ClaimedPrefixes {
         self.0.push(ClaimedPrefix { learner, label: label.to_owned(), prefix, span });
     }
 
-    /// As the data plane looks them up.
+    /// The table for the data plane, sorted.
     pub(super) fn table(&self) -> Vec<Learner> {
         let mut table: Vec<_> = self.0.iter().map(|row| row.learner).collect();
         table.sort_unstable();

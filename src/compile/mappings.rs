@@ -71,7 +71,7 @@ impl<'p, 'c> MappingPass<'p, '_, 'c> {
         for (name, config) in mappings.iter() {
             check_name("mapping", name, &mut self.context.findings);
             let Some(made) = config.and_then(|config| self.made(name, config)) else { continue };
-            // Where they cannot be told, the proof of isolation says so.
+            // Where they cannot be listed, the proof of isolation says so.
             let segments = [0, 1].map(|side| segments(&made.connection.ids, side).unwrap_or_default());
             let placed = PlacedMapping { name, segments };
             if self.is_free(&placed, &made, &all) && self.claim(name, &made, &all) {
@@ -105,7 +105,7 @@ impl<'p, 'c> MappingPass<'p, '_, 'c> {
         }
         let end = |side: &FarSide, peer, inner_tags| End { peer, scope: side.scope, inner_tags };
         let ends = [end(from.side, from.peer, from.inner_tags), end(to.side, to.peer, to.inner_tags)];
-        // The whole gateway decides about it, once it is known.
+        // Set once all of the gateway's addresses are known, from which it is derived.
         let mac = Mac::from_bits(0);
         let connection = Connection { ids, ends, mac, icmp_due: AtomicU64::default() };
         Some(CheckedMapping { connection, sides: [from.side, to.side] })
@@ -180,7 +180,8 @@ impl<'p, 'c> MappingPass<'p, '_, 'c> {
         Some(Mapping { sides: [side, to], varying, fixed })
     }
 
-    /// How a side writes an ID: where its fields are in the segment, and what `value` says is in them.
+    /// One side's way of writing an ID: the places of its fields in the segment, and their contents as `value` gives
+    /// them.
     fn side<V>(
         &mut self,
         draft: &SideDraft<'p, &'c At<V>>,
@@ -220,7 +221,7 @@ impl<'p, 'c> MappingPass<'p, '_, 'c> {
         Some(mapping::MappingSide { base, fields: fields.into() })
     }
 
-    /// Whether no tenant and no other mapping has one of the IDs; who has is reported.
+    /// Whether no tenant and no other mapping has one of the IDs; a holder is reported.
     fn is_free(&mut self, placed: &PlacedMapping<'_>, new: &CheckedMapping<'_>, all: &MappingSection<'_>) -> bool {
         let PlacedMapping { name, segments: ours } = placed;
         let Context { names, findings, .. } = &mut *self.context;

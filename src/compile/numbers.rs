@@ -43,7 +43,7 @@ impl Numbers {
         EndpointId(self.endpoints.number(name, self.generation) as u16)
     }
 
-    /// What a peer of a group, or a single one, is known by.
+    /// The identity of a peer, of a group or a single one, by which it keeps its number.
     pub fn peer_identity(label: &str, name: &str) -> String {
         format!("{label} {name}")
     }
@@ -58,7 +58,7 @@ impl Numbers {
         self.peers.retire(name);
     }
 
-    /// Numbers for learned peers beside these tables, where nobody has the numbers that they were made with.
+    /// Numbers for learned peers beside these tables, for whoever does not have the numbers they were made with.
     #[must_use]
     pub fn beside(tables: &Forwarding) -> Self {
         let peers = NumberPool { next: tables.peers.len() as u32, ..NumberPool::default() };
@@ -81,12 +81,12 @@ impl Numbers {
         DomainId(self.domains.number(name, self.generation))
     }
 
-    /// Those of all attachments of a tenant, in the order of their names.
+    /// The numbers of all attachments of a tenant, in the order of their names.
     pub(super) fn attachments(&mut self, domain: DomainId, names: &[&str]) -> Arc<[AttachmentId]> {
         self.attachments.numbers(domain, names, self.generation)
     }
 
-    /// Which configuration was compiled last.
+    /// The generation of the configuration that was compiled last.
     pub const fn generation(&self) -> u64 {
         self.generation
     }
@@ -109,7 +109,7 @@ impl Numbers {
     }
 }
 
-/// Numbers that nobody holds any more.
+/// Numbers that are free again.
 #[derive(Debug, Default)]
 pub struct Freed {
     /// Of peers.

@@ -1,4 +1,4 @@
-//! Where in the file the numbers of the tables come from: for those who explain, never for those who forward.
+//! Origins: the places in the file that decided what is in the tables, for explanations only.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,45 +14,45 @@ use crate::forwarding::{AttachmentId, DomainId, EndpointId, Learner, MappingId, 
 pub enum Noun {
     /// A port, by name.
     Port(PortId),
-    /// Its own MAC address.
+    /// A port's own MAC address.
     PortMac(PortId),
-    /// Its MTU.
+    /// A port's MTU.
     PortMtu(PortId),
-    /// The outer TPIDs it takes.
+    /// The outer TPIDs a port accepts.
     PortTpids(PortId),
     /// One of our tunnel addresses.
     Endpoint(EndpointId),
-    /// The VLAN it lives in.
+    /// An endpoint's VLAN.
     EndpointVlan(EndpointId),
     /// A peer's address.
     Peer(PeerId),
-    /// What it speaks.
+    /// A peer's encapsulation.
     Encap(PeerId),
-    /// What it makes of UDP checksums.
+    /// A peer's UDP checksum rules.
     UdpChecksum(PeerId),
-    /// Who sends as this.
+    /// An address that a peer's packets come from.
     Sender(Sender),
-    /// From where a group learns its members.
+    /// A prefix that a group learns its members from.
     Learner(Learner),
-    /// Whose segment this is.
+    /// The attachment a segment belongs to.
     Segment(Scope, Segment),
     /// A mapping.
     Mapping(MappingId),
     /// A tenant.
     Tenant(DomainId),
-    /// Whether it learns.
+    /// Whether a tenant learns addresses.
     Learning(DomainId),
-    /// Whether it floods unknown unicast.
+    /// Whether a tenant floods unknown unicast.
     UnknownUnicast(DomainId),
-    /// How many BUM frames a second it may send.
+    /// A tenant's limit of BUM frames per second.
     Bum(DomainId),
-    /// How many addresses it may have.
+    /// A tenant's limit of MAC addresses.
     Macs(DomainId),
     /// A tenant's attachment.
     Attachment(DomainId, AttachmentId),
-    /// What it does to inner tags.
+    /// What an attachment does to inner tags.
     InnerTags(DomainId, AttachmentId),
-    /// Whom it never feeds.
+    /// An attachment's split horizon.
     SplitHorizon(DomainId, AttachmentId),
     /// A static address.
     Static(DomainId, Mac),
@@ -73,7 +73,7 @@ impl fmt::Display for Line {
     }
 }
 
-/// Where everything comes from.
+/// The places in the file that the contents of the tables come from.
 #[derive(Debug, Clone)]
 pub struct Origins {
     source: SourceText,

@@ -8,14 +8,14 @@ use crate::forwarding::MAX_DOMAINS;
 /// The tenants of a pattern.
 pub(super) struct PatternTenants<'c> {
     name: Name<'c>,
-    /// As it stands in the name: `{n}`.
+    /// The variable as it is written in the name: `{n}`.
     place: String,
-    /// What stands around the place, or the places, in the name.
+    /// The parts of the name before, between and behind the variable.
     around: Vec<&'c str>,
     numbers: Range,
 }
 
-/// Which tenants a pattern stands for; what is wrong with it is reported.
+/// The tenants that a pattern stands for; what is wrong with it is reported.
 pub(super) fn numbered<'c>(
     name: Name<'c>,
     config: &'c Tenant<Offset>,

@@ -1,4 +1,4 @@
-//! Peers and groups: whose packets are taken, and the headers of what is sent to them.
+//! Peers: the senders whose packets are accepted, and the headers of what is sent to them.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -63,7 +63,7 @@ pub(super) fn compile<'c>(
 /// The pass over peers and groups.
 pub(super) struct PeerPass<'p, 'n, 'c> {
     pub(super) all: &'p mut PeerSection<'c>,
-    /// They learn what their peers ride on, and which multicast groups to listen to.
+    /// Each is told its peers' carriers and multicast groups.
     pub(super) endpoints: &'p mut EndpointSection<'c>,
     pub(super) context: &'p mut Context<'n>,
 }
@@ -73,9 +73,9 @@ pub(super) struct PeerDraft<'a> {
     /// "peer `leaf-9`", "group `leafs`"
     pub(super) label: &'a str,
     pub(super) name: String,
-    /// Unspecified for one that nothing is sent to.
+    /// The address to send to; unspecified for a peer that nothing is sent to.
     pub(super) address: IpAddr,
-    /// Where the file gives the address.
+    /// The place of the address in the file.
     pub(super) span: Span,
     pub(super) knobs: Knobs<'a>,
     pub(super) spoken: &'a Spoken<'a>,
@@ -155,7 +155,7 @@ impl<'c> PeerPass<'_, '_, 'c> {
         Some(id)
     }
 
-    /// Writes a peer into the tables. One that is sent to has an address.
+    /// Enters a peer into the tables, and its tunnel, unless its address is unspecified.
     pub(super) fn put(
         &mut self,
         draft: &PeerDraft<'_>,
@@ -207,7 +207,7 @@ impl<'c> PeerPass<'_, '_, 'c> {
         }
     }
 
-    /// Claims what a sender sends to our endpoint.
+    /// Claims the packets that a sender sends to our endpoint.
     fn take_from(&mut self, address: IpAddr, span: Span, peer: PeerId, draft: &PeerDraft<'_>, place: &OwnEndpoint<'_>) {
         let compiled = &draft.spoken.compiled;
         let (carrier, kind) = (compiled.carrier(), compiled.kind());

@@ -1,4 +1,4 @@
-//! What a configuration comes to: the frozen tables, and what control does with the rest.
+//! The plan: what a configuration compiles to, tables and the rest.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use crate::config::{Polling, Problem, SourceText, Span};
 use crate::forwarding::{DomainId, EndpointId, Forwarding, GroupId, Hop, PeerId, Port, PortId, Target};
 use crate::io::Backend;
 
-/// What a configuration comes to.
+/// What a configuration compiles to.
 #[derive(Debug)]
 pub struct Plan {
     /// The file it was compiled from, for messages that point into it.
@@ -20,7 +20,7 @@ pub struct Plan {
     /// The tables of the data plane. [`hops`](Forwarding::hops) holds what static next hops give; control adds the
     /// rest.
     pub forwarding: Forwarding,
-    /// What the numbers are called.
+    /// The names of the numbers.
     pub names: Names,
     /// The static addresses.
     pub statics: Vec<Static>,
@@ -34,7 +34,7 @@ pub struct Plan {
     pub generation: u64,
     /// Sizes and paths.
     pub settings: Settings,
-    /// What somebody should look at, in the order of the file.
+    /// Warnings, in the order of the file.
     pub warnings: Vec<Problem>,
 }
 
@@ -45,7 +45,7 @@ pub struct Static {
     pub domain: DomainId,
     /// The address.
     pub mac: Mac,
-    /// Where it lives.
+    /// The attachment and the peer it is behind.
     pub target: Target,
 }
 
@@ -56,7 +56,7 @@ pub struct PortPlan {
     pub id: PortId,
     /// Its name.
     pub name: String,
-    /// What moves its frames.
+    /// The I/O back-end that moves its frames.
     pub backend: Backend,
     /// A MAC address that overrides the device's.
     pub mac: Option<Mac>,
@@ -79,7 +79,7 @@ pub struct TunnelPlan {
     pub endpoint: String,
     /// Our address.
     pub local: IpAddr,
-    /// The peer's.
+    /// The peer's address.
     pub remote: IpAddr,
     /// The ports it may leave by.
     pub ports: Vec<PortId>,
@@ -96,37 +96,37 @@ pub struct LearningGroup {
     pub group: GroupId,
     /// Its name.
     pub name: String,
-    /// Who its senders count as until they have a number.
+    /// The peer that senders count as until they have a number of their own.
     pub anonymous: PeerId,
-    /// The endpoint they come to.
+    /// The endpoint that members' packets come to.
     pub endpoint: EndpointId,
-    /// The outer headers, towards anybody.
+    /// The outer headers; `dst` is the member's.
     pub underlay: UnderlaySpec,
-    /// What it makes of UDP checksums.
+    /// Rules for UDP checksums of received packets.
     pub udp: UdpRules,
-    /// The multicast group that members send to.
+    /// The multicast group that members' packets may come to.
     pub hears: Option<IpAddr>,
     /// The tunnel to find next hops for, towards anybody: `peer`, `name` and `remote` are the member's.
     pub tunnel: TunnelPlan,
-    /// How many members may be learned.
+    /// Most members that are learned at a time.
     pub most: usize,
 }
 
 /// Sizes and paths.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// How many addresses the FDB holds.
+    /// Most addresses in the FDB.
     pub fdb_capacity: usize,
-    /// How many threads move frames.
+    /// Number of threads that move frames.
     pub workers: usize,
-    /// What they do while nothing arrives.
+    /// What the threads do while nothing arrives.
     pub polling: Polling,
     /// The socket that `show` asks, if the file names one.
     pub admin: Option<PathBuf>,
 }
 
 impl TunnelPlan {
-    /// Whether it leads the same way as another one.
+    /// Whether its packets take the same path as another's.
     #[must_use]
     pub fn is_alike(&self, other: &Self) -> bool {
         (self.local, self.remote, &self.ports, self.vlan) == (other.local, other.remote, &other.ports, other.vlan)
@@ -134,7 +134,7 @@ impl TunnelPlan {
 }
 
 impl Plan {
-    /// The ways to a peer that static next hops give, for ports whose MAC address is known by now.
+    /// The paths to a peer that static next hops give, for ports whose MAC address is known by now.
     #[must_use]
     pub fn static_hops(&self, tunnel: &TunnelPlan) -> Vec<Hop> {
         let port = |id: PortId| {
@@ -161,7 +161,7 @@ impl Plan {
     }
 }
 
-/// Gives every tunnel a way out without looking at any device, as `replay` needs.
+/// Gives every tunnel a path without looking at any device, as `replay` needs.
 ///
 /// Static next hops are used where the file has them. Otherwise a tunnel may leave by every port of its endpoint,
 /// towards [`placeholder_next_hop`]. Packets come from [`placeholder_port`] where the port has no `mac`, and such a
@@ -176,7 +176,7 @@ pub fn placeholder_hops(plan: &mut Plan) {
     }
 }
 
-/// The ways to one tunnel, as [`placeholder_hops`]; `tables` are the ports by number.
+/// The paths of one tunnel, as [`placeholder_hops`]; `tables` are the ports by number.
 #[must_use]
 pub fn placeholders(ports: &[PortPlan], tables: &[Port], tunnel: &TunnelPlan) -> Vec<Hop> {
     let hop = |id: PortId, stated_only: bool| {
@@ -199,14 +199,14 @@ pub fn placeholders(ports: &[PortPlan], tables: &[Port], tunnel: &TunnelPlan) ->
     if stated.is_empty() { all(false) } else { stated }
 }
 
-/// What stands for the MAC address of a port that nobody looked at: 02:74:6c:70 and the port's number.
+/// The placeholder for the MAC address of a port that was not opened: 02:74:6c:70 and the port's number.
 #[must_use]
 pub fn placeholder_port(id: PortId) -> Mac {
     let [high, low] = id.0.to_be_bytes();
     Mac([0x02, 0x74, 0x6c, 0x70, high, low])
 }
 
-/// What stands for the MAC address of a next hop that nobody looked for: 02:74:6e and the peer's number.
+/// The placeholder for the MAC address of a next hop that was not resolved: 02:74:6e and the peer's number.
 #[must_use]
 pub fn placeholder_next_hop(peer: PeerId) -> Mac {
     let [_, high, middle, low] = peer.0.to_be_bytes();

@@ -1,4 +1,4 @@
-//! What a tenant may do and use up, with the defaults.
+//! Policies of a tenant: its limits and timers, with their defaults.
 
 use super::findings::Findings;
 use crate::config::{self, At, MssClamp, Rate, Seconds, Switch, Tenant, UnknownUnicast};
@@ -70,7 +70,7 @@ fn loop_hold(stated: Option<&Switch<config::LoopGuard>>, findings: &mut Findings
     }
 }
 
-/// A time of a policy, up to a day: what shall last longer is not a matter of watching.
+/// A time of a policy, in nanoseconds; at most a day.
 fn nanos(stated: Option<&At<Seconds>>, default: u64, findings: &mut Findings) -> u64 {
     let Some((at, Seconds(seconds))) = stated.and_then(|at| Some((at, at.value()?))) else { return default * SECOND };
     match seconds {

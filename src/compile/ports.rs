@@ -1,4 +1,4 @@
-//! Ports: what to open them with, and what the classifier knows of them.
+//! Ports: the plan to open them by, and their rows in the tables.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

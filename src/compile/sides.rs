@@ -15,21 +15,21 @@ use crate::forwarding::{Members, Peer, PeerId, PortId, Scope};
 pub(super) struct FarSide {
     /// For messages: "peer `leaf-9`".
     pub(super) label: String,
-    /// What it speaks.
+    /// Its encapsulation.
     pub(super) kind: Kind,
     /// Its options.
     pub(super) spec: Spec,
     /// What it compiles to, with no segment claimed.
     pub(super) compiled: Compiled,
-    /// Where its segments are looked up.
+    /// The number space of its segments.
     pub(super) scope: Scope,
-    /// Who is behind it.
+    /// The peer or the group behind it.
     pub(super) members: Members,
-    /// All of them.
+    /// All peers behind it.
     pub(super) peers: Vec<PeerId>,
     /// The members of a group by address.
     pub(super) by_address: HashMap<IpAddr, PeerId>,
-    /// How its frames travel, unless they leave as they are.
+    /// The path of its tunnel packets; `None` for the tags of a port, whose frames leave as they are.
     pub(super) path: Option<Path>,
 }
 
@@ -53,7 +53,7 @@ impl FarSide {
     }
 }
 
-/// How a tunnel's packets travel.
+/// The path of a tunnel's packets.
 #[derive(Debug, Clone)]
 pub(super) struct Path {
     /// The ports they leave by.
@@ -110,7 +110,7 @@ impl<'p> FarSides<'p, '_> {
         table.find(at, findings)
     }
 
-    /// Of which kind the thing with this name is.
+    /// The kind of the thing with this name.
     fn other(self, name: &str) -> Option<(&'static str, &str)> {
         let kinds = [("peer", self.peers), ("group", self.groups), ("port", self.ports)];
         kinds.into_iter().find(|(_, table)| table.has(name)).map(|(kind, _)| (kind, name))

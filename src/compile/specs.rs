@@ -1,4 +1,4 @@
-//! What an encapsulation says about a configuration it cannot mean, shown where the field stands.
+//! Options of encapsulations, compiled; what is wrong with them is reported where the field stands.
 
 use transload_encaps::{Compiled, Spec, SpecError};
 
@@ -31,12 +31,12 @@ pub(super) fn spoken<'c>(encap: &'c At<Spec>, findings: &mut Findings) -> Option
     Some(Spoken { spec, compiled })
 }
 
-/// Says what is wrong, in the encapsulation's own words.
+/// Reports an error in the encapsulation's own words.
 pub(super) fn tell(span: Span, error: &SpecError, findings: &mut Findings) {
     findings.add(Problem::error(&findings.source, span, error.message.clone()));
 }
 
-/// Where a field stands inside a value, if it is written there.
+/// The place of a field inside a value, if it is written there.
 fn field_in(source: &SourceText, span: Span, field: &str) -> Span {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let text = source.slice(span);

@@ -17,13 +17,13 @@ pub(super) type Known<'c, 'p> = BTreeMap<&'c str, Option<(usize, &'p FarSide)>>;
 /// A static address of every tenant of a draft.
 pub(super) struct StaticDraft {
     mac: Mac,
-    /// Which of the draft's attachments.
+    /// The attachment, by its place in the draft.
     way: usize,
     peer: PeerId,
 }
 
 impl StaticDraft {
-    /// That of one tenant, by the numbers of its attachments.
+    /// The static address of one tenant, by the numbers of its attachments.
     pub(super) fn at(&self, domain: DomainId, attachments: &[Option<AttachmentId>]) -> Option<Static> {
         let attachment = (*attachments.get(self.way)?)?;
         Some(Static { domain, mac: self.mac, target: Target { attachment, peer: self.peer } })

@@ -44,7 +44,7 @@ impl<'c, T> Table<'c, T> {
         self.by_name.contains_key(name)
     }
 
-    /// What this reference means; an unknown name is reported.
+    /// Returns what a reference names, and marks it used; an unknown name is reported.
     pub(super) fn find(&self, reference: &At<String>, findings: &mut Findings) -> Option<&T> {
         let name = reference.get()?;
         let Some(&at) = self.by_name.get(name.as_str()) else {

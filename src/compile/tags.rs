@@ -68,7 +68,7 @@ fn side(
     Some(FarSide { label, kind: spec.kind(), spec, compiled, scope, members, peers: vec![id], by_address, path: None })
 }
 
-/// How the port speaks tags; `None` when the file has it broken.
+/// The options of the port's tags; `None` when the file has them broken.
 fn spec(config: &Port) -> Option<Spec> {
     let mut spec = qinq::Spec::default();
     if let Some(tpids) = &config.tpids {

@@ -9,15 +9,17 @@ use transload_encaps::{Carrier, Kind};
 use super::findings::Findings;
 use crate::config::{At, Dscp, Ecn, Knobs, RxZero, UdpTx};
 
-/// Without a word of the peer's, what its encapsulation's standard says (RFC 7348 §4.1.1 accepts zero).
+/// Rules for UDP checksums of received packets: the default of the encapsulation's standard unless the peer states
+/// them (RFC 7348 §4.1.1 accepts zero).
 pub(super) fn udp_rules(knobs: Knobs<'_>, kind: Kind) -> UdpRules {
     let stated = knobs.udp_checksum.and_then(At::value).and_then(|udp| udp.rx_zero);
     UdpRules { zero6: stated.map_or(kind.info().udp6_zero_checksum, |rule| rule == RxZero::Accept) }
 }
 
+/// The UDP checksum of sent packets.
 pub(super) fn udp_checksum(knobs: Knobs<'_>, address: IpAddr) -> underlay::UdpChecksum {
     let tx = knobs.udp_checksum.and_then(At::value).unwrap_or_default().tx;
-    // RFC 6935 §5: over IPv6 a checksum is made unless the peer is said to take none; over IPv4 RFC 7348 §4.1.1 says 0.
+    // RFC 6935 §5: over IPv6 a checksum is made unless the peer is said to want none; over IPv4 RFC 7348 §4.1.1 says 0.
     match (tx, address) {
         (UdpTx::Compute, _) | (UdpTx::Auto, IpAddr::V6(_)) => underlay::UdpChecksum::Compute,
         (UdpTx::Zero, _) | (UdpTx::Auto, IpAddr::V4(_)) => underlay::UdpChecksum::Zero,
@@ -36,6 +38,7 @@ pub(super) fn warn_of_idle_udp_rules(knobs: Knobs<'_>, kind: Kind, address: IpAd
     }
 }
 
+/// The outer DSCP.
 pub(super) fn dscp(knobs: Knobs<'_>) -> underlay::Dscp {
     // RFC 2983 §3: the tunnel's own marks are the conservative choice between two networks.
     match knobs.dscp.and_then(At::value) {
@@ -45,6 +48,7 @@ pub(super) fn dscp(knobs: Knobs<'_>) -> underlay::Dscp {
     }
 }
 
+/// The outer ECN.
 pub(super) fn ecn(knobs: Knobs<'_>) -> EcnMode {
     match knobs.ecn.and_then(At::value) {
         None | Some(Ecn::Normal) => EcnMode::Normal,

@@ -1,10 +1,10 @@
-//! Where tenants and their attachments are written: in one place for all tenants of a pattern.
+//! Places of tenants and their attachments in the file: one place for all tenants of a pattern.
 
 use super::names::slot;
 use crate::config::Span;
 use crate::forwarding::DomainId;
 
-/// Where every tenant is written.
+/// The place of every tenant.
 #[derive(Default)]
 pub(super) struct Written<'c> {
     entries: Vec<WrittenEntry<'c>>,
@@ -24,7 +24,7 @@ struct WrittenEntry<'c> {
 }
 
 impl<'c> Written<'c> {
-    /// A tenant or a pattern, where its name stands, and the IDs of its attachments.
+    /// Adds a tenant or a pattern: where its name stands, and the IDs of its attachments.
     pub(super) fn add(&mut self, span: Span, attachments: impl Iterator<Item = (&'c str, Span)>) -> EntryId {
         let mut attachments: Vec<_> = attachments.collect();
         attachments.sort_unstable();
@@ -32,12 +32,12 @@ impl<'c> Written<'c> {
         EntryId(self.entries.len() as u32 - 1)
     }
 
-    /// A tenant is written there.
+    /// Sets the place of a tenant.
     pub(super) fn set(&mut self, domain: DomainId, entry: EntryId) {
         *slot(&mut self.of, domain.0 as usize) = Some(entry);
     }
 
-    /// Where a tenant, or its pattern, has its name.
+    /// The place of the name of a tenant, or of its pattern.
     pub(super) fn tenant(&self, domain: DomainId) -> Option<Span> {
         self.entry(domain).map(|entry| entry.span)
     }

@@ -16,7 +16,7 @@ pub(super) struct Attachments {
     latest: Option<NumberedAttachments>,
 }
 
-/// How the attachments of a tenant were numbered.
+/// The numbers of one tenant's attachments, and what they were made from.
 #[derive(Debug, Clone)]
 struct NumberedAttachments {
     generation: u64,
