@@ -1,4 +1,4 @@
-//! What mappings hold: a few runs of values on either side, in place of millions of IDs.
+//! The values that mappings hold: a few runs on either side, in place of millions of IDs.
 
 use transload_encaps::{Compiled, Segment, WireIds};
 
@@ -7,7 +7,8 @@ use crate::forwarding::{Forwarding, Map, MappingId, PeerId};
 use crate::mapping::{Run, RunWriter, one_to_one, runs};
 
 impl ClaimTable<'_> {
-    /// Adds what mappings take, where their segments are looked up, and what they write, to whom they send.
+    /// Adds the values that mappings take, in the spaces their segments are looked up in, and those they write, in the
+    /// spaces of the peers they send to.
     pub(super) fn add_mappings(&mut self, tables: &Forwarding, space_of: &Map<PeerId, usize>) {
         for (n, connection) in tables.mappings.all.iter().enumerate() {
             let (mapping, Some(connection)) = (MappingId(n as u32), connection) else { continue };
@@ -58,7 +59,7 @@ impl ClaimTable<'_> {
         writers.iter().flat_map(|writer| runs.iter().map(|&run| held(writer, run)).collect::<Vec<_>>()).collect()
     }
 
-    /// Which ID of a mapping has this value in a space, and its segment there.
+    /// The ID of a mapping that has this value in a space, and its segment there.
     #[must_use]
     pub fn id_at(&self, at: usize, held: &Held, value: u64) -> Option<(u64, Segment)> {
         let Owner::Mapping { mapping, side, run } = held.owner else { return None };

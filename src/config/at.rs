@@ -16,7 +16,7 @@ pub(super) const AT: &str = "$transload::At";
 /// A value and its place in the file.
 ///
 /// A value that could not be read leaves its place behind, so that what refers to it is not called unknown as well:
-/// the reader has already told what is wrong with it.
+/// the reader has already reported it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct At<T> {
     /// Where it stands.
@@ -114,7 +114,7 @@ impl<T> Named<T> {
         })
     }
 
-    /// Takes in the things of other files. A name that is taken is reported.
+    /// Adds the things of other files. A name that is taken is reported.
     pub(super) fn append(
         &mut self,
         more: impl Iterator<Item = Self>,
@@ -134,7 +134,7 @@ impl<T> Named<T> {
         self.0.retain(|(name, _)| !repeated.contains(&name.span));
     }
 
-    /// How many there are.
+    /// Number of names.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.0.len()
@@ -147,14 +147,14 @@ impl<T> Named<T> {
     }
 }
 
-/// A name where it is given.
+/// A name in its place.
 #[derive(Debug, Clone, Copy)]
 pub struct Name<'c> {
     /// The name.
     pub text: &'c str,
     /// Where it stands.
     pub span: Span,
-    /// Where the thing stands that has it.
+    /// The place of the thing with this name.
     pub extent: Span,
 }
 

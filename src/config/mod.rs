@@ -58,7 +58,7 @@ pub use values::{MacAddress, Seconds};
 pub struct Config {
     /// The file.
     pub source: SourceText,
-    /// What it says. Values that could not be read are left empty.
+    /// Its contents. Values that could not be read are left empty.
     pub file: File,
     /// What could not be read. The compiler reports these together with what it finds.
     pub problems: Vec<Problem>,
@@ -97,7 +97,7 @@ pub struct File {
     /// The MAC table.
     #[serde(default, deserialize_with = "section")]
     pub fdb: Fdb,
-    /// How many threads move frames; 1 if left out.
+    /// Number of worker threads; 1 if left out.
     pub workers: Option<At<Workers>>,
     /// What worker threads do while nothing arrives; `adaptive` if left out.
     pub polling: Option<At<Polling>>,
@@ -105,17 +105,17 @@ pub struct File {
     pub admin: Option<At<PathBuf>>,
 }
 
-/// How many worker threads.
+/// A number of worker threads.
 pub type Workers = Whole<1, 64>;
 
 /// What worker threads do while nothing arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Polling {
-    /// Look again for a moment, then sleep until something arrives.
+    /// Poll for a moment, then sleep until something arrives.
     #[default]
     Adaptive,
-    /// Look again and again: the shortest delay, for a whole processor each.
+    /// Poll all the time: the shortest delay, at 100 % CPU per worker.
     Busy,
 }
 
@@ -123,7 +123,7 @@ pub enum Polling {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fdb {
-    /// How many addresses all tenants together can have; 1048576 if left out.
+    /// Most addresses of all tenants together; 1048576 if left out.
     pub capacity: Option<At<Macs>>,
 }
 

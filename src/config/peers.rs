@@ -75,7 +75,7 @@ with_knobs! {
         /// A prefix such as `192.0.2.0/24`, or a list of them: whoever sends from there is a member as soon as one of
         /// its MAC addresses is learned, until none is left. Peers that the file names take precedence.
         pub learn_from: Option<At<LearnFrom>>,
-        /// How many members may be learned at a time; 1024 if left out.
+        /// Most members learned at a time; 1024 if left out.
         pub max_learned: Option<At<MaxLearned>>,
         /// The multicast group of the underlay that broadcast, unknown and multicast frames are sent to, instead of a
         /// copy to every member, and come from: `239.1.1.1`, `ff05::1`. Sent by the endpoint's first port that is up,
@@ -84,7 +84,7 @@ with_knobs! {
     }
 }
 
-/// How many members may be learned.
+/// A limit of learned members.
 pub type MaxLearned = Whole<1, 65536>;
 
 /// What peers and groups have in common.
@@ -108,13 +108,13 @@ pub struct Knobs<'c> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Ecn {
-    /// The tenant's.
+    /// The mark of the tenant's packet.
     Normal,
     /// Not-ECT, for a far end that does not understand marks.
     Compatibility,
 }
 
-/// What a peer makes of UDP checksums.
+/// UDP checksums towards and from a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct UdpChecksum {
@@ -131,9 +131,9 @@ pub enum UdpTx {
     /// Zero over IPv4, computed over IPv6.
     #[default]
     Auto,
-    /// None.
+    /// Always zero, which means none.
     Zero,
-    /// A right one.
+    /// A computed one.
     Compute,
 }
 

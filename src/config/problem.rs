@@ -7,22 +7,22 @@ use serde::Serialize;
 
 use super::source::{SourceText, Span};
 
-/// How bad it is.
+/// Severity of a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, PartialOrd, Ord)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// The gateway will not start with this.
     Error,
-    /// It will, but somebody should look.
+    /// It will, but this deserves a look.
     Warning,
 }
 
 /// One thing that is wrong with a configuration.
 #[derive(Debug, Clone, Serialize)]
 pub struct Problem {
-    /// How bad it is.
+    /// Severity of a problem.
     pub severity: Severity,
-    /// What is wrong.
+    /// What is wrong, in a sentence.
     pub message: String,
     /// What to write instead.
     pub help: Option<String>,
@@ -34,7 +34,7 @@ pub struct Problem {
     pub column: usize,
     /// The text at fault.
     pub text: String,
-    /// Another place that has to do with it.
+    /// A second place that the problem is about.
     pub also: Option<ProblemPlace>,
     #[serde(skip)]
     source: SourceText,
@@ -42,7 +42,7 @@ pub struct Problem {
     span: Span,
 }
 
-/// A second place that a problem has to do with.
+/// A second place that a problem is about.
 #[derive(Debug, Clone, Serialize)]
 pub struct ProblemPlace {
     /// What is there.

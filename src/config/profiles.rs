@@ -1,4 +1,4 @@
-//! Profiles: what is known to hold towards a kind of peer, as a set of knobs under one word.
+//! Profiles: sets of knobs that are known to suit a kind of peer, under one word.
 //!
 //! [`PROFILES`] is the one table; the loader, the schema and the README say what it says. A profile stands for its
 //! knobs as if they were written out: [`write_out`] does just that, before anything is read, and what the peer says
@@ -29,15 +29,15 @@ pub enum Profile {
 pub struct ProfileRow {
     /// The profile.
     pub profile: Profile,
-    /// For peers that speak this.
+    /// The encapsulation of the peers it is for.
     pub encap: &'static str,
-    /// Where the knob is: the keys from the peer down to it. `encap` and the encapsulation come first for its options.
+    /// The path to the knob: the keys from the peer down to it. `encap` and the encapsulation come first for its options.
     pub knob: &'static [&'static str],
-    /// What it is set to.
+    /// The value it is set to.
     pub value: &'static str,
     /// Whether it only matters over IPv6.
     pub is_ipv6: bool,
-    /// Why.
+    /// The reason, for the README.
     pub why: &'static str,
 }
 
@@ -83,10 +83,10 @@ pub const PROFILES: &[ProfileRow] = &[
 ];
 
 impl Profile {
-    /// All of them.
+    /// All profiles.
     pub const ALL: [Self; 3] = [Self::Linux, Self::Ovs, Self::Strict];
 
-    /// As it is written.
+    /// The word in the file.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {

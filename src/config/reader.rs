@@ -34,7 +34,7 @@ pub(super) fn read<'a, T: Deserialize<'a>>(
     value
 }
 
-/// Where the mistakes are collected.
+/// The mistakes so far.
 struct Log<'a> {
     source: &'a SourceText,
     problems: RefCell<Vec<Problem>>,

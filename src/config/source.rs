@@ -11,20 +11,20 @@ pub struct Span {
     pub end: usize,
 }
 
-/// The files of a configuration: their names for people, and their text. Cheap to clone.
+/// The files of a configuration: their names and their text. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct SourceText(Arc<Vec<Arc<SourceFile>>>);
 
 /// One file.
 #[derive(Debug)]
 pub(super) struct SourceFile {
-    /// What people call it.
+    /// Its name, as it was given.
     pub(super) name: String,
-    /// All of it.
+    /// The whole text.
     pub(super) whole: String,
-    /// Where it begins, counting on from the files before it.
+    /// The offset of its first byte, counting on from the files before it.
     pub(super) base: usize,
-    /// Where each line begins, within this file.
+    /// The offset of each line within this file.
     lines: Vec<usize>,
 }
 
@@ -44,13 +44,13 @@ impl SourceText {
         Self(Arc::new(self.0.iter().cloned().chain([added]).collect()))
     }
 
-    /// What people call the first file.
+    /// The name of the first file.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.at(0).name
     }
 
-    /// What people call the file that this place is in.
+    /// The name of the file that this place is in.
     #[must_use]
     pub fn name_at(&self, at: usize) -> &str {
         &self.at(at).name
@@ -74,7 +74,7 @@ impl SourceText {
         (line, before + 1)
     }
 
-    /// The part of a place that lies on its first line, without blanks at its end.
+    /// The part of a place that lies on its first line, without spaces at its end.
     #[must_use]
     pub fn first_line(&self, span: Span) -> Span {
         let line = self.slice(span).lines().next().unwrap_or_default().trim_end();

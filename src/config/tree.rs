@@ -22,7 +22,7 @@ pub(super) struct Node {
     pub(super) value: Value,
 }
 
-/// What a value is, before anybody asked for a type.
+/// The form of a value, before it is read as a type.
 #[derive(Debug)]
 pub(super) enum Value {
     /// Nothing was written, or `~`, or `null`.
@@ -36,7 +36,7 @@ pub(super) enum Value {
     Map(Vec<(Node, Node)>),
 }
 
-/// What stands where nothing does: an option that was not given.
+/// The value of an option that was not given.
 pub(super) static NOTHING: Node = Node { span: Span { start: 0, end: 0 }, value: Value::Null };
 
 impl Node {

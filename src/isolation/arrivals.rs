@@ -1,4 +1,4 @@
-//! The ways in: no arriving frame is claimed by two tenants.
+//! Arrivals: no arriving frame is claimed by two tenants.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -14,7 +14,7 @@ pub(super) fn look(claims: &ClaimTable<'_>, found: &mut Meetings) -> ControlFlow
     between_ports(claims, found)
 }
 
-/// One sender, one ID, two tenants.
+/// Two tenants with the same ID from one sender.
 fn within_spaces(claims: &ClaimTable<'_>, found: &mut Meetings) -> ControlFlow<()> {
     for (at, space) in claims.spaces.iter().enumerate() {
         shared(&space.taken, |one, other, value| {
@@ -25,7 +25,7 @@ fn within_spaces(claims: &ClaimTable<'_>, found: &mut Meetings) -> ControlFlow<(
     ControlFlow::Continue(())
 }
 
-/// Tunnel packets that are two senders' at once.
+/// Two senders with the same address.
 fn between_senders(claims: &ClaimTable<'_>, found: &mut Meetings) -> ControlFlow<()> {
     for entrances in claims.entrances.values() {
         let mut sources: Vec<_> = entrances.iter().map(|entrance| (entrance.source, entrance)).collect();
@@ -42,7 +42,7 @@ fn between_senders(claims: &ClaimTable<'_>, found: &mut Meetings) -> ControlFlow
     ControlFlow::Continue(())
 }
 
-/// Tags of two ports that are one wire.
+/// Two ports that are one wire, with the same tags.
 fn between_ports(claims: &ClaimTable<'_>, found: &mut Meetings) -> ControlFlow<()> {
     let mut wires: BTreeMap<Wire, Vec<_>> = BTreeMap::new();
     for entrance in &claims.tags {
@@ -63,8 +63,8 @@ fn between_ports(claims: &ClaimTable<'_>, found: &mut Meetings) -> ControlFlow<(
     ControlFlow::Continue(())
 }
 
-/// Tells of the claims of two spaces that are not disjoint. Where they read different bits of the same packets,
-/// nobody can tell any two of them apart.
+/// Calls `found` with the claims of two spaces that are not disjoint. Where the spaces read different bits of the same
+/// packets, no two of their claims can be told apart.
 fn clash(
     claims: &ClaimTable<'_>,
     one: usize,

@@ -1,4 +1,4 @@
-//! Assumptions: what the proof takes for granted, because no table of ours can see to it.
+//! Assumptions: what the proof takes for granted, because no table of ours can ensure it.
 
 use std::collections::BTreeMap;
 
@@ -12,18 +12,18 @@ use crate::forwarding::PeerId;
 /// Something that has to hold outside of the tables.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Assumption {
-    /// A word for it.
+    /// Its name, one word.
     pub name: &'static str,
     /// What has to hold.
     pub statement: &'static str,
-    /// Where in this configuration it matters most; empty where it matters everywhere.
+    /// The parts of this configuration that depend on it; empty if all do.
     pub here: Vec<String>,
 }
 
 const SOURCE_ADDRESS: &str = "The source address of a tunnel packet is what identifies a peer: nobody else on the \
      underlay can send from the address of a peer to one of our endpoints. The tunnels carry no other proof of origin.";
 const LEARNERS: &str = "Whoever can send from these addresses to our endpoint is a member of the group, and may speak as any of its \
-     tenants: `learn_from` names nobody. A peer that the file names goes before.";
+     tenants: `learn_from` names nobody. Peers that the file names take precedence.";
 const FAR_ENDS: &str = "A far end keeps tenants apart by the IDs of this file: what we send with an ID reaches only \
      that tenant there, and only that tenant's frames come back with it.";
 const DELIVERY: &str = "The underlay delivers packets to the addresses, and frames to the MAC addresses, they are sent \
@@ -91,7 +91,7 @@ fn ports_without_mac(claims: &ClaimTable<'_>) -> Vec<String> {
     names
 }
 
-/// One far end under two names, with an ID that is one tenant's there under the first and another's under the second.
+/// Far ends under two names, with an ID that belongs to one tenant under the first and to another under the second.
 fn one_far_end(claims: &ClaimTable<'_>) -> Vec<String> {
     let mut ends: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for departure in &claims.departures {

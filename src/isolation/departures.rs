@@ -1,4 +1,4 @@
-//! The ways out: what a tenant sends is its own wherever it comes back, and nobody else's at the far end.
+//! Departures: what a tenant sends is its own wherever it comes back, and no other tenant's at the far end.
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
@@ -24,7 +24,7 @@ pub(super) fn look(claims: &ClaimTable<'_>, found: &mut Meetings) -> ControlFlow
     statics(claims, found)
 }
 
-/// Two peers, or the tags of two ports, that are the same far end and the same to it.
+/// Two peers, or the tags of two ports, that are one far end, with the same ID.
 fn one_far_end(claims: &ClaimTable<'_>, found: &mut Meetings) -> ControlFlow<()> {
     let mut ends: BTreeMap<_, Vec<usize>> = BTreeMap::new();
     for departure in &claims.departures {
@@ -45,9 +45,9 @@ fn one_far_end(claims: &ClaimTable<'_>, found: &mut Meetings) -> ControlFlow<()>
     ControlFlow::Continue(())
 }
 
-/// Where frames come in, by what would have to be on them.
+/// The spaces behind the entrances, by what a frame must have on it to come in there.
 struct Index {
-    /// By our address, the sender's, and the carrier.
+    /// By our address, the sender's address, and the carrier.
     tunnels: BTreeMap<(IpAddr, IpAddr, Carrier), Vec<usize>>,
     ports: BTreeMap<Wire, Vec<usize>>,
 }
@@ -73,7 +73,7 @@ impl Index {
     }
 }
 
-/// What is sent comes back: from the far end, or because the far end is ourselves.
+/// Frames that come back: from the far end, or because the far end is ourselves.
 fn echoes(
     claims: &ClaimTable<'_>,
     index: &Index,
@@ -126,7 +126,7 @@ fn same_place(claims: &ClaimTable<'_>, one: (usize, &Held), other: (usize, &Held
     Meeting::new(Rule::Departures, a.party, b.party, path)
 }
 
-/// Static addresses name a peer of their own: it must be one of the attachment's.
+/// Static addresses name a peer, which must be one of the attachment's.
 fn statics(claims: &ClaimTable<'_>, found: &mut Meetings) -> ControlFlow<()> {
     let tables = &claims.plan.forwarding;
     for entry in &claims.plan.statics {

@@ -49,7 +49,7 @@ fn beside_an_endpoint(
     ControlFlow::Continue(())
 }
 
-/// Somebody else who is reached by tunnel packets of this VLAN.
+/// Another owner that tunnel packets of this VLAN lead to.
 fn victim<'c>(claims: &'c ClaimTable<'_>, wire: Wire, vlan: Option<u16>, attacker: &Held) -> Option<(usize, &'c Held)> {
     let here = claims.entrances.iter().filter(|(to, _)| to.wire == wire && to.vlan == vlan);
     let spaces = here.flat_map(|(_, entrances)| entrances).map(|entrance| entrance.space);

@@ -13,29 +13,29 @@ use crate::claims::{ClaimTable, Departure, FarEnd, Held, TunnelEntrance};
 use crate::mapping::Values;
 use sha2::{Digest, Sha256};
 
-/// What `isolation` prints.
+/// The output of `isolation`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Document {
     /// Whether no two tenants can meet.
     pub isolated: bool,
     /// SHA-256 of the proof as compact JSON.
     pub hash: String,
-    /// By which paths they meet.
+    /// The paths by which tenants meet.
     pub meetings: Vec<Meeting>,
-    /// What the answer rests on.
+    /// The proof.
     pub proof: Proof,
 }
 
-/// What was looked at, and what has to hold besides.
+/// What was examined, and what has to hold besides.
 #[derive(Debug, Clone, Serialize)]
 pub struct Proof {
-    /// Who must not meet.
+    /// The tenants, which must not meet.
     pub tenants: Vec<String>,
-    /// Whose IDs must not meet either, each a tenant of its own.
+    /// The mappings, each of whose IDs is a tenant of its own.
     pub mappings: Vec<ProvenMapping>,
-    /// What was examined.
+    /// The rules that were examined.
     pub rules: Vec<Examined>,
-    /// What no table can see to.
+    /// What no table can ensure.
     pub assumptions: Vec<Assumption>,
     /// The tenant IDs by who uses them.
     pub spaces: Vec<SpaceRow>,
@@ -46,14 +46,14 @@ pub struct Proof {
 pub struct ProvenMapping {
     /// Its name.
     pub mapping: String,
-    /// How many IDs it has.
+    /// Number of its IDs.
     pub ids: u64,
 }
 
 /// One rule, and whether it holds.
 #[derive(Debug, Clone, Serialize)]
 pub struct Examined {
-    /// A word for it.
+    /// The rule.
     pub rule: Rule,
     /// As a sentence.
     pub statement: &'static str,
@@ -61,14 +61,14 @@ pub struct Examined {
     pub holds: bool,
 }
 
-/// The peers, or the port, that share a number space, and who has what in it.
+/// The peers, or the port, that share a number space, and the IDs that tenants hold in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct SpaceRow {
-    /// Who they are.
+    /// The peer, group or port.
     pub of: String,
     /// The encapsulation.
     pub encap: &'static str,
-    /// How their frames come in, in order.
+    /// The entrances of their frames, in order.
     pub entrances: Vec<EntranceRow>,
     /// The values taken from them, in order.
     pub claims: Vec<HeldRow>,
@@ -76,7 +76,7 @@ pub struct SpaceRow {
     pub departures: Vec<HeldRow>,
 }
 
-/// A way in.
+/// An entrance.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct EntranceRow {
     /// The port.
@@ -86,7 +86,7 @@ pub struct EntranceRow {
     /// Our address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub destination: Option<String>,
-    /// What carries it.
+    /// The carrier: a UDP port or an IP protocol.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub carrier: Option<String>,
     /// The first and the last address it may come from.
@@ -96,19 +96,19 @@ pub struct EntranceRow {
     pub peer: String,
 }
 
-/// A hold on values of the ID bits.
+/// Values of the ID bits, held by one owner.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct HeldRow {
     /// The first value of the ID bits.
     pub first: u64,
     /// The last one.
     pub last: u64,
-    /// Where the values between are not all held: those are that have of these bits some more than the first one.
+    /// Where not all values between the two are held: the bits that may be added to the first value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bits: Option<u64>,
     /// The ID fields; of a mapping, those of the first value.
     pub id: String,
-    /// Whose they are.
+    /// The owner.
     #[serde(flatten)]
     pub party: Party,
 }
@@ -135,7 +135,7 @@ pub(super) fn document(claims: &ClaimTable<'_>, meetings: Vec<Meeting>) -> Docum
     Document { isolated: meetings.is_empty(), hash: format!("sha256:{}", hex(&Sha256::digest(&text))), meetings, proof }
 }
 
-/// The ways in, by space.
+/// The entrances, by space.
 fn entrances(claims: &ClaimTable<'_>) -> Vec<Vec<EntranceRow>> {
     let names = &claims.plan.names;
     let mut all = vec![Vec::new(); claims.spaces.len()];
@@ -185,7 +185,7 @@ fn held_row(claims: &ClaimTable<'_>, at: usize, held: &Held) -> HeldRow {
     HeldRow { first: bounds.first(), last: bounds.last(), bits, id: ids.to_string(), party }
 }
 
-/// `peer leaf-9`, `group leafs`, `port access`: who shares an ID space.
+/// `peer leaf-9`, `group leafs`, `port access`: the peers that share an ID space.
 pub(super) fn peers(claims: &ClaimTable<'_>, at: usize) -> String {
     let (space, names) = (&claims.spaces[at], &claims.plan.names);
     let Some(&first) = space.peers.first() else { return "nobody".to_owned() };
@@ -216,7 +216,7 @@ pub(super) fn far_end(claims: &ClaimTable<'_>, departure: &Departure) -> String 
     }
 }
 
-/// `GRE key 0x138800`: a value of the ID bits that several claim.
+/// `GRE key 0x138800`: a value of the ID bits that several owners claim.
 pub(super) fn wire_value(claims: &ClaimTable<'_>, at: usize, value: u64) -> String {
     format!("{} {value:#x}", claims.spaces[at].kind.info().id_bits)
 }

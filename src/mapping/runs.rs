@@ -1,4 +1,4 @@
-//! Runs: the IDs of a mapping, cut into a few sets whose values on the wire can be told in two words each.
+//! Runs: the IDs of a mapping, cut into a few sets whose values on the wire take two words each.
 //!
 //! A run is one ID and any of some further bits. Since every such bit stands for a bit of the segment, a whole
 //! mapping of 2^24 IDs is one run, and one whose range ends anywhere a few dozen.
@@ -162,7 +162,7 @@ pub fn common_segment(ones: &[Values], others: &[Values]) -> Option<Segment> {
     common.break_value()
 }
 
-/// How a side of a mapping comes to be values of the wire's ID bits.
+/// The values of the wire's ID bits for the IDs of one side of a mapping.
 #[derive(Debug)]
 pub struct RunWriter<'m> {
     side: &'m MappingSide,
@@ -172,7 +172,7 @@ pub struct RunWriter<'m> {
 }
 
 impl<'m> RunWriter<'m> {
-    /// The ways in which an encapsulation takes, or writes, the segments of a side.
+    /// One for each form in which an encapsulation takes, or writes, the segments of a side.
     ///
     /// # Errors
     /// When its ID bits are not the fields of the segment moved about.
@@ -199,7 +199,7 @@ impl<'m> RunWriter<'m> {
         Ok(all)
     }
 
-    /// How the IDs of a run are written.
+    /// The values of a run's IDs.
     #[must_use]
     pub fn values(&self, run: Run) -> Values {
         // What a value is followed by, such as a FlowID, is free as well.
@@ -209,7 +209,7 @@ impl<'m> RunWriter<'m> {
         Values::OffsetAndBits { offset: self.value(run.id), free }
     }
 
-    /// The ID of a run that is written so.
+    /// The ID of a run that has this value.
     #[must_use]
     pub fn id(&self, run: Run, value: u64) -> u64 {
         let added = value.wrapping_sub(self.value(run.id));

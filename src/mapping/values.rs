@@ -1,11 +1,11 @@
-//! Values: a set of numbers that is told in two words, however many there are, and whether two such sets meet.
+//! Values: a set of numbers that takes two words, however many they are, and whether two such sets meet.
 
 use super::interval::Interval;
 
 /// Values of the ID bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Values {
-    /// Everything from one to another.
+    /// All numbers from a first to a last one.
     Range(Interval<u64>),
     /// An offset and, added to it, any of the free bits: as the IDs of a mapping are written.
     OffsetAndBits {
@@ -17,7 +17,7 @@ pub enum Values {
 }
 
 impl Values {
-    /// The lowest and the highest.
+    /// The lowest and the highest value.
     #[must_use]
     pub fn bounds(self) -> Interval<u64> {
         match self {

@@ -1,4 +1,4 @@
-//! How serde walks lists, maps, choices and places of the tree.
+//! The lists, maps, choices and places of the tree, as serde walks them.
 
 use std::slice;
 
