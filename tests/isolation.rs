@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use common::wire::{self, BROADCAST};
 use proptest::prelude::*;
-use transload::claims::{Arrival, Claims, Owner};
+use transload::claims::{ArrivingFrame, ClaimTable, Owner};
 use transload::compile::{Names, Numbers, Plan, compile};
 use transload::config;
 use transload::forwarding::{AttachmentId, Connection, DomainId, FileTables, MappingId, PeerId, PortId};
@@ -163,7 +163,7 @@ fn tenant_frame(tags: &[(u16, u16)]) -> Vec<u8> {
 }
 
 /// Every tunnel packet of the small space: the frame, and what decides about it.
-fn tunnel_packets(inner: &[u8]) -> Vec<(Arrival, Vec<u8>)> {
+fn tunnel_packets(inner: &[u8]) -> Vec<(ArrivingFrame, Vec<u8>)> {
     let keys =
         [0, 1, 2, 3, 4096, 0x10_0000, 0x10_0001, 0x10_00ff, 0x10_0100, 0x10_01ff, 0x10_0200, 0x10_0301, 0x10_0400];
     let mut payloads = Vec::new();
@@ -182,7 +182,7 @@ fn tunnel_packets(inner: &[u8]) -> Vec<(Arrival, Vec<u8>)> {
                 let frame = wire::ethernet([2, 0, 0, 0, 0, 9], [2, 0, 0, 0, 0, 8], wire::IPV4, &packet);
                 let frame = vlan.map_or(frame.clone(), |vlan| wire::tag(&frame, 0x8100, vlan));
                 let tunnel = Some((IpAddr::from(ours(to)), IpAddr::from(ours(from)), *carrier, *id));
-                all.push((Arrival { port, tags: qinq::wire_id_of_vlan(vlan), tunnel }, frame));
+                all.push((ArrivingFrame { port, tags: qinq::wire_id_of_vlan(vlan), tunnel }, frame));
             }
         }
     }
@@ -222,13 +222,13 @@ fn counted(tpids: &[u16], stack: &[(u16, u16)]) -> u64 {
 #[test]
 fn the_pipeline_takes_every_frame_of_a_small_space_to_the_tenant_that_the_algebra_names() {
     let plan_of_claims = plan(CLOSE);
-    let claims = Claims::of(&plan_of_claims);
+    let claims = ClaimTable::of(&plan_of_claims);
     let mut world = World::new(plan(CLOSE));
     let mut frames = tunnel_packets(&tenant_frame(&[]));
     for (port, tpids) in [(0, &[0x88a8][..]), (1, &[0x88a8, 0x9100]), (2, &[0x8100, 0x88a8])] {
         let stacks = tag_stacks().into_iter();
         frames.extend(stacks.map(|stack| {
-            (Arrival { port: PortId(port), tags: counted(tpids, &stack), tunnel: None }, tenant_frame(&stack))
+            (ArrivingFrame { port: PortId(port), tags: counted(tpids, &stack), tunnel: None }, tenant_frame(&stack))
         }));
     }
     let (mut taken, total) = (0, frames.len());
@@ -263,7 +263,7 @@ fn reflected(frame: &[u8]) -> Vec<u8> {
 /// them into another tenant.
 fn meetings_found_by_trying(plan_of: impl Fn() -> Plan, tags: &[Vec<(u16, u16)>]) -> Vec<(Whose, Whose)> {
     let claims_plan = plan_of();
-    let claims = Claims::of(&claims_plan);
+    let claims = ClaimTable::of(&claims_plan);
     let mut world = World::new(plan_of());
     let mut found = Vec::new();
     for own in tags {

@@ -1,13 +1,14 @@
-//! What mappings hold: a few runs of values on either side, in place of millions of IDs.
+//! The values that mappings hold: a few runs on either side, in place of millions of IDs.
 
 use transload_encaps::{Compiled, Segment, WireIds};
 
-use super::{Claims, Held, Owner};
+use super::{ClaimTable, Held, Owner};
 use crate::forwarding::{FileTables, Map, MappingId, PeerId};
-use crate::mapping::{Run, Writing, one_to_one, runs};
+use crate::mapping::{Run, RunWriter, one_to_one, runs};
 
-impl Claims<'_> {
-    /// Adds what mappings take, where their segments are looked up, and what they write, to whom they send.
+impl ClaimTable<'_> {
+    /// Adds the values that mappings take, in the spaces their segments are looked up in, and those they write, in the
+    /// spaces of the peers they send to.
     pub(super) fn add_mappings(&mut self, tables: &FileTables, space_of: &Map<PeerId, usize>) {
         for (n, connection) in tables.mappings.all.iter().enumerate() {
             let (mapping, Some(connection)) = (MappingId(n as u32), connection) else { continue };
@@ -47,28 +48,28 @@ impl Claims<'_> {
         let first = self.spaces[at].peers.first().and_then(|&peer| tables.peer(peer));
         let ids = tables.mappings.get(mapping).and_then(|connection| connection.ids.sides.get(side));
         let (Some(peer), Some(ids)) = (first, ids) else { return Vec::new() };
-        let writings = Writing::of(ids, |segment| values(&peer.compiled, segment)).unwrap_or_else(|flaw| {
+        let writers = RunWriter::of(ids, |segment| values(&peer.compiled, segment)).unwrap_or_else(|flaw| {
             self.flaws.push((mapping, side, flaw));
             Vec::new()
         });
-        let held = |writing: &Writing<'_>, run: Run| {
+        let held = |writer: &RunWriter<'_>, run: Run| {
             let owner = Owner::Mapping { mapping, side, run };
-            Held { ids: writing.values(run), segment: Segment(ids.outline(run.id)), owner }
+            Held { ids: writer.values(run), segment: Segment(ids.outline(run.id)), owner }
         };
-        writings.iter().flat_map(|writing| runs.iter().map(|&run| held(writing, run)).collect::<Vec<_>>()).collect()
+        writers.iter().flat_map(|writer| runs.iter().map(|&run| held(writer, run)).collect::<Vec<_>>()).collect()
     }
 
-    /// Which ID of a mapping has this value in a space, and its segment there.
+    /// The ID of a mapping that has this value in a space, and its segment there.
     #[must_use]
     pub fn id_at(&self, at: usize, held: &Held, value: u64) -> Option<(u64, Segment)> {
         let Owner::Mapping { mapping, side, run } = held.owner else { return None };
         let tables = &self.plan.tables;
         let compiled = &tables.peer(*self.spaces.get(at)?.peers.first()?)?.compiled;
         let side = tables.mappings.get(mapping)?.ids.sides.get(side)?;
-        let writings = [Compiled::taken, Compiled::written]
+        let writers = [Compiled::taken, Compiled::written]
             .into_iter()
-            .filter_map(|of| Writing::of(side, |segment| of(compiled, segment)).ok());
-        let id = writings.flatten().find(|writing| writing.values(run) == held.ids)?.id(run, value);
+            .filter_map(|of| RunWriter::of(side, |segment| of(compiled, segment)).ok());
+        let id = writers.flatten().find(|writer| writer.values(run) == held.ids)?.id(run, value);
         Some((id, Segment(side.outline(id))))
     }
 }

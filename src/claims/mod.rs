@@ -1,10 +1,11 @@
-//! Claims: whose arriving frames are whose, as intervals over (port, outer tag, destination, carrier, source, ID).
+//! Claims: the tenant an arriving frame belongs to, as intervals over (port, outer tag, destination, carrier, source,
+//! ID).
 //!
 //! A frame comes in by an *entrance*: a tunnel packet of one sender to one of our addresses, or any other frame by
 //! the tags of its port. Behind each entrance is an ID *space*, in which tenants hold values of the wire's ID bits.
 //! The product of the two is never written out, so that a hundred thousand tenants on forty leafs stay forty
-//! entrances and a hundred thousand intervals; and a mapping of sixteen million IDs is a few *runs* of values. The isolation proof, the hints for dropped frames and the loader's
-//! messages all count in this.
+//! entrances and a hundred thousand intervals; and a mapping of sixteen million IDs is a few *runs* of values. The
+//! isolation proof rests on this.
 
 mod mapped;
 mod sources;
@@ -24,41 +25,41 @@ use crate::mapping::Flaw;
 use crate::mapping::interval::Interval;
 pub use space::{Held, Owner, Space, crossed, shared};
 
-/// What frames travel on: ports of one device are one wire.
+/// A wire that frames travel on: ports of one device are one wire, under the lowest port's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Wire(pub u16);
 
-/// Where a tunnel packet arrives, without who sent it.
+/// What a tunnel packet is sent to; its sender aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Place {
+pub struct Destination {
     /// The wire.
     pub wire: Wire,
     /// The outer VLAN ID.
     pub vlan: Option<u16>,
     /// Our address.
-    pub destination: IpAddr,
-    /// What carries it.
+    pub address: IpAddr,
+    /// The carrier: a UDP port or an IP protocol.
     pub carrier: Carrier,
 }
 
-/// How tunnel packets of one sender come in, or of those that may become one.
+/// The entrance of one sender's tunnel packets, or of a whole prefix of senders that may be learned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entrance {
-    /// Where they arrive.
-    pub place: Place,
+pub struct TunnelEntrance {
+    /// What they are sent to.
+    pub destination: Destination,
     /// The port.
     pub port: PortId,
     /// Our endpoint.
     pub endpoint: EndpointId,
-    /// Where they may come from.
+    /// The addresses they may come from.
     pub source: Interval<IpAddr>,
-    /// Who they are from.
+    /// The peer they are from.
     pub peer: PeerId,
-    /// Which of the [`spaces`](Claims::spaces) their IDs are in.
+    /// The space of their IDs, as an index of [`spaces`](ClaimTable::spaces).
     pub space: usize,
 }
 
-/// How every other frame of a port comes in: by its tags.
+/// The entrance of every other frame of a port: its tags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TagEntrance {
     /// The wire.
@@ -67,34 +68,34 @@ pub struct TagEntrance {
     pub port: PortId,
     /// Its tags.
     pub peer: PeerId,
-    /// Which of the [`spaces`](Claims::spaces) they are in.
+    /// The space of the tags, as an index of [`spaces`](ClaimTable::spaces).
     pub space: usize,
 }
 
-/// How frames for a peer go out.
+/// The exit of frames for a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Departure {
     /// The peer, or the tags of a port.
     pub peer: PeerId,
-    /// Which of the [`spaces`](Claims::spaces) their IDs are in.
+    /// The space of their IDs, as an index of [`spaces`](ClaimTable::spaces).
     pub space: usize,
-    /// Where to.
-    pub way: Way,
+    /// Where they go.
+    pub far_end: FarEnd,
 }
 
-/// Where frames for a peer go.
+/// The far end that frames for a peer go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    /// Inside IP.
+pub enum FarEnd {
+    /// A tunnel.
     Tunnel {
-        /// From this address of ours.
+        /// Our address.
         local: IpAddr,
-        /// To this one.
+        /// The peer's address.
         remote: IpAddr,
-        /// On this.
+        /// The carrier: a UDP port or an IP protocol.
         carrier: Carrier,
     },
-    /// As they are.
+    /// The device at the other end of a port's wire.
     Port {
         /// The wire.
         wire: Wire,
@@ -103,9 +104,9 @@ pub enum Way {
     },
 }
 
-/// A frame that arrives, as far as it decides whose it is.
+/// An arriving frame: what decides which tenant it belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Arrival {
+pub struct ArrivingFrame {
     /// The port.
     pub port: PortId,
     /// Its tags, as [`qinq::wire_id_of_vlan`] and its like count them.
@@ -114,26 +115,26 @@ pub struct Arrival {
     pub tunnel: Option<(IpAddr, IpAddr, Carrier, u64)>,
 }
 
-/// Whose arriving frames are whose.
+/// Every entrance and exit of a configuration, and the values that tenants and mappings hold behind them.
 #[derive(Debug)]
-pub struct Claims<'p> {
-    /// What it was made from.
+pub struct ClaimTable<'p> {
+    /// The configuration it was made from.
     pub plan: &'p Plan,
-    /// The ways in for tunnel packets, by where they arrive, sorted by source.
-    pub entrances: BTreeMap<Place, Vec<Entrance>>,
-    /// The ways in for everything else.
+    /// The entrances of tunnel packets by what they are sent to, sorted by source.
+    pub entrances: BTreeMap<Destination, Vec<TunnelEntrance>>,
+    /// The entrances of everything else.
     pub tags: Vec<TagEntrance>,
-    /// What frames go out by.
+    /// The exits.
     pub departures: Vec<Departure>,
-    /// The tenant IDs behind them.
+    /// The tenant IDs behind entrances and exits.
     pub spaces: Vec<Space>,
     /// Sides of mappings that do not tell their IDs apart.
     pub flaws: Vec<(MappingId, usize, Flaw)>,
     wires: Vec<Wire>,
 }
 
-impl<'p> Claims<'p> {
-    /// What a compiled configuration claims.
+impl<'p> ClaimTable<'p> {
+    /// The claims of a compiled configuration.
     #[must_use]
     pub fn of(plan: &'p Plan) -> Self {
         let tables = &plan.tables;
@@ -160,27 +161,26 @@ impl<'p> Claims<'p> {
         self.wires.get(usize::from(port.0)).copied().unwrap_or(Wire(port.0))
     }
 
-    /// Everyone who claims a frame: at most one, if no tenants can meet.
+    /// All owners of a frame: at most one, if no tenants can meet.
     #[must_use]
-    pub fn owners(&self, arrival: &Arrival) -> Vec<Owner> {
+    pub fn owners(&self, arrival: &ArrivingFrame) -> Vec<Owner> {
         let wire = self.wire(arrival.port);
         let mut owners = Vec::new();
         let mut take = |space: usize, id| owners.extend(self.spaces[space].takers(id).map(|held| held.owner));
         let mut is_ours = false;
         if let Some((destination, source, carrier, id)) = arrival.tunnel {
-            for (place, entrances) in &self.entrances {
-                let here = place.wire == wire
-                    && qinq::wire_id_of_vlan(place.vlan) == arrival.tags
-                    && place.destination == destination;
+            for (to, entrances) in &self.entrances {
+                let here =
+                    to.wire == wire && qinq::wire_id_of_vlan(to.vlan) == arrival.tags && to.address == destination;
                 is_ours |= here;
                 for entrance in entrances.iter().filter(|entrance| here && entrance.source.contains(source)) {
-                    if place.carrier == carrier {
+                    if to.carrier == carrier {
                         take(entrance.space, id);
                     }
                 }
             }
         }
-        // A packet to an endpoint is a tunnel packet or nothing, whoever sent it.
+        // A packet to an endpoint is a tunnel packet or dropped, whatever its source.
         for entrance in self.tags.iter().filter(|entrance| entrance.wire == wire && !is_ours) {
             take(entrance.space, arrival.tags);
         }
@@ -204,10 +204,10 @@ impl<'p> Claims<'p> {
             };
             let hears = tables.peer(peer).and_then(|peer| peer.hears);
             for &port in listeners.get(&endpoint).into_iter().flatten() {
-                for destination in [Some(row.address), hears].into_iter().flatten() {
-                    let place = Place { wire: self.wire(port), vlan: row.vlan, destination, carrier };
-                    let entrance = Entrance { place, port, endpoint, source, peer, space };
-                    self.entrances.entry(place).or_default().push(entrance);
+                for address in [Some(row.address), hears].into_iter().flatten() {
+                    let destination = Destination { wire: self.wire(port), vlan: row.vlan, address, carrier };
+                    let entrance = TunnelEntrance { destination, port, endpoint, source, peer, space };
+                    self.entrances.entry(destination).or_default().push(entrance);
                 }
             }
         }
@@ -221,19 +221,19 @@ impl<'p> Claims<'p> {
         for (n, peer) in plan.tables.peers.iter().enumerate() {
             let id = PeerId(n as u32);
             let (Some(peer), Some(&space)) = (peer, space_of.get(&id)) else { continue };
-            let way = match &peer.exit {
-                Exit::Port(port) => Way::Port { wire: self.wire(*port), port: *port },
+            let far_end = match &peer.exit {
+                Exit::Port(port) => FarEnd::Port { wire: self.wire(*port), port: *port },
                 Exit::Tunnel(_) => {
                     let Some(tunnel) = tunnels.get(&id) else { continue };
-                    Way::Tunnel { local: tunnel.local, remote: tunnel.remote, carrier: peer.compiled.carrier() }
+                    FarEnd::Tunnel { local: tunnel.local, remote: tunnel.remote, carrier: peer.compiled.carrier() }
                 }
             };
-            self.departures.push(Departure { peer: id, space, way });
+            self.departures.push(Departure { peer: id, space, far_end });
         }
     }
 }
 
-/// The ID spaces of all peers, with what is taken from and written to each, and which one is whose.
+/// The ID spaces of all peers, with the values taken from and written to each, and the space of each peer.
 fn spaces(tables: &FileTables) -> (Vec<Space>, Map<PeerId, usize>) {
     let (mut spaces, mut known, mut space_of) = (Vec::<Space>::new(), HashMap::new(), Map::default());
     let mut by_scope: Map<_, Vec<usize>> = Map::default();

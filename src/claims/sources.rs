@@ -1,4 +1,4 @@
-//! Senders: from which addresses tunnel packets are taken for a peer.
+//! Sources: the addresses that tunnel packets are accepted from, by peer.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -7,8 +7,8 @@ use transload_encaps::Carrier;
 use crate::forwarding::{EndpointId, FileTables, PeerId, Sender};
 use crate::mapping::interval::Interval;
 
-/// From where tunnel packets are taken for a peer: single addresses of those that are named, and what is left of the
-/// prefixes of groups that learn theirs.
+/// The addresses that tunnel packets are accepted from, by peer: single addresses where the file names them, and what
+/// is left of the prefixes that groups learn from.
 pub(super) fn of(tables: &FileTables) -> Vec<(Interval<IpAddr>, EndpointId, Carrier, PeerId)> {
     let mut named: Vec<_> = tables.senders.iter().collect();
     named.sort_unstable_by_key(|(sender, _)| (sender.endpoint, sender.carrier, sender.address));

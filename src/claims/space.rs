@@ -9,16 +9,16 @@ use crate::forwarding::{Claim, MappingId, PeerId, Scope};
 use crate::mapping::interval::{Interval, overlaps};
 use crate::mapping::{Run, Values};
 
-/// Whose a value of the ID bits is.
+/// The owner of a value of the ID bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Owner {
-    /// A tenant's.
+    /// A tenant.
     Tenant(Claim),
-    /// Those of a run of a mapping's IDs, each of which is a tenant of its own.
+    /// A run of a mapping's IDs, each of which is a tenant of its own.
     Mapping {
         /// The mapping.
         mapping: MappingId,
-        /// The side, 0 or 1, on which they are written so.
+        /// The side, 0 or 1, on which they have this value.
         side: usize,
         /// The IDs.
         run: Run,
@@ -26,7 +26,8 @@ pub enum Owner {
 }
 
 impl Owner {
-    /// Whether nobody else meets here: one tenant, or one side of one mapping, on which no two IDs are written alike.
+    /// Whether the two cannot meet: they are one tenant, or one side of one mapping, on which no two IDs are written
+    /// alike.
     #[must_use]
     pub fn is_alone_with(self, other: Self) -> bool {
         match (self, other) {
@@ -39,29 +40,29 @@ impl Owner {
     }
 }
 
-/// A hold on some values of the ID bits.
+/// Values of the ID bits, held by one owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Held {
     /// The values.
     pub ids: Values,
-    /// What they mean here: of a mapping, the lowest one.
+    /// The segment that they mean here; of a mapping, the lowest one.
     pub segment: Segment,
-    /// Whose they are.
+    /// The owner.
     pub owner: Owner,
 }
 
-/// What the peers of one number space and encapsulation take and are sent.
+/// The values taken from and written to the peers of one number space and encapsulation.
 #[derive(Debug)]
 pub struct Space {
-    /// Where their segments are looked up.
+    /// The number space that their segments are looked up in.
     pub scope: Scope,
-    /// What they speak.
+    /// Their encapsulation.
     pub kind: Kind,
-    /// Who they are.
+    /// The peers.
     pub peers: Vec<PeerId>,
-    /// The values that are taken from them, and for whom, sorted.
+    /// The values taken from the peers, and for which owner, sorted.
     pub taken: Vec<Held>,
-    /// The values that are written to them, and by whom, sorted.
+    /// The values written to the peers, and by which owner, sorted.
     pub written: Vec<Held>,
 }
 
@@ -80,15 +81,15 @@ impl Space {
 
     pub(super) fn sort(&mut self) {
         for rows in [&mut self.taken, &mut self.written] {
-            let by_ids = |one: &Held, other: &Held| one.ids.hull().cmp(&other.ids.hull());
+            let by_ids = |one: &Held, other: &Held| one.ids.bounds().cmp(&other.ids.bounds());
             rows.sort_unstable_by(|one, other| by_ids(one, other).then_with(|| one.owner.cmp(&other.owner)));
             rows.dedup();
         }
     }
 
-    /// Everyone who takes this value.
+    /// All that take this value.
     pub fn takers(&self, id: u64) -> impl Iterator<Item = &Held> {
-        let end = self.taken.partition_point(|held| held.ids.hull().first() <= id);
+        let end = self.taken.partition_point(|held| held.ids.bounds().first() <= id);
         self.taken.iter().take(end).rev().filter(move |held| held.ids.contains(id))
     }
 
@@ -108,23 +109,23 @@ fn held(ids: &WireIds, segment: Segment, claim: Claim) -> impl Iterator<Item = H
     })
 }
 
-/// Tells of every two of these, of different owners, that hold the same value, and the lowest such value.
+/// Calls `found` with every two of these, of different owners, that hold the same value, and the lowest such value.
 pub fn shared(rows: &[Held], mut found: impl FnMut(&Held, &Held, u64) -> ControlFlow<()>) -> ControlFlow<()> {
-    let mut items: Vec<_> = rows.iter().map(|held| (held.ids.hull(), held)).collect();
+    let mut items: Vec<_> = rows.iter().map(|held| (held.ids.bounds(), held)).collect();
     overlaps(&mut items, |(_, one), (_, other)| match meets(one, other) {
         Some(value) => found(one, other, value),
         None => ControlFlow::Continue(()),
     })
 }
 
-/// Tells of everyone who holds a value in the first list that somebody else holds in the second, and one such value.
+/// Calls `found` with every pair of the two lists, of different owners, that hold the same value, and one such value.
 pub fn crossed(
     ones: &[Held],
     others: &[Held],
     mut found: impl FnMut(&Held, &Held, u64) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
-    let mut items: Vec<_> = ones.iter().map(|held| (held.ids.hull(), (held, true))).collect();
-    items.extend(others.iter().map(|held| (held.ids.hull(), (held, false))));
+    let mut items: Vec<_> = ones.iter().map(|held| (held.ids.bounds(), (held, true))).collect();
+    items.extend(others.iter().map(|held| (held.ids.bounds(), (held, false))));
     overlaps(&mut items, |&(_, (a, a_is_one)), &(_, (b, b_is_one))| {
         if a_is_one == b_is_one {
             return ControlFlow::Continue(());

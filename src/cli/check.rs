@@ -29,7 +29,7 @@ pub(super) struct Args {
 
 /// What `--json` prints.
 #[derive(Serialize)]
-struct Findings<'a> {
+struct CheckOutput<'a> {
     file: String,
     ok: bool,
     problems: &'a [Problem],
@@ -99,7 +99,7 @@ fn print_json(
     host: &[String],
 ) -> Result<(), Failure> {
     let (file, ok) = (args.file.display().to_string(), !problems.has_errors() && meetings.is_empty());
-    let findings = Findings { file, ok, problems: &problems.0, meetings, mappings, host };
+    let findings = CheckOutput { file, ok, problems: &problems.0, meetings, mappings, host };
     let text = serde_json::to_string_pretty(&findings).map_err(|error| Failure::new(error.to_string()))?;
     output(&text)
 }

@@ -1,43 +1,112 @@
-//! Attachments: which tenant ID of which peer, group or port, and whether it can be meant.
+//! Attachments: a tenant ID of a peer, a group or a port, checked against what the encapsulation allows.
 
 use transload_encaps::{IdField, IdForm, Ids, Segment};
 
-use super::drafts::Way;
-use super::report::Report;
-use super::sides::Side;
+use super::findings::Findings;
+use super::horizons::Horizons;
+use super::sides::{FarSide, FarSides};
 use super::specs;
-use crate::config::{At, Attachment, Id, InnerTags, L2cp, Offset};
+use crate::config::{At, Attachment, Id, InnerTags, L2cp, Name, Offset, Span};
 
-/// A number as it is written: as itself, or as an offset to that of a pattern's tenant.
-pub(super) trait Number {
+/// A number as the file states it: as itself, or as an offset to that of a pattern's tenant.
+pub(super) trait StatedNumber {
     /// For the tenant with this number; `None` when it falls below 0.
     fn at(&self, n: u64) -> Option<u64>;
 }
 
-impl Number for u64 {
+impl StatedNumber for u64 {
     fn at(&self, _: u64) -> Option<u64> {
         Some(*self)
     }
 }
 
-impl Number for Offset {
+impl StatedNumber for Offset {
     fn at(&self, n: u64) -> Option<u64> {
         self.at(n)
+    }
+}
+
+/// An attachment without the number of its ID: what is the same for all tenants of a pattern.
+pub(super) struct AttachmentDraft<'p, 'c, V> {
+    pub(super) name: Name<'c>,
+    pub(super) config: &'c Attachment<V>,
+    pub(super) side: &'p FarSide,
+    /// The ID fields, as they are written.
+    fields: Vec<(&'static IdField, &'c At<V>)>,
+    pub(super) inner_tags: transload_encaps::InnerTags,
+    pub(super) tunnels_l2cp: bool,
+    /// The split horizon, by number.
+    pub(super) horizon: u16,
+    /// Its name and what it leads to: an FDB entry must not follow it to another peer.
+    pub(super) identity: String,
+    /// Where its ID stands.
+    pub(super) span: Span,
+    /// Set once a number of a pattern is wrong: the next one would be wrong in the same way.
+    pub(super) is_broken: bool,
+}
+
+impl<'p, 'c, V> AttachmentDraft<'p, 'c, V> {
+    /// Looks up what an attachment leads to; what is wrong with it is reported.
+    pub(super) fn new(
+        name: Name<'c>,
+        config: &'c Attachment<V>,
+        sides: FarSides<'p, 'c>,
+        horizons: &mut Horizons<'c>,
+        findings: &mut Findings,
+    ) -> Option<Self> {
+        let side = sides.find(name, config, findings)?;
+        let inner_tags = inner_tags(config, side, findings);
+        let fields = fields(config, side, findings)?;
+        let span = config.ids.first().map_or(name.span, |id| id.value.span);
+        let identity = format!("{} {}", name.text, side.label);
+        // IEEE 802.1Q §8.6.3 has every bridge keep bridges' control frames to one link, and so do we unless told
+        // otherwise.
+        let tunnels_l2cp = config.l2cp.as_ref().and_then(At::value) == Some(L2cp::Tunnel);
+        let (horizon, is_broken) = (horizons.number(config), false);
+        Some(Self { name, config, side, fields, inner_tags, tunnels_l2cp, horizon, identity, span, is_broken })
+    }
+}
+
+impl<V: StatedNumber> AttachmentDraft<'_, '_, V> {
+    /// The segment for the tenant with this number; what is wrong with it is reported.
+    pub(super) fn segment(&self, n: u64, findings: &mut Findings) -> Option<Segment> {
+        let mut ids = Ids::default();
+        let mut all_good = true;
+        for &(known, at) in &self.fields {
+            let number = at.get()?.at(n).ok_or_else(|| format!("{} is negative", known.name));
+            match number.and_then(|value| usable(known, value)) {
+                Ok(number) => ids.set(known.name, number),
+                Err(why) => {
+                    findings.error(at.span, why, format!("`{}`: {}", known.name, known.about));
+                    all_good = false;
+                }
+            }
+        }
+        if !all_good {
+            return None;
+        }
+        let segment = self.side.kind.segment(&ids);
+        if let Err(error) = &segment
+            && !findings.has_errors_in(self.name.extent)
+        {
+            specs::tell(self.name.span, error, findings);
+        }
+        segment.ok()
     }
 }
 
 /// The ID fields that an attachment gives; those of another encapsulation are reported.
 pub(super) fn fields<'c, V>(
     config: &'c Attachment<V>,
-    side: &Side,
-    report: &mut Report,
+    side: &FarSide,
+    findings: &mut Findings,
 ) -> Option<Vec<(&'static IdField, &'c At<V>)>> {
     let info = side.kind.info();
     let mut fields = Vec::with_capacity(config.ids.len());
     let mut all_good = true;
     for id in &config.ids {
         match info.ids.iter().find(|known| known.name == id.name) {
-            None => wrong_field(id, side, report),
+            None => wrong_field(id, side, findings),
             Some(known) if id.value.get().is_some() => {
                 fields.push((known, &id.value));
                 continue;
@@ -49,42 +118,12 @@ pub(super) fn fields<'c, V>(
     all_good.then_some(fields)
 }
 
-/// The segment that an attachment's ID fields name there; what is wrong with them is reported.
-pub(super) fn segment<V: Number>(way: &Way<'_, '_, V>, n: u64, report: &mut Report) -> Option<Segment> {
-    let mut ids = Ids::default();
-    let mut all_good = true;
-    for &(known, at) in &way.fields {
-        match at
-            .get()?
-            .at(n)
-            .ok_or_else(|| format!("{} is negative", known.name))
-            .and_then(|value| usable(known, value))
-        {
-            Ok(number) => ids.set(known.name, number),
-            Err(why) => {
-                report.error(at.span, why, format!("`{}`: {}", known.name, known.about));
-                all_good = false;
-            }
-        }
-    }
-    if !all_good {
-        return None;
-    }
-    let segment = way.side.kind.segment(&ids);
-    if let Err(error) = &segment
-        && !report.has_errors_in(way.name.extent)
-    {
-        specs::tell(way.name.span, error, report);
-    }
-    segment.ok()
-}
-
-/// The value, if the field can have it; else why not.
+/// Returns the value, or the reason why the field cannot have it.
 pub(super) fn usable(field: &IdField, value: u64) -> Result<u64, String> {
     refused(field, value).map_or(Ok(value), Err)
 }
 
-/// Why a field cannot have this value.
+/// The reason why a field cannot have this value.
 fn refused(field: &IdField, value: u64) -> Option<String> {
     let name = field.name;
     if let IdForm::Number { max } = field.form
@@ -99,8 +138,8 @@ fn refused(field: &IdField, value: u64) -> Option<String> {
     })
 }
 
-/// An ID of another encapsulation: names the right one.
-fn wrong_field<V>(id: &Id<V>, side: &Side, report: &mut Report) {
+/// Reports an ID of another encapsulation, and names the right one.
+fn wrong_field<V>(id: &Id<V>, side: &FarSide, findings: &mut Findings) {
     let info = side.kind.info();
     let right: Vec<_> = info.ids.iter().map(|field| format!("`{}`", field.name)).collect();
     let (ids, be) = if right.len() == 1 { ("ID", "is") } else { ("IDs", "are") };
@@ -109,11 +148,15 @@ fn wrong_field<V>(id: &Id<V>, side: &Side, report: &mut Report) {
         [only] => format!("write {only} instead of `{}`", id.name),
         _ => format!("write one of them instead of `{}`", id.name),
     };
-    report.error(id.span, message, help);
+    findings.error(id.span, message, help);
 }
 
 /// What happens to tags inside the tenant's frames: as the attachment says, else as its encapsulation does.
-pub(super) fn inner_tags<V>(config: &Attachment<V>, side: &Side, report: &mut Report) -> transload_encaps::InnerTags {
+pub(super) fn inner_tags<V>(
+    config: &Attachment<V>,
+    side: &FarSide,
+    findings: &mut Findings,
+) -> transload_encaps::InnerTags {
     let info = side.kind.info();
     let Some((at, stated)) = config.inner_tags.as_ref().and_then(|at| Some((at, at.value()?))) else {
         return info.inner_tags;
@@ -121,17 +164,11 @@ pub(super) fn inner_tags<V>(config: &Attachment<V>, side: &Side, report: &mut Re
     match stated {
         InnerTags::Keep if !info.can_keep_tags => {
             let message = format!("{} cannot carry a VLAN tag inside ({})", info.title, info.standard);
-            report.error(at.span, message, "write `strip` or `drop`");
+            findings.error(at.span, message, "write `strip` or `drop`");
             info.inner_tags
         }
         InnerTags::Keep => transload_encaps::InnerTags::Keep,
         InnerTags::Strip => transload_encaps::InnerTags::Strip,
         InnerTags::Drop => transload_encaps::InnerTags::Drop,
     }
-}
-
-/// Whether bridges' control frames pass. IEEE 802.1Q §8.6.3 has every bridge keep them to one link, and so do we
-/// unless told otherwise.
-pub(super) fn tunnels_l2cp<V>(config: &Attachment<V>) -> bool {
-    config.l2cp.as_ref().and_then(At::value) == Some(L2cp::Tunnel)
 }

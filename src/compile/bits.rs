@@ -3,22 +3,22 @@
 use transload_encaps::{IdField, IdForm};
 
 use super::attachments;
-use super::report::Report;
+use super::findings::Findings;
 use crate::config::{At, Bits, Piece, Span};
-use crate::mapping::{Mapping, Move};
+use crate::mapping::{BitMove, Mapping};
 
-/// What is in a field.
-pub(super) struct Value {
-    /// The lowest value it has.
+/// The contents of a field.
+pub(super) struct FieldValue {
+    /// Its lowest value.
     pub(super) first: u64,
-    /// The highest.
+    /// Its highest value.
     pub(super) last: u64,
-    /// What is added at the end.
+    /// What is added once all bits are in their places.
     pub(super) add: u64,
-    /// Bits that are always so.
+    /// Bits that are always set.
     pub(super) constant: u64,
-    /// Where the ID's bits go.
-    pub(super) moves: Vec<Move>,
+    /// The places that the ID's bits go to.
+    pub(super) moves: Vec<BitMove>,
 }
 
 /// A run of bits, `width` long, from bit `low`.
@@ -27,14 +27,14 @@ const fn run(low: u32, width: u32) -> u64 {
     ones << low
 }
 
-/// How long the IDs are, in bits.
+/// The length of the IDs, in bits.
 fn width(ids: &Mapping) -> u32 {
     let shown = ids.sides[0].fields.iter().flat_map(|field| &field.moves).fold(0, |all, step| all | step.mask);
     u64::BITS - shown.leading_zeros()
 }
 
 /// What an expression puts into a field.
-pub(super) fn field(known: &IdField, at: &At<Bits>, ids: &Mapping, report: &mut Report) -> Option<Value> {
+pub(super) fn field(known: &IdField, at: &At<Bits>, ids: &Mapping, findings: &mut Findings) -> Option<FieldValue> {
     let (bits, width) = (at.get()?, width(ids));
     let IdForm::Number { max } = known.form else { return None };
     let (mut constant, mut moves, mut low) = (0, Vec::new(), 0);
@@ -50,28 +50,28 @@ pub(super) fn field(known: &IdField, at: &At<Bits>, ids: &Mapping, report: &mut 
         };
         if from + len > width {
             let message = format!("the ID has {width} bits, {} to 0; there is no bit {}", width - 1, from + len - 1);
-            report.error(at.span, message, "`id` is the ID of the `from` side");
+            findings.error(at.span, message, "`id` is the ID of the `from` side");
             return None;
         }
         if low + len > u64::BITS {
-            report.error(at.span, "these are more than 64 bits", "leave some out");
+            findings.error(at.span, "these are more than 64 bits", "leave some out");
             return None;
         }
-        moves.push(Move { mask: run(from, len), left: (u64::BITS + low - from) % u64::BITS });
+        moves.push(BitMove { mask: run(from, len), left: (u64::BITS + low - from) % u64::BITS });
         low += len;
     }
     if bits.pieces.is_empty() {
         let value = u64::try_from(bits.constant).unwrap_or(u64::MAX);
         if let Err(why) = attachments::usable(known, value) {
-            report.error(at.span, why, format!("`{}`: {}", known.name, known.about));
+            findings.error(at.span, why, format!("`{}`: {}", known.name, known.about));
             return None;
         }
     }
     let Ok(add) = i64::try_from(bits.constant) else {
-        report.error(at.span, "this constant is too large", format!("`{}`: {}", known.name, known.about));
+        findings.error(at.span, "this constant is too large", format!("`{}`: {}", known.name, known.about));
         return None;
     };
-    Some(Value { first: 0, last: max, add: add.cast_unsigned(), constant, moves })
+    Some(FieldValue { first: 0, last: max, add: add.cast_unsigned(), constant, moves })
 }
 
 /// The fields that are numbers: a flag such as `untagged` is the same for all IDs.
@@ -82,14 +82,19 @@ fn numbers<'s, 'c>(
 }
 
 /// Whether every bit in which the IDs differ is on the `to` side, and only once.
-pub(super) fn check(ids: &Mapping, stated: &[(&'static IdField, &At<Bits>)], span: Span, report: &mut Report) -> bool {
+pub(super) fn check(
+    ids: &Mapping,
+    stated: &[(&'static IdField, &At<Bits>)],
+    span: Span,
+    findings: &mut Findings,
+) -> bool {
     let mut seen = 0;
     for (field, (_, at)) in ids.sides[1].fields.iter().zip(numbers(stated)) {
         for step in &field.moves {
             let twice = seen & step.mask & ids.varying;
             if twice != 0 {
                 let message = format!("{} is used twice", slice(twice));
-                report.error(at.span, message, "every bit in which the IDs differ stands once on this side");
+                findings.error(at.span, message, "every bit in which the IDs differ stands once on this side");
                 return false;
             }
             seen |= step.mask;
@@ -100,7 +105,7 @@ pub(super) fn check(ids: &Mapping, stated: &[(&'static IdField, &At<Bits>)], spa
         return true;
     }
     let message = format!("not one-to-one: IDs that differ only in {} would be the same on this side", slice(missing));
-    report.error(span, message, format!("use {} in one of the fields", slice(missing)));
+    findings.error(span, message, format!("use {} in one of the fields", slice(missing)));
     false
 }
 
@@ -112,7 +117,7 @@ fn slice(bits: u64) -> String {
 }
 
 /// Whether every value fits its field; the first ID whose value does not is named.
-pub(super) fn check_values(ids: &Mapping, stated: &[(&'static IdField, &At<Bits>)], report: &mut Report) -> bool {
+pub(super) fn check_values(ids: &Mapping, stated: &[(&'static IdField, &At<Bits>)], findings: &mut Findings) -> bool {
     for (field, (known, at)) in ids.sides[1].fields.iter().zip(numbers(stated)) {
         let fits = |id: u64| (field.first..=field.last).contains(&field.value(id));
         let add = i128::from(field.add.cast_signed());
@@ -124,7 +129,7 @@ pub(super) fn check_values(ids: &Mapping, stated: &[(&'static IdField, &At<Bits>
         if let Some(id) = ids.ids().find(|&id| !fits(id)) {
             let message =
                 format!("for ID {id:#x}, {} would be {}, and it goes up to {}", known.name, reach(id), field.last);
-            report.error(at.span, message, "use fewer bits, a smaller range, or another constant");
+            findings.error(at.span, message, "use fewer bits, a smaller range, or another constant");
             return false;
         }
     }

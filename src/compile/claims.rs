@@ -1,13 +1,16 @@
-//! Claims: whose packets are whose. The same bytes claimed twice are refused, since nobody could tell who is meant.
+//! Claims: which peer a packet is from, and which attachment a segment belongs to. What is claimed twice is refused,
+//! since a packet could be for either.
 
 use std::net::IpAddr;
 
 use hashbrown::hash_map::Entry;
 use transload_encaps::{Carrier, Kind, Segment};
 
+use super::context::Context;
+use super::findings::Findings;
 use super::names::Names;
-use super::report::Report;
-use super::sides::Side;
+use super::origins::Noun;
+use super::sides::FarSide;
 use super::written::Written;
 use crate::config::Span;
 use crate::forwarding::{Claim, DomainId, EndpointId, Map, PeerId, Scope, Sender};
@@ -16,11 +19,11 @@ use crate::forwarding::{Claim, DomainId, EndpointId, Map, PeerId, Scope, Sender}
 #[derive(Default)]
 pub(super) struct Senders {
     pub(super) table: Map<Sender, PeerId>,
-    owners: Map<Sender, Owner>,
+    owners: Map<Sender, SenderOwner>,
 }
 
 #[derive(Clone)]
-struct Owner {
+struct SenderOwner {
     label: String,
     kind: Kind,
     span: Span,
@@ -39,25 +42,22 @@ pub(super) struct Wanted<'a> {
 }
 
 impl Senders {
-    pub(super) fn claim(&mut self, wanted: &Wanted<'_>, report: &mut Report) {
+    /// Takes a sender in, unless another peer has it.
+    pub(super) fn claim(&mut self, wanted: &Wanted<'_>, context: &mut Context<'_>) {
         let sender = Sender { endpoint: wanted.endpoint, address: wanted.address, carrier: wanted.carrier };
         if let Some(owner) = self.owners.get(&sender) {
-            report_senders(owner, wanted, report);
+            report_senders(owner, wanted, &mut context.findings);
             return;
         }
-        let owner = Owner { label: wanted.label.to_owned(), kind: wanted.kind, span: wanted.span };
+        let owner = SenderOwner { label: wanted.label.to_owned(), kind: wanted.kind, span: wanted.span };
         self.owners.insert(sender, owner);
         self.table.insert(sender, wanted.peer);
-    }
-
-    /// Every sender, and where the file names it.
-    pub(super) fn places(&self) -> impl Iterator<Item = (Sender, Span)> {
-        self.owners.iter().map(|(sender, owner)| (*sender, owner.span))
+        context.note(Noun::Sender(sender), wanted.span);
     }
 }
 
-fn report_senders(owner: &Owner, wanted: &Wanted<'_>, report: &mut Report) {
-    let line = report.line(owner.span, wanted.span);
+fn report_senders(owner: &SenderOwner, wanted: &Wanted<'_>, findings: &mut Findings) {
+    let line = findings.line(owner.span, wanted.span);
     let (first, second, address, carrier) = (&owner.label, wanted.label, wanted.address, wanted.carrier);
     let (message, help) = if first == second {
         (format!("{address} is already in {first} ({line})"), "remove it from one of the two places")
@@ -75,7 +75,7 @@ fn report_senders(owner: &Owner, wanted: &Wanted<'_>, report: &mut Report) {
             "keep the one that the far end speaks, or give one an endpoint of its own",
         )
     };
-    report.conflict(wanted.span, owner.span, "claimed here", message, help);
+    findings.conflict(wanted.span, owner.span, "claimed here", message, help);
 }
 
 /// Which attachment a segment belongs to, by the number space it is looked up in.
@@ -94,38 +94,38 @@ pub(super) struct Holder<'c> {
 }
 
 impl<'c> Segments<'c> {
-    /// Whether the segment was free for a claim, whose ID stands there.
+    /// Claims a segment; returns whether it was free. `span` is where the claim's ID stands.
     pub(super) fn claim(
         &mut self,
-        side: &Side,
+        side: &FarSide,
         segment: Segment,
         (claim, span): (Claim, Span),
-        names: &Names,
-        report: &mut Report,
+        context: &mut Context<'_>,
     ) -> bool {
         let first = match self.table.entry((side.scope, segment)) {
             Entry::Vacant(free) => {
                 free.insert(claim);
+                context.note(Noun::Segment(side.scope, segment), span);
                 return true;
             }
-            Entry::Occupied(first) => self.written.holder(*first.get(), names),
+            Entry::Occupied(first) => self.written.holder(*first.get(), &context.names),
         };
-        let line = report.line(first.span, span);
-        let whose = if first.domain == claim.domain {
+        let line = context.findings.line(first.span, span);
+        let holder = if first.domain == claim.domain {
             format!("attachment `{}` of this tenant ({line})", first.attachment)
         } else {
-            format!("attachment `{}` of tenant `{}` ({line})", first.attachment, names.domain(first.domain))
+            format!("attachment `{}` of tenant `{}` ({line})", first.attachment, context.names.domain(first.domain))
         };
-        let message = format!("{}, {}, is already {whose}", side.label, side.kind.ids(segment));
+        let message = format!("{}, {}, is already {holder}", side.label, side.kind.ids(segment));
         let help = "an ID belongs to one attachment; give one of the two another ID";
-        report.conflict(span, first.span, "has it", message, help);
+        context.findings.conflict(span, first.span, "has it", message, help);
         false
     }
 
-    /// Who holds a segment that cannot be told apart from this one.
-    pub(super) fn rival(&self, side: &Side, segment: Segment, names: &Names) -> Option<Holder<'c>> {
+    /// The holder of a segment that cannot be told apart from this one.
+    pub(super) fn rival(&self, side: &FarSide, segment: Segment, names: &Names) -> Option<Holder<'c>> {
         let clash = |other: Segment| {
-            let mut alone = side.spec.compile().ok()?;
+            let mut alone = side.compiled.twin();
             alone.claim(other).ok()?;
             alone.claim(segment).err()
         };
@@ -134,7 +134,7 @@ impl<'c> Segments<'c> {
             .min_by_key(|holder| holder.span)
     }
 
-    /// Who holds which of these segments in a number space.
+    /// The segments of a number space for which `is_one` holds, and their holders.
     pub(super) fn in_scope(
         &self,
         scope: Scope,
@@ -145,12 +145,7 @@ impl<'c> Segments<'c> {
         here.map(|((_, segment), claim)| (*segment, self.written.holder(*claim, names)))
     }
 
-    /// Every segment, whose it is, and where the file gives it.
-    pub(super) fn places(&self, names: &Names) -> impl Iterator<Item = ((Scope, Segment), Claim, Span)> {
-        self.table.iter().map(|(key, claim)| (*key, *claim, self.written.holder(*claim, names).span))
-    }
-
-    /// Who holds a segment.
+    /// The holder of a segment.
     pub(super) fn holder(&self, scope: Scope, segment: Segment, names: &Names) -> Option<Holder<'c>> {
         self.table.get(&(scope, segment)).map(|claim| self.written.holder(*claim, names))
     }
@@ -159,7 +154,7 @@ impl<'c> Segments<'c> {
 impl<'c> Written<'c> {
     fn holder(&self, claim: Claim, names: &Names) -> Holder<'c> {
         let name = names.attachment(claim.domain, claim.attachment);
-        // Whoever has claimed something is written somewhere.
+        // Every claim is of a tenant that was written before.
         let (attachment, span) = self.attachment(claim.domain, &name).unwrap_or_default();
         Holder { domain: claim.domain, attachment, span }
     }

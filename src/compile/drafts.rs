@@ -1,164 +1,131 @@
 //! Drafts: a tenant, or a pattern of tenants, as far as it is the same for every one of them.
 //!
-//! What a name refers to, what happens to tags, who is in whose horizon and what the policies are is found out once;
-//! for a pattern of a hundred thousand tenants only the numbers are left to do for each.
+//! References, inner tags, split horizons and policies are compiled once; for each of a pattern's hundred thousand
+//! tenants only the IDs are left to compute.
 
-use std::collections::HashMap;
-
-use transload_encaps::{IdField, InnerTags};
-
-use super::attachments;
+use super::attachments::AttachmentDraft;
+use super::context::Context;
+use super::findings::Findings;
+use super::horizons::Horizons;
+use super::origins::Noun;
 use super::policies;
-use super::report::{Report, check_name};
-use super::sides::{Side, Sides};
-use super::statics::{self, Fixed, Known};
-use crate::config::{At, Attachment, Name, Span, Tenant};
-use crate::forwarding::{Domain, MAX_ATTACHMENTS};
+use super::sides::FarSides;
+use super::statics::{self, Known, StaticDraft};
+use super::table::check_name;
+use crate::config::{Name, Offset, Span, Tenant};
+use crate::forwarding::{AttachmentId, Domain, DomainId, MAX_ATTACHMENTS};
 
 /// A tenant, or a pattern of them.
-pub(super) struct Draft<'p, 'c, V> {
+pub(super) struct TenantDraft<'p, 'c, V> {
     /// "tenant", "pattern"
     noun: &'static str,
     name: Name<'c>,
+    config: &'c Tenant<V>,
     /// The attachments of which everything but the number is right.
-    pub(super) ways: Vec<Way<'p, 'c, V>>,
-    /// How many the file has.
+    pub(super) attachments: Vec<AttachmentDraft<'p, 'c, V>>,
+    /// Number of attachments in the file.
     stated: usize,
-    pub(super) statics: Vec<Fixed>,
+    pub(super) statics: Vec<StaticDraft>,
     horizons: Horizons<'c>,
-    /// In a domain without attachments.
+    /// The policies, in a domain without attachments.
     pub(super) policies: Domain,
 }
 
-/// An attachment without its number.
-pub(super) struct Way<'p, 'c, V> {
-    pub(super) name: Name<'c>,
-    pub(super) side: &'p Side,
-    pub(super) fields: Vec<(&'static IdField, &'c At<V>)>,
-    pub(super) inner_tags: InnerTags,
-    pub(super) tunnels_l2cp: bool,
-    pub(super) horizon: u16,
-    /// Its name and what it leads to: an FDB entry must not follow it to another peer.
-    pub(super) identity: String,
-    /// Where its ID stands.
-    pub(super) span: Span,
-    /// What is wrong with one number of a pattern is not told again of the next.
-    pub(super) is_broken: bool,
-}
-
-impl<'p, 'c, V> Draft<'p, 'c, V> {
+impl<'p, 'c, V> TenantDraft<'p, 'c, V> {
     pub(super) fn new(
         noun: &'static str,
         name: Name<'c>,
         config: &'c Tenant<V>,
-        sides: Sides<'p, 'c>,
-        report: &mut Report,
+        sides: FarSides<'p, 'c>,
+        findings: &mut Findings,
     ) -> Self {
-        let policies = policies::of(config, report);
-        let (ways, known, horizons) = (Vec::new(), Known::new(), Horizons::default());
+        let policies = policies::of(config, findings);
+        let (attachments, known, horizons) = (Vec::new(), Known::new(), Horizons::default());
         let stated = config.attachments.len();
-        let mut draft = Self { noun, name, ways, stated, statics: Vec::new(), horizons, policies };
+        let mut draft = Self { noun, name, config, attachments, stated, statics: Vec::new(), horizons, policies };
         if stated > MAX_ATTACHMENTS {
             let message = format!("{noun} `{}` has more than {MAX_ATTACHMENTS} attachments", name.text);
-            report.error(name.span, message, "use groups, or several tenants");
+            findings.error(name.span, message, "use groups, or several tenants");
         } else {
-            draft.fill(config, known, sides, report);
+            draft.fill(known, sides, findings);
         }
         draft
     }
 
-    fn fill(&mut self, config: &'c Tenant<V>, mut known: Known<'c, 'p>, sides: Sides<'p, 'c>, report: &mut Report) {
-        for (name, config) in config.attachments.iter() {
-            check_name("attachment", name, report);
-            let way = config.and_then(|config| self.way(name, config, sides, report));
-            known.insert(name.text, way.as_ref().map(|way| (self.ways.len(), way.side)));
-            self.ways.extend(way);
+    fn fill(&mut self, mut known: Known<'c, 'p>, sides: FarSides<'p, 'c>, findings: &mut Findings) {
+        for (name, config) in self.config.attachments.iter() {
+            check_name("attachment", name, findings);
+            let draft =
+                config.and_then(|config| AttachmentDraft::new(name, config, sides, &mut self.horizons, findings));
+            known.insert(name.text, draft.as_ref().map(|draft| (self.attachments.len(), draft.side)));
+            self.attachments.extend(draft);
         }
-        self.statics = statics::compile(config, &known, report);
-    }
-
-    fn way(
-        &mut self,
-        name: Name<'c>,
-        config: &'c Attachment<V>,
-        sides: Sides<'p, 'c>,
-        report: &mut Report,
-    ) -> Option<Way<'p, 'c, V>> {
-        let side = sides.find(name, config, report)?;
-        let inner_tags = attachments::inner_tags(config, side, report);
-        let fields = attachments::fields(config, side, report)?;
-        let span = config.ids.first().map_or(name.span, |id| id.value.span);
-        let (identity, horizon) = (format!("{} {}", name.text, side.label), self.horizons.number(config));
-        let tunnels_l2cp = attachments::tunnels_l2cp(config);
-        Some(Way { name, side, fields, inner_tags, tunnels_l2cp, horizon, identity, span, is_broken: false })
+        self.statics = statics::compile(self.config, &known, findings);
     }
 
     /// Where the IDs of its attachments stand.
     pub(super) fn places(&self) -> impl Iterator<Item = (&'c str, Span)> {
-        self.ways.iter().map(|way| (way.name.text, way.span))
+        self.attachments.iter().map(|draft| (draft.name.text, draft.span))
     }
 
-    /// What its attachments are known by.
+    /// The identities of its attachments, by which they keep their numbers.
     pub(super) fn identities(&self) -> Vec<&str> {
-        self.ways.iter().map(|way| way.identity.as_str()).collect()
+        self.attachments.iter().map(|draft| draft.identity.as_str()).collect()
     }
 
     /// Whether no attachment is left that could be compiled.
     pub(super) fn is_hopeless(&self) -> bool {
-        self.stated > 0 && self.ways.iter().all(|way| way.is_broken)
+        self.stated > 0 && self.attachments.iter().all(|draft| draft.is_broken)
     }
 
-    /// Once it is compiled: what somebody should look at.
-    pub(super) fn warn(&self, report: &mut Report) {
-        if self.ways.len() < self.stated || self.ways.iter().any(|way| way.is_broken) {
+    /// Warns, once it is compiled, about what bridges nothing.
+    pub(super) fn warn(&self, findings: &mut Findings) {
+        if self.attachments.len() < self.stated || self.attachments.iter().any(|draft| draft.is_broken) {
             return;
         }
-        self.horizons.warn_of_loners(report);
+        self.horizons.warn_of_loners(findings);
         let (noun, name) = (self.noun, self.name.text);
         let message = match self.stated {
             0 => format!("{noun} `{name}` has no attachments"),
             1 => format!("{noun} `{name}` has one attachment, so nothing is bridged"),
-            _ if self.horizons.next == 1 => {
+            _ if self.horizons.count() == 1 => {
                 format!("all attachments of {noun} `{name}` are in one split horizon, so nothing is bridged")
             }
             _ => return,
         };
-        report.warning(self.name.span, message, "a tenant joins two attachments or more");
+        findings.warning(self.name.span, message, "a tenant joins two attachments or more");
     }
 }
 
-/// Which attachments of a tenant never feed each other.
-#[derive(Default)]
-struct Horizons<'c> {
-    next: u16,
-    /// By name: the number, where it was first used, and how often.
-    named: HashMap<&'c str, (u16, Span, usize)>,
-}
-
-impl<'c> Horizons<'c> {
-    fn number<V>(&mut self, config: &'c Attachment<V>) -> u16 {
-        let fresh = self.next;
-        let stated = config.split_horizon.as_ref().and_then(|at| Some((at.get()?.as_str(), at.span)));
-        let number = match stated {
-            None => fresh,
-            Some((name, span)) => {
-                let (number, _, uses) = self.named.entry(name).or_insert((fresh, span, 0));
-                *uses += 1;
-                *number
+impl TenantDraft<'_, '_, u64> {
+    /// Keeps the places of a tenant that the file has by name; `numbers` are those of its attachments.
+    pub(super) fn note_stated(&self, id: DomainId, numbers: &[AttachmentId], context: &mut Context<'_>) {
+        context.note(Noun::Tenant(id), self.name.span);
+        context.note_stated(Noun::Learning(id), self.config.learning.as_ref());
+        context.note_stated(Noun::UnknownUnicast(id), self.config.unknown_unicast.as_ref());
+        context.note_stated(Noun::Bum(id), self.config.limits.bum.as_ref());
+        context.note_stated(Noun::Macs(id), self.config.limits.macs.as_ref());
+        for at in &self.config.statics {
+            if let Some(mac) = at.get().and_then(|config| config.mac.value()) {
+                context.note(Noun::Static(id, mac.0), at.span);
             }
-        };
-        if number == fresh {
-            self.next = fresh.saturating_add(1);
         }
-        number
+        for (draft, &number) in self.attachments.iter().zip(numbers) {
+            context.note(Noun::Attachment(id, number), draft.name.span);
+            context.note_stated(Noun::InnerTags(id, number), draft.config.inner_tags.as_ref());
+            context.note_stated(Noun::SplitHorizon(id, number), draft.config.split_horizon.as_ref());
+        }
     }
+}
 
-    fn warn_of_loners(&self, report: &mut Report) {
-        for (name, (_, span, uses)) in &self.named {
-            if *uses == 1 {
-                let message = format!("split horizon `{name}` has only this attachment, so it does nothing");
-                report.warning(*span, message, "give the attachments that must not feed each other the same name");
-            }
+impl TenantDraft<'_, '_, Offset> {
+    /// Keeps the places of a pattern's tenant, which are those of its IDs; `numbers` are those of its attachments.
+    pub(super) fn note_numbered(&self, id: DomainId, numbers: &[AttachmentId], context: &mut Context<'_>) {
+        if let Some(first) = self.attachments.iter().map(|draft| draft.span).min() {
+            context.note(Noun::Tenant(id), first);
+        }
+        for (draft, &number) in self.attachments.iter().zip(numbers) {
+            context.note(Noun::Attachment(id, number), draft.span);
         }
     }
 }

@@ -5,49 +5,50 @@ use std::net::IpAddr;
 
 use transload_encaps::Carrier;
 
+use super::context::Context;
+use super::findings::Findings;
 use super::names::slot;
-use super::numbers::Numbers;
-use super::ports::Ports;
-use super::report::{Report, Row, Table};
+use super::origins::Noun;
+use super::ports::PortSection;
+use super::table::{Declared, Table};
 use crate::config::{Address, At, Endpoint, Name, Named, Span, Ttl};
 use crate::forwarding::{self, EndpointId, PortId};
 
 /// An endpoint of the file, checked.
-#[derive(Debug)]
-pub(super) struct EndpointRow {
+#[derive(Debug, Clone)]
+pub(super) struct OwnEndpoint<'c> {
+    pub(super) name: &'c str,
     pub(super) id: EndpointId,
-    pub(super) name: String,
     pub(super) address: IpAddr,
     pub(super) ports: Vec<PortId>,
     pub(super) vlan: Option<u16>,
     pub(super) ttl: u8,
 }
 
-pub(super) struct Endpoints<'c> {
-    pub(super) table: Table<'c, EndpointRow>,
+pub(super) struct EndpointSection<'c> {
+    pub(super) table: Table<'c, OwnEndpoint<'c>>,
     pub(super) forwarding: Vec<forwarding::Endpoint>,
 }
 
-/// RFC 1700's default TTL, and RFC 7348's silence: what Linux sends.
+/// RFC 1700's default TTL, as Linux sends; RFC 7348 names none.
 const DEFAULT_TTL: u8 = 64;
 
 pub(super) fn compile<'c>(
     endpoints: &'c Named<Endpoint>,
-    ports: &mut Ports<'c>,
-    numbers: &mut Numbers,
-    report: &mut Report,
-) -> Endpoints<'c> {
-    let mut all = Endpoints { table: Table::new("endpoint"), forwarding: Vec::new() };
+    ports: &mut PortSection<'c>,
+    context: &mut Context<'_>,
+) -> EndpointSection<'c> {
+    let mut all = EndpointSection { table: Table::new("endpoint"), forwarding: Vec::new() };
     if endpoints.len() > usize::from(u16::MAX) {
-        report.error(Span::default(), "more than 65535 endpoints", "use fewer");
+        context.findings.error(Span::default(), "more than 65535 endpoints", "use fewer");
         return all;
     }
     let mut listeners = HashMap::new();
     for (name, config) in endpoints.iter() {
-        let id = numbers.endpoint(name.text);
-        let row = config.and_then(|config| endpoint(id, name, config, ports, report));
+        let id = context.numbers.endpoint(name.text);
+        let row = config.and_then(|config| endpoint(id, name, config, ports, context));
         if let Some(row) = &row {
-            one_endpoint_per_wire(&mut listeners, name, row, report);
+            one_endpoint_per_wire(&mut listeners, name, row, &mut context.findings);
             for port in &row.ports {
                 slot(&mut ports.forwarding, usize::from(port.0)).endpoints.push(id);
             }
@@ -60,40 +61,54 @@ pub(super) fn compile<'c>(
             all.forwarding[usize::from(id.0)] =
                 forwarding::Endpoint { address, vlan, carriers: Vec::new(), multicast: Vec::new() };
         }
-        all.table.add(name, row, report);
+        all.table.add(name, row, &mut context.findings);
     }
     all
 }
 
-fn endpoint(
+fn endpoint<'c>(
     id: EndpointId,
-    name: Name<'_>,
+    name: Name<'c>,
     config: &Endpoint,
-    ports: &Ports<'_>,
-    report: &mut Report,
-) -> Option<EndpointRow> {
-    let address = tunnel_address(&config.address, report);
-    let ports = own_ports(name, config, ports, report);
+    ports: &PortSection<'_>,
+    context: &mut Context<'_>,
+) -> Option<OwnEndpoint<'c>> {
+    note(id, name, config, context);
+    let address = tunnel_address(&config.address, &mut context.findings);
+    let ports = own_ports(name, config, ports, &mut context.findings);
     let vlan = config.vlan.as_ref().and_then(At::value).map(|vid| vid.0 as u16);
-    let (name, ttl) = (name.text.to_owned(), ttl(config.ttl.as_ref(), DEFAULT_TTL));
-    Some(EndpointRow { id, name, address: address?, ports: ports?, vlan, ttl })
+    let ttl = ttl(config.ttl.as_ref(), DEFAULT_TTL);
+    Some(OwnEndpoint { name: name.text, id, address: address?, ports: ports?, vlan, ttl })
+}
+
+fn note(id: EndpointId, name: Name<'_>, config: &Endpoint, context: &mut Context<'_>) {
+    if let Some(origins) = &mut context.origins {
+        origins.name_endpoint(id, name.text);
+    }
+    context.note(Noun::Endpoint(id), name.span);
+    context.note_stated(Noun::EndpointVlan(id), config.vlan.as_ref());
 }
 
 pub(super) fn ttl(ttl: Option<&At<Ttl>>, default: u8) -> u8 {
     ttl.and_then(At::value).map_or(default, |ttl| ttl.0 as u8)
 }
 
-fn own_ports(name: Name<'_>, config: &Endpoint, ports: &Ports<'_>, report: &mut Report) -> Option<Vec<PortId>> {
+fn own_ports(
+    name: Name<'_>,
+    config: &Endpoint,
+    ports: &PortSection<'_>,
+    findings: &mut Findings,
+) -> Option<Vec<PortId>> {
     let list = config.ports.get()?;
     if list.is_empty() {
         let message = format!("endpoint `{}` has no ports", name.text);
-        report.error(config.ports.span, message, "name the ports its tunnel packets come and go by: `ports: [up1]`");
+        findings.error(config.ports.span, message, "name the ports its tunnel packets come and go by: `ports: [up1]`");
     }
     let mut found = Vec::new();
     for port in list {
-        let Some(row) = ports.table.find(port, report) else { continue };
+        let Some(row) = ports.table.find(port, findings) else { continue };
         if found.contains(&row.id) {
-            report.error(port.span, "this port is already in the list", "remove it here");
+            findings.error(port.span, "this port is already in the list", "remove it here");
         } else {
             found.push(row.id);
         }
@@ -101,37 +116,37 @@ fn own_ports(name: Name<'_>, config: &Endpoint, ports: &Ports<'_>, report: &mut 
     (!found.is_empty()).then_some(found)
 }
 
-/// A packet must not be for two endpoints.
+/// Refuses two endpoints with the same address on one wire: a packet could be for either.
 fn one_endpoint_per_wire<'c>(
     listeners: &mut HashMap<(PortId, Option<u16>, IpAddr), Name<'c>>,
     name: Name<'c>,
-    row: &EndpointRow,
-    report: &mut Report,
+    row: &OwnEndpoint<'_>,
+    findings: &mut Findings,
 ) {
     for &port in &row.ports {
         if let Some(first) = listeners.insert((port, row.vlan, row.address), name) {
-            let line = report.line(first.span, name.span);
+            let line = findings.line(first.span, name.span);
             let message = format!(
                 "endpoints `{}` ({line}) and `{}` have the same address, {}, on the same port",
                 first.text, name.text, row.address
             );
             let help = "use one endpoint, or give each a VLAN or ports of its own";
-            report.conflict(name.span, first.span, "the first", message, help);
+            findings.conflict(name.span, first.span, "the first", message, help);
             return;
         }
     }
 }
 
 /// An address that tunnel packets can come from and go to.
-pub(super) fn tunnel_address(at: &At<Address>, report: &mut Report) -> Option<IpAddr> {
+pub(super) fn tunnel_address(at: &At<Address>, findings: &mut Findings) -> Option<IpAddr> {
     let Address(address) = at.value()?;
-    is_tunnel_address(address, at.span, report).then_some(address)
+    is_tunnel_address(address, at.span, findings).then_some(address)
 }
 
-pub(super) fn is_tunnel_address(address: IpAddr, span: Span, report: &mut Report) -> bool {
+pub(super) fn is_tunnel_address(address: IpAddr, span: Span, findings: &mut Findings) -> bool {
     let wrong = match address {
         IpAddr::V6(v6) if let Some(v4) = v6.to_ipv4_mapped() => {
-            report.error(span, format!("{address} is an IPv4 address written as IPv6"), format!("write {v4}"));
+            findings.error(span, format!("{address} is an IPv4 address written as IPv6"), format!("write {v4}"));
             return false;
         }
         _ if address.is_unspecified() => "means no address",
@@ -141,11 +156,11 @@ pub(super) fn is_tunnel_address(address: IpAddr, span: Span, report: &mut Report
         IpAddr::V4(v4) if v4.octets()[0] == 0 => "is in 0.0.0.0/8, which no host has",
         _ => return true,
     };
-    report.error(span, format!("{address} {wrong}"), "write a unicast address that the underlay routes");
+    findings.error(span, format!("{address} {wrong}"), "write a unicast address that the underlay routes");
     false
 }
 
-impl Endpoints<'_> {
+impl<'c> EndpointSection<'c> {
     /// The endpoint a peer of this address family is reached from.
     pub(super) fn choose(
         &self,
@@ -153,21 +168,21 @@ impl Endpoints<'_> {
         who: &str,
         address: IpAddr,
         span: Span,
-        report: &mut Report,
-    ) -> Option<&EndpointRow> {
+        findings: &mut Findings,
+    ) -> Option<&OwnEndpoint<'c>> {
         let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
         if let Some(reference) = stated {
-            let row = self.table.find(reference, report)?;
+            let row = self.table.find(reference, findings)?;
             if row.address.is_ipv4() == address.is_ipv4() {
                 return Some(row);
             }
             let name = reference.get().map_or("", String::as_str);
             let message = format!("{who} has an {family} address, endpoint `{name}` has {}", row.address);
-            report.error(reference.span, message, format!("name an endpoint with an {family} address"));
+            findings.error(reference.span, message, format!("name an endpoint with an {family} address"));
             return None;
         }
         // It may be a broken one, or the whole section; that has been reported.
-        let nothing_to_choose_from = self.table.rows().next().is_none() && report.has_errors();
+        let nothing_to_choose_from = self.table.rows().next().is_none() && findings.has_errors();
         if nothing_to_choose_from || self.table.rows().any(|row| row.thing.is_none()) {
             return None;
         }
@@ -182,20 +197,20 @@ impl Endpoints<'_> {
             }
             (None, _) => {
                 let message = format!("{who} has an {family} address, but no endpoint has one");
-                report.error(span, message, format!("add an endpoint with an {family} address"));
+                findings.error(span, message, format!("add an endpoint with an {family} address"));
                 None
             }
             (Some(first), Some(second)) => {
                 let candidates: Vec<_> =
                     [first, second].into_iter().chain(fitting).map(|row| format!("`{}`", row.name.text)).collect();
                 let message = format!("{who} can be reached from several endpoints: {}", candidates.join(", "));
-                report.error(span, message, format!("say which: `endpoint: {}`", first.name.text));
+                findings.error(span, message, format!("say which: `endpoint: {}`", first.name.text));
                 None
             }
         }
     }
 
-    /// Packets of this kind will be tunnel packets there.
+    /// An endpoint gets tunnel packets of this carrier.
     pub(super) fn carry(&mut self, id: EndpointId, carrier: Carrier) {
         let Some(endpoint) = self.forwarding.get_mut(usize::from(id.0)) else { return };
         if !endpoint.carriers.contains(&carrier) {
@@ -203,7 +218,7 @@ impl Endpoints<'_> {
         }
     }
 
-    /// It hears this multicast group.
+    /// An endpoint gets packets to this multicast group.
     pub(super) fn hear(&mut self, id: EndpointId, group: IpAddr) {
         let Some(endpoint) = self.forwarding.get_mut(usize::from(id.0)) else { return };
         if !endpoint.multicast.contains(&group) {
@@ -212,7 +227,7 @@ impl Endpoints<'_> {
     }
 
     /// Our own endpoint with this address, if it is one.
-    pub(super) fn with_address(&self, address: IpAddr) -> Option<&Row<'_, EndpointRow>> {
+    pub(super) fn with_address(&self, address: IpAddr) -> Option<&Declared<'c, OwnEndpoint<'c>>> {
         self.table.rows().find(|row| row.thing.as_ref().is_some_and(|endpoint| endpoint.address == address))
     }
 }

@@ -3,44 +3,44 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use transload_encaps::Spec;
-
+use super::endpoints::{self, OwnEndpoint};
 use super::names::slot;
-use super::peers::{Draft, Pass, Place};
+use super::peers::{PeerDraft, PeerPass};
 use super::plan::{LearningGroup, TunnelPlan};
-use super::sides::{Path, Side};
-use super::{endpoints, specs, wire};
+use super::sides::{FarSide, Path};
+use super::specs::{self, Spoken};
+use super::wire;
 use crate::config::{Address, Addresses, At, Group, Knobs, LearnFrom, Name, Prefix, Span};
 use crate::forwarding::{GroupId, Learner, MAX_PEERS, Members, PeerId, Scope};
 
-/// How many members a group learns, if the file does not say.
+/// Most members a group learns, unless the file says otherwise.
 const MAX_LEARNED: usize = 1024;
 
 /// A group on its way into the tables.
-struct Making<'a> {
+struct GroupDraft<'a> {
     name: Name<'a>,
     /// "group `leafs`"
     label: &'a str,
     config: &'a Group,
     knobs: Knobs<'a>,
-    spec: &'a Spec,
+    spoken: &'a Spoken<'a>,
     scope: Scope,
-    place: Place,
-    /// Stands for the address family.
+    place: OwnEndpoint<'a>,
+    /// The first address, which says the address family.
     first: IpAddr,
     multicast: Option<IpAddr>,
 }
 
-impl Making<'_> {
-    /// One of the group, called `GROUP/LAST`.
-    fn draft(&self, last: &str, address: IpAddr, span: Span) -> Draft<'_> {
-        Draft {
+impl GroupDraft<'_> {
+    /// A member of the group, named `GROUP/LAST`.
+    fn draft(&self, last: &str, address: IpAddr, span: Span) -> PeerDraft<'_> {
+        PeerDraft {
             label: self.label,
             name: format!("{}/{last}", self.name.text),
             address,
             span,
             knobs: self.knobs,
-            spec: self.spec,
+            spoken: self.spoken,
             scope: self.scope,
             hears: self.multicast,
         }
@@ -49,26 +49,26 @@ impl Making<'_> {
 
 /// The members of a group that the file names.
 #[derive(Default)]
-struct Named {
+struct NamedMembers {
     by_address: HashMap<IpAddr, PeerId>,
     peers: Vec<PeerId>,
     path: Option<Path>,
 }
 
-impl Pass<'_, '_> {
-    pub(super) fn group(&mut self, name: Name<'_>, config: &Group) -> Option<Side> {
+impl PeerPass<'_, '_, '_> {
+    pub(super) fn group(&mut self, name: Name<'_>, config: &Group) -> Option<FarSide> {
         let label = format!("group `{}`", name.text);
         let knobs = config.knobs();
-        let spec = specs::spoken(knobs.encap, self.report);
+        let spoken = specs::spoken(knobs.encap, &mut self.context.findings);
         let first = self.first_address(name, &label, config);
-        let (spec, (first, span)) = (spec?, first?);
+        let (spoken, (first, span)) = (spoken?, first?);
         let place = self.place(knobs, &label, first, span)?;
-        wire::warn_of_idle_udp_rules(knobs, spec.kind(), first, self.report);
-        let scope = self.numbers.scope(&label);
+        wire::warn_of_idle_udp_rules(knobs, spoken.compiled.kind(), first, &mut self.context.findings);
+        let scope = self.context.numbers.scope(&label);
         let multicast = config.bum.as_ref().and_then(|at| self.multicast(at, first));
-        let making = Making { name, label: &label, config, knobs, spec, scope, place, first, multicast };
+        let making = GroupDraft { name, label: &label, config, knobs, spoken: &spoken, scope, place, first, multicast };
         let mut named = self.named(&making)?;
-        let id = self.numbers.group(name.text);
+        let id = self.context.numbers.group(name.text);
         let everyone = self.everyone(&making, id);
         let row = slot(&mut self.all.members, id.0 as usize);
         row.members.clone_from(&named.peers);
@@ -78,9 +78,10 @@ impl Pass<'_, '_> {
             named.peers.push(peer);
             named.path.get_or_insert(path);
         }
-        let Named { by_address, peers, path } = named;
-        let (kind, spec, members) = (spec.kind(), spec.clone(), Members::Group(id));
-        Some(Side { label, kind, spec, scope, members, peers, by_address, path })
+        let NamedMembers { by_address, peers, path } = named;
+        let Spoken { spec, compiled } = spoken;
+        let (kind, spec, members) = (compiled.kind(), spec.clone(), Members::Group(id));
+        Some(FarSide { label, kind, spec, compiled, scope, members, peers, by_address, path })
     }
 
     /// The first address that can be read; it stands for the group's address family.
@@ -89,20 +90,20 @@ impl Pass<'_, '_> {
             "name its peers: `members: [192.0.2.11-192.0.2.50]`, or say where they are: `learn_from: 192.0.2.0/24`";
         match (&config.members, &config.learn_from) {
             (None, None) => {
-                self.report.error(name.span, format!("{label} has neither `members` nor `learn_from`"), help);
+                self.context.findings.error(name.span, format!("{label} has neither `members` nor `learn_from`"), help);
             }
             (Some(at), None) if at.get().is_some_and(Vec::is_empty) => {
-                self.report.error(at.span, format!("{label} has no members"), help);
+                self.context.findings.error(at.span, format!("{label} has no members"), help);
             }
             (_, Some(at)) if at.get().is_some_and(LearnFrom::is_empty) => {
                 let help = "name a prefix: `learn_from: 192.0.2.0/24`";
-                self.report.error(at.span, format!("{label} learns from nowhere"), help);
+                self.context.findings.error(at.span, format!("{label} learns from nowhere"), help);
             }
             _ => {}
         }
         if let (Some(at), None) = (&config.max_learned, &config.learn_from) {
             let message = format!("{label} learns no members, so `max_learned` does nothing");
-            self.report.warning(at.span, message, "remove it, or add `learn_from: 192.0.2.0/24`");
+            self.context.findings.warning(at.span, message, "remove it, or add `learn_from: 192.0.2.0/24`");
         }
         let members = config.members.as_ref().and_then(At::get).into_iter().flatten();
         let mut members = members.filter_map(|range| Some((range.get()?.first, range.span)));
@@ -135,12 +136,12 @@ impl Pass<'_, '_> {
             ),
             _ => return Some(group),
         };
-        self.report.error(at.span, message, help);
+        self.context.findings.error(at.span, message, help);
         None
     }
 
-    fn named(&mut self, making: &Making<'_>) -> Option<Named> {
-        let mut named = Named::default();
+    fn named(&mut self, making: &GroupDraft<'_>) -> Option<NamedMembers> {
+        let mut named = NamedMembers::default();
         let Some(ranges) = &making.config.members else { return Some(named) };
         for range in ranges.get()? {
             let Some(addresses) = self.usable(range, making.first) else { continue };
@@ -162,21 +163,21 @@ impl Pass<'_, '_> {
         let count = addresses.count();
         if count > MAX_PEERS as u128 {
             let message = format!("this range holds {count} addresses; a gateway has at most {MAX_PEERS} peers");
-            self.report.error(range.span, message, "end it earlier");
+            self.context.findings.error(range.span, message, "end it earlier");
         } else if addresses.first.is_ipv4() != first.is_ipv4() {
             let message = format!("{} and {first} are of different address families", addresses.first);
-            self.report.error(range.span, message, "a group has one family; add another group for the other");
-        } else if endpoints::is_tunnel_address(addresses.first, range.span, self.report)
-            && endpoints::is_tunnel_address(addresses.last, range.span, self.report)
+            self.context.findings.error(range.span, message, "a group has one family; add another group for the other");
+        } else if endpoints::is_tunnel_address(addresses.first, range.span, &mut self.context.findings)
+            && endpoints::is_tunnel_address(addresses.last, range.span, &mut self.context.findings)
         {
             return Some(addresses);
         }
         None
     }
 
-    /// Who stands for all members at once: what is flooded goes there, if there is a multicast group, and whoever is
-    /// to be learned counts as it.
-    fn everyone(&mut self, making: &Making<'_>, group: GroupId) -> Option<(PeerId, Path)> {
+    /// The peer that stands for all members at once: flooded frames go to it, if there is a multicast group, and
+    /// packets of senders that are still to be learned count as its own.
+    fn everyone(&mut self, making: &GroupDraft<'_>, group: GroupId) -> Option<(PeerId, Path)> {
         let Group { bum, learn_from, max_learned, .. } = making.config;
         let span =
             learn_from.as_ref().map(|at| at.span).or_else(|| making.multicast.and(bum.as_ref()).map(|at| at.span))?;
@@ -185,9 +186,9 @@ impl Pass<'_, '_> {
         let last = making.multicast.map_or_else(|| "*".to_owned(), |group| group.to_string());
         let draft = making.draft(&last, making.multicast.unwrap_or(nobody), span);
         let id = self.number(&draft)?;
-        let path = self.put(&draft, &making.place, id, true)?;
+        let path = self.put(&draft, &making.place, id, true);
         if let Some(multicast) = making.multicast {
-            self.endpoints.hear(making.place.endpoint, multicast);
+            self.endpoints.hear(making.place.id, multicast);
         }
         let Some(prefixes) = learn_from else { return Some((id, path)) };
         for (prefix, span) in prefixes.get()?.iter(prefixes.span) {
@@ -197,9 +198,9 @@ impl Pass<'_, '_> {
             group,
             name: making.name.text.to_owned(),
             anonymous: id,
-            endpoint: making.place.endpoint,
+            endpoint: making.place.id,
             underlay: draft.underlay(&making.place),
-            udp: wire::udp_rules(making.knobs, making.spec.kind()),
+            udp: wire::udp_rules(making.knobs, making.spoken.compiled.kind()),
             hears: making.multicast,
             tunnel: TunnelPlan { span, ..draft.tunnel(&making.place, id) },
             most: max_learned.as_ref().and_then(At::value).map_or(MAX_LEARNED, |most| most.0 as usize),
@@ -207,22 +208,20 @@ impl Pass<'_, '_> {
         Some((id, path))
     }
 
-    fn learn_from(&mut self, making: &Making<'_>, prefix: Prefix, span: Span, peer: PeerId) {
-        let Ok(compiled) = making.spec.compile() else { return };
+    fn learn_from(&mut self, making: &GroupDraft<'_>, prefix: Prefix, span: Span, peer: PeerId) {
         if prefix.first.is_ipv4() != making.first.is_ipv4() {
             let message = format!("{prefix} and {} are of different address families", making.first);
-            self.report.error(span, message, "a group has one family; add another group for the other");
+            self.context.findings.error(span, message, "a group has one family; add another group for the other");
             return;
         }
         if prefix.len > 0 && (prefix.first.is_multicast() || prefix.first.is_loopback()) {
             let message = format!("no tunnel packet comes from {prefix}");
-            self.report.error(span, message, "write the prefix that the peers' unicast addresses are in");
+            self.context.findings.error(span, message, "write the prefix that the peers' unicast addresses are in");
             return;
         }
-        let carrier = compiled.carrier();
-        self.endpoints.carry(making.place.endpoint, carrier);
-        let learner =
-            Learner { endpoint: making.place.endpoint, carrier, first: prefix.first, last: prefix.last(), peer };
-        self.all.learners.claim(learner, making.label, prefix.to_string(), span, self.report);
+        let carrier = making.spoken.compiled.carrier();
+        self.endpoints.carry(making.place.id, carrier);
+        let learner = Learner { endpoint: making.place.id, carrier, first: prefix.first, last: prefix.last(), peer };
+        self.all.learners.claim(learner, making.label, prefix.to_string(), span, self.context);
     }
 }

@@ -1,14 +1,16 @@
-//! Prefixes that groups learn their members from: no two may hold the same address, or nobody could tell whose it is.
+//! Prefixes that groups learn their members from. No two may hold the same address, since its sender could be of
+//! either group.
 
-use super::report::Report;
+use super::context::Context;
+use super::origins::Noun;
 use crate::config::Span;
 use crate::forwarding::Learner;
 
-/// Every prefix, and where it stands.
+/// All prefixes, with their places in the file.
 #[derive(Default)]
-pub(super) struct Learners(Vec<Row>);
+pub(super) struct ClaimedPrefixes(Vec<ClaimedPrefix>);
 
-struct Row {
+struct ClaimedPrefix {
     learner: Learner,
     /// "group `leafs`"
     label: String,
@@ -17,17 +19,24 @@ struct Row {
     span: Span,
 }
 
-impl Learners {
+impl ClaimedPrefixes {
     /// Takes a prefix in, unless it meets another one of the same endpoint and carrier.
-    pub(super) fn claim(&mut self, learner: Learner, label: &str, prefix: String, span: Span, report: &mut Report) {
-        let meets = |row: &&Row| {
+    pub(super) fn claim(
+        &mut self,
+        learner: Learner,
+        label: &str,
+        prefix: String,
+        span: Span,
+        context: &mut Context<'_>,
+    ) {
+        let meets = |row: &&ClaimedPrefix| {
             let other = row.learner;
             (other.endpoint, other.carrier) == (learner.endpoint, learner.carrier)
                 && other.first <= learner.last
                 && learner.first <= other.last
         };
         if let Some(first) = self.0.iter().find(meets) {
-            let line = report.line(first.span, span);
+            let line = context.findings.line(first.span, span);
             let (message, help) = if first.label == label {
                 (format!("{prefix} and {} ({line}) overlap", first.prefix), "remove one of the two")
             } else {
@@ -39,21 +48,17 @@ impl Learners {
                     "narrow one of the two prefixes, or give one group an endpoint of its own",
                 )
             };
-            report.conflict(span, first.span, "the first", message, help);
+            context.findings.conflict(span, first.span, "the first", message, help);
             return;
         }
-        self.0.push(Row { learner, label: label.to_owned(), prefix, span });
+        context.note(Noun::Learner(learner), span);
+        self.0.push(ClaimedPrefix { learner, label: label.to_owned(), prefix, span });
     }
 
-    /// As the data plane looks them up.
+    /// The table for the data plane, sorted.
     pub(super) fn table(&self) -> Vec<Learner> {
         let mut table: Vec<_> = self.0.iter().map(|row| row.learner).collect();
         table.sort_unstable();
         table
-    }
-
-    /// Every prefix, and where it stands.
-    pub(super) fn places(&self) -> impl Iterator<Item = (Learner, Span)> {
-        self.0.iter().map(|row| (row.learner, row.span))
     }
 }

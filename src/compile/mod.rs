@@ -6,11 +6,14 @@
 mod attachments;
 mod bits;
 mod claims;
+mod context;
 mod domains;
 mod drafts;
 mod endpoints;
-mod fit;
+mod findings;
+mod forgery;
 mod groups;
+mod horizons;
 mod learners;
 mod mappings;
 mod names;
@@ -21,10 +24,11 @@ mod peers;
 mod plan;
 mod policies;
 mod ports;
-mod report;
+mod room;
 mod sides;
 mod specs;
 mod statics;
+mod table;
 mod tags;
 mod wire;
 mod written;
@@ -41,12 +45,16 @@ pub use plan::{LearningGroup, Plan, PortPlan, Settings, Static, TunnelPlan};
 use crate::config::{At, Config, File, Problems};
 use crate::fdb;
 use crate::forwarding::{FileTables, Peer};
-use domains::Domains;
-use fit::Room;
-use ports::Ports;
-use report::Report;
-use sides::Sides;
-use tags::Tags;
+use context::Context;
+use domains::{TenantPass, TenantSection};
+use endpoints::EndpointSection;
+use findings::Findings;
+use mappings::{MappingPass, MappingSection};
+use peers::PeerSection;
+use ports::PortSection;
+use room::Room;
+use sides::FarSides;
+use tags::PortTags;
 
 /// Compiles a file. Names keep the numbers that they have in `numbers`, and what `previous` counted goes on.
 ///
@@ -66,6 +74,48 @@ pub fn compile_with_origins(config: &Config) -> Result<(Plan, Origins), Problems
     Ok((plan, origins))
 }
 
+/// Everything that the sections of a file declare, compiled.
+struct Sections<'c> {
+    ports: PortSection<'c>,
+    endpoints: EndpointSection<'c>,
+    peers: PeerSection<'c>,
+    tags: PortTags<'c>,
+    domains: TenantSection<'c>,
+    mappings: MappingSection<'c>,
+}
+
+impl<'c> Sections<'c> {
+    /// Each section in terms of those before it; then what only all tenants and mappings together decide: which ports'
+    /// tags are used, and whether one of them could forge a tunnel.
+    fn compile(file: &'c File, previous: Option<&FileTables>, context: &mut Context<'_>) -> Self {
+        let mut ports = ports::compile(&file.ports, context);
+        let mut endpoints = endpoints::compile(&file.endpoints, &mut ports, context);
+        let mut peers = peers::compile(file, &mut endpoints, context);
+        let tags = tags::compile(&ports, &mut peers, context);
+        let sides = FarSides { peers: &peers.single, groups: &peers.groups, ports: &tags.table };
+        let room = &mut Room::of(&ports);
+        let rows = &mut peers.forwarding;
+        let domains = TenantPass { sides, peers: rows, room, previous, context }.compile(file);
+        let pass = MappingPass { sides, peers: rows, room, segments: &domains.segments, context };
+        let mappings = pass.compile(&file.mappings);
+        tags.settle(&endpoints, &mut ports, &mut peers, context);
+        forgery::check(&endpoints, &ports, &peers, &domains.segments, &mappings, context);
+        Self { ports, endpoints, peers, tags, domains, mappings }
+    }
+
+    /// Warns about what nothing uses; what an error hides may well use it.
+    fn warn_of_unused(&self, file: &File, findings: &mut Findings) {
+        if findings.has_errors() {
+            return;
+        }
+        warn_of_unused_ports(&self.ports, &self.tags, findings);
+        warn_of_idle_next_hops(file, &self.peers.tunnels, findings);
+        self.endpoints.table.warn_of_unused("remove it, or reach a peer from it", findings);
+        self.peers.single.warn_of_unused("attach a tenant to it, or remove it", findings);
+        self.peers.groups.warn_of_unused("attach a tenant to it, or remove it", findings);
+    }
+}
+
 fn attempt(
     config: &Config,
     mut numbers: Numbers,
@@ -73,56 +123,15 @@ fn attempt(
     origins: Option<&mut Origins>,
 ) -> Result<Plan, Problems> {
     let file = &config.file;
-    let (mut report, mut names) = (Report::new(config.source.clone(), config.problems.clone()), Names::default());
+    let mut context = Context::new(config, &mut numbers, origins);
+    let sections = Sections::compile(file, previous, &mut context);
+    sections.warn_of_unused(file, &mut context.findings);
+    let settings = settings(file, &sections.domains, &mut context.findings);
+    let Context { names, findings, .. } = context;
+    let warnings = findings.finish()?;
 
-    let mut ports = ports::compile(&file.ports, &mut numbers, &mut report);
-    let mut endpoints = endpoints::compile(&file.endpoints, &mut ports, &mut numbers, &mut report);
-    let mut peers = peers::compile(file, &mut endpoints, &mut numbers, &mut names, &mut report);
-    let tags = tags::compile(&ports, &mut peers, &mut numbers, &mut report);
-    let domains = domains::Pass {
-        ports: &ports,
-        sides: Sides { peers: &peers.single, groups: &peers.groups, ports: &tags.table },
-        peers: &mut peers.forwarding,
-        previous,
-        numbers: &mut numbers,
-        names: &mut names,
-        report: &mut report,
-        room: Room::default(),
-    }
-    .compile(&file.tenants, &file.patterns);
-
-    let mappings = mappings::Pass {
-        ports: &ports,
-        sides: Sides { peers: &peers.single, groups: &peers.groups, ports: &tags.table },
-        peers: &mut peers.forwarding,
-        segments: &domains.segments,
-        numbers: &mut numbers,
-        names: &mut names,
-        report: &mut report,
-        room: Room::default(),
-    }
-    .compile(&file.mappings);
-
-    tags.settle(&mut ports, &mut peers, &mut names);
-    fit::check_forgery(&endpoints, &ports, &mut peers, &domains.segments, &mappings, &names, &mut report);
-    // What an error hides may well use them.
-    if !report.has_errors() {
-        warn_of_unused(&ports, &tags, &mut report);
-        warn_of_idle_next_hops(file, &peers.tunnels, &mut report);
-        endpoints.table.warn_of_unused("remove it, or reach a peer from it", &mut report);
-        peers.single.warn_of_unused("attach a tenant to it, or remove it", &mut report);
-        peers.groups.warn_of_unused("attach a tenant to it, or remove it", &mut report);
-    }
-    let settings = settings(file, &domains, &mut report);
-    let warnings = report.finish()?;
-
+    let Sections { ports, endpoints, mut peers, domains, mappings, .. } = sections;
     carry_state(&mut peers.forwarding, previous);
-    for plan in &ports.plans {
-        names.set_port(plan.id, &plan.name);
-    }
-    if let Some(origins) = origins {
-        origins.fill(file, &names, &endpoints, &peers, &domains, &mappings);
-    }
     let tables = FileTables {
         ports: ports.forwarding,
         endpoints: endpoints.forwarding,
@@ -159,20 +168,20 @@ fn carry_state(peers: &mut [Option<Peer>], previous: Option<&FileTables>) {
     }
 }
 
-fn settings(file: &File, domains: &Domains<'_>, report: &mut Report) -> Settings {
+fn settings(file: &File, domains: &TenantSection<'_>, findings: &mut Findings) -> Settings {
     let capacity = file.fdb.capacity.as_ref();
     let fdb_capacity = capacity.and_then(At::value).map_or(fdb::DEFAULT_CAPACITY, |macs| macs.0 as usize);
     let statics = domains.statics.len();
     if let Some(at) = capacity.filter(|_| statics > fdb_capacity) {
         let message = format!("the file has {statics} static addresses, more than the FDB holds");
-        report.error(at.span, message, format!("write {statics} or more"));
+        findings.error(at.span, message, format!("write {statics} or more"));
     }
     let limits = file.tenants.iter().filter_map(|(_, tenant)| Some(&tenant?.limits));
     let limits = limits.chain(file.patterns.iter().filter_map(|(_, pattern)| Some(&pattern?.limits)));
     for (at, macs) in limits.filter_map(|limits| limits.macs.as_ref()).filter_map(|at| Some((at, at.value()?))) {
         if macs.0 > fdb_capacity as u64 {
             let message = format!("all tenants together have {fdb_capacity} addresses (fdb.capacity)");
-            report.warning(at.span, message, "lower this limit, or raise `fdb: { capacity: .. }`");
+            findings.warning(at.span, message, "lower this limit, or raise `fdb: { capacity: .. }`");
         }
     }
     let workers = file.workers.as_ref().and_then(At::value).map_or(1, |workers| workers.0 as usize);
@@ -180,23 +189,23 @@ fn settings(file: &File, domains: &Domains<'_>, report: &mut Report) -> Settings
     Settings { fdb_capacity, workers, polling, admin: file.admin.as_ref().and_then(At::get).cloned() }
 }
 
-fn warn_of_unused(ports: &Ports<'_>, tags: &Tags<'_>, report: &mut Report) {
+fn warn_of_unused_ports(ports: &PortSection<'_>, tags: &PortTags<'_>, findings: &mut Findings) {
     for (port, tags) in ports.table.rows().zip(tags.table.rows()) {
         if !port.is_used() && !tags.is_used() {
             let message = format!("nothing uses port `{}`", port.name.text);
-            report.warning(port.name.span, message, "attach a tenant or an endpoint to it, or remove it");
+            findings.warning(port.name.span, message, "attach a tenant or an endpoint to it, or remove it");
         }
     }
 }
 
-fn warn_of_idle_next_hops(file: &File, tunnels: &[TunnelPlan], report: &mut Report) {
+fn warn_of_idle_next_hops(file: &File, tunnels: &[TunnelPlan], findings: &mut Findings) {
     let remotes: HashSet<_> = tunnels.iter().map(|tunnel| tunnel.remote).collect();
     for (_, port) in file.ports.iter() {
         for (name, _) in port.into_iter().flat_map(|port| port.next_hops.iter()) {
             let Ok(address) = name.text.parse::<IpAddr>() else { continue };
             if !remotes.contains(&address) {
                 let message = format!("{address} is not the address of any peer");
-                report.warning(name.span, message, "next_hops maps a peer's tunnel address to a MAC address");
+                findings.warning(name.span, message, "next_hops maps a peer's tunnel address to a MAC address");
             }
         }
     }

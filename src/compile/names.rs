@@ -1,18 +1,18 @@
-//! Names for numbers: what people call the things that the data plane counts.
+//! Names: what the numbers of the tables are called.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::forwarding::{AttachmentId, DomainId, MappingId, PeerId, PortId};
 
-/// What the numbers of a [`Forwarding`](crate::forwarding::Forwarding) are called.
+/// The names of the numbers of a [`Forwarding`](crate::forwarding::Forwarding).
 #[derive(Debug, Clone, Default)]
 pub struct Names {
     ports: Vec<Option<String>>,
     peers: Vec<Option<String>>,
     /// Shared, since learned peers change the names, and they are many.
     domains: Arc<Vec<Option<DomainNames>>>,
-    /// Those of the tenant that was named last.
+    /// The names of the attachments of the tenant that was named last.
     attachments: AttachmentNames,
     mappings: Vec<Option<String>>,
 }

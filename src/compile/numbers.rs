@@ -17,13 +17,13 @@ use attachments::Attachments;
 #[derive(Debug, Clone, Default)]
 pub struct Numbers {
     generation: u64,
-    ports: Register,
-    endpoints: Register,
-    peers: Register,
-    groups: Register,
-    scopes: Register,
-    mappings: Register,
-    domains: Register,
+    ports: NumberPool,
+    endpoints: NumberPool,
+    peers: NumberPool,
+    groups: NumberPool,
+    scopes: NumberPool,
+    mappings: NumberPool,
+    domains: NumberPool,
     attachments: Attachments,
 }
 
@@ -41,7 +41,7 @@ impl Numbers {
         EndpointId(self.endpoints.number(name, self.generation) as u16)
     }
 
-    /// What a peer of a group, or a single one, is known by.
+    /// The identity of a peer, of a group or a single one, by which it keeps its number.
     pub fn peer_identity(label: &str, name: &str) -> String {
         format!("{label} {name}")
     }
@@ -72,12 +72,12 @@ impl Numbers {
         DomainId(self.domains.number(name, self.generation))
     }
 
-    /// Those of all attachments of a tenant, in the order of their names.
+    /// The numbers of all attachments of a tenant, in the order of their names.
     pub(super) fn attachments(&mut self, domain: DomainId, names: &[&str]) -> Arc<[AttachmentId]> {
         self.attachments.numbers(domain, names, self.generation)
     }
 
-    /// Which configuration was compiled last.
+    /// The generation of the configuration that was compiled last.
     pub const fn generation(&self) -> u64 {
         self.generation
     }
@@ -100,7 +100,7 @@ impl Numbers {
     }
 }
 
-/// Numbers that nobody holds any more.
+/// Numbers that are free again.
 #[derive(Debug, Default)]
 pub struct Freed {
     /// Of peers.
@@ -113,14 +113,14 @@ pub struct Freed {
 
 /// Numbers from 0, the lowest free one first.
 #[derive(Debug, Clone, Default)]
-struct Register {
+struct NumberPool {
     /// The number, and the newest configuration that named it.
     given: Map<String, (u32, u64)>,
     free: BTreeSet<u32>,
     next: u32,
 }
 
-impl Register {
+impl NumberPool {
     fn number(&mut self, name: &str, generation: u64) -> u32 {
         match self.given.entry_ref(name) {
             EntryRef::Occupied(mut known) => {

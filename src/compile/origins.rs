@@ -1,4 +1,4 @@
-//! Where in the file the numbers of the tables come from: for those who explain, never for those who forward.
+//! Origins: the places in the file that decided what is in the tables, for explanations only.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -6,12 +6,7 @@ use std::fmt;
 use serde::Serialize;
 use transload_encaps::{Mac, Segment};
 
-use super::domains::Domains;
-use super::endpoints::Endpoints;
-use super::mappings::Connections;
-use super::names::Names;
-use super::peers::Peers;
-use crate::config::{At, Config, File, Knobs, Source, Span, Tenant};
+use crate::config::{Config, SourceText, Span};
 use crate::forwarding::{AttachmentId, DomainId, EndpointId, Learner, MappingId, PeerId, PortId, Scope, Sender};
 
 /// Something of the tables that a place in the file decided.
@@ -19,45 +14,45 @@ use crate::forwarding::{AttachmentId, DomainId, EndpointId, Learner, MappingId, 
 pub enum Noun {
     /// A port, by name.
     Port(PortId),
-    /// Its own MAC address.
+    /// A port's own MAC address.
     PortMac(PortId),
-    /// Its MTU.
+    /// A port's MTU.
     PortMtu(PortId),
-    /// The outer TPIDs it takes.
+    /// The outer TPIDs a port accepts.
     PortTpids(PortId),
     /// One of our tunnel addresses.
     Endpoint(EndpointId),
-    /// The VLAN it lives in.
+    /// An endpoint's VLAN.
     EndpointVlan(EndpointId),
     /// A peer's address.
     Peer(PeerId),
-    /// What it speaks.
+    /// A peer's encapsulation.
     Encap(PeerId),
-    /// What it makes of UDP checksums.
+    /// A peer's UDP checksum rules.
     UdpChecksum(PeerId),
-    /// Who sends as this.
+    /// An address that a peer's packets come from.
     Sender(Sender),
-    /// From where a group learns its members.
+    /// A prefix that a group learns its members from.
     Learner(Learner),
-    /// Whose segment this is.
+    /// The attachment a segment belongs to.
     Segment(Scope, Segment),
     /// A mapping.
     Mapping(MappingId),
     /// A tenant.
     Tenant(DomainId),
-    /// Whether it learns.
+    /// Whether a tenant learns addresses.
     Learning(DomainId),
-    /// Whether it floods unknown unicast.
+    /// Whether a tenant floods unknown unicast.
     UnknownUnicast(DomainId),
-    /// How many BUM frames a second it may send.
+    /// A tenant's limit of BUM frames per second.
     Bum(DomainId),
-    /// How many addresses it may have.
+    /// A tenant's limit of MAC addresses.
     Macs(DomainId),
     /// A tenant's attachment.
     Attachment(DomainId, AttachmentId),
-    /// What it does to inner tags.
+    /// What an attachment does to inner tags.
     InnerTags(DomainId, AttachmentId),
-    /// Whom it never feeds.
+    /// An attachment's split horizon.
     SplitHorizon(DomainId, AttachmentId),
     /// A static address.
     Static(DomainId, Mac),
@@ -78,10 +73,10 @@ impl fmt::Display for Line {
     }
 }
 
-/// Where everything comes from.
+/// The places in the file that the contents of the tables come from.
 #[derive(Debug, Clone)]
 pub struct Origins {
-    source: Source,
+    source: SourceText,
     endpoints: HashMap<EndpointId, String>,
     spans: HashMap<Noun, Span>,
 }
@@ -104,107 +99,11 @@ impl Origins {
         Self { source: config.source.clone(), endpoints: HashMap::new(), spans: HashMap::new() }
     }
 
-    pub(super) fn fill(
-        &mut self,
-        file: &File,
-        names: &Names,
-        endpoints: &Endpoints<'_>,
-        peers: &Peers<'_>,
-        domains: &Domains<'_>,
-        mappings: &Connections<'_>,
-    ) {
-        self.spans.extend(mappings.places().map(|(id, span)| (Noun::Mapping(id), span)));
-        self.spans.extend(peers.senders.places().map(|(sender, span)| (Noun::Sender(sender), span)));
-        self.spans.extend(peers.learners.places().map(|(learner, span)| (Noun::Learner(learner), span)));
-        for ((scope, segment), claim, span) in domains.segments.places(names) {
-            self.spans.insert(Noun::Segment(scope, segment), span);
-            // A tenant of a pattern has no place but this.
-            self.spans.insert(Noun::Attachment(claim.domain, claim.attachment), span);
-            let tenant = self.spans.entry(Noun::Tenant(claim.domain)).or_insert(span);
-            *tenant = span.min(*tenant);
-        }
-        self.spans.extend(peers.tunnels.iter().map(|tunnel| (Noun::Peer(tunnel.peer), tunnel.span)));
-        self.ports(file, names);
-        self.endpoints(file, endpoints);
-        self.peers(file, names);
-        self.tenants(file, names, domains);
+    pub(super) fn note(&mut self, noun: Noun, span: Span) {
+        self.spans.insert(noun, span);
     }
 
-    fn note<T>(&mut self, noun: Noun, at: Option<&At<T>>) {
-        if let Some(at) = at {
-            self.spans.insert(noun, at.span);
-        }
-    }
-
-    fn ports(&mut self, file: &File, names: &Names) {
-        for (name, port) in file.ports.iter() {
-            let (Some(id), Some(port)) = (names.port_id(name.text), port) else { continue };
-            self.spans.insert(Noun::Port(id), name.span);
-            self.note(Noun::PortMac(id), port.mac.as_ref());
-            self.note(Noun::PortMtu(id), port.mtu.as_ref());
-            self.note(Noun::PortTpids(id), port.tpids.as_ref());
-        }
-    }
-
-    fn endpoints(&mut self, file: &File, endpoints: &Endpoints<'_>) {
-        for (row, (name, config)) in endpoints.table.rows().zip(file.endpoints.iter()) {
-            let Some(id) = row.thing.as_ref().map(|endpoint| endpoint.id) else { continue };
-            self.endpoints.insert(id, name.text.to_owned());
-            self.spans.insert(Noun::Endpoint(id), name.span);
-            self.note(Noun::EndpointVlan(id), config.and_then(|endpoint| endpoint.vlan.as_ref()));
-        }
-    }
-
-    fn peers(&mut self, file: &File, names: &Names) {
-        let peers = file.peers.iter().filter_map(|(name, peer)| Some((name.text, peer?.knobs())));
-        let groups = file.groups.iter().filter_map(|(name, group)| Some((name.text, group?.knobs())));
-        let (peers, groups): (HashMap<_, _>, HashMap<_, _>) = (peers.collect(), groups.collect());
-        let ids: Vec<_> =
-            self.spans.keys().filter_map(|noun| if let Noun::Peer(id) = noun { Some(*id) } else { None }).collect();
-        for id in ids {
-            let name = names.peer(id);
-            // No name has a slash; a member of a group is `GROUP/ADDRESS`.
-            let knobs: Option<&Knobs<'_>> = match name.split_once('/') {
-                Some((group, _)) => groups.get(group),
-                None => peers.get(&*name),
-            };
-            self.note(Noun::Encap(id), knobs.map(|knobs| knobs.encap));
-            self.note(Noun::UdpChecksum(id), knobs.and_then(|knobs| knobs.udp_checksum));
-        }
-    }
-
-    fn tenants(&mut self, file: &File, names: &Names, domains: &Domains<'_>) {
-        let ids: HashMap<_, _> = names.domains().map(|(id, name)| (name, id)).collect();
-        for (name, tenant) in file.tenants.iter() {
-            let (Some(&id), Some(tenant)) = (ids.get(name.text), tenant) else { continue };
-            self.spans.insert(Noun::Tenant(id), name.span);
-            let rows = domains.forwarding.get(id.0 as usize).and_then(Option::as_ref);
-            let rows = rows.map_or(0, |domain| domain.attachments.len() as u16);
-            self.policies(id, tenant);
-            self.attachments(id, tenant, (0..rows).map(AttachmentId), names);
-        }
-    }
-
-    fn policies(&mut self, id: DomainId, tenant: &Tenant) {
-        self.note(Noun::Learning(id), tenant.learning.as_ref());
-        self.note(Noun::UnknownUnicast(id), tenant.unknown_unicast.as_ref());
-        self.note(Noun::Bum(id), tenant.limits.bum.as_ref());
-        self.note(Noun::Macs(id), tenant.limits.macs.as_ref());
-        for at in &tenant.statics {
-            if let Some(mac) = at.get().and_then(|config| config.mac.value()) {
-                self.spans.insert(Noun::Static(id, mac.0), at.span);
-            }
-        }
-    }
-
-    fn attachments(&mut self, id: DomainId, tenant: &Tenant, rows: impl Iterator<Item = AttachmentId>, names: &Names) {
-        let places: HashMap<_, _> =
-            tenant.attachments.iter().map(|(name, config)| (name.text, (name.span, config))).collect();
-        for place in rows {
-            let Some((span, config)) = places.get(&*names.attachment(id, place)) else { continue };
-            self.spans.insert(Noun::Attachment(id, place), *span);
-            self.note(Noun::InnerTags(id, place), config.and_then(|config| config.inner_tags.as_ref()));
-            self.note(Noun::SplitHorizon(id, place), config.and_then(|config| config.split_horizon.as_ref()));
-        }
+    pub(super) fn name_endpoint(&mut self, id: EndpointId, name: &str) {
+        self.endpoints.insert(id, name.to_owned());
     }
 }

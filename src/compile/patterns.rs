@@ -1,86 +1,91 @@
 //! Patterns: the names and numbers of tenants that are alike.
 
-use super::report::{Report, check_name};
+use super::findings::Findings;
+use super::table::check_name;
 use crate::config::{Attachment, Name, Offset, Range, Span, Tenant, is_variable};
 use crate::forwarding::MAX_DOMAINS;
 
 /// The tenants of a pattern.
-pub(super) struct Numbered<'c> {
+pub(super) struct PatternTenants<'c> {
     name: Name<'c>,
-    /// As it stands in the name: `{n}`.
+    /// The variable as it is written in the name: `{n}`.
     place: String,
-    /// What stands around the place, or the places, in the name.
+    /// The parts of the name before, between and behind the variable.
     around: Vec<&'c str>,
     numbers: Range,
 }
 
-/// Which tenants a pattern stands for; what is wrong with it is reported.
-pub(super) fn numbered<'c>(name: Name<'c>, config: &'c Tenant<Offset>, report: &mut Report) -> Option<Numbered<'c>> {
-    let (variable, numbers) = variable(name, config, report)?;
+/// The tenants that a pattern stands for; what is wrong with it is reported.
+pub(super) fn numbered<'c>(
+    name: Name<'c>,
+    config: &'c Tenant<Offset>,
+    findings: &mut Findings,
+) -> Option<PatternTenants<'c>> {
+    let (variable, numbers) = variable(name, config, findings)?;
     let place = format!("{{{variable}}}");
     let around = name.text.split(&*place).collect();
-    let pattern = Numbered { name, place, around, numbers };
-    let is_named = pattern.check_name(variable, report);
+    let pattern = PatternTenants { name, place, around, numbers };
+    let is_named = pattern.check_name(variable, findings);
     let mut all_known = true;
     for (_, attachment) in config.attachments.iter() {
-        all_known &= attachment.is_none_or(|attachment| check_attachment(attachment, variable, report));
+        all_known &= attachment.is_none_or(|attachment| check_attachment(attachment, variable, findings));
     }
     (is_named && all_known).then_some(pattern)
 }
 
 /// The variable and its range.
-fn variable<'c>(name: Name<'_>, config: &'c Tenant<Offset>, report: &mut Report) -> Option<(&'c str, Range)> {
+fn variable<'c>(name: Name<'_>, config: &'c Tenant<Offset>, findings: &mut Findings) -> Option<(&'c str, Range)> {
     const HELP: &str = "add `for: { n: 1-500 }`, the numbers that {n} in its name stands for";
     let Some(stated) = &config.numbers else {
-        report.error(name.span, format!("pattern `{}` has no `for`", name.text), HELP);
+        findings.error(name.span, format!("pattern `{}` has no `for`", name.text), HELP);
         return None;
     };
     let mut variables = stated.get()?.iter();
     let Some((variable, range)) = variables.next() else {
-        report.error(stated.span, "`for` names no variable", HELP);
+        findings.error(stated.span, "`for` names no variable", HELP);
         return None;
     };
     if let Some((second, _)) = variables.next() {
         let message = format!("a pattern has one variable, and `{}` is a second one", second.text);
-        report.error(second.span, message, "write one pattern for each of its values");
+        findings.error(second.span, message, "write one pattern for each of its values");
         return None;
     }
     if !is_variable(variable.text) {
         let message = format!("`{}` cannot be the name of a variable", variable.text);
-        report.error(variable.span, message, "write a letter, such as `n`");
+        findings.error(variable.span, message, "write a letter, such as `n`");
         return None;
     }
     let range = *range?;
     if range.count() > MAX_DOMAINS as u64 {
         let message = format!("these are {} tenants, and a gateway has at most {MAX_DOMAINS}", range.count());
-        report.error(variable.extent, message, "use fewer");
+        findings.error(variable.extent, message, "use fewer");
         return None;
     }
     Some((variable.text, range))
 }
 
 /// Whether the attachment's numbers have no other variable, and what it leads to has none at all.
-fn check_attachment(attachment: &Attachment<Offset>, variable: &str, report: &mut Report) -> bool {
+fn check_attachment(attachment: &Attachment<Offset>, variable: &str, findings: &mut Findings) -> bool {
     let mut is_fine = true;
     for id in &attachment.ids {
         let stated = id.value.get().and_then(|offset| offset.variable.as_deref());
         if let Some(other) = stated.filter(|&other| other != variable) {
             let message = format!("`{other}` is not the variable of this pattern");
-            report.error(id.value.span, message, format!("its `for` names `{variable}`"));
+            findings.error(id.value.span, message, format!("its `for` names `{variable}`"));
             is_fine = false;
         }
     }
     for at in [&attachment.peer, &attachment.group, &attachment.port].into_iter().flatten() {
         if at.get().is_some_and(|name| name.contains(['{', '}'])) {
             let message = "all tenants of a pattern attach to the same peer, group or port";
-            report.error(at.span, message, "write its name without { }; only IDs count up");
+            findings.error(at.span, message, "write its name without { }; only IDs count up");
             is_fine = false;
         }
     }
     is_fine
 }
 
-impl Numbered<'_> {
+impl PatternTenants<'_> {
     /// The numbers, in order.
     pub(super) fn numbers(&self) -> impl Iterator<Item = u64> + use<> {
         self.numbers.first..=self.numbers.last
@@ -97,19 +102,19 @@ impl Numbered<'_> {
     }
 
     /// The names differ only in their number, so the longest says whether all can be names.
-    fn check_name(&self, variable: &str, report: &mut Report) -> bool {
+    fn check_name(&self, variable: &str, findings: &mut Findings) -> bool {
         let Name { text, span, .. } = self.name;
         if !text.contains(&self.place) {
             let message = format!("the tenants of pattern `{text}` would all have the same name");
-            report.error(span, message, format!("put {{{variable}}} into it, such as \"{text}-{{{variable}}}\""));
+            findings.error(span, message, format!("put {{{variable}}} into it, such as \"{text}-{{{variable}}}\""));
             return false;
         }
         if self.around.iter().any(|part| part.contains(['{', '}'])) {
             let message = format!("`{text}` has braces around something else than the variable");
-            report.error(span, message, format!("its `for` names `{variable}`"));
+            findings.error(span, message, format!("its `for` names `{variable}`"));
             return false;
         }
-        check_name("tenant", Name { text: &self.name(self.numbers.last), ..self.name }, report);
+        check_name("tenant", Name { text: &self.name(self.numbers.last), ..self.name }, findings);
         true
     }
 }

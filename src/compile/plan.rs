@@ -1,4 +1,4 @@
-//! What a configuration comes to: the frozen tables, and what control does with the rest.
+//! The plan: what a configuration compiles to, tables and the rest.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -10,18 +10,18 @@ use transload_encaps::underlay::UnderlaySpec;
 
 use super::names::Names;
 use super::numbers::Numbers;
-use crate::config::{Polling, Problem, Source, Span};
+use crate::config::{Polling, Problem, SourceText, Span};
 use crate::forwarding::{DomainId, EndpointId, FileTables, GroupId, PeerId, Port, PortId, Target};
 use crate::io::Backend;
 
-/// What a configuration comes to. The default is that of no file at all.
+/// What a configuration compiles to. The default is that of no file at all.
 #[derive(Debug, Default)]
 pub struct Plan {
     /// The file it was compiled from, for messages that point into it.
-    pub source: Source,
+    pub source: SourceText,
     /// The tables of the data plane, as far as the file decides them.
     pub tables: Arc<FileTables>,
-    /// What the numbers are called.
+    /// The names of the numbers.
     pub names: Names,
     /// The numbers of all names, those that are retired included.
     pub numbers: Numbers,
@@ -35,7 +35,7 @@ pub struct Plan {
     pub learning: Vec<LearningGroup>,
     /// Sizes and paths.
     pub settings: Settings,
-    /// What somebody should look at, in the order of the file.
+    /// Warnings, in the order of the file.
     pub warnings: Vec<Problem>,
 }
 
@@ -46,7 +46,7 @@ pub struct Static {
     pub domain: DomainId,
     /// The address.
     pub mac: Mac,
-    /// Where it lives.
+    /// The attachment and the peer it is behind.
     pub target: Target,
 }
 
@@ -57,7 +57,7 @@ pub struct PortPlan {
     pub id: PortId,
     /// Its name.
     pub name: String,
-    /// What moves its frames.
+    /// The I/O back-end that moves its frames.
     pub backend: Backend,
     /// A MAC address that overrides the device's.
     pub mac: Option<Mac>,
@@ -74,11 +74,13 @@ pub struct PortPlan {
 pub struct TunnelPlan {
     /// The peer at its far end: the row of [`Forwarding::hops`](crate::forwarding::Forwarding::hops) to fill.
     pub peer: PeerId,
-    /// The name of our endpoint, for messages.
+    /// The peer's name: `GROUP/ADDRESS` for a member of a group.
+    pub name: String,
+    /// The name of our endpoint.
     pub endpoint: String,
     /// Our address.
     pub local: IpAddr,
-    /// The peer's.
+    /// The peer's address.
     pub remote: IpAddr,
     /// The ports it may leave by.
     pub ports: Vec<PortId>,
@@ -95,37 +97,37 @@ pub struct LearningGroup {
     pub group: GroupId,
     /// Its name.
     pub name: String,
-    /// Who its senders count as until they have a number.
+    /// The peer that senders count as until they have a number of their own.
     pub anonymous: PeerId,
-    /// The endpoint they come to.
+    /// The endpoint that members' packets come to.
     pub endpoint: EndpointId,
-    /// The outer headers, towards anybody.
+    /// The outer headers; `dst` is the member's.
     pub underlay: UnderlaySpec,
-    /// What it makes of UDP checksums.
+    /// Rules for UDP checksums of received packets.
     pub udp: UdpRules,
-    /// The multicast group that members send to.
+    /// The multicast group that members' packets may come to.
     pub hears: Option<IpAddr>,
-    /// The tunnel to find next hops for, towards anybody.
+    /// The tunnel to find next hops for, towards anybody: `peer`, `name` and `remote` are the member's.
     pub tunnel: TunnelPlan,
-    /// How many members may be learned.
+    /// Most members that are learned at a time.
     pub most: usize,
 }
 
 /// Sizes and paths.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Settings {
-    /// How many addresses the FDB holds.
+    /// Most addresses in the FDB.
     pub fdb_capacity: usize,
-    /// How many threads move frames.
+    /// Number of threads that move frames.
     pub workers: usize,
-    /// What they do while nothing arrives.
+    /// What the threads do while nothing arrives.
     pub polling: Polling,
     /// The socket that `show` asks, if the file names one.
     pub admin: Option<PathBuf>,
 }
 
 impl TunnelPlan {
-    /// Whether it leads the same way as another one.
+    /// Whether its packets take the same path as another's.
     #[must_use]
     pub fn is_alike(&self, other: &Self) -> bool {
         (self.local, self.remote, &self.ports, self.vlan) == (other.local, other.remote, &other.ports, other.vlan)
@@ -139,13 +141,13 @@ impl Plan {
         self.port(port).is_some_and(|port| !port.endpoints.is_empty())
     }
 
-    /// Whether attachments claim tags of a port.
+    /// Whether a tenant or a mapping is attached to tags of this port.
     #[must_use]
     pub fn has_tags(&self, port: PortId) -> bool {
         self.port(port).is_some_and(|port| port.tags.is_some())
     }
 
-    /// The device of a port that only tenants are behind.
+    /// The device of a port behind which are only tenants: it has tags and no endpoint.
     #[must_use]
     pub fn tenant_device<'p>(&self, port: &'p PortPlan) -> Option<&'p str> {
         let device = port.backend.network_device()?;

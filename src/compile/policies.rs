@@ -1,6 +1,6 @@
-//! What a tenant may do and use up, with the defaults.
+//! Policies of a tenant: its limits and timers, with their defaults.
 
-use super::report::Report;
+use super::findings::Findings;
 use crate::config::{self, At, MssClamp, Rate, Seconds, Switch, Tenant, UnknownUnicast};
 use crate::forwarding::{self, Domain, Duplicates};
 
@@ -22,13 +22,13 @@ const DEFAULT_LOOP_HOLD: u64 = 60;
 const SECOND: u64 = 1_000_000_000;
 
 /// The tenant's policies, in a domain without attachments or an address.
-pub(super) fn of<V>(tenant: &Tenant<V>, report: &mut Report) -> Domain {
+pub(super) fn of<V>(tenant: &Tenant<V>, findings: &mut Findings) -> Domain {
     let limits = &tenant.limits;
     let flood = tenant.unknown_unicast.as_ref().and_then(At::value).unwrap_or(UnknownUnicast::Flood);
     Domain {
         attachments: Vec::new(),
         learning: tenant.learning.as_ref().and_then(At::value).unwrap_or(true),
-        ageing: ageing(tenant.ageing.as_ref(), report),
+        ageing: ageing(tenant.ageing.as_ref(), findings),
         flood_unknown: flood == UnknownUnicast::Flood,
         mac_limit: limits.macs.as_ref().and_then(At::value).map_or(DEFAULT_MACS, |macs| macs.0 as u32),
         bum_interval: match limits.bum.as_ref().and_then(At::value) {
@@ -41,50 +41,50 @@ pub(super) fn of<V>(tenant: &Tenant<V>, report: &mut Report) -> Domain {
             Some(MssClamp::Path) => Some(forwarding::MssClamp::Path),
             Some(MssClamp::Bytes(bytes)) => Some(forwarding::MssClamp::Bytes(bytes)),
         },
-        duplicates: duplicates(tenant.duplicates.as_ref().and_then(At::get), report),
-        loop_hold: loop_hold(tenant.loop_guard.as_ref().and_then(At::get), report),
+        duplicates: duplicates(tenant.duplicates.as_ref().and_then(At::get), findings),
+        loop_hold: loop_hold(tenant.loop_guard.as_ref().and_then(At::get), findings),
         state: std::sync::Arc::default(),
     }
 }
 
-fn duplicates(stated: Option<&Switch<config::Duplicates>>, report: &mut Report) -> Option<Duplicates> {
+fn duplicates(stated: Option<&Switch<config::Duplicates>>, findings: &mut Findings) -> Option<Duplicates> {
     let (moves, within, hold) = DEFAULT_DUPLICATES;
     Some(match stated {
         Some(Switch::Off) => return None,
         None => Duplicates { moves, within: within * SECOND, hold: hold * SECOND },
         Some(Switch::On(stated)) => Duplicates {
             moves: stated.moves.as_ref().and_then(At::value).map_or(moves, |moves| moves.0 as u32),
-            within: nanos(stated.within.as_ref(), within, report),
-            hold: nanos(stated.hold.as_ref(), hold, report),
+            within: nanos(stated.within.as_ref(), within, findings),
+            hold: nanos(stated.hold.as_ref(), hold, findings),
         },
     })
 }
 
-fn loop_hold(stated: Option<&Switch<config::LoopGuard>>, report: &mut Report) -> u64 {
+fn loop_hold(stated: Option<&Switch<config::LoopGuard>>, findings: &mut Findings) -> u64 {
     match stated {
         Some(Switch::Off) => 0,
-        Some(Switch::On(stated)) => nanos(stated.hold.as_ref(), DEFAULT_LOOP_HOLD, report),
+        Some(Switch::On(stated)) => nanos(stated.hold.as_ref(), DEFAULT_LOOP_HOLD, findings),
         None => DEFAULT_LOOP_HOLD * SECOND,
     }
 }
 
-/// A time of a policy, up to a day: what shall last longer is not a matter of watching.
-fn nanos(stated: Option<&At<Seconds>>, default: u64, report: &mut Report) -> u64 {
+/// A time of a policy, in nanoseconds; at most a day.
+fn nanos(stated: Option<&At<Seconds>>, default: u64, findings: &mut Findings) -> u64 {
     let Some((at, Seconds(seconds))) = stated.and_then(|at| Some((at, at.value()?))) else { return default * SECOND };
     match seconds {
-        0 => report.error(at.span, "a time of 0 does nothing", "write 1s or more, or turn the policy `off`"),
+        0 => findings.error(at.span, "a time of 0 does nothing", "write 1s or more, or turn the policy `off`"),
         1..=LONGEST_POLICY => return seconds * SECOND,
-        _ => report.error(at.span, "this policy lasts 24 hours at most", "write 24h or less"),
+        _ => findings.error(at.span, "this policy lasts 24 hours at most", "write 24h or less"),
     }
     default * SECOND
 }
 
-fn ageing(stated: Option<&At<Seconds>>, report: &mut Report) -> u16 {
+fn ageing(stated: Option<&At<Seconds>>, findings: &mut Findings) -> u16 {
     let Some((at, Seconds(seconds))) = stated.and_then(|at| Some((at, at.value()?))) else { return DEFAULT_AGEING };
     match seconds {
-        0 => report.error(at.span, "addresses cannot age at once", "write 1s or more, or `learning: false`"),
+        0 => findings.error(at.span, "addresses cannot age at once", "write 1s or more, or `learning: false`"),
         1..=LONGEST_AGEING => return seconds as u16,
-        _ => report.error(at.span, "addresses are remembered for 12 hours at most", "write 12h or less"),
+        _ => findings.error(at.span, "addresses are remembered for 12 hours at most", "write 12h or less"),
     }
     DEFAULT_AGEING
 }

@@ -1,66 +1,77 @@
-//! Ports: what to open them with, and what the classifier knows of them.
+//! Ports: the plan to open them by, and their rows in the tables.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 
 use transload_encaps::Mac;
 
+use super::context::Context;
+use super::findings::Findings;
 use super::names::slot;
-use super::numbers::Numbers;
+use super::origins::Noun;
 use super::plan::PortPlan;
-use super::report::{Report, Table};
+use super::table::Table;
 use crate::config::{At, Io, MacAddress, Name, Named, Port, Span};
 use crate::forwarding::{self, PortId};
 use crate::io::Backend;
 
 /// A port of the file with its number.
 #[derive(Debug)]
-pub(super) struct PortRow<'c> {
+pub(super) struct NumberedPort<'c> {
     pub(super) id: PortId,
     pub(super) config: &'c Port,
 }
 
-pub(super) struct Ports<'c> {
-    pub(super) table: Table<'c, PortRow<'c>>,
+pub(super) struct PortSection<'c> {
+    pub(super) table: Table<'c, NumberedPort<'c>>,
     pub(super) plans: Vec<PortPlan>,
     pub(super) forwarding: Vec<forwarding::Port>,
 }
 
-pub(super) fn compile<'c>(ports: &'c Named<Port>, numbers: &mut Numbers, report: &mut Report) -> Ports<'c> {
-    let mut all = Ports { table: Table::new("port"), plans: Vec::new(), forwarding: Vec::new() };
+pub(super) fn compile<'c>(ports: &'c Named<Port>, context: &mut Context<'_>) -> PortSection<'c> {
+    let mut all = PortSection { table: Table::new("port"), plans: Vec::new(), forwarding: Vec::new() };
     if ports.len() > usize::from(u16::MAX) {
-        report.error(Span::default(), "more than 65535 ports", "use fewer");
+        context.findings.error(Span::default(), "more than 65535 ports", "use fewer");
         return all;
     }
     let mut devices = HashMap::new();
     for (name, config) in ports.iter() {
-        let id = numbers.port(name.text);
-        all.table.add(name, config.map(|config| PortRow { id, config }), report);
+        let id = context.numbers.port(name.text);
+        all.table.add(name, config.map(|config| NumberedPort { id, config }), &mut context.findings);
         let Some(config) = config else { continue };
-        let mac = own_mac(config.mac.as_ref(), report);
+        let mac = own_mac(config.mac.as_ref(), &mut context.findings);
         let mtu = config.mtu.as_ref().and_then(At::value).map(|mtu| mtu.0 as u32);
         *slot(&mut all.forwarding, usize::from(id.0)) = forwarding::Port { mac, mtu, ..Default::default() };
-        if let Some(backend) = backend(name, config, report) {
-            one_port_per_device(&mut devices, name, config, report);
-            let next_hops = next_hops(config, report);
+        if let Some(backend) = backend(name, config, &mut context.findings) {
+            one_port_per_device(&mut devices, name, config, &mut context.findings);
+            let next_hops = next_hops(config, &mut context.findings);
             all.plans.push(PortPlan { id, name: name.text.to_owned(), backend, mac, mtu, next_hops, span: name.span });
+            context.names.set_port(id, name.text);
         }
+        note(id, name, config, context);
     }
     all
 }
 
-fn own_mac(mac: Option<&At<MacAddress>>, report: &mut Report) -> Option<Mac> {
+fn note(id: PortId, name: Name<'_>, config: &Port, context: &mut Context<'_>) {
+    context.note(Noun::Port(id), name.span);
+    context.note_stated(Noun::PortMac(id), config.mac.as_ref());
+    context.note_stated(Noun::PortMtu(id), config.mtu.as_ref());
+    context.note_stated(Noun::PortTpids(id), config.tpids.as_ref());
+}
+
+fn own_mac(mac: Option<&At<MacAddress>>, findings: &mut Findings) -> Option<Mac> {
     let (span, MacAddress(mac)) = (mac?.span, mac?.value()?);
-    unicast(mac, span, report).then_some(mac)
+    unicast(mac, span, findings).then_some(mac)
 }
 
 /// Whether one device can have this address.
-pub(super) fn unicast(mac: Mac, span: Span, report: &mut Report) -> bool {
+pub(super) fn unicast(mac: Mac, span: Span, findings: &mut Findings) -> bool {
     if mac.is_group() {
         let message = format!("{mac} is a group address, which no single device has");
-        report.error(span, message, "the lowest bit of the first byte must be 0, as in \"02:00:00:00:00:07\"");
+        findings.error(span, message, "the lowest bit of the first byte must be 0, as in \"02:00:00:00:00:07\"");
     } else if mac == Mac::default() {
-        report.error(
+        findings.error(
             span,
             format!("{mac} is no device's address"),
             "write a unicast address, such as \"02:00:00:00:00:07\"",
@@ -71,7 +82,7 @@ pub(super) fn unicast(mac: Mac, span: Span, report: &mut Report) -> bool {
     false
 }
 
-fn backend(name: Name<'_>, config: &Port, report: &mut Report) -> Option<Backend> {
+fn backend(name: Name<'_>, config: &Port, findings: &mut Findings) -> Option<Backend> {
     let io = config.io.as_ref();
     let kind = match io {
         None => &Io::Auto,
@@ -79,20 +90,20 @@ fn backend(name: Name<'_>, config: &Port, report: &mut Report) -> Option<Backend
     };
     if let Io::Unix(socket) = kind {
         if let Some(device) = &config.device {
-            report.error(device.span, "a Unix socket has no device", "remove `device`, or write `io: auto`");
+            findings.error(device.span, "a Unix socket has no device", "remove `device`, or write `io: auto`");
             return None;
         }
         return Some(Backend::Unix { local: socket.local.clone(), remote: socket.remote.clone() });
     }
     let Some(device) = &config.device else {
         // A field that is misspelt has been reported, and may be this one.
-        if !report.has_errors_in(name.extent) {
+        if !findings.has_errors_in(name.extent) {
             let message = format!("port `{}` has no device", name.text);
-            report.error(name.span, message, "add `device: eth1`, or `io: { unix: { local: PATH, remote: PATH } }`");
+            findings.error(name.span, message, "add `device: eth1`, or `io: { unix: { local: PATH, remote: PATH } }`");
         }
         return None;
     };
-    let device = checked_device(device, report)?;
+    let device = checked_device(device, findings)?;
     match kind {
         Io::Auto => Some(Backend::Auto { device }),
         Io::AfPacket => Some(Backend::AfPacket { device }),
@@ -104,18 +115,18 @@ fn backend(name: Name<'_>, config: &Port, report: &mut Report) -> Option<Backend
 }
 
 /// Linux names a device with up to 15 bytes and no blank or slash.
-fn checked_device(device: &At<String>, report: &mut Report) -> Option<String> {
+fn checked_device(device: &At<String>, findings: &mut Findings) -> Option<String> {
     let name = device.get()?;
     let fits = (1..=15).contains(&name.len()) && !matches!(name.as_str(), "." | "..");
     let message = format!("`{name}` cannot be a network device");
     if name.starts_with(['“', '”', '„', '‘', '’']) {
-        report.error(device.span, message, "these are no quotes to YAML; write \", or leave them out");
+        findings.error(device.span, message, "these are no quotes to YAML; write \", or leave them out");
         return None;
     }
     if fits && !name.contains(|c: char| c == '/' || c == ':' || c.is_whitespace()) {
         return Some(name.clone());
     }
-    report.error(device.span, message, "device names have at most 15 characters and no blank, `/` or `:`");
+    findings.error(device.span, message, "device names have at most 15 characters and no blank, `/` or `:`");
     None
 }
 
@@ -123,29 +134,29 @@ fn one_port_per_device<'c>(
     devices: &mut HashMap<&'c str, Name<'c>>,
     name: Name<'c>,
     config: &'c Port,
-    report: &mut Report,
+    findings: &mut Findings,
 ) {
     let Some((device, text)) = config.device.as_ref().and_then(|device| Some((device, device.get()?))) else { return };
     if let Some(first) = devices.insert(text, name) {
-        let line = report.line(first.span, device.span);
+        let line = findings.line(first.span, device.span);
         let message = format!("device `{text}` is already port `{}` ({line})", first.text);
         let help = "one device is one port; an endpoint and tenants can share it";
-        report.conflict(device.span, first.span, "has the device", message, help);
+        findings.conflict(device.span, first.span, "has the device", message, help);
     }
 }
 
-fn next_hops(config: &Port, report: &mut Report) -> Vec<(IpAddr, Mac)> {
+fn next_hops(config: &Port, findings: &mut Findings) -> Vec<(IpAddr, Mac)> {
     let mut hops: Vec<(IpAddr, Mac)> = Vec::new();
     for (name, mac) in config.next_hops.iter() {
         let Ok(address) = name.text.parse::<IpAddr>() else {
             let message = format!("`{}` is not an IP address", name.text);
-            report.error(name.span, message, "next_hops maps a peer's tunnel address to a MAC address");
+            findings.error(name.span, message, "next_hops maps a peer's tunnel address to a MAC address");
             continue;
         };
         let Some(&MacAddress(mac)) = mac else { continue };
         if hops.iter().any(|&(known, _)| known == address) {
-            report.error(name.span, format!("{address} already has a next hop on this port"), "keep one of the two");
-        } else if unicast(mac, name.span, report) {
+            findings.error(name.span, format!("{address} already has a next hop on this port"), "keep one of the two");
+        } else if unicast(mac, name.span, findings) {
             hops.push((address, mac));
         }
     }

@@ -3,34 +3,57 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use transload_encaps::{Kind, Spec};
+use transload_encaps::{Compiled, Kind, Segment, Spec, SpecError};
 
-use super::report::{Report, Table};
+use super::findings::Findings;
+use super::table::Table;
 use crate::config::{Attachment, Name};
-use crate::forwarding::{Members, PeerId, PortId, Scope};
+use crate::forwarding::{Members, Peer, PeerId, PortId, Scope};
 
 /// The far side of an attachment.
 #[derive(Debug)]
-pub(super) struct Side {
+pub(super) struct FarSide {
     /// For messages: "peer `leaf-9`".
     pub(super) label: String,
-    /// What it speaks.
+    /// Its encapsulation.
     pub(super) kind: Kind,
-    /// How.
+    /// Its options.
     pub(super) spec: Spec,
-    /// Where its segments are looked up.
+    /// What it compiles to, with no segment claimed.
+    pub(super) compiled: Compiled,
+    /// The number space of its segments.
     pub(super) scope: Scope,
-    /// Who is behind it.
+    /// The peer or the group behind it.
     pub(super) members: Members,
-    /// All of them.
+    /// All peers behind it.
     pub(super) peers: Vec<PeerId>,
     /// The members of a group by address.
     pub(super) by_address: HashMap<IpAddr, PeerId>,
-    /// How its frames travel, unless they leave as they are.
+    /// The path of its tunnel packets; `None` for the tags of a port, whose frames leave as they are.
     pub(super) path: Option<Path>,
 }
 
-/// How a tunnel's packets travel.
+impl FarSide {
+    /// An attachment or a mapping will use this segment: tells all peers behind it.
+    ///
+    /// # Errors
+    /// When they cannot tell it from a segment that is used already.
+    pub(super) fn claim(&self, segment: Segment, peers: &mut [Option<Peer>]) -> Result<(), SpecError> {
+        for id in &self.peers {
+            if let Some(peer) = peers.get_mut(id.0 as usize).and_then(Option::as_mut) {
+                peer.compiled.claim(segment)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// ``vni 7 of peer `leaf-9` ``
+    pub(super) fn ids(&self, segment: Segment) -> String {
+        format!("{} of {}", self.kind.ids(segment), self.label)
+    }
+}
+
+/// The path of a tunnel's packets.
 #[derive(Debug, Clone)]
 pub(super) struct Path {
     /// The ports they leave by.
@@ -43,21 +66,20 @@ pub(super) struct Path {
 
 /// Everything an attachment can name.
 #[derive(Clone, Copy)]
-pub(super) struct Sides<'p, 'c> {
-    pub(super) peers: &'p Table<'c, Side>,
-    pub(super) groups: &'p Table<'c, Side>,
-    pub(super) ports: &'p Table<'c, Side>,
+pub(super) struct FarSides<'p, 'c> {
+    pub(super) peers: &'p Table<'c, FarSide>,
+    pub(super) groups: &'p Table<'c, FarSide>,
+    pub(super) ports: &'p Table<'c, FarSide>,
 }
 
-impl<'p> Sides<'p, '_> {
-    /// The peer, or the tags of a port, with this number.
-    pub(super) fn of(self, peer: PeerId) -> Option<&'p Side> {
-        let rows = self.peers.rows().chain(self.ports.rows());
-        rows.filter_map(|row| row.thing.as_ref()).find(|side| side.members == Members::One(peer))
-    }
-
+impl<'p> FarSides<'p, '_> {
     /// What an attachment is attached to. It must name exactly one thing.
-    pub(super) fn find<V>(self, name: Name<'_>, config: &Attachment<V>, report: &mut Report) -> Option<&'p Side> {
+    pub(super) fn find<V>(
+        self,
+        name: Name<'_>,
+        config: &Attachment<V>,
+        findings: &mut Findings,
+    ) -> Option<&'p FarSide> {
         let stated = [
             ("peer", config.peer.as_ref(), self.peers),
             ("group", config.group.as_ref(), self.groups),
@@ -66,25 +88,29 @@ impl<'p> Sides<'p, '_> {
         let mut stated = stated.into_iter().filter_map(|(field, at, table)| Some((field, at?, table)));
         let Some((field, at, table)) = stated.next() else {
             // A field that is misspelt has been reported, and may be this one.
-            if !report.has_errors_in(name.extent) {
+            if !findings.has_errors_in(name.extent) {
                 let message = format!("attachment `{}` does not say what it is attached to", name.text);
-                report.error(name.span, message, "add one of `peer`, `group` and `port`");
+                findings.error(name.span, message, "add one of `peer`, `group` and `port`");
             }
             return None;
         };
         if let Some((second, other, _)) = stated.next() {
             let message = format!("attachment `{}` has both a {field} and a {second}", name.text);
-            report.error(other.span, message, "an attachment has one of them; make two attachments");
+            findings.error(other.span, message, "an attachment has one of them; make two attachments");
             return None;
         }
         if let Some((other, name)) = at.get().filter(|name| !table.has(name)).and_then(|name| self.other(name)) {
-            report.error(at.span, format!("`{name}` is a {other}, not a {field}"), format!("write `{other}: {name}`"));
+            findings.error(
+                at.span,
+                format!("`{name}` is a {other}, not a {field}"),
+                format!("write `{other}: {name}`"),
+            );
             return None;
         }
-        table.find(at, report)
+        table.find(at, findings)
     }
 
-    /// Of which kind the thing with this name is.
+    /// The kind of the thing with this name.
     fn other(self, name: &str) -> Option<(&'static str, &str)> {
         let kinds = [("peer", self.peers), ("group", self.groups), ("port", self.ports)];
         kinds.into_iter().find(|(_, table)| table.has(name)).map(|(kind, _)| (kind, name))

@@ -1,33 +1,43 @@
-//! What an encapsulation says about a configuration it cannot mean, shown where the field stands.
+//! Options of encapsulations, compiled; what is wrong with them is reported where the field stands.
 
-use transload_encaps::{Spec, SpecError};
+use transload_encaps::{Compiled, Spec, SpecError};
 
-use super::report::Report;
-use crate::config::{At, Problem, Source, Span};
+use super::findings::Findings;
+use crate::config::{At, Problem, SourceText, Span};
+
+/// An encapsulation as the file has it, and compiled: with no segment claimed, which every peer begins with.
+#[derive(Debug)]
+pub(super) struct Spoken<'c> {
+    pub(super) spec: &'c Spec,
+    pub(super) compiled: Compiled,
+}
 
 /// The encapsulation, if peers can speak it as the options have it.
-pub(super) fn spoken<'a>(encap: &'a At<Spec>, report: &mut Report) -> Option<&'a Spec> {
+pub(super) fn spoken<'c>(encap: &'c At<Spec>, findings: &mut Findings) -> Option<Spoken<'c>> {
     let spec = encap.get()?;
-    if let Err(error) = spec.compile() {
-        let span = field_in(&report.source, encap.span, error.field);
-        tell(span, &error, report);
-        return None;
-    }
+    let compiled = match spec.compile() {
+        Ok(compiled) => compiled,
+        Err(error) => {
+            let span = field_in(&findings.source, encap.span, error.field);
+            tell(span, &error, findings);
+            return None;
+        }
+    };
     if !spec.kind().has_peers() {
         let message = format!("{} is spoken on ports, not by peers", spec.kind().info().title);
-        report.error(encap.span, message, "attach the tenant to the port: `port: NAME` and its tags");
+        findings.error(encap.span, message, "attach the tenant to the port: `port: NAME` and its tags");
         return None;
     }
-    Some(spec)
+    Some(Spoken { spec, compiled })
 }
 
-/// Says what is wrong, in the encapsulation's own words.
-pub(super) fn tell(span: Span, error: &SpecError, report: &mut Report) {
-    report.add(Problem::error(&report.source, span, error.message.clone()));
+/// Reports an error in the encapsulation's own words.
+pub(super) fn tell(span: Span, error: &SpecError, findings: &mut Findings) {
+    findings.add(Problem::error(&findings.source, span, error.message.clone()));
 }
 
-/// Where a field stands inside a value, if it is written there.
-fn field_in(source: &Source, span: Span, field: &str) -> Span {
+/// The place of a field inside a value, if it is written there.
+fn field_in(source: &SourceText, span: Span, field: &str) -> Span {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let text = source.slice(span);
     let found = text.match_indices(field).map(|(at, _)| at).find(|&at| {

@@ -5,55 +5,58 @@ use std::collections::HashMap;
 use transload_encaps::outer::UdpRules;
 use transload_encaps::{Spec, qinq};
 
-use super::names::{Names, slot};
-use super::numbers::Numbers;
-use super::peers::Peers;
-use super::ports::Ports;
-use super::report::{Report, Table};
-use super::sides::Side;
+use super::context::Context;
+use super::endpoints::EndpointSection;
+use super::names::slot;
+use super::peers::PeerSection;
+use super::ports::PortSection;
+use super::sides::FarSide;
 use super::specs;
+use super::table::Table;
 use crate::config::{Name, Port};
 use crate::forwarding::{self, Exit, Members, PortId};
 
-/// Every port's tags. They are peers of their own, under the port's name.
-pub(super) struct Tags<'c> {
-    pub(super) table: Table<'c, Side>,
+/// Every port's tags. They are peers of their own, under the port's name: in the tables from the start, since tenants
+/// claim their segments, and after [`settle`](PortTags::settle) only as far as they are used.
+pub(super) struct PortTags<'c> {
+    pub(super) table: Table<'c, FarSide>,
 }
 
 pub(super) fn compile<'c>(
-    ports: &Ports<'c>,
-    peers: &mut Peers<'_>,
-    numbers: &mut Numbers,
-    report: &mut Report,
-) -> Tags<'c> {
+    ports: &PortSection<'c>,
+    peers: &mut PeerSection<'_>,
+    context: &mut Context<'_>,
+) -> PortTags<'c> {
     let mut table = Table::new("port");
     for row in ports.table.rows() {
-        let side = row.thing.as_ref().and_then(|port| side(row.name, port.id, port.config, peers, numbers, report));
+        let side = row.thing.as_ref().and_then(|port| side(row.name, port.id, port.config, peers, context));
         table.add_unchecked(row.name, side);
     }
-    Tags { table }
+    PortTags { table }
 }
 
 fn side(
     name: Name<'_>,
     port: PortId,
     config: &Port,
-    peers: &mut Peers<'_>,
-    numbers: &mut Numbers,
-    report: &mut Report,
-) -> Option<Side> {
+    peers: &mut PeerSection<'_>,
+    context: &mut Context<'_>,
+) -> Option<FarSide> {
     let label = format!("port `{}`", name.text);
     let spec = spec(config)?;
-    let compiled = spec.compile();
-    let compiled = compiled.map_err(|error| {
-        let (tpids, emit) = (config.tpids.as_ref().map(|at| at.span), config.emit_tpid.as_ref().map(|at| at.span));
-        let span = if error.field == "emit_tpid" { emit } else { tpids };
-        specs::tell(span.unwrap_or(name.span), &error, report);
-    });
-    let id = numbers.peer(&label);
-    let scope = numbers.scope(&label);
+    let id = context.numbers.peer(&label);
+    let scope = context.numbers.scope(&label);
+    let compiled = match spec.compile() {
+        Ok(compiled) => compiled,
+        Err(error) => {
+            let (tpids, emit) = (config.tpids.as_ref().map(|at| at.span), config.emit_tpid.as_ref().map(|at| at.span));
+            let span = if error.field == "emit_tpid" { emit } else { tpids };
+            specs::tell(span.unwrap_or(name.span), &error, &mut context.findings);
+            return None;
+        }
+    };
     let peer = forwarding::Peer {
-        compiled: compiled.ok()?,
+        compiled: compiled.twin(),
         scope,
         exit: Exit::Port(port),
         udp: UdpRules { zero6: false },
@@ -62,10 +65,10 @@ fn side(
     };
     *slot(&mut peers.forwarding, id.0 as usize) = Some(peer);
     let (members, by_address) = (Members::One(id), HashMap::new());
-    Some(Side { label, kind: spec.kind(), spec, scope, members, peers: vec![id], by_address, path: None })
+    Some(FarSide { label, kind: spec.kind(), spec, compiled, scope, members, peers: vec![id], by_address, path: None })
 }
 
-/// How the port speaks tags; `None` when the file has it broken.
+/// The options of the port's tags; `None` when the file has them broken.
 fn spec(config: &Port) -> Option<Spec> {
     let mut spec = qinq::Spec::default();
     if let Some(tpids) = &config.tpids {
@@ -78,18 +81,32 @@ fn spec(config: &Port) -> Option<Spec> {
     Some(Spec::QinQ(spec))
 }
 
-impl Tags<'_> {
-    /// Takes the ports that no tenant is attached to out of the tables, and tells the rest of their tags.
-    pub(super) fn settle(&self, ports: &mut Ports<'_>, peers: &mut Peers<'_>, names: &mut Names) {
+impl PortTags<'_> {
+    /// Once tenants and mappings are known: takes the tags of ports that none of them is attached to out of the
+    /// tables, and enters the others at their ports. These keep out of the endpoints' VLANs, so that no tag inside a
+    /// tenant's frame makes it a tunnel packet.
+    pub(super) fn settle(
+        &self,
+        endpoints: &EndpointSection<'_>,
+        ports: &mut PortSection<'_>,
+        peers: &mut PeerSection<'_>,
+        context: &mut Context<'_>,
+    ) {
         for row in self.table.rows() {
             let Some(side) = &row.thing else { continue };
             let Members::One(id) = side.members else { continue };
             let peer = slot(&mut peers.forwarding, id.0 as usize);
             if !row.is_used() {
                 *peer = None;
-            } else if let Some(forwarding::Peer { exit: Exit::Port(port), .. }) = peer {
-                slot(&mut ports.forwarding, usize::from(port.0)).tags = Some(id);
-                names.set_peer(id, row.name.text.to_owned());
+            } else if let Some(forwarding::Peer { exit: Exit::Port(port), compiled, .. }) = peer {
+                let port = slot(&mut ports.forwarding, usize::from(port.0));
+                port.tags = Some(id);
+                context.names.set_peer(id, row.name.text.to_owned());
+                let endpoints = port.endpoints.iter().filter_map(|id| endpoints.forwarding.get(usize::from(id.0)));
+                for vlan in endpoints.filter_map(|endpoint| endpoint.vlan) {
+                    // It is only refused where a tenant has it, which the check of forgery reports.
+                    let _ = compiled.claim(qinq::single(vlan));
+                }
             }
         }
     }

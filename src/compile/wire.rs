@@ -6,18 +6,20 @@ use transload_encaps::outer::UdpRules;
 use transload_encaps::underlay::{self, EcnMode};
 use transload_encaps::{Carrier, Kind};
 
-use super::report::Report;
+use super::findings::Findings;
 use crate::config::{At, Dscp, Ecn, Knobs, RxZero, UdpTx};
 
-/// Without a word of the peer's, what its encapsulation's standard says (RFC 7348 §4.1.1 accepts zero).
+/// Rules for UDP checksums of received packets: the default of the encapsulation's standard unless the peer states
+/// them (RFC 7348 §4.1.1 accepts zero).
 pub(super) fn udp_rules(knobs: Knobs<'_>, kind: Kind) -> UdpRules {
     let stated = knobs.udp_checksum.and_then(At::value).and_then(|udp| udp.rx_zero);
     UdpRules { zero6: stated.map_or(kind.info().udp6_zero_checksum, |rule| rule == RxZero::Accept) }
 }
 
+/// The UDP checksum of sent packets.
 pub(super) fn udp_checksum(knobs: Knobs<'_>, address: IpAddr) -> underlay::UdpChecksum {
     let tx = knobs.udp_checksum.and_then(At::value).unwrap_or_default().tx;
-    // RFC 6935 §5: over IPv6 a checksum is made unless the peer is said to take none; over IPv4 RFC 7348 §4.1.1 says 0.
+    // RFC 6935 §5: over IPv6 a checksum is made unless the peer is said to want none; over IPv4 RFC 7348 §4.1.1 says 0.
     match (tx, address) {
         (UdpTx::Compute, _) | (UdpTx::Auto, IpAddr::V6(_)) => underlay::UdpChecksum::Compute,
         (UdpTx::Zero, _) | (UdpTx::Auto, IpAddr::V4(_)) => underlay::UdpChecksum::Zero,
@@ -25,17 +27,18 @@ pub(super) fn udp_checksum(knobs: Knobs<'_>, address: IpAddr) -> underlay::UdpCh
 }
 
 /// Warns about UDP checksum rules that change nothing.
-pub(super) fn warn_of_idle_udp_rules(knobs: Knobs<'_>, kind: Kind, address: IpAddr, report: &mut Report) {
+pub(super) fn warn_of_idle_udp_rules(knobs: Knobs<'_>, kind: Kind, address: IpAddr, findings: &mut Findings) {
     let Some((stated, rules)) = knobs.udp_checksum.and_then(|stated| Some((stated, stated.value()?))) else { return };
     if !matches!(kind.info().carrier, Carrier::Udp(_)) {
         let message = format!("{} has no UDP header, so `udp_checksum` does nothing", kind.info().title);
-        report.warning(stated.span, message, "remove it");
+        findings.warning(stated.span, message, "remove it");
     } else if address.is_ipv4() && rules.rx_zero == Some(RxZero::Drop) {
         let message = "over IPv4 a UDP checksum of zero is always accepted, so `rx_zero` does nothing";
-        report.warning(stated.span, message, "remove it");
+        findings.warning(stated.span, message, "remove it");
     }
 }
 
+/// The outer DSCP.
 pub(super) fn dscp(knobs: Knobs<'_>) -> underlay::Dscp {
     // RFC 2983 §3: the tunnel's own marks are the conservative choice between two networks.
     match knobs.dscp.and_then(At::value) {
@@ -45,6 +48,7 @@ pub(super) fn dscp(knobs: Knobs<'_>) -> underlay::Dscp {
     }
 }
 
+/// The outer ECN.
 pub(super) fn ecn(knobs: Knobs<'_>) -> EcnMode {
     match knobs.ecn.and_then(At::value) {
         None | Some(Ecn::Normal) => EcnMode::Normal,

@@ -1,13 +1,13 @@
-//! Where tenants and their attachments are written: in one place for all tenants of a pattern.
+//! Places of tenants and their attachments in the file: one place for all tenants of a pattern.
 
 use super::names::slot;
 use crate::config::Span;
 use crate::forwarding::DomainId;
 
-/// Where every tenant is written.
+/// The place of every tenant.
 #[derive(Default)]
 pub(super) struct Written<'c> {
-    entries: Vec<Entry<'c>>,
+    entries: Vec<WrittenEntry<'c>>,
     /// The entry of a tenant, by domain.
     of: Vec<Option<EntryId>>,
 }
@@ -17,27 +17,27 @@ pub(super) struct Written<'c> {
 pub(super) struct EntryId(u32);
 
 /// A tenant or a pattern of the file.
-struct Entry<'c> {
+struct WrittenEntry<'c> {
     span: Span,
     /// By name.
     attachments: Vec<(&'c str, Span)>,
 }
 
 impl<'c> Written<'c> {
-    /// A tenant or a pattern, where its name stands, and the IDs of its attachments.
+    /// Adds a tenant or a pattern: where its name stands, and the IDs of its attachments.
     pub(super) fn add(&mut self, span: Span, attachments: impl Iterator<Item = (&'c str, Span)>) -> EntryId {
         let mut attachments: Vec<_> = attachments.collect();
         attachments.sort_unstable();
-        self.entries.push(Entry { span, attachments });
+        self.entries.push(WrittenEntry { span, attachments });
         EntryId(self.entries.len() as u32 - 1)
     }
 
-    /// A tenant is written there.
+    /// Sets the place of a tenant.
     pub(super) fn set(&mut self, domain: DomainId, entry: EntryId) {
         *slot(&mut self.of, domain.0 as usize) = Some(entry);
     }
 
-    /// Where a tenant, or its pattern, has its name.
+    /// The place of the name of a tenant, or of its pattern.
     pub(super) fn tenant(&self, domain: DomainId) -> Option<Span> {
         self.entry(domain).map(|entry| entry.span)
     }
@@ -49,7 +49,7 @@ impl<'c> Written<'c> {
         attachments.get(at).copied()
     }
 
-    fn entry(&self, domain: DomainId) -> Option<&Entry<'c>> {
+    fn entry(&self, domain: DomainId) -> Option<&WrittenEntry<'c>> {
         let EntryId(at) = (*self.of.get(domain.0 as usize)?)?;
         self.entries.get(at as usize)
     }

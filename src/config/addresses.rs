@@ -41,20 +41,20 @@ fn ip(text: &str) -> Result<IpAddr, String> {
 /// One address, or all from a first to a last one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Addresses {
-    /// The first.
+    /// The first address.
     pub first: IpAddr,
-    /// The last, of the same family and not lower.
+    /// The last address, of the same family and not lower.
     pub last: IpAddr,
 }
 
 impl Addresses {
-    /// How many there are.
+    /// Number of addresses.
     #[must_use]
     pub fn count(&self) -> u128 {
         (bits(self.last) - bits(self.first)).saturating_add(1)
     }
 
-    /// All of them, in order.
+    /// All addresses, in order.
     pub fn iter(&self) -> impl Iterator<Item = IpAddr> + use<> {
         let v4 = self.first.is_ipv4();
         (bits(self.first)..=bits(self.last)).map(move |bits| {

@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::problem::Problem;
-use super::source::{Source, Span};
+use super::source::{SourceText, Span};
 
 /// The name by which [`At`] asks the reader for a value's place.
 pub(super) const AT: &str = "$transload::At";
@@ -16,7 +16,7 @@ pub(super) const AT: &str = "$transload::At";
 /// A value and its place in the file.
 ///
 /// A value that could not be read leaves its place behind, so that what refers to it is not called unknown as well:
-/// the reader has already told what is wrong with it.
+/// the reader has already reported it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct At<T> {
     /// Where it stands.
@@ -52,9 +52,9 @@ impl<T: Copy> At<T> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Placed<T>(PhantomData<T>);
+        struct PlacedVisitor<T>(PhantomData<T>);
 
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Placed<T> {
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for PlacedVisitor<T> {
             type Value = At<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -70,7 +70,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
             }
         }
 
-        deserializer.deserialize_tuple_struct(AT, 3, Placed(PhantomData))
+        deserializer.deserialize_tuple_struct(AT, 3, PlacedVisitor(PhantomData))
     }
 }
 
@@ -114,12 +114,12 @@ impl<T> Named<T> {
         })
     }
 
-    /// Takes in the things of other files. A name that is taken is reported.
+    /// Adds the things of other files. A name that is taken is reported.
     pub(super) fn append(
         &mut self,
         more: impl Iterator<Item = Self>,
         kind: &str,
-        source: &Source,
+        source: &SourceText,
         problems: &mut Vec<Problem>,
     ) {
         self.0.extend(more.flat_map(|named| named.0));
@@ -134,7 +134,7 @@ impl<T> Named<T> {
         self.0.retain(|(name, _)| !repeated.contains(&name.span));
     }
 
-    /// How many there are.
+    /// Number of names.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.0.len()
@@ -147,22 +147,22 @@ impl<T> Named<T> {
     }
 }
 
-/// A name where it is given.
+/// A name in its place.
 #[derive(Debug, Clone, Copy)]
 pub struct Name<'c> {
     /// The name.
     pub text: &'c str,
     /// Where it stands.
     pub span: Span,
-    /// Where the thing stands that has it.
+    /// The place of the thing with this name.
     pub extent: Span,
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries<T>(PhantomData<T>);
+        struct NamedVisitor<T>(PhantomData<T>);
 
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for NamedVisitor<T> {
             type Value = Named<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -178,7 +178,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Named<T> {
             }
         }
 
-        deserializer.deserialize_map(Entries(PhantomData))
+        deserializer.deserialize_map(NamedVisitor(PhantomData))
     }
 }
 

@@ -36,7 +36,7 @@ pub struct Attachment<V = u64> {
 /// An ID field that is given.
 #[derive(Debug, Clone)]
 pub struct Id<V = u64> {
-    /// The name the registry knows it by.
+    /// Its name in the registry.
     pub name: &'static str,
     /// Where the name stands.
     pub span: Span,
@@ -44,9 +44,9 @@ pub struct Id<V = u64> {
     pub value: At<V>,
 }
 
-/// How the number of an ID field is written.
+/// The form in which the number of an ID field is written.
 pub trait IdValue<'de>: Deserialize<'de> + From<u64> {
-    /// What the schema calls an attachment with such numbers.
+    /// The schema's name of an attachment with such numbers.
     const ATTACHMENT: &'static str;
 
     /// The schema of a number up to `max`.
@@ -73,14 +73,14 @@ pub enum InnerTags {
     Drop,
 }
 
-/// What happens to the frames that bridges speak among themselves, to 01:80:c2:00:00:00 up to :0f: STP, LACP, LLDP,
+/// What happens to the control frames of bridges, to 01:80:c2:00:00:00 up to :0f: STP, LACP, LLDP,
 /// 802.1X and the like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum L2cp {
     /// They end here, as at any bridge.
     Drop,
-    /// They pass as multicast between attachments that say so.
+    /// They pass, as multicast, between attachments with `l2cp: tunnel`.
     Tunnel,
 }
 
@@ -113,9 +113,9 @@ impl<V> Default for Attachment<V> {
 
 impl<'de, V: IdValue<'de>> Deserialize<'de> for Attachment<V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields<V>(PhantomData<V>);
+        struct AttachmentVisitor<V>(PhantomData<V>);
 
-        impl<'de, V: IdValue<'de>> Visitor<'de> for Fields<V> {
+        impl<'de, V: IdValue<'de>> Visitor<'de> for AttachmentVisitor<V> {
             type Value = Attachment<V>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -139,7 +139,7 @@ impl<'de, V: IdValue<'de>> Deserialize<'de> for Attachment<V> {
             }
         }
 
-        deserializer.deserialize_struct("Attachment", &FIELD_NAMES, Fields(PhantomData))
+        deserializer.deserialize_struct("Attachment", &FIELD_NAMES, AttachmentVisitor(PhantomData))
     }
 }
 

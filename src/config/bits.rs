@@ -1,4 +1,4 @@
-//! Where the bits of an ID go in a mapping.
+//! Expressions of a mapping's `to` side: the places that the bits of an ID go to.
 //!
 //! * `id`: the whole ID, as a number.
 //! * `id[11:0]`, `id[7]`: bits of it, the upper one first, as chip designers write it.
@@ -28,16 +28,16 @@ pub enum Piece {
     Whole,
     /// Bits of the ID.
     Slice {
-        /// The upper one.
+        /// The uppermost bit.
         high: u32,
-        /// The lower one.
+        /// The lowest bit.
         low: u32,
     },
-    /// Bits that are always so.
+    /// Constant bits.
     Constant {
-        /// How many.
+        /// Number of bits.
         width: u32,
-        /// As a number.
+        /// Their value.
         value: u64,
     },
 }

@@ -9,7 +9,7 @@ use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 
 use super::at::{At, Named, section};
 use super::problem::Problem;
-use super::source::{Source, Span};
+use super::source::{SourceText, Span};
 use super::tree::{Node, Value};
 use super::{File, Group, Mapping, Offset, Peer, Tenant, check_version, profiles, reader, text_of, tree};
 
@@ -80,7 +80,7 @@ struct Part {
 const OF_THE_FIRST: [&str; 7] = ["include", "ports", "endpoints", "fdb", "workers", "polling", "admin"];
 
 /// Takes out and reports what only the first file may say.
-fn take_misplaced(root: &mut Node, source: &Source, problems: &mut Vec<Problem>) {
+fn take_misplaced(root: &mut Node, source: &SourceText, problems: &mut Vec<Problem>) {
     let Value::Map(entries) = &mut root.value else { return };
     for (key, node) in entries.extract_if(.., |(key, _)| OF_THE_FIRST.contains(&key.text())) {
         let place = if node.span.start == node.span.end { key.span } else { node.span };
@@ -93,7 +93,7 @@ fn take_misplaced(root: &mut Node, source: &Source, problems: &mut Vec<Problem>)
 }
 
 /// Reads every file that `include` names into `file`; relative paths begin at `folder`.
-pub(super) fn read(file: &mut File, folder: Option<&Path>, source: &mut Source, problems: &mut Vec<Problem>) {
+pub(super) fn read(file: &mut File, folder: Option<&Path>, source: &mut SourceText, problems: &mut Vec<Problem>) {
     let Some((at, Include(patterns))) = file.include.as_ref().and_then(|at| Some((at.span, at.get()?.clone()))) else {
         return;
     };
@@ -173,7 +173,7 @@ fn fits(pattern: &[u8], name: &[u8]) -> bool {
     (name.first() != Some(&b'.') || pattern.first() == Some(&b'.')) && rest(pattern, name)
 }
 
-fn part(path: &Path, at: Span, source: &mut Source, problems: &mut Vec<Problem>) -> Option<Part> {
+fn part(path: &Path, at: Span, source: &mut SourceText, problems: &mut Vec<Problem>) -> Option<Part> {
     let text = match text_of(path) {
         Ok(text) => text,
         Err(why) => {

@@ -45,10 +45,10 @@ pub use offset::{Offset, is_variable};
 pub use peers::{Ecn, Group, Knobs, MaxLearned, Peer, RxZero, UdpChecksum, UdpTx};
 pub use ports::{Endpoint, Io, Mtu, Port, UnixSocket};
 pub use prefixes::{LearnFrom, Prefix};
-pub use problem::{Place, Problem, Problems, Severity};
-pub use profiles::{PROFILES, Profile, Row, table as profile_table};
+pub use problem::{Problem, ProblemPlace, Problems, Severity};
+pub use profiles::{PROFILES, Profile, ProfileRow, table as profile_table};
 pub use range::Range;
-pub use source::{Source, Span};
+pub use source::{SourceText, Span};
 pub use switch::Switch;
 pub use tenants::{Duplicates, Limits, LoopGuard, Macs, Moves, Static, Tenant, UnknownUnicast};
 pub use values::{MacAddress, Seconds};
@@ -57,8 +57,8 @@ pub use values::{MacAddress, Seconds};
 #[derive(Debug)]
 pub struct Config {
     /// The file.
-    pub source: Source,
-    /// What it says. Values that could not be read are left empty.
+    pub source: SourceText,
+    /// Its contents. Values that could not be read are left empty.
     pub file: File,
     /// What could not be read. The compiler reports these together with what it finds.
     pub problems: Vec<Problem>,
@@ -97,7 +97,7 @@ pub struct File {
     /// The MAC table.
     #[serde(default, deserialize_with = "section")]
     pub fdb: Fdb,
-    /// How many threads move frames; 1 if left out.
+    /// Number of worker threads; 1 if left out.
     pub workers: Option<At<Workers>>,
     /// What worker threads do while nothing arrives; `adaptive` if left out.
     pub polling: Option<At<Polling>>,
@@ -105,17 +105,17 @@ pub struct File {
     pub admin: Option<At<PathBuf>>,
 }
 
-/// How many worker threads.
+/// A number of worker threads.
 pub type Workers = Whole<1, 64>;
 
 /// What worker threads do while nothing arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Polling {
-    /// Look again for a moment, then sleep until something arrives.
+    /// Poll for a moment, then sleep until something arrives.
     #[default]
     Adaptive,
-    /// Look again and again: the shortest delay, for a whole processor each.
+    /// Poll all the time: the shortest delay, at 100 % CPU per worker.
     Busy,
 }
 
@@ -123,7 +123,7 @@ pub enum Polling {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fdb {
-    /// How many addresses all tenants together can have; 1048576 if left out.
+    /// Most addresses of all tenants together; 1048576 if left out.
     pub capacity: Option<At<Macs>>,
 }
 
@@ -167,7 +167,7 @@ fn cannot_read<W: std::fmt::Display>(path: &Path) -> impl FnOnce(W) -> String {
 }
 
 fn read(name: &str, text: &str, folder: Option<&Path>) -> Result<Config, Problems> {
-    let mut source = Source::new(name, text);
+    let mut source = SourceText::new(name, text);
     let mut problems = Vec::new();
     let mut root = tree::read(&source, &mut problems)?;
     profiles::write_out(&mut root);
@@ -186,7 +186,7 @@ fn read(name: &str, text: &str, folder: Option<&Path>) -> Result<Config, Problem
     Ok(Config { source, file, problems })
 }
 
-fn check_version(version: &At<u64>, source: &Source) -> Option<Problem> {
+fn check_version(version: &At<u64>, source: &SourceText) -> Option<Problem> {
     version.value().filter(|number| *number != 1)?;
     let problem = Problem::error(source, version.span, "this transload reads version 1 of the grammar");
     Some(problem.help("write `version: 1`"))

@@ -13,12 +13,12 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, candidate)| candidate)
 }
 
-/// How many letters two words have in common before they differ.
+/// The number of letters two words have in common before they differ.
 fn begins_alike(word: &str, candidate: &str) -> usize {
     word.chars().zip(candidate.chars()).take_while(|(a, b)| a == b).count()
 }
 
-/// How far apart two words are; `svid` and `s_vid` are one.
+/// The distance between two words; `svid` and `s_vid` are one word.
 fn edits(word: &str, candidate: &str) -> usize {
     let letters = |text: &str| text.replace(['_', '-'], "");
     if letters(word) == letters(candidate) { 0 } else { distance(word, candidate) }
@@ -31,7 +31,7 @@ fn shares_a_part(word: &str, candidate: &str) -> bool {
     parts(word).any(|part| parts(candidate).any(|other| part == other))
 }
 
-/// How many letters to insert, remove, replace or swap with a neighbour.
+/// The number of letters to insert, remove, replace or swap with a neighbour.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<_>, Vec<_>) = (a.chars().collect(), b.chars().collect());
     let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];

@@ -1,4 +1,4 @@
-//! Whole numbers with limits, rates, and what bounds TCP segments.
+//! Whole numbers with limits, rates, and limits of TCP segments.
 
 use std::fmt;
 
@@ -44,9 +44,9 @@ pub type DscpValue = Whole<0, 63>;
 /// Frames per second, or no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rate {
-    /// At most so many frames per second, never 0.
+    /// Most frames per second, never 0.
     PerSecond(u64),
-    /// As many as come.
+    /// No limit.
     Unlimited,
 }
 
@@ -102,14 +102,14 @@ impl JsonSchema for Rate {
     }
 }
 
-/// How long TCP segments may be.
+/// Limit of the length of TCP segments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MssClamp {
-    /// As long as the hosts say.
+    /// No limit but the hosts' own.
     Off,
-    /// As long as the ways in both directions carry.
+    /// What the paths in both directions carry.
     Path,
-    /// At most so many bytes of payload.
+    /// Most bytes of payload.
     Bytes(u16),
 }
 

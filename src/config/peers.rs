@@ -12,86 +12,31 @@ use super::numbers::{Ttl, Whole};
 use super::prefixes::LearnFrom;
 use super::profiles::Profile;
 
-/// A far tunnel endpoint.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Peer {
-    /// The address to send to, and to accept from.
-    pub address: At<Address>,
-    /// More addresses to accept from.
-    #[serde(default, deserialize_with = "section")]
-    pub accept_from: Vec<At<Address>>,
-    /// Our endpoint it is reached from; may be left out when only one has its address family.
-    pub endpoint: Option<At<String>>,
-    /// What it speaks.
-    pub encap: At<Spec>,
-    /// What kind of peer it is: sets the knobs below, and options of `encap`, that are not given.
-    pub profile: Option<At<Profile>>,
-    /// Where the outer DSCP comes from; `pipe` if left out.
-    pub dscp: Option<At<Dscp>>,
-    /// Where the outer ECN comes from; `normal` if left out.
-    pub ecn: Option<At<Ecn>>,
-    /// Outer TTL or hop limit; the endpoint's if left out.
-    pub ttl: Option<At<Ttl>>,
-    /// What it makes of UDP checksums.
-    pub udp_checksum: Option<At<UdpChecksum>>,
-}
+/// Defines a section's entry with its own fields and those that peers and groups share. (serde's `flatten` would lose
+/// the places of what is written.)
+macro_rules! with_knobs {
+    ($(#[$about:meta])* pub struct $Type:ident { $($own:tt)* }) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        pub struct $Type {
+            $($own)*
+            /// Our endpoint at the near end; may be left out when only one has the same address family.
+            pub endpoint: Option<At<String>>,
+            /// The encapsulation.
+            pub encap: At<Spec>,
+            /// What kind of far end it is: sets the knobs below, and options of `encap`, that are not given.
+            pub profile: Option<At<Profile>>,
+            /// Where the outer DSCP comes from; `pipe` if left out.
+            pub dscp: Option<At<Dscp>>,
+            /// Where the outer ECN comes from; `normal` if left out.
+            pub ecn: Option<At<Ecn>>,
+            /// Outer TTL or hop limit; the endpoint's if left out.
+            pub ttl: Option<At<Ttl>>,
+            /// UDP checksums: which are sent, and which are accepted.
+            pub udp_checksum: Option<At<UdpChecksum>>,
+        }
 
-/// Peers that share an encapsulation and an endpoint and are meshed among themselves: nothing goes from one member
-/// to another through the gateway.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Group {
-    /// The members' addresses: single ones, and ranges such as `192.0.2.11-192.0.2.50`. May be left out with
-    /// `learn_from`.
-    pub members: Option<At<Vec<At<Addresses>>>>,
-    /// A prefix such as `192.0.2.0/24`, or a list of them: whoever sends from there is a member as soon as one of its
-    /// MAC addresses is learned, until none is left. A peer that the file names goes before.
-    pub learn_from: Option<At<LearnFrom>>,
-    /// How many members may be learned at a time; 1024 if left out.
-    pub max_learned: Option<At<MaxLearned>>,
-    /// The multicast group of the underlay that broadcast, unknown and multicast frames are sent to, instead of a copy
-    /// to every member, and come from: `239.1.1.1`, `ff05::1`. Sent by the endpoint's first port that is up, with the
-    /// group's `ttl`.
-    pub bum: Option<At<Address>>,
-    /// Our endpoint they are reached from; may be left out when only one has their address family.
-    pub endpoint: Option<At<String>>,
-    /// What they speak.
-    pub encap: At<Spec>,
-    /// What kind of peers they are: sets the knobs below, and options of `encap`, that are not given.
-    pub profile: Option<At<Profile>>,
-    /// Where the outer DSCP comes from; `pipe` if left out.
-    pub dscp: Option<At<Dscp>>,
-    /// Where the outer ECN comes from; `normal` if left out.
-    pub ecn: Option<At<Ecn>>,
-    /// Outer TTL or hop limit; the endpoint's if left out.
-    pub ttl: Option<At<Ttl>>,
-    /// What they make of UDP checksums.
-    pub udp_checksum: Option<At<UdpChecksum>>,
-}
-
-/// How many members may be learned.
-pub type MaxLearned = Whole<1, 65536>;
-
-/// What peers and groups have in common.
-#[derive(Debug, Clone, Copy)]
-pub struct Knobs<'c> {
-    /// Our endpoint.
-    pub endpoint: Option<&'c At<String>>,
-    /// What they speak.
-    pub encap: &'c At<Spec>,
-    /// Outer DSCP.
-    pub dscp: Option<&'c At<Dscp>>,
-    /// Outer ECN.
-    pub ecn: Option<&'c At<Ecn>>,
-    /// Outer TTL.
-    pub ttl: Option<&'c At<Ttl>>,
-    /// UDP checksums.
-    pub udp_checksum: Option<&'c At<UdpChecksum>>,
-}
-
-macro_rules! knobs {
-    ($($Type:ident)*) => {$(
         impl $Type {
             /// What peers and groups have in common.
             #[must_use]
@@ -106,22 +51,70 @@ macro_rules! knobs {
                 }
             }
         }
-    )*};
+    };
 }
 
-knobs! { Peer Group }
+with_knobs! {
+    /// A far tunnel endpoint.
+    pub struct Peer {
+        /// The address to send to, and to accept from.
+        pub address: At<Address>,
+        /// More addresses to accept from.
+        #[serde(default, deserialize_with = "section")]
+        pub accept_from: Vec<At<Address>>,
+    }
+}
+
+with_knobs! {
+    /// Peers that share an encapsulation and an endpoint and are meshed among themselves: nothing goes from one member
+    /// to another through the gateway.
+    pub struct Group {
+        /// The members' addresses: single ones, and ranges such as `192.0.2.11-192.0.2.50`. May be left out with
+        /// `learn_from`.
+        pub members: Option<At<Vec<At<Addresses>>>>,
+        /// A prefix such as `192.0.2.0/24`, or a list of them: whoever sends from there is a member as soon as one of
+        /// its MAC addresses is learned, until none is left. Peers that the file names take precedence.
+        pub learn_from: Option<At<LearnFrom>>,
+        /// Most members learned at a time; 1024 if left out.
+        pub max_learned: Option<At<MaxLearned>>,
+        /// The multicast group of the underlay that broadcast, unknown and multicast frames are sent to, instead of a
+        /// copy to every member, and come from: `239.1.1.1`, `ff05::1`. Sent by the endpoint's first port that is up,
+        /// with the group's `ttl`.
+        pub bum: Option<At<Address>>,
+    }
+}
+
+/// A limit of learned members.
+pub type MaxLearned = Whole<1, 65536>;
+
+/// What peers and groups have in common.
+#[derive(Debug, Clone, Copy)]
+pub struct Knobs<'c> {
+    /// Our endpoint.
+    pub endpoint: Option<&'c At<String>>,
+    /// The encapsulation.
+    pub encap: &'c At<Spec>,
+    /// Outer DSCP.
+    pub dscp: Option<&'c At<Dscp>>,
+    /// Outer ECN.
+    pub ecn: Option<&'c At<Ecn>>,
+    /// Outer TTL.
+    pub ttl: Option<&'c At<Ttl>>,
+    /// UDP checksums.
+    pub udp_checksum: Option<&'c At<UdpChecksum>>,
+}
 
 /// Where the ECN bits of the outer header come from (RFC 6040 §4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Ecn {
-    /// The tenant's.
+    /// The mark of the tenant's packet.
     Normal,
     /// Not-ECT, for a far end that does not understand marks.
     Compatibility,
 }
 
-/// What a peer makes of UDP checksums.
+/// UDP checksums towards and from a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct UdpChecksum {
@@ -138,9 +131,9 @@ pub enum UdpTx {
     /// Zero over IPv4, computed over IPv6.
     #[default]
     Auto,
-    /// None.
+    /// Always zero, which means none.
     Zero,
-    /// A right one.
+    /// A computed one.
     Compute,
 }
 

@@ -16,9 +16,9 @@ use super::values::MacAddress;
 pub struct Port {
     /// The network device; a TAP gets this name.
     pub device: Option<At<String>>,
-    /// What moves its frames; `auto` if left out.
+    /// The I/O back-end that moves its frames; `auto` if left out.
     pub io: Option<At<Io>>,
-    /// Overrides the device's MAC address. Without one, `replay` takes tunnel packets to any.
+    /// Overrides the device's MAC address. Without one, `replay` accepts tunnel packets to any MAC address.
     pub mac: Option<At<MacAddress>>,
     /// Overrides the device's MTU, in bytes of an IP packet or of a tagged frame's payload.
     pub mtu: Option<At<Mtu>>,
@@ -32,23 +32,24 @@ pub struct Port {
     pub next_hops: Named<MacAddress>,
 }
 
-/// An MTU: from what every IPv4 host can take (RFC 791) to what an IP packet can say.
+/// An MTU: from the least of every IPv4 host (RFC 791) to the greatest length of an IP packet.
 pub type Mtu = Whole<68, 65535>;
 
-/// What moves a port's frames.
+/// The I/O back-end of a port.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Io {
     /// XDP sockets on a network card that has a queue for every worker, else packet sockets; the log says which and
     /// why.
     Auto,
-    /// Packet sockets: they work on every device, and are told what senders left to their devices.
+    /// Packet sockets: they work on every device, and packets with offloaded checksum, segmentation or VLAN tag arrive
+    /// complete.
     AfPacket,
-    /// XDP sockets: the fastest. Every worker wants a queue of the device. Senders must leave nothing to their devices,
-    /// since it is not told: on a veth, turn the far end's offloads off (`ethtool -K DEVICE tx off tso off gso off
-    /// txvlan off`).
+    /// XDP sockets: the fastest. Every worker needs a queue of the device. Packets with offloaded checksum, segmentation
+    /// or VLAN tag arrive incomplete: on a veth, turn the far end's offloads off (`ethtool -K DEVICE tx off tso off gso
+    /// off txvlan off`).
     AfXdp,
-    /// A TAP device that the gateway makes.
+    /// A TAP device that the gateway creates.
     Tap,
     /// A Unix socket, one frame per datagram.
     Unix(UnixSocket),
@@ -60,7 +61,7 @@ pub enum Io {
 pub struct UnixSocket {
     /// The socket to bind.
     pub local: PathBuf,
-    /// The socket to send to; if left out, whoever sent last.
+    /// The socket to send to; if left out, the last sender.
     pub remote: Option<PathBuf>,
 }
 
@@ -70,7 +71,7 @@ pub struct UnixSocket {
 pub struct Endpoint {
     /// The address.
     pub address: At<Address>,
-    /// The ports its tunnel packets come and go by.
+    /// The ports its tunnel packets arrive at and leave by.
     pub ports: At<Vec<At<String>>>,
     /// The VLAN its packets are tagged with; untagged if left out.
     pub vlan: Option<At<Vid>>,

@@ -1,4 +1,4 @@
-//! Prefixes: from where a group takes packets of senders that nobody names.
+//! Prefixes that a group learns its members from.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -15,17 +15,17 @@ texts! {
     Prefix, "^[0-9a-fA-F.:]+/[0-9]+$";
 }
 
-/// The addresses that begin alike.
+/// A prefix of addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Prefix {
     /// The first of them, of which no bit behind the length is set.
     pub first: IpAddr,
-    /// How many bits they have in common.
+    /// The number of leading bits they have in common.
     pub len: u8,
 }
 
 impl Prefix {
-    /// The last of them.
+    /// The last address.
     #[must_use]
     pub fn last(self) -> IpAddr {
         let len = u32::from(self.len);

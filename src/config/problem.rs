@@ -5,24 +5,24 @@ use std::fmt;
 use miette::{Diagnostic, LabeledSpan, SourceCode};
 use serde::Serialize;
 
-use super::source::{Source, Span};
+use super::source::{SourceText, Span};
 
-/// How bad it is.
+/// Severity of a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, PartialOrd, Ord)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// The gateway will not start with this.
     Error,
-    /// It will, but somebody should look.
+    /// It will, but this deserves a look.
     Warning,
 }
 
 /// One thing that is wrong with a configuration.
 #[derive(Debug, Clone, Serialize)]
 pub struct Problem {
-    /// How bad it is.
+    /// Severity of a problem.
     pub severity: Severity,
-    /// What is wrong.
+    /// What is wrong, in a sentence.
     pub message: String,
     /// What to write instead.
     pub help: Option<String>,
@@ -34,17 +34,17 @@ pub struct Problem {
     pub column: usize,
     /// The text at fault.
     pub text: String,
-    /// Another place that has to do with it.
-    pub also: Option<Place>,
+    /// A second place that the problem is about.
+    pub also: Option<ProblemPlace>,
     #[serde(skip)]
-    source: Source,
+    source: SourceText,
     #[serde(skip)]
     span: Span,
 }
 
-/// A second place that a problem has to do with.
+/// A second place that a problem is about.
 #[derive(Debug, Clone, Serialize)]
-pub struct Place {
+pub struct ProblemPlace {
     /// What is there.
     pub about: String,
     /// The file, as it was named when it was loaded.
@@ -60,7 +60,7 @@ pub struct Place {
 impl Problem {
     /// An error in this place.
     #[must_use]
-    pub fn error(source: &Source, span: Span, message: impl Into<String>) -> Self {
+    pub fn error(source: &SourceText, span: Span, message: impl Into<String>) -> Self {
         let span = source.first_line(span);
         let (line, column) = source.position(span.start);
         Self {
@@ -80,12 +80,12 @@ impl Problem {
     /// A file that cannot be read, and so has no places.
     #[must_use]
     pub fn unreadable(name: &str, why: impl Into<String>) -> Self {
-        Self { line: 0, column: 0, ..Self::error(&Source::new(name, ""), Span::default(), why) }
+        Self { line: 0, column: 0, ..Self::error(&SourceText::new(name, ""), Span::default(), why) }
     }
 
     /// A warning about this place.
     #[must_use]
-    pub fn warning(source: &Source, span: Span, message: impl Into<String>) -> Self {
+    pub fn warning(source: &SourceText, span: Span, message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(source, span, message) }
     }
 
@@ -101,7 +101,7 @@ impl Problem {
         let span = self.source.first_line(span);
         let (line, column) = self.source.position(span.start);
         let file = self.source.name_at(span.start).to_owned();
-        Self { also: Some(Place { about: about.into(), file, line, column, span }), ..self }
+        Self { also: Some(ProblemPlace { about: about.into(), file, line, column, span }), ..self }
     }
 
     /// Whether the line it is on can be shown to people.
@@ -163,7 +163,7 @@ impl Diagnostic for Problem {
     }
 }
 
-impl SourceCode for Source {
+impl SourceCode for SourceText {
     fn read_span<'a>(
         &'a self,
         span: &miette::SourceSpan,

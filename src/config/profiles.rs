@@ -1,4 +1,4 @@
-//! Profiles: what is known to hold towards a kind of peer, as a set of knobs under one word.
+//! Profiles: sets of knobs that are known to suit a kind of peer, under one word.
 //!
 //! [`PROFILES`] is the one table; the loader, the schema and the README say what it says. A profile stands for its
 //! knobs as if they were written out: [`write_out`] does just that, before anything is read, and what the peer says
@@ -26,18 +26,18 @@ pub enum Profile {
 
 /// One knob of a profile.
 #[derive(Debug, Clone, Copy)]
-pub struct Row {
+pub struct ProfileRow {
     /// The profile.
     pub profile: Profile,
-    /// For peers that speak this.
+    /// The encapsulation of the peers it is for.
     pub encap: &'static str,
-    /// Where the knob is: the keys from the peer down to it. `encap` and the encapsulation come first for its options.
+    /// The path to the knob: the keys from the peer down to it. `encap` and the encapsulation come first for its options.
     pub knob: &'static [&'static str],
-    /// What it is set to.
+    /// The value it is set to.
     pub value: &'static str,
     /// Whether it only matters over IPv6.
     pub is_ipv6: bool,
-    /// Why.
+    /// The reason, for the README.
     pub why: &'static str,
 }
 
@@ -47,12 +47,12 @@ const fn row(
     knob: &'static [&'static str],
     value: &'static str,
     why: &'static str,
-) -> Row {
-    Row { profile, encap, knob, value, is_ipv6: false, why }
+) -> ProfileRow {
+    ProfileRow { profile, encap, knob, value, is_ipv6: false, why }
 }
 
 /// Every knob of every profile.
-pub const PROFILES: &[Row] = &[
+pub const PROFILES: &[ProfileRow] = &[
     row(
         Profile::Linux,
         "nvgre",
@@ -70,7 +70,7 @@ pub const PROFILES: &[Row] = &[
     ),
     row(Profile::Strict, "nvgre", &["encap", "nvgre", "reserved"], "strict", "RFC 7637 has them sent as zero"),
     row(Profile::Strict, "gre", &["encap", "gre", "reserved"], "strict", "RFC 2784 has them sent as zero"),
-    Row {
+    ProfileRow {
         is_ipv6: true,
         ..row(
             Profile::Strict,
@@ -83,10 +83,10 @@ pub const PROFILES: &[Row] = &[
 ];
 
 impl Profile {
-    /// All of them.
+    /// All profiles.
     pub const ALL: [Self; 3] = [Self::Linux, Self::Ovs, Self::Strict];
 
-    /// As it is written.
+    /// The word in the file.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -97,7 +97,7 @@ impl Profile {
     }
 
     /// Its knobs.
-    fn rows(self) -> impl Iterator<Item = &'static Row> {
+    fn rows(self) -> impl Iterator<Item = &'static ProfileRow> {
         PROFILES.iter().filter(move |row| row.profile == self)
     }
 }
@@ -106,7 +106,7 @@ impl Profile {
 #[must_use]
 pub fn table() -> String {
     let mut text = String::from("| profile | peers that speak | sets | because |\n|---|---|---|---|\n");
-    for Row { profile, encap, knob, value, is_ipv6, why } in PROFILES {
+    for ProfileRow { profile, encap, knob, value, is_ipv6, why } in PROFILES {
         let over = if *is_ipv6 { " over IPv6" } else { "" };
         let _ = writeln!(text, "| `{}` | {encap}{over} | `{}: {value}` | {why} |", profile.word(), knob.join("."));
     }

@@ -10,14 +10,14 @@ texts! {
 /// All whole numbers from a first to a last one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Range {
-    /// The first.
+    /// The first number.
     pub first: u64,
-    /// The last, not lower.
+    /// The last number, not lower.
     pub last: u64,
 }
 
 impl Range {
-    /// How many there are.
+    /// Number of numbers in it.
     #[must_use]
     pub const fn count(self) -> u64 {
         (self.last - self.first).saturating_add(1)

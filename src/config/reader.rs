@@ -15,24 +15,28 @@ use serde::forward_to_deserialize_any;
 use super::at::AT;
 use super::nearest::suggestion;
 use super::problem::Problem;
-use super::source::{Source, Span};
+use super::source::{SourceText, Span};
 use super::tree::{NOTHING, Node, Value};
-use access::{Fields, Items, Placed, Variant};
+use access::{ListItems, MapEntries, PlacedParts, Variant};
 use error::ReadError;
 pub(super) use scalar::parse as parse_number;
 
 /// Reads a whole tree as `T`; what is wrong goes to `problems`.
-pub(super) fn read<'a, T: Deserialize<'a>>(root: &'a Node, source: &Source, problems: &mut Vec<Problem>) -> Option<T> {
+pub(super) fn read<'a, T: Deserialize<'a>>(
+    root: &'a Node,
+    source: &SourceText,
+    problems: &mut Vec<Problem>,
+) -> Option<T> {
     let log = Log { source, problems: RefCell::new(std::mem::take(problems)) };
-    let read = T::deserialize(Reader { node: root, key: None, log: &log });
+    let read = T::deserialize(NodeReader { node: root, key: None, log: &log });
     let value = read.map_err(|error| log.report(error.at(root.span))).ok();
     *problems = log.problems.into_inner();
     value
 }
 
-/// Where the mistakes are collected.
+/// The mistakes so far.
 struct Log<'a> {
-    source: &'a Source,
+    source: &'a SourceText,
     problems: RefCell<Vec<Problem>>,
 }
 
@@ -50,14 +54,14 @@ impl Log<'_> {
 
 /// A value of the tree, as serde wants to be given it.
 #[derive(Clone, Copy)]
-struct Reader<'a, 'log> {
+struct NodeReader<'a, 'log> {
     node: &'a Node,
     /// The key it stands behind, if it is no item of a list.
     key: Option<&'a Node>,
     log: &'log Log<'log>,
 }
 
-impl<'a, 'log> Reader<'a, 'log> {
+impl<'a, 'log> NodeReader<'a, 'log> {
     fn expected(self, what: &str) -> ReadError {
         let message = match self.node.value {
             Value::Null => format!("expected {what}, but nothing is written here"),
@@ -79,11 +83,11 @@ impl<'a, 'log> Reader<'a, 'log> {
         read.map_err(|error| error.of(self.key.map(Node::text)).at(self.place()))
     }
 
-    fn fields(self, known: Option<&'static [&'static str]>) -> Result<Fields<'a, 'log>, ReadError> {
+    fn fields(self, known: Option<&'static [&'static str]>) -> Result<MapEntries<'a, 'log>, ReadError> {
         match &self.node.value {
-            Value::Map(entries) => Ok(Fields::new(entries, known, self.log)),
+            Value::Map(entries) => Ok(MapEntries::new(entries, known, self.log)),
             // A section whose entries are all commented out.
-            Value::Null => Ok(Fields::new(&[], known, self.log)),
+            Value::Null => Ok(MapEntries::new(&[], known, self.log)),
             _ => Err(self.expected("a map").help("write `{ name: value }`, or `name: value` on indented lines")),
         }
     }
@@ -101,7 +105,7 @@ macro_rules! whole_numbers {
     )*};
 }
 
-impl<'a> Deserializer<'a> for Reader<'a, '_> {
+impl<'a> Deserializer<'a> for NodeReader<'a, '_> {
     type Error = ReadError;
 
     fn deserialize_any<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, ReadError> {
@@ -112,8 +116,8 @@ impl<'a> Deserializer<'a> for Reader<'a, '_> {
                 None => visitor.visit_borrowed_str(text),
             },
             Value::Quoted(text) => visitor.visit_borrowed_str(text),
-            Value::List(items) => visitor.visit_seq(Items::new(items, self.log)),
-            Value::Map(entries) => visitor.visit_map(Fields::new(entries, None, self.log)),
+            Value::List(items) => visitor.visit_seq(ListItems::new(items, self.log)),
+            Value::Map(entries) => visitor.visit_map(MapEntries::new(entries, None, self.log)),
         }
     }
 
@@ -160,12 +164,12 @@ impl<'a> Deserializer<'a> for Reader<'a, '_> {
         _: usize,
         visitor: V,
     ) -> Result<V::Value, ReadError> {
-        if name == AT { visitor.visit_seq(Placed::new(self)) } else { self.deserialize_seq(visitor) }
+        if name == AT { visitor.visit_seq(PlacedParts::new(self)) } else { self.deserialize_seq(visitor) }
     }
 
     fn deserialize_seq<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, ReadError> {
         match &self.node.value {
-            Value::List(items) => visitor.visit_seq(Items::new(items, self.log)),
+            Value::List(items) => visitor.visit_seq(ListItems::new(items, self.log)),
             Value::Plain(text) => Err(self.expected("a list").help(format!("write `[{text}]`"))),
             _ => Err(self.expected("a list").help("write `[first, second]`, or `- first` on indented lines")),
         }

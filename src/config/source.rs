@@ -11,28 +11,28 @@ pub struct Span {
     pub end: usize,
 }
 
-/// The files of a configuration: their names for people, and their text. Cheap to clone.
+/// The files of a configuration: their names and their text. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Source(Arc<Vec<Arc<Text>>>);
+pub struct SourceText(Arc<Vec<Arc<SourceFile>>>);
 
 /// One file.
 #[derive(Debug)]
-pub(super) struct Text {
-    /// What people call it.
+pub(super) struct SourceFile {
+    /// Its name, as it was given.
     pub(super) name: String,
-    /// All of it.
+    /// The whole text.
     pub(super) whole: String,
-    /// Where it begins, counting on from the files before it.
+    /// The offset of its first byte, counting on from the files before it.
     pub(super) base: usize,
-    /// Where each line begins, within this file.
+    /// The offset of each line within this file.
     lines: Vec<usize>,
 }
 
-impl Source {
+impl SourceText {
     /// This text under this name.
     #[must_use]
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
-        Self(Arc::new(vec![Arc::new(Text::new(name.into(), text.into(), 0))]))
+        Self(Arc::new(vec![Arc::new(SourceFile::new(name.into(), text.into(), 0))]))
     }
 
     /// The same files, and one more behind them.
@@ -40,17 +40,17 @@ impl Source {
     pub fn and(&self, name: impl Into<String>, text: impl Into<String>) -> Self {
         // The place behind the last byte of a file is still its own.
         let base = self.newest().base + self.newest().whole.len() + 1;
-        let added = Arc::new(Text::new(name.into(), text.into(), base));
+        let added = Arc::new(SourceFile::new(name.into(), text.into(), base));
         Self(Arc::new(self.0.iter().cloned().chain([added]).collect()))
     }
 
-    /// What people call the first file.
+    /// The name of the first file.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.at(0).name
     }
 
-    /// What people call the file that this place is in.
+    /// The name of the file that this place is in.
     #[must_use]
     pub fn name_at(&self, at: usize) -> &str {
         &self.at(at).name
@@ -74,7 +74,7 @@ impl Source {
         (line, before + 1)
     }
 
-    /// The part of a place that lies on its first line, without blanks at its end.
+    /// The part of a place that lies on its first line, without spaces at its end.
     #[must_use]
     pub fn first_line(&self, span: Span) -> Span {
         let line = self.slice(span).lines().next().unwrap_or_default().trim_end();
@@ -90,18 +90,18 @@ impl Source {
     }
 
     /// The file that a place is in.
-    pub(super) fn at(&self, at: usize) -> &Text {
+    pub(super) fn at(&self, at: usize) -> &SourceFile {
         let behind = self.0.partition_point(|file| file.base <= at);
         &self.0[behind.max(1) - 1]
     }
 
     /// The file that was added last.
-    pub(super) fn newest(&self) -> &Text {
+    pub(super) fn newest(&self) -> &SourceFile {
         &self.0[self.0.len() - 1]
     }
 }
 
-impl Text {
+impl SourceFile {
     fn new(name: String, whole: String, base: usize) -> Self {
         let lines = std::iter::once(0).chain(whole.match_indices('\n').map(|(at, _)| at + 1)).collect();
         Self { name, whole, base, lines }
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_place_knows_its_file() {
-        let both = Source::new("a.yaml", "one\ntwo").and("b.yaml", "three\nfour");
+        let both = SourceText::new("a.yaml", "one\ntwo").and("b.yaml", "three\nfour");
         assert_eq!((both.name_at(7), both.position(7)), ("a.yaml", (2, 4)), "behind the last byte");
         assert_eq!((both.name_at(8), both.position(8)), ("b.yaml", (1, 1)));
         assert_eq!(both.slice(Span { start: 14, end: 18 }), "four");

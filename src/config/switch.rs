@@ -7,12 +7,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
-/// A policy, or that there is none.
+/// A policy that can be turned off.
 #[derive(Debug, Clone)]
 pub enum Switch<T> {
-    /// No such policy.
+    /// Off.
     Off,
-    /// This one.
+    /// On, with these settings.
     On(T),
 }
 

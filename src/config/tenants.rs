@@ -16,7 +16,7 @@ use super::values::{MacAddress, Seconds};
 #[serde(deny_unknown_fields, bound = "V: IdValue<'de>")]
 #[schemars(rename = "Tenant", bound = "V: for<'de> IdValue<'de>")]
 pub struct Tenant<V = u64> {
-    /// Of a pattern: which numbers its variable stands for, such as `{ n: 1-500 }`.
+    /// Of a pattern: the numbers that its variable stands for, such as `{ n: 1-500 }`.
     #[serde(default, rename = "for")]
     pub numbers: Option<At<Named<Range>>>,
     /// Where its frames come from and go to.
@@ -24,19 +24,19 @@ pub struct Tenant<V = u64> {
     pub attachments: Named<Attachment<V>>,
     /// Whether source addresses are learned; true if left out.
     pub learning: Option<At<bool>>,
-    /// How long a silent address is remembered; 5m if left out.
+    /// Ageing time of learned addresses; 5m if left out.
     pub ageing: Option<At<Seconds>>,
     /// What happens to a unicast frame to an unknown address; `flood` if left out.
     pub unknown_unicast: Option<At<UnknownUnicast>>,
-    /// Whether the segments that TCP hosts allow each other are held below what the ways in both directions carry, or
-    /// below so many bytes of payload; false if left out.
+    /// Whether the MSS of TCP connections is lowered to what the paths in both directions carry, or to a number of
+    /// bytes; false if left out.
     pub mss_clamp: Option<At<MssClamp>>,
-    /// What the tenant may use up.
+    /// Limits of what the tenant may use.
     #[serde(default, deserialize_with = "section")]
     pub limits: Limits,
-    /// When an address that keeps moving is held where it is; 5 moves within 180s if left out.
+    /// When an address that keeps moving counts as duplicated and is held; 5 moves within 180s if left out.
     pub duplicates: Option<At<Switch<Duplicates>>>,
-    /// What happens when broadcasts come back by another attachment; they are held for 60s if left out.
+    /// What happens when broadcasts come back by another attachment: they are blocked for 60s if left out.
     pub loop_guard: Option<At<Switch<LoopGuard>>>,
     /// Addresses that are never learned, moved or forgotten.
     #[serde(default, rename = "static", deserialize_with = "section")]
@@ -53,7 +53,7 @@ pub enum UnknownUnicast {
     Drop,
 }
 
-/// What a tenant may use up.
+/// Limits of what a tenant may use.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
@@ -63,30 +63,30 @@ pub struct Limits {
     pub bum: Option<At<Rate>>,
 }
 
-/// When an address is taken for one that two hosts have (RFC 7432 §15.1), and how long it is held then.
+/// When an address counts as duplicated (RFC 7432 §15.1), and how long it is then held where it is.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Duplicates {
-    /// So many moves make a duplicate; 5 if left out.
+    /// Number of moves before a MAC counts as duplicated; 5 if left out.
     pub moves: Option<At<Moves>>,
-    /// If they happen within this time; 180s if left out.
+    /// The time within which these moves must happen; 180s if left out.
     pub within: Option<At<Seconds>>,
-    /// How long the address then stays where it is; 180s if left out.
+    /// Time for which the address then stays where it is; 180s if left out.
     pub hold: Option<At<Seconds>>,
 }
 
-/// How many moves.
+/// A number of moves.
 pub type Moves = Whole<1, 100>;
 
 /// What happens to a loop between two attachments.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LoopGuard {
-    /// How long nothing but known unicast passes between the two; 60s if left out.
+    /// Time for which only known unicast passes between the two; 60s if left out.
     pub hold: Option<At<Seconds>>,
 }
 
-/// How many MAC addresses.
+/// A number of MAC addresses.
 pub type Macs = Whole<1, 0x1000_0000>;
 
 /// An address that is never learned, moved or forgotten.
@@ -95,8 +95,8 @@ pub type Macs = Whole<1, 0x1000_0000>;
 pub struct Static {
     /// The address.
     pub mac: At<MacAddress>,
-    /// The attachment it lives behind.
+    /// The attachment it is behind.
     pub via: At<String>,
-    /// Which member of the attachment's group.
+    /// The member of the attachment's group that it is behind.
     pub peer: Option<At<Address>>,
 }

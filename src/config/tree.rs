@@ -10,7 +10,7 @@ use serde_saphyr::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
 use serde_saphyr::{Location, Spanned};
 
 use super::problem::{Problem, Problems};
-use super::source::{Source, Span};
+use super::source::{SourceText, Span};
 
 /// Keyed by names of the file, which is the operator's own.
 type Map<K, V> = hashbrown::HashMap<K, V, foldhash::fast::FixedState>;
@@ -22,7 +22,7 @@ pub(super) struct Node {
     pub(super) value: Value,
 }
 
-/// What a value is, before anybody asked for a type.
+/// The form of a value, before it is read as a type.
 #[derive(Debug)]
 pub(super) enum Value {
     /// Nothing was written, or `~`, or `null`.
@@ -36,7 +36,7 @@ pub(super) enum Value {
     Map(Vec<(Node, Node)>),
 }
 
-/// What stands where nothing does: an option that was not given.
+/// The value of an option that was not given.
 pub(super) static NOTHING: Node = Node { span: Span { start: 0, end: 0 }, value: Value::Null };
 
 impl Node {
@@ -72,7 +72,7 @@ impl Value {
 ///
 /// # Errors
 /// When it is no YAML at all: then there is exactly one problem to show.
-pub(super) fn read(source: &Source, problems: &mut Vec<Problem>) -> Result<Node, Problems> {
+pub(super) fn read(source: &SourceText, problems: &mut Vec<Problem>) -> Result<Node, Problems> {
     let raw: Spanned<Raw> = serde_saphyr::from_str_with_options(&source.newest().whole, options())
         .map_err(|error| Problems(vec![not_yaml(source, &error)]))?;
     Ok(Builder { source, problems }.node(raw))
@@ -101,7 +101,7 @@ fn options() -> serde_saphyr::Options {
     }
 }
 
-fn not_yaml(source: &Source, error: &serde_saphyr::Error) -> Problem {
+fn not_yaml(source: &SourceText, error: &serde_saphyr::Error) -> Problem {
     let error = error.without_snippet();
     let start = source.newest().base;
     let span = error.location().map_or(Span { start, end: start }, |location| place(source, &location));
@@ -147,7 +147,7 @@ fn advice(message: &str) -> Option<&'static str> {
         .then_some("put a blank behind every `:`, in the line above as well; a value with `: ` in it stands in quotes")
 }
 
-fn place(source: &Source, location: &Location) -> Span {
+fn place(source: &SourceText, location: &Location) -> Span {
     let span = location.span();
     if let (Some(start), Some(len)) = (span.byte_offset(), span.byte_len()) {
         let base = source.newest().base;
@@ -229,7 +229,7 @@ impl<'de> Deserialize<'de> for Raw {
 type Entry = (Spanned<String>, Spanned<Raw>);
 
 struct Builder<'a> {
-    source: &'a Source,
+    source: &'a SourceText,
     problems: &'a mut Vec<Problem>,
 }
 

@@ -1,21 +1,21 @@
-//! The ways in: no arriving frame is claimed by two tenants.
+//! Arrivals: no arriving frame is claimed by two tenants.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use super::meeting::{Holding, Meeting, Rule};
-use super::{Found, proof};
-use crate::claims::{Claims, Held, Wire, crossed, shared};
+use super::{Meetings, proof};
+use crate::claims::{ClaimTable, Held, Wire, crossed, shared};
 use crate::mapping::interval::overlaps;
 
-pub(super) fn look(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
+pub(super) fn look(claims: &ClaimTable<'_>, found: &mut Meetings) -> ControlFlow<()> {
     within_spaces(claims, found)?;
     between_senders(claims, found)?;
     between_ports(claims, found)
 }
 
-/// One sender, one ID, two tenants.
-fn within_spaces(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
+/// Two tenants with the same ID from one sender.
+fn within_spaces(claims: &ClaimTable<'_>, found: &mut Meetings) -> ControlFlow<()> {
     for (at, space) in claims.spaces.iter().enumerate() {
         shared(&space.taken, |one, other, value| {
             let from = proof::peers(claims, at);
@@ -25,8 +25,8 @@ fn within_spaces(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
-/// Tunnel packets that are two senders' at once.
-fn between_senders(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
+/// Two senders with the same address.
+fn between_senders(claims: &ClaimTable<'_>, found: &mut Meetings) -> ControlFlow<()> {
     for entrances in claims.entrances.values() {
         let mut sources: Vec<_> = entrances.iter().map(|entrance| (entrance.source, entrance)).collect();
         overlaps(&mut sources, |(_, one), (_, other)| {
@@ -42,8 +42,8 @@ fn between_senders(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
-/// Tags of two ports that are one wire.
-fn between_ports(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
+/// Two ports that are one wire, with the same tags.
+fn between_ports(claims: &ClaimTable<'_>, found: &mut Meetings) -> ControlFlow<()> {
     let mut wires: BTreeMap<Wire, Vec<_>> = BTreeMap::new();
     for entrance in &claims.tags {
         wires.entry(entrance.wire).or_default().push(entrance);
@@ -63,10 +63,10 @@ fn between_ports(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
-/// Tells of the claims of two spaces that are not disjoint. Where they read different bits of the same packets,
-/// nobody can tell any two of them apart.
+/// Calls `found` with the claims of two spaces that are not disjoint. Where the spaces read different bits of the same
+/// packets, no two of their claims can be told apart.
 fn clash(
-    claims: &Claims<'_>,
+    claims: &ClaimTable<'_>,
     one: usize,
     other: usize,
     mut found: impl FnMut(&Held, &Held, Option<u64>) -> ControlFlow<()>,
@@ -80,7 +80,7 @@ fn clash(
 }
 
 fn both_claim(
-    claims: &Claims<'_>,
+    claims: &ClaimTable<'_>,
     from: &str,
     one: (usize, &Held),
     other: (usize, &Held),

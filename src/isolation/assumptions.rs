@@ -1,4 +1,4 @@
-//! Assumptions: what the proof takes for granted, because no table of ours can see to it.
+//! Assumptions: what the proof takes for granted, because no table of ours can ensure it.
 
 use std::collections::BTreeMap;
 
@@ -6,24 +6,24 @@ use serde::Serialize;
 use transload_encaps::Carrier;
 
 use super::meeting::Holding;
-use crate::claims::{Claims, Way, crossed};
+use crate::claims::{ClaimTable, FarEnd, crossed};
 use crate::forwarding::PeerId;
 
 /// Something that has to hold outside of the tables.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Assumption {
-    /// A word for it.
+    /// Its name, one word.
     pub name: &'static str,
     /// What has to hold.
     pub statement: &'static str,
-    /// Where in this configuration it matters most; empty where it matters everywhere.
+    /// The parts of this configuration that depend on it; empty if all do.
     pub here: Vec<String>,
 }
 
 const SOURCE_ADDRESS: &str = "The source address of a tunnel packet is what identifies a peer: nobody else on the \
      underlay can send from the address of a peer to one of our endpoints. The tunnels carry no other proof of origin.";
 const LEARNERS: &str = "Whoever can send from these addresses to our endpoint is a member of the group, and may speak as any of its \
-     tenants: `learn_from` names nobody. Configured peers take precedence over learned ones.";
+     tenants: `learn_from` names nobody. Peers that the file names take precedence.";
 const FAR_ENDS: &str = "A far end keeps tenants apart by the IDs of this file: what we send with an ID reaches only \
      that tenant there, and only that tenant's frames come back with it.";
 const DELIVERY: &str = "The underlay delivers packets to the addresses, and frames to the MAC addresses, they are sent \
@@ -39,7 +39,7 @@ const PROGRAM: &str = "The program does what its tables say: MAC addresses are l
 const ONE_FAR_END: &str = "These are the same far end, reached from several of our addresses, and tenants have the same \
      ID there: it has to tell our addresses apart.";
 
-pub(super) fn of(claims: &Claims<'_>) -> Vec<Assumption> {
+pub(super) fn of(claims: &ClaimTable<'_>) -> Vec<Assumption> {
     let always = |name, statement| Assumption { name, statement, here: Vec::new() };
     let mut all = Vec::new();
     if !claims.entrances.is_empty() {
@@ -66,7 +66,7 @@ pub(super) fn of(claims: &Claims<'_>) -> Vec<Assumption> {
 }
 
 /// `group leafs: 198.51.100.0 to 198.51.100.255, UDP port 4789`
-fn learners(claims: &Claims<'_>) -> Vec<String> {
+fn learners(claims: &ClaimTable<'_>) -> Vec<String> {
     let (tables, names) = (&claims.plan.tables, &claims.plan.names);
     let mut here: Vec<_> = tables
         .learners
@@ -81,7 +81,7 @@ fn learners(claims: &Claims<'_>) -> Vec<String> {
     here
 }
 
-fn ports_without_mac(claims: &Claims<'_>) -> Vec<String> {
+fn ports_without_mac(claims: &ClaimTable<'_>) -> Vec<String> {
     let ports = claims.plan.ports.iter().filter(|port| {
         let row = claims.plan.tables.ports.get(usize::from(port.id.0));
         row.is_some_and(|row| row.mac.is_none() && !row.endpoints.is_empty())
@@ -91,11 +91,11 @@ fn ports_without_mac(claims: &Claims<'_>) -> Vec<String> {
     names
 }
 
-/// One far end under two names, with an ID that is one tenant's there under the first and another's under the second.
-fn one_far_end(claims: &Claims<'_>) -> Vec<String> {
+/// Far ends under two names, with an ID that belongs to one tenant under the first and to another under the second.
+fn one_far_end(claims: &ClaimTable<'_>) -> Vec<String> {
     let mut ends: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for departure in &claims.departures {
-        if let Way::Tunnel { remote, carrier, .. } = departure.way {
+        if let FarEnd::Tunnel { remote, carrier, .. } = departure.far_end {
             ends.entry((remote, carrier)).or_default().push(departure);
         }
     }
@@ -118,7 +118,7 @@ fn one_far_end(claims: &Claims<'_>) -> Vec<String> {
 }
 
 fn same_id(
-    claims: &Claims<'_>,
+    claims: &ClaimTable<'_>,
     (remote, carrier): (std::net::IpAddr, Carrier),
     (one, a): (PeerId, &Holding),
     (other, b): (PeerId, &Holding),

@@ -1,4 +1,4 @@
-//! The ways out: what a tenant sends is its own wherever it comes back, and nobody else's at the far end.
+//! Departures: what a tenant sends is its own wherever it comes back, and no other tenant's at the far end.
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
@@ -7,11 +7,11 @@ use std::ops::ControlFlow;
 use transload_encaps::Carrier;
 
 use super::meeting::{Holding, Meeting, Party, Rule};
-use super::{Found, proof};
-use crate::claims::{Claims, Departure, Held, Way, Wire, attachments, crossed, shared};
+use super::{Meetings, proof};
+use crate::claims::{ClaimTable, Departure, FarEnd, Held, Wire, attachments, crossed, shared};
 use crate::forwarding::Claim;
 
-pub(super) fn look(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
+pub(super) fn look(claims: &ClaimTable<'_>, found: &mut Meetings) -> ControlFlow<()> {
     for (at, space) in claims.spaces.iter().enumerate() {
         shared(&space.written, |one, other, value| found.add(same_place(claims, (at, one), (at, other), value)))?;
     }
@@ -24,13 +24,13 @@ pub(super) fn look(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
     statics(claims, found)
 }
 
-/// Two peers, or the tags of two ports, that are the same far end and the same to it.
-fn one_far_end(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
+/// Two peers, or the tags of two ports, that are one far end, with the same ID.
+fn one_far_end(claims: &ClaimTable<'_>, found: &mut Meetings) -> ControlFlow<()> {
     let mut ends: BTreeMap<_, Vec<usize>> = BTreeMap::new();
     for departure in &claims.departures {
-        let key = match departure.way {
-            Way::Tunnel { local, remote, carrier } => (None, Some((local, remote, carrier))),
-            Way::Port { wire, .. } => (Some(wire), None),
+        let key = match departure.far_end {
+            FarEnd::Tunnel { local, remote, carrier } => (None, Some((local, remote, carrier))),
+            FarEnd::Port { wire, .. } => (Some(wire), None),
         };
         ends.entry(key).or_default().push(departure.space);
     }
@@ -45,20 +45,20 @@ fn one_far_end(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
-/// Where frames come in, by what would have to be on them.
+/// The spaces behind the entrances, by what a frame must have on it to come in there.
 struct Index {
-    /// By our address, the sender's, and the carrier.
+    /// By our address, the sender's address, and the carrier.
     tunnels: BTreeMap<(IpAddr, IpAddr, Carrier), Vec<usize>>,
     ports: BTreeMap<Wire, Vec<usize>>,
 }
 
 impl Index {
-    fn of(claims: &Claims<'_>) -> Self {
+    fn of(claims: &ClaimTable<'_>) -> Self {
         let mut index = Self { tunnels: BTreeMap::new(), ports: BTreeMap::new() };
         for entrance in claims.entrances.values().flatten() {
             // Every peer that we send to has an address of its own; ranges of senders are only accepted from.
             if entrance.source.first() == entrance.source.last() {
-                let key = (entrance.place.destination, entrance.source.first(), entrance.place.carrier);
+                let key = (entrance.destination.address, entrance.source.first(), entrance.destination.carrier);
                 index.tunnels.entry(key).or_default().push(entrance.space);
             }
         }
@@ -73,20 +73,20 @@ impl Index {
     }
 }
 
-/// What is sent comes back: from the far end, or because the far end is ourselves.
+/// Frames that come back: from the far end, or because the far end is ourselves.
 fn echoes(
-    claims: &Claims<'_>,
+    claims: &ClaimTable<'_>,
     index: &Index,
     departure: &Departure,
     compared: &mut HashSet<(usize, usize, Rule)>,
-    found: &mut Found,
+    found: &mut Meetings,
 ) -> ControlFlow<()> {
-    let backs = match departure.way {
-        Way::Tunnel { local, remote, carrier } => [
+    let backs = match departure.far_end {
+        FarEnd::Tunnel { local, remote, carrier } => [
             (Rule::Reflections, index.tunnels.get(&(local, remote, carrier))),
             (Rule::Loops, index.tunnels.get(&(remote, local, carrier))),
         ],
-        Way::Port { wire, .. } => [(Rule::Reflections, index.ports.get(&wire)), (Rule::Loops, None)],
+        FarEnd::Port { wire, .. } => [(Rule::Reflections, index.ports.get(&wire)), (Rule::Loops, None)],
     };
     for (rule, spaces) in backs {
         for &back in spaces.into_iter().flatten() {
@@ -103,7 +103,7 @@ fn echoes(
     ControlFlow::Continue(())
 }
 
-fn comes_back(claims: &Claims<'_>, rule: Rule, departure: &Departure, out: Holding, held: Holding) -> Meeting {
+fn comes_back(claims: &ClaimTable<'_>, rule: Rule, departure: &Departure, out: Holding, held: Holding) -> Meeting {
     let far_end = proof::far_end(claims, departure);
     let returned = match rule {
         Rule::Loops => "the packet comes to an endpoint of our own".to_owned(),
@@ -117,7 +117,7 @@ fn comes_back(claims: &Claims<'_>, rule: Rule, departure: &Departure, out: Holdi
     Meeting::new(rule, out.party, held.party, path)
 }
 
-fn same_place(claims: &Claims<'_>, one: (usize, &Held), other: (usize, &Held), value: u64) -> Meeting {
+fn same_place(claims: &ClaimTable<'_>, one: (usize, &Held), other: (usize, &Held), value: u64) -> Meeting {
     let step = |at: usize, holding: &Holding| {
         format!("{} sends to {} with {}", holding.party, proof::peers(claims, at), holding.ids)
     };
@@ -126,8 +126,8 @@ fn same_place(claims: &Claims<'_>, one: (usize, &Held), other: (usize, &Held), v
     Meeting::new(Rule::Departures, a.party, b.party, path)
 }
 
-/// Static addresses name a peer of their own: it must be one of the attachment's.
-fn statics(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
+/// Static addresses name a peer, which must be one of the attachment's.
+fn statics(claims: &ClaimTable<'_>, found: &mut Meetings) -> ControlFlow<()> {
     let tables = &claims.plan.tables;
     for entry in &claims.plan.statics {
         let attachment = tables.domain(entry.domain).and_then(|domain| domain.attachment(entry.target.attachment));

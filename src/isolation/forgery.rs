@@ -5,14 +5,14 @@ use std::ops::ControlFlow;
 
 use transload_encaps::{Compiled, qinq};
 
-use super::Found;
+use super::Meetings;
 use super::meeting::{Holding, Meeting, Rule};
-use crate::claims::{Claims, Held, Owner, TagEntrance, Wire};
+use crate::claims::{ClaimTable, Held, Owner, TagEntrance, Wire};
 
-pub(super) fn look(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
+pub(super) fn look(claims: &ClaimTable<'_>, found: &mut Meetings) -> ControlFlow<()> {
     let mut underlay: BTreeMap<Wire, BTreeSet<Option<u16>>> = BTreeMap::new();
-    for place in claims.entrances.keys() {
-        underlay.entry(place.wire).or_default().insert(place.vlan);
+    for to in claims.entrances.keys() {
+        underlay.entry(to.wire).or_default().insert(to.vlan);
     }
     for entrance in &claims.tags {
         for &vlan in underlay.get(&entrance.wire).into_iter().flatten() {
@@ -25,10 +25,10 @@ pub(super) fn look(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
 
 /// A tenant whose outer tag is that of our tunnel packets, in either direction.
 fn beside_an_endpoint(
-    claims: &Claims<'_>,
+    claims: &ClaimTable<'_>,
     entrance: &TagEntrance,
     vlan: Option<u16>,
-    found: &mut Found,
+    found: &mut Meetings,
 ) -> ControlFlow<()> {
     let (space, tags) = (&claims.spaces[entrance.space], qinq::wire_id_of_vlan(vlan));
     let inwards = space.taken.iter().filter(|held| held.ids.contains(tags)).map(|held| (held, "writes"));
@@ -49,9 +49,9 @@ fn beside_an_endpoint(
     ControlFlow::Continue(())
 }
 
-/// Somebody else who is reached by tunnel packets of this VLAN.
-fn victim<'c>(claims: &'c Claims<'_>, wire: Wire, vlan: Option<u16>, attacker: &Held) -> Option<(usize, &'c Held)> {
-    let here = claims.entrances.iter().filter(|(place, _)| place.wire == wire && place.vlan == vlan);
+/// Another owner that tunnel packets of this VLAN lead to.
+fn victim<'c>(claims: &'c ClaimTable<'_>, wire: Wire, vlan: Option<u16>, attacker: &Held) -> Option<(usize, &'c Held)> {
+    let here = claims.entrances.iter().filter(|(to, _)| to.wire == wire && to.vlan == vlan);
     let spaces = here.flat_map(|(_, entrances)| entrances).map(|entrance| entrance.space);
     let mut held = spaces.flat_map(|at| claims.spaces[at].taken.iter().map(move |held| (at, held)));
     // Every ID of a mapping is a tenant, so that one of them can forge another's packets.
@@ -60,7 +60,7 @@ fn victim<'c>(claims: &'c Claims<'_>, wire: Wire, vlan: Option<u16>, attacker: &
 
 /// A tenant whose frames bring a tag that names another's VLAN: the port's tags have to know every claim, and the
 /// VLAN of every endpoint, to keep such frames from leaving.
-fn by_its_own_tag(claims: &Claims<'_>, entrance: &TagEntrance, found: &mut Found) -> ControlFlow<()> {
+fn by_its_own_tag(claims: &ClaimTable<'_>, entrance: &TagEntrance, found: &mut Meetings) -> ControlFlow<()> {
     let space = &claims.spaces[entrance.space];
     let Some(peer) = claims.plan.tables.peer(entrance.peer) else { return ControlFlow::Continue(()) };
     // Whoever leaves by tags that the tenant's own come first behind: no others can be made into something else.
@@ -84,7 +84,7 @@ fn by_its_own_tag(claims: &Claims<'_>, entrance: &TagEntrance, found: &mut Found
 }
 
 /// Whether the tags know this claim; of a mapping, every outer VLAN ID that it may have.
-fn is_heeded(claims: &Claims<'_>, tags: &Compiled, held: &Held) -> bool {
+fn is_heeded(claims: &ClaimTable<'_>, tags: &Compiled, held: &Held) -> bool {
     let Owner::Mapping { mapping, side, .. } = held.owner else { return tags.heeds(held.segment) };
     let ids = claims.plan.tables.mappings.get(mapping).map(|connection| &connection.ids);
     ids.is_some_and(|ids| ids.first_values(side).all(|segment| tags.heeds(segment)))

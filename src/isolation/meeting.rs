@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use transload_encaps::Ids;
 
-use crate::claims::{Claims, Held, Owner};
+use crate::claims::{ClaimTable, Held, Owner};
 use crate::compile::Names;
 use crate::forwarding::{Claim, MappingId};
 
@@ -32,7 +32,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    /// All of them.
+    /// All rules.
     pub const ALL: [Self; 8] = [
         Self::Arrivals,
         Self::Forgery,
@@ -70,7 +70,7 @@ impl Rule {
     }
 }
 
-/// Who meets: a tenant by one of its attachments, or an ID of a mapping by one of its sides.
+/// A party to a meeting: a tenant at one of its attachments, or an ID of a mapping on one of its sides.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(untagged)]
 pub enum Party {
@@ -133,14 +133,14 @@ impl fmt::Display for Party {
     }
 }
 
-/// What the file calls a side of a mapping.
+/// The word of the file for a side of a mapping.
 pub(super) const fn side_word(side: usize) -> &'static str {
     if side == 0 { "from" } else { "to" }
 }
 
-/// Somebody's hold on a value of the ID bits, in words.
+/// A value of the ID bits and its owner, in words.
 pub(super) struct Holding {
-    /// Who it is.
+    /// The owner.
     pub(super) party: Party,
     /// The tenant ID there.
     pub(super) ids: Ids,
@@ -148,7 +148,7 @@ pub(super) struct Holding {
 
 impl Holding {
     /// Of a mapping it is the ID with this value, or the lowest.
-    pub(super) fn of(claims: &Claims<'_>, at: usize, held: &Held, value: Option<u64>) -> Self {
+    pub(super) fn of(claims: &ClaimTable<'_>, at: usize, held: &Held, value: Option<u64>) -> Self {
         let (names, kind) = (&claims.plan.names, claims.spaces[at].kind);
         match held.owner {
             Owner::Tenant(claim) => Self { party: Party::of(claim, names), ids: kind.ids(held.segment) },
@@ -161,16 +161,16 @@ impl Holding {
     }
 }
 
-/// How a frame of one tenant gets to another.
+/// A path by which a frame of one tenant gets to another.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Meeting {
-    /// What does not hold.
+    /// The rule that is broken.
     pub rule: Rule,
-    /// Whose frame it is.
+    /// The tenant that sends the frame.
     pub from: Party,
-    /// Whose it becomes.
+    /// The tenant that gets it.
     pub to: Party,
-    /// The way it takes, step by step.
+    /// The path it takes, step by step.
     pub path: Vec<String>,
 }
 

@@ -2,12 +2,12 @@
 
 use std::ops::ControlFlow;
 
-use super::Found;
+use super::Meetings;
 use super::meeting::{Meeting, Party, Rule, side_word};
-use crate::claims::Claims;
+use crate::claims::ClaimTable;
 use crate::mapping::Flaw;
 
-pub(super) fn look(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
+pub(super) fn look(claims: &ClaimTable<'_>, found: &mut Meetings) -> ControlFlow<()> {
     let (names, tables) = (&claims.plan.names, &claims.plan.tables.mappings);
     for &(mapping, side, flaw) in &claims.flaws {
         let Some(connection) = tables.get(mapping) else { continue };

@@ -9,33 +9,33 @@ use serde::Serialize;
 
 use super::assumptions::{self, Assumption};
 use super::meeting::{Holding, Meeting, Party, Rule};
-use crate::claims::{Claims, Departure, Entrance, Held, Way};
+use crate::claims::{ClaimTable, Departure, FarEnd, Held, TunnelEntrance};
 use crate::mapping::Values;
 use sha2::{Digest, Sha256};
 
-/// What `isolation` prints.
+/// The output of `isolation`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Document {
     /// Whether no two tenants can meet.
     pub isolated: bool,
     /// SHA-256 of the proof as compact JSON.
     pub hash: String,
-    /// By which paths they meet.
+    /// The paths by which tenants meet.
     pub meetings: Vec<Meeting>,
-    /// What the answer rests on.
+    /// The proof.
     pub proof: Proof,
 }
 
-/// What was looked at, and what has to hold besides.
+/// What was examined, and what has to hold besides.
 #[derive(Debug, Clone, Serialize)]
 pub struct Proof {
-    /// Who must not meet.
+    /// The tenants, which must not meet.
     pub tenants: Vec<String>,
-    /// Whose IDs must not meet either, each a tenant of its own.
-    pub mappings: Vec<MappingCount>,
-    /// What was examined.
+    /// The mappings, each of whose IDs is a tenant of its own.
+    pub mappings: Vec<ProvenMapping>,
+    /// The rules that were examined.
     pub rules: Vec<Examined>,
-    /// What no table can see to.
+    /// What no table can ensure.
     pub assumptions: Vec<Assumption>,
     /// The tenant IDs by who uses them.
     pub spaces: Vec<SpaceRow>,
@@ -43,17 +43,17 @@ pub struct Proof {
 
 /// A mapping, and how many tenants it stands for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct MappingCount {
+pub struct ProvenMapping {
     /// Its name.
     pub mapping: String,
-    /// How many IDs it has.
+    /// Number of its IDs.
     pub ids: u64,
 }
 
 /// One rule, and whether it holds.
 #[derive(Debug, Clone, Serialize)]
 pub struct Examined {
-    /// A word for it.
+    /// The rule.
     pub rule: Rule,
     /// As a sentence.
     pub statement: &'static str,
@@ -61,14 +61,14 @@ pub struct Examined {
     pub holds: bool,
 }
 
-/// The peers, or the port, that share a number space, and who has what in it.
+/// The peers, or the port, that share a number space, and the IDs that tenants hold in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct SpaceRow {
-    /// Who they are.
+    /// The peer, group or port.
     pub of: String,
     /// The encapsulation.
     pub encap: &'static str,
-    /// How their frames come in, in order.
+    /// The entrances of their frames, in order.
     pub entrances: Vec<EntranceRow>,
     /// The values taken from them, in order.
     pub claims: Vec<HeldRow>,
@@ -76,7 +76,7 @@ pub struct SpaceRow {
     pub departures: Vec<HeldRow>,
 }
 
-/// A way in.
+/// An entrance.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct EntranceRow {
     /// The port.
@@ -86,7 +86,7 @@ pub struct EntranceRow {
     /// Our address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub destination: Option<String>,
-    /// What carries it.
+    /// The carrier: a UDP port or an IP protocol.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub carrier: Option<String>,
     /// The first and the last address it may come from.
@@ -96,24 +96,24 @@ pub struct EntranceRow {
     pub peer: String,
 }
 
-/// A hold on values of the ID bits.
+/// Values of the ID bits, held by one owner.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct HeldRow {
     /// The first value of the ID bits.
     pub first: u64,
     /// The last one.
     pub last: u64,
-    /// Where the values between are not all held: those are that have of these bits some more than the first one.
+    /// Where not all values between the two are held: the bits that may be added to the first value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bits: Option<u64>,
-    /// The tenant ID, such as `vni 10100`; of a mapping, that of the first value.
-    pub segment: String,
-    /// The tenant, or the mapping and its ID, that holds them.
+    /// The ID fields; of a mapping, those of the first value.
+    pub id: String,
+    /// The owner.
     #[serde(flatten)]
     pub party: Party,
 }
 
-pub(super) fn document(claims: &Claims<'_>, meetings: Vec<Meeting>) -> Document {
+pub(super) fn document(claims: &ClaimTable<'_>, meetings: Vec<Meeting>) -> Document {
     let names = &claims.plan.names;
     let broken: BTreeSet<_> = meetings.iter().map(|meeting| meeting.rule).collect();
     let domains = names.domains().filter(|(id, _)| claims.plan.tables.domain(*id).is_some());
@@ -125,7 +125,7 @@ pub(super) fn document(claims: &Claims<'_>, meetings: Vec<Meeting>) -> Document 
     let rules = Rule::ALL.map(|rule| Examined { rule, statement: rule.statement(), holds: !broken.contains(&rule) });
     let mappings = names.mappings().filter_map(|(id, name)| {
         let ids = &claims.plan.tables.mappings.get(id)?.ids;
-        Some(MappingCount { mapping: name.to_owned(), ids: ids.count() })
+        Some(ProvenMapping { mapping: name.to_owned(), ids: ids.count() })
     });
     let mut mappings: Vec<_> = mappings.collect();
     mappings.sort();
@@ -135,16 +135,16 @@ pub(super) fn document(claims: &Claims<'_>, meetings: Vec<Meeting>) -> Document 
     Document { isolated: meetings.is_empty(), hash: format!("sha256:{}", hex(&Sha256::digest(&text))), meetings, proof }
 }
 
-/// The ways in, by space.
-fn entrances(claims: &Claims<'_>) -> Vec<Vec<EntranceRow>> {
+/// The entrances, by space.
+fn entrances(claims: &ClaimTable<'_>) -> Vec<Vec<EntranceRow>> {
     let names = &claims.plan.names;
     let mut all = vec![Vec::new(); claims.spaces.len()];
     for entrance in claims.entrances.values().flatten() {
         all[entrance.space].push(EntranceRow {
             port: names.port(entrance.port).into_owned(),
-            tag: entrance.place.vlan.map_or_else(|| "untagged".to_owned(), |vlan| vlan.to_string()),
-            destination: Some(entrance.place.destination.to_string()),
-            carrier: Some(entrance.place.carrier.to_string()),
+            tag: entrance.destination.vlan.map_or_else(|| "untagged".to_owned(), |vlan| vlan.to_string()),
+            destination: Some(entrance.destination.address.to_string()),
+            carrier: Some(entrance.destination.carrier.to_string()),
             source: Some((entrance.source.first().to_string(), entrance.source.last().to_string())),
             peer: names.peer(entrance.peer).into_owned(),
         });
@@ -160,7 +160,7 @@ fn entrances(claims: &Claims<'_>) -> Vec<Vec<EntranceRow>> {
     all
 }
 
-fn space(claims: &Claims<'_>, at: usize, entrances: Vec<EntranceRow>) -> SpaceRow {
+fn space(claims: &ClaimTable<'_>, at: usize, entrances: Vec<EntranceRow>) -> SpaceRow {
     let space = &claims.spaces[at];
     let rows = |rows: &[Held]| {
         let mut rows: Vec<_> = rows.iter().map(|held| held_row(claims, at, held)).collect();
@@ -176,17 +176,17 @@ fn space(claims: &Claims<'_>, at: usize, entrances: Vec<EntranceRow>) -> SpaceRo
     }
 }
 
-fn held_row(claims: &Claims<'_>, at: usize, held: &Held) -> HeldRow {
-    let (hull, Holding { party, ids }) = (held.ids.hull(), Holding::of(claims, at, held, None));
+fn held_row(claims: &ClaimTable<'_>, at: usize, held: &Held) -> HeldRow {
+    let (bounds, Holding { party, ids }) = (held.ids.bounds(), Holding::of(claims, at, held, None));
     let bits = match held.ids {
-        Values::Sums { free, .. } if free & (free + 1) != 0 => Some(free),
+        Values::OffsetAndBits { free, .. } if free & (free + 1) != 0 => Some(free),
         _ => None,
     };
-    HeldRow { first: hull.first(), last: hull.last(), bits, segment: ids.to_string(), party }
+    HeldRow { first: bounds.first(), last: bounds.last(), bits, id: ids.to_string(), party }
 }
 
-/// `peer leaf-9`, `group leafs`, `port access`: who shares an ID space.
-pub(super) fn peers(claims: &Claims<'_>, at: usize) -> String {
+/// `peer leaf-9`, `group leafs`, `port access`: the peers that share an ID space.
+pub(super) fn peers(claims: &ClaimTable<'_>, at: usize) -> String {
     let (space, names) = (&claims.spaces[at], &claims.plan.names);
     let Some(&first) = space.peers.first() else { return "nobody".to_owned() };
     let name = names.peer(first);
@@ -198,26 +198,26 @@ pub(super) fn peers(claims: &Claims<'_>, at: usize) -> String {
 }
 
 /// `192.0.2.9 to 192.0.2.1 on port up1, UDP port 8472`
-pub(super) fn entrance(claims: &Claims<'_>, entrance: &Entrance) -> String {
-    let place = entrance.place;
-    let tag = place.vlan.map_or_else(String::new, |vlan| format!(", VLAN {vlan}"));
+pub(super) fn entrance(claims: &ClaimTable<'_>, entrance: &TunnelEntrance) -> String {
+    let to = entrance.destination;
+    let tag = to.vlan.map_or_else(String::new, |vlan| format!(", VLAN {vlan}"));
     let port = claims.plan.names.port(entrance.port);
     let (first, last) = (entrance.source.first(), entrance.source.last());
     let from = if first == last { first.to_string() } else { format!("{first}-{last}") };
-    format!("{from} to {} on port {port}{tag}, {}", place.destination, place.carrier)
+    format!("{from} to {} on port {port}{tag}, {}", to.address, to.carrier)
 }
 
 /// `peer leaf-9 (192.0.2.9)`, `port access`
-pub(super) fn far_end(claims: &Claims<'_>, departure: &Departure) -> String {
+pub(super) fn far_end(claims: &ClaimTable<'_>, departure: &Departure) -> String {
     let names = &claims.plan.names;
-    match departure.way {
-        Way::Tunnel { remote, .. } => format!("peer {} ({remote})", names.peer(departure.peer)),
-        Way::Port { port, .. } => format!("port {}", names.port(port)),
+    match departure.far_end {
+        FarEnd::Tunnel { remote, .. } => format!("peer {} ({remote})", names.peer(departure.peer)),
+        FarEnd::Port { port, .. } => format!("port {}", names.port(port)),
     }
 }
 
-/// `GRE key 0x138800`: a value of the ID bits that several claim.
-pub(super) fn wire_value(claims: &Claims<'_>, at: usize, value: u64) -> String {
+/// `GRE key 0x138800`: a value of the ID bits that several owners claim.
+pub(super) fn wire_value(claims: &ClaimTable<'_>, at: usize, value: u64) -> String {
     format!("{} {value:#x}", claims.spaces[at].kind.info().id_bits)
 }
 

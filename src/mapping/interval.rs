@@ -48,7 +48,8 @@ impl<T: Ord + Copy> Interval<T> {
     }
 }
 
-/// Tells of every pair that has a value in common, the one that begins first before the other, until told to stop.
+/// Calls `found` with every pair that has a value in common, the one that begins first before the other, until it says
+/// to stop.
 ///
 /// Takes n log n steps for n intervals that have nothing in common, and one more for every pair that has.
 pub fn overlaps<T: Ord + Copy, X, B>(

@@ -1,4 +1,4 @@
-//! Mappings: how up to 2^24 IDs are written on either side of a stateless cross-connect, as a few shifts and masks.
+//! Mappings: up to 2^24 IDs and their segments on either side of a stateless cross-connect, as a few shifts and masks.
 //!
 //! Every ID of a mapping has one segment on each side. A segment is made of fields, a field of bits of the ID moved
 //! to their places, constants, and an offset; the way back gathers the bits and checks the rest by going forth again.
@@ -9,56 +9,56 @@ mod values;
 
 use transload_encaps::Segment;
 
-pub use runs::{Flaw, Run, Writing, common_segment, one_to_one, runs, segments};
+pub use runs::{Flaw, Run, RunWriter, common_segment, one_to_one, runs, segments};
 pub use values::Values;
 
 /// The IDs of a mapping, and their segments on both sides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mapping {
-    /// How the `from` side writes an ID, which also says which IDs there are; then how the `to` side does.
-    pub sides: [Side; 2],
+    /// The `from` side, which also says which IDs there are, and the `to` side.
+    pub sides: [MappingSide; 2],
     /// The bits in which the IDs differ.
     pub varying: u64,
     /// All other bits of every ID.
     pub fixed: u64,
 }
 
-/// How one side writes an ID.
+/// One side's way of writing an ID.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Side {
+pub struct MappingSide {
     /// The segment, but for its fields.
     pub base: u64,
-    /// The fields, in no part of the segment two of them.
+    /// The fields, which do not overlap.
     pub fields: Box<[Field]>,
 }
 
-/// One field of a segment, and what of an ID is in it.
+/// One field of a segment, and the bits of an ID in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Field {
-    /// Where in the segment its lowest bit stands.
+    /// The place of its lowest bit in the segment.
     pub at: u32,
-    /// The bits it has, from the lowest.
+    /// The bits of the field, from bit 0.
     pub mask: u64,
     /// Its lowest value in this mapping.
     pub first: u64,
-    /// Its highest.
+    /// Its highest value.
     pub last: u64,
     /// Values that its standard reserves, first to last.
     pub reserved: Box<[(u64, u64)]>,
     /// What is added, modulo 2^64, once the bits are in their places.
     pub add: u64,
-    /// Bits that are always so.
+    /// Bits that are always set.
     pub constant: u64,
-    /// Where the ID's bits go; no two to the same place.
-    pub moves: Box<[Move]>,
+    /// The places that the ID's bits go to; no two to the same one.
+    pub moves: Box<[BitMove]>,
 }
 
 /// Bits of an ID on their way into a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Move {
-    /// Which bits of the ID.
+pub struct BitMove {
+    /// The bits of the ID.
     pub mask: u64,
-    /// By how many places they rotate left.
+    /// The number of places they rotate left.
     pub left: u32,
 }
 
@@ -92,13 +92,13 @@ impl Field {
         self.reserved.iter().any(|&(first, last)| first <= value && value <= last)
     }
 
-    /// Which bits of the ID it shows.
+    /// The bits of the ID that the field shows.
     fn shown(&self) -> u64 {
         self.moves.iter().fold(0, |shown, step| shown | step.mask)
     }
 }
 
-impl Side {
+impl MappingSide {
     /// The segment of an ID on this side.
     ///
     /// # Errors
@@ -162,7 +162,7 @@ impl Mapping {
         self.sides.iter().all(|side| side.write(id) != Err(Miss::Outside))
     }
 
-    /// How many IDs there are.
+    /// Number of IDs.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.sides[0].fields.iter().fold(1_u64, |count, field| count.saturating_mul(field.last - field.first + 1))
@@ -217,7 +217,7 @@ impl Mapping {
 
     /// A segment for every value that the first field of a side has, holes left out.
     pub fn first_values(&self, side: usize) -> impl Iterator<Item = Segment> {
-        let Side { base, fields } = &self.sides[side];
+        let MappingSide { base, fields } = &self.sides[side];
         let field = fields.first();
         let ids = subsets(field.map_or(0, Field::shown) & self.varying).map(|shown| self.fixed | shown);
         ids.filter_map(move |id| {

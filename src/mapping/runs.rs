@@ -1,4 +1,4 @@
-//! Runs: the IDs of a mapping, cut into a few sets whose values on the wire can be told in two words each.
+//! Runs: the IDs of a mapping, cut into a few sets whose values on the wire take two words each.
 //!
 //! A run is one ID and any of some further bits. Since every such bit stands for a bit of the segment, a whole
 //! mapping of 2^24 IDs is one run, and one whose range ends anywhere a few dozen.
@@ -9,7 +9,7 @@ use transload_encaps::{Segment, WireIds};
 
 use super::interval::overlaps;
 use super::values::Values;
-use super::{Field, Mapping, Side};
+use super::{Field, Mapping, MappingSide};
 
 /// More runs than any mapping that the loader lets pass has.
 const MOST_RUNS: usize = 4096;
@@ -39,7 +39,7 @@ pub enum Flaw {
 pub fn runs(ids: &Mapping) -> Result<Vec<Run>, Flaw> {
     let (mut open, mut runs) = (vec![Run { id: ids.fixed, free: ids.varying }], Vec::new());
     while let Some(run) = open.pop() {
-        let fits = |side: &Side, field: &Field| fits(field, &run, side.fields.len() == 1);
+        let fits = |side: &MappingSide, field: &Field| fits(field, &run, side.fields.len() == 1);
         let all: Vec<_> =
             ids.sides.iter().flat_map(|side| side.fields.iter().map(|field| (field, fits(side, field)))).collect();
         if all.iter().any(|(_, fit)| *fit == Fit::Outside) {
@@ -123,7 +123,7 @@ pub fn one_to_one(ids: &Mapping, side: usize) -> Result<(), Flaw> {
 }
 
 /// The bit of the segment that stands for a bit of the ID, if exactly one does.
-fn image(side: &Side, bit: u64) -> Option<u64> {
+fn image(side: &MappingSide, bit: u64) -> Option<u64> {
     let images = side.fields.iter().flat_map(|field| {
         let moves = field.moves.iter().filter(|step| step.mask & bit != 0);
         moves.map(move |step| (field, bit.rotate_left(step.left)))
@@ -143,16 +143,16 @@ fn bits(word: u64) -> impl Iterator<Item = u64> {
 /// As `runs`.
 pub fn segments(ids: &Mapping, side: usize) -> Result<Vec<Values>, Flaw> {
     let side = ids.sides.get(side).ok_or(Flaw::Shapeless)?;
-    let (runs, writings) = (runs(ids)?, Writing::of(side, |segment| WireIds::one(segment.0))?);
-    let of = |writing: &Writing<'_>| runs.iter().map(|&run| writing.values(run)).collect::<Vec<_>>();
-    Ok(writings.iter().flat_map(of).collect())
+    let (runs, writers) = (runs(ids)?, RunWriter::of(side, |segment| WireIds::one(segment.0))?);
+    let of = |writer: &RunWriter<'_>| runs.iter().map(|&run| writer.values(run)).collect::<Vec<_>>();
+    Ok(writers.iter().flat_map(of).collect())
 }
 
 /// A segment that is among both of these.
 #[must_use]
 pub fn common_segment(ones: &[Values], others: &[Values]) -> Option<Segment> {
-    let mut items: Vec<_> = ones.iter().map(|values| (values.hull(), (values, true))).collect();
-    items.extend(others.iter().map(|values| (values.hull(), (values, false))));
+    let mut items: Vec<_> = ones.iter().map(|values| (values.bounds(), (values, true))).collect();
+    items.extend(others.iter().map(|values| (values.bounds(), (values, false))));
     let common = overlaps(&mut items, |(_, (a, a_is_one)), (_, (b, b_is_one))| {
         match a.common(b).filter(|_| a_is_one != b_is_one) {
             Some(value) => ControlFlow::Break(Segment(value)),
@@ -162,21 +162,21 @@ pub fn common_segment(ones: &[Values], others: &[Values]) -> Option<Segment> {
     common.break_value()
 }
 
-/// How a side of a mapping comes to be values of the wire's ID bits.
+/// The values of the wire's ID bits for the IDs of one side of a mapping.
 #[derive(Debug)]
-pub struct Writing<'m> {
-    side: &'m Side,
+pub struct RunWriter<'m> {
+    side: &'m MappingSide,
     /// The values of a segment whose fields are all 0, and by field how far it is moved from there.
     zero: (u64, u64),
     places: Vec<u32>,
 }
 
-impl<'m> Writing<'m> {
-    /// The ways in which an encapsulation takes, or writes, the segments of a side.
+impl<'m> RunWriter<'m> {
+    /// One for each form in which an encapsulation takes, or writes, the segments of a side.
     ///
     /// # Errors
     /// When its ID bits are not the fields of the segment moved about.
-    pub fn of(side: &'m Side, values: impl Fn(Segment) -> WireIds) -> Result<Vec<Self>, Flaw> {
+    pub fn of(side: &'m MappingSide, values: impl Fn(Segment) -> WireIds) -> Result<Vec<Self>, Flaw> {
         let at = |segment: u64| {
             values(Segment(segment)).iter().map(std::ops::RangeInclusive::into_inner).collect::<Vec<_>>()
         };
@@ -187,29 +187,29 @@ impl<'m> Writing<'m> {
             if ones.len() != all.len() || full.len() != all.len() {
                 return Err(Flaw::Shapeless);
             }
-            for ((writing, one), full) in all.iter_mut().zip(ones).zip(full) {
-                let place = (one.0.wrapping_sub(writing.zero.0)).trailing_zeros();
-                let moved = field.mask.checked_shl(place).and_then(|moved| writing.zero.0.checked_add(moved));
-                if moved != Some(full.0) || full.1 - full.0 != writing.zero.1 - writing.zero.0 {
+            for ((writer, one), full) in all.iter_mut().zip(ones).zip(full) {
+                let place = (one.0.wrapping_sub(writer.zero.0)).trailing_zeros();
+                let moved = field.mask.checked_shl(place).and_then(|moved| writer.zero.0.checked_add(moved));
+                if moved != Some(full.0) || full.1 - full.0 != writer.zero.1 - writer.zero.0 {
                     return Err(Flaw::Shapeless);
                 }
-                writing.places.push(place);
+                writer.places.push(place);
             }
         }
         Ok(all)
     }
 
-    /// How the IDs of a run are written.
+    /// The values of a run's IDs.
     #[must_use]
     pub fn values(&self, run: Run) -> Values {
         // What a value is followed by, such as a FlowID, is free as well.
         let behind = self.zero.1 - self.zero.0;
         let free =
             bits(run.free).fold(behind, |free, bit| free | self.value(run.id | bit).wrapping_sub(self.value(run.id)));
-        Values::Sums { offset: self.value(run.id), free }
+        Values::OffsetAndBits { offset: self.value(run.id), free }
     }
 
-    /// The ID of a run that is written so.
+    /// The ID of a run that has this value.
     #[must_use]
     pub fn id(&self, run: Run, value: u64) -> u64 {
         let added = value.wrapping_sub(self.value(run.id));

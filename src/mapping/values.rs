@@ -1,14 +1,14 @@
-//! Values: a set of numbers that is told in two words, however many there are, and whether two such sets meet.
+//! Values: a set of numbers that takes two words, however many they are, and whether two such sets meet.
 
 use super::interval::Interval;
 
 /// Values of the ID bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Values {
-    /// Everything from one to another.
+    /// All numbers from a first to a last one.
     Range(Interval<u64>),
     /// An offset and, added to it, any of the free bits: as the IDs of a mapping are written.
-    Sums {
+    OffsetAndBits {
         /// The lowest.
         offset: u64,
         /// The bits that may be added.
@@ -17,12 +17,12 @@ pub enum Values {
 }
 
 impl Values {
-    /// The lowest and the highest.
+    /// The lowest and the highest value.
     #[must_use]
-    pub fn hull(self) -> Interval<u64> {
+    pub fn bounds(self) -> Interval<u64> {
         match self {
             Self::Range(range) => range,
-            Self::Sums { offset, free } => Interval::new(offset, offset.saturating_add(free)),
+            Self::OffsetAndBits { offset, free } => Interval::new(offset, offset.saturating_add(free)),
         }
     }
 
@@ -35,14 +35,17 @@ impl Values {
     /// A value that is in both.
     #[must_use]
     pub fn common(&self, other: &Self) -> Option<u64> {
-        let both = self.hull().common(other.hull())?;
+        let both = self.bounds().common(other.bounds())?;
         match (*self, *other) {
             (Self::Range(_), Self::Range(_)) => Some(both.first()),
-            (Self::Sums { offset, free }, Self::Range(_)) | (Self::Range(_), Self::Sums { offset, free }) => {
+            (Self::OffsetAndBits { offset, free }, Self::Range(_))
+            | (Self::Range(_), Self::OffsetAndBits { offset, free }) => {
                 let added = submask_from(free, both.first() - offset)?;
                 Some(offset + added).filter(|value| both.contains(*value))
             }
-            (Self::Sums { offset: low, free }, Self::Sums { offset: high, free: other }) if low <= high => {
+            (Self::OffsetAndBits { offset: low, free }, Self::OffsetAndBits { offset: high, free: other })
+                if low <= high =>
+            {
                 Some(low + difference(free, other, high - low)?)
             }
             (one, other) => other.common(&one),
@@ -94,7 +97,7 @@ mod tests {
     fn all(values: Values) -> Vec<u64> {
         match values {
             Values::Range(range) => (range.first()..=range.last()).collect(),
-            Values::Sums { offset, free } => {
+            Values::OffsetAndBits { offset, free } => {
                 (0..=free).filter(|added| added & !free == 0).map(|added| offset + added).collect()
             }
         }
@@ -102,7 +105,7 @@ mod tests {
 
     fn some() -> impl Strategy<Value = Values> {
         let range = (0..200_u64, 0..200_u64).prop_map(|(a, b)| Values::Range(Interval::new(a, b)));
-        let sums = (0..200_u64, 0..128_u64).prop_map(|(offset, free)| Values::Sums { offset, free });
+        let sums = (0..200_u64, 0..128_u64).prop_map(|(offset, free)| Values::OffsetAndBits { offset, free });
         prop_oneof![range, sums]
     }
 
@@ -126,12 +129,12 @@ mod tests {
 
     #[test]
     fn sixteen_million_values_are_told_from_as_many_others_at_once() {
-        let even = Values::Sums { offset: 0, free: 0x1ff_fffe };
-        let odd = Values::Sums { offset: 1, free: 0x1ff_fffe };
+        let even = Values::OffsetAndBits { offset: 0, free: 0x1ff_fffe };
+        let odd = Values::OffsetAndBits { offset: 1, free: 0x1ff_fffe };
         assert_eq!(even.common(&odd), None);
         // Bits of another order, and an offset that carries through all of them.
-        let every_other = Values::Sums { offset: 1, free: 0x5555_5555_5554 };
+        let every_other = Values::OffsetAndBits { offset: 1, free: 0x5555_5555_5554 };
         assert_eq!(odd.common(&every_other), Some(1));
-        assert_eq!(every_other.common(&Values::Sums { offset: 2, free: 0xaaaa_aaaa_aaa8 }), None);
+        assert_eq!(every_other.common(&Values::OffsetAndBits { offset: 2, free: 0xaaaa_aaaa_aaa8 }), None);
     }
 }

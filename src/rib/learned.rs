@@ -235,7 +235,7 @@ fn sender(group: &LearningGroup, tables: &FileTables, address: IpAddr) -> Option
 }
 
 fn tunnel(group: &LearningGroup, address: IpAddr, peer: PeerId) -> TunnelPlan {
-    TunnelPlan { peer, remote: address, ..group.tunnel.clone() }
+    TunnelPlan { peer, name: name(group, address), remote: address, ..group.tunnel.clone() }
 }
 
 fn member(group: &LearningGroup, anonymous: &Peer, address: IpAddr, before: Option<&Arc<LearnedPeer>>) -> Peer {

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::Register;
+use super::NumberPool;
 use crate::compile::names::slot;
 use crate::forwarding::{AttachmentId, DomainId};
 
@@ -12,17 +12,17 @@ use crate::forwarding::{AttachmentId, DomainId};
 #[derive(Debug, Clone, Default)]
 pub(super) struct Attachments {
     /// By domain.
-    registers: Vec<Option<Arc<Register>>>,
-    latest: Option<Numbered>,
+    registers: Vec<Option<Arc<NumberPool>>>,
+    latest: Option<NumberedAttachments>,
 }
 
-/// How the attachments of a tenant were numbered.
+/// The numbers of one tenant's attachments, and what they were made from.
 #[derive(Debug, Clone)]
-struct Numbered {
+struct NumberedAttachments {
     generation: u64,
     names: Vec<String>,
-    before: Option<Arc<Register>>,
-    after: Arc<Register>,
+    before: Option<Arc<NumberPool>>,
+    after: Arc<NumberPool>,
     numbers: Arc<[AttachmentId]>,
 }
 
@@ -31,7 +31,7 @@ impl Attachments {
         let register = slot(&mut self.registers, domain.0 as usize);
         let latest = match self.latest.take() {
             Some(latest) if latest.is_of(register.as_ref(), names, generation) => latest,
-            _ => Numbered::new(register.take(), names, generation),
+            _ => NumberedAttachments::new(register.take(), names, generation),
         };
         *register = Some(Arc::clone(&latest.after));
         let numbers = Arc::clone(&latest.numbers);
@@ -45,12 +45,12 @@ impl Attachments {
         }
         self.latest = None;
         // What was shared stays shared.
-        let mut latest: Option<[Arc<Register>; 2]> = None;
+        let mut latest: Option<[Arc<NumberPool>; 2]> = None;
         for register in self.registers.iter_mut().flatten() {
             let after = match &latest {
                 Some([before, after]) if Arc::ptr_eq(before, register) => Arc::clone(after),
                 _ => {
-                    let mut after = Register::clone(register);
+                    let mut after = NumberPool::clone(register);
                     after.reclaim(generation);
                     Arc::new(after)
                 }
@@ -60,8 +60,8 @@ impl Attachments {
     }
 }
 
-impl Numbered {
-    fn new(before: Option<Arc<Register>>, names: &[&str], generation: u64) -> Self {
+impl NumberedAttachments {
+    fn new(before: Option<Arc<NumberPool>>, names: &[&str], generation: u64) -> Self {
         let mut after = before.as_deref().cloned().unwrap_or_default();
         let numbers = names.iter().map(|name| AttachmentId(after.number(name, generation) as u16)).collect();
         let names = names.iter().map(|&name| name.to_owned()).collect();
@@ -69,7 +69,7 @@ impl Numbered {
     }
 
     /// Whether a tenant with this register and these names would be numbered just so.
-    fn is_of(&self, before: Option<&Arc<Register>>, names: &[&str], generation: u64) -> bool {
+    fn is_of(&self, before: Option<&Arc<NumberPool>>, names: &[&str], generation: u64) -> bool {
         let is_same = match (&self.before, before) {
             (Some(one), Some(other)) => Arc::ptr_eq(one, other),
             (one, other) => one.is_none() && other.is_none(),

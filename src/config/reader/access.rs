@@ -1,4 +1,4 @@
-//! How serde walks lists, maps, choices and places of the tree.
+//! The lists, maps, choices and places of the tree, as serde walks them.
 
 use std::slice;
 
@@ -7,41 +7,41 @@ use serde::de::{DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, Map
 use serde::de::{VariantAccess, Visitor};
 
 use super::error::ReadError;
-use super::{Log, Reader, unknown_field};
+use super::{Log, NodeReader, unknown_field};
 use crate::config::source::Span;
 use crate::config::tree::{NOTHING, Node, Value};
 
 /// The items of a list.
-pub(super) struct Items<'a, 'log> {
+pub(super) struct ListItems<'a, 'log> {
     items: slice::Iter<'a, Node>,
     log: &'log Log<'log>,
 }
 
-impl<'a, 'log> Items<'a, 'log> {
+impl<'a, 'log> ListItems<'a, 'log> {
     pub(super) fn new(items: &'a [Node], log: &'log Log<'log>) -> Self {
         Self { items: items.iter(), log }
     }
 }
 
-impl<'a> SeqAccess<'a> for Items<'a, '_> {
+impl<'a> SeqAccess<'a> for ListItems<'a, '_> {
     type Error = ReadError;
 
     fn next_element_seed<T: DeserializeSeed<'a>>(&mut self, seed: T) -> Result<Option<T::Value>, ReadError> {
         let Some(node) = self.items.next() else { return Ok(None) };
-        let reader = Reader { node, key: None, log: self.log };
+        let reader = NodeReader { node, key: None, log: self.log };
         reader.complete(seed.deserialize(reader)).map(Some)
     }
 }
 
 /// The entries of a map. Where the fields are known, others are reported and skipped.
-pub(super) struct Fields<'a, 'log> {
+pub(super) struct MapEntries<'a, 'log> {
     entries: slice::Iter<'a, (Node, Node)>,
     known: Option<&'static [&'static str]>,
     current: Option<&'a (Node, Node)>,
     log: &'log Log<'log>,
 }
 
-impl<'a, 'log> Fields<'a, 'log> {
+impl<'a, 'log> MapEntries<'a, 'log> {
     pub(super) fn new(
         entries: &'a [(Node, Node)],
         known: Option<&'static [&'static str]>,
@@ -60,7 +60,7 @@ impl<'a, 'log> Fields<'a, 'log> {
     }
 }
 
-impl<'a> MapAccess<'a> for Fields<'a, '_> {
+impl<'a> MapAccess<'a> for MapEntries<'a, '_> {
     type Error = ReadError;
 
     fn next_key_seed<K: DeserializeSeed<'a>>(&mut self, seed: K) -> Result<Option<K::Value>, ReadError> {
@@ -68,7 +68,7 @@ impl<'a> MapAccess<'a> for Fields<'a, '_> {
             let (key, _) = entry;
             if self.is_known(key) {
                 self.current = Some(entry);
-                let reader = Reader { node: key, key: None, log: self.log };
+                let reader = NodeReader { node: key, key: None, log: self.log };
                 return reader.complete(seed.deserialize(reader)).map(Some);
             }
         }
@@ -77,7 +77,7 @@ impl<'a> MapAccess<'a> for Fields<'a, '_> {
 
     fn next_value_seed<V: DeserializeSeed<'a>>(&mut self, seed: V) -> Result<V::Value, ReadError> {
         let Some((key, node)) = self.current.take() else { return Err(ReadError::new("a value without a key")) };
-        let reader = Reader { node, key: Some(key), log: self.log };
+        let reader = NodeReader { node, key: Some(key), log: self.log };
         reader.complete(seed.deserialize(reader))
     }
 }
@@ -85,18 +85,18 @@ impl<'a> MapAccess<'a> for Fields<'a, '_> {
 /// A choice: a word, or a one-key map with its options.
 pub(super) struct Variant<'a, 'log> {
     word: &'a str,
-    options: Reader<'a, 'log>,
+    options: NodeReader<'a, 'log>,
 }
 
 impl<'a, 'log> Variant<'a, 'log> {
-    pub(super) fn new(reader: Reader<'a, 'log>, known: &[&str]) -> Result<Self, ReadError> {
+    pub(super) fn new(reader: NodeReader<'a, 'log>, known: &[&str]) -> Result<Self, ReadError> {
         match &reader.node.value {
             Value::Plain(word) | Value::Quoted(word) => {
-                Ok(Self { word, options: Reader { node: &NOTHING, key: Some(reader.node), log: reader.log } })
+                Ok(Self { word, options: NodeReader { node: &NOTHING, key: Some(reader.node), log: reader.log } })
             }
             Value::Map(entries) => match entries.as_slice() {
                 [(key, node)] => {
-                    Ok(Self { word: key.text(), options: Reader { node, key: Some(key), log: reader.log } })
+                    Ok(Self { word: key.text(), options: NodeReader { node, key: Some(key), log: reader.log } })
                 }
                 _ => Err(reader.expected("a word or a map with one key")),
             },
@@ -110,14 +110,14 @@ impl<'a, 'log> Variant<'a, 'log> {
 
 impl<'a, 'log> EnumAccess<'a> for Variant<'a, 'log> {
     type Error = ReadError;
-    type Variant = Reader<'a, 'log>;
+    type Variant = NodeReader<'a, 'log>;
 
-    fn variant_seed<T: DeserializeSeed<'a>>(self, seed: T) -> Result<(T::Value, Reader<'a, 'log>), ReadError> {
+    fn variant_seed<T: DeserializeSeed<'a>>(self, seed: T) -> Result<(T::Value, NodeReader<'a, 'log>), ReadError> {
         Ok((seed.deserialize(BorrowedStrDeserializer::new(self.word))?, self.options))
     }
 }
 
-impl<'a> VariantAccess<'a> for Reader<'a, '_> {
+impl<'a> VariantAccess<'a> for NodeReader<'a, '_> {
     type Error = ReadError;
 
     fn unit_variant(self) -> Result<(), ReadError> {
@@ -149,13 +149,13 @@ impl<'a> VariantAccess<'a> for Reader<'a, '_> {
 }
 
 /// A value with its place: start, end, and the value itself, whose error is reported here.
-pub(super) struct Placed<'a, 'log> {
-    reader: Reader<'a, 'log>,
+pub(super) struct PlacedParts<'a, 'log> {
+    reader: NodeReader<'a, 'log>,
     part: u8,
 }
 
-impl<'a, 'log> Placed<'a, 'log> {
-    pub(super) const fn new(reader: Reader<'a, 'log>) -> Self {
+impl<'a, 'log> PlacedParts<'a, 'log> {
+    pub(super) const fn new(reader: NodeReader<'a, 'log>) -> Self {
         Self { reader, part: 0 }
     }
 
@@ -165,7 +165,7 @@ impl<'a, 'log> Placed<'a, 'log> {
     }
 }
 
-impl<'a> SeqAccess<'a> for Placed<'a, '_> {
+impl<'a> SeqAccess<'a> for PlacedParts<'a, '_> {
     type Error = ReadError;
 
     fn next_element_seed<T: DeserializeSeed<'a>>(&mut self, seed: T) -> Result<Option<T::Value>, ReadError> {

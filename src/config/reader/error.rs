@@ -16,7 +16,7 @@ pub(in crate::config) struct ReadError {
     pub(super) span: Option<Span>,
     /// A required field that is not there: its parent's name completes the message.
     missing: Option<&'static str>,
-    /// Said already, in other words.
+    /// Reported already, in other words.
     pub(super) is_told: bool,
 }
 
@@ -34,7 +34,7 @@ impl ReadError {
         Self { span: self.span.or(Some(span)), ..self }
     }
 
-    /// The same, said of the thing with this name.
+    /// The same, naming the thing it is about.
     pub(super) fn of(self, name: Option<&str>) -> Self {
         match (self.missing, name) {
             // A name that is as far in as the things it should describe.
@@ -110,7 +110,7 @@ impl de::Error for ReadError {
     }
 }
 
-/// How a required field looks.
+/// An example of a required field.
 fn example(field: &str) -> Option<&'static str> {
     Some(match field {
         "address" => "`address: 192.0.2.1`",

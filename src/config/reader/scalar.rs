@@ -1,6 +1,6 @@
 //! Numbers and booleans, read from their spelling.
 
-use super::Reader;
+use super::NodeReader;
 use super::error::ReadError;
 use crate::config::tree::Value;
 
@@ -13,7 +13,7 @@ pub(in crate::config) fn parse(text: &str) -> Option<u64> {
     }
 }
 
-pub(super) fn whole_number(reader: Reader<'_, '_>) -> Result<u64, ReadError> {
+pub(super) fn whole_number(reader: NodeReader<'_, '_>) -> Result<u64, ReadError> {
     let expected = || reader.expected("a whole number");
     match &reader.node.value {
         // To some readers of YAML this is an octal number.
@@ -38,7 +38,7 @@ pub(super) fn whole_number(reader: Reader<'_, '_>) -> Result<u64, ReadError> {
     }
 }
 
-pub(super) fn boolean(reader: Reader<'_, '_>) -> Result<bool, ReadError> {
+pub(super) fn boolean(reader: NodeReader<'_, '_>) -> Result<bool, ReadError> {
     let expected = || reader.expected("`true` or `false`");
     match &reader.node.value {
         Value::Plain(text) => match text.as_str() {
