@@ -12,6 +12,8 @@
 //! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 //! ```
 
+mod words;
+
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use schemars::JsonSchema;
@@ -23,7 +25,8 @@ use crate::drops::{Common, DropReason, drop_reasons};
 use crate::encap::{Carrier, Decap, Encap, IdField, IdForm, Ids, Segment, SpecError};
 use crate::ethernet;
 use crate::frame::{Checksum, Frame};
-use crate::words::{HeaderField, Reading, Readings, readings_of_other_base, type_name};
+use crate::words::{HeaderField, Readings, type_name};
+pub(crate) use words::{flags_remark, reserved_bits};
 
 /// GRE's IP protocol number.
 pub(crate) const PROTOCOL: u8 = 47;
@@ -303,27 +306,10 @@ impl Encap for Gre {
     fn why(&self, reason: Drop, packet: &[u8], who: &str) -> Option<String> {
         let flags = ethernet::be16(packet, 0)?;
         Some(match reason {
-            Drop::Version => {
-                let what = if flags & VERSION == 1 { ": PPTP's enhanced GRE, which carries no Ethernet" } else { "" };
-                format!("the header from {who} is GRE version {}{what}", flags & VERSION)
-            }
-            Drop::RoutingBits => {
-                let bits =
-                    [(0x4000, "R (routing)"), (0x0800, "s (strict source route)"), (0x0400, "recursion control")];
-                let set: Vec<_> = bits.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, name)| *name).collect();
-                format!("the header from {who} has bits of RFC 1701 that RFC 2784 took out: {}", set.join(", "))
-            }
+            Drop::Version => words::version(flags, who),
+            Drop::RoutingBits => words::routing_bits(flags, who),
             Drop::ReservedBits => reserved_bits(flags, self.reserved, who),
-            Drop::BadChecksum => {
-                let sent = ethernet::be16(packet, BASE_LEN)?;
-                let mut packet = packet.to_vec();
-                packet.get_mut(BASE_LEN..BASE_LEN + 2)?.fill(0);
-                let right = checksum::of(&packet);
-                format!(
-                    "the GRE checksum from {who} is {sent:#06x} and should be {right:#06x}: the underlay changed the \
-                     packet"
-                )
-            }
+            Drop::BadChecksum => words::bad_checksum(packet, who)?,
             Drop::OutOfOrder => format!(
                 "sequence number {} from {who} is not newer than one seen before: the underlay reorders or \
                  duplicates; without `sequence: true` numbers are not looked at",
@@ -334,26 +320,13 @@ impl Encap for Gre {
 
     fn other_payload(packet: &[u8], who: &str) -> Option<String> {
         let carried = ethernet::be16(packet, 2)?;
-        let what = match carried {
-            ethernet::IPV4 => "IPv4: it has a `gre` tunnel (layer 3), and needs a `gretap` one",
-            ethernet::IPV6 => "IPv6: it has an `ip6gre` tunnel (layer 3), and needs an `ip6gretap` one",
-            0x880b => "PPP: it speaks PPTP",
-            0x8847 | 0x8848 => "MPLS",
-            0x88be | 0x22eb => "a mirrored frame (ERSPAN)",
-            0x894f => "a service header (NSH)",
-            0x2001 => "NHRP",
-            _ => "not Ethernet",
-        };
-        Some(format!("the GRE payload of {who} is type {carried:#06x}, {what}; bridging needs 0x6558"))
+        Some(words::other_payload(carried, who))
     }
 
     fn readings(&self, packet: &[u8], configured: &[Segment]) -> Readings {
         let flags = ethernet::be16(packet, 0).unwrap_or_default();
         let key = if flags & KEY == 0 { None } else { word(packet, option_at(flags, KEY)) };
-        match key {
-            Some(key) => Readings { found: Some(format!("key {key:#010x}")), others: readings_of_key(key) },
-            None => Readings { found: Some(WITHOUT_KEY.to_owned()), others: readings_without_key(configured) },
-        }
+        words::readings(key, configured)
     }
 }
 
@@ -376,53 +349,4 @@ const fn option_at(flags: u16, bit: u16) -> usize {
 
 fn word(packet: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_be_bytes(*packet.get(at..)?.first_chunk()?))
-}
-
-/// What is to be said about the bits of a header that are neither options nor fatal.
-pub(crate) fn flags_remark(flags: u16) -> Option<&'static str> {
-    (flags & IGNORED_BITS != 0).then_some("reserved bits are set: RFC 2784 section 2.3, a receiver ignores them")
-}
-
-/// Reserved bits that are set, and what comes of it.
-pub(crate) fn reserved_bits(flags: u16, rule: Reserved, who: &str) -> String {
-    format!("the header from {who} has reserved bits set ({:#06x}){}", flags & IGNORED_BITS, rule.words())
-}
-
-const WITHOUT_KEY: &str = "GRE without a key";
-
-/// What else a packet without a key may have been meant to be.
-fn readings_without_key(configured: &[Segment]) -> Vec<Reading> {
-    let why = "no key and key 0 are two tunnels; remove `key` here, or give the peer key 0";
-    let mut all = vec![Reading::new(0, "key 0", why)];
-    if let Some(&Segment(key @ 1..)) = configured.first() {
-        let why = "set that key at the peer, or leave `key` out here";
-        all.push(Reading::new(key, format!("key {key:#x}"), why));
-    }
-    all
-}
-
-/// What else a key may have been meant to be: a VSID with its `FlowID`, most often.
-fn readings_of_key(key: u32) -> Vec<Reading> {
-    let of = |key: u32, why: String| Reading::new(key.into(), format!("key {key:#010x}"), why);
-    let (vsid, flow_id) = (key >> 8, key & 0xff);
-    let without = match key {
-        0 => "no key and key 0 are two tunnels; write `key: 0`, or remove the key at the peer".to_owned(),
-        _ => format!("remove the key at the peer, or write `key: {key}`"),
-    };
-    let nvgre = format!("VSID {vsid:#08x} with FlowID {flow_id:#04x}");
-    let mut all =
-        vec![Reading::new(vsid.into(), nvgre, "the peer speaks NVGRE, the configuration says gre").in_options()];
-    if flow_id != 0 {
-        let why = format!("the low byte {flow_id:#04x} is an NVGRE FlowID; write `encap: nvgre` and `vsid: {vsid}`");
-        all.push(of(key & !0xff, why));
-    }
-    if key >> 24 == 0 {
-        let why =
-            format!("that is an NVGRE VSID shifted by 8, and the peer sends the plain number; write `key: {key}`");
-        all.push(of(key << 8, why));
-    }
-    all.push(of(key.swap_bytes(), "the peer writes the key in the wrong byte order".to_owned()));
-    all.push(Reading::new(KEYLESS.0, WITHOUT_KEY, without));
-    all.extend(readings_of_other_base("key", key.into()));
-    all
 }
