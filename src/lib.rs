@@ -11,5 +11,4 @@ pub mod events;
 pub mod fdb;
 pub mod forwarding;
 pub mod io;
-pub mod lab;
 pub mod mapping;

@@ -3,9 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
+use transload_lab::interrupt;
+
 use crate::bench::{Absent, Bench, Site, Stack, now};
 use crate::cases::{Case, Cells, Place, Scope};
-use crate::interrupt;
 use crate::outcome::{Outcome, Stop, Verdict};
 
 /// How a case went in one place.

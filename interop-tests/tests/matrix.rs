@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
-use transload_interop_tests::need;
+use transload_lab::need;
 
 /// A run of its own: everything it makes is below its directory, and every process it starts knows that name.
 struct Run {

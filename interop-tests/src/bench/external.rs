@@ -7,14 +7,14 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use serde::Deserialize;
+use transload_lab::Host;
+use transload_lab::host::output;
 
 use super::kernel::Cable;
 use super::machine::Machine;
 use super::raw;
 use super::site::{Encap, Site, Tenant, Underlay};
 use super::stack::Stack;
-use crate::Host;
-use crate::host::output;
 
 /// Its number among the sites: always the same, so that its tenant IDs and addresses are.
 const NUMBER: u8 = 100;

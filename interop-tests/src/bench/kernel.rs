@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::io;
 
+use transload_lab::{Host, Namespace, veth};
+
 use super::linux;
 use super::machine::{Machine, addresses};
 use super::raw;
 use super::site::{Site, Tenant};
 use super::stack::Stack;
-use crate::Host;
-use crate::peers::{Namespace, veth};
 
 /// The namespaces.
 pub(super) struct Kernel {

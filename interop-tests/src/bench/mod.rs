@@ -20,8 +20,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::peers::Namespace;
-use crate::{Gateway, Host, skip};
+use transload_lab::{Gateway, Host, Namespace, skip};
 
 pub use capture::{Tape, now};
 pub use external::Endpoint;
@@ -62,7 +61,7 @@ impl Bench {
         bench.start_gateway("")?;
         // Its cable is a socket of the gateway's.
         if bench.stacks().contains(&Stack::Uml) {
-            said("booting Linux as a process");
+            said("booting User-Mode Linux");
             bench.furnish(Stack::Uml)?;
         }
         Ok(bench)

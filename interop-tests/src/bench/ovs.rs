@@ -3,14 +3,14 @@
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 
+use transload_lab::{Host, Namespace, OpenVswitch, veth};
+
 use super::kernel::Cable;
 use super::linux;
 use super::machine::{Machine, addresses};
 use super::raw;
 use super::site::{Encap, Site, Tenant, Underlay};
 use super::stack::Stack;
-use crate::Host;
-use crate::peers::{Namespace, OpenVswitch, veth};
 
 /// A `FlowID`, which is no matter of the segment.
 const FLOW_ID: u32 = 0x5a;

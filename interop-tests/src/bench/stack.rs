@@ -3,15 +3,16 @@
 use std::fmt;
 use std::process::Command;
 
+use transload_lab::skip;
+
 use super::external::Endpoint;
-use crate::skip;
 
 /// A peer stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Stack {
     /// The running kernel, in namespaces.
     Kernel,
-    /// A Linux of its own, as a process.
+    /// User-Mode Linux: a kernel that is a process.
     Uml,
     /// Open vSwitch, its userspace datapath.
     Ovs,

@@ -11,7 +11,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use transload_interop_tests::bench::{Absent, Bench, Endpoint, Site, now, roster};
 use transload_interop_tests::cases::{self, Case};
 use transload_interop_tests::report::{self, Report, WireFrame};
-use transload_interop_tests::{interrupt, runner, supervise};
+use transload_interop_tests::{runner, supervise};
+use transload_lab::interrupt;
 
 type Frames = BTreeMap<&'static str, Vec<WireFrame>>;
 

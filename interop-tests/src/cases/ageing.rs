@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use transload_lab::interrupt;
+
 use super::{Case, Cells, Scope};
 use crate::bench::{Bench, Encap, Site, Tenant};
-use crate::interrupt;
 use crate::outcome::{Stop, must, not_run};
 use crate::traffic::settle;
 

@@ -2,15 +2,16 @@
 
 use std::time::Instant;
 
+use transload_lab::programs;
+
 use super::{Case, Cells, Scope};
 use crate::bench::{Bench, Site, Stack, Tenant};
 use crate::outcome::{Verdict, passed};
-use crate::programs;
 use crate::traffic::{settle, transfer};
 
 pub(super) const TCP: Case = Case {
     name: "tcp",
-    says: "TCP moves megabytes each way, over IPv4 and IPv6, and every byte arrives: 1 where a Linux as a process is \
+    says: "TCP moves megabytes each way, over IPv4 and IPv6, and every byte arrives: 1 where User-Mode Linux is \
            at an end (it does a few thousand packets a second), 10 elsewhere.",
     standard: "RFC 9293",
     scope: Scope::Sites(moves),

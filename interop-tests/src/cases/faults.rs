@@ -9,7 +9,7 @@ use crate::traffic::{ping, settle, transfer};
 
 pub(super) const UNDERLAY: Case = Case {
     name: "loss-reorder-duplication",
-    says: "Where the underlay loses, delays, reorders and duplicates packets (netem in front of a Linux as a process: \
+    says: "Where the underlay loses, delays, reorders and duplicates packets (netem in front of User-Mode Linux: \
            2 % lost, 2 % twice, 10 % overtaken), tenants' TCP still moves a megabyte whole, and afterwards all is well.",
     standard: "RFC 9293; RFC 2890 §2.2",
     scope: Scope::Bench(underlay),
@@ -18,7 +18,7 @@ pub(super) const UNDERLAY: Case = Case {
 fn underlay(bench: &mut Bench, cells: &mut Cells) {
     let affected: Vec<_> = bench.sites().iter().filter(|site| site.stack == Stack::Uml).cloned().collect();
     if affected.is_empty() {
-        return cells.put("uml", not_run("needs a Linux as a process: its netem"));
+        return cells.put("uml", not_run("needs User-Mode Linux: its netem"));
     }
     for site in affected.iter().filter(|site| !matches!(site.encap, Encap::Vlan)) {
         let Some(partner) = bench.sites().iter().rev().find(|other| other.stack != Stack::Uml) else {

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use transload_lab::{interrupt, programs, skip};
+
 use super::listen::Listeners;
 use super::{Case, Cells, Scope};
 use crate::bench::{Bench, Site, Tenant};
 use crate::outcome::{Stop, Verdict, must, not_run, passed};
 use crate::traffic::{is_silent, ping, settle};
-use crate::{interrupt, programs, skip};
 
 const COUNT: u32 = 3;
 const BROADCAST: u16 = 7401;

@@ -4,8 +4,9 @@ use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use transload_lab::interrupt;
+
 use crate::bench::{Bench, Site, Tenant};
-use crate::interrupt;
 
 /// A listener ends by itself after so many seconds.
 const LONGEST: u32 = 90;
@@ -51,7 +52,7 @@ impl<'b> Listeners<'b> {
     /// Starts one, and says where it writes.
     fn listen(&self, site: &Site, filter: &str) -> io::Result<String> {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        // A Linux as a process can write nowhere else.
+        // User-Mode Linux can write nowhere else.
         let file = format!("/run/transload-{}-{number}.pcap", std::process::id());
         let line =
             format!("timeout {LONGEST} tcpdump -i t0 -n -p -Q in -U --immediate-mode -Z root -w {file} {filter}");

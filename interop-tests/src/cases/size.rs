@@ -1,7 +1,8 @@
 //! Frames that are too big for their way.
 
+use transload_lab::Host;
+
 use super::{Case, Cells, Scope};
-use crate::Host;
 use crate::bench::{Bench, Site, Tenant};
 use crate::outcome::{Verdict, must, not_run};
 use crate::traffic::{ping, settle};

@@ -17,7 +17,7 @@ pub(super) const INSIDE: Case = Case {
 fn inside(bench: &mut Bench, cells: &mut Cells) {
     let sites: Vec<_> = bench.sites().iter().filter(|site| site.stack == Stack::Uml).cloned().collect();
     let [first, others @ ..] = sites.as_slice() else {
-        return cells.put("uml", not_run("needs a Linux as a process: its VLAN devices"));
+        return cells.put("uml", not_run("needs User-Mode Linux: its VLAN devices"));
     };
     for site in others {
         cells.between(first, site, under_a_tag(bench, first, site));

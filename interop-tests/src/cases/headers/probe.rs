@@ -5,9 +5,10 @@ use std::io;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use transload_lab::interrupt;
+
 use super::packet::Packet;
 use crate::bench::{Bench, Site, Tenant, Underlay, now};
-use crate::interrupt;
 use crate::outcome::{Stop, must};
 use crate::traffic::settle;
 
