@@ -2,6 +2,7 @@
 //!
 //! It is built once and used by every case, so that a kernel boots once and not for each of them.
 
+mod cable;
 mod capture;
 mod external;
 mod file;
