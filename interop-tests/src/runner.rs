@@ -31,31 +31,48 @@ pub struct CaseRun {
     pub seconds: f64,
 }
 
-/// Runs one case everywhere. `tick` is told before each cell how many there are and where it is.
-pub fn run(case: Case, bench: Option<&mut Bench>, absent: &[Absent], tick: &mut dyn FnMut(usize, &str)) -> CaseRun {
+/// Runs one case everywhere. `tick` is told before each cell how many there are and where it is. What an earlier case
+/// has left is put right before, so that one failure does not make others.
+pub fn run(case: Case, bench: &mut Bench, absent: &[Absent], tick: &mut dyn FnMut(usize, &str)) -> CaseRun {
     let start = Instant::now();
-    let mut cells = match (case.scope, bench) {
-        (Scope::World(work), _) => once(tick, work),
-        (Scope::Bench(work), Some(bench)) => once(tick, |cells| work(bench, cells)),
-        (Scope::Sites(work), Some(bench)) => {
+    let mut cells = match case.scope {
+        Scope::World(work) => once(tick, work),
+        _ => match bench.mend() {
+            Ok(()) => on_bench(case.scope, bench, tick),
+            Err(why) => vec![in_words("the bench", Outcome::Failed(format!("it cannot be built anew: {why}")))],
+        },
+    };
+    if !matches!(case.scope, Scope::World(_)) {
+        if cells.iter().any(|cell| matches!(cell.outcome, Outcome::Failed(_))) {
+            bench.distrust();
+        }
+        let absent = absent.iter().chain(bench.left_out()).filter(|absent| !absent.is_final);
+        cells.extend(absent.map(|absent| in_words(&absent.name, Outcome::NotRun(absent.why.clone()))));
+    }
+    CaseRun { case, cells, seconds: start.elapsed().as_secs_f64() }
+}
+
+fn in_words(place: &str, outcome: Outcome) -> Cell {
+    Cell { place: Place::Words(place.to_owned(), Vec::new()), outcome, span: (0, 0) }
+}
+
+fn on_bench(scope: Scope, bench: &mut Bench, tick: &mut dyn FnMut(usize, &str)) -> Vec<Cell> {
+    if bench.sites().is_empty() {
+        return Vec::new();
+    }
+    match scope {
+        Scope::World(work) => once(tick, work),
+        Scope::Bench(work) => once(tick, |cells| work(bench, cells)),
+        Scope::Sites(work) => {
             let pairs = bench.sites().iter().map(|site| (site, partner(bench, site)));
             each(bench, pairs.collect(), work, tick)
         }
-        (Scope::Pairs(work), Some(bench)) => {
+        Scope::Pairs(work) => {
             let sites = bench.sites().iter();
             let pairs = sites.flat_map(|from| bench.sites().iter().map(move |to| (from, Some(to))));
             each(bench, pairs.filter(|(from, to)| to.is_none_or(|to| to.number != from.number)).collect(), work, tick)
         }
-        (_, None) => Vec::new(),
-    };
-    if !matches!(case.scope, Scope::World(_)) {
-        cells.extend(absent.iter().filter(|absent| !absent.is_final).map(|absent| Cell {
-            place: Place::Words(absent.name.clone(), Vec::new()),
-            outcome: Outcome::NotRun(absent.why.clone()),
-            span: (0, 0),
-        }));
     }
-    CaseRun { case, cells, seconds: start.elapsed().as_secs_f64() }
 }
 
 type Work = fn(&Bench, &Site, &Site) -> Verdict;

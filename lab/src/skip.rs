@@ -33,7 +33,7 @@ pub fn root() -> Need {
 /// User-Mode Linux, and that it starts here.
 pub fn uml() -> Need {
     program("linux.uml", "user-mode-linux")?;
-    uml::starts()
+    uml::starts().map_err(|why| format!("a User-Mode Linux that starts: {why}"))
 }
 
 /// Open vSwitch.

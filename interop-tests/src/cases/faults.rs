@@ -56,16 +56,22 @@ fn peer(bench: &mut Bench, cells: &mut Cells) {
     // Nobody here can restart an endpoint that is somebody's own.
     for stack in stacks.into_iter().filter(|&stack| stack != Stack::External) {
         let gone: Vec<_> = bench.sites().iter().filter(|site| site.stack == stack).cloned().collect();
-        let others: Vec<_> = bench.sites().iter().filter(|site| site.stack != stack).cloned().collect();
+        // One that has not come back is away.
+        let others = bench.sites().iter().filter(|site| site.stack != stack && bench.has(site.stack));
+        let others: Vec<_> = others.cloned().collect();
         bench.remove_peer(stack);
         if let [first, .., last] = others.as_slice() {
             cells.between(first, last, goes_on(bench, first, last));
         }
         let back = bench.restart_peer(stack);
         for site in gone {
-            let heard = || settle(&*bench.host(&site, Tenant::Blue), &others[0].v4()).map_err(Stop::from);
+            let Some(other) = others.first() else {
+                cells.at(&site, not_run("needs a site of another stack, and none is there"));
+                continue;
+            };
+            let heard = || settle(&*bench.host(&site, Tenant::Blue), &other.v4()).map_err(Stop::from);
             match &back {
-                Ok(()) => cells.between(&site, &others[0], heard().map(|()| String::new())),
+                Ok(()) => cells.between(&site, other, heard().map(|()| String::new())),
                 Err(why) => cells.at(&site, Err(Stop::Failed(format!("it does not come back: {why}")))),
             }
         }

@@ -31,24 +31,24 @@ pub struct UmlFailure {
 }
 
 impl UmlFailure {
-    /// Of one whose output is in this file, which is copied to where it stays.
-    pub(super) fn of(what: &str, output: &Path) -> Self {
+    /// Of one whose output is in this file, which is copied to where it stays: to `kept`, or to a new file.
+    pub(super) fn of(what: &str, output: &Path, kept: Option<&Path>) -> Self {
         let printed = fs::read(output).unwrap_or_default();
         let printed = String::from_utf8_lossy(&printed);
         let reason = KNOWN.iter().find(|(line, _)| printed.contains(line)).map(|(_, reason)| *reason);
-        Self { what: what.to_owned(), reason, last_words: last_words(&printed), output: keep(&printed).ok() }
+        Self { what: what.to_owned(), reason, last_words: last_words(&printed), output: keep(&printed, kept).ok() }
     }
 }
 
-/// In one line; [`Display`](fmt::Display) has several.
 impl UmlFailure {
-    /// What happened and why, its last words, and where the rest is.
+    /// What happened to "it" and why, its last line, and where the rest is; [`Display`](fmt::Display) takes several
+    /// lines.
     #[must_use]
     pub fn in_one_line(&self) -> String {
         let reason = self.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
         let last = self.last_words.last().map(|line| format!("; it said `{line}`")).unwrap_or_default();
         let output = self.output.as_ref().map(|file| format!("; its output is in {}", file.display()));
-        format!("User-Mode Linux {}{reason}{last}{}", self.what, output.unwrap_or_default())
+        format!("it {}{reason}{last}{}", self.what, output.unwrap_or_default())
     }
 }
 
@@ -88,12 +88,19 @@ fn last_words(printed: &str) -> Vec<String> {
     lines[end.saturating_sub(QUOTED)..end].iter().map(|line| (*line).to_owned()).collect()
 }
 
-fn keep(printed: &str) -> io::Result<PathBuf> {
-    let directory = std::env::var_os(KEEP_IN).map_or_else(std::env::temp_dir, PathBuf::from);
-    fs::create_dir_all(&directory)?;
-    let (_, path) = tempfile::Builder::new().prefix("uml-").suffix(".log").tempfile_in(directory)?.keep()?;
+fn keep(printed: &str, kept: Option<&Path>) -> io::Result<PathBuf> {
+    let path = match kept {
+        Some(path) => path.to_owned(),
+        None => new_file()?,
+    };
     fs::write(&path, printed)?;
     Ok(path)
+}
+
+fn new_file() -> io::Result<PathBuf> {
+    let directory = std::env::var_os(KEEP_IN).map_or_else(std::env::temp_dir, PathBuf::from);
+    fs::create_dir_all(&directory)?;
+    Ok(tempfile::Builder::new().prefix("uml-").suffix(".log").tempfile_in(directory)?.keep()?.1)
 }
 
 #[cfg(test)]

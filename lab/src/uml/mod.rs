@@ -48,6 +48,8 @@ pub fn find() -> Option<PathBuf> {
 pub struct Launch {
     command: Command,
     directory: TempDir,
+    /// Where its output is kept if it fails; none for a new file each time.
+    kept: Option<PathBuf>,
 }
 
 impl Launch {
@@ -68,7 +70,7 @@ impl Launch {
             fs::write(&object, XSTATE)?;
             command.env(PRELOAD, preloaded(object, std::env::var_os(PRELOAD)));
         }
-        Ok(Self { command, directory })
+        Ok(Self { command, directory, kept: None })
     }
 
     /// Its private directory, for scripts and sockets. It is gone when the process is dropped.
@@ -83,6 +85,12 @@ impl Launch {
         self
     }
 
+    /// Has its output kept in this file if it fails.
+    pub fn keep_output(&mut self, file: &Path) -> &mut Self {
+        self.kept = Some(file.to_owned());
+        self
+    }
+
     /// Starts it, by `spawn`: in a namespace perhaps.
     ///
     /// # Errors
@@ -94,7 +102,7 @@ impl Launch {
         let mut child = spawn(&mut self.command)?;
         let console = child.stdin.take();
         let lines = lines_of(child.stdout.take(), file)?;
-        Ok(UmlProcess { child, console, lines, output, _directory: self.directory })
+        Ok(UmlProcess { child, console, lines, output, kept: self.kept, _directory: self.directory })
     }
 }
 
@@ -135,6 +143,8 @@ pub struct UmlProcess {
     lines: Receiver<String>,
     /// A file with all that it prints, on its console and on standard error.
     output: PathBuf,
+    /// Where that is kept if it fails; none for a new file.
+    kept: Option<PathBuf>,
     /// Scripts, sockets, process IDs and the output of this kernel alone.
     _directory: TempDir,
 }
@@ -178,7 +188,7 @@ impl UmlProcess {
     /// What is to be said of it when something went wrong: `what` happened, and what it printed, which is kept.
     #[must_use]
     pub fn failure(&self, what: &str) -> UmlFailure {
-        UmlFailure::of(what, &self.output)
+        UmlFailure::of(what, &self.output, self.kept.as_deref())
     }
 
     /// Closes its console, which its first program takes for the end, and waits for it. True if it went by itself

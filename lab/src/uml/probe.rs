@@ -23,7 +23,7 @@ const GOOD: &str = "it starts";
 /// read what became of it beside the programs that cargo has built.
 ///
 /// # Errors
-/// Why it does not, in one line.
+/// Why it does not, in one line about "it".
 pub fn starts() -> Result<(), String> {
     static FOUND: OnceLock<Result<(), String>> = OnceLock::new();
     FOUND.get_or_init(|| ask(Note::here().ok().as_ref())).clone()
@@ -33,9 +33,9 @@ fn ask(note: Option<&Note>) -> Result<(), String> {
     if let Some(known) = note.and_then(Note::read) {
         return known;
     }
-    let found = try_it().map_err(|error| match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+    let found = try_it(note).map_err(|error| match error.get_ref().and_then(|inner| inner.downcast_ref()) {
         Some(failure) => UmlFailure::in_one_line(failure),
-        None => format!("User-Mode Linux cannot be started: {error}"),
+        None => format!("it cannot be started: {error}"),
     });
     if let Some(note) = note {
         // Without a note the next one boots, too.
@@ -44,8 +44,11 @@ fn ask(note: Option<&Note>) -> Result<(), String> {
     found
 }
 
-fn try_it() -> io::Result<()> {
+fn try_it(note: Option<&Note>) -> io::Result<()> {
     let mut launch = Launch::new()?;
+    if let Some(note) = note {
+        launch.keep_output(&note.file.with_extension("log"));
+    }
     let init = launch.directory().join("init.sh");
     fs::write(&init, INIT)?;
     fs::set_permissions(&init, fs::Permissions::from_mode(0o755))?;
