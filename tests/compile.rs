@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
+use transload::compile::{Numbers, Plan, compile, placeholder_hops, placeholder_next_hop, placeholder_port};
 use transload::config;
-use transload::control::compile::{Numbers, Plan, compile, placeholder_hops, placeholder_next_hop, placeholder_port};
 use transload::forwarding::{Exit, Forwarding, Members, PeerId, Sender, Target};
 use transload_encaps::{Carrier, Frame, InnerTags, Mac};
 

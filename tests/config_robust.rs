@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use proptest::prelude::*;
+use transload::compile::{Numbers, compile};
 use transload::config;
-use transload::control::compile::{Numbers, compile};
 
 const SAMPLES: [&str; 5] = [
     include_str!("../configs/dc-border.yaml"),

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use transload::compile::{Numbers, Plan, compile};
 use transload::config;
-use transload::control::compile::{Numbers, Plan, compile};
 
 fn samples() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");

@@ -4,7 +4,7 @@ mod common;
 
 use common::Lab;
 use common::wire::{self, mac};
-use transload::control::history::Moves;
+use transload::rib::history::Moves;
 use transload_encaps::Mac;
 
 const SECOND: u64 = 1_000_000_000;

@@ -8,11 +8,11 @@ use std::process::Output;
 
 use assert_cmd::Command;
 use common::wire::{self, BROADCAST, mac, tag};
+use transload::compile::{compile_with_origins, placeholder_hops};
 use transload::config;
-use transload::control::compile::{compile_with_origins, placeholder_hops};
-use transload::control::explain::{self, Explanation, Said};
-use transload::control::offline::{self, Offline};
+use transload::explain::{self, Explanation, Said};
 use transload::io::pcap::CaptureWriter;
+use transload::offline::{self, Offline};
 
 const SECOND: u64 = 1_000_000_000;
 

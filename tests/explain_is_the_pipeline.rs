@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use common::wire::{self, BROADCAST, mac, tag};
+use transload::compile::{Origins, compile_with_origins, placeholder_hops};
 use transload::config;
-use transload::control::compile::{Origins, compile_with_origins, placeholder_hops};
-use transload::control::explain::{self, Explanation};
-use transload::control::offline::{self, Offline};
+use transload::explain::{self, Explanation};
 use transload::forwarding::PortId;
 use transload::io::memory::Packet;
+use transload::offline::{self, Offline};
 
 const FRAMES: u64 = 100_000;
 const WORLDS: u64 = 2;

@@ -56,10 +56,8 @@ fn a_wrong_id_field_is_told_apart() {
     let config = transload::config::parse("lab.yaml", &wrong);
     let problems = match config {
         Err(problems) => problems,
-        Ok(config) => {
-            transload::control::compile::compile(&config, &mut transload::control::compile::Numbers::default(), None)
-                .expect_err("vni is VXLAN's")
-        }
+        Ok(config) => transload::compile::compile(&config, &mut transload::compile::Numbers::default(), None)
+            .expect_err("vni is VXLAN's"),
     };
     assert!(format!("{problems:?}").contains("tenant_tag"), "{problems:?}");
 }

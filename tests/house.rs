@@ -16,9 +16,53 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("io", &["bpf"]),
     ("dataplane", &["counters", "events", "fdb", "forwarding", "io"]),
     ("config", &["io"]),
-    ("control", &["config", "counters", "dataplane", "events", "fdb", "forwarding", "io", "mapping"]),
-    ("demo", &["cli", "config", "control", "counters", "dataplane", "fdb", "forwarding", "io"]),
-    ("cli", &["config", "control", "counters", "dataplane", "demo", "events", "fdb", "forwarding", "io"]),
+    ("compile", &["config", "fdb", "forwarding", "io", "mapping"]),
+    ("claims", &["compile", "forwarding", "io", "mapping"]),
+    ("rib", &["compile", "config", "counters", "dataplane", "events", "fdb", "forwarding", "io", "kernel", "run"]),
+    ("kernel", &["compile", "config", "forwarding", "io", "rib"]),
+    ("report", &["compile", "counters", "dataplane", "fdb", "forwarding", "mapping", "rib", "run"]),
+    ("offline", &["compile", "counters", "dataplane", "events", "fdb", "forwarding", "io", "report", "rib"]),
+    ("isolation", &["claims", "compile", "forwarding", "mapping"]),
+    ("explain", &["compile", "config", "dataplane", "fdb", "forwarding", "io", "offline"]),
+    ("diff", &["claims", "compile", "config", "forwarding", "io", "offline", "report"]),
+    ("admin", &["report", "run"]),
+    (
+        "run",
+        &[
+            "admin",
+            "compile",
+            "config",
+            "counters",
+            "dataplane",
+            "diff",
+            "events",
+            "fdb",
+            "forwarding",
+            "io",
+            "kernel",
+            "report",
+            "rib",
+        ],
+    ),
+    ("demo", &["admin", "kernel", "report"]),
+    (
+        "cli",
+        &[
+            "admin",
+            "compile",
+            "config",
+            "demo",
+            "diff",
+            "explain",
+            "forwarding",
+            "io",
+            "isolation",
+            "kernel",
+            "offline",
+            "report",
+            "run",
+        ],
+    ),
 ];
 
 fn root() -> &'static Path {
@@ -79,9 +123,9 @@ fn every_module_of_the_gateway_is_a_room_with_rules() {
 
 #[test]
 fn the_rule_finds_what_it_forbids() {
-    assert!(named_rooms("use crate::control::start;").contains("control"));
+    assert!(named_rooms("use crate::run::start;").contains("run"));
     assert!(named_rooms("use crate::{fdb::Fdb, config};").contains("config"));
-    assert!(!named_rooms("// crate::control decides").contains("control"));
+    assert!(!named_rooms("// crate::run decides").contains("run"));
 }
 
 #[test]

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use common::wire::{self, BROADCAST};
 use proptest::prelude::*;
+use transload::claims::{Arrival, Claims, Owner};
+use transload::compile::{Names, Numbers, Plan, compile, placeholder_hops};
 use transload::config;
-use transload::control::claims::{Arrival, Claims, Owner};
-use transload::control::compile::{Names, Numbers, Plan, compile, placeholder_hops};
-use transload::control::isolation::{self, Meeting, Rule};
-use transload::control::offline::{self, Offline};
 use transload::forwarding::{AttachmentId, Connection, DomainId, Forwarding, MappingId, PeerId, PortId};
+use transload::isolation::{self, Meeting, Rule};
+use transload::offline::{self, Offline};
 use transload_encaps::{Carrier, Ids, Kind, qinq};
 
 /// As much as fits of what tenants can share: ports, tags, endpoints, carriers, keys, IDs.

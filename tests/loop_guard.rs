@@ -104,7 +104,7 @@ impl Ring {
 
     fn loops(&self, gateway: usize) -> BTreeMap<String, u64> {
         let gateway = &self.gateways[gateway].gateway;
-        let row = |((domain, between), found): ((_, [_; 2]), transload::control::loops::Loop)| {
+        let row = |((domain, between), found): ((_, [_; 2]), transload::rib::loops::Loop)| {
             let [a, b] = between.map(|id| gateway.names().attachment(domain, id).into_owned());
             (format!("{a} {b}"), found.times)
         };

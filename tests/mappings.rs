@@ -4,8 +4,8 @@ mod common;
 
 use common::Lab;
 use common::wire::{self, BROADCAST, mac};
+use transload::compile::{self, Numbers, Plan};
 use transload::config;
-use transload::control::compile::{self, Numbers, Plan};
 use transload::forwarding::{Connection, MappingId};
 use transload::mapping::Miss;
 use transload_encaps::Segment;

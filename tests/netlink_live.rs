@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use transload::control::kernel::{Kernel, Neighbour};
-use transload::control::next_hops::{PortLink, Resolution, Tunnel};
-use transload::control::resolver::Resolver;
 use transload::forwarding::{PeerId, PortId};
+use transload::kernel::next_hops::{PortLink, Resolution, Tunnel};
+use transload::kernel::resolver::Resolver;
+use transload::kernel::tables::{Kernel, Neighbour};
 use transload_encaps::Mac;
 use transload_lab::Namespace;
 

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use transload::control::kernel::{Flow, Kernel, Link, LinkState, Neighbour, Route, Way};
-use transload::control::next_hops::{Complaint, PortLink, Resolution, Tunnel, resolve};
 use transload::forwarding::{Hop, PeerId, PortId};
+use transload::kernel::next_hops::{Complaint, PortLink, Resolution, Tunnel, resolve};
+use transload::kernel::tables::{Flow, Kernel, Link, LinkState, Neighbour, Route, Way};
 use transload_encaps::Mac;
 use transload_encaps::underlay::LinkAddresses;
 

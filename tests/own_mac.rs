@@ -1,7 +1,7 @@
 //! The gateway's own address in a tenant: the same after a restart, and never that of another gateway.
 
+use transload::compile::{Numbers, Plan, compile, own_macs};
 use transload::config;
-use transload::control::compile::{Numbers, Plan, compile, own_macs};
 use transload_encaps::Mac;
 
 /// Tags only, and nothing in the file that tells one machine from another.

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
+use transload::compile::{self, Numbers, Plan};
 use transload::config;
-use transload::control::compile::{self, Numbers, Plan};
 
 const HEAD: &str = "
 version: 1

@@ -13,15 +13,15 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 
 use common::wire::{self, BROADCAST, mac};
+use transload::compile::{self, Numbers, Plan};
 use transload::config;
-use transload::control::compile::{self, Numbers, Plan};
 use transload::counters::Counters;
-use transload::dataplane::{BoxedPort, Now, Shared, Worker};
+use transload::dataplane::{Now, Shared, Worker};
 use transload::events;
 use transload::fdb::Fdb;
 use transload::forwarding::{Forwarding, PortId};
-use transload::io::Pool;
 use transload::io::memory::{Handle, MemoryPort};
+use transload::io::{BoxedPort, Pool};
 
 const FRAMES: u32 = 20_000;
 const CHUNK: usize = 2048;

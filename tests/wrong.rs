@@ -6,8 +6,8 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use transload::compile::{Numbers, compile};
 use transload::config::{self, Problem, Problems, Severity};
-use transload::control::compile::{Numbers, compile};
 
 #[test]
 fn every_wrong_file_is_told_what_is_wrong_and_what_to_write_instead() {

@@ -8,14 +8,14 @@ use std::hint::black_box;
 use std::io;
 use std::sync::Arc;
 
+use transload::compile::{self, Numbers, Plan};
 use transload::config;
-use transload::control::compile::{self, Numbers, Plan};
 use transload::counters::{Counter, Counters};
-use transload::dataplane::{BoxedPort, Burst, Now, Shared, Worker};
+use transload::dataplane::{Burst, Now, Shared, Worker};
 use transload::events;
 use transload::fdb::Fdb;
 use transload::forwarding::{AttachmentId, DomainId, PortId, Target};
-use transload::io::{Pool, Port, Sent};
+use transload::io::{BoxedPort, Pool, Port, Sent};
 use transload_encaps::{DropReason, Frame, HEADROOM, Mac};
 
 const CHUNK: usize = 2048 + 64;

@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use transload::config::{self, Problem};
-use transload::control::compile::{Numbers, compile};
+use transload::compile::{Numbers, compile};
 
 fuzz_target!(|input: &[u8]| {
     let Ok(text) = std::str::from_utf8(input) else { return };

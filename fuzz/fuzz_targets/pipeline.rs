@@ -14,8 +14,8 @@ use std::sync::atomic::Ordering;
 
 use libfuzzer_sys::fuzz_target;
 use transload::config;
-use transload::control::compile::{self, Numbers};
-use transload::control::offline::{self, Offline};
+use transload::compile::{self, Numbers};
+use transload::offline::{self, Offline};
 use transload::forwarding::PortId;
 use transload::io::memory::Packet;
 use transload_encaps::{Checksum, Gso, GsoKind};

@@ -8,9 +8,10 @@ use super::isolation::not_isolated;
 use super::render::{output, plural, problems_of};
 use super::{Failure, holes};
 use crate::config::{self, Problem, Problems, Severity};
-use crate::control::compile::{Numbers, Plan, compile};
-use crate::control::{backends, host};
-use crate::control::isolation::{self, Meeting};
+use crate::compile::{Numbers, Plan, compile};
+use crate::run::backends;
+use crate::kernel::host;
+use crate::isolation::{self, Meeting};
 use crate::forwarding::{Forwarding, Members};
 
 #[derive(Debug, clap::Args)]

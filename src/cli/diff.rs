@@ -9,9 +9,9 @@ use super::Failure;
 use super::render::{output, plural};
 use super::replay::capture;
 use crate::config::{self, Config};
-use crate::control::compile::{Numbers, Plan, compile};
-use crate::control::diff::{self, Change, Changed, Fate, Fates, How, Plans, Side};
-use crate::control::replay::Input;
+use crate::compile::{Numbers, Plan, compile};
+use crate::diff::{self, Change, Changed, Fate, Fates, How, Plans, Side};
+use crate::offline::replay::Input;
 
 /// Names every port, endpoint, peer, group, tenant, attachment, static address and tunnel that is added, removed or
 /// changed. With captures, both gateways run in step on the captures' own clock, and every frame that ends differently

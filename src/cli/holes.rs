@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::render::plural;
-use crate::control::compile::Plan;
+use crate::compile::Plan;
 
 /// A mapping, and its IDs that cannot be used.
 #[derive(Debug, Serialize)]

@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::Failure;
 use super::render::{output, plural, problems_of, tell};
 use crate::config;
-use crate::control::compile::{Numbers, compile};
-use crate::control::isolation::{self, Document, Meeting};
+use crate::compile::{Numbers, compile};
+use crate::isolation::{self, Document, Meeting};
 
 /// Prints the proof as JSON on standard output, and what it comes to in words on standard error. Looks at no device.
 /// The hash is the SHA-256 of `proof` as compact JSON, which `jq -cj .proof | sha256sum` computes again; it is the

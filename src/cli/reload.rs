@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use super::Failure;
 use super::render::{output, tell};
 use super::show::the_only_one;
-use crate::control::admin::client::{self, AskError};
-use crate::control::admin::socket;
+use crate::admin::client::{self, AskError};
+use crate::admin::socket;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use super::Failure;
 use super::render::{output, problems_of, tell};
 use crate::config;
-use crate::control::compile::{Names, Numbers, compile, placeholder_hops};
-use crate::control::replay::{self, Input};
+use crate::compile::{Names, Numbers, compile, placeholder_hops};
+use crate::offline::replay::{self, Input};
 
 /// Writes DIR/PORT.pcap for each port that sent frames, and a summary as JSON to stdout. Needs no privilege and looks
 /// at no device: a port without `mac` accepts tunnel packets to any address and sends from 02:74:6c:70 and its

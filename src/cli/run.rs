@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tracing_subscriber::EnvFilter;
 
 use super::Failure;
-use crate::control::start::{self, Orders, StartError};
+use crate::run::start::{self, Orders, StartError};
 
 const SIGNALS: &str = "\
 Ctrl-C, SIGINT or SIGTERM stops it and leaves nothing behind; SIGHUP has it read its file again, as `transload reload` \

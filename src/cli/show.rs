@@ -7,9 +7,9 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::Failure;
 use super::render::output;
-use crate::control::admin::client::{self, AskError};
-use crate::control::admin::rows::{DropRow, FdbRow, LoopRow, MappingRow, PeerRow, PortRow, TenantRow};
-use crate::control::admin::socket;
+use crate::admin::client::{self, AskError};
+use crate::report::rows::{DropRow, FdbRow, LoopRow, MappingRow, PeerRow, PortRow, TenantRow};
+use crate::admin::socket;
 
 const COLUMNS: &str = "\
 Columns that need a word:

@@ -5,6 +5,7 @@
 mod bridge;
 mod burst;
 mod classify;
+pub mod clock;
 mod decap;
 mod digest;
 mod encap;
@@ -14,6 +15,7 @@ mod mss;
 pub mod offload;
 mod ports;
 mod rate;
+pub mod thread;
 mod too_big;
 pub mod trace;
 mod way;
@@ -25,14 +27,14 @@ use transload_encaps::Frame;
 
 pub use burst::{Burst, Decision, Note, Stranger, Verdict};
 pub use loop_guard::held_for;
-pub use ports::{BoxedPort, Ports};
+pub use ports::Ports;
 pub use trace::{NoTrace, Stage, Tracer};
 
 use crate::counters::Counters;
 use crate::events::Sender;
 use crate::fdb::Fdb;
 use crate::forwarding::{Forwarding, PortId};
-use crate::io::Pool;
+use crate::io::{BoxedPort, Pool};
 
 /// A moment of the workers' clock: monotonic, from any origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]

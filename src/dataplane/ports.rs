@@ -7,13 +7,10 @@ use super::burst::Burst;
 use crate::counters::Counters;
 use crate::events::{Event, Sender};
 use crate::forwarding::PortId;
-use crate::io::{Caps, Pool, Port};
+use crate::io::{BoxedPort, Caps, Pool, Port};
 
 /// How long a port that failed is left alone, in nanoseconds.
 const PAUSE: u64 = 1_000_000_000;
-
-/// A port of this worker, by whatever back-end.
-pub type BoxedPort<'mem> = Box<dyn Port<'mem> + 'mem>;
 
 struct Slot<'mem> {
     id: PortId,

@@ -16,7 +16,7 @@ use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use super::sites::{SITES, Site};
 use super::tcp::{self, Budget};
 use super::{native, ping};
-use crate::control::netlink;
+use crate::kernel::netlink;
 
 /// Where Debian keeps the modules of User-Mode Linux.
 const MODULES: &str = "/usr/lib/uml/modules";

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 use transload_lab::interrupt;
 
-use crate::control::admin::rows::DropRow;
+use crate::report::rows::DropRow;
 use outcome::{Exchange, Reach};
 use sites::SITES;
 pub use speakers::Hosts;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use transload_lab::Namespace;
 
 use super::sites::{Carriage, Site, TENANT, TENANT_MTU, TENANT_PREFIX};
-use crate::control::netlink::{self, GreDevice, Netlink, VxlanDevice};
+use crate::kernel::netlink::{self, GreDevice, Netlink, VxlanDevice};
 
 /// The device with the outer tag, under the host's.
 const OUTER_TAG: &str = "service";

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::de::DeserializeOwned;
 use transload_lab::Namespace;
 
-use crate::control::admin::client;
+use crate::admin::client;
 
 const START: Duration = Duration::from_secs(10);
 const STOP: Duration = Duration::from_secs(5);

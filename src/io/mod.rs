@@ -15,6 +15,7 @@ pub mod multicast;
 pub mod open;
 pub mod pcap;
 pub mod quiet;
+pub mod swappable;
 mod sys;
 pub mod tap;
 mod train;
@@ -78,6 +79,9 @@ impl Sent {
         }
     }
 }
+
+/// A port, by whatever back-end.
+pub type BoxedPort<'mem> = Box<dyn Port<'mem> + 'mem>;
 
 /// A port with an I/O back-end.
 pub trait Port<'mem>: Send {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use transload::control::netlink::{self, Netlink};
+use transload::kernel::netlink::{self, Netlink};
 use transload_lab::Namespace;
 
 /// More that can be done in a namespace.

@@ -7,12 +7,12 @@ pub mod wire;
 
 use std::collections::BTreeMap;
 
-use transload::control::compile::{self, Numbers, Plan};
-use transload::control::offline::{self, Offline};
-use transload::control::report;
-use transload::control::report::FdbRow;
+use transload::compile::{self, Numbers, Plan};
 use transload::forwarding::PortId;
 use transload::io::memory::Packet;
+use transload::offline::{self, Offline};
+use transload::report::summary;
+use transload::report::summary::FdbRow;
 use transload::{config, forwarding};
 
 const SECOND: u64 = 1_000_000_000;
@@ -92,7 +92,7 @@ impl Lab {
 
     /// The FDB in names.
     pub fn fdb(&self) -> Vec<FdbRow> {
-        report::fdb(self.gateway.shared(), self.gateway.names())
+        summary::fdb(self.gateway.shared(), self.gateway.names())
     }
 
     pub fn tables(&self) -> std::sync::Arc<forwarding::Forwarding> {

@@ -13,11 +13,11 @@ use std::fmt::Write;
 use std::net::IpAddr;
 
 use common::wire::{self, BROADCAST, mac, tag};
+use transload::compile::{compile_with_origins, placeholder_hops};
 use transload::config;
-use transload::control::compile::{compile_with_origins, placeholder_hops};
-use transload::control::explain::{self, Explanation};
-use transload::control::offline::{self, Offline};
+use transload::explain::{self, Explanation};
 use transload::io::memory::Packet;
+use transload::offline::{self, Offline};
 
 const UP_MAC: [u8; 6] = [2, 0xaa, 0, 0, 0, 1];
 const PEER_MAC: [u8; 6] = [2, 0xbb, 0, 0, 0, 1];

@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 
 use common::Lab;
 use proptest::prelude::*;
+use transload::compile::{self, Numbers, Plan};
 use transload::config;
-use transload::control::compile::{self, Numbers, Plan};
 use transload::forwarding::DomainId;
 
 use frames::{Delivery, HOSTS, Host};

@@ -58,8 +58,8 @@ pub(super) fn mesh(members: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use transload::compile::{self, Numbers};
     use transload::config;
-    use transload::control::compile::{self, Numbers};
 
     #[test]
     fn every_file_is_a_good_one() {

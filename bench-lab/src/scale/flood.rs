@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use transload::compile::{self, Numbers};
 use transload::config;
-use transload::control::compile::{self, Numbers};
 use transload::counters::Counters;
-use transload::dataplane::{BoxedPort, Now, Shared, Worker};
+use transload::dataplane::{Now, Shared, Worker};
 use transload::events;
 use transload::fdb::{DEFAULT_CAPACITY, Fdb};
-use transload::io::{Pool, Port, Sent};
+use transload::io::{BoxedPort, Pool, Port, Sent};
 use transload_encaps::{Frame, HEADROOM};
 
 use super::files;

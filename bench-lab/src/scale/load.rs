@@ -4,8 +4,8 @@ use std::io::{self, Write};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use transload::compile::{self, Numbers};
 use transload::config;
-use transload::control::compile::{self, Numbers};
 
 use crate::measure::resident;
 

@@ -5,11 +5,11 @@ use std::fmt::Write;
 use std::io;
 use std::path::Path;
 
+use transload::compile::{Numbers, compile, placeholder_hops};
 use transload::config;
-use transload::control::compile::{Numbers, compile, placeholder_hops};
-use transload::control::replay::{Input, replay};
-use transload::control::report::Report;
 use transload::io::pcap::Record;
+use transload::offline::replay::{Input, replay};
+use transload::report::summary::Report;
 
 use super::case::{Case, captures, frames};
 
@@ -34,12 +34,12 @@ impl Made {
             let unknown = || io::Error::other(format!("in/{port}.pcap: gateway.yaml has no port `{port}`"));
             inputs.push(Input { port: plan.names.port_id(&port).ok_or_else(unknown)?, file });
         }
-        let report = replay(plan, &inputs, out).map_err(io::Error::other)?;
+        let done = replay(plan, &inputs, out).map_err(io::Error::other)?;
         let mut sent = BTreeMap::new();
         for port in captures(out)? {
             sent.insert(port.clone(), frames(&out.join(format!("{port}.pcap")))?);
         }
-        Ok(Self { sent, summary: summary(&report) })
+        Ok(Self { sent, summary: summary(&done.report) })
     }
 
     /// What the case says must come of it.

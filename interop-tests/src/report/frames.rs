@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde::Serialize;
-use transload::control::explain::{Decoded, dissect};
+use transload::explain::{Decoded, dissect};
 use transload::io::pcap::{CaptureWriter, Record};
 use transload_encaps::Kind;
 use transload_lab::host::output;

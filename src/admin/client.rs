@@ -1,0 +1,99 @@
+//! Asking a running gateway: one HTTP request over its Unix socket.
+
+use std::fmt::Write as _;
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+
+use crate::report::rows::{Refusal, Reloaded};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+/// A large file takes a while to compile.
+const LONG_PATIENCE: Duration = Duration::from_mins(5);
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub enum AskError {
+    /// Nobody listens.
+    #[error("no gateway answers on {}: is `transload run` running, and with this socket? (--socket PATH asks another)", .0.display())]
+    NoGateway(PathBuf),
+    /// The socket belongs to somebody else.
+    #[error("not allowed to ask the gateway on {}: only the user who runs it may", .0.display())]
+    NotAllowed(PathBuf),
+    /// The gateway refuses.
+    #[error("{0}")]
+    Refused(String),
+    /// The answer cannot be read.
+    #[error("the gateway's answer cannot be read: {0}")]
+    Unreadable(String),
+}
+
+/// The JSON that the gateway on this socket answers: a list of rows.
+///
+/// # Errors
+/// When there is no gateway, or it refuses, or says something else.
+pub fn ask(socket: &Path, path: &str, tenant: Option<&str>) -> Result<String, AskError> {
+    let query = tenant.map_or_else(String::new, |tenant| format!("?tenant={}", percent_encoded(tenant)));
+    request(socket, "GET", &format!("{path}{query}"), PATIENCE)
+}
+
+/// Has the gateway read its file again; gives back what changed.
+///
+/// # Errors
+/// As [`ask`]; a file that is wrong is refused, in words.
+pub fn reload(socket: &Path) -> Result<Reloaded, AskError> {
+    let body = request(socket, "POST", "/reload", LONG_PATIENCE)?;
+    serde_json::from_str(&body).map_err(|error| AskError::Unreadable(error.to_string()))
+}
+
+fn request(socket: &Path, method: &str, path: &str, patience: Duration) -> Result<String, AskError> {
+    let request =
+        format!("{method} {path} HTTP/1.1\r\nHost: transload\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    let answer = exchange(socket, &request, patience).map_err(|error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => AskError::NoGateway(socket.to_owned()),
+        ErrorKind::PermissionDenied => AskError::NotAllowed(socket.to_owned()),
+        _ => AskError::Unreadable(error.to_string()),
+    })?;
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(|| AskError::Unreadable(answer.clone()))?;
+    match head.split_whitespace().nth(1) {
+        Some("200") => Ok(body.to_owned()),
+        _ => Err(match serde_json::from_str(body) {
+            Ok(Refusal { error }) => AskError::Refused(error),
+            Err(_) => AskError::Unreadable(answer),
+        }),
+    }
+}
+
+/// The rows themselves.
+///
+/// # Errors
+/// As [`ask`], or when the rows are of another version's making.
+pub fn rows<T: DeserializeOwned>(socket: &Path, path: &str, tenant: Option<&str>) -> Result<Vec<T>, AskError> {
+    let body = ask(socket, path, tenant)?;
+    serde_json::from_str(&body).map_err(|error| AskError::Unreadable(error.to_string()))
+}
+
+fn exchange(socket: &Path, request: &str, patience: Duration) -> io::Result<String> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+/// RFC 3986 §2.1, for a query's value: everything but letters, digits and `-._~`.
+fn percent_encoded(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+        out
+    })
+}

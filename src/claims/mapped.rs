@@ -1,0 +1,74 @@
+//! What mappings hold: a few runs of values on either side, in place of millions of IDs.
+
+use transload_encaps::{Compiled, Segment, WireIds};
+
+use super::{Claims, Held, Owner};
+use crate::forwarding::{Forwarding, Map, MappingId, PeerId};
+use crate::mapping::{Run, Writing, one_to_one, runs};
+
+impl Claims<'_> {
+    /// Adds what mappings take, where their segments are looked up, and what they write, to whom they send.
+    pub(super) fn add_mappings(&mut self, tables: &Forwarding, space_of: &Map<PeerId, usize>) {
+        for (n, connection) in tables.mappings.all.iter().enumerate() {
+            let (mapping, Some(connection)) = (MappingId(n as u32), connection) else { continue };
+            let runs = runs(&connection.ids).unwrap_or_else(|flaw| {
+                self.flaws.push((mapping, 0, flaw));
+                Vec::new()
+            });
+            for (side, end) in connection.ends.iter().enumerate() {
+                if let Err(flaw) = one_to_one(&connection.ids, side) {
+                    self.flaws.push((mapping, side, flaw));
+                    continue;
+                }
+                for at in 0..self.spaces.len() {
+                    let here = tables.mappings.by_scope.get(self.spaces[at].scope.0 as usize);
+                    if here.is_some_and(|here| here.contains(&(mapping, side))) {
+                        let rows = self.mapped(tables, at, (mapping, side), &runs, Compiled::taken);
+                        self.spaces[at].taken.extend(rows);
+                    }
+                }
+                if let Some(&at) = space_of.get(&end.peer) {
+                    let rows = self.mapped(tables, at, (mapping, side), &runs, Compiled::written);
+                    self.spaces[at].written.extend(rows);
+                }
+            }
+        }
+    }
+
+    /// The runs of one side of a mapping, as values of a space.
+    fn mapped(
+        &mut self,
+        tables: &Forwarding,
+        at: usize,
+        (mapping, side): (MappingId, usize),
+        runs: &[Run],
+        values: fn(&Compiled, Segment) -> WireIds,
+    ) -> Vec<Held> {
+        let first = self.spaces[at].peers.first().and_then(|&peer| tables.peer(peer));
+        let ids = tables.mappings.get(mapping).and_then(|connection| connection.ids.sides.get(side));
+        let (Some(peer), Some(ids)) = (first, ids) else { return Vec::new() };
+        let writings = Writing::of(ids, |segment| values(&peer.compiled, segment)).unwrap_or_else(|flaw| {
+            self.flaws.push((mapping, side, flaw));
+            Vec::new()
+        });
+        let held = |writing: &Writing<'_>, run: Run| {
+            let owner = Owner::Mapping { mapping, side, run };
+            Held { ids: writing.values(run), segment: Segment(ids.outline(run.id)), owner }
+        };
+        writings.iter().flat_map(|writing| runs.iter().map(|&run| held(writing, run)).collect::<Vec<_>>()).collect()
+    }
+
+    /// Which ID of a mapping has this value in a space, and its segment there.
+    #[must_use]
+    pub fn id_at(&self, at: usize, held: &Held, value: u64) -> Option<(u64, Segment)> {
+        let Owner::Mapping { mapping, side, run } = held.owner else { return None };
+        let tables = &self.plan.forwarding;
+        let compiled = &tables.peer(*self.spaces.get(at)?.peers.first()?)?.compiled;
+        let side = tables.mappings.get(mapping)?.ids.sides.get(side)?;
+        let writings = [Compiled::taken, Compiled::written]
+            .into_iter()
+            .filter_map(|of| Writing::of(side, |segment| of(compiled, segment)).ok());
+        let id = writings.flatten().find(|writing| writing.values(run) == held.ids)?.id(run, value);
+        Some((id, Segment(side.outline(id))))
+    }
+}

@@ -1,0 +1,317 @@
+//! Claims: whose arriving frames are whose, as intervals over (port, outer tag, destination, carrier, source, ID).
+//!
+//! A frame comes in by an *entrance*: a tunnel packet of one sender to one of our addresses, or any other frame by
+//! the tags of its port. Behind each entrance is an ID *space*, in which tenants hold values of the wire's ID bits.
+//! The product of the two is never written out, so that a hundred thousand tenants on forty leafs stay forty
+//! entrances and a hundred thousand intervals; and a mapping of sixteen million IDs is a few *runs* of values. The isolation proof, the hints for dropped frames and the loader's
+//! messages all count in this.
+
+mod mapped;
+mod sources;
+mod space;
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+
+use transload_encaps::{Carrier, qinq};
+
+use crate::compile::Plan;
+use crate::forwarding::{
+    Claim, DomainId, EndpointId, Exit, Forwarding, Group, Map, MappingId, Members, PeerId, PortId,
+};
+use crate::io::Backend;
+use crate::mapping::Flaw;
+use crate::mapping::interval::Interval;
+pub use space::{Held, Owner, Space, crossed, shared};
+
+/// What frames travel on: ports of one device are one wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Wire(pub u16);
+
+/// Where a tunnel packet arrives, without who sent it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Place {
+    /// The wire.
+    pub wire: Wire,
+    /// The outer VLAN ID.
+    pub vlan: Option<u16>,
+    /// Our address.
+    pub destination: IpAddr,
+    /// What carries it.
+    pub carrier: Carrier,
+}
+
+/// How tunnel packets of one sender come in, or of those that may become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entrance {
+    /// Where they arrive.
+    pub place: Place,
+    /// The port.
+    pub port: PortId,
+    /// Our endpoint.
+    pub endpoint: EndpointId,
+    /// Where they may come from.
+    pub source: Interval<IpAddr>,
+    /// Who they are from.
+    pub peer: PeerId,
+    /// Which of the [`spaces`](Claims::spaces) their IDs are in.
+    pub space: usize,
+}
+
+/// How every other frame of a port comes in: by its tags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TagEntrance {
+    /// The wire.
+    pub wire: Wire,
+    /// The port.
+    pub port: PortId,
+    /// Its tags.
+    pub peer: PeerId,
+    /// Which of the [`spaces`](Claims::spaces) they are in.
+    pub space: usize,
+}
+
+/// How frames for a peer go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Departure {
+    /// The peer, or the tags of a port.
+    pub peer: PeerId,
+    /// Which of the [`spaces`](Claims::spaces) their IDs are in.
+    pub space: usize,
+    /// Where to.
+    pub way: Way,
+}
+
+/// Where frames for a peer go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Inside IP.
+    Tunnel {
+        /// From this address of ours.
+        local: IpAddr,
+        /// To this one.
+        remote: IpAddr,
+        /// On this.
+        carrier: Carrier,
+    },
+    /// As they are.
+    Port {
+        /// The wire.
+        wire: Wire,
+        /// The port.
+        port: PortId,
+    },
+}
+
+/// A frame that arrives, as far as it decides whose it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    /// The port.
+    pub port: PortId,
+    /// Its tags, as [`qinq::wire_id_of_vlan`] and its like count them.
+    pub tags: u64,
+    /// Destination, source, carrier and the value of the ID bits, where it is a tunnel packet.
+    pub tunnel: Option<(IpAddr, IpAddr, Carrier, u64)>,
+}
+
+/// Whose arriving frames are whose.
+#[derive(Debug)]
+pub struct Claims<'p> {
+    /// What it was made from.
+    pub plan: &'p Plan,
+    /// The ways in for tunnel packets, by where they arrive, sorted by source.
+    pub entrances: BTreeMap<Place, Vec<Entrance>>,
+    /// The ways in for everything else.
+    pub tags: Vec<TagEntrance>,
+    /// What frames go out by.
+    pub departures: Vec<Departure>,
+    /// The tenant IDs behind them.
+    pub spaces: Vec<Space>,
+    /// Sides of mappings that do not tell their IDs apart.
+    pub flaws: Vec<(MappingId, usize, Flaw)>,
+    wires: Vec<Wire>,
+}
+
+impl<'p> Claims<'p> {
+    /// What a compiled configuration claims.
+    #[must_use]
+    pub fn of(plan: &'p Plan) -> Self {
+        let tables = &plan.forwarding;
+        let (spaces, space_of) = spaces(tables);
+        let mut claims = Self {
+            plan,
+            entrances: BTreeMap::new(),
+            tags: Vec::new(),
+            departures: Vec::new(),
+            spaces,
+            flaws: Vec::new(),
+            wires: wires(plan),
+        };
+        claims.add_mappings(tables, &space_of);
+        claims.spaces.iter_mut().for_each(Space::sort);
+        claims.find_entrances(tables, &space_of);
+        claims.find_departures(plan, &space_of);
+        claims
+    }
+
+    /// The wire of a port.
+    #[must_use]
+    pub fn wire(&self, port: PortId) -> Wire {
+        self.wires.get(usize::from(port.0)).copied().unwrap_or(Wire(port.0))
+    }
+
+    /// Everyone who claims a frame: at most one, if no tenants can meet.
+    #[must_use]
+    pub fn owners(&self, arrival: &Arrival) -> Vec<Owner> {
+        let wire = self.wire(arrival.port);
+        let mut owners = Vec::new();
+        let mut take = |space: usize, id| owners.extend(self.spaces[space].takers(id).map(|held| held.owner));
+        let mut is_ours = false;
+        if let Some((destination, source, carrier, id)) = arrival.tunnel {
+            for (place, entrances) in &self.entrances {
+                let here = place.wire == wire
+                    && qinq::wire_id_of_vlan(place.vlan) == arrival.tags
+                    && place.destination == destination;
+                is_ours |= here;
+                for entrance in entrances.iter().filter(|entrance| here && entrance.source.contains(source)) {
+                    if place.carrier == carrier {
+                        take(entrance.space, id);
+                    }
+                }
+            }
+        }
+        // A packet to an endpoint is a tunnel packet or nothing, whoever sent it.
+        for entrance in self.tags.iter().filter(|entrance| entrance.wire == wire && !is_ours) {
+            take(entrance.space, arrival.tags);
+        }
+        owners
+    }
+
+    fn find_entrances(&mut self, tables: &Forwarding, space_of: &Map<PeerId, usize>) {
+        let mut listeners: HashMap<EndpointId, Vec<PortId>> = HashMap::new();
+        for (n, port) in tables.ports.iter().enumerate() {
+            let id = PortId(n as u16);
+            for &endpoint in &port.endpoints {
+                listeners.entry(endpoint).or_default().push(id);
+            }
+            if let Some((peer, &space)) = port.tags.and_then(|peer| Some((peer, space_of.get(&peer)?))) {
+                self.tags.push(TagEntrance { wire: self.wire(id), port: id, peer, space });
+            }
+        }
+        for (source, endpoint, carrier, peer) in sources::of(tables) {
+            let (Some(row), Some(&space)) = (tables.endpoints.get(usize::from(endpoint.0)), space_of.get(&peer)) else {
+                continue;
+            };
+            let hears = tables.peer(peer).and_then(|peer| peer.hears);
+            for &port in listeners.get(&endpoint).into_iter().flatten() {
+                for destination in [Some(row.address), hears].into_iter().flatten() {
+                    let place = Place { wire: self.wire(port), vlan: row.vlan, destination, carrier };
+                    let entrance = Entrance { place, port, endpoint, source, peer, space };
+                    self.entrances.entry(place).or_default().push(entrance);
+                }
+            }
+        }
+        for entrances in self.entrances.values_mut() {
+            entrances.sort_unstable_by_key(|entrance| (entrance.source, entrance.endpoint));
+        }
+    }
+
+    fn find_departures(&mut self, plan: &Plan, space_of: &Map<PeerId, usize>) {
+        let tunnels: HashMap<_, _> = plan.tunnels.iter().map(|tunnel| (tunnel.peer, tunnel)).collect();
+        for (n, peer) in plan.forwarding.peers.iter().enumerate() {
+            let id = PeerId(n as u32);
+            let (Some(peer), Some(&space)) = (peer, space_of.get(&id)) else { continue };
+            let way = match &peer.exit {
+                Exit::Port(port) => Way::Port { wire: self.wire(*port), port: *port },
+                Exit::Tunnel(_) => {
+                    let Some(tunnel) = tunnels.get(&id) else { continue };
+                    Way::Tunnel { local: tunnel.local, remote: tunnel.remote, carrier: peer.compiled.carrier() }
+                }
+            };
+            self.departures.push(Departure { peer: id, space, way });
+        }
+    }
+}
+
+/// The ID spaces of all peers, with what is taken from and written to each, and which one is whose.
+fn spaces(tables: &Forwarding) -> (Vec<Space>, Map<PeerId, usize>) {
+    let (mut spaces, mut known, mut space_of) = (Vec::<Space>::new(), HashMap::new(), Map::default());
+    let mut by_scope: Map<_, Vec<usize>> = Map::default();
+    for (n, peer) in tables.peers.iter().enumerate() {
+        let Some(peer) = peer else { continue };
+        let (id, kind) = (PeerId(n as u32), peer.compiled.kind());
+        let at = *known.entry((peer.scope, kind)).or_insert_with(|| {
+            spaces.push(Space::new(peer.scope, kind));
+            by_scope.entry(peer.scope).or_default().push(spaces.len() - 1);
+            spaces.len() - 1
+        });
+        spaces[at].peers.push(id);
+        space_of.insert(id, at);
+    }
+    for (&(scope, segment), &claim) in tables.segments.iter() {
+        for &at in by_scope.get(&scope).into_iter().flatten() {
+            let first = spaces[at].peers.first().and_then(|&peer| tables.peer(peer));
+            if let Some(peer) = first {
+                spaces[at].take(&peer.compiled, segment, claim);
+            }
+        }
+    }
+    let meshes: Vec<_> = tables.groups.iter().map(|group| distinct(group, &space_of)).collect();
+    for (claim, attachment) in attachments(tables) {
+        let one;
+        let ways = match attachment.members {
+            Members::One(peer) => {
+                one = space_of.get(&peer).map(|&at| (at, peer));
+                one.as_slice()
+            }
+            Members::Group(group) => meshes.get(group.0 as usize).map_or(&[][..], Vec::as_slice),
+        };
+        for &(at, peer) in ways {
+            if let Some(peer) = tables.peer(peer) {
+                spaces[at].write(&peer.compiled, attachment.segment, claim);
+            }
+        }
+    }
+    (spaces, space_of)
+}
+
+/// The spaces of a group's peers, each once, with one of the peers.
+fn distinct(group: &Group, space_of: &Map<PeerId, usize>) -> Vec<(usize, PeerId)> {
+    let peers = group.members.iter().copied().chain(group.multicast).chain(group.anonymous);
+    let mut spaces: Vec<_> = peers.filter_map(|peer| Some((*space_of.get(&peer)?, peer))).collect();
+    spaces.sort_unstable();
+    spaces.dedup_by_key(|(at, _)| *at);
+    spaces
+}
+
+/// Every attachment of every tenant.
+pub fn attachments(tables: &Forwarding) -> impl Iterator<Item = (Claim, &crate::forwarding::Attachment)> {
+    let domains = tables.domains.iter().enumerate().filter_map(|(n, domain)| Some((n, domain.as_ref()?)));
+    domains.flat_map(|(n, domain)| {
+        let rows = domain.attachments.iter().enumerate();
+        rows.filter_map(move |(place, attachment)| {
+            let id = crate::forwarding::AttachmentId(place as u16);
+            Some((Claim { domain: DomainId(n as u32), attachment: id }, attachment.as_ref()?))
+        })
+    })
+}
+
+/// Two ports that are opened with the same thing are one wire, under the lower number.
+fn wires(plan: &Plan) -> Vec<Wire> {
+    let mut wires: Vec<_> = (0..plan.forwarding.ports.len()).map(|n| Wire(n as u16)).collect();
+    let mut first = HashMap::new();
+    for port in &plan.ports {
+        let thing = match &port.backend {
+            Backend::Auto { device }
+            | Backend::AfPacket { device }
+            | Backend::AfXdp { device }
+            | Backend::Tap { device } => device.clone(),
+            Backend::Unix { local, .. } => format!("/{}", local.display()),
+        };
+        let wire = *first.entry(thing).or_insert(Wire(port.id.0));
+        if let Some(slot) = wires.get_mut(usize::from(port.id.0)) {
+            *slot = wire;
+        }
+    }
+    wires
+}

@@ -1,0 +1,129 @@
+//! The numbers of attachments, each within its tenant.
+//!
+//! There may be a million tenants, most of them alike: those share a register, as long as they follow one another.
+
+use std::sync::Arc;
+
+use super::Register;
+use crate::compile::names::slot;
+use crate::forwarding::{AttachmentId, DomainId};
+
+/// The numbers of all attachments.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Attachments {
+    /// By domain.
+    registers: Vec<Option<Arc<Register>>>,
+    latest: Option<Numbered>,
+}
+
+/// How the attachments of a tenant were numbered.
+#[derive(Debug, Clone)]
+struct Numbered {
+    generation: u64,
+    names: Vec<String>,
+    before: Option<Arc<Register>>,
+    after: Arc<Register>,
+    numbers: Arc<[AttachmentId]>,
+}
+
+impl Attachments {
+    pub(super) fn numbers(&mut self, domain: DomainId, names: &[&str], generation: u64) -> Arc<[AttachmentId]> {
+        let register = slot(&mut self.registers, domain.0 as usize);
+        let latest = match self.latest.take() {
+            Some(latest) if latest.is_of(register.as_ref(), names, generation) => latest,
+            _ => Numbered::new(register.take(), names, generation),
+        };
+        *register = Some(Arc::clone(&latest.after));
+        let numbers = Arc::clone(&latest.numbers);
+        self.latest = Some(latest);
+        numbers
+    }
+
+    pub(super) fn reclaim(&mut self, generation: u64, domains: &[DomainId]) {
+        for domain in domains {
+            *slot(&mut self.registers, domain.0 as usize) = None;
+        }
+        self.latest = None;
+        // What was shared stays shared.
+        let mut latest: Option<[Arc<Register>; 2]> = None;
+        for register in self.registers.iter_mut().flatten() {
+            let after = match &latest {
+                Some([before, after]) if Arc::ptr_eq(before, register) => Arc::clone(after),
+                _ => {
+                    let mut after = Register::clone(register);
+                    after.reclaim(generation);
+                    Arc::new(after)
+                }
+            };
+            latest = Some([std::mem::replace(register, Arc::clone(&after)), after]);
+        }
+    }
+}
+
+impl Numbered {
+    fn new(before: Option<Arc<Register>>, names: &[&str], generation: u64) -> Self {
+        let mut after = before.as_deref().cloned().unwrap_or_default();
+        let numbers = names.iter().map(|name| AttachmentId(after.number(name, generation) as u16)).collect();
+        let names = names.iter().map(|&name| name.to_owned()).collect();
+        Self { generation, names, before, after: Arc::new(after), numbers }
+    }
+
+    /// Whether a tenant with this register and these names would be numbered just so.
+    fn is_of(&self, before: Option<&Arc<Register>>, names: &[&str], generation: u64) -> bool {
+        let is_same = match (&self.before, before) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        is_same && self.generation == generation && self.names == names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Numbers;
+    use super::*;
+
+    #[test]
+    fn tenants_that_are_alike_share_a_register_until_they_differ() {
+        let mut numbers = Numbers::default();
+        numbers.begin();
+        let (red, blue) = (numbers.domain("red"), numbers.domain("blue"));
+        let at = |numbers: &mut Numbers, domain, names: &[&str]| -> Vec<u16> {
+            numbers.attachments(domain, names).iter().map(|id| id.0).collect()
+        };
+        let is_shared = |numbers: &Numbers| {
+            let [one, other] = [red, blue].map(|id| numbers.attachments.registers[id.0 as usize].as_ref().unwrap());
+            Arc::ptr_eq(one, other)
+        };
+        for domain in [red, blue] {
+            assert_eq!(at(&mut numbers, domain, &["leafs", "site"]), [0, 1]);
+        }
+        assert!(is_shared(&numbers));
+        numbers.begin();
+        for domain in [red, blue] {
+            numbers.domain(if domain == red { "red" } else { "blue" });
+            assert_eq!(
+                at(&mut numbers, domain, &["site", "hub"]),
+                [1, 2],
+                "nobody else gets the number of the leafs yet"
+            );
+        }
+        numbers.reclaim(numbers.generation());
+        assert!(is_shared(&numbers));
+        assert_eq!(at(&mut numbers, red, &["site", "hub", "new"]), [1, 2, 0]);
+        assert!(!is_shared(&numbers));
+        assert_eq!(at(&mut numbers, blue, &["site", "hub"]), [1, 2]);
+    }
+
+    #[test]
+    fn what_only_a_later_configuration_does_without_is_still_in_use() {
+        let mut numbers = Numbers::default();
+        numbers.begin();
+        let red = numbers.domain("red");
+        let published = numbers.generation();
+        numbers.begin();
+        numbers.domain("blue");
+        numbers.reclaim(published);
+        assert_ne!(numbers.domain("green"), red, "the workers still have red");
+    }
+}

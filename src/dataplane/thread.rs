@@ -1,0 +1,86 @@
+//! The threads that move frames: each pinned to a core, each with its own ports, busy while there is traffic and
+//! asleep while there is none.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+use super::clock::Clock;
+use super::{Ports, Worker};
+use crate::forwarding::PortId;
+
+/// After so long, in nanoseconds, in which nothing arrived, a worker sleeps until something does: about as long as it
+/// takes to fall asleep and be woken.
+const PATIENCE: u64 = 20_000;
+/// How often the devices are asked what they have lost, in nanoseconds.
+const COUNTING: u64 = 1_000_000_000;
+/// It wakes up this often all the same, to see whether it should stop.
+const NAP: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+/// While a device has frames that it could not send, it is asked again so often.
+const SHORT_NAP: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+/// A port that can only report an error is not waited for, for this long.
+const MUTE: Duration = Duration::from_secs(1);
+
+/// Moves frames until `stop`. While nothing arrives the thread sleeps if `sleeps`; else it polls without rest.
+pub fn work(mut worker: Worker<'_>, clock: Clock, sleeps: bool, stop: &AtomicBool) {
+    let mut waiting = Waiting::default();
+    let mut counted = clock.now().nanos;
+    // When something arrived last.
+    let mut busy = counted;
+    while !stop.load(Ordering::Relaxed) {
+        let now = clock.now();
+        if worker.breathe(now) > 0 {
+            busy = now.nanos;
+        } else if sleeps && now.nanos.saturating_sub(busy) >= PATIENCE {
+            // What woke us is fetched by the next breath; if that was all, back to sleep without a detour.
+            waiting.wait(worker.ports());
+        }
+        if now.nanos.saturating_sub(counted) >= COUNTING {
+            worker.count_losses();
+            counted = now.nanos;
+        }
+    }
+}
+
+/// Waiting for frames.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// Ports that only report errors, and until when they are left out.
+    muted: Vec<(PortId, Instant)>,
+}
+
+impl Waiting {
+    fn wait(&mut self, ports: &Ports<'_>) {
+        let now = Instant::now();
+        self.muted.retain(|(_, until)| *until > now);
+        let heard = |id: &PortId| !self.muted.iter().any(|(muted, _)| muted == id);
+        let chosen = ports.iter().filter(|(id, _)| heard(id));
+        let (ids, mut fds): (Vec<_>, Vec<_>) = chosen
+            .filter_map(|(id, port)| Some((id, PollFd::from_borrowed_fd(port.readable()?, PollFlags::IN))))
+            .unzip();
+        // Interrupted or not: the next breath looks at every port anyway.
+        let nap = if ports.iter().any(|(_, port)| port.is_stuck()) { SHORT_NAP } else { NAP };
+        let _ = poll(&mut fds, Some(&nap));
+        let broken = |fd: &PollFd<'_>| !fd.revents().is_empty() && !fd.revents().contains(PollFlags::IN);
+        let silent = ids.iter().zip(&fds).filter(|(_, fd)| broken(fd));
+        self.muted.extend(silent.map(|(id, _)| (*id, now + MUTE)));
+    }
+}
+
+/// Keeps the calling thread, the worker of this number, on one of the processors that we may use. Where that is
+/// not allowed it wanders, and the log says so.
+pub fn pin(worker: usize) {
+    let pinned = sched_getaffinity(None).and_then(|allowed| {
+        let cores: Vec<_> = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect();
+        let mut only = CpuSet::new();
+        if let Some(core) = worker.checked_rem(cores.len()).and_then(|place| cores.get(place)) {
+            only.set(*core);
+        }
+        sched_setaffinity(None, &only)
+    });
+    if let Err(error) = pinned {
+        tracing::warn!("worker {worker} is not kept on one processor: {error}");
+    }
+}

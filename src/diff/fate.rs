@@ -1,0 +1,230 @@
+//! Fates: the same captures through both configurations, in step, and the frames that end differently.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use super::reader::{Origin, Reader};
+use super::{Change, How, Thing};
+use crate::compile::{Names, Plan, placeholder_hops};
+use crate::io::memory::Handle;
+use crate::offline::captured::Captured;
+use crate::offline::replay::{Input, Merged, ReplayError};
+use crate::offline::{self, Offline};
+
+/// What became of the frames of some captures.
+#[derive(Debug, Serialize)]
+pub struct Fates {
+    /// How many frames went in.
+    pub frames: u64,
+    /// Those that end differently.
+    pub changed: Vec<Changed>,
+    /// Frames of the captures that were not what they seem; left out without any.
+    #[serde(skip_serializing_if = "Captured::is_plain")]
+    pub captured: Captured,
+}
+
+/// A frame that ends differently.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Changed {
+    /// Its number among all, from 1, in the order of time.
+    pub frame: u64,
+    /// When, in nanoseconds.
+    pub stamp: u64,
+    /// The port it arrives at.
+    pub port: String,
+    /// What became of it by the first file.
+    pub old: Fate,
+    /// What becomes of it by the second one.
+    pub new: Fate,
+    /// The changes that have to do with it; empty when earlier frames, which the gateways learned from, are the cause.
+    pub because: Vec<String>,
+}
+
+/// How a frame's way ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fate {
+    /// Whose it was, if any tenant's.
+    pub tenant: Option<String>,
+    /// The mapping it belonged to, if one has its ID.
+    pub mapping: Option<String>,
+    /// Where it, and its copies, were sent.
+    pub sent: Vec<Sent>,
+    /// Why it, or copies of it, were dropped.
+    pub dropped: Vec<&'static str>,
+}
+
+/// A frame that was sent.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Sent {
+    /// By which port.
+    pub port: String,
+    /// To whom: a peer, or the port's own name where it left by tags.
+    pub to: String,
+    /// Under which ID.
+    pub id: String,
+    #[serde(skip)]
+    bytes: Vec<u8>,
+}
+
+impl Fate {
+    /// `sent on up1 to leaf-9 with vni 10100`, `dropped: unknown_segment`
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let sent = self.sent.iter().map(|sent| {
+            let id = if sent.id.is_empty() { String::new() } else { format!(" with {}", sent.id) };
+            if sent.to == sent.port {
+                format!("sent on {}{id}", sent.port)
+            } else {
+                format!("sent on {} to {}{id}", sent.port, sent.to)
+            }
+        });
+        let dropped = self.dropped.iter().map(|reason| format!("dropped: {reason}"));
+        let all: Vec<_> = sent.chain(dropped).collect();
+        if all.is_empty() { "nothing".to_owned() } else { all.join(", ") }
+    }
+}
+
+/// A gateway that runs one of the two.
+struct Runner<'mem> {
+    gateway: Offline<'mem>,
+    reader: Reader,
+    drops: BTreeMap<&'static str, u64>,
+}
+
+impl<'mem> Runner<'mem> {
+    fn new(mut plan: Plan, reader: Plan, arena: &'mem mut [u8]) -> Self {
+        placeholder_hops(&mut plan);
+        Self { gateway: Offline::new(plan, arena), reader: Reader::new(reader), drops: BTreeMap::new() }
+    }
+
+    fn names(&self) -> &Names {
+        &self.reader.plan().names
+    }
+
+    fn run(&mut self, port: crate::forwarding::PortId, frame: crate::io::memory::Packet, stamp: u64) -> (Fate, Origin) {
+        let origin = self.reader.received(port, &frame.bytes);
+        self.gateway.receive(port, frame, stamp);
+        let mut sent = Vec::new();
+        for (id, name) in self.reader.plan().names.ports() {
+            for packet in self.gateway.port(id).map(Handle::collect).unwrap_or_default() {
+                let (to, ids) = self.reader.sent(id, &packet.bytes);
+                sent.push(Sent { port: name.to_owned(), to, id: ids, bytes: packet.bytes });
+            }
+        }
+        sent.sort();
+        let drops: BTreeMap<_, _> = self.gateway.drops().map(|(reason, count)| (reason.label(), count)).collect();
+        let more = |label: &&'static str| drops.get(label) > self.drops.get(label);
+        let dropped = drops.keys().copied().filter(more).collect();
+        self.drops = drops;
+        let tenant = origin.claim.map(|claim| self.names().domain(claim.domain).into_owned());
+        let mapping = origin.mapping.map(|mapping| self.names().mapping(mapping).into_owned());
+        (Fate { tenant, mapping, sent, dropped }, origin)
+    }
+}
+
+/// Both sides of the comparison, each compiled twice: to run, and to read by.
+pub struct Plans {
+    /// The first file's.
+    pub old: (Plan, Plan),
+    /// The second one's.
+    pub new: (Plan, Plan),
+}
+
+/// Runs captures through both configurations, which have to be compiled with the same numbers. A port that only one of
+/// them has is one on which the other receives nothing.
+///
+/// # Errors
+/// When a capture is broken, cut short or not Ethernet.
+pub fn fates(plans: Plans, inputs: &[Input], changes: &[Change]) -> Result<Fates, ReplayError> {
+    let (mut arena, mut other_arena) = (offline::arena(), offline::arena());
+    let mut old = Runner::new(plans.old.0, plans.old.1, &mut arena);
+    let mut new = Runner::new(plans.new.0, plans.new.1, &mut other_arena);
+    let mut records = Merged::open(inputs)?;
+    let mut fates = Fates { frames: 0, changed: Vec::new(), captured: Captured::default() };
+    while let Some((port, record)) = records.next()? {
+        fates.frames += 1;
+        let stamp = record.stamp;
+        // The capture is of the gateway that ran the first file.
+        let tables = old.gateway.shared().forwarding.load_full();
+        let Some(frame) = fates.captured.arrival(&tables, port, record) else { continue };
+        let (before, from) = old.run(port, frame.clone(), stamp);
+        let (after, to) = new.run(port, frame, stamp);
+        if before == after {
+            continue;
+        }
+        let name = old.names().ports().chain(new.names().ports()).find(|(id, _)| *id == port);
+        let name = name.map_or_else(String::new, |(_, name)| name.to_owned());
+        let touched = touched(&name, (old.names(), &before, &from), (new.names(), &after, &to));
+        let because = changes.iter().filter(|change| concerns(change, &touched)).map(sentence).collect();
+        let (frame, port) = (fates.frames, name);
+        fates.changed.push(Changed { frame, stamp, port, old: before, new: after, because });
+    }
+    Ok(fates)
+}
+
+/// What a frame met on its way through either gateway.
+#[derive(Default)]
+struct Touched {
+    ports: BTreeSet<String>,
+    peers: BTreeSet<String>,
+    tenants: BTreeSet<String>,
+    mappings: BTreeSet<String>,
+    endpoints: BTreeSet<String>,
+}
+
+fn touched(port: &str, old: (&Names, &Fate, &Origin), new: (&Names, &Fate, &Origin)) -> Touched {
+    let mut all = Touched { ports: BTreeSet::from([port.to_owned()]), ..Touched::default() };
+    for ((names, fate, origin), other) in [(old, new.1), (new, old.1)] {
+        all.peers.extend(origin.peer.map(|peer| names.peer(peer).into_owned()));
+        all.tenants.extend(fate.tenant.clone());
+        all.mappings.extend(fate.mapping.clone());
+        all.endpoints.extend(origin.endpoint.map(|address| address.to_string()));
+        for sent in fate.sent.iter().filter(|sent| !other.sent.contains(sent)) {
+            all.ports.insert(sent.port.clone());
+            all.peers.insert(sent.to.clone());
+        }
+    }
+    all
+}
+
+fn concerns(change: &Change, touched: &Touched) -> bool {
+    let group_of = |peer: &String| peer.split_once('/').is_some_and(|(group, _)| group == change.name);
+    let owner = change.name.split_once('/').map_or("", |(tenant, _)| tenant);
+    match change.thing {
+        Thing::Port => touched.ports.contains(&change.name),
+        Thing::Peer => touched.peers.contains(&change.name) || accepts_one_of(change, touched),
+        Thing::Group => touched.peers.iter().any(group_of),
+        Thing::Tenant => touched.tenants.contains(&change.name),
+        Thing::Mapping => touched.mappings.contains(&change.name),
+        Thing::Attachment | Thing::Static => touched.tenants.contains(owner),
+        Thing::Endpoint => {
+            let addresses = |fields: &BTreeMap<String, String>| {
+                fields.get("address").is_some_and(|address| touched.endpoints.contains(address))
+            };
+            match &change.how {
+                How::Added(fields) | How::Removed(fields) => addresses(fields),
+                How::Changed(_) => true,
+            }
+        }
+        // They follow from the others.
+        Thing::Tunnel | Thing::Setting => false,
+    }
+}
+
+/// A change of who is accepted concerns everyone whose packets only one of the two takes.
+fn accepts_one_of(change: &Change, touched: &Touched) -> bool {
+    let is_about_senders = matches!(&change.how, How::Changed(fields) if fields.contains_key("address") || fields.contains_key("udp_port") || fields.contains_key("encap"));
+    is_about_senders && !touched.endpoints.is_empty() && touched.tenants.is_empty() && touched.mappings.is_empty()
+}
+
+/// `attachment blue/leafs: vni 10100 -> 10101`
+fn sentence(change: &Change) -> String {
+    let details: Cow<'_, str> = match &change.how {
+        How::Added(_) => "is added".into(),
+        How::Removed(_) => "is removed".into(),
+        How::Changed(_) => change.details().into(),
+    };
+    format!("{} {}: {details}", change.thing.word(), change.name)
+}

@@ -1,0 +1,201 @@
+//! Frames that the bridge stops, and those it forwards with a remark.
+
+use transload_encaps::{Common, DropReason, Kind, Mac};
+
+use super::super::case::Case;
+use super::{Near, header};
+use crate::compile::Noun;
+use crate::fdb::Learned;
+use crate::forwarding::{Claim, Domain, Target};
+
+/// Why the bridge does not forward it.
+pub(super) fn refused(case: &Case<'_>, reason: DropReason) -> Vec<Near> {
+    let found = claim(case).and_then(|(claim, domain)| {
+        let is = |common: Common| reason == common.into();
+        if is(Common::SameAttachment) {
+            same_attachment(case, claim)
+        } else if is(Common::SplitHorizon) {
+            split_horizon(case, claim)
+        } else if is(Common::UnknownUnicastOff) {
+            unknown_unicast(case, claim)
+        } else if is(Common::BumLimit) {
+            Some(bum(case, claim, domain))
+        } else if is(Common::LoopGuard) {
+            Some(looped(case, claim))
+        } else if is(Common::L2Control) {
+            l2_control(case, claim)
+        } else if is(Common::BadSource) {
+            bad_source(case)
+        } else {
+            None
+        }
+    });
+    found.into_iter().collect()
+}
+
+fn claim<'a>(case: &Case<'a>) -> Option<(Claim, &'a Domain)> {
+    let claim = case.trace.note()?.claim?;
+    Some((claim, case.tables.domain(claim.domain)?))
+}
+
+fn destination(case: &Case<'_>) -> Option<(Mac, Target)> {
+    let (mac, target) = case.trace.destination()?;
+    Some((mac, target?))
+}
+
+fn static_line(case: &Case<'_>, claim: Claim, mac: Mac) -> Option<crate::compile::Line> {
+    case.line(Noun::Static(claim.domain, mac))
+}
+
+fn same_attachment(case: &Case<'_>, claim: Claim) -> Option<Near> {
+    let (mac, target) = destination(case)?;
+    let text = format!(
+        "{mac} lives where the frame came from, at {}: its network floods what it could have delivered itself, or the \
+         address has moved",
+        case.target(claim.domain, target)
+    );
+    Some(Near::new(
+        text,
+        static_line(case, claim, mac).or_else(|| case.line(Noun::Attachment(claim.domain, claim.attachment))),
+    ))
+}
+
+fn split_horizon(case: &Case<'_>, claim: Claim) -> Option<Near> {
+    let (mac, target) = destination(case)?;
+    let (text, line) = if target.attachment == claim.attachment && case.is_mesh(claim) {
+        let group =
+            case.names.peer(target.peer).split_once('/').map_or_else(String::new, |(group, _)| group.to_owned());
+        let text = format!(
+            "{mac} lives at {}, another member of the mesh the frame came from: members of group {group} reach each \
+             other without the gateway; the sender has not learned the address",
+            case.peer(target.peer)
+        );
+        (text, case.line(Noun::Attachment(claim.domain, claim.attachment)))
+    } else {
+        let text = format!(
+            "{mac} lives at {}, which is in the same split horizon as {}",
+            case.target(claim.domain, target),
+            case.names.attachment(claim.domain, claim.attachment)
+        );
+        (text, case.line(Noun::SplitHorizon(claim.domain, claim.attachment)))
+    };
+    Some(Near::new(text, line))
+}
+
+fn unknown_unicast(case: &Case<'_>, claim: Claim) -> Option<Near> {
+    let (mac, _) = case.trace.destination()?;
+    let text = format!(
+        "{mac} was never heard in {}, which says `unknown_unicast: drop`: a frame from it, a static entry or `flood` \
+         would let this pass",
+        case.tenant(claim.domain)
+    );
+    Some(Near::new(text, case.line(Noun::UnknownUnicast(claim.domain))))
+}
+
+fn bum(case: &Case<'_>, claim: Claim, domain: &Domain) -> Near {
+    let rate = 1_000_000_000 / domain.bum_interval.max(1);
+    let text = format!(
+        "{} has used up its {rate} broadcast, unknown and multicast frames a second: look for a loop, or raise \
+         `limits: {{ bum: .. }}`",
+        case.tenant(claim.domain)
+    );
+    Near::new(text, case.line(Noun::Bum(claim.domain)).or_else(|| case.line(Noun::Tenant(claim.domain))))
+}
+
+fn looped(case: &Case<'_>, claim: Claim) -> Near {
+    let text = format!(
+        "broadcasts of {} keep coming back by another attachment: find what joins the two besides the gateway; \
+         `show tenants` names both",
+        case.tenant(claim.domain)
+    );
+    Near::new(text, case.line(Noun::Tenant(claim.domain)))
+}
+
+fn l2_control(case: &Case<'_>, claim: Claim) -> Option<Near> {
+    let frame = &case.trace.after(crate::dataplane::Stage::Decap)?.bytes;
+    let destination = Mac(*frame.first_chunk()?);
+    let what = match destination.0[5] & 0x0f {
+        0x00 => "spanning tree",
+        0x01 => "Ethernet pause",
+        0x02 => "LACP or another slow protocol",
+        0x03 => "802.1X",
+        0x0e => "LLDP",
+        _ => "a bridge's own protocol",
+    };
+    let text = format!(
+        "{destination} is {what}, which stops at every bridge; switch it off on the link, or carry it with `l2cp: tunnel` on both attachments"
+    );
+    Some(Near::new(text, case.line(Noun::Attachment(claim.domain, claim.attachment))))
+}
+
+fn bad_source(case: &Case<'_>) -> Option<Near> {
+    let frame = &case.trace.after(crate::dataplane::Stage::Decap)?.bytes;
+    let source = Mac(*frame.get(6..)?.first_chunk()?);
+    let what = if source.is_group() { "a group address" } else { "no address" };
+    Some(Near::new(
+        format!(
+            "the tenant's frame comes from {source}, {what}: no host sends that; the inner frame begins elsewhere, or is damaged"
+        ),
+        None,
+    ))
+}
+
+/// What somebody should know of a frame that was forwarded.
+pub(in crate::explain) fn remarks(case: &Case<'_>) -> Vec<Near> {
+    let mut all: Vec<_> = tolerated(case).into_iter().collect();
+    if let Some((claim, domain)) = claim(case) {
+        all.extend(not_learned(case, claim, domain));
+    }
+    all
+}
+
+fn tolerated(case: &Case<'_>) -> Option<Near> {
+    let (id, found, _) = case.trace.segment()?;
+    let reason = found.tolerated?;
+    let (who, bytes) = (case.peer(id), case.tunnel());
+    let text = match (case.tables.peer(id)?.compiled.kind(), bytes) {
+        (Kind::Vxlan, &[flags, r1, r2, r3, _, _, _, r4, ..]) => header::extension(&who, [flags, r1, r2, r3, r4])?,
+        _ => format!("the header from {who} has reserved bits set"),
+    };
+    let text = format!("{text}: ignored, counted as {}, and what follows is taken for Ethernet", reason.label());
+    Some(Near::new(text, case.line(Noun::Encap(id))))
+}
+
+fn not_learned(case: &Case<'_>, claim: Claim, domain: &Domain) -> Option<Near> {
+    let (mac, to, learned) = case.trace.source()?;
+    let tenant = case.tenant(claim.domain);
+    let (text, noun) = match learned? {
+        Learned::Refused => (
+            format!(
+                "the source {mac} is not learned: {tenant} has its {} addresses already (`limits: {{ macs: .. }}`)",
+                domain.mac_limit
+            ),
+            Noun::Macs(claim.domain),
+        ),
+        Learned::Full => (
+            format!("the source {mac} is not learned: the FDB is full (`fdb: {{ capacity: .. }}`)"),
+            Noun::Tenant(claim.domain),
+        ),
+        Learned::Static => (
+            format!("the source {mac} is not learned at {}: it is static elsewhere", case.target(claim.domain, to)),
+            Noun::Static(claim.domain, mac),
+        ),
+        Learned::Held => (
+            format!(
+                "the source {mac} is not learned at {}: it moved too often, and is held elsewhere (`duplicates:`)",
+                case.target(claim.domain, to)
+            ),
+            Noun::Tenant(claim.domain),
+        ),
+        Learned::Moved { from } => (
+            format!(
+                "the source {mac} has moved from {} to {}",
+                case.target(claim.domain, from),
+                case.target(claim.domain, to)
+            ),
+            Noun::Attachment(claim.domain, from.attachment),
+        ),
+        Learned::Known | Learned::New | Learned::Busy => return None,
+    };
+    Some(Near::new(text, case.line(noun)))
+}

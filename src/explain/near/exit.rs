@@ -1,0 +1,136 @@
+//! Frames that do not fit the way out.
+
+use transload_encaps::ethernet::{self, HEADER_LEN};
+use transload_encaps::{Common, DropReason, Frame, HEADROOM, InnerTags, Segment};
+
+use super::super::case::Case;
+use super::super::ways::{Way, ways};
+use super::Near;
+use crate::compile::Noun;
+use crate::dataplane::Stage;
+use crate::forwarding::{Claim, Exit, Peer};
+
+/// Why it does not leave.
+pub(super) fn refused(case: &Case<'_>, reason: DropReason) -> Vec<Near> {
+    let is = |common: Common| reason == common.into();
+    if is(Common::NoTargets) {
+        let claim = case.trace.note().and_then(|note| note.claim);
+        return claim.map(|claim| no_targets(case, claim)).into_iter().collect();
+    }
+    if is(Common::InnerTags) {
+        return inner_tags(case, Stage::Encap);
+    }
+    ways(case)
+        .into_iter()
+        .filter(|way| way.lost == Some(reason))
+        .filter_map(|way| {
+            if reason.label().starts_with("too_big") {
+                too_big(case, &way)
+            } else if is(Common::NoNextHop) {
+                Some(no_next_hop(case, &way))
+            } else {
+                None
+            }
+        })
+        .collect()
+}
+
+fn too_big(case: &Case<'_>, way: &Way<'_>) -> Option<Near> {
+    let peer = case.tables.peer(way.peer)?;
+    let bytes = &case.trace.after(Stage::Bridge)?.bytes;
+    let tenant = bytes.len() - stripped(way.inner_tags, bytes);
+    let headers = peer.compiled.overhead(way.segment);
+    let (port, needed, added) = match &peer.exit {
+        Exit::Tunnel(underlay) => {
+            let added = headers + underlay.ip_overhead();
+            (way.hop?.port, tenant + added, added + HEADER_LEN)
+        }
+        Exit::Port(port) => {
+            // One 802.1Q tag is free on any Linux device.
+            let free = if outermost(peer, way.segment, bytes) == Some(ethernet::C_TAG) { ethernet::TAG_LEN } else { 0 };
+            (*port, tenant + headers - HEADER_LEN - free, headers - free.min(headers))
+        }
+    };
+    let mtu = match way.hop {
+        Some(hop) => hop.mtu?,
+        None => case.tables.ports.get(usize::from(port.0))?.mtu?,
+    };
+    let text = format!(
+        "towards {} the frame of {tenant} bytes becomes a packet of {needed}, and port {} carries {mtu}: raise that \
+         MTU, or let the tenant use {}",
+        way.to,
+        case.names.port(port),
+        (mtu as usize).saturating_sub(added)
+    );
+    Some(Near::new(text, case.line(Noun::PortMtu(port)).or_else(|| case.line(Noun::Port(port)))))
+}
+
+/// How many bytes of tags an attachment takes off on the way out.
+fn stripped(rule: InnerTags, bytes: &[u8]) -> usize {
+    let payload = ethernet::payload(bytes).filter(|_| rule == InnerTags::Strip);
+    payload.map_or(0, |(_, at)| at - HEADER_LEN)
+}
+
+/// The type that a frame has on the wire of a port.
+fn outermost(peer: &Peer, segment: Segment, bytes: &[u8]) -> Option<u16> {
+    let mut chunk = vec![0; HEADROOM + bytes.len()];
+    let mut frame = Frame::new(&mut chunk);
+    let fits = frame.fill(HEADROOM, bytes);
+    peer.compiled.encap(&mut frame, segment, 0).ok().filter(|()| fits)?;
+    ethernet::be16(frame.bytes(), ethernet::ADDRESSES_LEN)
+}
+
+fn no_next_hop(case: &Case<'_>, way: &Way<'_>) -> Near {
+    let text = format!(
+        "the next hop of {} is not known: no route to its address leaves by a port of its endpoint, or its neighbour \
+         does not answer; `next_hops` of the port can state it",
+        case.peer(way.peer)
+    );
+    Near::new(text, case.line(Noun::Peer(way.peer)))
+}
+
+fn no_targets(case: &Case<'_>, claim: Claim) -> Near {
+    let tenant = case.tenant(claim.domain);
+    let rows = case.tables.domain(claim.domain).map_or(0, |domain| domain.attachments.iter().flatten().count());
+    let text = match rows {
+        1 => format!("{tenant} has nobody else: its only attachment is the one the frame came in by"),
+        _ => format!("{tenant} has nobody else to flood to: its other attachments are behind the same split horizon"),
+    };
+    Near::new(text, case.line(Noun::Tenant(claim.domain)))
+}
+
+/// A tag where none may be, on the way in or out.
+pub(super) fn inner_tags(case: &Case<'_>, stage: Stage) -> Vec<Near> {
+    let claim = match stage {
+        Stage::Decap => case.trace.segment().and_then(|(_, _, claim)| claim),
+        _ => case.trace.note().and_then(|note| note.claim),
+    };
+    let Some(claim) = claim else { return Vec::new() };
+    let places = if stage == Stage::Decap {
+        vec![claim.attachment]
+    } else {
+        let lost = ways(case).into_iter().filter(|way| way.lost == Some(Common::InnerTags.into()));
+        lost.filter_map(|way| Some(way.attachment?.1)).collect()
+    };
+    let bytes = case.trace.after(if stage == Stage::Decap { Stage::Decap } else { Stage::Bridge }).map(|it| &it.bytes);
+    let vlan = bytes.and_then(|bytes| ethernet::be16(bytes, 14)).map_or(0, |tci| tci & 0x0fff);
+    let domain = case.tables.domain(claim.domain);
+    let near = |place| {
+        let row = domain?.attachment(place)?;
+        let peer = case.tables.peer(case.tables.speaker(&row.members)?)?;
+        let kind = peer.compiled.kind().info();
+        let stated = case.line(Noun::InnerTags(claim.domain, place));
+        let why = if stated.is_some() {
+            "says `inner_tags: drop`".to_owned()
+        } else {
+            format!("drops tags, as {} does by default", kind.title)
+        };
+        let help = if kind.can_keep_tags { "`inner_tags: keep` or `strip`" } else { "`inner_tags: strip`" };
+        let text = format!(
+            "the tenant's frame carries VLAN {vlan}, and attachment {} {why}: write {help}",
+            case.names.attachment(claim.domain, place)
+        );
+        Some(Near::new(text, stated.or_else(|| case.line(Noun::Attachment(claim.domain, place)))))
+    };
+    places.into_iter().filter_map(near).collect()
+}

@@ -1,0 +1,135 @@
+//! Assumptions: what the proof takes for granted, because no table of ours can see to it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use transload_encaps::Carrier;
+
+use super::meeting::Holding;
+use crate::claims::{Claims, Way, crossed};
+use crate::forwarding::PeerId;
+
+/// Something that has to hold outside of the tables.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Assumption {
+    /// A word for it.
+    pub name: &'static str,
+    /// What has to hold.
+    pub statement: &'static str,
+    /// Where in this configuration it matters most; empty where it matters everywhere.
+    pub here: Vec<String>,
+}
+
+const SOURCE_ADDRESS: &str = "The source address of a tunnel packet is what identifies a peer: nobody else on the \
+     underlay can send from the address of a peer to one of our endpoints. The tunnels carry no other proof of origin.";
+const LEARNERS: &str = "Whoever can send from these addresses to our endpoint is a member of the group, and may speak as any of its \
+     tenants: `learn_from` names nobody. A peer that the file names goes before.";
+const FAR_ENDS: &str = "A far end keeps tenants apart by the IDs of this file: what we send with an ID reaches only \
+     that tenant there, and only that tenant's frames come back with it.";
+const DELIVERY: &str = "The underlay delivers packets to the addresses, and frames to the MAC addresses, they are sent \
+     to; it is not itself reached through the port of a tenant.";
+const ANY_MAC: &str = "These ports have no `mac` in the file. `run` takes the device's; where there is none, tunnel \
+     packets to any MAC address are accepted, so that only the IP address says they are for us.";
+const TAGS: &str = "Whoever is connected to a port with tags may use every VLAN ID on it: the device at the other end \
+     of the cable keeps customers to theirs.";
+const WIRES: &str = "Ports are wires of their own: what is sent on one does not come in by another, by a cable, a \
+     bridge or the host, except through a peer.";
+const PROGRAM: &str = "The program does what its tables say: MAC addresses are learned and looked up within one tenant, \
+     and a number is not given to another tenant, attachment or peer while something may still hold it.";
+const ONE_FAR_END: &str = "These are the same far end, reached from several of our addresses, and tenants have the same \
+     ID there: it has to tell our addresses apart.";
+
+pub(super) fn of(claims: &Claims<'_>) -> Vec<Assumption> {
+    let always = |name, statement| Assumption { name, statement, here: Vec::new() };
+    let mut all = Vec::new();
+    if !claims.entrances.is_empty() {
+        all.push(always("source_addresses", SOURCE_ADDRESS));
+        all.push(Assumption { name: "learn_from", statement: LEARNERS, here: learners(claims) });
+        all.push(always("far_ends", FAR_ENDS));
+        all.push(always("delivery", DELIVERY));
+        all.push(Assumption { name: "any_mac", statement: ANY_MAC, here: ports_without_mac(claims) });
+    }
+    if !claims.tags.is_empty() {
+        let names = &claims.plan.names;
+        let mut here: Vec<_> =
+            claims.tags.iter().map(|entrance| format!("port {}", names.port(entrance.port))).collect();
+        here.sort();
+        all.push(Assumption { name: "tags", statement: TAGS, here });
+    }
+    all.push(always("wires", WIRES));
+    all.push(always("program", PROGRAM));
+    all.push(Assumption { name: "one_far_end", statement: ONE_FAR_END, here: one_far_end(claims) });
+    all.retain(|assumption| {
+        !matches!(assumption.name, "any_mac" | "learn_from" | "one_far_end") || !assumption.here.is_empty()
+    });
+    all
+}
+
+/// `group leafs: 198.51.100.0 to 198.51.100.255, UDP port 4789`
+fn learners(claims: &Claims<'_>) -> Vec<String> {
+    let (tables, names) = (&claims.plan.forwarding, &claims.plan.names);
+    let mut here: Vec<_> = tables
+        .learners
+        .iter()
+        .map(|row| {
+            let name = names.peer(row.peer);
+            let group = name.split_once('/').map_or(&*name, |(group, _)| group);
+            format!("group {group}: {} to {}, {}", row.first, row.last, row.carrier)
+        })
+        .collect();
+    here.sort();
+    here
+}
+
+fn ports_without_mac(claims: &Claims<'_>) -> Vec<String> {
+    let ports = claims.plan.ports.iter().filter(|port| {
+        let row = claims.plan.forwarding.ports.get(usize::from(port.id.0));
+        row.is_some_and(|row| row.mac.is_none() && !row.endpoints.is_empty())
+    });
+    let mut names: Vec<_> = ports.map(|port| format!("port {}", port.name)).collect();
+    names.sort();
+    names
+}
+
+/// One far end under two names, with an ID that is one tenant's there under the first and another's under the second.
+fn one_far_end(claims: &Claims<'_>) -> Vec<String> {
+    let mut ends: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for departure in &claims.departures {
+        if let Way::Tunnel { remote, carrier, .. } = departure.way {
+            ends.entry((remote, carrier)).or_default().push(departure);
+        }
+    }
+    let mut here = Vec::new();
+    for ((remote, carrier), departures) in ends {
+        for (n, one) in departures.iter().enumerate() {
+            for other in departures[n + 1..].iter().filter(|other| other.space != one.space) {
+                let (ours, theirs) = (&claims.spaces[one.space], &claims.spaces[other.space]);
+                let _ = crossed(&ours.written, &theirs.written, |a, b, value| {
+                    let a = Holding::of(claims, one.space, a, Some(value));
+                    let b = Holding::of(claims, other.space, b, Some(value));
+                    here.push(same_id(claims, (remote, carrier), (one.peer, &a), (other.peer, &b)));
+                    std::ops::ControlFlow::Continue(())
+                });
+            }
+        }
+    }
+    here.sort();
+    here
+}
+
+fn same_id(
+    claims: &Claims<'_>,
+    (remote, carrier): (std::net::IpAddr, Carrier),
+    (one, a): (PeerId, &Holding),
+    (other, b): (PeerId, &Holding),
+) -> String {
+    let names = &claims.plan.names;
+    format!(
+        "{remote}, {carrier}, is both {} and {}: {} is {} by the first and {} by the second",
+        names.peer(one),
+        names.peer(other),
+        a.ids,
+        a.party,
+        b.party
+    )
+}

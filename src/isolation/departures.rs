@@ -1,0 +1,154 @@
+//! The ways out: what a tenant sends is its own wherever it comes back, and nobody else's at the far end.
+
+use std::collections::{BTreeMap, HashSet};
+use std::net::IpAddr;
+use std::ops::ControlFlow;
+
+use transload_encaps::Carrier;
+
+use super::meeting::{Holding, Meeting, Party, Rule};
+use super::{Found, proof};
+use crate::claims::{Claims, Departure, Held, Way, Wire, attachments, crossed, shared};
+use crate::forwarding::Claim;
+
+pub(super) fn look(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
+    for (at, space) in claims.spaces.iter().enumerate() {
+        shared(&space.written, |one, other, value| found.add(same_place(claims, (at, one), (at, other), value)))?;
+    }
+    one_far_end(claims, found)?;
+    let index = Index::of(claims);
+    let mut compared = HashSet::new();
+    for departure in &claims.departures {
+        echoes(claims, &index, departure, &mut compared, found)?;
+    }
+    statics(claims, found)
+}
+
+/// Two peers, or the tags of two ports, that are the same far end and the same to it.
+fn one_far_end(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
+    let mut ends: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+    for departure in &claims.departures {
+        let key = match departure.way {
+            Way::Tunnel { local, remote, carrier } => (None, Some((local, remote, carrier))),
+            Way::Port { wire, .. } => (Some(wire), None),
+        };
+        ends.entry(key).or_default().push(departure.space);
+    }
+    for spaces in ends.values() {
+        for (n, &one) in spaces.iter().enumerate() {
+            for &other in spaces[n + 1..].iter().filter(|&&other| other != one) {
+                let (ours, theirs) = (&claims.spaces[one].written, &claims.spaces[other].written);
+                crossed(ours, theirs, |a, b, value| found.add(same_place(claims, (one, a), (other, b), value)))?;
+            }
+        }
+    }
+    ControlFlow::Continue(())
+}
+
+/// Where frames come in, by what would have to be on them.
+struct Index {
+    /// By our address, the sender's, and the carrier.
+    tunnels: BTreeMap<(IpAddr, IpAddr, Carrier), Vec<usize>>,
+    ports: BTreeMap<Wire, Vec<usize>>,
+}
+
+impl Index {
+    fn of(claims: &Claims<'_>) -> Self {
+        let mut index = Self { tunnels: BTreeMap::new(), ports: BTreeMap::new() };
+        for entrance in claims.entrances.values().flatten() {
+            // Every peer that we send to has an address of its own; ranges of senders are only accepted from.
+            if entrance.source.first() == entrance.source.last() {
+                let key = (entrance.place.destination, entrance.source.first(), entrance.place.carrier);
+                index.tunnels.entry(key).or_default().push(entrance.space);
+            }
+        }
+        for entrance in &claims.tags {
+            index.ports.entry(entrance.wire).or_default().push(entrance.space);
+        }
+        for spaces in index.tunnels.values_mut() {
+            spaces.sort_unstable();
+            spaces.dedup();
+        }
+        index
+    }
+}
+
+/// What is sent comes back: from the far end, or because the far end is ourselves.
+fn echoes(
+    claims: &Claims<'_>,
+    index: &Index,
+    departure: &Departure,
+    compared: &mut HashSet<(usize, usize, Rule)>,
+    found: &mut Found,
+) -> ControlFlow<()> {
+    let backs = match departure.way {
+        Way::Tunnel { local, remote, carrier } => [
+            (Rule::Reflections, index.tunnels.get(&(local, remote, carrier))),
+            (Rule::Loops, index.tunnels.get(&(remote, local, carrier))),
+        ],
+        Way::Port { wire, .. } => [(Rule::Reflections, index.ports.get(&wire)), (Rule::Loops, None)],
+    };
+    for (rule, spaces) in backs {
+        for &back in spaces.into_iter().flatten() {
+            if compared.insert((departure.space, back, rule)) {
+                let (sent, taken) = (&claims.spaces[departure.space].written, &claims.spaces[back].taken);
+                crossed(sent, taken, |out, held, value| {
+                    let out = Holding::of(claims, departure.space, out, Some(value));
+                    let held = Holding::of(claims, back, held, Some(value));
+                    found.add(comes_back(claims, rule, departure, out, held))
+                })?;
+            }
+        }
+    }
+    ControlFlow::Continue(())
+}
+
+fn comes_back(claims: &Claims<'_>, rule: Rule, departure: &Departure, out: Holding, held: Holding) -> Meeting {
+    let far_end = proof::far_end(claims, departure);
+    let returned = match rule {
+        Rule::Loops => "the packet comes to an endpoint of our own".to_owned(),
+        _ => format!("{far_end} sends it back, or to others there"),
+    };
+    let path = vec![
+        format!("{} sends a frame to {far_end} with {}", out.party, out.ids),
+        returned,
+        format!("{} takes it for {}", held.party, held.ids),
+    ];
+    Meeting::new(rule, out.party, held.party, path)
+}
+
+fn same_place(claims: &Claims<'_>, one: (usize, &Held), other: (usize, &Held), value: u64) -> Meeting {
+    let step = |at: usize, holding: &Holding| {
+        format!("{} sends to {} with {}", holding.party, proof::peers(claims, at), holding.ids)
+    };
+    let (a, b) = (Holding::of(claims, one.0, one.1, Some(value)), Holding::of(claims, other.0, other.1, Some(value)));
+    let path = vec![step(one.0, &a), step(other.0, &b), "at the far end they are one".to_owned()];
+    Meeting::new(Rule::Departures, a.party, b.party, path)
+}
+
+/// Static addresses name a peer of their own: it must be one of the attachment's.
+fn statics(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
+    let tables = &claims.plan.forwarding;
+    for entry in &claims.plan.statics {
+        let attachment = tables.domain(entry.domain).and_then(|domain| domain.attachment(entry.target.attachment));
+        let Some(attachment) = attachment else { continue };
+        if tables.is_member(&attachment.members, entry.target.peer) {
+            continue;
+        }
+        let from = Claim { domain: entry.domain, attachment: entry.target.attachment };
+        let peer = entry.target.peer;
+        let path = vec![format!(
+            "the static address {} of {} is sent to {}, which is not behind that attachment",
+            entry.mac,
+            Party::of(from, &claims.plan.names),
+            claims.plan.names.peer(peer)
+        )];
+        let other = attachments(tables)
+            .find(|(claim, other)| claim.domain != entry.domain && tables.members(&other.members).contains(&peer));
+        let to = other.map_or(from, |(claim, _)| claim);
+        let parties = [from, to].map(|claim| Party::of(claim, &claims.plan.names));
+        let [from, to] = parties;
+        found.add(Meeting::new(Rule::Statics, from, to, path))?;
+    }
+    ControlFlow::Continue(())
+}

@@ -1,0 +1,27 @@
+//! One-to-one: no two IDs of a mapping are written alike, so that each can be a tenant of its own.
+
+use std::ops::ControlFlow;
+
+use super::Found;
+use super::meeting::{Meeting, Party, Rule, side_word};
+use crate::claims::Claims;
+use crate::mapping::Flaw;
+
+pub(super) fn look(claims: &Claims<'_>, found: &mut Found) -> ControlFlow<()> {
+    let (names, tables) = (&claims.plan.names, &claims.plan.forwarding.mappings);
+    for &(mapping, side, flaw) in &claims.flaws {
+        let Some(connection) = tables.get(mapping) else { continue };
+        let (one, other, why) = match flaw {
+            Flaw::Alike(one, other) => (one, other, "write the same ID"),
+            Flaw::Shapeless => {
+                let ids = &connection.ids;
+                (ids.fixed, ids.fixed | ids.varying, "are written in a way in which nobody can tell IDs apart")
+            }
+        };
+        let far_end = connection.ends.get(side).map_or_else(String::new, |end| names.peer(end.peer).into_owned());
+        let [from, to] = [one, other].map(|id| Party::of_mapping(mapping, side, id, names));
+        let path = vec![format!("{from} and {to} {why} on the `{}` side, {far_end}", side_word(side))];
+        found.add(Meeting::new(Rule::OneToOne, from, to, path))?;
+    }
+    ControlFlow::Continue(())
+}

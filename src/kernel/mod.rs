@@ -1,0 +1,8 @@
+//! What Linux knows: its devices, routes and neighbours, and what tunnels make of them.
+
+pub mod host;
+pub mod joins;
+pub mod netlink;
+pub mod next_hops;
+pub mod resolver;
+pub mod tables;

@@ -1,0 +1,179 @@
+//! rtnetlink's messages, read into what the control plane wants to know of them.
+
+use std::net::IpAddr;
+
+use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
+use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
+use rtnetlink::packet_route::link::{InfoData, InfoVlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
+use rtnetlink::packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState};
+use rtnetlink::packet_route::route::{
+    RouteAddress, RouteAttribute, RouteMessage, RouteMetric, RouteNextHopFlags, RouteType, RouteVia,
+};
+use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
+use transload_encaps::Mac;
+
+use super::Change;
+use crate::kernel::tables::{Link, LinkIndex, LinkState, Neighbour, Route, Way};
+
+pub(super) fn change(message: NetlinkMessage<RouteNetlinkMessage>) -> Option<Change> {
+    let message = match message.payload {
+        NetlinkPayload::InnerMessage(message) => message,
+        NetlinkPayload::Overrun(_) => return Some(Change::Lost),
+        _ => return None,
+    };
+    match message {
+        // AF_BRIDGE repeats a bridge port's link; the device itself did not change.
+        RouteNetlinkMessage::NewLink(message) if message.header.interface_family == AddressFamily::Unspec => {
+            Some(Change::Link(message.header.index, Some(link(&message))))
+        }
+        RouteNetlinkMessage::DelLink(message) if message.header.interface_family == AddressFamily::Unspec => {
+            Some(Change::Link(message.header.index, None))
+        }
+        RouteNetlinkMessage::NewNeighbour(message) => {
+            neighbour(&message).map(|(key, entry)| Change::Neighbour(key, Some(entry)))
+        }
+        RouteNetlinkMessage::DelNeighbour(message) => neighbour(&message).map(|(key, _)| Change::Neighbour(key, None)),
+        RouteNetlinkMessage::NewRoute(_)
+        | RouteNetlinkMessage::DelRoute(_)
+        | RouteNetlinkMessage::NewRule(_)
+        | RouteNetlinkMessage::DelRule(_) => Some(Change::Routes),
+        _ => None,
+    }
+}
+
+pub(super) fn link(message: &LinkMessage) -> Link {
+    let mut link = Link { name: String::new(), mac: None, mtu: 0, state: LinkState::Down, vlan: None };
+    let flags = message.header.flags;
+    link.state = match (flags.contains(LinkFlags::Up), flags.contains(LinkFlags::LowerUp)) {
+        (true, true) => LinkState::Up,
+        (true, false) => LinkState::NoCarrier,
+        (false, _) => LinkState::Down,
+    };
+    let mut lower = None;
+    let mut tag = None;
+    for attribute in &message.attributes {
+        match attribute {
+            LinkAttribute::IfName(name) => link.name.clone_from(name),
+            LinkAttribute::Address(bytes) => link.mac = mac(bytes),
+            LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+            LinkAttribute::Link(index) => lower = Some(*index),
+            LinkAttribute::LinkInfo(infos) => tag = infos.iter().find_map(vlan_id),
+            _ => {}
+        }
+    }
+    link.vlan = lower.zip(tag);
+    link
+}
+
+fn vlan_id(info: &LinkInfo) -> Option<u16> {
+    let LinkInfo::Data(InfoData::Vlan(infos)) = info else { return None };
+    infos.iter().find_map(|info| match info {
+        InfoVlan::Id(id) => Some(*id),
+        _ => None,
+    })
+}
+
+fn mac(bytes: &[u8]) -> Option<Mac> {
+    bytes.try_into().ok().map(Mac)
+}
+
+pub(super) fn neighbour(message: &NeighbourMessage) -> Option<((LinkIndex, IpAddr), Neighbour)> {
+    // AF_BRIDGE messages are a bridge's FDB, not neighbours.
+    if !matches!(message.header.family, AddressFamily::Inet | AddressFamily::Inet6) {
+        return None;
+    }
+    let mut address = None;
+    let mut lladdr = None;
+    for attribute in &message.attributes {
+        match attribute {
+            NeighbourAttribute::Destination(NeighbourAddress::Inet(v4)) => address = Some(IpAddr::V4(*v4)),
+            NeighbourAttribute::Destination(NeighbourAddress::Inet6(v6)) => address = Some(IpAddr::V6(*v6)),
+            NeighbourAttribute::LinkLayerAddress(bytes) => lladdr = mac(bytes),
+            _ => {}
+        }
+    }
+    let state = message.header.state;
+    let known = matches!(
+        state,
+        NeighbourState::Reachable
+            | NeighbourState::Stale
+            | NeighbourState::Delay
+            | NeighbourState::Probe
+            | NeighbourState::Noarp
+            | NeighbourState::Permanent
+    );
+    let fixed = matches!(state, NeighbourState::Noarp | NeighbourState::Permanent);
+    Some(((message.header.ifindex, address?), Neighbour { mac: lladdr.filter(|_| known), fixed }))
+}
+
+pub(super) fn route(message: &RouteMessage) -> Route {
+    match message.header.kind {
+        RouteType::Unicast => {}
+        RouteType::Local => return Route::Local,
+        _ => return Route::None,
+    }
+    let mut out = None;
+    let mut mtu = None;
+    let mut several = None;
+    for attribute in &message.attributes {
+        match attribute {
+            RouteAttribute::Oif(index) => out = Some(*index),
+            RouteAttribute::Metrics(metrics) => mtu = metrics.iter().find_map(route_mtu),
+            RouteAttribute::MultiPath(hops) => several = Some(hops),
+            _ => {}
+        }
+    }
+    let one = out.map(|link| Way { link, gateway: gateway(&message.attributes), mtu });
+    // A next hop that is dead stays in the list; the kernel only marks it.
+    let alive = several.into_iter().flatten().filter(|hop| !hop.flags.contains(RouteNextHopFlags::Dead));
+    let hops = alive.map(|hop| Way { link: hop.interface_index, gateway: gateway(&hop.attributes), mtu });
+    let ways: Vec<_> = one.into_iter().chain(hops).collect();
+    if ways.is_empty() { Route::None } else { Route::Out(ways) }
+}
+
+fn route_mtu(metric: &RouteMetric) -> Option<u32> {
+    match metric {
+        // Zero is the kernel's word for "not set".
+        RouteMetric::Mtu(mtu) if *mtu > 0 => Some(*mtu),
+        _ => None,
+    }
+}
+
+fn gateway(attributes: &[RouteAttribute]) -> Option<IpAddr> {
+    attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Gateway(RouteAddress::Inet(v4)) | RouteAttribute::Via(RouteVia::Inet(v4)) => {
+            Some(IpAddr::V4(*v4))
+        }
+        RouteAttribute::Gateway(RouteAddress::Inet6(v6)) | RouteAttribute::Via(RouteVia::Inet6(v6)) => {
+            Some(IpAddr::V6(*v6))
+        }
+        _ => None,
+    })
+}
+
+/// A message that names a neighbour and says nothing of it.
+pub(super) fn neighbour_of(link: LinkIndex, address: IpAddr) -> NeighbourMessage {
+    let (family, address) = match address {
+        IpAddr::V4(address) => (AddressFamily::Inet, NeighbourAddress::Inet(address)),
+        IpAddr::V6(address) => (AddressFamily::Inet6, NeighbourAddress::Inet6(address)),
+    };
+    let mut message = NeighbourMessage::default();
+    message.header.ifindex = link;
+    message.header.family = family;
+    message.attributes.push(NeighbourAttribute::Destination(address));
+    message
+}
+
+pub(super) fn address(message: &AddressMessage) -> Option<(LinkIndex, IpAddr)> {
+    let mut local = None;
+    let mut address = None;
+    for attribute in &message.attributes {
+        match attribute {
+            AddressAttribute::Local(ours) => local = Some(*ours),
+            AddressAttribute::Address(either) => address = Some(*either),
+            _ => {}
+        }
+    }
+    // On a point-to-point device IFA_ADDRESS is the far end and IFA_LOCAL ours; IPv6 has mostly the former alone.
+    Some((message.header.index, local.or(address)?))
+}

@@ -1,0 +1,178 @@
+//! The kernel's links, routes and neighbours over rtnetlink; the only room that knows that crate.
+//!
+//! Routes are not dumped and searched: for every tunnel the kernel is asked which entry of its tables matches
+//! (`RTM_F_FIB_MATCH`), so that routing rules, metrics and next-hop groups mean what they mean to the kernel, and a
+//! full Internet table costs us nothing. What changes arrives as [`Change`]s; one that touches routes means asking
+//! again.
+
+mod build;
+mod messages;
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use futures_util::stream::{Stream, StreamExt, TryStreamExt};
+use rtnetlink::packet_core::{NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
+use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_route::neighbour::{NeighbourFlags, NeighbourState};
+use rtnetlink::packet_route::route::RouteFlags;
+use rtnetlink::{MulticastGroup, RouteMessageBuilder};
+use tokio::task::JoinHandle;
+
+use crate::kernel::tables::{Flow, Kernel, Link, LinkIndex, Neighbour, Route};
+
+pub use build::{GreDevice, VxlanDevice, furnish};
+
+/// The kernel said this.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A device appeared or changed, or is gone.
+    Link(LinkIndex, Option<Link>),
+    /// A neighbour appeared or changed, or is gone.
+    Neighbour((LinkIndex, IpAddr), Option<Neighbour>),
+    /// Routes or routing rules changed: ask again.
+    Routes,
+    /// The kernel had more to say than its buffer holds: read everything again.
+    Lost,
+}
+
+/// A netlink socket for questions, and one that listens.
+#[derive(Debug)]
+pub struct Netlink {
+    handle: rtnetlink::Handle,
+    tasks: [JoinHandle<()>; 2],
+}
+
+impl Drop for Netlink {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+impl Netlink {
+    /// Opens both sockets in the network namespace of the calling thread, inside a tokio runtime. Whatever changes
+    /// after this call is in the stream.
+    ///
+    /// # Errors
+    /// When the kernel gives no netlink socket.
+    pub fn open() -> io::Result<(Self, impl Stream<Item = Change> + Send + Sync + use<>)> {
+        let groups = [
+            MulticastGroup::Link,
+            MulticastGroup::Neigh,
+            MulticastGroup::Ipv4Route,
+            MulticastGroup::Ipv6Route,
+            MulticastGroup::Ipv4Rule,
+            MulticastGroup::Ipv6Rule,
+        ];
+        // Two sockets: an overrun of the listening one must not swallow an answer.
+        let (listening, _, events) = rtnetlink::new_multicast_connection(&groups)?;
+        let (asking, handle, _) = rtnetlink::new_connection()?;
+        let tasks = [tokio::spawn(listening), tokio::spawn(asking)];
+        let changes = events.filter_map(|(message, _)| std::future::ready(messages::change(message)));
+        Ok((Self { handle, tasks }, changes))
+    }
+
+    /// Reads links and neighbours, and asks for the route of every flow.
+    ///
+    /// # Errors
+    /// When the kernel refuses a dump.
+    pub async fn read(&self, flows: &[Flow]) -> io::Result<Kernel> {
+        Ok(Kernel {
+            links: self.links().await?.into_iter().collect(),
+            routes: self.routes(flows).await.into_iter().collect(),
+            neighbours: self.neighbours().await?.into_iter().collect(),
+        })
+    }
+
+    /// Every device.
+    ///
+    /// # Errors
+    /// When the kernel refuses the dump.
+    pub async fn links(&self) -> io::Result<Vec<(LinkIndex, Link)>> {
+        let messages: Vec<_> = self.handle.link().get().execute().try_collect().await.map_err(to_io)?;
+        Ok(messages.iter().map(|message| (message.header.index, messages::link(message))).collect())
+    }
+
+    /// Every IP neighbour.
+    ///
+    /// # Errors
+    /// When the kernel refuses the dump.
+    pub async fn neighbours(&self) -> io::Result<Vec<((LinkIndex, IpAddr), Neighbour)>> {
+        let messages: Vec<_> = self.handle.neighbours().get().execute().try_collect().await.map_err(to_io)?;
+        Ok(messages.iter().filter_map(messages::neighbour).collect())
+    }
+
+    /// Every address of every device, with the device.
+    ///
+    /// # Errors
+    /// When the kernel refuses the dump.
+    pub async fn addresses(&self) -> io::Result<Vec<(LinkIndex, IpAddr)>> {
+        let messages: Vec<_> = self.handle.address().get().execute().try_collect().await.map_err(to_io)?;
+        Ok(messages.iter().filter_map(messages::address).collect())
+    }
+
+    /// The route of every flow. An answer that says no, or none, is [`Route::None`].
+    pub async fn routes(&self, flows: &[Flow]) -> Vec<(Flow, Route)> {
+        let mut routes = Vec::with_capacity(flows.len());
+        for &flow in flows {
+            routes.push((flow, self.route(flow).await));
+        }
+        routes
+    }
+
+    async fn route(&self, flow: Flow) -> Route {
+        let mut question = match (flow.src, flow.dst) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => {
+                RouteMessageBuilder::<Ipv4Addr>::new().source_prefix(src, 32).destination_prefix(dst, 32).build()
+            }
+            (IpAddr::V6(src), IpAddr::V6(dst)) => {
+                RouteMessageBuilder::<Ipv6Addr>::new().source_prefix(src, 128).destination_prefix(dst, 128).build()
+            }
+            _ => return Route::None,
+        };
+        question.header.flags = RouteFlags::FibMatch;
+        let mut answers = Box::pin(self.handle.route().get(question).execute());
+        match answers.next().await {
+            Some(Ok(message)) => messages::route(&message),
+            // Unreachable, prohibited, or nothing at all: the kernel would not send it either.
+            Some(Err(_)) | None => Route::None,
+        }
+    }
+
+    /// Has the kernel resolve a neighbour, or confirm one that it has not heard of for a while. A
+    /// [fixed](Neighbour::fixed) entry is left alone.
+    ///
+    /// `NTF_USE` does what sending a packet would do, without the packet.
+    ///
+    /// # Errors
+    /// When the device is gone, or without the right to administer the network.
+    pub async fn probe(&self, link: LinkIndex, address: IpAddr) -> io::Result<()> {
+        // The kernel would make a permanent entry a mortal one, and what we were told of it may be out of date.
+        if self.neighbour(link, address).await.is_some_and(|entry| entry.fixed) {
+            return Ok(());
+        }
+        let request = self.handle.neighbours().add(link, address).replace();
+        request.state(NeighbourState::None).flags(NeighbourFlags::Use).execute().await.map_err(to_io)
+    }
+
+    /// One neighbour, as it is now; `None` also from a kernel that does not answer this (before Linux 5.0).
+    async fn neighbour(&self, link: LinkIndex, address: IpAddr) -> Option<Neighbour> {
+        let question = RouteNetlinkMessage::GetNeighbour(messages::neighbour_of(link, address));
+        let mut question = NetlinkMessage::from(question);
+        question.header.flags = NLM_F_REQUEST;
+        let mut answers = Box::pin(self.handle.clone().request(question).ok()?);
+        match answers.next().await?.payload {
+            NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewNeighbour(message)) => {
+                messages::neighbour(&message).map(|(_, entry)| entry)
+            }
+            _ => None,
+        }
+    }
+}
+
+fn to_io(error: rtnetlink::Error) -> io::Error {
+    match error {
+        rtnetlink::Error::NetlinkError(message) => message.to_io(),
+        other => io::Error::other(other.to_string()),
+    }
+}

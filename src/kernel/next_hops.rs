@@ -1,0 +1,307 @@
+//! From the kernel's routes and neighbours to the ways a tunnel packet can take.
+//!
+//! A pure function: [`resolve`] reads a [`Kernel`] and says for every tunnel which [`Hop`]s it has, which neighbours
+//! must be kept alive for that, and, in words, why a tunnel has none.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use thiserror::Error;
+use transload_encaps::Mac;
+use transload_encaps::underlay::LinkAddresses;
+
+use crate::forwarding::{Hop, PeerId, PortId};
+use crate::kernel::tables::{Flow, Kernel, Link, LinkIndex, LinkState, Route, Way};
+
+/// A tunnel that needs next hops.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tunnel {
+    /// The peer at its far end.
+    pub peer: PeerId,
+    /// Its name, for what we say about it.
+    pub name: String,
+    /// The name of our endpoint, for what we say about it.
+    pub endpoint: String,
+    /// Our tunnel address.
+    pub local: IpAddr,
+    /// The peer's.
+    pub remote: IpAddr,
+    /// The ports that the endpoint names.
+    pub ports: Vec<PortId>,
+    /// The tag its packets carry on the wire.
+    pub vlan: Option<u16>,
+}
+
+impl Tunnel {
+    /// Every route that these tunnels need, once.
+    #[must_use]
+    pub fn flows(tunnels: &[Self]) -> Vec<Flow> {
+        let mut flows: Vec<_> = tunnels.iter().filter(|tunnel| !tunnel.remote.is_multicast()).map(Self::flow).collect();
+        flows.sort_unstable();
+        flows.dedup();
+        flows
+    }
+
+    /// What its route is looked up for.
+    #[must_use]
+    pub fn flow(&self) -> Flow {
+        Flow { src: self.local, dst: self.remote }
+    }
+}
+
+/// A port, as far as next hops are concerned.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PortLink {
+    /// Its name in the configuration.
+    pub name: String,
+    /// The network device behind it; `None` for a socket.
+    pub device: Option<String>,
+    /// The MAC address to send from; `None` for the device's own.
+    pub mac: Option<Mac>,
+    /// Most bytes an IP packet may have; `None` for the device's own limit.
+    pub mtu: Option<u32>,
+    /// Neighbours written in the configuration, which win over the kernel's.
+    pub next_hops: Vec<(IpAddr, Mac)>,
+}
+
+/// What came of resolving every tunnel.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Resolution {
+    /// By [`PeerId`], as [`Forwarding`](crate::forwarding::Forwarding) wants them.
+    pub hops: Vec<Vec<Hop>>,
+    /// The kernel's neighbours that the hops depend on, resolved or not.
+    pub neighbours: BTreeSet<(LinkIndex, IpAddr)>,
+    /// What stands in a tunnel's way, all of it. A tunnel may work in spite of a complaint, by another way.
+    pub complaints: Vec<(PeerId, Complaint)>,
+}
+
+/// Why a tunnel, or one of its equal-cost ways, cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Error)]
+pub enum Complaint {
+    /// The kernel has no route.
+    #[error("no route to {0}")]
+    NoRoute(IpAddr),
+    /// The peer's address is ours.
+    #[error("{0} is an address of this host itself, so no tunnel can lead there")]
+    Local(IpAddr),
+    /// The route and the endpoint disagree.
+    #[error("route to {remote} leaves by {device}, but endpoint {endpoint} names only {}", ports.join(", "))]
+    WrongPort {
+        /// The peer's address.
+        remote: IpAddr,
+        /// Where its route leads.
+        device: String,
+        /// Our endpoint.
+        endpoint: String,
+        /// The devices of the endpoint's ports.
+        ports: Vec<String>,
+    },
+    /// The device of the only way is down.
+    #[error("the way to {remote} is by {device}, which {state}")]
+    LinkDown {
+        /// The peer's address.
+        remote: IpAddr,
+        /// Where its route leads.
+        device: String,
+        /// What is the matter with it.
+        state: LinkState,
+    },
+    /// The neighbour has not answered.
+    #[error("{gateway} on {device}{} has not answered yet", role(.gateway, .remote))]
+    Unanswered {
+        /// The peer's address.
+        remote: IpAddr,
+        /// Who should answer.
+        gateway: IpAddr,
+        /// On which device.
+        device: String,
+    },
+    /// A port that the kernel knows nothing of needs its neighbours from the configuration.
+    #[error("port {port} is no network device: give it `next_hops: {{ {remote}: MAC }}`")]
+    NeedsNextHop {
+        /// The port's name.
+        port: String,
+        /// The peer's address.
+        remote: IpAddr,
+    },
+    /// A port without a MAC address.
+    #[error("port {0} has no MAC address to send tunnel packets from: give it `mac:`")]
+    NeedsMac(String),
+}
+
+/// Whether a device carries frames. One that the kernel does not list is not known to be down.
+fn is_usable(link: Option<&Link>, remote: IpAddr) -> Result<(), Complaint> {
+    match link.filter(|link| !link.is_up()) {
+        Some(link) => Err(Complaint::LinkDown { remote, device: link.name.clone(), state: link.state }),
+        None => Ok(()),
+    }
+}
+
+fn role(gateway: &IpAddr, remote: &IpAddr) -> String {
+    if gateway == remote { String::new() } else { format!(", the next hop to {remote},") }
+}
+
+impl Complaint {
+    /// Whether time may heal it: the operator need do nothing if it goes away.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Unanswered { .. } | Self::LinkDown { .. })
+    }
+}
+
+/// Resolves every tunnel. `ports` is indexed by [`PortId`].
+#[must_use]
+pub fn resolve(tunnels: &[Tunnel], ports: &[PortLink], kernel: &Kernel) -> Resolution {
+    let mut resolver = Resolver { ports, kernel, out: Resolution::default() };
+    let peers = tunnels.iter().map(|tunnel| tunnel.peer.0 as usize + 1).max().unwrap_or(0);
+    resolver.out.hops.resize(peers, Vec::new());
+    for tunnel in tunnels {
+        let hops = resolver.tunnel(tunnel);
+        resolver.out.hops[tunnel.peer.0 as usize] = hops;
+    }
+    resolver.out
+}
+
+struct Resolver<'a> {
+    ports: &'a [PortLink],
+    kernel: &'a Kernel,
+    out: Resolution,
+}
+
+impl Resolver<'_> {
+    fn tunnel(&mut self, tunnel: &Tunnel) -> Vec<Hop> {
+        if tunnel.remote.is_multicast() {
+            return self.multicast(tunnel).into_iter().collect();
+        }
+        if let Some(hops) = self.configured(tunnel) {
+            return hops;
+        }
+        if let Some(port) = self.sockets_only(tunnel) {
+            return self.complain(tunnel, Complaint::NeedsNextHop { port, remote: tunnel.remote });
+        }
+        match self.kernel.routes.get(&tunnel.flow()) {
+            None | Some(Route::None) => self.complain(tunnel, Complaint::NoRoute(tunnel.remote)),
+            Some(Route::Local) => self.complain(tunnel, Complaint::Local(tunnel.remote)),
+            Some(Route::Out(ways)) => {
+                let mut hops: Vec<_> = ways.iter().filter_map(|way| self.way(tunnel, way)).collect();
+                // The kernel lists IPv6 next hops in any order; flows must keep their place.
+                hops.sort_by_key(|hop| (hop.port, hop.link.dst));
+                hops
+            }
+        }
+    }
+
+    /// What goes to a multicast group needs no route and no neighbour: it leaves by the first port that is up.
+    fn multicast(&mut self, tunnel: &Tunnel) -> Option<Hop> {
+        let dst = Mac::of_group(tunnel.remote);
+        for &id in &tunnel.ports {
+            let Some(port) = self.ports.get(usize::from(id.0)) else { continue };
+            let link = port.device.as_deref().and_then(|name| self.kernel.link_named(name)).map(|(_, link)| link);
+            if let Some(device) = port.device.clone().filter(|_| link.is_none_or(|link| !link.is_up())) {
+                let state = link.map_or(LinkState::Down, |link| link.state);
+                let down = Complaint::LinkDown { remote: tunnel.remote, device, state };
+                self.out.complaints.push((tunnel.peer, down));
+                continue;
+            }
+            let hop = self.hop(id, link, dst, None);
+            if let Some(hop) = self.or_complain(tunnel, hop) {
+                return Some(hop);
+            }
+        }
+        None
+    }
+
+    /// The ways that the configuration itself names, if it names some.
+    fn configured(&mut self, tunnel: &Tunnel) -> Option<Vec<Hop>> {
+        let mut named = Vec::new();
+        for &id in &tunnel.ports {
+            let port = self.ports.get(usize::from(id.0))?;
+            let Some(&(_, dst)) = port.next_hops.iter().find(|(address, _)| *address == tunnel.remote) else {
+                continue;
+            };
+            let link = port.device.as_deref().and_then(|name| self.kernel.link_named(name)).map(|(_, link)| link);
+            named.push(is_usable(link, tunnel.remote).and_then(|()| self.hop(id, link, dst, None)));
+        }
+        let configured = !named.is_empty();
+        let hops = named.into_iter().filter_map(|hop| self.or_complain(tunnel, hop)).collect();
+        configured.then_some(hops)
+    }
+
+    /// When no port of the endpoint is a device, the kernel's routes say nothing: the name of such a port.
+    fn sockets_only(&self, tunnel: &Tunnel) -> Option<String> {
+        let mut ports = tunnel.ports.iter().filter_map(|id| self.ports.get(usize::from(id.0))).peekable();
+        let first = ports.peek()?.name.clone();
+        ports.all(|port| port.device.is_none()).then_some(first)
+    }
+
+    fn way(&mut self, tunnel: &Tunnel, way: &Way) -> Option<Hop> {
+        let hop = self.try_way(tunnel, way);
+        self.or_complain(tunnel, hop)
+    }
+
+    fn try_way(&mut self, tunnel: &Tunnel, way: &Way) -> Result<Hop, Complaint> {
+        let remote = tunnel.remote;
+        let port = self.port_of(tunnel, way.link).ok_or_else(|| self.wrong_port(tunnel, way))?;
+        let link = self.kernel.links.get(&way.link);
+        is_usable(link, remote)?;
+        let gateway = way.gateway.unwrap_or(remote);
+        let dst = self.neighbour(port, way.link, gateway);
+        let unanswered = || Complaint::Unanswered { remote, gateway, device: self.kernel.link_name(way.link) };
+        let dst = dst.ok_or_else(unanswered)?;
+        self.hop(port, link, dst, way.mtu)
+    }
+
+    /// The port whose device this is: directly, or under a VLAN device with the endpoint's tag.
+    fn port_of(&self, tunnel: &Tunnel, index: LinkIndex) -> Option<PortId> {
+        let link = self.kernel.links.get(&index)?;
+        let device = match (tunnel.vlan, link.vlan) {
+            (None, _) => link,
+            (Some(tag), Some((lower, vid))) if tag == vid => self.kernel.links.get(&lower)?,
+            (Some(_), _) => return None,
+        };
+        let named = |id: &&PortId| self.port_device(**id).is_some_and(|name| *name == device.name);
+        tunnel.ports.iter().find(named).copied()
+    }
+
+    fn port_device(&self, id: PortId) -> Option<&String> {
+        self.ports.get(usize::from(id.0))?.device.as_ref()
+    }
+
+    fn wrong_port(&self, tunnel: &Tunnel, way: &Way) -> Complaint {
+        let tagged = |device: &String| tunnel.vlan.map_or(device.clone(), |vlan| format!("{device} (vlan {vlan})"));
+        Complaint::WrongPort {
+            remote: tunnel.remote,
+            device: self.kernel.link_name(way.link),
+            endpoint: tunnel.endpoint.clone(),
+            ports: tunnel.ports.iter().filter_map(|id| self.port_device(*id)).map(tagged).collect(),
+        }
+    }
+
+    fn neighbour(&mut self, port: PortId, link: LinkIndex, address: IpAddr) -> Option<Mac> {
+        let fixed = &self.ports.get(usize::from(port.0))?.next_hops;
+        if let Some(&(_, mac)) = fixed.iter().find(|(known, _)| *known == address) {
+            return Some(mac);
+        }
+        self.out.neighbours.insert((link, address));
+        self.kernel.neighbours.get(&(link, address))?.mac
+    }
+
+    fn hop(&self, id: PortId, link: Option<&Link>, dst: Mac, route_mtu: Option<u32>) -> Result<Hop, Complaint> {
+        let port = self.ports.get(usize::from(id.0));
+        let src = port.and_then(|port| port.mac).or_else(|| link?.mac);
+        let src = src.ok_or_else(|| Complaint::NeedsMac(port.map_or_else(String::new, |port| port.name.clone())))?;
+        let port_mtu = port.and_then(|port| port.mtu).or_else(|| Some(link?.mtu));
+        // The smaller of the two; one that is not known does not count.
+        let mtu = [port_mtu, route_mtu].into_iter().flatten().min();
+        Ok(Hop { port: id, link: LinkAddresses { dst, src }, mtu })
+    }
+
+    fn or_complain(&mut self, tunnel: &Tunnel, hop: Result<Hop, Complaint>) -> Option<Hop> {
+        hop.map_err(|complaint| self.out.complaints.push((tunnel.peer, complaint))).ok()
+    }
+
+    fn complain(&mut self, tunnel: &Tunnel, complaint: Complaint) -> Vec<Hop> {
+        self.out.complaints.push((tunnel.peer, complaint));
+        Vec::new()
+    }
+}

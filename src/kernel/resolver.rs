@@ -1,0 +1,270 @@
+//! Keeps next hops right while the gateway runs: reads the kernel's tables once, then follows what changes, and has
+//! the kernel confirm the neighbours that tunnels use.
+
+use std::collections::HashSet;
+use std::io;
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_util::stream::{Stream, StreamExt};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::forwarding::PeerId;
+use crate::kernel::netlink::{Change, Netlink};
+use crate::kernel::next_hops::{Complaint, PortLink, Resolution, Tunnel, resolve};
+use crate::kernel::tables::{Flow, Kernel};
+
+/// How often unresolved neighbours are asked for, and complaints looked at.
+const TICK: Duration = Duration::from_secs(1);
+/// Resolved neighbours are confirmed every so many ticks: well before the kernel, which hears nothing of our
+/// traffic, would throw them away (60 s, `gc_stale_time`).
+const CONFIRM_TICKS: u32 = 10;
+/// Changes come in bunches; this long we wait for the rest of one.
+const BUNCH: Duration = Duration::from_millis(10);
+/// Asking the kernel again takes at most one part in so many of our time, whatever a routing daemon does.
+const SHARE: u32 = 10;
+
+type Changes = Pin<Box<dyn Stream<Item = Change> + Send + Sync>>;
+
+/// What is to be resolved.
+#[derive(Debug)]
+pub struct Targets {
+    /// The tunnels.
+    pub tunnels: Vec<Tunnel>,
+    /// The ports, by [`PortId`](crate::forwarding::PortId).
+    pub ports: Vec<PortLink>,
+}
+
+/// Follows the kernel's tables for a set of tunnels.
+pub struct Resolver {
+    netlink: Netlink,
+    changes: Changes,
+    tunnels: Vec<Tunnel>,
+    ports: Vec<PortLink>,
+    flows: Vec<Flow>,
+    kernel: Kernel,
+    resolution: Resolution,
+    /// What the log has already said.
+    said: HashSet<(PeerId, Complaint)>,
+    ticks: u32,
+    /// Whether the kernel's tables could not be read when they had to be.
+    lost: bool,
+}
+
+/// How much of our copy of the kernel's tables is out of date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stale {
+    Nothing,
+    Routes,
+    Everything,
+}
+
+impl Resolver {
+    /// Reads the kernel's tables in this thread's network namespace and resolves what is already known. `ports` is
+    /// indexed by [`PortId`](crate::forwarding::PortId).
+    ///
+    /// # Errors
+    /// When the kernel answers no netlink question.
+    pub async fn start(tunnels: Vec<Tunnel>, ports: Vec<PortLink>) -> io::Result<Self> {
+        let (netlink, changes) = Netlink::open()?;
+        let flows = Tunnel::flows(&tunnels);
+        let kernel = netlink.read(&flows).await?;
+        let resolution = resolve(&tunnels, &ports, &kernel);
+        let resolver = Self {
+            netlink,
+            changes: Box::pin(changes),
+            tunnels,
+            ports,
+            flows,
+            kernel,
+            resolution,
+            said: HashSet::new(),
+            ticks: 0,
+            lost: false,
+        };
+        resolver.probe(|known| !known).await;
+        Ok(resolver)
+    }
+
+    /// What is resolved now.
+    #[must_use]
+    pub fn resolution(&self) -> &Resolution {
+        &self.resolution
+    }
+
+    /// The kernel's tables as we know them now.
+    #[must_use]
+    pub fn kernel(&self) -> &Kernel {
+        &self.kernel
+    }
+
+    /// Gives neighbours a moment to answer, so that a gateway that says it is ready usually is.
+    pub async fn settle(&mut self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        while self.resolution.complaints.iter().any(|(_, complaint)| complaint.is_passing()) {
+            let Ok(Some(change)) = tokio::time::timeout_at(deadline, self.changes.next()).await else { return };
+            self.follow(change).await;
+        }
+    }
+
+    /// Follows the kernel for ever, calling `publish` whenever something that it may care about has changed.
+    /// `targets` brings other tunnels and ports.
+    pub async fn run(mut self, mut targets: UnboundedReceiver<Targets>, mut publish: impl FnMut(&Resolution, &Kernel)) {
+        let mut tick = tokio::time::interval_at(Instant::now() + TICK, TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // Neighbours have a moment more before we complain of them; what time will not heal is said now.
+        self.say(|complaint| !complaint.is_passing());
+        publish(&self.resolution, &self.kernel);
+        loop {
+            tokio::select! {
+                change = self.changes.next() => {
+                    if change.is_none() {
+                        tracing::error!("the kernel closed our netlink socket; opening another");
+                        tokio::time::sleep(TICK).await;
+                    }
+                    self.follow(change.unwrap_or(Change::Lost)).await;
+                    publish(&self.resolution, &self.kernel);
+                }
+                Some(newest) = targets.recv() => {
+                    let newest = std::iter::from_fn(|| targets.try_recv().ok()).last().unwrap_or(newest);
+                    self.aim(newest).await;
+                    publish(&self.resolution, &self.kernel);
+                }
+                _ = tick.tick() => self.tick().await,
+            }
+        }
+    }
+
+    /// Takes in this change and the bunch it comes in, asks again for what they make doubtful, and resolves.
+    async fn follow(&mut self, change: Change) {
+        let mut stale = self.note(change);
+        let bunch = tokio::time::sleep(BUNCH);
+        tokio::pin!(bunch);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut bunch => break,
+                change = self.changes.next() => match change {
+                    Some(change) => stale = stale.max(self.note(change)),
+                    None => break,
+                },
+            }
+        }
+        let started = Instant::now();
+        self.refresh(stale).await;
+        let before = self.resolution.neighbours.clone();
+        self.resolution = resolve(&self.tunnels, &self.ports, &self.kernel);
+        if self.resolution.neighbours.iter().any(|neighbour| !before.contains(neighbour)) {
+            self.probe(|known| !known).await;
+        }
+        if stale > Stale::Nothing {
+            tokio::time::sleep(started.elapsed() * SHARE).await;
+        }
+    }
+
+    /// Goes on with other tunnels and ports.
+    async fn aim(&mut self, Targets { tunnels, ports }: Targets) {
+        (self.tunnels, self.ports) = (tunnels, ports);
+        self.flows = Tunnel::flows(&self.tunnels);
+        let wanted: HashSet<_> = self.flows.iter().copied().collect();
+        self.kernel.routes.retain(|flow, _| wanted.contains(flow));
+        let missing: Vec<_> =
+            self.flows.iter().copied().filter(|flow| !self.kernel.routes.contains_key(flow)).collect();
+        self.kernel.routes.extend(self.netlink.routes(&missing).await);
+        self.resolution = resolve(&self.tunnels, &self.ports, &self.kernel);
+        self.probe(|known| !known).await;
+    }
+
+    fn note(&mut self, change: Change) -> Stale {
+        match change {
+            Change::Neighbour(key, Some(neighbour)) => drop(self.kernel.neighbours.insert(key, neighbour)),
+            Change::Neighbour(key, None) => drop(self.kernel.neighbours.remove(&key)),
+            Change::Link(index, link) => {
+                let before = match link.clone() {
+                    Some(link) => self.kernel.links.insert(index, link),
+                    None => self.kernel.links.remove(&index),
+                };
+                // IPv6 routes of a device that loses its carrier change without a message of their own.
+                return if before == link { Stale::Nothing } else { Stale::Routes };
+            }
+            Change::Routes => return Stale::Routes,
+            Change::Lost => return Stale::Everything,
+        }
+        Stale::Nothing
+    }
+
+    async fn refresh(&mut self, stale: Stale) {
+        match stale {
+            Stale::Nothing => {}
+            Stale::Routes => self.kernel.routes = self.netlink.routes(&self.flows).await.into_iter().collect(),
+            Stale::Everything => {
+                self.lost = match self.read_anew().await {
+                    Ok(()) => false,
+                    Err(error) => {
+                        tracing::error!("cannot read the kernel's routes and neighbours: {error}");
+                        true
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads everything, with sockets of its own: what still waits in the old ones is older than what is read, and
+    /// would undo it.
+    async fn read_anew(&mut self) -> io::Result<()> {
+        let (netlink, changes) = Netlink::open()?;
+        self.kernel = netlink.read(&self.flows).await?;
+        self.netlink = netlink;
+        self.changes = Box::pin(changes);
+        Ok(())
+    }
+
+    async fn tick(&mut self) {
+        if self.lost {
+            self.follow(Change::Lost).await;
+        }
+        self.ticks = self.ticks.wrapping_add(1);
+        let confirm = self.ticks.is_multiple_of(CONFIRM_TICKS);
+        self.probe(|known| confirm || !known).await;
+        self.say(|_| true);
+    }
+
+    /// Probes the neighbours that tunnels depend on, of those that `wanted` picks by whether they are resolved.
+    async fn probe(&self, wanted: impl Fn(bool) -> bool) {
+        for &(link, address) in &self.resolution.neighbours {
+            let entry = self.kernel.neighbours.get(&(link, address));
+            if entry.is_some_and(|entry| entry.fixed) || !wanted(entry.is_some_and(|entry| entry.mac.is_some())) {
+                continue;
+            }
+            if let Err(error) = self.netlink.probe(link, address).await {
+                tracing::warn!("cannot ask for {address} on {}: {error}", self.kernel.link_name(link));
+            }
+        }
+    }
+
+    /// Logs each complaint once, and once more when it is over.
+    fn say(&mut self, about: impl Fn(&Complaint) -> bool) {
+        let complaints = self.resolution.complaints.iter().filter(|(_, complaint)| about(complaint));
+        let now: HashSet<_> = complaints.cloned().collect();
+        for (peer, complaint) in now.difference(&self.said) {
+            let name = self.name(*peer).unwrap_or_default();
+            if complaint.is_passing() {
+                tracing::warn!("peer {name}: {complaint}");
+            } else {
+                tracing::error!("peer {name}: {complaint}");
+            }
+        }
+        for (peer, complaint) in self.said.difference(&now) {
+            // What was said of a peer that is gone is not mended by that.
+            if let Some(name) = self.name(*peer) {
+                tracing::info!("peer {name}: no longer: {complaint}");
+            }
+        }
+        self.said = now;
+    }
+
+    fn name(&self, peer: PeerId) -> Option<&str> {
+        self.tunnels.iter().find(|tunnel| tunnel.peer == peer).map(|tunnel| &*tunnel.name)
+    }
+}

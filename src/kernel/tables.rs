@@ -1,0 +1,120 @@
+//! What we know of the kernel's links, routes and neighbours: a copy, kept up to date by [`crate::kernel::netlink`].
+
+use std::fmt;
+use std::net::IpAddr;
+
+use transload_encaps::Mac;
+
+use crate::forwarding::Map;
+
+/// A kernel's interface index.
+pub type LinkIndex = u32;
+
+/// The part of the kernel's tables that next hops depend on.
+#[derive(Debug, Clone, Default)]
+pub struct Kernel {
+    /// Its devices.
+    pub links: Map<LinkIndex, Link>,
+    /// The routes that were asked for.
+    pub routes: Map<Flow, Route>,
+    /// Its neighbours, IPv4 and IPv6.
+    pub neighbours: Map<(LinkIndex, IpAddr), Neighbour>,
+}
+
+/// What a route is looked up for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Flow {
+    /// Our tunnel address: routing rules may look at it.
+    pub src: IpAddr,
+    /// The peer's.
+    pub dst: IpAddr,
+}
+
+/// A device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Its name.
+    pub name: String,
+    /// Its MAC address, if it is an Ethernet device.
+    pub mac: Option<Mac>,
+    /// Most bytes an IP packet may have on it.
+    pub mtu: u32,
+    /// Whether it carries frames.
+    pub state: LinkState,
+    /// For a VLAN device: the device under it, and the tag.
+    pub vlan: Option<(LinkIndex, u16)>,
+}
+
+/// Whether a device carries frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LinkState {
+    /// It is switched on and has a carrier.
+    Up,
+    /// It is switched on, but the kernel drops what is sent by it.
+    NoCarrier,
+    /// It is switched off.
+    Down,
+}
+
+impl fmt::Display for LinkState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Up => "is up",
+            Self::NoCarrier => "has no carrier: the other end of the cable is down",
+            Self::Down => "is down",
+        })
+    }
+}
+
+/// Where the kernel would send a packet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// Out, by any of these at equal cost.
+    Out(Vec<Way>),
+    /// To itself: the address is one of this host's own.
+    Local,
+    /// Nowhere: there is no route, or one that refuses.
+    None,
+}
+
+/// One of a route's next hops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Way {
+    /// The device it leaves by.
+    pub link: LinkIndex,
+    /// Who takes it on, of either family; `None` when the destination is on the link itself.
+    pub gateway: Option<IpAddr>,
+    /// The route's own MTU, if it has one.
+    pub mtu: Option<u32>,
+}
+
+/// An entry of the kernel's neighbour table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Neighbour {
+    /// Its MAC address; `None` while the kernel asks, or when nobody answered.
+    pub mac: Option<Mac>,
+    /// Set by hand: it never expires and must not be probed, which would make it expire.
+    pub fixed: bool,
+}
+
+impl Link {
+    /// Whether it carries frames.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.state == LinkState::Up
+    }
+}
+
+impl Kernel {
+    /// The device of this name.
+    #[must_use]
+    pub fn link_named(&self, name: &str) -> Option<(LinkIndex, &Link)> {
+        self.links.iter().find(|(_, link)| link.name == name).map(|(index, link)| (*index, link))
+    }
+
+    /// The name of a device, or a stand-in for one that has gone.
+    #[must_use]
+    pub fn link_name(&self, index: LinkIndex) -> String {
+        self.links.get(&index).map_or_else(|| format!("device {index}, which is gone"), |link| link.name.clone())
+    }
+}

@@ -1,0 +1,122 @@
+//! Which frames of a port are the gateway's, out of the frozen tables: for the program that redirects them.
+
+use std::collections::BTreeSet;
+
+use transload_encaps::qinq::{FIRST_VID_AT, FirstTag, first_tag};
+use transload_encaps::{Compiled, Segment};
+
+use crate::forwarding::{Forwarding, PeerId, Port, PortId, Scope};
+use crate::io::af_xdp::{Claims, Entrance, Filter, Tags};
+
+/// Which frames of a port are the gateway's.
+#[must_use]
+pub fn filter(tables: &Forwarding, port: PortId) -> Filter {
+    let Some(port) = tables.ports.get(usize::from(port.0)) else { return Filter::default() };
+    let endpoints = port.endpoints.iter().filter_map(|id| tables.endpoints.get(usize::from(id.0)));
+    let entrances = endpoints.flat_map(|endpoint| {
+        let addresses = std::iter::once(&endpoint.address).chain(&endpoint.multicast);
+        addresses.map(|address| Entrance {
+            address: *address,
+            vlan: endpoint.vlan,
+            carriers: endpoint.carriers.clone(),
+        })
+    });
+    Filter { mac: port.mac, entrances: entrances.collect(), tags: tags(tables, port) }
+}
+
+fn tags(tables: &Forwarding, port: &Port) -> Tags {
+    match port.tags {
+        None => Tags::None,
+        // Only tenants are behind it: what nobody claims is dropped by name.
+        Some(_) if port.endpoints.is_empty() => Tags::All,
+        Some(peer) => claims(tables, peer).map_or(Tags::None, Tags::Some),
+    }
+}
+
+/// The first tags that attachments and mappings claim of a port.
+fn claims(tables: &Forwarding, peer: PeerId) -> Option<Claims> {
+    let peer = tables.peer(peer)?;
+    let Compiled::QinQ(grammar, _) = &peer.compiled else { return None };
+    let (mut outer, mut single, mut untagged) = (BTreeSet::new(), BTreeSet::new(), false);
+    let attached = tables.segments.keys().filter(|(scope, _)| *scope == peer.scope).map(|(_, segment)| *segment);
+    for segment in attached.chain(mapped(tables, peer.scope)) {
+        match first_tag(segment) {
+            FirstTag::None => untagged = true,
+            FirstTag::Single(vid) => drop(single.insert(vid)),
+            FirstTag::Outer(vid) => drop(outer.insert(vid)),
+        }
+    }
+    let tpids: BTreeSet<_> = grammar.tpids().iter().copied().collect();
+    let in_order = |set: BTreeSet<u16>| set.into_iter().collect();
+    Some(Claims { tpids: in_order(tpids), outer: in_order(outer), single: in_order(single), untagged })
+}
+
+/// Segments that mappings have in a scope, one for every first tag.
+fn mapped(tables: &Forwarding, scope: Scope) -> impl Iterator<Item = Segment> {
+    let sides = tables.mappings.by_scope.get(scope.0 as usize).into_iter().flatten();
+    sides.flat_map(|&(mapping, side)| {
+        let side = tables.mappings.get(mapping).and_then(|connection| connection.ids.sides.get(side));
+        side.into_iter().flat_map(|side| {
+            let vids = side.fields.iter().find(|field| field.at == FIRST_VID_AT).map(|vids| vids.first..=vids.last);
+            vids.unwrap_or(0..=0).map(|vid| Segment(side.base | vid << FIRST_VID_AT))
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use transload_encaps::Carrier;
+
+    use super::*;
+    use crate::compile::{Numbers, compile};
+    use crate::config;
+
+    /// The filters of three ports: one with tunnels, one that tunnels and tags share, one with tenants only.
+    fn filters() -> [Filter; 3] {
+        let text = "
+version: 1
+ports:
+  tunnels: { device: eth0 }
+  shared: { device: eth1 }
+  tenants: { device: eth2 }
+endpoints:
+  first: { address: 192.0.2.1, ports: [tunnels] }
+  second: { address: 198.51.100.1, ports: [shared] }
+peers:
+  left: { address: 192.0.2.11, endpoint: first, encap: vxlan }
+  right: { address: 198.51.100.11, endpoint: second, encap: nvgre }
+tenants:
+  blue:
+    attachments:
+      left: { peer: left, vni: 100 }
+      right: { peer: right, vsid: 5000 }
+      stacked: { port: shared, s_vid: 100, c_vid: 7 }
+      single: { port: shared, vid: 300 }
+      office: { port: tenants, vid: 5 }
+";
+        let plan = compile(&config::parse("gateway.yaml", text).unwrap(), &mut Numbers::default(), None).unwrap();
+        let named = |name: &str| plan.ports.iter().find(|port| port.name == name).unwrap().id;
+        ["tunnels", "shared", "tenants"].map(|name| filter(&plan.forwarding, named(name)))
+    }
+
+    #[test]
+    fn a_port_takes_the_tunnels_of_its_own_endpoints_by_what_carries_them() {
+        let [tunnels, shared, tenants] = filters();
+        let entrance = |address: &str, carrier| Entrance {
+            address: address.parse().unwrap(),
+            vlan: None,
+            carriers: [carrier].into_iter().collect(),
+        };
+        assert_eq!(tunnels.entrances, [entrance("192.0.2.1", Carrier::Udp(4789))]);
+        assert_eq!(shared.entrances, [entrance("198.51.100.1", Carrier::Ip(47))]);
+        assert_eq!(tenants.entrances, []);
+    }
+
+    #[test]
+    fn a_port_takes_the_tags_that_are_claimed_and_everything_where_only_tenants_are() {
+        let [tunnels, shared, tenants] = filters();
+        assert_eq!((tunnels.tags, tenants.tags), (Tags::None, Tags::All));
+        let Tags::Some(claims) = shared.tags else { panic!("{:?}", shared.tags) };
+        assert_eq!((claims.outer, claims.single, claims.untagged), (vec![100], vec![300], false));
+    }
+}

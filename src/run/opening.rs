@@ -1,0 +1,257 @@
+//! Opening a plan's ports, and keeping the machine's own stack out of what comes in by them.
+
+use std::collections::HashSet;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use thiserror::Error;
+use transload_encaps::Carrier;
+
+use crate::compile::{Plan, PortPlan, own_macs};
+use crate::forwarding::{EndpointId, PortId};
+use crate::io::af_xdp::Umem;
+use crate::io::quiet::Quiet;
+use crate::io::{Backend, BoxedPort, OpenError, Pool, Xdp};
+use crate::rib::tunnels::backend_words;
+use crate::run::backends::Choices;
+use crate::run::exclusive::Exclusive;
+use crate::run::filters::filter;
+use crate::run::revive::{Revival, exchangeable};
+
+/// The ports of a gateway, open. Everything is undone when this is dropped.
+pub struct Opening<'mem> {
+    /// By worker: its ports.
+    pub workers: Vec<Vec<(PortId, BoxedPort<'mem>)>>,
+    /// What brings ports back whose device went away.
+    pub revivals: Vec<Revival<'mem>>,
+    /// What moves the frames of each port, in words, by [`PortId`].
+    pub backends: Vec<String>,
+    /// What keeps the machine quiet.
+    pub quiet: Quiet,
+    /// What no other gateway of this machine may serve.
+    pub exclusive: Exclusive,
+}
+
+/// Why the ports are not open.
+#[derive(Debug, Error)]
+pub enum OpeningError {
+    /// One cannot be opened.
+    #[error(transparent)]
+    Port(#[from] OpenError),
+    /// Nothing would arrive.
+    #[error("cannot redirect frames to XDP sockets: {0}")]
+    Start(#[source] io::Error),
+    /// Another gateway is here already.
+    #[error("another transload on this machine serves {0} already: stop it first, or give this one its own")]
+    Taken(String),
+    /// The kernel has no socket for us.
+    #[error("cannot claim {0}: {1}")]
+    Claim(String, io::Error),
+    /// The machine cannot be kept from answering.
+    #[error("cannot keep the kernel from answering {what}: {error}{}", permission(.error, .capability))]
+    Quiet {
+        /// What it would answer.
+        what: String,
+        /// What the kernel said.
+        error: io::Error,
+        /// What it takes.
+        capability: &'static str,
+    },
+}
+
+fn permission(error: &io::Error, capability: &str) -> String {
+    if error.kind() == ErrorKind::PermissionDenied {
+        format!("; run as root, or with {capability}")
+    } else {
+        String::new()
+    }
+}
+
+impl<'mem> Opening<'mem> {
+    /// Has frames arrive, in chunks of each worker's memory where that takes some.
+    ///
+    /// # Errors
+    /// When the system refuses it.
+    pub fn start(&mut self, pools: &mut [Pool<'mem>]) -> Result<(), OpeningError> {
+        for (ports, pool) in self.workers.iter_mut().zip(pools) {
+            ports.iter_mut().try_for_each(|(_, port)| port.start(pool)).map_err(OpeningError::Start)?;
+        }
+        Ok(())
+    }
+}
+
+/// Opens every port as was chosen; `umems` is the memory of each worker, if any port is on XDP sockets. MAC addresses
+/// and MTUs that the plan leaves to the devices are filled in.
+///
+/// # Errors
+/// When a port cannot be opened or kept quiet. Nothing is left open then.
+pub fn open<'mem>(
+    plan: &mut Plan,
+    choices: &Choices,
+    umems: &[Arc<Umem<'mem>>],
+) -> Result<Opening<'mem>, OpeningError> {
+    let workers = choices.workers;
+    let mut opening = Opening {
+        workers: (0..workers).map(|_| Vec::new()).collect(),
+        revivals: Vec::new(),
+        backends: vec![String::new(); plan.forwarding.ports.len()],
+        quiet: Quiet::new(),
+        exclusive: Exclusive::default(),
+    };
+    claim(plan, &mut opening.exclusive)?;
+    for port in &plan.ports {
+        let choice = choices.of(port.id);
+        if let Some((port, words)) = choice.and_then(|choice| Some((&choice.name, choice.words()?))) {
+            tracing::info!(port, "{words}");
+        }
+        let on_xdp = choice.filter(|choice| choice.xdp);
+        if let (Some(choice), Some(table)) = (on_xdp, plan.forwarding.ports.get_mut(usize::from(port.id.0))) {
+            table.mac = port.mac.or(choice.survey.mac);
+        }
+        let umems = if on_xdp.is_some() { umems } else { &[] };
+        let xdp = on_xdp.map(|_| Xdp { umems, filter: filter(&plan.forwarding, port.id) });
+        let opened = crate::io::open(&port.name, &port.backend, workers, xdp)?;
+        if let Some(backend) = opening.backends.get_mut(usize::from(port.id.0)) {
+            *backend = backend_words(port, opened.kind);
+        }
+        if let Some(table) = plan.forwarding.ports.get_mut(usize::from(port.id.0)) {
+            table.mac = port.mac.or(opened.mac);
+            table.mtu = port.mtu.or(opened.mtu);
+        }
+        let (ports, revival) = exchangeable(port, opened, umems);
+        opening.revivals.extend(revival);
+        for (worker, io) in opening.workers.iter_mut().zip(ports) {
+            worker.push((port.id, io));
+        }
+    }
+    own_macs(&mut plan.forwarding, &plan.names);
+    keep_quiet(plan, &mut opening.quiet)?;
+    Ok(opening)
+}
+
+/// The endpoints and the tags of devices that other gateways could serve as well.
+#[must_use]
+pub fn claims(plan: &Plan) -> Vec<String> {
+    let endpoints = (0..).map(EndpointId).zip(&plan.forwarding.endpoints).filter(|(id, _)| is_heard(plan, *id));
+    let endpoints = endpoints.map(|(_, endpoint)| match endpoint.vlan {
+        Some(vlan) => format!("endpoint {} in VLAN {vlan}", endpoint.address),
+        None => format!("endpoint {}", endpoint.address),
+    });
+    let tags = plan.ports.iter().filter(|port| has_tags(plan, port.id)).filter_map(|port| {
+        let device = port.backend.network_device()?;
+        Some(format!("the tags of {device}"))
+    });
+    endpoints.chain(tags).collect()
+}
+
+/// Claims them.
+///
+/// # Errors
+/// When another gateway has one of them.
+pub fn claim(plan: &Plan, exclusive: &mut Exclusive) -> Result<(), OpeningError> {
+    for what in claims(plan) {
+        match exclusive.claim(&what) {
+            Ok(true) => {}
+            Ok(false) => return Err(OpeningError::Taken(what)),
+            Err(error) => return Err(OpeningError::Claim(what, error)),
+        }
+    }
+    Ok(())
+}
+
+/// The UDP ports that the machine must not answer from.
+#[must_use]
+pub fn listeners(plan: &Plan) -> HashSet<SocketAddr> {
+    let endpoints = (0..).map(EndpointId).zip(&plan.forwarding.endpoints).filter(|(id, _)| is_heard(plan, *id));
+    let ports = endpoints.flat_map(|(_, endpoint)| {
+        endpoint.carriers.iter().filter_map(|carrier| match carrier {
+            Carrier::Udp(port) => Some(SocketAddr::new(endpoint.address, *port)),
+            _ => None,
+        })
+    });
+    ports.collect()
+}
+
+fn has_tags(plan: &Plan, port: PortId) -> bool {
+    plan.forwarding.ports.get(usize::from(port.0)).is_some_and(|table| table.tags.is_some())
+}
+
+/// Keeps the machine from answering what is this plan's.
+///
+/// # Errors
+/// Without the right to.
+pub fn keep_quiet(plan: &Plan, quiet: &mut Quiet) -> Result<(), OpeningError> {
+    let mut gre = [false; 2];
+    for (id, endpoint) in (0..).map(EndpointId).zip(&plan.forwarding.endpoints) {
+        if !is_heard(plan, id) {
+            continue;
+        }
+        let v6 = endpoint.address.is_ipv6();
+        for carrier in &endpoint.carriers {
+            match *carrier {
+                Carrier::Udp(port) => {
+                    let what = || format!("tunnel packets to {} port {port}", endpoint.address);
+                    let ours = quiet.udp(endpoint.address, port);
+                    if !ours.map_err(|error| OpeningError::Quiet { what: what(), error, capability: "CAP_NET_RAW" })? {
+                        tracing::warn!(
+                            "UDP port {port} of {} belongs to another socket, such as a kernel VXLAN device: it hears \
+                             our tunnels' packets too",
+                            endpoint.address
+                        );
+                    }
+                }
+                Carrier::Ip(_) if !std::mem::replace(&mut gre[usize::from(v6)], true) => {
+                    let what = || "GRE packets".into();
+                    let ours = quiet.gre(v6);
+                    ours.map_err(|error| OpeningError::Quiet { what: what(), error, capability: "CAP_NET_RAW" })?;
+                }
+                Carrier::Ip(_) | Carrier::Port => {}
+            }
+        }
+    }
+    plan.ports.iter().try_for_each(|port| quiet_tenants(plan, port, quiet))
+}
+
+/// Whether the machine's own stack hears the packets to an endpoint too: what comes by a Unix socket it never sees,
+/// and a gateway with no other ports needs no privilege.
+fn is_heard(plan: &Plan, endpoint: EndpointId) -> bool {
+    let has_endpoint = |port: PortId| {
+        let table = plan.forwarding.ports.get(usize::from(port.0));
+        table.is_some_and(|table| table.endpoints.contains(&endpoint))
+    };
+    plan.ports.iter().any(|port| !matches!(port.backend, Backend::Unix { .. }) && has_endpoint(port.id))
+}
+
+/// Behind a device with tags and no endpoint are only tenants, whom the machine has nothing to say to.
+fn quiet_tenants(plan: &Plan, port: &PortPlan, quiet: &mut Quiet) -> Result<(), OpeningError> {
+    let Some(device) = tenant_device(plan, port) else { return Ok(()) };
+    quiet_device(device, quiet)
+}
+
+/// The device of a port that only tenants are behind.
+#[must_use]
+pub fn tenant_device<'p>(plan: &Plan, port: &'p PortPlan) -> Option<&'p str> {
+    let device = port.backend.network_device()?;
+    let table = plan.forwarding.ports.get(usize::from(port.id.0))?;
+    (table.tags.is_some() && table.endpoints.is_empty()).then_some(device)
+}
+
+/// Drops, behind the packet sockets, whatever comes in by a device.
+///
+/// # Errors
+/// Without the right to. A kernel without netfilter tables is only warned about.
+pub fn quiet_device(device: &str, quiet: &mut Quiet) -> Result<(), OpeningError> {
+    match quiet.device(device) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            Err(OpeningError::Quiet { what: format!("tenants on {device}"), error, capability: "CAP_NET_ADMIN" })
+        }
+        // Since Linux 6.16 a chain outlives its device and takes up the next one of that name.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => {
+            tracing::warn!("this machine also hears the tenants on {device}, and may answer them: {error}");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}

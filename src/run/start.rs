@@ -1,0 +1,174 @@
+//! `run`: from a file to a gateway that moves frames, and back to nothing.
+//!
+//! Read and compile; look at the machine; take the admin socket; open the ports and keep the kernel quiet; resolve
+//! next hops; start the workers. Whatever fails, everything before it is undone by being dropped.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::runtime::Runtime;
+use transload_encaps::Mac;
+
+use crate::admin::socket::{AdminSocket, AdminSocketError};
+use crate::compile::{Numbers, Plan, compile};
+use crate::config::{self, Config, Polling, Problems};
+use crate::dataplane::Worker;
+use crate::dataplane::thread::{pin, work};
+use crate::events;
+use crate::kernel::host;
+use crate::kernel::resolver::Resolver;
+use crate::rib::learned::LearnedPeers;
+use crate::rib::standing::Standing;
+use crate::rib::tunnels::{port_links, tunnels};
+use crate::run::backends;
+use crate::run::gateway::Gateway;
+use crate::run::opening::{self, Opening, OpeningError};
+use crate::run::publish;
+use crate::run::supervise::{Signals, Supervision};
+
+/// Events a worker may be ahead of the control plane.
+const EVENTS: usize = 16_384;
+/// How long neighbours have to answer before the gateway says it is ready.
+const FIRST_ANSWERS: Duration = Duration::from_millis(500);
+
+/// What `run` was told.
+#[derive(Debug, Clone, Default)]
+pub struct Orders {
+    /// The gateway's file.
+    pub file: PathBuf,
+    /// The admin socket, if not the file's or the usual one.
+    pub admin: Option<PathBuf>,
+    /// Whether to stop when standard input is closed: for those who start gateways of their own.
+    pub attended: bool,
+}
+
+/// Why the gateway does not run.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The file is wrong, or asks for what this machine does not have.
+    #[error(transparent)]
+    Problems(#[from] Problems),
+    /// A port cannot be opened.
+    #[error(transparent)]
+    Opening(#[from] OpeningError),
+    /// There is no admin socket.
+    #[error(transparent)]
+    Admin(#[from] AdminSocketError),
+    /// More static addresses than the table holds.
+    #[error("the MAC table has no room for the static address {0}: raise `fdb: {{ capacity: .. }}`")]
+    Full(Mac),
+    /// The system refuses something.
+    #[error("{0}: {1}")]
+    System(&'static str, #[source] io::Error),
+    /// A worker ended on its own.
+    #[error("a worker thread has died; this is a fault in transload")]
+    WorkerDied,
+}
+
+fn while_doing(what: &'static str) -> impl Fn(io::Error) -> StartError {
+    move |error| StartError::System(what, error)
+}
+
+/// Runs a gateway until SIGINT or SIGTERM.
+///
+/// # Errors
+/// When it cannot start. Nothing is left of it then.
+pub fn run(orders: &Orders) -> Result<(), StartError> {
+    let (config, mut plan, numbers) = read(&orders.file)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(while_doing("cannot start"))?;
+    let signals = Signals::listen(&runtime).map_err(while_doing("cannot listen for signals"))?;
+    look_at_the_machine(&runtime, &config, &plan)?;
+    let admin = match orders.admin.as_deref().or(plan.settings.admin.as_deref()) {
+        Some(path) => AdminSocket::bind(path),
+        None => AdminSocket::bind_usual(),
+    };
+    if let Err(taken @ AdminSocketError::Live(_)) = admin {
+        return Err(taken.into());
+    }
+    let choices = backends::choose(&plan);
+    if let Some(fewer) = &choices.fewer {
+        tracing::warn!("{fewer}");
+    }
+    let (threads, layout, polling) = (choices.workers, choices.layout(), plan.settings.polling);
+    let mut arenas: Vec<_> = (0..threads).map(|_| layout.arena()).collect();
+    let (mut pools, umems): (Vec<_>, Vec<_>) = arenas.iter_mut().map(|arena| layout.cut(arena)).unzip();
+    let umems: Vec<_> = umems.into_iter().flatten().collect();
+    let mut opening = opening::open(&mut plan, &choices, &umems)?;
+    // What arrives from here on waits for the workers.
+    opening.start(&mut pools)?;
+    let Opening { workers: ports, revivals, quiet, backends, exclusive } = opening;
+    // Who may not open ports may often not make the socket either; the ports say better what is missing.
+    let (admin, listener) = admin?;
+    let resolver = runtime.block_on(resolve(&config, &plan)).map_err(while_doing("cannot read the kernel's routes"))?;
+    let standing = Standing { config, plan, numbers, learned: LearnedPeers::default() };
+    let (gateway, ears) = Gateway::new(standing, backends, threads)?;
+    let gateway = Arc::new(gateway);
+    publish::publish(&gateway, resolver.resolution(), resolver.kernel());
+
+    let stop = AtomicBool::new(false);
+    let result = thread::scope(|scope| {
+        let _leaving = Leaving(&stop);
+        let mut crew = Vec::new();
+        let mut rings = Vec::new();
+        for ((pool, ports), counters) in pools.into_iter().zip(ports).zip(&gateway.counters) {
+            let (sender, ring) = events::ring(EVENTS);
+            rings.push(ring);
+            let worker = Worker::new(gateway.shared.clone(), pool, ports, counters.clone(), sender);
+            let (number, clock, stop) = (crew.len(), gateway.clock, &stop);
+            let thread = thread::Builder::new().name(format!("worker-{number}"));
+            let thread = thread.spawn_scoped(scope, move || {
+                pin(number);
+                work(worker, clock, polling == Polling::Adaptive, stop);
+            });
+            crew.push(thread.map_err(while_doing("cannot start a worker"))?);
+        }
+        tracing::info!("ready: {}; `transload show` asks {}", gateway.summary(), admin.path().display());
+        let (gateway, file) = (&gateway, orders.file.clone());
+        let supervision =
+            Supervision { gateway, resolver, revivals, quiet, rings, listener, signals, ears, file, exclusive };
+        let alive = || crew.iter().all(|worker| !worker.is_finished());
+        runtime.block_on(supervision.run(orders.attended, alive))
+    });
+    drop(admin);
+    if result.is_ok() {
+        tracing::info!("stopped");
+    }
+    result
+}
+
+/// Has the workers stop when control leaves them, however it does.
+struct Leaving<'s>(&'s AtomicBool);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn read(file: &Path) -> Result<(Config, Plan, Numbers), Problems> {
+    let config = config::load(file)?;
+    let mut numbers = Numbers::default();
+    let plan = compile(&config, &mut numbers, None)?;
+    for warning in &plan.warnings {
+        tracing::warn!("{}{warning}", warning.place());
+    }
+    Ok((config, plan, numbers))
+}
+
+fn look_at_the_machine(runtime: &Runtime, config: &Config, plan: &Plan) -> Result<(), StartError> {
+    let problems = runtime.block_on(host::check(config, plan));
+    let problems = problems.map_err(while_doing("cannot ask the kernel for its devices"))?;
+    if problems.is_empty() { Ok(()) } else { Err(Problems(problems).into()) }
+}
+
+async fn resolve(config: &Config, plan: &Plan) -> io::Result<Resolver> {
+    let mut resolver = Resolver::start(tunnels(config, plan), port_links(plan)).await?;
+    resolver.settle(FIRST_ANSWERS).await;
+    Ok(resolver)
+}

@@ -1,0 +1,168 @@
+//! Control at work: everything it does while the workers move frames, until it is told to stop.
+
+use std::io;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::oneshot;
+
+use crate::admin;
+use crate::events::Receiver;
+use crate::io::quiet::Quiet;
+use crate::kernel::joins::Joins;
+use crate::kernel::resolver::Resolver;
+use crate::run::exclusive::Exclusive;
+use crate::run::gateway::{Answer, Ears, Gateway};
+use crate::run::housekeeping;
+use crate::run::opening::quiet_device;
+use crate::run::publish;
+use crate::run::reloading::Reloader;
+use crate::run::revive::Revival;
+use crate::run::start::StartError;
+
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What control has in hand.
+pub struct Supervision<'g, 'mem> {
+    /// The gateway.
+    pub gateway: &'g Arc<Gateway>,
+    /// What follows the kernel's routes and neighbours.
+    pub resolver: Resolver,
+    /// What brings ports back.
+    pub revivals: Vec<Revival<'mem>>,
+    /// What keeps the machine from answering.
+    pub quiet: Quiet,
+    /// What the workers tell.
+    pub rings: Vec<Receiver>,
+    /// The admin socket.
+    pub listener: UnixListener,
+    /// What tells us to stop, or to read the file again.
+    pub signals: Signals,
+    /// Who wants something of the gateway.
+    pub ears: Ears,
+    /// The gateway's file.
+    pub file: PathBuf,
+    /// What no other gateway may serve.
+    pub exclusive: Exclusive,
+}
+
+impl Supervision<'_, '_> {
+    /// Works until a signal, or, if `attended`, until standard input is closed.
+    ///
+    /// # Errors
+    /// When the admin socket breaks, or a worker is not `alive` any more.
+    pub async fn run(self, attended: bool, alive: impl Fn() -> bool) -> Result<(), StartError> {
+        let Self { gateway, resolver, mut revivals, quiet, rings, listener, signals, ears, file, exclusive } = self;
+        let Signals { interrupt, terminate, hangup } = signals;
+        let quiet = Mutex::new(quiet);
+        let mut joins = Joins::default();
+        let follow = resolver.run(ears.targets, |resolution, kernel| {
+            let view = gateway.view();
+            for revival in &mut revivals {
+                let Some(device) = revival.look(kernel, &gateway.shared.forwarding.load()) else { continue };
+                if view.tenant_devices.iter().any(|tenants| tenants == device)
+                    && let Err(error) = quiet_device(device, &mut quiet.lock().unwrap_or_else(PoisonError::into_inner))
+                {
+                    tracing::warn!("{error}");
+                }
+            }
+            joins.look(&view.wishes, kernel);
+            publish::publish(gateway, resolution, kernel);
+            for revival in &revivals {
+                revival.follow(&gateway.shared.forwarding.load());
+            }
+        });
+        let reloader = Reloader { file, exclusive, quiet: &quiet };
+        tokio::select! {
+            () = told(interrupt, terminate) => Ok(()),
+            () = closed_input(attended) => Ok(()),
+            () = died(alive) => Err(StartError::WorkerDied),
+            () = follow => Ok(()),
+            () = housekeeping::keep(gateway, rings) => Ok(()),
+            () = reloads(gateway, reloader, ears.reloads, hangup) => Ok(()),
+            served = admin::serve(listener, gateway.clone()) => {
+                served.map_err(|error| StartError::System("the admin socket broke", error))
+            }
+        }
+    }
+}
+
+/// Reads the file again whenever somebody asks for it, or SIGHUP comes.
+async fn reloads(
+    gateway: &Arc<Gateway>,
+    mut reloader: Reloader<'_>,
+    mut asked: UnboundedReceiver<Answer>,
+    mut hangup: Signal,
+) {
+    loop {
+        let answer = tokio::select! {
+            answer = asked.recv() => answer,
+            _ = hangup.recv() => None,
+        };
+        let outcome = reloader.reload(gateway).await;
+        match &outcome {
+            Ok(done) => {
+                done.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+                tracing::info!("reloaded: {} changed; {}", done.changes.len(), done.summary);
+            }
+            Err(refused) => tracing::error!("the file is not taken in, and nothing has changed:\n{refused}"),
+        }
+        if let Some(answer) = answer {
+            // Whoever asked may have gone.
+            let _ = answer.send(outcome.map_err(|refused| refused.to_string()));
+        }
+    }
+}
+
+/// The signals that we listen for.
+pub struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// Listens from now on; a signal that comes before anybody waits is not lost.
+    ///
+    /// # Errors
+    /// When the system does not let us.
+    pub fn listen(runtime: &Runtime) -> io::Result<Self> {
+        let _inside = runtime.enter();
+        let [interrupt, terminate, hangup] =
+            [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
+        Ok(Self { interrupt: interrupt?, terminate: terminate?, hangup: hangup? })
+    }
+}
+
+/// Waits for a signal to stop.
+async fn told(mut interrupt: Signal, mut terminate: Signal) {
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+async fn closed_input(attended: bool) {
+    let (closed, told) = oneshot::channel();
+    if !attended {
+        return std::future::pending().await;
+    }
+    // A thread of its own: standard input has no other way to wait. It ends with the process.
+    thread::spawn(move || {
+        let _ = io::copy(&mut io::stdin(), &mut io::sink());
+        let _ = closed.send(());
+    });
+    let _ = told.await;
+}
+
+async fn died(alive: impl Fn() -> bool) {
+    while alive() {
+        tokio::time::sleep(LOOK).await;
+    }
+}
