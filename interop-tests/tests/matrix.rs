@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
-use transload_interop_tests::bench::{Bench, Stack, roster};
 use transload_interop_tests::cases::{self, Case, Cells, Scope};
 use transload_interop_tests::outcome::{Outcome, Stop};
 use transload_interop_tests::runner;
+use transload_interop_tests::testbed::{Stack, Testbed, roster};
 use transload_lab::{need, uml};
 
 /// A run of its own: everything it makes is below its directory, and every process it starts knows that name.
@@ -215,23 +215,23 @@ fn what_a_failed_case_has_left_is_put_right_before_the_next_one() {
     need!(root, ip, ping, vxlan);
     let (sites, _) = roster(&["kernel-vxlan".to_owned(), "kernel-vxlan6".to_owned()]);
     let place = tempfile::tempdir().unwrap();
-    let mut bench = Bench::build(sites, place.path(), &mut |_| ()).unwrap();
+    let mut testbed = Testbed::build(sites, place.path(), &mut |_| ()).unwrap();
     let named = |name: &str| *cases::ALL.iter().find(|case| case.name == name).unwrap();
-    let passes = |bench: &mut Bench| {
-        let run = runner::run(named("arp-and-ping"), bench, &[], &mut |_, _| ());
+    let passes = |testbed: &mut Testbed| {
+        let run = runner::run(named("arp-and-ping"), testbed, &[], &mut |_, _| ());
         run.cells.iter().all(|cell| matches!(cell.outcome, Outcome::Passed(_)))
     };
-    let away = Case { scope: Scope::Bench(spoil), ..cases::ON_PURPOSE };
-    assert!(passes(&mut bench));
-    runner::run(away, &mut bench, &[], &mut |_, _| ());
-    assert!(!bench.has(Stack::Kernel));
-    assert!(passes(&mut bench), "the peer is there again");
+    let away = Case { scope: Scope::Testbed(spoil), ..cases::ON_PURPOSE };
+    assert!(passes(&mut testbed));
+    runner::run(away, &mut testbed, &[], &mut |_, _| ());
+    assert!(!testbed.has(Stack::Kernel));
+    assert!(passes(&mut testbed), "the peer is there again");
 }
 
 /// Takes the peer away, leaves the gateway with other options, and fails.
-fn spoil(bench: &mut Bench, cells: &mut Cells) {
-    bench.restart_gateway("ageing: 1s").unwrap();
-    bench.remove_peer(Stack::Kernel);
+fn spoil(testbed: &mut Testbed, cells: &mut Cells) {
+    testbed.restart_gateway("ageing: 1s").unwrap();
+    testbed.remove_peer(Stack::Kernel);
     cells.put("anywhere", Err(Stop::Failed("on purpose".to_owned())));
 }
 

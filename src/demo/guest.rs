@@ -1,5 +1,5 @@
-//! A host in User-Mode Linux, from inside: the first and only process of a User-Mode Linux, which furnishes its site and does
-//! what it is told, line by line.
+//! A host in User-Mode Linux, from inside: the first and only process there, which furnishes its site and does what it
+//! is told, line by line.
 //!
 //! It is this very program, seen through the host's file system, so that nothing else needs to be installed.
 

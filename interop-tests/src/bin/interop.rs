@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
-use transload_interop_tests::bench::{Absent, Bench, Endpoint, Site, now, roster};
 use transload_interop_tests::cases::{self, Case};
 use transload_interop_tests::report::{self, Report, WireFrame};
+use transload_interop_tests::testbed::{Absent, Endpoint, Site, Testbed, now, roster};
 use transload_interop_tests::{runner, supervise};
 use transload_lab::{interrupt, uml};
 
@@ -161,13 +161,13 @@ fn run(
     bar: &ProgressBar,
 ) -> io::Result<(Vec<Site>, Vec<runner::CaseRun>, Frames)> {
     let say = |text: &str| if bar.is_hidden() { eprintln!("{text}") } else { bar.println(text) };
-    let mut bench = Bench::build(sites, scratch, &mut say.clone())?;
-    let sites = bench.sites().to_vec();
+    let mut testbed = Testbed::build(sites, scratch, &mut say.clone())?;
+    let sites = testbed.sites().to_vec();
     let mut runs = Vec::new();
     for case in chosen(options) {
         bar.set_prefix(case.name);
         bar.set_position(0);
-        let run = runner::run(case, &mut bench, absent, &mut |total, words| {
+        let run = runner::run(case, &mut testbed, absent, &mut |total, words| {
             bar.set_length(total as u64);
             bar.inc(1);
             bar.set_message(words.to_owned());
@@ -175,8 +175,8 @@ fn run(
         say(&format!("{:<28} {} cells in {:.1} s", case.name, run.cells.len(), run.seconds));
         runs.push(run);
     }
-    absent.extend_from_slice(bench.left_out());
+    absent.extend_from_slice(testbed.left_out());
     // Whoever interrupts does not want to wait for it.
-    let frames = if interrupt::is_asked() { Frames::new() } else { report::collect(&runs, bench.tapes(), scratch)? };
+    let frames = if interrupt::is_asked() { Frames::new() } else { report::collect(&runs, testbed.tapes(), scratch)? };
     Ok((sites, runs, frames))
 }

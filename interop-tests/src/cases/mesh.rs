@@ -6,8 +6,8 @@ use std::time::Duration;
 use transload_lab::{Gateway, Host, Namespace, interrupt, programs, skip, veth};
 
 use super::{Case, Cells, Scope};
-use crate::bench::Stack;
 use crate::outcome::{Verdict, must, not_run, passed};
+use crate::testbed::Stack;
 use crate::traffic::{ping, settle};
 use crate::world::Leaf;
 

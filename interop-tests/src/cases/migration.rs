@@ -16,8 +16,8 @@ use tempfile::TempDir;
 use transload_lab::{Gateway, Host, Namespace, OpenVswitch, interrupt, programs, skip, veth};
 
 use super::{Case, Cells, Scope};
-use crate::bench::Stack;
 use crate::outcome::{Verdict, must, not_run};
+use crate::testbed::Stack;
 use crate::traffic::settle;
 use crate::world::Leaf;
 

@@ -13,9 +13,9 @@ use transload_encaps::Kind;
 use transload_lab::host::output;
 use transload_lab::skip;
 
-use crate::bench::{Family, Site, Stack, Tape, Tenant, Underlay};
 use crate::cases::Place;
 use crate::runner::{CaseRun, Cell};
+use crate::testbed::{Family, Site, Stack, Tape, Tenant, Underlay};
 
 /// Most frames of a case, and of one of its cells at one site.
 const PER_CASE: usize = 24;

@@ -79,8 +79,8 @@ impl From<UmlFailure> for io::Error {
     }
 }
 
-/// The last lines, or those up to one that is known or to a kernel's panic: what comes behind that are its registers and
-/// its stack.
+/// The last lines, or those up to one that is known or to a kernel's panic: what comes behind that are its registers
+/// and its stack.
 fn last_words(printed: &str) -> Vec<String> {
     let lines: Vec<_> = printed.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let is_the_end = |line: &&str| line.contains("Kernel panic") || KNOWN.iter().any(|(known, _)| line.contains(known));

@@ -1,8 +1,9 @@
 //! User-Mode Linux (UML): a Linux kernel that is a process.
 //!
 //! A [`Launch`] has what every one is started with: the host's file system as its root, a console that is our pipe, a
-//! private directory, and the object that makes it run on processors with AMX (`xstate/`). What it runs first and how it
-//! is wired is its user's. A [`UmlProcess`] is one that was started; whatever it prints is kept until it has ended well.
+//! private directory, and the object that makes it run on processors with AMX (`xstate/`). What it runs first and how
+//! it is wired is its user's. A [`UmlProcess`] is one that was started; whatever it prints is kept until it has ended
+//! well.
 
 mod failure;
 mod probe;

@@ -1,4 +1,4 @@
-//! The bench: one gateway, every peer stack that is there, and behind each of their tunnels a host of two tenants.
+//! The testbed: one gateway, every peer stack that is there, and behind each of their tunnels a host of two tenants.
 //!
 //! It is built once and used by every case, so that a kernel boots once and not for each of them.
 
@@ -32,8 +32,8 @@ pub use roster::{Absent, roster};
 pub use site::{Encap, Family, Site, Tenant, Underlay};
 pub use stack::Stack;
 
-/// The bench. Dropped, it leaves nothing behind.
-pub struct Bench {
+/// The testbed. Dropped, it leaves nothing behind.
+pub struct Testbed {
     // Dropped in this order: who has a socket in the gateway's world goes first.
     machines: BTreeMap<Stack, Box<dyn Machine>>,
     gateway: Option<Gateway>,
@@ -48,7 +48,7 @@ pub struct Bench {
     place: PathBuf,
 }
 
-impl Bench {
+impl Testbed {
     /// Builds it for these sites, but for those of peers that do not come up. Captures are kept in `place`, with the
     /// sockets; `said` is told what goes on.
     ///
@@ -56,7 +56,7 @@ impl Bench {
     /// When the gateway does not come up, or somebody interrupts; what was built is taken down again.
     pub fn build(sites: Vec<Site>, place: &Path, said: &mut dyn FnMut(&str)) -> io::Result<Self> {
         let middle = skip::root().is_ok().then(Namespace::new).transpose()?.map(Arc::new);
-        let mut bench = Self {
+        let mut testbed = Self {
             machines: BTreeMap::new(),
             gateway: None,
             tapes: Vec::new(),
@@ -66,8 +66,8 @@ impl Bench {
             is_distrusted: false,
             place: place.to_owned(),
         };
-        bench.raise(said)?;
-        Ok(bench)
+        testbed.raise(said)?;
+        Ok(testbed)
     }
 
     /// Every peer, then the gateway, then whose cable is a socket of the gateway's.
@@ -156,7 +156,7 @@ impl Bench {
     /// A tenant's host at a site. Its device is `t0`.
     ///
     /// # Panics
-    /// For a site that is none of this bench.
+    /// For a site that is none of this testbed.
     #[must_use]
     pub fn host(&self, site: &Site, tenant: Tenant) -> Box<dyn Host + '_> {
         self.machine(site.stack).host(site, tenant)

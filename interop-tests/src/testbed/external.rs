@@ -60,6 +60,7 @@ impl Endpoint {
 
     /// From now on this is the run's external endpoint.
     pub fn take_part(self) {
+        Stack::name_external(&self.implementation);
         // A second one would be refused by the command line.
         let _ = ENDPOINT.set(self);
     }

@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::process::Command;
+use std::sync::OnceLock;
 
 use transload_lab::skip;
 
-use super::external::Endpoint;
+/// Whose implementation the run's external endpoint is, once it is known.
+static EXTERNAL: OnceLock<String> = OnceLock::new();
 
 /// A peer stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -64,8 +66,14 @@ impl Stack {
         match self {
             Self::Kernel | Self::Uml => "Linux",
             Self::Ovs => "Open vSwitch",
-            Self::External => Endpoint::here().map_or("external", |endpoint| endpoint.implementation.as_str()),
+            Self::External => EXTERNAL.get().map_or("external", String::as_str),
         }
+    }
+
+    /// From now on the external endpoint is of this implementation.
+    pub(super) fn name_external(implementation: &str) {
+        // A second one would be refused by the command line.
+        let _ = EXTERNAL.set(implementation.to_owned());
     }
 
     /// Whether it is somebody else's code: only then does it prove anything.

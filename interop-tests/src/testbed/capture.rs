@@ -1,4 +1,4 @@
-//! What was on the cables: a capture of each, for as long as the bench stands.
+//! What was on the cables: a capture of each, for as long as the testbed stands.
 
 use std::io;
 use std::os::unix::process::CommandExt;
