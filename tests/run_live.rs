@@ -10,7 +10,12 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-use transload::lab::Namespace;
+use transload_lab::Namespace;
+
+#[path = "common/furnish.rs"]
+mod furnish;
+
+use furnish::Furnish;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -283,6 +288,42 @@ fn demonstration(test: &str, arguments: &[&str]) {
 #[test]
 fn the_demonstration_works_with_whatever_is_installed() {
     demonstration("the_demonstration_works_with_whatever_is_installed", &[]);
+}
+
+#[test]
+fn a_user_mode_linux_that_dies_at_its_start_is_quoted_replaced_and_the_world_shown_once() {
+    const TEST: &str = "a_user_mode_linux_that_dies_at_its_start_is_quoted_replaced_and_the_world_shown_once";
+    const WORDS: &str = "userspace - ptrace set fp regs failed, errno = 14";
+    if Lab::new(TEST).is_none() {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let program = place.path().join("linux.uml");
+    fs::write(&program, format!("#!/bin/sh\necho '{WORDS}'\nkill -ABRT $$\n")).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let (kept, path) = (place.path().join("kept"), std::env::var("PATH").unwrap());
+    let demonstration = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_transload"));
+        command.arg("demo").env("PATH", format!("{}:{path}", place.path().display()));
+        let output = command.env(transload_lab::uml::KEEP_IN, &kept).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+        said
+    };
+    let said = demonstration();
+    for once in ["transload demo: one tenant", "VNI 777216", "version: 1", "12 of 12 pairs reached each other"] {
+        assert_eq!(said.matches(once).count(), 1 + usize::from(once.starts_with("VNI")), "{once}: {said}");
+    }
+    assert!(!said.contains("Linux in UML"), "the picture is of what runs: {said}");
+    // A running kernel that speaks all of it, or a machine without TAPs, does without User-Mode Linux.
+    let is_replaced = said.contains("speaks in its place for: ");
+    assert_eq!(is_replaced, said.contains("User-Mode Linux has ended by signal 6"), "{said}");
+    if is_replaced {
+        assert!(said.contains(&format!("Its last words:\n    {WORDS}\n")), "{said}");
+        let file = fs::read_dir(&kept).unwrap().next().unwrap().unwrap().path();
+        assert!(said.contains(&format!("Its whole output is in {}\n", file.display())), "{said}");
+        assert_eq!(fs::read_to_string(file).unwrap().trim(), WORDS);
+    }
 }
 
 #[test]

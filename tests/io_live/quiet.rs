@@ -9,7 +9,7 @@ use transload::io::quiet::Quiet;
 use transload_encaps::checksum;
 use transload_encaps::outer::pseudo_header;
 
-use crate::lab::{Namespace, namespaces};
+use crate::lab::{Namespace, Place, namespaces};
 use crate::wire::{Wire, frame, ours};
 
 const HERE: &str = "192.0.2.1";

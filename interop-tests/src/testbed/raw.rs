@@ -3,8 +3,7 @@
 use std::io;
 
 use pnet_datalink::Channel;
-
-use crate::peers::Namespace;
+use transload_lab::Namespace;
 
 /// Sends one from a device of a namespace.
 pub(super) fn send(namespace: &Namespace, device: &str, frame: &[u8]) -> io::Result<()> {

@@ -94,6 +94,7 @@ fn drain(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<String> {
 }
 
 /// The error of a line that failed.
-pub(crate) fn failed(line: &str, printed: &str) -> io::Error {
+#[must_use]
+pub fn failed(line: &str, printed: &str) -> io::Error {
     io::Error::other(format!("{line}\n{}", printed.trim_end()))
 }

@@ -1,7 +1,8 @@
-//! The bench: one gateway, every peer stack that is there, and behind each of their tunnels a host of two tenants.
+//! The testbed: one gateway, every peer stack that is there, and behind each of their tunnels a host of two tenants.
 //!
 //! It is built once and used by every case, so that a kernel boots once and not for each of them.
 
+mod cable;
 mod capture;
 mod external;
 mod file;
@@ -20,8 +21,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::peers::Namespace;
-use crate::{Gateway, Host, skip};
+use transload_lab::uml::UmlFailure;
+use transload_lab::{Gateway, Host, Namespace, interrupt, skip};
 
 pub use capture::{Tape, now};
 pub use external::Endpoint;
@@ -31,41 +32,113 @@ pub use roster::{Absent, roster};
 pub use site::{Encap, Family, Site, Tenant, Underlay};
 pub use stack::Stack;
 
-/// The bench. Dropped, it leaves nothing behind.
-pub struct Bench {
+/// The testbed. Dropped, it leaves nothing behind.
+pub struct Testbed {
     // Dropped in this order: who has a socket in the gateway's world goes first.
     machines: BTreeMap<Stack, Box<dyn Machine>>,
     gateway: Option<Gateway>,
     tapes: Vec<Tape>,
     middle: Option<Arc<Namespace>>,
     sites: Vec<Site>,
+    /// The sites of peers that did not come up.
+    left_out: Vec<Absent>,
+    /// Whether a case has failed on it, which may have left anything.
+    is_distrusted: bool,
     /// Captures and sockets.
     place: PathBuf,
 }
 
-impl Bench {
-    /// Builds it for these sites. Captures are kept in `place`, with the sockets; `said` is told what goes on.
+impl Testbed {
+    /// Builds it for these sites, but for those of peers that do not come up. Captures are kept in `place`, with the
+    /// sockets; `said` is told what goes on.
     ///
     /// # Errors
-    /// When a peer does not come up; what was built is taken down again.
+    /// When the gateway does not come up, or somebody interrupts; what was built is taken down again.
     pub fn build(sites: Vec<Site>, place: &Path, said: &mut dyn FnMut(&str)) -> io::Result<Self> {
         let middle = skip::root().is_ok().then(Namespace::new).transpose()?.map(Arc::new);
-        let (machines, tapes) = (BTreeMap::new(), Vec::new());
-        let mut bench = Self { machines, gateway: None, tapes, middle, sites, place: place.to_owned() };
-        for stack in bench.stacks() {
-            if stack != Stack::Uml {
-                said(&format!("building {stack}"));
-                bench.furnish(stack)?;
-            }
+        let mut testbed = Self {
+            machines: BTreeMap::new(),
+            gateway: None,
+            tapes: Vec::new(),
+            middle,
+            sites,
+            left_out: Vec::new(),
+            is_distrusted: false,
+            place: place.to_owned(),
+        };
+        testbed.raise(said)?;
+        Ok(testbed)
+    }
+
+    /// Every peer, then the gateway, then whose cable is a socket of the gateway's.
+    fn raise(&mut self, said: &mut dyn FnMut(&str)) -> io::Result<()> {
+        for stack in self.stacks().into_iter().filter(|stack| *stack != Stack::Uml) {
+            said(&format!("building {stack}"));
+            self.furnish_or_leave_out(stack, said)?;
+        }
+        if self.sites.is_empty() {
+            return Ok(());
         }
         said("starting the gateway");
-        bench.start_gateway("")?;
-        // Its cable is a socket of the gateway's.
-        if bench.stacks().contains(&Stack::Uml) {
-            said("booting Linux as a process");
-            bench.furnish(Stack::Uml)?;
+        self.start_gateway("")?;
+        if self.stacks().contains(&Stack::Uml) {
+            said("booting User-Mode Linux");
+            self.furnish_or_leave_out(Stack::Uml, said)?;
+            if !self.has(Stack::Uml) && !self.sites.is_empty() {
+                self.restart_gateway("")?;
+            }
         }
-        Ok(bench)
+        Ok(())
+    }
+
+    /// One peer that does not come up takes only its own sites along.
+    fn furnish_or_leave_out(&mut self, stack: Stack, said: &mut dyn FnMut(&str)) -> io::Result<()> {
+        let Err(why) = self.furnish(stack) else { return Ok(()) };
+        interrupt::check()?;
+        said(&format!("{stack} does not come up and is left out: {why}"));
+        let why = format!("{stack} does not come up: {}", in_one_line(&why));
+        let gone = self.sites.extract_if(.., |site| site.stack == stack);
+        self.left_out.extend(gone.map(|Site { name, stack, .. }| Absent {
+            name,
+            stack,
+            why: why.clone(),
+            is_final: false,
+        }));
+        Ok(())
+    }
+
+    /// From now on nothing here is trusted to be as a case expects it: [`mend`](Self::mend) builds it anew.
+    pub fn distrust(&mut self) {
+        self.is_distrusted = true;
+    }
+
+    /// Builds everything anew, if a case has failed since this was last done. What a failure has left, be it a device
+    /// that is down or a peer that is away, is no fault of the next case.
+    ///
+    /// # Errors
+    /// When the gateway does not come up, or somebody interrupts.
+    pub fn mend(&mut self) -> io::Result<()> {
+        if !self.is_distrusted {
+            return Ok(());
+        }
+        // The gateway goes first, so that nobody hears both the old and the new one's sequence numbers.
+        drop(self.gateway.take());
+        self.machines.clear();
+        self.raise(&mut |_| ())?;
+        self.is_distrusted = false;
+        Ok(())
+    }
+
+    /// The sites of peers that did not come up, and why.
+    #[must_use]
+    pub fn left_out(&self) -> &[Absent] {
+        &self.left_out
+    }
+
+    /// Whether a stack's machine is there.
+    #[must_use]
+    pub fn has(&self, stack: Stack) -> bool {
+        self.machines.contains_key(&stack)
     }
 
     /// The stacks with a site here.
@@ -83,7 +156,7 @@ impl Bench {
     /// A tenant's host at a site. Its device is `t0`.
     ///
     /// # Panics
-    /// For a site that is none of this bench.
+    /// For a site that is none of this testbed.
     #[must_use]
     pub fn host(&self, site: &Site, tenant: Tenant) -> Box<dyn Host + '_> {
         self.machine(site.stack).host(site, tenant)
@@ -218,5 +291,13 @@ impl Bench {
             self.tapes.push(Tape::start(stack, middle, device, file)?);
         }
         Ok(())
+    }
+}
+
+/// An error as it fits into a cell of the report.
+fn in_one_line(error: &io::Error) -> String {
+    match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        Some(failure) => UmlFailure::in_one_line(failure),
+        None => error.to_string(),
     }
 }

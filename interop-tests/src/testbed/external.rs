@@ -4,17 +4,16 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use serde::Deserialize;
+use transload_lab::host::output;
+use transload_lab::{Host, Namespace};
 
-use super::kernel::Cable;
+use super::cable::Cable;
 use super::machine::Machine;
-use super::raw;
 use super::site::{Encap, Site, Tenant, Underlay};
 use super::stack::Stack;
-use crate::Host;
-use crate::host::output;
 
 /// Its number among the sites: always the same, so that its tenant IDs and addresses are.
 const NUMBER: u8 = 100;
@@ -61,6 +60,7 @@ impl Endpoint {
 
     /// From now on this is the run's external endpoint.
     pub fn take_part(self) {
+        Stack::name_external(&self.implementation);
         // A second one would be refused by the command line.
         let _ = ENDPOINT.set(self);
     }
@@ -126,8 +126,9 @@ pub(super) struct External {
 
 impl External {
     /// Lays the cable. The machine's own device stays as it is.
-    pub(super) fn reach(gateway: &Cable) -> io::Result<Self> {
+    pub(super) fn reach(gateway: &Arc<Namespace>) -> io::Result<Self> {
         let endpoint = Endpoint::here().ok_or_else(|| io::Error::other("no endpoint is described"))?;
+        let cable = Cable::of(gateway, Stack::External.port());
         let mut make = Command::new("ip");
         make.args(["link", "add", "link", &endpoint.device, "name", Stack::External.port(), "netns", &gateway.path()]);
         output(make.args(["type", "macvlan", "mode", "bridge"]))?;
@@ -136,7 +137,7 @@ impl External {
             let nodad = if own.contains(':') { " nodad" } else { "" };
             gateway.sh(&format!("ip addr add {own}{nodad} dev {}", Stack::External.port()))?;
         }
-        Ok(Self { endpoint, cable: gateway.clone() })
+        Ok(Self { endpoint, cable })
     }
 }
 
@@ -190,6 +191,6 @@ impl Machine for External {
     }
 
     fn send_to_peer(&self, frame: &[u8], _site: &Site) -> io::Result<()> {
-        raw::send(&self.cable, Stack::External.port(), frame)
+        self.cable.send(frame)
     }
 }

@@ -1,9 +1,10 @@
 //! Which sites there are: every encapsulation that a stack speaks, over every underlay.
 
+use transload_lab::skip;
+
 use super::external::Endpoint;
 use super::site::{Encap, Site, Underlay};
 use super::stack::Stack;
-use crate::skip;
 
 /// What a stack can be asked for: the site's name behind the stack's, and what it is.
 const LINUX: &[(&str, Encap, Underlay)] = &[

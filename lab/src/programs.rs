@@ -1,7 +1,7 @@
-//! Where cargo puts what it builds of this workspace.
+//! Where programs are: those of the system, and what cargo builds of this workspace.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The directory of the profile that this program was built in.
 ///
@@ -15,11 +15,19 @@ pub fn directory() -> io::Result<PathBuf> {
     Ok(if is_deps { beside.parent().unwrap_or(beside) } else { beside }.to_owned())
 }
 
-/// A program of this crate.
+/// A program of this workspace.
 ///
 /// # Errors
 /// When it is not built.
 pub fn beside(name: &str) -> io::Result<PathBuf> {
     let path = directory()?.join(name);
     if path.is_file() { Ok(path) } else { Err(io::Error::other(format!("the program `{name}` is not built"))) }
+}
+
+/// Where a program is, also when it is one of the administrator's and the path names only the users'.
+#[must_use]
+pub fn find(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let sbin = ["/usr/sbin", "/sbin", "/usr/local/sbin"].map(|dir| Path::new(dir).to_owned());
+    std::env::split_paths(&path).chain(sbin).map(|dir| dir.join(name)).find(|path| path.is_file())
 }

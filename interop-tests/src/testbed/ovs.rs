@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
+use std::sync::Arc;
 
-use super::kernel::Cable;
+use transload_lab::{Host, Namespace, OpenVswitch, veth};
+
+use super::cable::Cable;
 use super::linux;
 use super::machine::{Machine, addresses};
 use super::raw;
 use super::site::{Encap, Site, Tenant, Underlay};
 use super::stack::Stack;
-use crate::Host;
-use crate::peers::{Namespace, OpenVswitch, veth};
 
 /// A `FlowID`, which is no matter of the segment.
 const FLOW_ID: u32 = 0x5a;
@@ -19,19 +20,22 @@ const FLOW_ID: u32 = 0x5a;
 pub(super) struct Switch {
     // Dropped in this order.
     ovs: OpenVswitch,
+    /// For tunnels, and for tags.
+    cables: [Cable; 2],
     under: Namespace,
     hosts: HashMap<(u8, Tenant), Namespace>,
-    cable: Cable,
 }
 
 impl Switch {
     /// Starts one with two cables to the gateway: one for tunnels, one for tags.
-    pub(super) fn build(gateway: &Cable, sites: &[Site]) -> io::Result<Self> {
+    pub(super) fn build(gateway: &Arc<Namespace>, sites: &[Site]) -> io::Result<Self> {
         let under = Namespace::new()?;
         // The cable's own device sees what the switch sees, and would answer for the bridge's addresses.
         under.sh("echo 1 > /proc/sys/net/ipv4/conf/all/arp_ignore")?;
-        for (device, name, mtu) in [(Stack::Ovs.port(), "under", 1500), (Stack::Ovs.tagged_port(), "access", 1500)] {
-            veth((gateway, device), (&under, name), mtu)?;
+        let ends = [(Stack::Ovs.port(), "under"), (Stack::Ovs.tagged_port(), "access")];
+        let [tunnels, tags] = ends.map(|(device, name)| Cable::lay(gateway, device, (&under, name), 1500));
+        let cables = [tunnels?, tags?];
+        for (device, name) in ends {
             // Its packet sockets do not finish what offloads leave undone, so nobody may leave it anything.
             gateway.sh(&format!("ethtool -K {device} tx off"))?;
             under.sh(&format!("ethtool -K {name} tx off"))?;
@@ -40,7 +44,7 @@ impl Switch {
         ovs.vsctl("add-br brp -- set bridge brp datapath_type=netdev -- add-port brp under")?;
         ovs.vsctl("add-br brt -- set bridge brt datapath_type=netdev fail-mode=secure -- add-port brt access")?;
         under.sh("ip link set brp up")?;
-        let mut switch = Self { ovs, under, hosts: HashMap::new(), cable: gateway.clone() };
+        let mut switch = Self { ovs, cables, under, hosts: HashMap::new() };
         for line in sites.iter().filter_map(|site| linux::underlay(site, "brp")).collect::<BTreeSet<_>>() {
             switch.under.sh(&line)?;
         }
@@ -126,7 +130,7 @@ impl Machine for Switch {
     }
 
     fn send_to_peer(&self, frame: &[u8], site: &Site) -> io::Result<()> {
-        let stack = site.stack;
-        raw::send(&self.cable, if site.underlay == Underlay::Cable { stack.tagged_port() } else { stack.port() }, frame)
+        let [tunnels, tags] = &self.cables;
+        if site.underlay == Underlay::Cable { tags.send(frame) } else { tunnels.send(frame) }
     }
 }

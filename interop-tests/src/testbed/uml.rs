@@ -1,13 +1,14 @@
-//! A Linux of its own as a peer, behind a `unix` port: one kernel for all sites, a namespace in it for each host.
+//! User-Mode Linux as a peer, behind a `unix` port: one kernel for all sites, a namespace in it for each host.
 
 use std::io;
 use std::path::Path;
+
+use transload_lab::Host;
 
 use super::file::{UML_GATEWAY_MAC, UML_MAC};
 use super::linux;
 use super::machine::{Machine, addresses};
 use super::site::{Site, Tenant, Underlay};
-use crate::Host;
 use crate::peers::{Uml, Wire};
 use crate::world::Inside;
 

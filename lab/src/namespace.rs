@@ -1,19 +1,25 @@
-//! Network namespaces of the running kernel, held by descriptor: nothing has a name, nothing is left behind.
+//! Network namespaces of the running kernel.
+//!
+//! A namespace is held by a descriptor, not by a name: it is gone when the last holder is, and nothing has to be
+//! cleaned up. Work is done in it by a thread that moves there.
 
+use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 
-use transload::lab;
+use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space};
 
 use crate::host::{Host, output};
+use crate::loopback;
 
 /// A network namespace, as a machine that commands can be run on. It ends when its last holder does: this value, and
 /// what was started in it.
 #[derive(Debug)]
 pub struct Namespace {
-    namespace: lab::Namespace,
+    descriptor: OwnedFd,
     background: Mutex<Vec<Child>>,
 }
 
@@ -21,12 +27,18 @@ impl Namespace {
     /// An empty one, with its loopback up.
     ///
     /// # Errors
-    /// Without the right to make one.
+    /// Without the right to make one: see [`enter_user_namespace`].
     pub fn new() -> io::Result<Self> {
-        let new = Self { namespace: lab::Namespace::new()?, background: Mutex::default() };
-        // Ten datagrams, the usual queue of a Unix socket, are few for a kernel that sends in bursts.
-        new.sh("echo 512 > /proc/sys/net/unix/max_dgram_qlen")?;
-        Ok(new)
+        let descriptor = in_thread(|| {
+            unshare(UnshareFlags::NEWNET)?;
+            // Nobody else is here who could have our addresses: IPv6 need not wait a second to find that out.
+            let _ = fs::write("/proc/sys/net/ipv6/conf/default/accept_dad", "0");
+            // Ten datagrams, the usual queue of a Unix socket, are few for a kernel that sends in bursts.
+            let _ = fs::write("/proc/sys/net/unix/max_dgram_qlen", "512");
+            loopback::set_up()?;
+            Ok(File::open("/proc/thread-self/ns/net")?.into())
+        })?;
+        Ok(Self { descriptor, background: Mutex::default() })
     }
 
     /// Runs this in the namespace and waits for it. Threads, processes and sockets that it makes are in there too.
@@ -34,7 +46,10 @@ impl Namespace {
     /// # Errors
     /// When the namespace cannot be entered, or as `work` says.
     pub fn enter<T: Send>(&self, work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
-        self.namespace.enter(work)
+        in_thread(|| {
+            move_into_link_name_space(self.as_fd(), Some(LinkNameSpaceType::Network))?;
+            work()
+        })
     }
 
     /// Starts a program in the namespace.
@@ -56,7 +71,13 @@ impl Namespace {
     /// How other processes can open the namespace while this value lives, `ip link set .. netns` for one.
     #[must_use]
     pub fn path(&self) -> String {
-        format!("/proc/{}/fd/{}", std::process::id(), self.namespace.as_fd().as_raw_fd())
+        format!("/proc/{}/fd/{}", std::process::id(), self.descriptor.as_raw_fd())
+    }
+}
+
+impl AsFd for Namespace {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
     }
 }
 
@@ -97,4 +118,32 @@ pub fn veth(near: (&Namespace, &str), far: (&Namespace, &str), mtu: u16) -> io::
     ))?;
     far_ns.sh(&format!("ip link set {far} up"))?;
     Ok(())
+}
+
+/// Moves this process into a user namespace in which it may make network namespaces. To be called before any other
+/// thread starts.
+///
+/// # Errors
+/// When the system does not permit that, or other threads run already.
+pub fn enter_user_namespace() -> io::Result<()> {
+    let uid = rustix::process::geteuid().as_raw();
+    let gid = rustix::process::getegid().as_raw();
+    unshare(UnshareFlags::NEWUSER)?;
+    // user_namespaces(7): without privilege, setgroups must be given up before a group is mapped.
+    fs::write("/proc/self/setgroups", "deny")?;
+    fs::write("/proc/self/uid_map", format!("0 {uid} 1"))?;
+    fs::write("/proc/self/gid_map", format!("0 {gid} 1"))
+}
+
+fn unshare(what: UnshareFlags) -> io::Result<()> {
+    #[expect(deprecated, reason = "its successor is unsafe because of FILES, which is never asked for here")]
+    rustix::thread::unshare(what).map_err(io::Error::from)
+}
+
+/// A thread of its own, so that the caller's namespace stays what it is.
+fn in_thread<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
+    thread::scope(|scope| match scope.spawn(work).join() {
+        Ok(result) => result,
+        Err(panic) => std::panic::resume_unwind(panic),
+    })
 }

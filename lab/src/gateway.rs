@@ -13,8 +13,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::Namespace;
 use crate::host::{failed, output, output_within};
-use crate::peers::Namespace;
 use crate::programs;
 
 const START: Duration = Duration::from_secs(30);

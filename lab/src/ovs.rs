@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use crate::Namespace;
 use crate::host::output;
-use crate::peers::Namespace;
-use crate::skip::find;
+use crate::programs::find;
 
 const SCHEMA: &str = "/usr/share/openvswitch/vswitch.ovsschema";
 const START: Duration = Duration::from_secs(30);

@@ -2,16 +2,19 @@
 
 use std::fmt;
 use std::process::Command;
+use std::sync::OnceLock;
 
-use super::external::Endpoint;
-use crate::skip;
+use transload_lab::skip;
+
+/// Whose implementation the run's external endpoint is, once it is known.
+static EXTERNAL: OnceLock<String> = OnceLock::new();
 
 /// A peer stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Stack {
     /// The running kernel, in namespaces.
     Kernel,
-    /// A Linux of its own, as a process.
+    /// User-Mode Linux: a kernel that is a process.
     Uml,
     /// Open vSwitch, its userspace datapath.
     Ovs,
@@ -63,8 +66,14 @@ impl Stack {
         match self {
             Self::Kernel | Self::Uml => "Linux",
             Self::Ovs => "Open vSwitch",
-            Self::External => Endpoint::here().map_or("external", |endpoint| endpoint.implementation.as_str()),
+            Self::External => EXTERNAL.get().map_or("external", String::as_str),
         }
+    }
+
+    /// From now on the external endpoint is of this implementation.
+    pub(super) fn name_external(implementation: &str) {
+        // A second one would be refused by the command line.
+        let _ = EXTERNAL.set(implementation.to_owned());
     }
 
     /// Whether it is somebody else's code: only then does it prove anything.

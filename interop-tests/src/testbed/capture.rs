@@ -1,4 +1,4 @@
-//! What was on the cables: a capture of each, for as long as the bench stands.
+//! What was on the cables: a capture of each, for as long as the testbed stands.
 
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -8,10 +8,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::process::{Pid, Signal, kill_process};
 use transload::io::pcap::{Capture, Record};
+use transload_lab::{Namespace, interrupt, programs};
 
 use super::stack::Stack;
-use crate::peers::Namespace;
-use crate::{interrupt, skip};
 
 /// As much of a frame as is kept: all of it, but for super-frames.
 const SNAPLEN: &str = "2048";
@@ -35,7 +34,7 @@ impl Tape {
 
     /// Captures at a device of the gateway.
     pub(super) fn start(stack: Stack, namespace: &Namespace, device: &str, file: PathBuf) -> io::Result<Self> {
-        let program = skip::find("tcpdump").ok_or_else(|| io::Error::other("tcpdump is not installed"))?;
+        let program = programs::find("tcpdump").ok_or_else(|| io::Error::other("tcpdump is not installed"))?;
         let mut command = Command::new(program);
         // Every frame is written at once, and as root where that is who we are.
         command.args(["-i", device, "-n", "-U", "--immediate-mode", "-B", "8192", "-s", SNAPLEN, "-Z", "root"]);

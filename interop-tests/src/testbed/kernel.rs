@@ -2,31 +2,30 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::Arc;
 
+use transload_lab::{Host, Namespace};
+
+use super::cable::Cable;
 use super::linux;
 use super::machine::{Machine, addresses};
 use super::raw;
 use super::site::{Site, Tenant};
 use super::stack::Stack;
-use crate::Host;
-use crate::peers::{Namespace, veth};
 
 /// The namespaces.
 pub(super) struct Kernel {
+    cable: Cable,
     under: Namespace,
     hosts: HashMap<(u8, Tenant), Namespace>,
-    cable: Cable,
 }
-
-/// The gateway's end of the cable.
-pub(super) type Cable = std::sync::Arc<Namespace>;
 
 impl Kernel {
     /// Builds them on a cable to the gateway.
-    pub(super) fn build(gateway: &Cable, sites: &[Site]) -> io::Result<Self> {
+    pub(super) fn build(gateway: &Arc<Namespace>, sites: &[Site]) -> io::Result<Self> {
         let under = Namespace::new()?;
-        veth((gateway, Stack::Kernel.port()), (&under, "eth0"), 1500)?;
-        let mut machine = Self { under, hosts: HashMap::new(), cable: gateway.clone() };
+        let cable = Cable::lay(gateway, Stack::Kernel.port(), (&under, "eth0"), 1500)?;
+        let mut machine = Self { cable, under, hosts: HashMap::new() };
         for site in sites {
             if let Some(line) = linux::underlay(site, "eth0") {
                 machine.under.sh(&line)?;
@@ -62,6 +61,6 @@ impl Machine for Kernel {
     }
 
     fn send_to_peer(&self, frame: &[u8], _site: &Site) -> io::Result<()> {
-        raw::send(&self.cable, Stack::Kernel.port(), frame)
+        self.cable.send(frame)
     }
 }

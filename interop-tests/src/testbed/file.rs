@@ -6,9 +6,9 @@ use std::path::Path;
 use super::site::{Site, Tenant, Underlay};
 use super::stack::Stack;
 
-/// The gateway's MAC address towards a Linux of its own, which nobody there answers ARP for.
+/// The gateway's MAC address towards User-Mode Linux, which nobody there answers ARP for.
 pub(super) const UML_GATEWAY_MAC: &str = "02:00:00:00:01:02";
-/// And that Linux's.
+/// And User-Mode Linux's.
 pub(super) const UML_MAC: &str = "02:00:00:00:02:02";
 
 /// Writes it. `sockets` is where `unix` ports have their sockets.

@@ -1,10 +1,8 @@
 //! What a test needs of the machine. Where it is missing the test says so on stderr and is counted as skipped.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
 
-use crate::Host;
-use crate::peers::Namespace;
+use crate::{Host, Namespace, programs, uml};
 
 /// Returns from a test, and says why, unless the machine has all of these: the functions of this module.
 #[macro_export]
@@ -32,9 +30,10 @@ pub fn root() -> Need {
     if rustix::process::geteuid().is_root() { Ok(()) } else { Err("root (run as root)".into()) }
 }
 
-/// User-Mode Linux.
+/// User-Mode Linux, and that it starts here.
 pub fn uml() -> Need {
-    program("linux.uml", "user-mode-linux")
+    program("linux.uml", "user-mode-linux")?;
+    uml::starts().map_err(|why| format!("a User-Mode Linux that starts: {why}"))
 }
 
 /// Open vSwitch.
@@ -98,13 +97,5 @@ fn device(kind: &str, missing: &str) -> Need {
 }
 
 fn program(name: &str, package: &str) -> Need {
-    find(name).map(|_| ()).ok_or_else(|| format!("{name} (apt-get install {package})"))
-}
-
-/// Where a program is, also when it is one of the administrator's and the path names only the users'.
-#[must_use]
-pub fn find(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let sbin = ["/usr/sbin", "/sbin", "/usr/local/sbin"].map(|dir| Path::new(dir).to_owned());
-    std::env::split_paths(&path).chain(sbin).map(|dir| dir.join(name)).find(|path| path.is_file())
+    programs::find(name).map(|_| ()).ok_or_else(|| format!("{name} (apt-get install {package})"))
 }

@@ -2,8 +2,9 @@
 
 use std::io;
 
+use transload_lab::Host;
+
 use super::site::{Site, Tenant};
-use crate::Host;
 
 /// A furnished machine.
 pub trait Machine: Send {
