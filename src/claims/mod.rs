@@ -248,7 +248,7 @@ fn spaces(tables: &FileTables) -> (Vec<Space>, Map<PeerId, usize>) {
         spaces[at].peers.push(id);
         space_of.insert(id, at);
     }
-    for (&(scope, segment), &claim) in tables.segments.iter() {
+    for (&(scope, segment), &claim) in &tables.segments {
         for &at in by_scope.get(&scope).into_iter().flatten() {
             let first = spaces[at].peers.first().and_then(|&peer| tables.peer(peer));
             if let Some(peer) = first {

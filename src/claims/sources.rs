@@ -16,7 +16,7 @@ pub(super) fn of(tables: &FileTables) -> Vec<(Interval<IpAddr>, EndpointId, Carr
         (Interval::point(sender.address), sender.endpoint, sender.carrier, **peer)
     };
     let mut sources: Vec<_> = named.iter().map(point).collect();
-    for learner in tables.learners.iter() {
+    for learner in &tables.learners {
         let key = |address| (learner.endpoint, learner.carrier, address);
         let from = named.partition_point(|(s, _)| (s.endpoint, s.carrier, s.address) < key(learner.first));
         let to = named.partition_point(|(s, _)| (s.endpoint, s.carrier, s.address) <= key(learner.last));

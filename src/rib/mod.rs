@@ -225,15 +225,12 @@ impl Rib {
         for device in devices {
             let (port, now) = (device.port, device.failure.clone());
             if self.failures.get(&port) != now.as_ref() {
-                let news = match now {
-                    Some(cause) => {
-                        self.failures.insert(port, cause.clone());
-                        News::PortFailed { port, cause }
-                    }
-                    None => {
-                        self.failures.remove(&port);
-                        News::PortWorks { port }
-                    }
+                let news = if let Some(cause) = now {
+                    self.failures.insert(port, cause.clone());
+                    News::PortFailed { port, cause }
+                } else {
+                    self.failures.remove(&port);
+                    News::PortWorks { port }
                 };
                 self.outputs.push_back(Output::News(news));
             }

@@ -21,6 +21,7 @@ use crate::diff::{self, How};
 use crate::io::quiet::Quiet;
 use crate::kernel::host;
 use crate::report::rows::Reloaded;
+use crate::rib::Rib;
 
 /// How often it is looked whether the workers have passed.
 const LOOK: Duration = Duration::from_millis(10);
@@ -68,25 +69,16 @@ impl Reloader<'_> {
         let addresses = host::addresses().await?;
         // Nothing else happens from here until it is taken in: peers are learned by this same thread.
         let config = config::load(&self.file)?;
-        let plan = self.compile(gateway, &config, &addresses)?;
+        let plan = compile_beside(gateway, &config, &addresses)?;
         self.prepare(&plan)?;
         let reloaded = self.changes(gateway, &config, &plan);
         gateway.change(|rib| rib.take_in(plan));
         self.config = config;
-        while !gateway.change(|rib| rib.settle()) {
+        while !gateway.change(Rib::settle) {
             tokio::time::sleep(LOOK).await;
         }
         self.tidy(gateway);
         Ok(reloaded)
-    }
-
-    fn compile(&self, gateway: &Gateway, config: &Config, addresses: &host::Addresses) -> Result<Plan, Problems> {
-        let rib = gateway.rib();
-        let before = rib.plan();
-        let plan = compile(config, &before.numbers, Some(&before.tables))?;
-        refuse(fixed::check(before, config, &plan))?;
-        refuse(host::missing_addresses(config, &plan, addresses))?;
-        Ok(plan)
     }
 
     /// Claims and keeps quiet what is new. What is not taken in after all is let go of.
@@ -122,6 +114,16 @@ impl Reloader<'_> {
             summary: plan.summary(),
         }
     }
+}
+
+/// Compiles a file beside the running one, if it asks for nothing that cannot be had without a restart.
+fn compile_beside(gateway: &Gateway, config: &Config, addresses: &host::Addresses) -> Result<Plan, Problems> {
+    let rib = gateway.rib();
+    let before = rib.plan();
+    let plan = compile(config, &before.numbers, Some(&before.tables))?;
+    refuse(fixed::check(before, config, &plan))?;
+    refuse(host::missing_addresses(config, &plan, addresses))?;
+    Ok(plan)
 }
 
 fn refuse(problems: Vec<Problem>) -> Result<(), Problems> {
