@@ -60,7 +60,7 @@ impl<'c> TenantPass<'_, '_, 'c> {
     /// A tenant that the file has by name.
     fn stated(&mut self, id: DomainId, name: Name<'c>, config: &'c Tenant, all: &mut TenantSection<'c>) {
         if let Some(at) = &config.numbers {
-            let message = format!("`for` makes a pattern of tenant `{}`", name.text);
+            let message = format!("tenant `{}` has `for`, which only patterns have", name.text);
             self.context.findings.error(at.span, message, "move the tenant to `patterns:`");
         }
         let mut draft = TenantDraft::new("tenant", name, config, self.sides, &mut self.context.findings);
@@ -106,7 +106,7 @@ impl<'c> TenantPass<'_, '_, 'c> {
             if let Some(first) = all.segments.written.tenant(id) {
                 let line = self.context.findings.line(first, span);
                 let message = format!("tenant `{name}` is already one of the pattern on {line}");
-                let help = "a tenant has one pattern; change a range";
+                let help = "a tenant belongs to one pattern; change one of the ranges";
                 self.context.findings.conflict(span, first, "the other", message, help);
                 break;
             }
@@ -196,7 +196,7 @@ impl<'c> TenantPass<'_, '_, 'c> {
         };
         let (line, tenant) = (findings.line(rival.span, span), names.domain(rival.domain));
         let other = format!("the other is attachment `{}` of tenant `{tenant}` ({line})", rival.attachment);
-        let help = "give one of the two attachments other tags";
+        let help = "give one of the two attachments different tags";
         findings.conflict(span, rival.span, "the other", format!("{}; {other}", error.message), help);
         None
     }

@@ -274,7 +274,7 @@ impl<'p, 'c> MappingPass<'p, '_, 'c> {
             for segment in new.connection.ids.first_values(n) {
                 let Err(error) = side.claim(segment, self.peers) else { continue };
                 let message = format!("mapping `{}`: {}", name.text, error.message);
-                let help = "give one of the two other tags";
+                let help = "give one of the two different tags";
                 let mapping = || all.in_scope(side.scope).next().map(|(PlacedMapping { name, .. }, ..)| name.span);
                 let rival = self.segments.rival(side, segment, names).map(|holder| holder.span);
                 match rival.or_else(mapping) {

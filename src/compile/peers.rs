@@ -201,7 +201,7 @@ impl<'c> PeerPass<'_, '_, 'c> {
                 self.context.findings.error(
                     more.span,
                     message,
-                    "a peer has one family; add another peer for the other",
+                    "a peer has one address family; add another peer for the other",
                 );
             }
         }

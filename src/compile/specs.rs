@@ -24,7 +24,7 @@ pub(super) fn spoken<'c>(encap: &'c At<Spec>, findings: &mut Findings) -> Option
         }
     };
     if !spec.kind().has_peers() {
-        let message = format!("{} is spoken on ports, not by peers", spec.kind().info().title);
+        let message = format!("{} is for ports, not for peers", spec.kind().info().title);
         findings.error(encap.span, message, "attach the tenant to the port: `port: NAME` and its tags");
         return None;
     }
