@@ -44,6 +44,7 @@ impl Numbers {
     }
 
     /// The identity of a peer, of a group or a single one, by which it keeps its number.
+    #[must_use]
     pub fn peer_identity(label: &str, name: &str) -> String {
         format!("{label} {name}")
     }
@@ -87,6 +88,7 @@ impl Numbers {
     }
 
     /// The generation of the configuration that was compiled last.
+    #[must_use]
     pub const fn generation(&self) -> u64 {
         self.generation
     }
