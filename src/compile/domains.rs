@@ -111,14 +111,14 @@ impl<'c> TenantPass<'_, '_, 'c> {
                 break;
             }
             all.segments.written.set(id, entry);
-            self.context.findings.speak_of(&name);
+            self.context.findings.set_subject(&name);
             let numbers = self.domain(id, draft, n, all);
             draft.note_numbered(id, &numbers, self.context);
-            if draft.is_hopeless() {
+            if draft.is_all_broken() {
                 break;
             }
         }
-        self.context.findings.speak_of("");
+        self.context.findings.set_subject("");
     }
 
     /// The number of a tenant, if one is left.
@@ -191,7 +191,7 @@ impl<'c> TenantPass<'_, '_, 'c> {
         let Err(error) = side.claim(segment, self.peers) else { return Some(()) };
         let Context { names, findings, .. } = &mut *self.context;
         let Some(rival) = segments.rival(side, segment, names) else {
-            specs::tell(span, &error, findings);
+            specs::report(span, &error, findings);
             return None;
         };
         let (line, tenant) = (findings.line(rival.span, span), names.domain(rival.domain));

@@ -215,7 +215,7 @@ impl<'c> EndpointSection<'c> {
     }
 
     /// An endpoint gets tunnel packets of this carrier.
-    pub(super) fn carry(&mut self, id: EndpointId, carrier: Carrier) {
+    pub(super) fn add_carrier(&mut self, id: EndpointId, carrier: Carrier) {
         let Some(endpoint) = self.forwarding.get_mut(usize::from(id.0)) else { return };
         if !endpoint.carriers.contains(&carrier) {
             endpoint.carriers.push(carrier);
@@ -223,7 +223,7 @@ impl<'c> EndpointSection<'c> {
     }
 
     /// An endpoint gets packets to this multicast group.
-    pub(super) fn hear(&mut self, id: EndpointId, group: IpAddr) {
+    pub(super) fn add_multicast_group(&mut self, id: EndpointId, group: IpAddr) {
         let Some(endpoint) = self.forwarding.get_mut(usize::from(id.0)) else { return };
         if !endpoint.multicast.contains(&group) {
             endpoint.multicast.push(group);

@@ -192,7 +192,7 @@ impl PeerPass<'_, '_, '_> {
         let id = self.number(&draft)?;
         let path = self.put(&draft, &making.place, id, true);
         if let Some(multicast) = making.multicast {
-            self.endpoints.hear(making.place.id, multicast);
+            self.endpoints.add_multicast_group(making.place.id, multicast);
         }
         let Some(prefixes) = learn_from else { return Some((id, path)) };
         for (prefix, span) in prefixes.get()?.iter(prefixes.span) {
@@ -228,7 +228,7 @@ impl PeerPass<'_, '_, '_> {
             return;
         }
         let carrier = making.spoken.compiled.carrier();
-        self.endpoints.carry(making.place.id, carrier);
+        self.endpoints.add_carrier(making.place.id, carrier);
         let learner = Learner { endpoint: making.place.id, carrier, first: prefix.first, last: prefix.last(), peer };
         self.all.learners.claim(learner, making.label, prefix.to_string(), span, self.context);
     }
