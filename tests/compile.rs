@@ -326,3 +326,49 @@ fn a_tenant_of_too_many_attachments_is_one_error() {
     let problems = compile(&config, &Numbers::default(), None).expect_err("12 bits number them");
     assert_eq!(problems.to_string(), "wide.yaml:26:3: tenant `wide` has more than 4096 attachments");
 }
+
+/// One address of ours in two VLANs, and ports of every kind.
+const TWO_VLANS: &str = r#"
+version: 1
+ports:
+  up: { device: eth1 }
+  access: { device: eth2 }
+  both: { device: eth3 }
+  vm: { io: { unix: { local: /run/vm } } }
+endpoints:
+  blue: { address: 192.0.2.1, ports: [up], vlan: 10 }
+  green: { address: 192.0.2.1, ports: [up, both], vlan: 20 }
+peers:
+  leaf: { address: 192.0.2.9, endpoint: green, encap: vxlan }
+groups:
+  mesh: { members: [192.0.2.20-192.0.2.21], learn_from: 198.51.100.0/24, endpoint: blue, encap: nvgre }
+tenants:
+  red:
+    attachments:
+      leaf: { peer: leaf, vni: 1 }
+      mesh: { group: mesh, vsid: 4096 }
+      access: { port: access, vid: 7 }
+      both: { port: both, vid: 7 }
+      vm: { port: vm, untagged: true }
+"#;
+
+#[test]
+fn a_tunnel_knows_the_names_of_its_two_ends() {
+    let plan = plan(TWO_VLANS);
+    let ends: Vec<_> = plan.tunnels.iter().map(|tunnel| (tunnel.name.as_str(), tunnel.endpoint.as_str())).collect();
+    assert_eq!(ends, [("leaf", "green"), ("mesh/192.0.2.20", "blue"), ("mesh/192.0.2.21", "blue")]);
+    assert_eq!(plan.learning[0].tunnel.endpoint, "blue");
+}
+
+#[test]
+fn a_plan_knows_the_ports_with_tags_and_the_devices_behind_which_are_only_tenants() {
+    let plan = plan(TWO_VLANS);
+    let answers = |name: &str| {
+        let port = plan.ports.iter().find(|port| port.name == name).expect("a port of the file");
+        (plan.has_tags(port.id), plan.tenant_device(port))
+    };
+    assert_eq!(answers("up"), (false, None));
+    assert_eq!(answers("access"), (true, Some("eth2")));
+    assert_eq!(answers("both"), (true, None), "tunnel packets come in by it too");
+    assert_eq!(answers("vm"), (true, None), "a socket is not a device of the machine");
+}

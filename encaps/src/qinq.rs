@@ -265,7 +265,7 @@ impl Encap for QinQ {
                 "s_vid",
                 "a port attachment needs its tags: `s_vid` and `c_vid`, `s_vid` alone, `vid`, or `untagged: true`",
             )),
-            (_, _, _, true) => Err(SpecError::new("untagged", "`untagged` excludes every VLAN ID; keep one of them")),
+            (_, _, _, true) => Err(SpecError::new("untagged", "use either `untagged` or a VLAN ID, not both")),
             _ => Err(SpecError::new("vid", "`vid` is a single tag; write `s_vid` and `c_vid` for two, or `vid` alone")),
         }
     }

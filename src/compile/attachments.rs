@@ -89,7 +89,7 @@ impl<V: StatedNumber> AttachmentDraft<'_, '_, V> {
         if let Err(error) = &segment
             && !findings.has_errors_in(self.name.extent)
         {
-            specs::tell(self.name.span, error, findings);
+            specs::report(self.name.span, error, findings);
         }
         segment.ok()
     }

@@ -94,7 +94,7 @@ pub(super) fn check(
             let twice = seen & step.mask & ids.varying;
             if twice != 0 {
                 let message = format!("{} is used twice", slice(twice));
-                findings.error(at.span, message, "every bit in which the IDs differ stands once on this side");
+                findings.error(at.span, message, "use every bit in which the IDs differ exactly once on this side");
                 return false;
             }
             seen |= step.mask;

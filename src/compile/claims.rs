@@ -63,14 +63,14 @@ fn report_senders(owner: &SenderOwner, wanted: &Wanted<'_>, findings: &mut Findi
         (format!("{address} is already in {first} ({line})"), "remove it from one of the two places")
     } else if owner.kind == wanted.kind {
         (
-            format!("{first} ({line}) and {second} both are {carrier} from {address}"),
+            format!("{first} ({line}) and {second} both claim packets from {address} ({carrier})"),
             "keep one of them, which can carry any number of tenants, or give one an endpoint of its own",
         )
     } else {
         let (one, other) = (owner.kind.info().title, wanted.kind.info().title);
         (
             format!(
-                "{first} ({line}, {one}) and {second} ({other}) cannot be told apart: both are {carrier} from {address}"
+                "{first} ({line}, {one}) and {second} ({other}) cannot be told apart: both claim packets from {address} ({carrier})"
             ),
             "keep the one that the far end speaks, or give one an endpoint of its own",
         )

@@ -60,7 +60,7 @@ impl<'c> TenantPass<'_, '_, 'c> {
     /// A tenant that the file has by name.
     fn stated(&mut self, id: DomainId, name: Name<'c>, config: &'c Tenant, all: &mut TenantSection<'c>) {
         if let Some(at) = &config.numbers {
-            let message = format!("`for` makes a pattern of tenant `{}`", name.text);
+            let message = format!("tenant `{}` has `for`, which only patterns have", name.text);
             self.context.findings.error(at.span, message, "move the tenant to `patterns:`");
         }
         let mut draft = TenantDraft::new("tenant", name, config, self.sides, &mut self.context.findings);
@@ -106,19 +106,19 @@ impl<'c> TenantPass<'_, '_, 'c> {
             if let Some(first) = all.segments.written.tenant(id) {
                 let line = self.context.findings.line(first, span);
                 let message = format!("tenant `{name}` is already one of the pattern on {line}");
-                let help = "a tenant has one pattern; change a range";
+                let help = "a tenant belongs to one pattern; change one of the ranges";
                 self.context.findings.conflict(span, first, "the other", message, help);
                 break;
             }
             all.segments.written.set(id, entry);
-            self.context.findings.speak_of(&name);
+            self.context.findings.set_subject(&name);
             let numbers = self.domain(id, draft, n, all);
             draft.note_numbered(id, &numbers, self.context);
-            if draft.is_hopeless() {
+            if draft.is_all_broken() {
                 break;
             }
         }
-        self.context.findings.speak_of("");
+        self.context.findings.set_subject("");
     }
 
     /// The number of a tenant, if one is left.
@@ -189,12 +189,12 @@ impl<'c> TenantPass<'_, '_, 'c> {
         let Err(error) = side.claim(segment, self.peers) else { return Some(()) };
         let Context { names, findings, .. } = &mut *self.context;
         let Some(rival) = segments.rival(side, segment, names) else {
-            specs::tell(span, &error, findings);
+            specs::report(span, &error, findings);
             return None;
         };
         let (line, tenant) = (findings.line(rival.span, span), names.domain(rival.domain));
         let other = format!("the other is attachment `{}` of tenant `{tenant}` ({line})", rival.attachment);
-        let help = "give one of the two attachments other tags";
+        let help = "give one of the two attachments different tags";
         findings.conflict(span, rival.span, "the other", format!("{}; {other}", error.message), help);
         None
     }

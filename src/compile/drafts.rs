@@ -74,7 +74,7 @@ impl<'p, 'c, V> TenantDraft<'p, 'c, V> {
     }
 
     /// Whether no attachment is left that could be compiled.
-    pub(super) fn is_hopeless(&self) -> bool {
+    pub(super) fn is_all_broken(&self) -> bool {
         self.stated > 0 && self.attachments.iter().all(|draft| draft.is_broken)
     }
 
@@ -83,7 +83,7 @@ impl<'p, 'c, V> TenantDraft<'p, 'c, V> {
         if self.attachments.len() < self.stated || self.attachments.iter().any(|draft| draft.is_broken) {
             return;
         }
-        self.horizons.warn_of_loners(findings);
+        self.horizons.warn_of_lone_horizons(findings);
         let (noun, name) = (self.noun, self.name.text);
         let message = match self.stated {
             0 => format!("{noun} `{name}` has no attachments"),

@@ -102,7 +102,11 @@ fn own_ports(
     let list = config.ports.get()?;
     if list.is_empty() {
         let message = format!("endpoint `{}` has no ports", name.text);
-        findings.error(config.ports.span, message, "name the ports its tunnel packets come and go by: `ports: [up1]`");
+        findings.error(
+            config.ports.span,
+            message,
+            "name the ports its tunnel packets arrive at and leave by: `ports: [up1]`",
+        );
     }
     let mut found = Vec::new();
     for port in list {
@@ -149,7 +153,7 @@ pub(super) fn is_tunnel_address(address: IpAddr, span: Span, findings: &mut Find
             findings.error(span, format!("{address} is an IPv4 address written as IPv6"), format!("write {v4}"));
             return false;
         }
-        _ if address.is_unspecified() => "means no address",
+        _ if address.is_unspecified() => "is the unspecified address",
         _ if address.is_multicast() => "is a multicast address",
         _ if address.is_loopback() => "is a loopback address, which never leaves a host",
         IpAddr::V4(v4) if v4.is_broadcast() => "is the broadcast address",
@@ -211,7 +215,7 @@ impl<'c> EndpointSection<'c> {
     }
 
     /// An endpoint gets tunnel packets of this carrier.
-    pub(super) fn carry(&mut self, id: EndpointId, carrier: Carrier) {
+    pub(super) fn add_carrier(&mut self, id: EndpointId, carrier: Carrier) {
         let Some(endpoint) = self.forwarding.get_mut(usize::from(id.0)) else { return };
         if !endpoint.carriers.contains(&carrier) {
             endpoint.carriers.push(carrier);
@@ -219,7 +223,7 @@ impl<'c> EndpointSection<'c> {
     }
 
     /// An endpoint gets packets to this multicast group.
-    pub(super) fn hear(&mut self, id: EndpointId, group: IpAddr) {
+    pub(super) fn add_multicast_group(&mut self, id: EndpointId, group: IpAddr) {
         let Some(endpoint) = self.forwarding.get_mut(usize::from(id.0)) else { return };
         if !endpoint.multicast.contains(&group) {
             endpoint.multicast.push(group);

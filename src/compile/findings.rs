@@ -60,7 +60,7 @@ impl Findings {
     }
 
     /// The next findings are about this tenant of a pattern; about none in particular if it is empty.
-    pub(super) fn speak_of(&mut self, tenant: &str) {
+    pub(super) fn set_subject(&mut self, tenant: &str) {
         tenant.clone_into(&mut self.subject);
     }
 

@@ -97,7 +97,7 @@ impl PeerPass<'_, '_, '_> {
             }
             (_, Some(at)) if at.get().is_some_and(LearnFrom::is_empty) => {
                 let help = "name a prefix: `learn_from: 192.0.2.0/24`";
-                self.context.findings.error(at.span, format!("{label} learns from nowhere"), help);
+                self.context.findings.error(at.span, format!("`learn_from` of {label} is empty"), help);
             }
             _ => {}
         }
@@ -119,7 +119,7 @@ impl PeerPass<'_, '_, '_> {
         let Address(group) = at.value()?;
         let (message, help) = match group {
             _ if !group.is_multicast() => (
-                format!("{group} is no multicast address"),
+                format!("{group} is not a multicast address"),
                 "write a group such as 239.1.1.1 or ff05::1, or remove `bum`: every member then gets its own copy",
             ),
             IpAddr::V4(v4) if v4.octets()[..3] == [224, 0, 0] => (
@@ -132,7 +132,7 @@ impl PeerPass<'_, '_, '_> {
             ),
             _ if group.is_ipv4() != first.is_ipv4() => (
                 format!("{group} and {first} are of different address families"),
-                "a group has one family; its multicast group too",
+                "a group and its multicast group have the same address family",
             ),
             _ => return Some(group),
         };
@@ -163,10 +163,14 @@ impl PeerPass<'_, '_, '_> {
         let count = addresses.count();
         if count > MAX_PEERS as u128 {
             let message = format!("this range holds {count} addresses; a gateway has at most {MAX_PEERS} peers");
-            self.context.findings.error(range.span, message, "end it earlier");
+            self.context.findings.error(range.span, message, "end the range earlier");
         } else if addresses.first.is_ipv4() != first.is_ipv4() {
             let message = format!("{} and {first} are of different address families", addresses.first);
-            self.context.findings.error(range.span, message, "a group has one family; add another group for the other");
+            self.context.findings.error(
+                range.span,
+                message,
+                "a group has one address family; add another group for the other",
+            );
         } else if endpoints::is_tunnel_address(addresses.first, range.span, &mut self.context.findings)
             && endpoints::is_tunnel_address(addresses.last, range.span, &mut self.context.findings)
         {
@@ -188,7 +192,7 @@ impl PeerPass<'_, '_, '_> {
         let id = self.number(&draft)?;
         let path = self.put(&draft, &making.place, id, true);
         if let Some(multicast) = making.multicast {
-            self.endpoints.hear(making.place.id, multicast);
+            self.endpoints.add_multicast_group(making.place.id, multicast);
         }
         let Some(prefixes) = learn_from else { return Some((id, path)) };
         for (prefix, span) in prefixes.get()?.iter(prefixes.span) {
@@ -211,7 +215,11 @@ impl PeerPass<'_, '_, '_> {
     fn learn_from(&mut self, making: &GroupDraft<'_>, prefix: Prefix, span: Span, peer: PeerId) {
         if prefix.first.is_ipv4() != making.first.is_ipv4() {
             let message = format!("{prefix} and {} are of different address families", making.first);
-            self.context.findings.error(span, message, "a group has one family; add another group for the other");
+            self.context.findings.error(
+                span,
+                message,
+                "a group has one address family; add another group for the other",
+            );
             return;
         }
         if prefix.len > 0 && (prefix.first.is_multicast() || prefix.first.is_loopback()) {
@@ -220,7 +228,7 @@ impl PeerPass<'_, '_, '_> {
             return;
         }
         let carrier = making.spoken.compiled.carrier();
-        self.endpoints.carry(making.place.id, carrier);
+        self.endpoints.add_carrier(making.place.id, carrier);
         let learner = Learner { endpoint: making.place.id, carrier, first: prefix.first, last: prefix.last(), peer };
         self.all.learners.claim(learner, making.label, prefix.to_string(), span, self.context);
     }

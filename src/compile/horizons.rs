@@ -38,7 +38,7 @@ impl<'c> Horizons<'c> {
     }
 
     /// Warns about named horizons with one attachment.
-    pub(super) fn warn_of_loners(&self, findings: &mut Findings) {
+    pub(super) fn warn_of_lone_horizons(&self, findings: &mut Findings) {
         for (name, (_, span, uses)) in &self.named {
             if *uses == 1 {
                 let message = format!("split horizon `{name}` has only this attachment, so it does nothing");

@@ -42,7 +42,7 @@ impl ClaimedPrefixes {
             } else {
                 (
                     format!(
-                        "{label} and {} ({line}) both learn {} from {prefix}: a sender there could be of either",
+                        "{label} and {} ({line}) both learn members from {prefix} ({}): a sender there could belong to either",
                         first.label, learner.carrier
                     ),
                     "narrow one of the two prefixes, or give one group an endpoint of its own",

@@ -70,7 +70,7 @@ impl<'p, 'c> MappingPass<'p, '_, 'c> {
         let mut all = MappingSection::default();
         for (name, config) in mappings.iter() {
             check_name("mapping", name, &mut self.context.findings);
-            let Some(made) = config.and_then(|config| self.made(name, config)) else { continue };
+            let Some(made) = config.and_then(|config| self.checked(name, config)) else { continue };
             // Where they cannot be listed, the proof of isolation says so.
             let segments = [0, 1].map(|side| segments(&made.connection.ids, side).unwrap_or_default());
             let placed = PlacedMapping { name, segments };
@@ -85,7 +85,7 @@ impl<'p, 'c> MappingPass<'p, '_, 'c> {
         all
     }
 
-    fn made(&mut self, name: Name<'c>, config: &'c config::Mapping) -> Option<CheckedMapping<'p>> {
+    fn checked(&mut self, name: Name<'c>, config: &'c config::Mapping) -> Option<CheckedMapping<'p>> {
         let from = self.draft("from", &config.from);
         let to = self.draft("to", &config.to);
         let (from, to) = (from?, to?);
@@ -195,7 +195,7 @@ impl<'p, 'c> MappingPass<'p, '_, 'c> {
         let base = match segment(None) {
             Ok(Segment(base)) => base,
             Err(error) => {
-                specs::tell(draft.span, &error, &mut self.context.findings);
+                specs::report(draft.span, &error, &mut self.context.findings);
                 return None;
             }
         };
@@ -270,7 +270,7 @@ impl<'p, 'c> MappingPass<'p, '_, 'c> {
             for segment in new.connection.ids.first_values(n) {
                 let Err(error) = side.claim(segment, self.peers) else { continue };
                 let message = format!("mapping `{}`: {}", name.text, error.message);
-                let help = "give one of the two other tags";
+                let help = "give one of the two different tags";
                 let mapping = || all.in_scope(side.scope).next().map(|(PlacedMapping { name, .. }, ..)| name.span);
                 let rival = self.segments.rival(side, segment, names).map(|holder| holder.span);
                 match rival.or_else(mapping) {

@@ -180,7 +180,7 @@ fn settings(file: &File, domains: &TenantSection<'_>, findings: &mut Findings) -
     let limits = limits.chain(file.patterns.iter().filter_map(|(_, pattern)| Some(&pattern?.limits)));
     for (at, macs) in limits.filter_map(|limits| limits.macs.as_ref()).filter_map(|at| Some((at, at.value()?))) {
         if macs.0 > fdb_capacity as u64 {
-            let message = format!("all tenants together have {fdb_capacity} addresses (fdb.capacity)");
+            let message = format!("the FDB holds {fdb_capacity} addresses of all tenants together (fdb.capacity)");
             findings.warning(at.span, message, "lower this limit, or raise `fdb: { capacity: .. }`");
         }
     }

@@ -110,7 +110,7 @@ impl PatternTenants<'_> {
             return false;
         }
         if self.around.iter().any(|part| part.contains(['{', '}'])) {
-            let message = format!("`{text}` has braces around something else than the variable");
+            let message = format!("`{text}` has braces around something other than the variable");
             findings.error(span, message, format!("its `for` names `{variable}`"));
             return false;
         }

@@ -201,7 +201,7 @@ impl<'c> PeerPass<'_, '_, 'c> {
                 self.context.findings.error(
                     more.span,
                     message,
-                    "a peer has one family; add another peer for the other",
+                    "a peer has one address family; add another peer for the other",
                 );
             }
         }
@@ -211,7 +211,7 @@ impl<'c> PeerPass<'_, '_, 'c> {
     fn take_from(&mut self, address: IpAddr, span: Span, peer: PeerId, draft: &PeerDraft<'_>, place: &OwnEndpoint<'_>) {
         let compiled = &draft.spoken.compiled;
         let (carrier, kind) = (compiled.carrier(), compiled.kind());
-        self.endpoints.carry(place.id, carrier);
+        self.endpoints.add_carrier(place.id, carrier);
         let (endpoint, label) = (place.id, draft.label);
         let wanted = Wanted { endpoint, address, carrier, peer, label, kind, span };
         self.all.senders.claim(&wanted, self.context);

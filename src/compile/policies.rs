@@ -74,7 +74,7 @@ fn nanos(stated: Option<&At<Seconds>>, default: u64, findings: &mut Findings) ->
     match seconds {
         0 => findings.error(at.span, "a time of 0 does nothing", "write 1s or more, or turn the policy `off`"),
         1..=LONGEST_POLICY => return seconds * SECOND,
-        _ => findings.error(at.span, "this policy lasts 24 hours at most", "write 24h or less"),
+        _ => findings.error(at.span, "this time is limited to 24 hours", "write 24h or less"),
     }
     default * SECOND
 }
@@ -82,9 +82,13 @@ fn nanos(stated: Option<&At<Seconds>>, default: u64, findings: &mut Findings) ->
 fn ageing(stated: Option<&At<Seconds>>, findings: &mut Findings) -> u16 {
     let Some((at, Seconds(seconds))) = stated.and_then(|at| Some((at, at.value()?))) else { return DEFAULT_AGEING };
     match seconds {
-        0 => findings.error(at.span, "addresses cannot age at once", "write 1s or more, or `learning: false`"),
+        0 => findings.error(
+            at.span,
+            "with an ageing time of 0, addresses would be forgotten at once",
+            "write 1s or more, or `learning: false`",
+        ),
         1..=LONGEST_AGEING => return seconds as u16,
-        _ => findings.error(at.span, "addresses are remembered for 12 hours at most", "write 12h or less"),
+        _ => findings.error(at.span, "the ageing time is limited to 12 hours", "write 12h or less"),
     }
     DEFAULT_AGEING
 }

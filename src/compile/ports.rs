@@ -73,7 +73,7 @@ pub(super) fn unicast(mac: Mac, span: Span, findings: &mut Findings) -> bool {
     } else if mac == Mac::default() {
         findings.error(
             span,
-            format!("{mac} is no device's address"),
+            format!("{mac} cannot be a device's address"),
             "write a unicast address, such as \"02:00:00:00:00:07\"",
         );
     } else {
@@ -120,13 +120,13 @@ fn checked_device(device: &At<String>, findings: &mut Findings) -> Option<String
     let fits = (1..=15).contains(&name.len()) && !matches!(name.as_str(), "." | "..");
     let message = format!("`{name}` cannot be a network device");
     if name.starts_with(['“', '”', '„', '‘', '’']) {
-        findings.error(device.span, message, "these are no quotes to YAML; write \", or leave them out");
+        findings.error(device.span, message, "these are not YAML quotes; write \", or leave them out");
         return None;
     }
     if fits && !name.contains(|c: char| c == '/' || c == ':' || c.is_whitespace()) {
         return Some(name.clone());
     }
-    findings.error(device.span, message, "device names have at most 15 characters and no blank, `/` or `:`");
+    findings.error(device.span, message, "device names have at most 15 characters and no space, `/` or `:`");
     None
 }
 

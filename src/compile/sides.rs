@@ -96,7 +96,7 @@ impl<'p> FarSides<'p, '_> {
         };
         if let Some((second, other, _)) = stated.next() {
             let message = format!("attachment `{}` has both a {field} and a {second}", name.text);
-            findings.error(other.span, message, "an attachment has one of them; make two attachments");
+            findings.error(other.span, message, "an attachment has only one of them; write two attachments");
             return None;
         }
         if let Some((other, name)) = at.get().filter(|name| !table.has(name)).and_then(|name| self.other(name)) {

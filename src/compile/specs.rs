@@ -19,12 +19,12 @@ pub(super) fn spoken<'c>(encap: &'c At<Spec>, findings: &mut Findings) -> Option
         Ok(compiled) => compiled,
         Err(error) => {
             let span = field_in(&findings.source, encap.span, error.field);
-            tell(span, &error, findings);
+            report(span, &error, findings);
             return None;
         }
     };
     if !spec.kind().has_peers() {
-        let message = format!("{} is spoken on ports, not by peers", spec.kind().info().title);
+        let message = format!("{} is for ports, not for peers", spec.kind().info().title);
         findings.error(encap.span, message, "attach the tenant to the port: `port: NAME` and its tags");
         return None;
     }
@@ -32,7 +32,7 @@ pub(super) fn spoken<'c>(encap: &'c At<Spec>, findings: &mut Findings) -> Option
 }
 
 /// Reports an error in the encapsulation's own words.
-pub(super) fn tell(span: Span, error: &SpecError, findings: &mut Findings) {
+pub(super) fn report(span: Span, error: &SpecError, findings: &mut Findings) {
     findings.add(Problem::error(&findings.source, span, error.message.clone()));
 }
 

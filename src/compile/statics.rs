@@ -41,7 +41,13 @@ pub(super) fn compile<V>(tenant: &Tenant<V>, known: &Known<'_, '_>, findings: &m
         }
         if let Some(first) = lines.insert(mac, config.mac.span) {
             let message = format!("{mac} is already static on {}", findings.line(first, config.mac.span));
-            findings.conflict(config.mac.span, first, "first here", message, "an address lives in one place; keep one");
+            findings.conflict(
+                config.mac.span,
+                first,
+                "first here",
+                message,
+                "an address can be in one place only; keep one",
+            );
         } else if let Some((way, peer)) = target {
             all.push(StaticDraft { mac, way, peer });
         }
@@ -83,7 +89,7 @@ fn member(at: &At<Address>, side: &FarSide, findings: &mut Findings) -> Option<P
             Members::One(_) if side.path.is_some() => {
                 (format!("{address} is not the address of {}", side.label), "remove `peer`: there is only one")
             }
-            Members::One(_) => (format!("{} is no group of peers", side.label), "remove `peer`"),
+            Members::One(_) => (format!("{} is not a group of peers", side.label), "remove `peer`"),
         };
         findings.error(at.span, message, help);
     }

@@ -91,9 +91,9 @@ pub(super) fn check_name(kind: &str, name: Name<'_>, findings: &mut Findings) {
     } else if !begins_well || !name.text.chars().all(is_fine) {
         let message = format!("`{}` cannot be the name of a {kind}", name.text);
         let help = if name.text.contains(" {") {
-            "write a `:` behind the name, before the `{`"
+            "write a `:` after the name, before the `{`"
         } else {
-            "begin with a letter or digit; go on with those and - _ . : + @"
+            "start with a letter or a digit; use only letters, digits and - _ . : + @"
         };
         findings.error(name.span, message, help);
     }

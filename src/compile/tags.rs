@@ -51,7 +51,7 @@ fn side(
         Err(error) => {
             let (tpids, emit) = (config.tpids.as_ref().map(|at| at.span), config.emit_tpid.as_ref().map(|at| at.span));
             let span = if error.field == "emit_tpid" { emit } else { tpids };
-            specs::tell(span.unwrap_or(name.span), &error, &mut context.findings);
+            specs::report(span.unwrap_or(name.span), &error, &mut context.findings);
             return None;
         }
     };

@@ -128,7 +128,9 @@ impl<T> Named<T> {
             let Some(first) = taken.insert(text.as_str(), span) else { continue };
             let message = format!("{kind} `{text}` is already on {}", source.line(first, span));
             let problem = Problem::error(source, span, message).also(first, "first here");
-            problems.push(problem.help("a name stands once in all files together; remove or rename one of the two"));
+            problems.push(
+                problem.help("a name may occur only once in all files together; remove or rename one of the two"),
+            );
             repeated.insert(span);
         }
         self.0.retain(|(name, _)| !repeated.contains(&name.span));

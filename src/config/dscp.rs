@@ -38,7 +38,7 @@ impl<'de> Deserialize<'de> for Dscp {
             }
 
             fn visit_u64<E: Error>(self, value: u64) -> Result<Dscp, E> {
-                let message = format!("{value} does not say what becomes of the tenant's marks");
+                let message = format!("{value} does not say what happens to the DSCP of the tenant's packets");
                 let value = if value <= 63 { value.to_string() } else { "46".to_owned() };
                 Err(E::custom(format!(
                     "{message}\nwrite `{{ pipe: {value} }}`, with a DSCP from 0 to 63, or `uniform`"

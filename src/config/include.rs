@@ -105,8 +105,10 @@ pub(super) fn read(file: &mut File, folder: Option<&Path>, source: &mut SourceTe
     for pattern in &patterns {
         match matches(folder, pattern) {
             Ok(found) if found.is_empty() => {
-                let message = format!("no file is called {}", folder.join(pattern).display());
-                problems.push(Problem::warning(source, at, message).help("paths begin at the file that includes them"));
+                let message = format!("no file matches {}", folder.join(pattern).display());
+                problems.push(
+                    Problem::warning(source, at, message).help("paths are relative to the file that includes them"),
+                );
             }
             Ok(found) => paths.extend(found.into_iter().filter(|path| !paths.contains(path)).collect::<Vec<_>>()),
             Err((message, help)) => problems.push(Problem::error(source, at, message).help(help)),
@@ -136,7 +138,7 @@ fn matches(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, (String, String
     let path = folder.join(pattern);
     let is_wild = |text: &str| text.contains(['*', '?']);
     let Some((parent, name)) = path.parent().zip(path.file_name().and_then(|name| name.to_str())) else {
-        return Err((format!("`{pattern}` is no path"), "write one such as tenants.d/*.yaml".into()));
+        return Err((format!("`{pattern}` is not a path"), "write one such as tenants.d/*.yaml".into()));
     };
     if is_wild(&parent.to_string_lossy()) && is_wild(pattern.strip_suffix(name).unwrap_or_default()) {
         return Err((format!("`{pattern}` has a * in the name of a folder"), "name the folders, one path each".into()));
@@ -147,7 +149,10 @@ fn matches(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, (String, String
     // The parent of `gateway.yaml` is "", which no folder is called.
     let listed = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
     let entries = std::fs::read_dir(listed).map_err(|error| {
-        (format!("cannot list {}: {error}", listed.display()), "paths begin at the file that includes them".to_owned())
+        (
+            format!("cannot list {}: {error}", listed.display()),
+            "paths are relative to the file that includes them".to_owned(),
+        )
     })?;
     let mut found: Vec<_> = entries
         .flatten()

@@ -132,7 +132,7 @@ impl<'de> Deserialize<'de> for MssClamp {
                     "true" => Ok(MssClamp::Path),
                     "false" => Ok(MssClamp::Off),
                     _ => Err(E::custom(format!(
-                        "`{text}` is no length of a segment\nwrite `true`, or a number of bytes, such as 1360"
+                        "`{text}` is not a segment length\nwrite `true`, or a number of bytes, such as 1360"
                     ))),
                 }
             }
@@ -141,7 +141,7 @@ impl<'de> Deserialize<'de> for MssClamp {
                 match u16::try_from(number) {
                     Ok(bytes) if number >= LEAST_MSS => Ok(MssClamp::Bytes(bytes)),
                     _ => Err(E::custom(format!(
-                        "no TCP segment has {number} bytes at most\nwrite {LEAST_MSS} to {}, such as 1360, or `true`",
+                        "a TCP segment cannot be limited to {number} bytes\nwrite {LEAST_MSS} to {}, such as 1360, or `true`",
                         u16::MAX
                     ))),
                 }

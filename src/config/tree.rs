@@ -112,9 +112,8 @@ fn not_yaml(source: &SourceText, error: &serde_saphyr::Error) -> Problem {
     match error {
         serde_saphyr::Error::MultipleDocuments { .. } => problem("a second YAML document begins here")
             .help("a gateway is one document; remove the `---`, or write two files"),
-        serde_saphyr::Error::UnknownAnchor { .. } => {
-            problem("nothing is marked with this name").help("`*name` repeats what `&name` has marked further up")
-        }
+        serde_saphyr::Error::UnknownAnchor { .. } => problem("no `&name` before this defines the name")
+            .help("`*name` repeats the value behind `&name`, which must come first"),
         _ if message.contains("Depth {") || message.contains("recursion") => {
             problem("this is nested deeper than anything in a gateway's file")
         }
@@ -140,11 +139,11 @@ fn not_yaml(source: &SourceText, error: &serde_saphyr::Error) -> Problem {
 /// What is probably meant by a message of the YAML reader.
 fn advice(message: &str) -> Option<&'static str> {
     if message.contains("did not find expected key") {
-        return Some("begin all names of one map in the same column, with plain blanks; look at the lines above, too");
+        return Some("indent all keys equally, with spaces; look at the lines above, too");
     }
     message
         .contains("mapping values are not allowed")
-        .then_some("put a blank behind every `:`, in the line above as well; a value with `: ` in it stands in quotes")
+        .then_some("put a space after `:`, in the line above as well; put a value that contains `: ` in quotes")
 }
 
 fn place(source: &SourceText, location: &Location) -> Span {
@@ -286,7 +285,7 @@ impl Builder<'_> {
             if let Some(first) = first {
                 let line = self.source.line(Span { start: first, end: first }, span);
                 let problem = Problem::error(self.source, span, format!("`{}` is already given on {line}", key.value))
-                    .help("a name stands once in its map; remove or rename one of the two")
+                    .help("a key may occur only once in a map; remove or rename one of the two")
                     .also(Span { start: first, end: first + span.end - span.start }, "first here");
                 self.problems.push(problem);
                 continue;

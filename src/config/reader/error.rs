@@ -39,8 +39,8 @@ impl ReadError {
         match (self.missing, name) {
             // A name that is as far in as the things it should describe.
             (Some(field), Some(name)) if field == name => Self {
-                message: format!("`{name}` is taken for a name of its own here"),
-                help: Some("indent it, and what belongs to it, further than the name above it".to_owned()),
+                message: format!("`{name}` is read as a name here"),
+                help: Some("indent it, and what belongs to it, more than the name above it".to_owned()),
                 missing: None,
                 ..self
             },
@@ -116,10 +116,10 @@ fn example(field: &str) -> Option<&'static str> {
         "address" => "`address: 192.0.2.1`",
         "encap" => "`encap: vxlan`",
         "members" => "`members: [192.0.2.11-192.0.2.50]`",
-        "ports" => "`ports: [up1]`, the ports its tunnel packets come and go by",
-        "attachments" => "`attachments:` with at least two ways in and out",
+        "ports" => "`ports: [up1]`, the ports its tunnel packets arrive at and leave by",
+        "attachments" => "`attachments:` with at least two attachments",
         "mac" => "`mac: \"02:00:00:00:00:07\"`",
-        "via" => "`via: NAME`, the attachment behind which the address lives",
+        "via" => "`via: NAME`, the attachment that the address is behind",
         "local" => "`local: PATH`, the socket to bind",
         _ => return None,
     })
