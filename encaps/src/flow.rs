@@ -52,7 +52,7 @@ const fn short(hash: u64) -> u32 {
 
 /// A hash of the frame's flow: addresses, protocol and ports of IP, else MAC addresses and type.
 ///
-/// IP may also be behind MPLS labels or in a PPPoE session; labels and session ID count as well. Every fragment of a
+/// IP may also be behind MPLS labels or in a `PPPoE` session; labels and session ID count as well. Every fragment of a
 /// datagram hashes alike, since ports of fragments are not looked at.
 #[must_use]
 pub fn hash(frame: &[u8]) -> u32 {

@@ -85,7 +85,7 @@ impl<'f> Inner<'f> {
         is_mpls.then(|| LabelStack::at(self.frame, self.at))
     }
 
-    /// The PPPoE session whose packet is right behind the tags.
+    /// The `PPPoE` session whose packet is right behind the tags.
     #[must_use]
     pub fn session(&self) -> Option<Session> {
         if self.ether_type == ethernet::PPPOE_SESSION { Session::at(self.frame, self.at) } else { None }

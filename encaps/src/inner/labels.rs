@@ -28,37 +28,40 @@ pub struct LabelStack<'f> {
     behind: Option<usize>,
 }
 
-const fn label(&[a, b, c, _]: &[u8; ENTRY_LEN]) -> u32 {
+const fn label([a, b, c, _]: [u8; ENTRY_LEN]) -> u32 {
     u32::from_be_bytes([0, a, b, c]) >> 4
 }
 
-const fn is_bottom(&[_, _, c, _]: &[u8; ENTRY_LEN]) -> bool {
+const fn is_bottom([_, _, c, _]: [u8; ENTRY_LEN]) -> bool {
     c & 1 != 0
 }
 
 impl<'f> LabelStack<'f> {
     pub(super) fn at(frame: &'f [u8], at: usize) -> Self {
         let (all, _) = frame.get(at..).unwrap_or_default().as_chunks();
-        let bottom = all.iter().take(MOST_LABELS).position(is_bottom);
+        let bottom = all.iter().copied().take(MOST_LABELS).position(is_bottom);
         let depth = bottom.map_or(MOST_LABELS.min(all.len()), |bottom| bottom + 1);
         let behind = bottom.map(|_| at + depth * ENTRY_LEN);
         Self { frame, entries: all.get(..depth).unwrap_or_default(), behind }
     }
 
+    fn labels(&self) -> impl Iterator<Item = u32> + use<'f> {
+        self.entries.iter().copied().map(label)
+    }
+
     /// The topmost entropy label, which stands for the flow: RFC 6790 §4.3 lets a router balance by it alone.
     #[must_use]
     pub fn entropy_label(&self) -> Option<u32> {
-        let pairs = self.entries.windows(2);
-        pairs
-            .filter_map(|pair| pair.first_chunk())
-            .find_map(|[indicator, entropy]: &[_; 2]| (label(indicator) == ENTROPY_INDICATOR).then(|| label(entropy)))
+        let mut labels = self.labels();
+        labels.find(|&label| label == ENTROPY_INDICATOR)?;
+        labels.next()
     }
 
     /// The labels that may tell flows apart, among them the flow label at the bottom of a pseudowire's stack (RFC 6391):
     /// all but special ones, which RFC 6790 §4.3 and RFC 7274 §3.1 keep out of load balancing.
     pub fn ordinary_labels(&self) -> impl Iterator<Item = u32> + use<'f> {
         let mut before = None;
-        self.entries.iter().map(label).filter(move |&label| {
+        self.labels().filter(move |&label| {
             let is_extended = before.replace(label) == Some(EXTENSION);
             label >= FIRST_ORDINARY && !is_extended
         })

@@ -1,4 +1,4 @@
-//! PPPoE session packets (RFC 2516 §4).
+//! `PPPoE` session packets (RFC 2516 §4).
 //!
 //! ```text
 //! | version 1, type 1 | code 0 | session ID, 16 bits | length, 16 bits | PPP protocol, 16 bits | IP ...
