@@ -126,12 +126,12 @@ fn all_fragments_of_a_datagram_hash_alike() {
         packet
     };
     let v6 = |offset, flow| ipv6(44, &[fragment(TCP, offset), segment(flow)].concat());
-    // Destination options for the last receiver are part of what is fragmented.
+    // Destination options for the last receiver are part of what is fragmented: only the first shows what is behind.
     let first = ipv6(44, &[fragment(60, 0), extension(60, TCP, 8), segment(1)].concat());
     let pairs = [
         [ethernet(0x0800, &v4(0, 1)), ethernet(0x0800, &v4(9, 2))],
         [ethernet(0x86dd, &v6(0, 1)), ethernet(0x86dd, &v6(9, 2))],
-        [ethernet(0x86dd, &first), ethernet(0x86dd, &v6(9, 2))],
+        [ethernet(0x86dd, &first), ethernet(0x86dd, &ipv6(44, &[fragment(60, 9), segment(2)].concat()))],
         [labelled(&[100], &v4(0, 1)), labelled(&[100], &v4(9, 2))],
         [in_session(7, &[0, 0x57], &v6(0, 1)), in_session(7, &[0, 0x57], &v6(9, 2))],
     ];

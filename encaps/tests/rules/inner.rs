@@ -36,7 +36,8 @@ pub(crate) fn extension(kind: u8, next: u8, len: usize) -> Vec<u8> {
 /// A fragment header (RFC 8200 §4.5): the offset in units of 8 bytes, and whether more follow.
 fn fragment(next: u8, offset: u16, more: bool) -> Vec<u8> {
     let [o1, o2] = (offset << 3 | u16::from(more)).to_be_bytes();
-    vec![next, 0, o1, o2, 0, 0, 0, 1]
+    // The second byte is reserved, and no length.
+    vec![next, 0xff, o1, o2, 0, 0, 0, 1]
 }
 
 /// A frame of a TCP segment behind these extension headers, each with its length.
@@ -266,6 +267,8 @@ fn a_stack_without_a_bottom_carries_nothing() {
         assert_eq!(stack.ordinary_labels().count(), (len / 4).min(16), "sixteen are enough");
         assert_eq!(stack.packet(), None);
     }
+    let deep = labelled(&[100; 17], &ipv4(TCP, &[], &SEGMENT));
+    assert_eq!(Inner::of(&deep).unwrap().label_stack().unwrap().packet(), None);
 }
 
 #[test]
