@@ -25,7 +25,7 @@ pub fn inner(frame: &[u8]) -> (u32, Option<u8>) {
 }
 
 /// Ethernet, IPv4, and the ports behind it or what is in their place.
-type Plain = [u8; ethernet::HEADER_LEN + 20 + 4];
+type Plain = [u8; ethernet::HEADER_LEN + ip::IPV4_LEN + 4];
 
 #[inline]
 const fn is_plain(head: &Plain) -> bool {

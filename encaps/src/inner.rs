@@ -221,26 +221,47 @@ impl IpPacket {
         }
         let l4 = at + IPV6_LEN;
         let (end, ending) = Ending::of(frame, l4, u16::from_be_bytes([header[4], header[5]]));
-        let mut packet = Self {
+        let Chain { protocol, l4, fragment, extensions } = Chain::of(frame, header[6], l4);
+        let (src, dst): (&[u8; 16], &[u8; 16]) = (header.get(8..)?.first_chunk()?, header.last_chunk()?);
+        Some(Self {
             at,
-            l4: Some(l4),
+            l4,
             end,
             ending,
-            protocol: header[6],
-            src: IpAddr::from(*header.get(8..)?.first_chunk::<16>()?),
-            dst: IpAddr::from(*header.last_chunk::<16>()?),
+            protocol,
+            src: IpAddr::from(*src),
+            dst: IpAddr::from(*dst),
             dont_fragment: true,
-            fragment: None,
-            extensions: Extensions::Options,
-        };
-        if ip::is_extension(packet.protocol) {
-            packet.l4 = packet.pass_extensions(frame, l4);
-        }
-        Some(packet)
+            fragment,
+            extensions,
+        })
+    }
+}
+
+/// What follows an IPv6 header, up to what the packet carries: the fields of [`IpPacket`] that depend on it.
+#[derive(Clone, Copy)]
+struct Chain {
+    protocol: u8,
+    l4: Option<usize>,
+    fragment: Option<Fragment>,
+    extensions: Extensions,
+}
+
+impl Chain {
+    /// That which begins at `at` with a header of this type.
+    #[inline]
+    fn of(frame: &[u8], protocol: u8, at: usize) -> Self {
+        let none = Self { protocol, l4: Some(at), fragment: None, extensions: Extensions::Options };
+        if ip::is_extension(protocol) { none.behind_extensions(frame, at) } else { none }
+    }
+
+    #[cold]
+    fn behind_extensions(mut self, frame: &[u8], at: usize) -> Self {
+        self.l4 = self.pass_extensions(frame, at);
+        self
     }
 
     /// Reads the extension headers from `at` on; returns where what they precede begins.
-    #[cold]
     fn pass_extensions(&mut self, frame: &[u8], mut at: usize) -> Option<usize> {
         for _ in 0..MOST_EXTENSIONS {
             let header = frame.get(at..)?;
