@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use transload_encaps::ethernet::{self, HEADER_LEN};
 use transload_encaps::outer::{self, Outer, Pattern, UdpRules};
-use transload_encaps::{Common, DropReason, Frame, Mac};
+use transload_encaps::{Common, DropReason, Frame, Mac, ip};
 
 use super::burst::{Burst, Origin, Stranger};
 use super::trace::Tracer;
@@ -73,14 +73,11 @@ fn origin<T: Tracer>(
 /// What the underlay's devices say to each other is nobody's mistake.
 #[cold]
 fn not_ours(frame: &[u8]) -> Common {
-    const LLDP: u16 = 0x88cc;
-    const HOP_BY_HOP: u8 = 0;
-    const ICMPV6: u8 = 58;
     let Some((ether_type, at)) = ethernet::payload(frame) else { return Common::NotForUs };
     let is_control = match ether_type {
-        ethernet::ARP | LLDP => true,
+        ethernet::ARP | ethernet::LLDP => true,
         // RFC 4861, and RFC 3810 behind a router alert.
-        ethernet::IPV6 => frame.get(at + 6).is_some_and(|next| [HOP_BY_HOP, ICMPV6].contains(next)),
+        ethernet::IPV6 => frame.get(at + 6).is_some_and(|next| [ip::HOP_BY_HOP, ip::ICMPV6].contains(next)),
         _ => false,
     };
     if is_control { Common::UnderlayControl } else { Common::NotForUs }
