@@ -37,8 +37,8 @@ pub enum Event {
         at: u64,
     },
     /// A sender that a group may learn, and that has no number yet.
-    Stranger {
-        /// Who it counts as so far.
+    UnknownSender {
+        /// The peer that stands for such senders.
         anonymous: PeerId,
         /// Its address.
         address: IpAddr,

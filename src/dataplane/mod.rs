@@ -8,26 +8,40 @@ mod classify;
 pub mod clock;
 mod decap;
 mod digest;
+mod egress;
 mod encap;
+mod inner_tags;
 mod loop_guard;
 mod mapping;
+mod memo;
 mod mss;
+mod note;
 pub mod offload;
+mod path;
 mod ports;
 mod rate;
+mod receive;
 pub mod thread;
 mod too_big;
 pub mod trace;
-mod way;
+mod wrap;
 
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Cache};
 use transload_encaps::Frame;
 
-pub use burst::{Burst, Decision, Note, Stranger, Verdict};
+use bridge::{Bridge, bridge};
+use classify::{Classifier, classify};
+use decap::{Decapsulator, decap};
+use egress::Egress;
+use encap::encap;
+use receive::{Receiver, receive};
+
+pub use burst::Burst;
 pub use loop_guard::held_for;
-pub use ports::Ports;
+pub use note::{Decision, FrameKind, Note, PacketOrigin, Verdict};
+pub use ports::WorkerPorts;
 pub use trace::{NoTrace, Stage, Tracer};
 
 use crate::counters::Counters;
@@ -74,7 +88,7 @@ pub struct Worker<'mem> {
     shared: Arc<Shared>,
     view: Cache<Arc<ArcSwap<Forwarding>>, Arc<Forwarding>>,
     pool: Pool<'mem>,
-    ports: Ports<'mem>,
+    ports: WorkerPorts<'mem>,
     burst: Burst<'mem>,
     segments: Vec<Frame<'mem>>,
     counters: Arc<Counters>,
@@ -93,7 +107,7 @@ impl<'mem> Worker<'mem> {
     ) -> Self {
         let segments = Vec::with_capacity(pool.free());
         let view = Cache::new(shared.forwarding.clone());
-        Self { shared, view, pool, ports: Ports::new(ports), burst: Burst::new(), segments, counters, events }
+        Self { shared, view, pool, ports: WorkerPorts::new(ports), burst: Burst::new(), segments, counters, events }
     }
 
     /// One breath: every frame that has arrived leaves, or is dropped by name. Gives back how many arrived.
@@ -110,17 +124,18 @@ impl<'mem> Worker<'mem> {
         let fdb = &shared.fdb;
         let mut arrived = 0;
         for slot in 0..ports.len() {
-            let Some(port) = ports.receive(slot, pool, burst, now, events, counters) else { continue };
+            let Some(port) = receive(burst, &mut Receiver { ports, slot, pool, counters, events, now }) else {
+                continue;
+            };
             arrived += burst.notes.len();
             tracer.done(Stage::Receive, burst);
-            classify::classify(burst, port, tables, tracer);
+            classify(burst, &mut Classifier { port, tables, tracer });
             tracer.done(Stage::Classify, burst);
-            decap::decap(burst, tables, counters, tracer);
+            decap(burst, &mut Decapsulator { tables, counters, tracer });
             tracer.done(Stage::Decap, burst);
-            bridge::bridge(burst, &mut bridge::Bridge { tables, fdb, counters, events, now, tracer });
+            bridge(burst, &mut Bridge { tables, fdb, counters, events, now, tracer });
             tracer.done(Stage::Bridge, burst);
-            let refused = None;
-            encap::encap(burst, &mut encap::Egress { tables, ports, pool, segments, counters, now, refused, tracer });
+            encap(burst, &mut Egress { tables, ports, pool, segments, counters, now, refused: None, tracer });
             tracer.done(Stage::Encap, burst);
             burst.settle(counters);
         }
@@ -135,7 +150,7 @@ impl<'mem> Worker<'mem> {
 
     /// The ports, to wait for.
     #[must_use]
-    pub const fn ports(&self) -> &Ports<'mem> {
+    pub const fn ports(&self) -> &WorkerPorts<'mem> {
         &self.ports
     }
 

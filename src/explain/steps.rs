@@ -6,7 +6,7 @@ use transload_encaps::{Checksum, Decap, DropReason, Gso, Mac};
 use super::case::{Case, carrier};
 use super::trace::Step;
 use crate::compile::{Line, Noun};
-use crate::dataplane::{Note, Stage};
+use crate::dataplane::Stage;
 use crate::fdb::Learned;
 use crate::forwarding::{Claim, DomainId, PeerId, Sender, Target};
 use crate::io::memory::Packet;
@@ -109,7 +109,7 @@ fn left_to_a_device(arrived: &Packet) -> Option<String> {
 }
 
 fn sentence(case: &Case<'_>, step: &Step) -> Option<Said> {
-    let domain = case.trace.note().and_then(Note::domain);
+    let domain = case.trace.ingress().map(|ingress| ingress.domain);
     Some(match step {
         Step::ToEndpoint(id) => said(format!("to {}", case.endpoint(*id)), case.line(Noun::Endpoint(*id))),
         Step::Outer(outer) => {
@@ -123,13 +123,13 @@ fn sentence(case: &Case<'_>, step: &Step) -> Option<Said> {
             case.line(Noun::Mapping(*mapping)),
         ),
         Step::Source(mac, to, learned) => source(case, domain?, *mac, *to, *learned),
-        Step::Stranger(mac, address) => {
+        Step::UnknownSender(mac, address) => {
             said(format!("source {mac}: not learned yet, since {address} has no number; it is given one now"), None)
         }
         Step::Destination(mac, target) => destination(case, domain?, *mac, *target),
-        Step::Way(target) => {
-            let line = case.line(Noun::Attachment(domain?, target.attachment));
-            said(format!("to {}", case.target(domain?, *target)), line)
+        Step::Egress(domain, target) => {
+            let line = case.line(Noun::Attachment(*domain, target.attachment));
+            said(format!("to {}", case.target(*domain, *target)), line)
         }
         Step::Hop(hop, of) => {
             let of = if *of > 1 { format!(", one of {of} of equal cost") } else { String::new() };
@@ -139,7 +139,7 @@ fn sentence(case: &Case<'_>, step: &Step) -> Option<Said> {
             format!("leaves by port {}: {} bytes", case.names.port(*port), bytes.len()),
             case.line(Noun::Port(*port)),
         ),
-        Step::Told(mtu, origin) => {
+        Step::SentTooBig(mtu, origin) => {
             let back = domain.zip(*origin).map(|(domain, origin)| format!(", back at {}", case.target(domain, origin)));
             said(format!("the sender is told that {mtu} bytes fit{}", back.unwrap_or_default()), None)
         }

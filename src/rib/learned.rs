@@ -71,7 +71,7 @@ impl LearnedPeers {
         tables: &Forwarding,
         numbers: &mut Numbers,
     ) -> Option<Newcomer> {
-        let Event::Stranger { anonymous, address, at, .. } = *event else { return None };
+        let Event::UnknownSender { anonymous, address, at, .. } = *event else { return None };
         let group = groups.iter().find(|group| group.anonymous == anonymous)?;
         if self.rows.contains_key(&(group.group, address)) || !is_allowed(group, tables, address) {
             return None;

@@ -31,7 +31,7 @@ pub async fn keep(gateway: &Gateway, mut events: Vec<Receiver>) {
         for ring in &mut events {
             while let Some(event) = ring.hear() {
                 match event {
-                    Event::Stranger { .. } => strangers.push(event),
+                    Event::UnknownSender { .. } => strangers.push(event),
                     _ => hear(gateway, &event),
                 }
             }
@@ -98,7 +98,7 @@ fn hear(gateway: &Gateway, event: &Event) {
                  unknown and multicast frames do not pass between the two for now, known unicast does"
             );
         }
-        Event::Stranger { .. } => {}
+        Event::UnknownSender { .. } => {}
         // Of a device that fails, the kernel tells us more than the worker can, and first.
         Event::PortFailed { port, .. } | Event::PortBack { port } if has_device(gateway, port) => {}
         Event::PortFailed { port, errno } => {

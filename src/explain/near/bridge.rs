@@ -34,7 +34,7 @@ pub(super) fn refused(case: &Case<'_>, reason: DropReason) -> Vec<Near> {
 }
 
 fn claim<'a>(case: &Case<'a>) -> Option<(Claim, &'a Domain)> {
-    let claim = case.trace.note()?.claim?;
+    let claim = case.trace.ingress()?;
     Some((claim, case.tables.domain(claim.domain)?))
 }
 
