@@ -202,7 +202,7 @@ impl<'p> Claims<'p> {
             let (Some(row), Some(&space)) = (tables.endpoints.get(usize::from(endpoint.0)), space_of.get(&peer)) else {
                 continue;
             };
-            let hears = tables.peer(peer).and_then(|peer| peer.hears);
+            let hears = tables.peer(peer).and_then(|peer| peer.multicast_group);
             for &port in listeners.get(&endpoint).into_iter().flatten() {
                 for destination in [Some(row.address), hears].into_iter().flatten() {
                     let place = Place { wire: self.wire(port), vlan: row.vlan, destination, carrier };

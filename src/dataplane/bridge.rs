@@ -14,8 +14,8 @@ use super::note::{Decision, FrameKind, Note};
 use super::rate;
 use super::trace::Tracer;
 use crate::counters::{Counter, Counters, DomainCounters};
-use crate::events::{Event, Sender};
-use crate::fdb::{Fdb, Key, Learned};
+use crate::events::{Event, EventSender};
+use crate::fdb::{Fdb, Key, LearnOutcome};
 use crate::forwarding::{Attachment, Claim, Domain, DomainState, Forwarding, Target};
 
 /// IEEE 802.1Q table 8-1: addresses that no bridge forwards, the last four bits any.
@@ -33,7 +33,7 @@ pub(super) struct Bridge<'a, T> {
     /// This worker's counters.
     pub counters: &'a Counters,
     /// The ring to the control plane, for new and moved MACs, loops and unknown senders.
-    pub events: &'a mut Sender,
+    pub events: &'a mut EventSender,
     /// The time of this burst.
     pub now: Now,
     /// The observer of the stages.
@@ -62,7 +62,12 @@ pub(super) fn bridge<T: Tracer>(burst: &mut Burst<'_>, with: &mut Bridge<'_, T>)
         let (Some(keys), FrameKind::Tenant(claim)) = (*keys, note.kind) else { continue };
         let origin = Target { attachment: claim.attachment, peer: note.origin.peer };
         let inbound = Inbound { frame, origin, keys, unknown_sender: unknown_sender(&note.origin, unknown_senders) };
-        match with.ingress(claim, &mut memo).and_then(|ingress| with.decide(&inbound, &ingress)) {
+        let ingress = match memo.alike(|before: &IngressAttachment<'_>| before.claim == claim) {
+            Some(before) => Some(before),
+            None => with.look_up(claim, &mut memo),
+        };
+        let decision = ingress.ok_or(Common::UnknownSegment.into()).and_then(|ingress| with.decide(&inbound, ingress));
+        match decision {
             Ok(decision) => note.decision = decision,
             Err(reason) => note.drop(reason),
         }
@@ -97,21 +102,16 @@ impl<'a, T: Tracer> Bridge<'a, T> {
         Some((self.fdb.key_of_bits(claim.domain, source), self.fdb.key_of_bits(claim.domain, destination)))
     }
 
-    /// What the tables say of the attachment that a frame came in by.
-    #[inline]
-    fn ingress(
+    /// The attachment that a frame came in by, unless a reload has taken it away.
+    #[inline(never)]
+    fn look_up<'m>(
         &self,
         claim: Claim,
-        memo: &mut Memo<IngressAttachment<'a>>,
-    ) -> Result<IngressAttachment<'a>, DropReason> {
-        match memo.alike(|before| before.claim == claim) {
-            Some(before) => Ok(*before),
-            None => {
-                let domain = self.tables.domain(claim.domain).ok_or(Common::UnknownSegment)?;
-                let attachment = domain.attachment(claim.attachment).ok_or(Common::UnknownSegment)?;
-                Ok(*memo.set(IngressAttachment { claim, domain, attachment, own: domain.mac.to_bits() }))
-            }
-        }
+        memo: &'m mut Memo<IngressAttachment<'a>>,
+    ) -> Option<&'m IngressAttachment<'a>> {
+        let domain = self.tables.domain(claim.domain)?;
+        let attachment = domain.attachment(claim.attachment)?;
+        Some(memo.set(IngressAttachment { claim, domain, attachment, own: domain.mac.to_bits() }))
     }
 
     #[inline]
@@ -220,12 +220,12 @@ impl<'a, T: Tracer> Bridge<'a, T> {
         let learned = self.fdb.learn(key, to, self.now.tick(), admit);
         self.tracer.source(key.mac(), to, Some(learned));
         let from = match learned {
-            Learned::Known | Learned::Static | Learned::Busy => return,
-            Learned::New => None,
-            Learned::Moved { from } => Some(from),
-            Learned::Held => return self.count(claim, |counters| &counters.held_moves),
-            Learned::Full => return self.count(claim, |counters| &counters.table_full),
-            Learned::Refused => return self.count(claim, |counters| &counters.over_mac_limit),
+            LearnOutcome::Known | LearnOutcome::Static | LearnOutcome::Busy => return,
+            LearnOutcome::New => None,
+            LearnOutcome::Moved { from } => Some(from),
+            LearnOutcome::Held => return self.count(claim, |counters| &counters.held_moves),
+            LearnOutcome::Full => return self.count(claim, |counters| &counters.table_full),
+            LearnOutcome::Refused => return self.count(claim, |counters| &counters.over_mac_limit),
         };
         self.count(claim, |counters| if from.is_some() { &counters.moved } else { &counters.learned });
         self.events.send(Event::Heard { domain: claim.domain, mac: key.mac(), to, from, at: self.now.nanos });

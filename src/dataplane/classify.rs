@@ -138,7 +138,7 @@ impl<'a, T: Tracer> Classifier<'a, T> {
         self.tracer.sender(sender, found.ok());
         let id = found?;
         let peer = self.tables.peer(id).ok_or(Common::UnknownPeer)?;
-        if addressee.is_group() && peer.hears != Some(addressee.to) {
+        if addressee.is_group() && peer.multicast_group != Some(addressee.to) {
             return Err(Common::OtherGroup.into());
         }
         Ok((id, peer))

@@ -8,7 +8,7 @@ use super::memo::Memo;
 use super::note::{FrameKind, Note};
 use super::trace::Tracer;
 use super::{inner_tags, mapping};
-use crate::counters::{Counters, Flow};
+use crate::counters::{Counters, TrafficCounter};
 use crate::forwarding::{Claim, Forwarding, Peer};
 
 /// What the decap stage reads and writes besides the burst.
@@ -38,6 +38,12 @@ pub(super) fn decap<T: Tracer>(burst: &mut Burst<'_>, with: &mut Decapsulator<'_
     }
 }
 
+/// A run of frames of one peer.
+struct PeerRun<'t> {
+    peer: &'t Peer,
+    memo: Memo<SegmentOwner<'t>>,
+}
+
 /// The tenant that a segment of the run's peer belongs to, and what that means for every frame of it.
 #[derive(Clone, Copy)]
 struct SegmentOwner<'t> {
@@ -45,7 +51,7 @@ struct SegmentOwner<'t> {
     claim: Claim,
     inner_tags: InnerTags,
     /// What the tenant sends, counted by this worker.
-    traffic: Option<&'t Flow>,
+    traffic: Option<&'t TrafficCounter>,
 }
 
 impl<'a, T: Tracer> Decapsulator<'a, T> {
@@ -56,10 +62,10 @@ impl<'a, T: Tracer> Decapsulator<'a, T> {
             return notes.iter_mut().for_each(|note| note.drop(Common::UnknownPeer.into()));
         };
         let traffic = self.counters.peer(id);
-        let mut memo = Memo::new();
+        let mut run = PeerRun { peer, memo: Memo::new() };
         peer.compiled.decap_group(frames, |i, frame, found| {
             let Some(note) = notes.get_mut(i) else { return };
-            match found.and_then(|found| self.deliver(frame, note, found, peer, &mut memo)) {
+            match found.and_then(|found| self.deliver(&mut run, frame, note, found)) {
                 Ok(()) => {
                     if let Some(traffic) = traffic {
                         traffic.rx.count(frame.len());
@@ -74,11 +80,10 @@ impl<'a, T: Tracer> Decapsulator<'a, T> {
     #[inline]
     fn deliver(
         &mut self,
+        run: &mut PeerRun<'a>,
         frame: &mut Frame<'_>,
         note: &mut Note,
         found: Decap,
-        peer: &Peer,
-        memo: &mut Memo<SegmentOwner<'a>>,
     ) -> Result<(), DropReason> {
         if let Some(counter) = found.tolerated.and_then(|reason| self.counters.tolerated(reason)) {
             counter.add(1);
@@ -87,11 +92,11 @@ impl<'a, T: Tracer> Decapsulator<'a, T> {
         if frame.len() < HEADER_LEN {
             return Err(Common::InnerTruncated.into());
         }
-        let owner = match memo.alike(|before| before.segment == found.segment) {
+        let owner = match run.memo.alike(|before| before.segment == found.segment) {
             Some(before) => before,
-            None => match self.owner(found.segment, peer) {
-                Some(owner) => memo.set(owner),
-                None => return self.cross(frame, note, found, peer),
+            None => match self.look_up(found.segment, run) {
+                Some(owner) => owner,
+                None => return self.cross(frame, note, found, run.peer),
             },
         };
         self.tracer.segment(note.origin.peer, &found, Some(owner.claim));
@@ -105,12 +110,12 @@ impl<'a, T: Tracer> Decapsulator<'a, T> {
 
     /// The tenant that a segment of this peer belongs to, if one has it.
     #[inline(never)]
-    fn owner(&self, segment: Segment, peer: &Peer) -> Option<SegmentOwner<'a>> {
-        let claim = *self.tables.segments.get(&(peer.scope, segment))?;
+    fn look_up<'m>(&self, segment: Segment, run: &'m mut PeerRun<'a>) -> Option<&'m SegmentOwner<'a>> {
+        let claim = *self.tables.segments.get(&(run.peer.scope, segment))?;
         let attachment = self.tables.domain(claim.domain).and_then(|domain| domain.attachment(claim.attachment));
         let inner_tags = attachment.map_or(InnerTags::Keep, |attachment| attachment.inner_tags);
         let traffic = self.counters.domain(claim.domain).map(|domain| &domain.traffic.rx);
-        Some(SegmentOwner { segment, claim, inner_tags, traffic })
+        Some(run.memo.set(SegmentOwner { segment, claim, inner_tags, traffic }))
     }
 
     /// Hands a frame whose segment is no tenant's to the mapping that has it.

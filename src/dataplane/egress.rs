@@ -5,7 +5,7 @@ use transload_encaps::{Frame, InnerTags, Segment};
 use super::path::{EgressPath, IngressSide};
 use super::ports::WorkerPorts;
 use super::{Now, mapping};
-use crate::counters::{Counters, Flow};
+use crate::counters::{Counters, TrafficCounter};
 use crate::forwarding::{Attachment, Crossing, Domain, DomainId, End, Exit, Forwarding, PeerId, Target};
 use crate::io::{Caps, Pool};
 
@@ -71,7 +71,7 @@ impl<'a, T> Egress<'a, '_, T> {
         id: PeerId,
         segment: Segment,
         inner_tags: InnerTags,
-        sent: Option<&'a Flow>,
+        sent: Option<&'a TrafficCounter>,
     ) -> Option<EgressPath<'a>> {
         let peer = self.tables.peer(id)?;
         let hops = self.tables.hops(id).unwrap_or_default();

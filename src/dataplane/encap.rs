@@ -50,7 +50,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
                 self.tracer.egress(domain, target);
                 let path = match memo.alike(|before| (before.domain, before.target) == (domain, target)) {
                     Some(before) => Some(&before.path),
-                    None => self.known_path(domain, target).map(|found| &memo.set(found).path),
+                    None => self.look_up(domain, target, memo),
                 };
                 let gone = self.depart(frame, &side, path);
                 self.verdict(gone)
@@ -63,10 +63,16 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         verdict
     }
 
+    /// The path to a place of a domain, unless a reload has taken it away.
     #[inline(never)]
-    fn known_path(&self, id: DomainId, target: Target) -> Option<KnownPath<'a>> {
+    fn look_up<'m>(
+        &self,
+        id: DomainId,
+        target: Target,
+        memo: &'m mut Memo<KnownPath<'a>>,
+    ) -> Option<&'m EgressPath<'a>> {
         let path = self.path_to(id, self.tables.domain(id)?, target)?;
-        Some(KnownPath { domain: id, target, path })
+        Some(&memo.set(KnownPath { domain: id, target, path }).path)
     }
 
     /// The verdict on a frame that was sent one way.
@@ -270,7 +276,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         side: IngressSide<'a>,
     ) -> Option<(Frame<'mem>, EgressPath<'a>)> {
         offload::finish(&mut refused.frame).ok()?;
-        let original = too_big::Refused::of(refused.frame.bytes(), refused.most)?;
+        let original = too_big::TooBigPacket::of(refused.frame.bytes(), refused.most)?;
         let (mac, due) = side.icmp_source(self.tables)?;
         let back = self.path_back(side)?;
         if !rate::within(due, ICMP_INTERVAL, self.now) {

@@ -1,6 +1,7 @@
 //! The data plane: one worker, one loop, one function a stage.
 //!
-//! [`Worker::breathe`] is the life of a frame. Nothing in it allocates, locks, logs, waits or reads a clock.
+//! [`Worker::breathe`] is the life of a frame. Nothing in it allocates, locks, logs, waits or reads a clock. A stage is
+//! one function in the file of its name. It takes the burst, and whatever else it reads or writes as one value.
 
 mod bridge;
 mod burst;
@@ -45,7 +46,7 @@ pub use ports::WorkerPorts;
 pub use trace::{NoTrace, Stage, Tracer};
 
 use crate::counters::Counters;
-use crate::events::Sender;
+use crate::events::EventSender;
 use crate::fdb::Fdb;
 use crate::forwarding::{Forwarding, PortId};
 use crate::io::{BoxedPort, Pool};
@@ -66,7 +67,7 @@ impl Now {
     }
 }
 
-/// What all workers of a gateway, and its control plane, share.
+/// State that all workers of a gateway share with its control plane.
 #[derive(Debug)]
 pub struct Shared {
     /// The frozen tables; control swaps them, workers read them once a burst.
@@ -76,7 +77,7 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// These tables, and this FDB.
+    /// Of these tables and this FDB.
     #[must_use]
     pub fn new(forwarding: Forwarding, fdb: Fdb) -> Self {
         Self { forwarding: Arc::new(ArcSwap::from_pointee(forwarding)), fdb }
@@ -92,7 +93,7 @@ pub struct Worker<'mem> {
     burst: Burst<'mem>,
     segments: Vec<Frame<'mem>>,
     counters: Arc<Counters>,
-    events: Sender,
+    events: EventSender,
 }
 
 impl<'mem> Worker<'mem> {
@@ -103,19 +104,19 @@ impl<'mem> Worker<'mem> {
         pool: Pool<'mem>,
         ports: Vec<(PortId, BoxedPort<'mem>)>,
         counters: Arc<Counters>,
-        events: Sender,
+        events: EventSender,
     ) -> Self {
         let segments = Vec::with_capacity(pool.free());
         let view = Cache::new(shared.forwarding.clone());
         Self { shared, view, pool, ports: WorkerPorts::new(ports), burst: Burst::new(), segments, counters, events }
     }
 
-    /// One breath: every frame that has arrived leaves, or is dropped by name. Gives back how many arrived.
+    /// One breath: every frame that has arrived leaves, or is dropped by name. Returns how many arrived.
     pub fn breathe(&mut self, now: Now) -> usize {
         self.breathe_before(&mut NoTrace, now)
     }
 
-    /// The same, while `tracer` looks on.
+    /// The same, with an observer.
     pub fn breathe_before<T: Tracer>(&mut self, tracer: &mut T, now: Now) -> usize {
         let Self { shared, view, pool, ports, burst, segments, counters, events } = self;
         // The control plane's decisions are read once. They cannot change under a burst, and between bursts we hold
@@ -154,13 +155,13 @@ impl<'mem> Worker<'mem> {
         &self.ports
     }
 
-    /// How many chunks are free; between breaths all of them, but for those a device still sends from.
+    /// The number of free chunks; between breaths all of them, but for those a device still sends from.
     #[must_use]
     pub fn free_chunks(&self) -> usize {
         self.pool.free()
     }
 
-    /// What this worker has counted so far.
+    /// The counters that this worker writes.
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.counters

@@ -8,7 +8,7 @@ use transload_encaps::underlay::Underlay;
 use transload_encaps::{Frame, InnerTags, Mac, Segment};
 
 use super::offload;
-use crate::counters::Flow;
+use crate::counters::TrafficCounter;
 use crate::forwarding::{AttachmentId, Crossing, Domain, DomainId, Forwarding, Hop, MssClamp, Peer, Target};
 
 /// The side that a frame on its way out came in by.
@@ -72,7 +72,7 @@ pub(super) struct EgressPath<'t> {
     pub(super) segment: Segment,
     pub(super) inner_tags: InnerTags,
     /// What this worker counts of the frames sent: for the peer, and for the tenant or the mapping.
-    pub(super) sent: [Option<&'t Flow>; 2],
+    pub(super) sent: [Option<&'t TrafficCounter>; 2],
 }
 
 impl<'t> EgressPath<'t> {

@@ -4,7 +4,7 @@ use super::Now;
 use super::burst::Burst;
 use super::ports::WorkerPorts;
 use crate::counters::Counters;
-use crate::events::{Event, Sender};
+use crate::events::{Event, EventSender};
 use crate::forwarding::PortId;
 use crate::io::Pool;
 
@@ -22,7 +22,7 @@ pub(super) struct Receiver<'a, 'mem> {
     /// This worker's counters.
     pub counters: &'a Counters,
     /// The ring to the control plane, for ports that fail and come back.
-    pub events: &'a mut Sender,
+    pub events: &'a mut EventSender,
     /// The time of this burst.
     pub now: Now,
 }

@@ -9,7 +9,7 @@ use transload_encaps::outer::Outer;
 use transload_encaps::{Decap, DropReason, Frame, Mac};
 
 use super::burst::Burst;
-use crate::fdb::Learned;
+use crate::fdb::LearnOutcome;
 use crate::forwarding::{Claim, Crossing, DomainId, EndpointId, Hop, MappingId, PeerId, PortId, Sender, Target};
 
 /// A stage of the pipeline.
@@ -56,7 +56,7 @@ pub trait Tracer {
 
     /// Bridge: the source was offered to the FDB; `None` where the tenant does not learn.
     #[inline]
-    fn source(&mut self, mac: Mac, to: Target, learned: Option<Learned>) {}
+    fn source(&mut self, mac: Mac, to: Target, learned: Option<LearnOutcome>) {}
 
     /// Bridge: the source would have been learned, but the sender, at this address, has no number yet.
     #[inline]

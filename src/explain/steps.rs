@@ -7,7 +7,7 @@ use super::case::{Case, carrier};
 use super::trace::Step;
 use crate::compile::{Line, Noun};
 use crate::dataplane::Stage;
-use crate::fdb::Learned;
+use crate::fdb::LearnOutcome;
 use crate::forwarding::{Claim, DomainId, PeerId, Sender, Target};
 use crate::io::memory::Packet;
 
@@ -186,23 +186,23 @@ fn provenance(case: &Case<'_>, domain: DomainId, mac: Mac) -> (&'static str, Opt
     }
 }
 
-fn source(case: &Case<'_>, domain: DomainId, mac: Mac, to: Target, learned: Option<Learned>) -> Said {
+fn source(case: &Case<'_>, domain: DomainId, mac: Mac, to: Target, learned: Option<LearnOutcome>) -> Said {
     let at = case.target(domain, to);
     let (how, line) = provenance(case, domain, mac);
     match learned {
         None => said(format!("source {mac}: the tenant does not learn"), case.line(Noun::Learning(domain))),
-        Some(Learned::Known) => said(format!("source {mac}: known at {at} ({how})"), line),
-        Some(Learned::New) => said(format!("source {mac}: learned at {at}"), None),
-        Some(Learned::Moved { from }) => {
+        Some(LearnOutcome::Known) => said(format!("source {mac}: known at {at} ({how})"), line),
+        Some(LearnOutcome::New) => said(format!("source {mac}: learned at {at}"), None),
+        Some(LearnOutcome::Moved { from }) => {
             said(format!("source {mac}: moved from {} to {at}", case.target(domain, from)), None)
         }
-        Some(Learned::Static) => said(format!("source {mac}: static elsewhere, not learned at {at}"), line),
-        Some(Learned::Held) => said(format!("source {mac}: held elsewhere, not learned at {at}"), None),
-        Some(Learned::Full) => said(format!("source {mac}: not learned, the FDB is full"), None),
-        Some(Learned::Refused) => {
+        Some(LearnOutcome::Static) => said(format!("source {mac}: static elsewhere, not learned at {at}"), line),
+        Some(LearnOutcome::Held) => said(format!("source {mac}: held elsewhere, not learned at {at}"), None),
+        Some(LearnOutcome::Full) => said(format!("source {mac}: not learned, the FDB is full"), None),
+        Some(LearnOutcome::Refused) => {
             said(format!("source {mac}: not learned, the tenant's limit is reached"), case.line(Noun::Macs(domain)))
         }
-        Some(Learned::Busy) => said(format!("source {mac}: not learned now, another worker writes there"), None),
+        Some(LearnOutcome::Busy) => said(format!("source {mac}: not learned now, another worker writes there"), None),
     }
 }
 

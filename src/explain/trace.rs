@@ -6,7 +6,7 @@ use transload_encaps::outer::Outer;
 use transload_encaps::{Decap, DropReason, Frame, Mac};
 
 use crate::dataplane::{Burst, Note, Stage, Tracer, Verdict};
-use crate::fdb::Learned;
+use crate::fdb::LearnOutcome;
 use crate::forwarding::{Claim, Crossing, DomainId, EndpointId, Hop, MappingId, PeerId, PortId, Sender, Target};
 
 /// One thing that a stage said. See [`Tracer`] for what each means.
@@ -17,7 +17,7 @@ pub(super) enum Step {
     Sender(Sender, Option<PeerId>),
     Segment(PeerId, Decap, Option<Claim>),
     Crossing(Result<Crossing, MappingId>),
-    Source(Mac, Target, Option<Learned>),
+    Source(Mac, Target, Option<LearnOutcome>),
     UnknownSender(Mac, IpAddr),
     Destination(Mac, Option<Target>),
     Egress(DomainId, Target),
@@ -99,7 +99,7 @@ impl Trace {
     }
 
     /// What became of the source address.
-    pub(super) fn source(&self) -> Option<(Mac, Target, Option<Learned>)> {
+    pub(super) fn source(&self) -> Option<(Mac, Target, Option<LearnOutcome>)> {
         self.find(|step| if let Step::Source(mac, to, learned) = step { Some((*mac, *to, *learned)) } else { None })
     }
 
@@ -146,7 +146,7 @@ impl Tracer for Trace {
         self.say(Stage::Decap, Step::Crossing(crossing));
     }
 
-    fn source(&mut self, mac: Mac, to: Target, learned: Option<Learned>) {
+    fn source(&mut self, mac: Mac, to: Target, learned: Option<LearnOutcome>) {
         self.say(Stage::Bridge, Step::Source(mac, to, learned));
     }
 

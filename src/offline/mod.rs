@@ -35,7 +35,7 @@ pub struct Offline<'mem> {
     counters: Arc<Counters>,
     /// By port number.
     handles: Vec<Option<Handle>>,
-    events: events::Receiver,
+    events: events::EventReceiver,
     ageing: Ageing,
     history: History,
     loops: Loops,

@@ -230,7 +230,7 @@ fn newcomer(group: &LearningGroup, anonymous: &Peer, address: IpAddr, before: Op
         scope: anonymous.scope,
         exit: Exit::Tunnel(underlay),
         udp: group.udp,
-        hears: group.hears,
+        multicast_group: group.hears,
         is_anonymous: false,
     }
 }

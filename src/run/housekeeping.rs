@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
-use crate::events::{Event, Receiver};
+use crate::events::{Event, EventReceiver};
 use crate::forwarding::PortId;
 use crate::io::huge::prefer_huge_pages;
 use crate::rib::ageing::Ageing;
@@ -17,7 +17,7 @@ const PERIOD: Duration = Duration::from_millis(100);
 const FORGETFUL: usize = 4;
 
 /// Keeps house until the task is dropped. `events` has an end for every worker.
-pub async fn keep(gateway: &Gateway, mut events: Vec<Receiver>) {
+pub async fn keep(gateway: &Gateway, mut events: Vec<EventReceiver>) {
     let mut period = tokio::time::interval(PERIOD);
     period.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut ageing = Ageing::default();
@@ -47,7 +47,7 @@ pub async fn keep(gateway: &Gateway, mut events: Vec<Receiver>) {
         for (domain, mac) in released {
             tracing::info!("{}: {mac} may move again", gateway.view().names.domain(domain));
         }
-        let now_lost = events.iter().map(Receiver::lost).sum();
+        let now_lost = events.iter().map(EventReceiver::lost).sum();
         if now_lost > lost {
             tracing::warn!("{} events of the workers were lost; counters are right all the same", now_lost - lost);
             lost = now_lost;

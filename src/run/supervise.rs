@@ -13,7 +13,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
 use crate::admin;
-use crate::events::Receiver;
+use crate::events::EventReceiver;
 use crate::io::quiet::Quiet;
 use crate::kernel::joins::Joins;
 use crate::kernel::resolver::Resolver;
@@ -39,7 +39,7 @@ pub struct Supervision<'g, 'mem> {
     /// What keeps the machine from answering.
     pub quiet: Quiet,
     /// What the workers tell.
-    pub rings: Vec<Receiver>,
+    pub rings: Vec<EventReceiver>,
     /// The admin socket.
     pub listener: UnixListener,
     /// What tells us to stop, or to read the file again.
