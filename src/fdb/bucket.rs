@@ -1,6 +1,6 @@
 //! One cache line of the FDB: three slots, and who may write to them.
 
-use super::entry::{Entry, Key, State};
+use super::entry::{Entry, Key, SlotState};
 use super::sync::{AtomicU64, Ordering, fence, spin_loop};
 
 /// Words of a bucket.
@@ -34,7 +34,7 @@ pub(super) struct Slot<'a> {
 pub(super) struct FoundSlot<'a> {
     pub(super) bucket: Bucket<'a>,
     slot: Slot<'a>,
-    pub(super) state: State,
+    pub(super) state: SlotState,
 }
 
 /// The right to add, move or free the MACs whose home this bucket is.
@@ -158,13 +158,13 @@ impl<'a> Bucket<'a> {
 
 impl Slot<'_> {
     #[inline]
-    fn load_state(self) -> State {
-        State(self.state.load(Ordering::Relaxed))
+    fn load_state(self) -> SlotState {
+        SlotState(self.state.load(Ordering::Relaxed))
     }
 
     /// The state, if this is the key's slot.
     #[inline]
-    fn state_of(self, key: Key) -> Option<State> {
+    fn state_of(self, key: Key) -> Option<SlotState> {
         if self.identity.load(Ordering::Relaxed) != key.identity() {
             return None;
         }
@@ -172,7 +172,7 @@ impl Slot<'_> {
     }
 
     /// Puts a MAC into this slot.
-    pub(super) fn fill(self, _: &BucketWriter<'_>, key: Key, state: State) {
+    pub(super) fn fill(self, _: &BucketWriter<'_>, key: Key, state: SlotState) {
         self.identity.store(key.identity(), Ordering::Relaxed);
         self.state.store(state.0, Ordering::Relaxed);
     }
@@ -187,22 +187,22 @@ impl FoundSlot<'_> {
     /// Notes that the MAC was seen now, unless that is no news, or the slot has changed since.
     #[inline]
     pub(super) fn refresh(&self, tick: u16) {
-        if let Some(State(fresh)) = self.state.refreshed(tick) {
+        if let Some(SlotState(fresh)) = self.state.refreshed(tick) {
             let _ = self.slot.state.compare_exchange(self.state.0, fresh, Ordering::Relaxed, Ordering::Relaxed);
         }
     }
 
     /// Gives the MAC another state and says what it was last. The claim keeps the slot the MAC's own; readers see
     /// the one or the other state.
-    pub(super) fn change(&self, _: &HomeClaim<'_>, state: State) -> Entry {
-        let before = State(self.slot.state.swap(state.0, Ordering::Relaxed));
+    pub(super) fn change(&self, _: &HomeClaim<'_>, state: SlotState) -> Entry {
+        let before = SlotState(self.slot.state.swap(state.0, Ordering::Relaxed));
         before.entry(self.slot.identity.load(Ordering::Relaxed))
     }
 
     /// Frees the slot and says what was in it last.
     pub(super) fn clear(self, _: &HomeClaim<'_>, _: &BucketWriter<'_>) -> Entry {
         // A swap, since a worker may be refreshing it.
-        let state = State(self.slot.state.swap(State::EMPTY.0, Ordering::Relaxed));
+        let state = SlotState(self.slot.state.swap(SlotState::EMPTY.0, Ordering::Relaxed));
         state.entry(self.slot.identity.swap(0, Ordering::Relaxed))
     }
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::PoisonError;
 
 use super::bucket::{Bucket, FoundSlot, HomeClaim};
-use super::entry::{Entry, Key, State};
+use super::entry::{Entry, Key, SlotState};
 use super::sync::{MutexGuard, yield_now};
 use super::{Fdb, LearnOutcome};
 use crate::forwarding::Target;
@@ -20,7 +20,7 @@ impl Fdb {
     pub fn insert_static(&self, key: Key, target: Target) -> Result<Option<Entry>, Full> {
         let _control = self.control();
         let claim = wait_for(|| self.claim(key));
-        let state = State::pinned(key, target);
+        let state = SlotState::pinned(key, target);
         if let Some(found) = self.find_waiting(key) {
             return Ok(Some(found.change(&claim, state)));
         }

@@ -50,7 +50,7 @@ use transload_encaps::Mac;
 
 use crate::forwarding::{DomainId, Target};
 use bucket::{Bucket, Disturbed, FoundSlot, HomeClaim};
-use entry::State;
+use entry::SlotState;
 use sync::{AtomicU64, AtomicUsize, Mutex, Ordering};
 
 /// How many MACs the table holds unless the configuration says otherwise: 32 MiB of address space, and of memory
@@ -235,16 +235,16 @@ impl Fdb {
             Ok(Some(found)) if found.state.is_static() => LearnOutcome::Static,
             Ok(Some(found)) if found.state.is_held() => LearnOutcome::Held,
             Ok(Some(found)) => {
-                found.change(&claim, State::learned(key, target, tick));
+                found.change(&claim, SlotState::learned(key, target, tick));
                 LearnOutcome::Moved { from: found.state.target() }
             }
-            Ok(None) => self.place(&claim, key, State::learned(key, target, tick), admit),
+            Ok(None) => self.place(&claim, key, SlotState::learned(key, target, tick), admit),
             Err(Disturbed) => LearnOutcome::Busy,
         }
     }
 
     /// Puts a MAC that is not in the table into the first free slot from its home on.
-    fn place(&self, _: &HomeClaim<'_>, key: Key, state: State, admit: impl FnOnce() -> bool) -> LearnOutcome {
+    fn place(&self, _: &HomeClaim<'_>, key: Key, state: SlotState, admit: impl FnOnce() -> bool) -> LearnOutcome {
         if !self.count_one_more() {
             return LearnOutcome::Full;
         }
@@ -255,7 +255,7 @@ impl Fdb {
         learned
     }
 
-    fn fill_free_slot(&self, key: Key, state: State, admit: impl FnOnce() -> bool) -> LearnOutcome {
+    fn fill_free_slot(&self, key: Key, state: SlotState, admit: impl FnOnce() -> bool) -> LearnOutcome {
         for (distance, bucket) in self.chain(key).enumerate() {
             if bucket.is_full() {
                 continue;
