@@ -215,7 +215,7 @@ pub struct Peer {
     /// What it makes of UDP checksums.
     pub udp: UdpRules,
     /// The multicast group of the underlay that its packets may come to.
-    pub hears: Option<IpAddr>,
+    pub multicast_group: Option<IpAddr>,
     /// Whether it stands for senders that have no number: nothing is learned to be behind it.
     pub is_anonymous: bool,
 }

@@ -42,13 +42,13 @@ pub(super) fn reason(frame: &[u8]) -> DropReason {
 
 /// A packet that is too big, and whose sender may be told.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Refused<'a> {
+pub(super) struct TooBigPacket<'a> {
     frame: &'a [u8],
     packet: IpPacket,
     mtu: usize,
 }
 
-impl<'a> Refused<'a> {
+impl<'a> TooBigPacket<'a> {
     /// A frame that should have been `most` bytes long at most, if its sender may be told.
     pub(super) fn of(frame: &'a [u8], most: usize) -> Option<Self> {
         // RFC 1122 §3.2.2, RFC 4443 §2.4 (e.4): nothing that was sent to several is answered.

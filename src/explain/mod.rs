@@ -193,7 +193,7 @@ fn headline(case: &Case<'_>, dropped: Option<(Stage, DropReason)>, near: &[Near]
     let Some(note) = case.trace.note() else {
         return "nothing arrived: a port takes frames of 1 byte to 64 KiB".to_owned();
     };
-    let whose = match (note.claim, case.trace.crossing()) {
+    let whose = match (note.ingress(), case.trace.crossing()) {
         (Some(claim), _) => case.tenant(claim.domain),
         (None, Some(crossing)) => format!("mapping {}", case.names.mapping(crossing.mapping)),
         (None, None) => "nobody".to_owned(),

@@ -3,10 +3,10 @@
 use std::ops::Range;
 use std::sync::PoisonError;
 
-use super::bucket::{Bucket, Claim, Found};
-use super::entry::{Entry, EntrySource, Key, State};
+use super::bucket::{Bucket, FoundSlot, HomeClaim};
+use super::entry::{Entry, EntrySource, Key, SlotState};
 use super::sync::{MutexGuard, yield_now};
-use super::{Fdb, Learned};
+use super::{Fdb, LearnOutcome};
 use crate::forwarding::Target;
 
 /// The table has no room for this MAC.
@@ -23,15 +23,15 @@ impl Fdb {
     pub fn install(&self, key: Key, target: Target, source: EntrySource) -> Result<Option<Entry>, Full> {
         let _control = self.control();
         let claim = wait_for(|| self.claim(key));
-        let state = State::installed(key, target, source);
+        let state = SlotState::installed(key, target, source);
         if let Some(found) = self.find_waiting(key) {
             return Ok(Some(found.change(&claim, state)));
         }
-        let placed = wait_for(|| Some(self.place(&claim, key, state, || true)).filter(|&it| it != Learned::Busy));
-        if placed == Learned::New { Ok(None) } else { Err(Full) }
+        let placed = wait_for(|| Some(self.place(&claim, key, state, || true)).filter(|&it| it != LearnOutcome::Busy));
+        if placed == LearnOutcome::New { Ok(None) } else { Err(Full) }
     }
 
-    /// Holds a learned MAC where it is, or lets it move again; gives back the entry as it is now, if there is one.
+    /// Holds a learned MAC where it is, or lets it move again. Returns the entry as it is now, if there is one.
     ///
     /// A held MAC still ages: once it has been silent for long enough it may be learned anywhere.
     pub fn hold(&self, key: Key, yes: bool) -> Option<Entry> {
@@ -93,11 +93,11 @@ impl Fdb {
     }
 
     /// The buckets between a MAC's home and the bucket it was in count one less past them.
-    fn unspill(&self, _: &Claim<'_>, key: Key, bucket: Bucket<'_>) {
+    fn unspill(&self, _: &HomeClaim<'_>, key: Key, bucket: Bucket<'_>) {
         self.chain(key).take_while(|passed| !passed.is(bucket)).for_each(Bucket::spill_one_less);
     }
 
-    fn find_waiting(&self, key: Key) -> Option<Found<'_>> {
+    fn find_waiting(&self, key: Key) -> Option<FoundSlot<'_>> {
         wait_for(|| self.find(key).ok())
     }
 }

@@ -76,9 +76,9 @@ fn fold(a: u64, b: u64) -> u64 {
 
 /// The second word of a slot: the rest of the domain, target, tick, flags. Zero in an empty slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct State(pub(super) u64);
+pub(super) struct SlotState(pub(super) u64);
 
-impl State {
+impl SlotState {
     pub(super) const EMPTY: Self = Self(0);
 
     const OCCUPIED: u64 = 1;

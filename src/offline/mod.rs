@@ -37,7 +37,7 @@ pub struct Offline<'mem> {
     worker: Worker<'mem>,
     /// By port number.
     handles: Vec<Option<Handle>>,
-    events: events::Receiver,
+    events: events::EventReceiver,
 }
 
 /// The memory a gateway's frames live in.

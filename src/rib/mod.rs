@@ -165,7 +165,7 @@ impl Rib {
                 self.outputs.extend(duplicate.map(|duplicate| Output::News(News::Duplicate(duplicate))));
             }
             Event::Loop { .. } => self.loops.note(event),
-            Event::Stranger { anonymous, address, at, .. } => self.unknown_sender(anonymous, address, at),
+            Event::UnknownSender { anonymous, address, at, .. } => self.unknown_sender(anonymous, address, at),
             // Of a device that fails, its source knows more than the worker, and first.
             Event::PortFailed { port, .. } | Event::PortBack { port } if self.has_device(port) => {}
             Event::PortFailed { port, errno } => {

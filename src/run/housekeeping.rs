@@ -6,14 +6,14 @@ use tokio::time::MissedTickBehavior;
 
 use super::gateway::Gateway;
 use super::log;
-use crate::events::Receiver;
+use crate::events::EventReceiver;
 use crate::io::huge::prefer_huge_pages;
 
 /// How often the workers are heard: a sender that is to be learned does not wait long.
 const PERIOD: Duration = Duration::from_millis(100);
 
 /// Keeps house until the task is dropped. `events` has an end for every worker.
-pub(super) async fn keep(gateway: &Gateway, mut events: Vec<Receiver>) {
+pub(super) async fn keep(gateway: &Gateway, mut events: Vec<EventReceiver>) {
     let mut period = tokio::time::interval(PERIOD);
     period.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut lost = 0;
@@ -27,7 +27,7 @@ pub(super) async fn keep(gateway: &Gateway, mut events: Vec<Receiver>) {
             }
             rib.tick(gateway.clock.now());
         });
-        let now_lost = events.iter().map(Receiver::lost).sum();
+        let now_lost = events.iter().map(EventReceiver::lost).sum();
         if now_lost > lost {
             tracing::warn!("{} events of the workers were lost; counters are right all the same", now_lost - lost);
             lost = now_lost;

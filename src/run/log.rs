@@ -28,7 +28,7 @@ pub(super) fn event(rib: &Rib, event: &Event) {
                  unknown and multicast frames do not pass between the two for now, known unicast does"
             );
         }
-        Event::Stranger { .. } | Event::PortFailed { .. } | Event::PortBack { .. } => {}
+        Event::UnknownSender { .. } | Event::PortFailed { .. } | Event::PortBack { .. } => {}
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::admin;
 use crate::config::Config;
-use crate::events::Receiver;
+use crate::events::EventReceiver;
 use crate::io::quiet::Quiet;
 use crate::kernel::devices::devices;
 use crate::kernel::joins::{Joins, wishes};
@@ -40,7 +40,7 @@ pub struct Supervision<'g, 'mem> {
     /// What keeps the machine from answering.
     pub quiet: Quiet,
     /// What the workers tell.
-    pub rings: Vec<Receiver>,
+    pub rings: Vec<EventReceiver>,
     /// The admin socket.
     pub listener: UnixListener,
     /// What tells us to stop, or to read the file again.

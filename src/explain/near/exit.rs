@@ -14,7 +14,7 @@ use crate::forwarding::{Claim, Exit, Peer};
 pub(super) fn refused(case: &Case<'_>, reason: DropReason) -> Vec<Near> {
     let is = |common: Common| reason == common.into();
     if is(Common::NoTargets) {
-        let claim = case.trace.note().and_then(|note| note.claim);
+        let claim = case.trace.ingress();
         return claim.map(|claim| no_targets(case, claim)).into_iter().collect();
     }
     if is(Common::InnerTags) {
@@ -111,7 +111,7 @@ fn no_targets(case: &Case<'_>, claim: Claim) -> Near {
 pub(super) fn inner_tags(case: &Case<'_>, stage: Stage) -> Vec<Near> {
     let claim = match stage {
         Stage::Decap => case.trace.segment().and_then(|(_, _, claim)| claim),
-        _ => case.trace.note().and_then(|note| note.claim),
+        _ => case.trace.ingress(),
     };
     let Some(claim) = claim else { return Vec::new() };
     let places = if stage == Stage::Decap {

@@ -86,7 +86,7 @@ pub(super) fn nearly_a_tunnel(case: &Case<'_>) -> Vec<Near> {
 
 /// A multicast group of the underlay that the gateway does not listen to.
 fn unheard(case: &Case<'_>, to: IpAddr) -> Near {
-    let heard = case.peers().filter_map(|(id, peer)| Some((id, peer.hears?)));
+    let heard = case.peers().filter_map(|(id, peer)| Some((id, peer.multicast_group?)));
     let nearest = heard.min_by_key(|(_, group)| sender::distance(*group, to).unwrap_or(u128::MAX));
     let Some((id, group)) = nearest else {
         let text = format!("{to} is a multicast group, and no group of the configuration has `bum`: write `bum: {to}`");
@@ -108,12 +108,12 @@ pub(super) fn other_group(case: &Case<'_>) -> Vec<Near> {
         return Vec::new();
     };
     let to = packet.dst;
-    let owner = case.peers().find(|(_, row)| row.hears == Some(to)).map(|(id, _)| case.names.peer(id));
+    let owner = case.peers().find(|(_, row)| row.multicast_group == Some(to)).map(|(id, _)| case.names.peer(id));
     let whose = owner
         .as_deref()
         .and_then(|name| name.split_once('/'))
         .map_or_else(String::new, |(group, _)| format!(" of group {group}"));
-    let help = match case.tables.peer(peer).and_then(|peer| peer.hears) {
+    let help = match case.tables.peer(peer).and_then(|peer| peer.multicast_group) {
         Some(own) => format!("its own group has `bum: {own}`"),
         None => "let it send to our own address, or make it a member of that group".to_owned(),
     };
