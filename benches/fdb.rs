@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{Bencher, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use transload::fdb::{DEFAULT_CAPACITY, Fdb, Key, Learned};
+use transload::fdb::{DEFAULT_CAPACITY, Fdb, Key, LearnOutcome};
 use transload::forwarding::{DomainId, Target};
 use transload_encaps::Mac;
 
@@ -20,7 +20,7 @@ fn filled(macs: usize) -> (Fdb, Vec<Mac>) {
     while all.len() < macs {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let mac = Mac::from_bits(random >> 16);
-        if fdb.learn(fdb.key(DOMAIN, mac), Target::from_bits(1), 0, || true) == Learned::New {
+        if fdb.learn(fdb.key(DOMAIN, mac), Target::from_bits(1), 0, || true) == LearnOutcome::New {
             all.push(mac);
         }
     }

@@ -1,13 +1,13 @@
-//! What a worker counts: one block per worker, plain stores, summed by whoever reads.
+//! The workers' counters: one block per worker, plain stores; readers add the blocks up.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use transload_encaps::DropReason;
 
-use crate::forwarding::{DomainId, Forwarding, MappingId, PeerId, PortId};
+use crate::forwarding::{DomainId, FileTables, Forwarding, MappingId, PeerId, PortId};
 
-/// A number that one worker writes and anybody reads.
+/// A number that one worker writes and any thread reads.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
@@ -18,7 +18,7 @@ impl Counter {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
     }
 
-    /// Begins anew; only while nobody counts.
+    /// Sets it to zero; only while no worker counts under this number.
     fn forget(&self) {
         self.0.store(0, Ordering::Relaxed);
     }
@@ -32,14 +32,14 @@ impl Counter {
 
 /// Frames and their bytes.
 #[derive(Debug, Default)]
-pub struct Flow {
+pub struct TrafficCounter {
     /// How many frames.
     pub frames: Counter,
     /// How many bytes, without preamble and FCS.
     pub bytes: Counter,
 }
 
-impl Flow {
+impl TrafficCounter {
     /// One more frame.
     #[inline]
     pub fn count(&self, len: usize) {
@@ -59,13 +59,13 @@ impl Flow {
     }
 }
 
-/// What came in and went out, of a port (whole frames) or a peer (tenants' frames).
+/// Frames in both directions, of a port (whole frames), a peer or a tenant (tenants' frames).
 #[derive(Debug, Default)]
 pub struct Both {
     /// Received.
-    pub rx: Flow,
+    pub rx: TrafficCounter,
     /// Sent.
-    pub tx: Flow,
+    pub tx: TrafficCounter,
     /// Of those received, or of those that were to leave by this port, how many were dropped.
     pub dropped: Counter,
 }
@@ -77,7 +77,7 @@ impl Both {
     }
 }
 
-/// What one tenant does.
+/// One tenant's counters.
 #[derive(Debug, Default)]
 pub struct DomainCounters {
     /// The tenant's frames, in and out; a flooded frame goes out several times.
@@ -102,18 +102,18 @@ pub struct DomainCounters {
     pub table_full: Counter,
 }
 
-/// What crosses one mapping.
+/// One mapping's counters.
 #[derive(Debug, Default)]
 pub struct MappingCounters {
     /// The frames that left by the `from` side, and by the `to` side.
-    pub sent: [Flow; 2],
+    pub sent: [TrafficCounter; 2],
     /// Frames whose tenant ID has no counterpart.
     pub holes: Counter,
     /// Frames that were dropped on their way across.
     pub dropped: Counter,
 }
 
-/// Everything one worker counts.
+/// All counters of one worker.
 #[derive(Debug)]
 pub struct Counters {
     drops: Box<[Counter]>,
@@ -130,9 +130,9 @@ pub struct Counters {
 /// A table that control makes longer while a worker counts in it; what is there stays where it is.
 #[derive(Debug)]
 struct Growing<T> {
-    /// What was known to be needed.
+    /// As long as the first tables needed.
     first: Box<[T]>,
-    /// What came later: each is twice as long as the one before.
+    /// Later parts, each twice as long as the one before.
     more: [OnceLock<Box<[T]>>; 19],
 }
 
@@ -175,7 +175,7 @@ fn block<T: Default>(len: usize) -> Box<[T]> {
 impl Counters {
     /// Room for everything these tables number.
     #[must_use]
-    pub fn new(tables: &Forwarding) -> Self {
+    pub fn new(tables: &FileTables) -> Self {
         Self {
             drops: block(DropReason::COUNT),
             tolerated: block(DropReason::COUNT),
@@ -216,7 +216,7 @@ impl Counters {
     /// As [`forget_peer`](Self::forget_peer), of a mapping.
     pub fn forget_mapping(&self, id: MappingId) {
         let Some(mapping) = self.mapping(id) else { return };
-        mapping.sent.iter().for_each(Flow::forget);
+        mapping.sent.iter().for_each(TrafficCounter::forget);
         mapping.holes.forget();
         mapping.dropped.forget();
     }
@@ -235,34 +235,34 @@ impl Counters {
         self.tolerated.get(reason.index())
     }
 
-    /// What a port received and sent.
+    /// The frames that a port received and sent.
     #[must_use]
     #[inline]
     pub fn port(&self, id: PortId) -> Option<&Both> {
         self.ports.get(usize::from(id.0))
     }
 
-    /// Frames that arrived at a port and were lost before anybody could take them.
+    /// Frames that arrived at a port and that its device lost before they could be received.
     #[must_use]
     pub fn lost(&self, id: PortId) -> Option<&Counter> {
         self.lost.get(usize::from(id.0))
     }
 
-    /// What came from and went to a peer.
+    /// The frames that came from and went to a peer.
     #[must_use]
     #[inline]
     pub fn peer(&self, id: PeerId) -> Option<&Both> {
         self.peers.get(id.0 as usize)
     }
 
-    /// What a tenant does.
+    /// A tenant's counters.
     #[must_use]
     #[inline]
     pub fn domain(&self, id: DomainId) -> Option<&DomainCounters> {
         self.domains.get(id.0 as usize)
     }
 
-    /// What crosses a mapping.
+    /// A mapping's counters.
     #[must_use]
     #[inline]
     pub fn mapping(&self, id: MappingId) -> Option<&MappingCounters> {
@@ -275,7 +275,7 @@ impl Counters {
         self.port_drops.get(usize::from(id.0) * DropReason::COUNT + reason.index())
     }
 
-    /// Counts where frames were dropped: the port, and if it is known, the peer they came from.
+    /// Counts dropped frames at the port, and at the peer they came from, if it is known.
     pub fn dropped_at(&self, port: PortId, peer: Option<PeerId>, reason: DropReason, frames: u64) {
         let places = [self.port(port), peer.and_then(|peer| self.peer(peer))];
         places.into_iter().flatten().for_each(|both| both.dropped.add(frames));

@@ -1,4 +1,4 @@
-//! News from the workers for the control plane: a bounded ring each, whose overflow is counted and never waited for.
+//! Events from the workers to the control plane: a bounded ring each; what does not fit is counted and never waited for.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use transload_encaps::Mac;
 
 use crate::forwarding::{AttachmentId, DomainId, PeerId, PortId, Target};
 
-/// Something that happened on the data path and that somebody may want to know.
+/// Something that happened on the data path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// A MAC address appeared, or appeared elsewhere.
@@ -18,11 +18,11 @@ pub enum Event {
         domain: DomainId,
         /// The address.
         mac: Mac,
-        /// Where it lives now.
+        /// The place where it lives now.
         to: Target,
-        /// Where it lived before, if it moved.
+        /// The place where it lived before, if it moved.
         from: Option<Target>,
-        /// When, in nanoseconds of the workers' clock.
+        /// The time, in nanoseconds of the workers' clock.
         at: u64,
     },
     /// The same frame keeps coming in by two attachments: something joins them besides us.
@@ -33,58 +33,58 @@ pub enum Event {
         between: [AttachmentId; 2],
         /// The frame's source.
         mac: Mac,
-        /// When, in nanoseconds of the workers' clock.
+        /// The time, in nanoseconds of the workers' clock.
         at: u64,
     },
-    /// A sender that a group may learn, and that has no number yet.
-    Stranger {
-        /// Who it counts as so far.
+    /// A frame came from a sender that a group may learn, and that has no number yet.
+    UnknownSender {
+        /// The peer that stands for such senders.
         anonymous: PeerId,
-        /// Its address.
+        /// The outer source address.
         address: IpAddr,
         /// The tenant whose frame it sent.
         domain: DomainId,
-        /// When, in nanoseconds of the workers' clock.
+        /// The time, in nanoseconds of the workers' clock.
         at: u64,
     },
     /// A port cannot receive; it is tried again later.
     PortFailed {
-        /// Which one.
+        /// The port.
         port: PortId,
         /// The operating system's error number, if it gave one.
         errno: Option<i32>,
     },
     /// A port that had failed receives again.
     PortBack {
-        /// Which one.
+        /// The port.
         port: PortId,
     },
 }
 
 /// A worker's end of the ring.
 #[derive(Debug)]
-pub struct Sender {
+pub struct EventSender {
     ring: Producer<Event>,
     lost: Arc<AtomicU64>,
 }
 
 /// The control plane's end of the ring.
 #[derive(Debug)]
-pub struct Receiver {
+pub struct EventReceiver {
     ring: Consumer<Event>,
     lost: Arc<AtomicU64>,
 }
 
-/// A ring for this many events.
+/// Both ends of a ring for this many events.
 #[must_use]
-pub fn ring(capacity: usize) -> (Sender, Receiver) {
+pub fn ring(capacity: usize) -> (EventSender, EventReceiver) {
     let (producer, consumer) = RingBuffer::new(capacity);
     let lost = Arc::new(AtomicU64::new(0));
-    (Sender { ring: producer, lost: lost.clone() }, Receiver { ring: consumer, lost })
+    (EventSender { ring: producer, lost: lost.clone() }, EventReceiver { ring: consumer, lost })
 }
 
-impl Sender {
-    /// Tells the control plane, or counts the event as lost when it does not listen fast enough.
+impl EventSender {
+    /// Sends an event to the control plane, or counts it as lost when the ring is full.
     #[inline]
     pub fn send(&mut self, event: Event) {
         if self.ring.push(event).is_err() {
@@ -93,7 +93,7 @@ impl Sender {
     }
 }
 
-impl Receiver {
+impl EventReceiver {
     /// The next event, if there is one.
     pub fn hear(&mut self) -> Option<Event> {
         self.ring.pop().ok()

@@ -9,6 +9,7 @@ mod mappings;
 mod memory;
 
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
@@ -88,31 +89,79 @@ pub const MAX_DOMAINS: usize = 1 << 24;
 /// A hash map for keys that an attacker cannot choose: they come from the configuration.
 pub type Map<K, V> = HashMap<K, V, FixedState>;
 
-/// Everything a worker needs to decide where a frame goes.
+/// Everything a worker needs to decide where a frame goes: what the file alone decides, and what changes while it
+/// stands. The RIB's `assemble` is what makes one.
+///
+/// It reads like its [`FileTables`], but for [`ports`](Self::ports), which know their devices here.
 #[derive(Debug, Clone, Default)]
 pub struct Forwarding {
-    /// By [`PortId`].
+    /// What the file decides, shared by all tables until it is read again.
+    pub file: Arc<FileTables>,
+    /// By [`PortId`]: the ports with what their devices say of themselves.
+    pub ports: Vec<Port>,
+    /// The gateway's own address in every tenant and mapping.
+    pub own_macs: Arc<OwnMacs>,
+    /// The peers that no configuration names.
+    pub learned: Arc<Learned>,
+    /// By [`PeerId`], learned ones included: the paths to a tunnel peer, all of equal cost; empty while unresolved, and
+    /// for tags of ports.
+    pub hops: Vec<Arc<[Hop]>>,
+}
+
+/// The gateway's own MAC address in every tenant and mapping, from which it says that a packet is too big. Never
+/// learned.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OwnMacs {
+    /// By [`DomainId`].
+    pub domains: Vec<Mac>,
+    /// By [`MappingId`].
+    pub mappings: Vec<Mac>,
+}
+
+impl OwnMacs {
+    /// The gateway's address in a tenant.
+    #[must_use]
+    #[inline]
+    pub fn domain(&self, id: DomainId) -> Option<Mac> {
+        self.domains.get(id.0 as usize).copied()
+    }
+
+    /// The gateway's address in every tenant of a mapping.
+    #[must_use]
+    pub fn mapping(&self, id: MappingId) -> Option<Mac> {
+        self.mappings.get(id.0 as usize).copied()
+    }
+}
+
+impl Deref for Forwarding {
+    type Target = FileTables;
+
+    fn deref(&self) -> &FileTables {
+        &self.file
+    }
+}
+
+/// The tables that the file alone decides.
+#[derive(Debug, Default)]
+pub struct FileTables {
+    /// By [`PortId`], as far as the file states what they are.
     pub ports: Vec<Port>,
     /// By [`EndpointId`].
     pub endpoints: Vec<Endpoint>,
-    /// By [`PeerId`]; `None` where a number is free. Shared, since a change of next hops leaves it as it is.
-    pub peers: Arc<Vec<Option<Peer>>>,
+    /// By [`PeerId`]; `None` where a number is free.
+    pub peers: Vec<Option<Peer>>,
     /// By [`GroupId`].
-    pub groups: Arc<Vec<Group>>,
-    /// Which peer a tunnel packet is from.
-    pub senders: Arc<Map<Sender, PeerId>>,
-    /// From where groups take packets of senders that nobody names; sorted, and no two overlap.
-    pub learners: Arc<Vec<Learner>>,
-    /// The peers that came of such packets.
-    pub learned: Arc<Learned>,
-    /// Which attachment a segment belongs to.
-    pub segments: Arc<Map<(Scope, Segment), Claim>>,
+    pub groups: Vec<Group>,
+    /// The peer that a tunnel packet is from.
+    pub senders: Map<Sender, PeerId>,
+    /// Where groups take packets of senders from that nobody names; sorted, and no two overlap.
+    pub learners: Vec<Learner>,
+    /// The attachment that a segment belongs to.
+    pub segments: Map<(Scope, Segment), Claim>,
     /// By [`DomainId`]; `None` where a number is free.
-    pub domains: Arc<Vec<Option<Domain>>>,
+    pub domains: Vec<Option<Domain>>,
     /// Stateless cross-connects, for the segments that no attachment claims.
-    pub mappings: Arc<Mappings>,
-    /// By [`PeerId`]: the ways to a tunnel peer, all of equal cost; empty while unresolved, and for tags of ports.
-    pub hops: Vec<Vec<Hop>>,
+    pub mappings: Mappings,
 }
 
 /// A port, as the classifier sees it.
@@ -166,7 +215,7 @@ pub struct Peer {
     /// What it makes of UDP checksums.
     pub udp: UdpRules,
     /// The multicast group of the underlay that its packets may come to.
-    pub hears: Option<IpAddr>,
+    pub multicast_group: Option<IpAddr>,
     /// Whether it stands for senders that have no number: nothing is learned to be behind it.
     pub is_anonymous: bool,
 }
@@ -217,8 +266,6 @@ pub struct Domain {
     pub bum_interval: u64,
     /// How long TCP segments may be that the tenant's hosts allow each other; `None` leaves it to them.
     pub mss_clamp: Option<MssClamp>,
-    /// The gateway's own address in the tenant, from which it says that a packet is too big. Never learned.
-    pub mac: Mac,
     /// When a MAC that keeps moving is held; `None` for never.
     pub duplicates: Option<Duplicates>,
     /// Nanoseconds that a loop's broadcast, unknown and multicast frames are held; 0 for no guard.
@@ -272,24 +319,37 @@ pub enum Members {
 }
 
 impl Forwarding {
-    /// The peer with this number.
+    /// The peer with this number, learned ones included.
     #[must_use]
     #[inline]
     pub fn peer(&self, id: PeerId) -> Option<&Peer> {
-        match self.peers.get(id.0 as usize) {
+        match self.file.peers.get(id.0 as usize) {
             Some(Some(peer)) => Some(peer),
             _ => self.learned.peers.get(&id).map(|learned| &learned.peer),
         }
     }
 
-    /// The ways to a tunnel peer.
+    /// The paths to a tunnel peer; `None` while there is none.
     #[must_use]
     #[inline]
     pub fn hops(&self, id: PeerId) -> Option<&[Hop]> {
-        match self.hops.get(id.0 as usize) {
-            Some(hops) if !hops.is_empty() => Some(hops),
-            _ => self.learned.hops.get(&id).map(Vec::as_slice),
-        }
+        self.hops.get(id.0 as usize).filter(|hops| !hops.is_empty()).map(|hops| &**hops)
+    }
+
+    /// The domain with this number.
+    #[must_use]
+    #[inline]
+    pub fn domain(&self, id: DomainId) -> Option<&Domain> {
+        self.file.domain(id)
+    }
+}
+
+impl FileTables {
+    /// The peer with this number that the file names.
+    #[must_use]
+    #[inline]
+    pub fn peer(&self, id: PeerId) -> Option<&Peer> {
+        self.peers.get(id.0 as usize)?.as_ref()
     }
 
     /// The domain with this number.

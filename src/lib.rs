@@ -17,7 +17,6 @@ pub mod forwarding;
 pub mod io;
 pub mod isolation;
 pub mod kernel;
-pub mod lab;
 pub mod mapping;
 pub mod offline;
 pub mod report;

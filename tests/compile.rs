@@ -2,18 +2,21 @@
 
 use std::net::IpAddr;
 
-use transload::compile::{Numbers, Plan, compile, placeholder_hops, placeholder_next_hop, placeholder_port};
+use transload::compile::{Numbers, Plan, compile};
 use transload::config;
-use transload::forwarding::{Exit, Forwarding, Members, PeerId, Sender, Target};
+use transload::forwarding::{Exit, Members, PeerId, Sender, Target};
+use transload::offline;
+use transload::offline::placeholders::{placeholder_next_hop, placeholder_port};
+use transload::rib::Rib;
 use transload_encaps::{Carrier, Frame, InnerTags, Mac};
 
-fn plan_after(text: &str, numbers: &mut Numbers, previous: Option<&Forwarding>) -> Plan {
+fn plan_after(text: &str, before: &Plan) -> Plan {
     let config = config::parse("test.yaml", text).unwrap_or_else(|problems| panic!("{problems}"));
-    compile(&config, numbers, previous).unwrap_or_else(|problems| panic!("{problems}"))
+    compile(&config, &before.numbers, Some(&before.tables)).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 fn plan(text: &str) -> Plan {
-    plan_after(text, &mut Numbers::default(), None)
+    plan_after(text, &Plan::default())
 }
 
 fn peer(plan: &Plan, name: &str) -> PeerId {
@@ -57,17 +60,17 @@ tenants:
 #[test]
 fn a_tunnel_packet_is_one_peers_by_endpoint_address_and_carrier() {
     let plan = plan(SMALL);
-    let endpoint = plan.forwarding.ports[0].endpoints[0];
+    let endpoint = plan.tables.ports[0].endpoints[0];
     let find = |address_text: &str, carrier| {
         let sender = Sender { endpoint, address: address(address_text), carrier };
-        plan.forwarding.senders.get(&sender).copied()
+        plan.tables.senders.get(&sender).copied()
     };
     assert_eq!(find("192.0.2.9", Carrier::Udp(4789)), Some(peer(&plan, "leaf")));
     assert_eq!(find("192.0.2.90", Carrier::Udp(4789)), Some(peer(&plan, "leaf")), "accept_from");
     assert_eq!(find("192.0.2.9", Carrier::Udp(8472)), None);
     assert_eq!(find("192.0.2.21", Carrier::Ip(47)), Some(peer(&plan, "mesh/192.0.2.21")));
     assert_eq!(find("192.0.2.23", Carrier::Ip(47)), None);
-    let carriers = &plan.forwarding.endpoints[usize::from(endpoint.0)].carriers;
+    let carriers = &plan.tables.endpoints[usize::from(endpoint.0)].carriers;
     assert_eq!(carriers.len(), 2, "UDP 4789 and GRE: {carriers:?}");
 }
 
@@ -75,10 +78,10 @@ fn a_tunnel_packet_is_one_peers_by_endpoint_address_and_carrier() {
 fn the_members_of_a_group_share_one_number_space() {
     let plan = plan(SMALL);
     let scopes: Vec<_> = ["mesh/192.0.2.20", "mesh/192.0.2.22"]
-        .map(|name| plan.forwarding.peer(peer(&plan, name)).expect("it is there").scope)
+        .map(|name| plan.tables.peer(peer(&plan, name)).expect("it is there").scope)
         .to_vec();
     assert_eq!(scopes[0], scopes[1]);
-    let leaf = plan.forwarding.peer(peer(&plan, "leaf")).expect("it is there");
+    let leaf = plan.tables.peer(peer(&plan, "leaf")).expect("it is there");
     assert_ne!(scopes[0], leaf.scope);
 }
 
@@ -86,7 +89,7 @@ fn the_members_of_a_group_share_one_number_space() {
 fn attachments_of_one_split_horizon_share_its_number_and_no_other_does() {
     let plan = plan(SMALL);
     let blue = plan.names.domain_id("blue").expect("blue is there");
-    let rows: Vec<_> = plan.forwarding.domain(blue).expect("it is there").attachments.iter().flatten().collect();
+    let rows: Vec<_> = plan.tables.domain(blue).expect("it is there").attachments.iter().flatten().collect();
     assert_eq!(rows.len(), 3);
     assert_eq!(rows[1].horizon, rows[2].horizon);
     assert_ne!(rows[0].horizon, rows[1].horizon);
@@ -96,7 +99,7 @@ fn attachments_of_one_split_horizon_share_its_number_and_no_other_does() {
 fn defaults_are_those_of_the_standards() {
     let plan = plan(SMALL);
     let red = plan.names.domain_id("red").expect("red is there");
-    let domain = plan.forwarding.domain(red).expect("it is there");
+    let domain = plan.tables.domain(red).expect("it is there");
     assert!(domain.learning && domain.flood_unknown);
     assert_eq!((domain.ageing, domain.bum_interval), (300, 1_000_000));
     let tags: Vec<_> = domain.attachments.iter().flatten().map(|row| row.inner_tags).collect();
@@ -118,44 +121,41 @@ fn a_static_address_leads_to_the_attachment_and_its_peer() {
 #[test]
 fn a_port_without_tenants_has_no_tags() {
     let plan = plan(SMALL);
-    let tags: Vec<_> = plan.forwarding.ports.iter().map(|port| port.tags.is_some()).collect();
+    let tags: Vec<_> = plan.tables.ports.iter().map(|port| port.tags.is_some()).collect();
     assert_eq!(tags, [false, false, true]);
-    assert_eq!(plan.forwarding.peers.iter().flatten().filter(|peer| matches!(peer.exit, Exit::Port(_))).count(), 1);
+    assert_eq!(plan.tables.peers.iter().flatten().filter(|peer| matches!(peer.exit, Exit::Port(_))).count(), 1);
 }
 
 #[test]
 fn a_static_next_hop_is_used_where_the_ports_address_is_known() {
-    let plan = plan(SMALL);
-    let hops = &plan.forwarding.hops[peer(&plan, "leaf").0 as usize];
-    let [hop] = hops.as_slice() else { panic!("{hops:?}") };
+    let rib = Rib::new(plan(SMALL), Vec::new(), 1, None);
+    let [hop] = rib.hops(peer(rib.plan(), "leaf")) else { panic!("one port has its address") };
     assert_eq!((hop.link.dst, hop.link.src), (Mac([2, 0, 0, 0, 0, 9]), Mac([2, 0, 0, 0, 0, 0xaa])));
     assert_eq!(hop.mtu, Some(1600));
-    assert!(plan.forwarding.hops[peer(&plan, "site").0 as usize].is_empty(), "control finds it");
+    assert!(rib.hops(peer(rib.plan(), "site")).is_empty(), "a source finds it");
 }
 
 #[test]
 fn placeholders_give_every_tunnel_a_way_out_and_are_all_different() {
-    let mut plan = plan(SMALL);
-    placeholder_hops(&mut plan);
-    let leaf = &plan.forwarding.hops[peer(&plan, "leaf").0 as usize];
-    assert_eq!(leaf.len(), 1, "the stated next hop is on one port only");
-    let site = peer(&plan, "site");
-    let hops = &plan.forwarding.hops[site.0 as usize];
+    let (rib, _) = offline::rib(plan(SMALL), 1);
+    let tables = rib.shared().forwarding.load();
+    assert_eq!(rib.hops(peer(rib.plan(), "leaf")).len(), 1, "the stated next hop is on one port only");
+    let site = peer(rib.plan(), "site");
+    let hops = tables.hops(site).expect("there are some");
     assert_eq!(hops.len(), 2, "every port of the endpoint");
     assert!(hops.iter().all(|hop| hop.link.dst == placeholder_next_hop(site)));
     assert_eq!(hops[0].link.src, Mac([2, 0, 0, 0, 0, 0xaa]), "the port's own");
     assert_eq!(hops[1].link.src, placeholder_port(hops[1].port));
     assert_ne!(hops[1].link.src, hops[1].link.dst);
-    assert_eq!(plan.forwarding.ports[1].mac, None, "it goes on accepting any address");
+    assert_eq!(tables.ports[1].mac, None, "it goes on accepting any address");
 }
 
 #[test]
 fn the_samples_can_be_replayed_without_a_device() {
     for text in [BORDER, HUB] {
-        let mut plan = plan(text);
-        placeholder_hops(&mut plan);
-        for tunnel in &plan.tunnels {
-            assert!(!plan.forwarding.hops[tunnel.peer.0 as usize].is_empty(), "{}", tunnel.remote);
+        let (rib, _) = offline::rib(plan(text), 1);
+        for tunnel in rib.tunnels() {
+            assert!(!rib.hops(tunnel.peer).is_empty(), "{}", tunnel.remote);
         }
     }
 }
@@ -192,9 +192,8 @@ tenants:
 
 #[test]
 fn numbers_keep_their_meaning_when_the_file_is_reordered() {
-    let mut numbers = Numbers::default();
-    let before = plan_after(SMALL, &mut numbers, None);
-    let after = plan_after(REORDERED, &mut numbers, Some(&before.forwarding));
+    let before = plan(SMALL);
+    let after = plan_after(REORDERED, &before);
 
     for (id, name) in after.names.ports() {
         assert_eq!(before.names.port_id(name), Some(id), "port {name}");
@@ -211,12 +210,11 @@ fn numbers_keep_their_meaning_when_the_file_is_reordered() {
 
 #[test]
 fn an_attachment_that_leads_elsewhere_is_another_one() {
-    let mut numbers = Numbers::default();
-    let before = plan_after(SMALL, &mut numbers, None);
-    let after = plan_after(REORDERED, &mut numbers, Some(&before.forwarding));
+    let before = plan(SMALL);
+    let after = plan_after(REORDERED, &before);
     let number = |plan: &Plan, name: &str| {
         let red = plan.names.domain_id("red").expect("red is there");
-        let rows = &plan.forwarding.domain(red).expect("it is there").attachments;
+        let rows = &plan.tables.domain(red).expect("it is there").attachments;
         (0..rows.len() as u16)
             .map(transload::forwarding::AttachmentId)
             .find(|id| rows[usize::from(id.0)].is_some() && plan.names.attachment(red, *id) == name)
@@ -228,23 +226,21 @@ fn an_attachment_that_leads_elsewhere_is_another_one() {
 
 #[test]
 fn what_a_domain_counts_goes_on_across_a_reload() {
-    let mut numbers = Numbers::default();
-    let before = plan_after(SMALL, &mut numbers, None);
-    let after = plan_after(REORDERED, &mut numbers, Some(&before.forwarding));
+    let before = plan(SMALL);
+    let after = plan_after(REORDERED, &before);
     let state = |plan: &Plan| {
         let blue = plan.names.domain_id("blue").expect("blue is there");
-        std::sync::Arc::as_ptr(&plan.forwarding.domain(blue).expect("it is there").state)
+        std::sync::Arc::as_ptr(&plan.tables.domain(blue).expect("it is there").state)
     };
     assert_eq!(state(&before), state(&after));
 }
 
 #[test]
 fn gre_sequence_numbers_go_on_across_a_reload() {
-    let mut numbers = Numbers::default();
-    let before = plan_after(SMALL, &mut numbers, None);
+    let before = plan(SMALL);
     let sequence = |plan: &Plan| {
-        let site = plan.forwarding.peer(peer(plan, "site")).expect("it is there");
-        let blue = plan.forwarding.domain(plan.names.domain_id("blue").expect("blue is there")).expect("it is there");
+        let site = plan.tables.peer(peer(plan, "site")).expect("it is there");
+        let blue = plan.tables.domain(plan.names.domain_id("blue").expect("blue is there")).expect("it is there");
         let mut segments =
             blue.attachments.iter().flatten().filter(|row| row.members == Members::One(peer(plan, "site")));
         let mut chunk = [0; 256];
@@ -254,18 +250,17 @@ fn gre_sequence_numbers_go_on_across_a_reload() {
         u32::from_be_bytes(frame.bytes()[8..12].try_into().expect("behind flags and key"))
     };
     assert_eq!((sequence(&before), sequence(&before)), (0, 1));
-    let after = plan_after(&SMALL.replace("red:", "crimson:"), &mut numbers, Some(&before.forwarding));
+    let after = plan_after(&SMALL.replace("red:", "crimson:"), &before);
     assert_eq!(sequence(&after), 2);
 }
 
 #[test]
 fn a_refused_file_leaves_the_numbers_as_they_were() {
-    let mut numbers = Numbers::default();
-    let before = plan_after(SMALL, &mut numbers, None);
+    let before = plan(SMALL);
     let broken = SMALL.replace("red:", "green:").replace("vni: 2", "vni: 99999999");
     let config = config::parse("broken.yaml", &broken).expect("it is YAML");
-    assert!(compile(&config, &mut numbers, Some(&before.forwarding)).is_err());
-    let after = plan_after(&SMALL.replace("red:", "white:"), &mut numbers, Some(&before.forwarding));
+    assert!(compile(&config, &before.numbers, Some(&before.tables)).is_err());
+    let after = plan_after(&SMALL.replace("red:", "white:"), &before);
     let white = after.names.domain_id("white").expect("white is there").0;
     assert_eq!(white, 2, "red and blue are 0 and 1, and green never was");
 }
@@ -279,7 +274,7 @@ fn an_unquoted_mac_address_and_ipv6_address_are_what_they_look_like() {
     );
     assert_eq!(plan.ports[0].mac, Some(Mac([0x02, 0x10, 0x20, 0x30, 0x40, 0x50])));
     assert_eq!(plan.tunnels[0].remote, address("2001:db8::10:20"));
-    let segments: Vec<_> = plan.forwarding.segments.keys().map(|(_, segment)| segment.0 & 0xfff_ffff).collect();
+    let segments: Vec<_> = plan.tables.segments.keys().map(|(_, segment)| segment.0 & 0xfff_ffff).collect();
     assert!(segments.contains(&0x10), "{segments:?}");
 }
 
@@ -288,34 +283,34 @@ fn anchors_and_merge_keys_save_typing() {
     let text = SMALL
         .replace("{ peer: leaf, vni: 1 }", "&leaf { peer: leaf, vni: 1 }")
         .replace("{ peer: leaf, vni: 2 }", "{ <<: *leaf, vni: 2 }");
-    assert_eq!(plan(&text).forwarding.segments.len(), plan(SMALL).forwarding.segments.len());
+    assert_eq!(plan(&text).tables.segments.len(), plan(SMALL).tables.segments.len());
 }
 
 #[cfg(feature = "shim")]
 #[test]
 fn an_encapsulation_that_only_the_registry_knows_needs_no_change_here() {
     let plan = plan(&SMALL.replace("encap: vxlan", "encap: shim").replace("vni:", "tenant_tag:"));
-    let leaf = plan.forwarding.peer(peer(&plan, "leaf")).expect("it is there");
+    let leaf = plan.tables.peer(peer(&plan, "leaf")).expect("it is there");
     assert_eq!(leaf.compiled.carrier(), Carrier::Udp(6635));
     let text = SMALL.replace("encap: vxlan", "encap: shim");
     let config = config::parse("shim.yaml", &text).expect("it is YAML");
-    let problems = compile(&config, &mut Numbers::default(), None).expect_err("a VNI is no tenant tag").to_string();
+    let problems = compile(&config, &Numbers::default(), None).expect_err("a VNI is no tenant tag").to_string();
     assert!(problems.contains("peer `leaf` speaks Shim, whose tenant ID is `tenant_tag`"), "{problems}");
 }
 
 #[test]
 fn line_ends_and_marks_of_other_systems_change_nothing() {
     let windows = SMALL.replace('\n', "\r\n");
-    assert_eq!(plan(&windows).forwarding.segments.len(), plan(SMALL).forwarding.segments.len());
+    assert_eq!(plan(&windows).tables.segments.len(), plan(SMALL).tables.segments.len());
     let marked = format!("\u{feff}{}", SMALL.trim_start());
-    assert_eq!(plan(&marked).forwarding.segments.len(), plan(SMALL).forwarding.segments.len());
+    assert_eq!(plan(&marked).tables.segments.len(), plan(SMALL).tables.segments.len());
 }
 
 #[test]
 fn a_place_is_right_behind_letters_of_more_than_one_byte() {
     let text = "\u{feff}version: 1\r\n# Grüße aus Köln ☃\r\nports: { über-1: { devise: eth1 } }\r\n";
     let config = config::parse("places.yaml", text).expect("it is YAML");
-    let problems = compile(&config, &mut Numbers::default(), None).expect_err("devise is no field");
+    let problems = compile(&config, &Numbers::default(), None).expect_err("devise is no field");
     let unknown = problems.0.iter().find(|problem| problem.message.contains("devise")).expect("it is told");
     assert_eq!((unknown.line, unknown.column, unknown.text.as_str()), (3, 20, "devise"));
 }
@@ -328,7 +323,7 @@ fn a_tenant_of_too_many_attachments_is_one_error() {
         let _ = writeln!(text, "      a{n}: {{ peer: leaf, vni: {} }}", 1000 + n);
     }
     let config = config::parse("wide.yaml", &text).expect("it is YAML");
-    let problems = compile(&config, &mut Numbers::default(), None).expect_err("12 bits number them");
+    let problems = compile(&config, &Numbers::default(), None).expect_err("12 bits number them");
     assert_eq!(problems.to_string(), "wide.yaml:26:3: tenant `wide` has more than 4096 attachments");
 }
 

@@ -18,7 +18,7 @@ fn samples() -> Vec<PathBuf> {
 
 fn plan(path: &Path) -> Plan {
     let config = config::load(path).unwrap_or_else(|problems| panic!("{problems}"));
-    compile(&config, &mut Numbers::default(), None).unwrap_or_else(|problems| panic!("{problems}"))
+    compile(&config, &Numbers::default(), None).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 #[test]

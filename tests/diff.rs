@@ -1,4 +1,4 @@
-//! What changes from one file to another, by name, and which frames of a capture end differently and why.
+//! What changes from one file to another, by name, and which frames of a capture are handled differently and why.
 
 mod common;
 
@@ -86,7 +86,7 @@ fn everything_that_changes_is_named_with_what_it_was_and_what_it_is() {
     assert_eq!(
         out,
         "\
-~ port access: mtu nothing -> 1600
+~ port access: mtu not set -> 1600
 - peer gone: address 192.0.2.10, checksum false, encap gre, from 192.0.2.1, reserved ignore, sequence false
 + peer here: address 192.0.2.11, checksum false, encap gre, from 192.0.2.1, reserved ignore, sequence false
 - peer mesh/192.0.2.21: address 192.0.2.21, encap nvgre, flow_id flow, from 192.0.2.1, reserved ignore
@@ -95,16 +95,16 @@ fn everything_that_changes_is_named_with_what_it_was_and_what_it_is() {
 - attachment blue/gone: inner_tags keep, key none, l2cp drop, to peer gone
 + attachment blue/here: inner_tags keep, key 5, l2cp drop, to peer here
 ~ attachment red/leaf: vni 1 -> 3
-- tunnel blue/gone -> gone: address 192.0.2.10, encap gre, from 192.0.2.1, id no key
-+ tunnel blue/here -> here: address 192.0.2.11, encap gre, from 192.0.2.1, id key 0x5
-~ tunnel red/leaf -> leaf: id vni 1 -> vni 3
-- tunnel red/mesh -> mesh/192.0.2.21: address 192.0.2.21, encap nvgre, from 192.0.2.1, id vsid 5000
+- tunnel blue/gone -> gone: address 192.0.2.10, encap gre, from 192.0.2.1, segment no key
++ tunnel blue/here -> here: address 192.0.2.11, encap gre, from 192.0.2.1, segment key 0x5
+~ tunnel red/leaf -> leaf: segment vni 1 -> vni 3
+- tunnel red/mesh -> mesh/192.0.2.21: address 192.0.2.21, encap nvgre, from 192.0.2.1, segment vsid 5000
 "
     );
 }
 
 #[test]
-fn frames_that_end_differently_are_shown_with_the_change_that_did_it() {
+fn frames_that_are_handled_differently_are_shown_with_the_change_that_did_it() {
     let files = Files::new(&OLD.replace("vni: 1", "vni: 3").replace("vid: 8", "vid: 9"));
     files.capture("up.pcap", &[frame_of_leaf(1), frame_of_leaf(2), frame_of_leaf(4), frame_of_leaf(3)]);
     let (code, out, err) = files.diff(&["--in", "up=up.pcap"]);
@@ -113,7 +113,7 @@ fn frames_that_end_differently_are_shown_with_the_change_that_did_it() {
     assert_eq!(
         frames,
         "\
-3 of 4 frames end differently
+3 of 4 frames are handled differently
 frame 1 on up
     was sent on access with vid 7, sent on up to mesh/192.0.2.20 with vsid 5000, sent on up to mesh/192.0.2.21 with vsid 5000 (tenant red)
     now dropped: unknown_segment
@@ -131,14 +131,14 @@ frame 4 on up
 }
 
 #[test]
-fn frames_whose_checksum_was_left_to_a_device_end_differently_as_others_do() {
+fn frames_whose_checksum_was_left_to_a_device_are_handled_differently_as_others_are() {
     let files = Files::new(&OLD.replace("vni: 1", "vni: 3"));
     let mut frame = frame_of_leaf(1);
     let pseudo = !wire::sum(&[&frame[26..34], &[0, 17], &frame[38..40]]);
     frame[40..42].copy_from_slice(&pseudo.to_be_bytes());
     files.capture("up.pcap", &[frame]);
     let (_, out, _) = files.diff(&["--in", "up=up.pcap"]);
-    assert!(out.contains("1 of 1 frame ends differently"), "{out}");
+    assert!(out.contains("1 of 1 frame is handled differently"), "{out}");
     assert!(out.contains("1 frame was captured before its sender's device had filled in the checksum"), "{out}");
 }
 
@@ -147,9 +147,9 @@ fn a_frame_that_goes_the_same_way_in_other_headers_is_one_that_changes() {
     let files = Files::new(&OLD.replace("encap: nvgre,", "encap: nvgre, ttl: 9,"));
     files.capture("up.pcap", &[frame_of_leaf(1), frame_of_leaf(2)]);
     let (_, out, _) = files.diff(&["--in", "up=up.pcap"]);
-    assert!(out.contains("1 of 2 frames ends differently"), "{out}");
-    assert!(out.contains("now the same way, in other headers"), "{out}");
-    assert!(out.contains("because group mesh: ttl nothing -> 9"), "{out}");
+    assert!(out.contains("1 of 2 frames is handled differently"), "{out}");
+    assert!(out.contains("now sent the same way, in other headers"), "{out}");
+    assert!(out.contains("because group mesh: ttl not set -> 9"), "{out}");
 }
 
 #[test]
@@ -163,7 +163,10 @@ fn the_order_of_the_file_changes_no_frame() {
     let files = Files::new(&format!("{head}tenants:\n{}\n{red}\n", blue.trim_end()));
     files.capture("up.pcap", &[frame_of_leaf(1), frame_of_leaf(2)]);
     let (code, out, _) = files.diff(&["--in", "up=up.pcap"]);
-    assert_eq!((code, out.as_str()), (Some(0), "the two files mean the same\n\n0 of 2 frames end differently\n"));
+    assert_eq!(
+        (code, out.as_str()),
+        (Some(0), "the two files mean the same\n\n0 of 2 frames are handled differently\n")
+    );
 }
 
 #[test]
@@ -204,7 +207,7 @@ mappings:
   gone:      { from: { peer: leaf, vni: 5 }, to: { peer: site, key: 5 } }
 "#;
 
-/// The differences between [`MAPPED`] and another, and the frames that end differently.
+/// The differences between [`MAPPED`] and another, and the frames that are handled differently.
 fn mapped(new: &str, frames: &[Vec<u8>]) -> String {
     let files = Files::new(new);
     std::fs::write(files.at("old.yaml"), MAPPED).unwrap();
@@ -229,7 +232,7 @@ fn mappings_differ_by_what_they_mean_and_frames_of_theirs_say_why() {
             "- mapping gone: from peer leaf, from inner_tags keep, from vni 0x5, to peer site, to inner_tags keep, to key 0x5\n\
              + mapping here: from peer leaf, from inner_tags keep, from vni 0x5, to peer site, to inner_tags keep, to key 0x5\n\
              ~ {wholesale}\n\
-             \n4 of 4 frames end differently\n\
+             \n4 of 4 frames are handled differently\n\
              frame 1 on up\n    \
                  was sent on access with s_vid 7, c_vid 3 (mapping wholesale)\n    \
                  now sent on access with s_vid 7, c_vid 2049 (mapping wholesale)\n    \

@@ -8,7 +8,7 @@ use std::process::Output;
 
 use assert_cmd::Command;
 use common::wire::{self, BROADCAST, mac, tag};
-use transload::compile::{compile_with_origins, placeholder_hops};
+use transload::compile::compile_with_origins;
 use transload::config;
 use transload::explain::{self, Explanation, Said};
 use transload::io::pcap::CaptureWriter;
@@ -53,8 +53,7 @@ fn explained(frames: &[(&str, Vec<u8>)]) -> Explanation {
 
 fn explained_by(file: &str, frames: &[(&str, Vec<u8>)]) -> Explanation {
     let config = config::parse("gw.yaml", file).unwrap();
-    let (mut plan, origins) = compile_with_origins(&config).unwrap_or_else(|problems| panic!("{problems}"));
-    placeholder_hops(&mut plan);
+    let (plan, origins) = compile_with_origins(&config).unwrap_or_else(|problems| panic!("{problems}"));
     let mut arena = offline::arena();
     let mut gateway = Offline::new(plan, &mut arena);
     let mut told = None;

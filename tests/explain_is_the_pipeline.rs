@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use common::wire::{self, BROADCAST, mac, tag};
-use transload::compile::{Origins, compile_with_origins, placeholder_hops};
+use transload::compile::{Origins, compile_with_origins};
 use transload::config;
 use transload::explain::{self, Explanation};
 use transload::forwarding::PortId;
@@ -188,8 +188,7 @@ impl Dice {
 
 fn gateway() -> (Offline<'static>, Origins) {
     let config = config::parse("gateway.yaml", GATEWAY).unwrap();
-    let (mut plan, origins) = compile_with_origins(&config).unwrap_or_else(|problems| panic!("{problems}"));
-    placeholder_hops(&mut plan);
+    let (plan, origins) = compile_with_origins(&config).unwrap_or_else(|problems| panic!("{problems}"));
     (Offline::new(plan, Box::leak(offline::arena().into_boxed_slice())), origins)
 }
 

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use common::wire::{self, BROADCAST};
 use proptest::prelude::*;
 use transload::claims::{ArrivingFrame, ClaimTable, Owner};
-use transload::compile::{Names, Numbers, Plan, compile, placeholder_hops};
+use transload::compile::{Names, Numbers, Plan, compile};
 use transload::config;
-use transload::forwarding::{AttachmentId, Connection, DomainId, Forwarding, MappingId, PeerId, PortId};
+use transload::forwarding::{AttachmentId, Connection, DomainId, FileTables, MappingId, PeerId, PortId};
 use transload::isolation::{self, Meeting, Rule};
 use transload::offline::{self, Offline};
 use transload_encaps::{Carrier, Ids, Kind, qinq};
@@ -56,9 +56,7 @@ tenants:
 
 fn plan(yaml: &str) -> Plan {
     let config = config::parse("isolation.yaml", yaml).unwrap_or_else(|problems| panic!("{problems:?}"));
-    let mut plan = compile(&config, &mut Numbers::default(), None).unwrap_or_else(|problems| panic!("{problems:?}"));
-    placeholder_hops(&mut plan);
-    plan
+    compile(&config, &Numbers::default(), None).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
 /// Who must not meet.
@@ -109,8 +107,8 @@ struct World {
 
 impl World {
     fn new(plan: Plan) -> Self {
-        let (ports, domains) = (plan.ports.len(), plan.forwarding.domains.len());
-        let mappings = plan.forwarding.mappings.all.len();
+        let (ports, domains) = (plan.ports.len(), plan.tables.domains.len());
+        let mappings = plan.tables.mappings.all.len();
         let arena = Box::leak(offline::arena().into_boxed_slice());
         Self { gateway: Offline::new(plan, arena), ports, domains, mappings, frames: 0 }
     }
@@ -313,9 +311,9 @@ fn path(plan: &Plan, rule: Rule, from: &str, to: &str) -> String {
 
 fn attachment<'p>(plan: &'p mut Plan, tenant: &str, name: &str) -> &'p mut transload::forwarding::Attachment {
     let domain = domain(plan, tenant);
-    let rows = plan.forwarding.domain(domain).unwrap().attachments.len();
+    let rows = plan.tables.domain(domain).unwrap().attachments.len();
     let at = (0..rows).find(|&n| plan.names.attachment(domain, AttachmentId(n as u16)) == name).unwrap();
-    let domains = Arc::get_mut(&mut plan.forwarding.domains).unwrap();
+    let domains = &mut Arc::get_mut(&mut plan.tables).unwrap().domains;
     domains[domain.0 as usize].as_mut().unwrap().attachments[at].as_mut().unwrap()
 }
 
@@ -323,7 +321,7 @@ fn attachment<'p>(plan: &'p mut Plan, tenant: &str, name: &str) -> &'p mut trans
 fn a_claim_that_points_at_another_domain_is_found_with_its_path() {
     let mut plan = plan(CLOSE);
     let (a, b) = (domain(&plan, "a"), domain(&plan, "b"));
-    let segments = Arc::get_mut(&mut plan.forwarding.segments).unwrap();
+    let segments = &mut Arc::get_mut(&mut plan.tables).unwrap().segments;
     let vni = Kind::Vxlan.segment(&Ids::of(&[("vni", 1)])).unwrap();
     let claim = segments.iter_mut().find(|((_, segment), claim)| *segment == vni && claim.domain == a).unwrap().1;
     claim.domain = b;
@@ -363,7 +361,7 @@ fn a_sender_that_is_taken_for_another_peer_is_found() {
     let mut plan = plan(CLOSE);
     let find = |plan: &Plan, name: &str| plan.names.peers().find(|(_, peer)| *peer == name).unwrap().0;
     let (v, v8) = (find(&plan, "v"), find(&plan, "v8"));
-    let senders = Arc::get_mut(&mut plan.forwarding.senders).unwrap();
+    let senders = &mut Arc::get_mut(&mut plan.tables).unwrap().senders;
     *senders.values_mut().find(|peer| **peer == v).unwrap() = v8;
     path(&plan, Rule::Reflections, "a", "c");
 }
@@ -372,10 +370,10 @@ fn a_sender_that_is_taken_for_another_peer_is_found() {
 fn a_claim_that_the_tags_of_its_port_do_not_know_is_found() {
     let mut plan = plan(CLOSE);
     let (a, c) = (domain(&plan, "a"), domain(&plan, "c"));
-    let scope = plan.forwarding.peer(plan.forwarding.ports[2].tags.unwrap()).unwrap().scope;
-    let claim = plan.forwarding.segments.iter().find(|((at, _), claim)| *at == scope && claim.domain == a).unwrap().1;
+    let scope = plan.tables.peer(plan.tables.ports[2].tags.unwrap()).unwrap().scope;
+    let claim = plan.tables.segments.iter().find(|((at, _), claim)| *at == scope && claim.domain == a).unwrap().1;
     let claim = *claim;
-    Arc::get_mut(&mut plan.forwarding.segments).unwrap().insert((scope, qinq::single(3)), claim);
+    Arc::get_mut(&mut plan.tables).unwrap().segments.insert((scope, qinq::single(3)), claim);
     assert!(meetings(&plan).iter().all(|meeting| meeting.rule == Rule::InnerTags));
     assert_eq!(
         path(&plan, Rule::InnerTags, "c", "a"),
@@ -390,11 +388,11 @@ fn a_claim_that_the_tags_of_its_port_do_not_know_is_found() {
 fn a_tunnel_to_ourselves_is_found() {
     let mut plan = plan(CLOSE);
     // The far end of `w` becomes our endpoint `one`, which takes packets from endpoint `two` for `v`.
-    let endpoint = plan.forwarding.senders.keys().find(|sender| sender.carrier == Carrier::Udp(8472)).unwrap().endpoint;
+    let endpoint = plan.tables.senders.keys().find(|sender| sender.carrier == Carrier::Udp(8472)).unwrap().endpoint;
     let peer = |name: &str| plan.names.peers().find(|(_, peer)| *peer == name).unwrap().0;
     let (v, w) = (peer("v"), peer("w"));
     let looped = transload::forwarding::Sender { endpoint, address: ours(2).into(), carrier: Carrier::Udp(4789) };
-    Arc::get_mut(&mut plan.forwarding.senders).unwrap().insert(looped, v);
+    Arc::get_mut(&mut plan.tables).unwrap().senders.insert(looped, v);
     plan.tunnels.iter_mut().find(|tunnel| tunnel.peer == w).unwrap().remote = ours(1).into();
     assert!(path(&plan, Rule::Loops, "c", "a").contains("the packet comes to an endpoint of our own"));
 }
@@ -412,7 +410,7 @@ fn two_ports_of_one_device_are_one_wire() {
 #[test]
 fn two_endpoints_with_one_address_on_one_wire_are_found() {
     let mut plan = plan(CLOSE);
-    for endpoint in &mut plan.forwarding.endpoints {
+    for endpoint in &mut Arc::get_mut(&mut plan.tables).unwrap().endpoints {
         (endpoint.address, endpoint.vlan) = (ours(1).into(), None);
     }
     let path = path(&plan, Rule::Arrivals, "a", "c");
@@ -436,7 +434,7 @@ tenants:
         [("0xfffff", false), ("0x100000", true), ("0x1000ff", true), ("0x100100", false), ("4096", false)]
     {
         let mut plan = plan(&both.replace("KEY", key));
-        plan.forwarding.endpoints[1].address = ours(1).into();
+        Arc::get_mut(&mut plan.tables).unwrap().endpoints[1].address = ours(1).into();
         let all = meetings(&plan);
         assert_eq!(all.iter().any(|meeting| meeting.rule == Rule::Arrivals), meets, "key {key}: {all:#?}");
     }
@@ -475,7 +473,7 @@ fn the_hash_is_of_what_the_file_says_and_not_of_its_order() {
 
 fn connection<'p>(plan: &'p mut Plan, name: &str) -> &'p mut Connection {
     let id = plan.names.mappings().find(|(_, mapping)| *mapping == name).unwrap().0;
-    Arc::get_mut(&mut plan.forwarding.mappings).unwrap().all[id.0 as usize].as_mut().unwrap()
+    Arc::get_mut(&mut plan.tables).unwrap().mappings.all[id.0 as usize].as_mut().unwrap()
 }
 
 #[test]
@@ -549,17 +547,17 @@ mappings:
 }
 
 /// One of the ways to break tables, chosen by numbers.
-fn break_tables(tables: &mut Forwarding, what: u8, one: usize, other: usize) {
+fn break_tables(tables: &mut FileTables, what: u8, one: usize, other: usize) {
     match what {
         0 => {
-            let segments = Arc::get_mut(&mut tables.segments).unwrap();
+            let segments = &mut tables.segments;
             let mut keys: Vec<_> = segments.keys().copied().collect();
             keys.sort();
             let (from, to) = (segments[&keys[one % keys.len()]], keys[other % keys.len()]);
             segments.insert(to, from);
         }
         1 => {
-            let domains = Arc::get_mut(&mut tables.domains).unwrap();
+            let domains = &mut tables.domains;
             let segments: Vec<_> = domains
                 .iter()
                 .flatten()
@@ -573,7 +571,7 @@ fn break_tables(tables: &mut Forwarding, what: u8, one: usize, other: usize) {
             (row.segment, row.members) = (segment, members);
         }
         2 => {
-            let senders = Arc::get_mut(&mut tables.senders).unwrap();
+            let senders = &mut tables.senders;
             let mut keys: Vec<_> = senders.keys().copied().collect();
             keys.sort_by_key(|sender| (sender.endpoint, sender.address, sender.carrier));
             let (from, to) = (senders[&keys[one % keys.len()]], keys[other % keys.len()]);
@@ -581,7 +579,7 @@ fn break_tables(tables: &mut Forwarding, what: u8, one: usize, other: usize) {
         }
         _ => {
             let kind = |peer: PeerId| tables.peers[peer.0 as usize].as_ref().map(|peer| peer.compiled.kind());
-            let mappings = Arc::get_mut(&mut tables.mappings).unwrap();
+            let mappings = &mut tables.mappings;
             let connection = mappings.all[one % 4].as_mut().unwrap();
             // Of the same encapsulation: an ID of another one would mean nothing there, and no loader makes such tables.
             let now = kind(connection.ends[one / 4 % 2].peer);
@@ -617,7 +615,7 @@ proptest! {
     fn tables_in_which_trying_finds_a_meeting_are_not_called_isolated(what in 0..12_u8, one in any::<usize>(), other in any::<usize>()) {
         let broken = || {
             let mut plan = plan(CLOSE);
-            break_tables(&mut plan.forwarding, what, one, other);
+            break_tables(Arc::get_mut(&mut plan.tables).unwrap(), what, one, other);
             plan
         };
         let found = meetings_found_by_trying(broken, &[vec![], vec![(0x8100, 1)]]);

@@ -77,7 +77,7 @@ fn addresses(list: &[&str]) -> Vec<IpAddr> {
 
 fn via(lab: &Lab, host: u8) -> Option<String> {
     let wanted = transload_encaps::Mac(mac(host)).to_string();
-    lab.fdb().into_iter().find(|row| row.mac == wanted).map(|row| row.peer)
+    lab.fdb().into_iter().find(|row| row.mac == wanted).map(|row| row.via)
 }
 
 #[test]

@@ -129,7 +129,7 @@ fn diff_names_the_prefix_and_the_multicast_address_that_change_and_the_frames_th
     assert!(told.contains("~ group leafs: "), "{told}");
     assert!(told.contains("learn_from 198.51.100.0/24 -> 198.51.100.0/25"), "{told}");
     assert!(told.contains("bum 239.1.1.1 -> 239.1.1.2"), "{told}");
-    assert!(told.contains("1 of 2 frames ends differently"), "{told}");
+    assert!(told.contains("1 of 2 frames is handled differently"), "{told}");
     assert!(told.contains("frame 2 on up") && told.contains("now dropped: unknown_peer"), "{told}");
     assert!(told.contains("because group leafs: "), "{told}");
 }

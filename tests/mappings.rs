@@ -36,11 +36,11 @@ mappings:
 
 fn plan(rest: &str) -> Plan {
     let config = config::parse("mappings.yaml", &format!("{HEAD}{rest}")).expect("it is YAML");
-    compile::compile(&config, &mut Numbers::default(), None).unwrap_or_else(|problems| panic!("{problems}"))
+    compile::compile(&config, &Numbers::default(), None).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 fn only(plan: &Plan) -> &Connection {
-    plan.forwarding.mappings.get(MappingId(0)).expect("there is a mapping")
+    plan.tables.mappings.get(MappingId(0)).expect("there is a mapping")
 }
 
 fn lab(rest: &str) -> Lab {
@@ -105,7 +105,7 @@ fn the_whole_space_takes_less_than_a_kilobyte() {
     let heap: usize =
         fields.map(|field| size_of_val(field) + size_of_val(&*field.moves) + size_of_val(&*field.reserved)).sum();
     assert!(size_of::<Connection>() + heap < 1024, "{heap}");
-    assert!(plan.forwarding.segments.is_empty());
+    assert!(plan.tables.segments.is_empty());
 }
 
 #[test]
@@ -245,7 +245,7 @@ tenants:
     let head = HEAD.replace("  access:", "  trunk: { device: trunk, tpids: [0x8100] }\n  access:");
     let compiles = |vid| {
         let config = config::parse("mappings.yaml", &format!("{head}{}", beside(vid))).expect("it is YAML");
-        compile::compile(&config, &mut Numbers::default(), None).is_ok()
+        compile::compile(&config, &Numbers::default(), None).is_ok()
     };
     assert_eq!([2, 3, 4, 5, 6].map(compiles), [false, true, true, true, false]);
 }

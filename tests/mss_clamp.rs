@@ -173,6 +173,31 @@ fn behind_ipv6_options_it_is_found() {
 }
 
 #[test]
+fn behind_what_authenticates_or_divides_it_is_left_alone() {
+    let mut lab = lab("true");
+    let plain = segment(IPV6, SYN, &mss(1460));
+    // A fragment header, an authentication header, mobility, host identity, shim6: eight bytes long, each by its rule.
+    for extension in [44, 51, 135, 139, 140] {
+        let mut syn = [&plain[..54], &[6, 0, 0, 0, 0, 0, 0, 0], &plain[54..]].concat();
+        syn[20] = extension;
+        syn[19] += 8;
+        assert_eq!(carried(&mut lab, "gre4", "vxlan4", &syn), syn, "type {extension}");
+    }
+}
+
+#[test]
+fn behind_labels_and_in_sessions_it_is_left_alone() {
+    let mut lab = lab("true");
+    let plain = segment(IPV4, SYN, &mss(1460));
+    for (ether_type, header) in
+        [([0x88, 0x47], &[0, 6, 0x41, 64][..]), ([0x88, 0x64], &[0x11, 0, 0, 7, 0, 46, 0, 0x21])]
+    {
+        let syn = [&plain[..12], &ether_type, header, &plain[14..]].concat();
+        assert_eq!(carried(&mut lab, "gre4", "vxlan4", &syn), syn);
+    }
+}
+
+#[test]
 fn an_unfinished_checksum_is_finished_over_the_new_value() {
     for place in ["vxlan4", "both"] {
         let mut lab = lab("true");

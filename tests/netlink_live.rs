@@ -6,11 +6,16 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use transload::forwarding::{PeerId, PortId};
-use transload::kernel::next_hops::{PortLink, Resolution, Tunnel};
 use transload::kernel::resolver::Resolver;
-use transload::kernel::tables::{Kernel, Neighbour};
-use transload::lab::Namespace;
+use transload::kernel::tables::Neighbour;
+use transload::rib::facts::{PortLink, Tunnel};
 use transload_encaps::Mac;
+use transload_lab::Namespace;
+
+#[path = "common/furnish.rs"]
+mod furnish;
+
+use furnish::Furnish;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const LEAF1: Mac = Mac([2, 0, 0, 0, 0x10, 1]);
@@ -71,6 +76,15 @@ impl Lab {
     }
 }
 
+/// Drives this to its end in a namespace.
+fn enter_async<T, F>(namespace: &Namespace, work: impl FnOnce() -> F + Send) -> io::Result<T>
+where
+    T: Send,
+    F: Future<Output = io::Result<T>>,
+{
+    namespace.enter(|| tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work()))
+}
+
 fn tunnel(local: &str, remote: &str) -> Tunnel {
     Tunnel {
         peer: PeerId(0),
@@ -89,14 +103,14 @@ fn ports() -> Vec<PortLink> {
 }
 
 fn next_macs(resolver: &Resolver) -> Vec<(PortId, Mac)> {
-    resolver.resolution().hops[0].iter().map(|hop| (hop.port, hop.link.dst)).collect()
+    resolver.resolution(PeerId(0)).unwrap().hops.iter().map(|hop| (hop.port, hop.link.dst)).collect()
 }
 
 #[test]
 fn the_kernel_resolves_every_equal_cost_next_hop_when_asked() {
     let Some(lab) = Lab::new("the_kernel_resolves_every_equal_cost_next_hop_when_asked") else { return };
     lab.route("203.0.113.9", &[("up1", "10.0.1.2"), ("up2", "10.0.2.2")]);
-    let found = lab.gateway.enter_async(|| async {
+    let found = enter_async(&lab.gateway, || async {
         let mut resolver = Resolver::start(vec![tunnel("192.0.2.1", "203.0.113.9")], ports()).await?;
         resolver.settle(PATIENCE).await;
         Ok(next_macs(&resolver))
@@ -109,7 +123,7 @@ fn ipv6_peers_and_ipv4_peers_behind_ipv6_next_hops_are_resolved() {
     let Some(lab) = Lab::new("ipv6_peers_and_ipv4_peers_behind_ipv6_next_hops_are_resolved") else { return };
     lab.route("2001:db8:9::9", &[("up1", "2001:db8:1::2"), ("up2", "2001:db8:2::2")]);
     lab.route("203.0.113.9", &[("up2", "2001:db8:2::2")]);
-    let found = lab.gateway.enter_async(|| async {
+    let found = enter_async(&lab.gateway, || async {
         let mut v6 = Resolver::start(vec![tunnel("2001:db8:1::1", "2001:db8:9::9")], ports()).await?;
         v6.settle(PATIENCE).await;
         let mut mixed = Resolver::start(vec![tunnel("192.0.2.1", "203.0.113.9")], ports()).await?;
@@ -128,9 +142,7 @@ struct Running {
 impl Running {
     fn start(resolver: Resolver) -> Self {
         let (published, seen) = tokio::sync::watch::channel(Vec::new());
-        let publish = move |resolution: &Resolution, _: &Kernel| {
-            published.send_replace(resolution.hops[0].iter().map(|hop| (hop.port, hop.link.dst)).collect());
-        };
+        let publish = move |resolver: &mut Resolver| drop(published.send_replace(next_macs(resolver)));
         Self { task: tokio::spawn(resolver.run(tokio::sync::mpsc::unbounded_channel().1, publish)), seen }
     }
 
@@ -151,7 +163,7 @@ fn a_link_that_fails_takes_its_hop_away_and_brings_it_back() {
     let Some(lab) = Lab::new("a_link_that_fails_takes_its_hop_away_and_brings_it_back") else { return };
     lab.route("203.0.113.9", &[("up1", "10.0.1.2"), ("up2", "10.0.2.2")]);
     let up2 = |up| lab.leaf.netlink(async |netlink| netlink.set_up("leaf2", up).await);
-    let followed = lab.gateway.enter_async(|| async {
+    let followed = enter_async(&lab.gateway, || async {
         let mut running = Running::start(Resolver::start(vec![tunnel("192.0.2.1", "203.0.113.9")], ports()).await?);
         running.wait_for(&[(PortId(0), LEAF1), (PortId(1), LEAF2)]).await;
         up2(false)?;
@@ -166,7 +178,7 @@ fn a_link_that_fails_takes_its_hop_away_and_brings_it_back() {
 #[test]
 fn a_neighbour_that_changes_its_address_is_followed() {
     let Some(lab) = Lab::new("a_neighbour_that_changes_its_address_is_followed") else { return };
-    let followed = lab.gateway.enter_async(|| async {
+    let followed = enter_async(&lab.gateway, || async {
         let mut running = Running::start(Resolver::start(vec![tunnel("192.0.2.1", "10.0.1.2")], ports()).await?);
         running.wait_for(&[(PortId(0), LEAF1)]).await;
         let other = Mac([2, 0, 0, 0, 0x10, 0x99]);
@@ -196,7 +208,7 @@ fn a_neighbour_set_by_hand_stays_what_it_is() {
 #[test]
 fn what_an_overrun_swallowed_is_read_again() {
     let Some(lab) = Lab::new("what_an_overrun_swallowed_is_read_again") else { return };
-    let followed = lab.gateway.enter_async(|| async {
+    let followed = enter_async(&lab.gateway, || async {
         let mut running = Running::start(Resolver::start(vec![tunnel("192.0.2.1", "10.0.1.77")], ports()).await?);
         tokio::time::sleep(Duration::from_millis(100)).await;
         // This thread, and the resolver on it, read nothing while another one makes more news than the socket holds.

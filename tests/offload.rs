@@ -308,6 +308,19 @@ fn a_tunnel_inside_the_tenants_frame_is_not_cut_at_the_wrong_header() {
 }
 
 #[test]
+fn only_behind_options_is_a_super_frame_cut() {
+    let whole = Super { kind: GsoKind::Tcp6, v6: true, hop_by_hop: true, ..tcp4(5000) };
+    let mut packet = whole.packet();
+    // Hop-by-hop and destination options; then routing, fragment, mobility, host identity, shim6.
+    for (extension, is_cut) in
+        [(0, true), (60, true), (43, false), (44, false), (135, false), (139, false), (140, false)]
+    {
+        packet.bytes[20] = extension;
+        assert_eq!(cut(&packet, 20).0.is_ok(), is_cut, "type {extension}");
+    }
+}
+
+#[test]
 fn a_udp_sender_without_checksums_gets_none() {
     let whole = Super { kind: GsoKind::Udp, ..tcp4(5000) };
     let packet = Packet { checksum: Checksum::Unknown, ..whole.packet() };

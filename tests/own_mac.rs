@@ -1,7 +1,10 @@
 //! The gateway's own address in a tenant: the same after a restart, and never that of another gateway.
 
-use transload::compile::{Numbers, Plan, compile, own_macs};
+use transload::compile::{Numbers, compile};
 use transload::config;
+use transload::forwarding::PortId;
+use transload::rib::Rib;
+use transload::rib::facts::{DeviceFact, DeviceState};
 use transload_encaps::Mac;
 
 /// Tags only, and nothing in the file that tells one machine from another.
@@ -17,14 +20,16 @@ mappings:
 /// The addresses of `blue` and `rest` on a machine whose devices have these addresses.
 fn on(machine: u8) -> [Mac; 2] {
     let config = config::parse("own.yaml", HAND_OFF).expect("it is YAML");
-    let mut plan: Plan = compile(&config, &mut Numbers::default(), None).expect("it is right");
-    for (n, port) in plan.forwarding.ports.iter_mut().enumerate() {
-        port.mac = Some(Mac([2, 0, 0, 0, machine, n as u8]));
-    }
-    own_macs(&mut plan.forwarding, &plan.names);
-    let domain = plan.forwarding.domains.iter().flatten().next().expect("blue is there");
-    let mapping = plan.forwarding.mappings.all.iter().flatten().next().expect("rest is there");
-    [domain.mac, mapping.mac]
+    let plan = compile(&config, &Numbers::default(), None).expect("it is right");
+    let device = |n: u8| {
+        let state = DeviceState { mac: Some(Mac([2, 0, 0, 0, machine, n])), mtu: None, is_down: false };
+        DeviceFact { port: PortId(n.into()), state: Some(state), failure: None }
+    };
+    let rib = Rib::new(plan, vec![device(0), device(1)], 1, None);
+    let own = &rib.shared().forwarding.load().own_macs;
+    let [domain] = own.domains[..] else { panic!("{own:?}") };
+    let [mapping] = own.mappings[..] else { panic!("{own:?}") };
+    [domain, mapping]
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::collections::BTreeSet;
+
 use common::Lab;
 use common::places::{ALL, PEER_MAC, PLACES, UP_MAC, from, inner_of, learn};
 use common::wire::{self, BROADCAST, mac};
@@ -60,6 +62,40 @@ fn a_vsid_is_found_whatever_the_flow_id() {
         let packet = wire::outer((UP_MAC, PEER_MAC), ends, 0, 47, &wire::nvgre(5000, flow_id, &frame));
         let sent = lab.send("up", packet);
         assert_eq!(inner_of("vxlan4", &sent[0].1), Some(frame));
+    }
+}
+
+#[test]
+fn flows_behind_labels_sessions_and_options_leave_by_many_source_ports_and_flow_ids() {
+    let mut lab = Lab::new(ALL);
+    learn(&mut lab, "vxlan4", 1);
+    learn(&mut lab, "nvgre6", 2);
+    // Two routers, or a subscriber and its server, with a TCP flow for each source port.
+    let tcp = |flow: u16| [&(1001 + flow).to_be_bytes()[..], &[0, 80], &[0; 8], &[0x50, 2, 0x20, 0], &[0; 4]].concat();
+    let v4 = |flow| wire::ipv4([10, 0, 0, 1].into(), [10, 0, 0, 2].into(), 0, 6, &tcp(flow));
+    let v6 =
+        |next, payload: &[u8]| wire::ipv6("fd00::1".parse().unwrap(), "fd00::2".parse().unwrap(), 0, next, payload);
+    let label = |flow: u16| ((100 + u32::from(flow)) << 12 | 0x140).to_be_bytes();
+    let frame = |kind: &str, flow: u16| match kind {
+        "labels" => (0x8847, [&label(flow)[..], &[0; 46]].concat()),
+        "a label" => (0x8847, [&label(0)[..], &v4(flow)].concat()),
+        "a session" => (0x8864, [&[0x11, 0, 0, 7, 0, 42, 0, 0x21][..], &v4(flow)].concat()),
+        _ => (wire::IPV6, v6(60, &[&[6, 0, 1, 4, 0, 0, 0, 0][..], &tcp(flow)].concat())),
+    };
+    for kind in ["labels", "a label", "a session", "destination options"] {
+        for (host, place, at) in [(1, "vxlan4", 34..36), (2, "nvgre6", 61..62)] {
+            let mut seen = BTreeSet::new();
+            for flow in 0..64 {
+                let (ether_type, payload) = frame(kind, flow);
+                let bytes = wire::ethernet(mac(host), mac(3), ether_type, &payload);
+                let (port, packet) = from("outer", &bytes);
+                let sent = lab.send(port, packet);
+                assert_eq!(inner_of(place, &sent[0].1), Some(bytes));
+                seen.insert(sent[0].1[at.clone()].to_vec());
+            }
+            // Of 256 FlowIDs 64 flows take some 56.
+            assert!(seen.len() > 45, "{kind}: {} ways to {place}", seen.len());
+        }
     }
 }
 

@@ -13,15 +13,15 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 
 use common::wire::{self, BROADCAST, mac};
-use transload::compile::{self, Numbers, Plan};
+use transload::compile::{self, Plan};
 use transload::config;
 use transload::counters::Counters;
 use transload::dataplane::{Now, Shared, Worker};
 use transload::events;
-use transload::fdb::Fdb;
-use transload::forwarding::{Forwarding, PortId};
+use transload::forwarding::PortId;
 use transload::io::memory::{Handle, MemoryPort};
 use transload::io::{BoxedPort, Pool};
+use transload::offline;
 
 const FRAMES: u32 = 20_000;
 const CHUNK: usize = 2048;
@@ -50,12 +50,10 @@ fn yaml(generation: u8) -> String {
     )
 }
 
-fn plan(generation: u8, numbers: &mut Numbers, before: Option<&Forwarding>) -> Plan {
+fn plan(generation: u8, before: &Plan) -> Plan {
     let config = config::parse("swap.yaml", &yaml(generation)).unwrap_or_else(|problems| panic!("{problems}"));
-    let plan = compile::compile(&config, numbers, before);
-    let mut plan = plan.unwrap_or_else(|problems| panic!("{problems}"));
-    compile::placeholder_hops(&mut plan);
-    plan
+    let plan = compile::compile(&config, &before.numbers, Some(&before.tables));
+    plan.unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 /// A tenant's broadcast with a number, from the leaf.
@@ -87,13 +85,14 @@ fn read(port: usize, sent: &[u8]) -> (&'static str, u32, u32) {
 
 #[test]
 fn every_frame_is_treated_by_exactly_one_generation_of_tables() {
-    let mut numbers = Numbers::default();
-    let first = plan(1, &mut numbers, None);
-    let second = plan(2, &mut numbers, Some(&first.forwarding));
-    let counters = [Arc::new(Counters::new(&second.forwarding)), Arc::new(Counters::new(&second.forwarding))];
-    let tables = [Arc::new(first.forwarding), Arc::new(second.forwarding)];
-    let shared = Arc::new(Shared::new(Forwarding::default(), Fdb::with_capacity(4096)));
+    let (mut rib, mut placeholders) = offline::rib(plan(1, &Plan::default()), 2);
+    let shared = Arc::clone(rib.shared());
+    let first = shared.forwarding.load_full();
+    rib.take_in(plan(2, rib.plan()));
+    offline::follow(&mut rib, &mut placeholders);
+    let tables = [first, shared.forwarding.load_full()];
     shared.forwarding.store(tables[0].clone());
+    let counters = rib.counters();
     // Either worker has both ports to itself, as with a fanout.
     let handles: Vec<[Handle; 2]> = (0..2).map(|_| [Handle::default(), Handle::default()]).collect();
     let (is_over, start) = (AtomicBool::new(false), Barrier::new(3));

@@ -78,6 +78,17 @@ fn summary(output: &std::process::Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
+/// The row of a port.
+fn port<'s>(summary: &'s Value, name: &str) -> &'s Value {
+    summary["ports"].as_array().unwrap().iter().find(|row| row["port"] == name).unwrap()
+}
+
+/// The reasons for drops, and how many frames.
+fn drops(summary: &Value) -> Vec<(&str, u64)> {
+    let rows = summary["drops"].as_array().unwrap().iter();
+    rows.map(|row| (row["reason"].as_str().unwrap(), row["dropped"].as_u64().unwrap())).collect()
+}
+
 #[test]
 fn frames_cross_at_the_time_they_came_and_the_summary_counts_them() {
     let case = Case::new();
@@ -87,11 +98,12 @@ fn frames_cross_at_the_time_they_came_and_the_summary_counts_them() {
     case.capture("access.pcap", &[(6_000_000_007, wire::tag(&answer, 0x88a8, 7))]);
     let output = case.replay(&["up=up.pcap", "access=access.pcap"], "out");
     let summary = summary(&output);
-    assert_eq!(summary["ports"]["up"]["received"], 2);
-    assert_eq!(summary["ports"]["up"]["sent"], 1);
-    assert_eq!(summary["ports"]["access"]["sent"], 1);
-    assert_eq!(summary["drops"], serde_json::json!({ "not_for_us": 1 }));
-    assert_eq!(summary["fdb"].as_array().unwrap().len(), 2);
+    let (up, access) = (port(&summary, "up"), port(&summary, "access"));
+    assert_eq!((&up["rx_frames"], &up["tx_frames"], &access["tx_frames"]), (&2.into(), &1.into(), &1.into()));
+    assert_eq!(drops(&summary), [("not_for_us", 1)]);
+    let known = summary["fdb"].as_array().unwrap().iter();
+    let known: Vec<_> = known.map(|row| (row["via"].as_str().unwrap(), row["age"].as_u64().unwrap())).collect();
+    assert_eq!(known, [("leaf", 2), ("access", 1)], "aged by the captures' clock, which ends at 7 s");
 
     let access = records(&case.path("out/access.pcap"));
     assert_eq!((access[0].stamp, &access[0].bytes), (5_000_000_001, &wire::tag(&hello, 0x88a8, 7)));
@@ -140,8 +152,8 @@ fn a_checksum_that_a_device_was_to_fill_in_drops_nothing_and_a_wrong_one_does() 
     case.capture("up.pcap", &[(1, left_to_the_device(plain.clone(), 0)), (2, left_to_the_device(plain, 1))]);
     let output = case.replay(&["up=up.pcap"], "out");
     let found = summary(&output);
-    assert_eq!(found["ports"]["access"]["sent"], 1);
-    assert_eq!(found["drops"], serde_json::json!({ "udp_checksum": 1 }));
+    assert_eq!(port(&found, "access")["tx_frames"], 1);
+    assert_eq!(drops(&found), [("udp_checksum", 1)]);
     assert_eq!(found["captured"]["unfinished"], 1);
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(told.contains("1 frame was captured before its sender's device had filled in the checksum"), "{told}");
@@ -175,7 +187,25 @@ fn a_tenants_unfinished_checksum_is_filled_in_where_the_frame_leaves() {
     wrong[41] ^= 1;
     case.capture("up.pcap", &[(1, packet), (2, wrong)]);
     let found = summary(&case.replay(&["up=up.pcap"], "out"));
-    assert_eq!(found["drops"], serde_json::json!({ "udp_checksum": 1 }));
+    assert_eq!(drops(&found), [("udp_checksum", 1)]);
+    let access = records(&case.path("out/access.pcap"));
+    assert_eq!((access.len(), &access[0].bytes), (1, &wire::tag(&filled, 0x88a8, 7)));
+}
+
+#[test]
+fn a_peer_on_a_port_of_its_own_is_known_by_its_address_and_other_datagrams_stay_closed() {
+    let case = Case::new();
+    let moved = YAML.replace("encap: vxlan", "encap: { vxlan: { udp_port: 9999 } }");
+    fs::write(case.path("gateway.yaml"), moved).unwrap();
+    let (left, filled) = segment(100);
+    let to = |port: u16| {
+        let mut packet = from_leaf(&left);
+        packet[36..38].copy_from_slice(&port.to_be_bytes());
+        packet
+    };
+    case.capture("up.pcap", &[(1, to(9999)), (2, to(9998))]);
+    let found = summary(&case.replay(&["up=up.pcap"], "out"));
+    assert_eq!(found["captured"]["unfinished"], 1, "the other one is no tunnel packet");
     let access = records(&case.path("out/access.pcap"));
     assert_eq!((access.len(), &access[0].bytes), (1, &wire::tag(&filled, 0x88a8, 7)));
 }
@@ -186,7 +216,7 @@ fn a_captured_super_frame_leaves_in_segments() {
     let (left, _) = segment(4_000);
     case.capture("up.pcap", &[(1, left_to_the_device(from_leaf(&left), 0))]);
     let found = summary(&case.replay(&["up=up.pcap"], "out"));
-    assert_eq!((&found["captured"]["super_frames"], &found["drops"]), (&1.into(), &serde_json::json!({})));
+    assert_eq!((&found["captured"]["super_frames"], drops(&found)), (&1.into(), vec![]));
     // 1500 less the headers of the underlay, VXLAN and the tenant.
     let lengths: Vec<_> =
         records(&case.path("out/access.pcap")).iter().map(|record| record.bytes.len() - 4 - 54).collect();
@@ -201,7 +231,7 @@ fn what_the_gateway_itself_had_sent_is_counted_apart() {
     let ours = wire::outer((mac(0xbb), mac(0xaa)), ends, 0, 17, &wire::udp(50_000, 4789, &wire::vxlan(100, &inner)));
     case.capture("up.pcap", &[(1, ours)]);
     let found = summary(&case.replay(&["up=up.pcap"], "out"));
-    assert_eq!((&found["captured"]["leaving"], &found["drops"]), (&1.into(), &serde_json::json!({})));
+    assert_eq!((&found["captured"]["leaving"], drops(&found)), (&1.into(), vec![]));
     let explained = Command::cargo_bin("transload")
         .unwrap()
         .current_dir(case.dir.path())

@@ -10,7 +10,12 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-use transload::lab::Namespace;
+use transload_lab::Namespace;
+
+#[path = "common/furnish.rs"]
+mod furnish;
+
+use furnish::Furnish;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -152,6 +157,7 @@ fn a_gateway_answers_show_and_leaves_nothing_behind() {
     let fdb: serde_json::Value = serde_json::from_str(&lab.shown(&["fdb", "--json", "--tenant", "blue"])).unwrap();
     assert_eq!(fdb[0]["mac"], "02:00:00:00:00:07");
     assert_eq!((&fdb[0]["attachment"], &fdb[0]["via"]), (&"ce".into(), &"ce".into()));
+    assert_eq!((&fdb[0]["source"], &fdb[0]["age"]), (&"static".into(), &serde_json::Value::Null));
     assert!(lab.shown(&["fdb"]).contains("static"));
     assert!(lab.shown(&["tenants"]).contains("leaf (vni 100)"));
     assert!(lab.shown(&["peers"]).contains("10.0.1.2"));
@@ -164,7 +170,7 @@ fn a_gateway_answers_show_and_leaves_nothing_behind() {
         let refused = lab.show(&[whole, "--tenant", "blue"]);
         assert_eq!((refused.status.code(), refused.stdout), (Some(1), Vec::new()));
         let said = String::from_utf8(refused.stderr).unwrap();
-        assert!(said.contains(&format!("{whole} are not kept by tenant")), "{said}");
+        assert!(said.contains(&format!("{whole} cannot be asked for by tenant")), "{said}");
     }
 
     let (code, log) = running.stop(Signal::TERM);
@@ -242,7 +248,7 @@ fn a_port_whose_device_vanishes_comes_back_with_it() {
     let received = |port: &str| {
         let ports: serde_json::Value = serde_json::from_str(&lab.shown(&["ports", "--json"])).unwrap();
         let row = ports.as_array().unwrap().iter().find(|row| row["port"] == port).unwrap().clone();
-        (row["traffic"]["rx_frames"].as_u64().unwrap(), row["failure"].as_str().map(str::to_owned))
+        (row["rx_frames"].as_u64().unwrap(), row["failure"].as_str().map(str::to_owned))
     };
     lab.namespace.netlink(async |netlink| netlink.delete("ce1").await).unwrap();
     eventually("the failure is shown", || received("ce").1.as_deref() == Some("ce1 is gone"));
@@ -282,6 +288,42 @@ fn demonstration(test: &str, arguments: &[&str]) {
 #[test]
 fn the_demonstration_works_with_whatever_is_installed() {
     demonstration("the_demonstration_works_with_whatever_is_installed", &[]);
+}
+
+#[test]
+fn a_user_mode_linux_that_dies_at_its_start_is_quoted_replaced_and_the_world_shown_once() {
+    const TEST: &str = "a_user_mode_linux_that_dies_at_its_start_is_quoted_replaced_and_the_world_shown_once";
+    const WORDS: &str = "userspace - ptrace set fp regs failed, errno = 14";
+    if Lab::new(TEST).is_none() {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let program = place.path().join("linux.uml");
+    fs::write(&program, format!("#!/bin/sh\necho '{WORDS}'\nkill -ABRT $$\n")).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let (kept, path) = (place.path().join("kept"), std::env::var("PATH").unwrap());
+    let demonstration = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_transload"));
+        command.arg("demo").env("PATH", format!("{}:{path}", place.path().display()));
+        let output = command.env(transload_lab::uml::KEEP_IN, &kept).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+        said
+    };
+    let said = demonstration();
+    for once in ["transload demo: one tenant", "VNI 777216", "version: 1", "12 of 12 pairs reached each other"] {
+        assert_eq!(said.matches(once).count(), 1 + usize::from(once.starts_with("VNI")), "{once}: {said}");
+    }
+    assert!(!said.contains("Linux in UML"), "the picture is of what runs: {said}");
+    // A running kernel that speaks all of it, or a machine without TAPs, does without User-Mode Linux.
+    let is_replaced = said.contains("speaks in its place for: ");
+    assert_eq!(is_replaced, said.contains("User-Mode Linux has ended by signal 6"), "{said}");
+    if is_replaced {
+        assert!(said.contains(&format!("Its last words:\n    {WORDS}\n")), "{said}");
+        let file = fs::read_dir(&kept).unwrap().next().unwrap().unwrap().path();
+        assert!(said.contains(&format!("Its whole output is in {}\n", file.display())), "{said}");
+        assert_eq!(fs::read_to_string(file).unwrap().trim(), WORDS);
+    }
 }
 
 #[test]

@@ -214,6 +214,7 @@ fn who_may_not_be_told_is_dropped_in_silence_by_name() {
         ("ARP", to_far(wire::ARP, &[0; 1490]), "too_big_not_ip"),
         ("a type nobody knows", to_far(0x88b5, &[0; 1490]), "too_big_not_ip"),
         ("802.3 with LLC", to_far(1490, &[0; 1490]), "too_big_not_ip"),
+        ("behind a label", to_far(0x8847, &[&[0, 6, 0x41, 64][..], &big4()[14..]].concat()), "too_big_not_ip"),
     ];
     for kind in [3, 4, 5, 11, 12, 40, 255] {
         cases.push(("an ICMP error", icmp(kind), "too_big"));
@@ -241,7 +242,7 @@ fn icmpv6_keeps_silent_as_rfc_4443_asks() {
         frame
     };
     // §2.4 (e.1), (e.2): an ICMPv6 message of this type, also behind extension headers.
-    let chains: [&[u8]; 4] = [&[], &[0], &[60, 43], &[0, 44, 60]];
+    let chains: [&[u8]; 6] = [&[], &[0], &[60, 43], &[0, 44, 60], &[51], &[135, 139, 140]];
     let message = |kind: u8, chain: &[u8]| {
         let mut packet = packet6(1490, *chain.first().unwrap_or(&58));
         for (n, _) in chain.iter().enumerate() {
@@ -335,7 +336,7 @@ fn the_gateways_own_address_is_derived_never_learned_and_takes_nothing() {
     assert_eq!(lab.fdb().len(), rows);
 
     // Another tenant's and another gateway's are others; this one's stays over a restart.
-    let of = |yaml: &str| Lab::new(yaml).tables().domains[0].as_ref().unwrap().mac.0;
+    let of = |yaml: &str| Lab::new(yaml).tables().own_macs.domains[0].0;
     assert_eq!(of(ALL), own);
     assert_ne!(of(&ALL.replace("blue:", "green:")), own);
     assert_ne!(of(&ALL.replace("address: 192.0.2.1,", "address: 192.0.2.3,")), own);

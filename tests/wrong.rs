@@ -52,7 +52,7 @@ fn wrong_files() -> Vec<PathBuf> {
 }
 
 fn problems(file: &Path) -> Problems {
-    let result = config::load(file).and_then(|config| compile(&config, &mut Numbers::default(), None));
+    let result = config::load(file).and_then(|config| compile(&config, &Numbers::default(), None));
     match result {
         Ok(plan) => Problems(plan.warnings),
         Err(problems) => problems,

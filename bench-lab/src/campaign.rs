@@ -4,7 +4,7 @@ use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use transload_interop_tests::interrupt;
+use transload_lab::interrupt;
 
 use crate::cpus;
 use crate::lab::Lab;

@@ -8,8 +8,7 @@
 
 use std::io;
 
-use transload_interop_tests::Host;
-use transload_interop_tests::peers::{Namespace, veth};
+use transload_lab::{Host, Namespace, veth};
 
 use crate::path::{Path, text};
 

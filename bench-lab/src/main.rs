@@ -10,7 +10,7 @@ use transload_bench_lab::plan::{LOSS, Plan};
 use transload_bench_lab::results::Results;
 use transload_bench_lab::systems::bare;
 use transload_bench_lab::{campaign, pipeline, report, scale};
-use transload_interop_tests::{interrupt, skip};
+use transload_lab::{interrupt, skip};
 
 fn main() -> ExitCode {
     let words: Vec<_> = std::env::args().skip(1).collect();

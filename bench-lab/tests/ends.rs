@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use transload_bench_lab::path::{Encapsulation, text};
 use transload_bench_lab::traffic::{Station, Tunnel, TunnelPrograms};
-use transload_interop_tests::peers::{Namespace, veth};
-use transload_interop_tests::{Host, need};
+use transload_lab::{Host, Namespace, need, veth};
 
 const ALL: [Encapsulation; 3] = [
     Encapsulation::Nvgre { vsid: 5001 },

@@ -8,7 +8,7 @@ use transload_bench_lab::measure::{self, Case, Patience, Setting};
 use transload_bench_lab::path::Path;
 use transload_bench_lab::systems::{Io, System, Why, configuration};
 use transload_bench_lab::traffic::Sink;
-use transload_interop_tests::need;
+use transload_lab::need;
 
 const BRIEFLY: Patience = Patience { trial: Duration::from_millis(60), steps: 3, loss: 0.5 };
 const CASE: Case = Case { len: 64, flows: 10, macs: 20 };

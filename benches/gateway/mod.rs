@@ -13,9 +13,9 @@ use transload::config;
 use transload::counters::{Counter, Counters};
 use transload::dataplane::{Burst, Now, Shared, Worker};
 use transload::events;
-use transload::fdb::Fdb;
 use transload::forwarding::{AttachmentId, DomainId, PortId, Target};
 use transload::io::{BoxedPort, Pool, Port, Sent};
+use transload::offline;
 use transload_encaps::{DropReason, Frame, HEADROOM, Mac};
 
 const CHUNK: usize = 2048 + 64;
@@ -110,9 +110,7 @@ fn swallow<'mem>(pool: &mut Pool<'mem>, frames: &mut Vec<Frame<'mem>>) -> Sent {
 
 fn plan() -> Plan {
     let config = config::parse("bench.yaml", YAML).expect("the bench's configuration");
-    let mut plan = compile::compile(&config, &mut Numbers::default(), None).expect("the bench's configuration");
-    compile::placeholder_hops(&mut plan);
-    plan
+    compile::compile(&config, &Numbers::default(), None).expect("the bench's configuration")
 }
 
 /// The tenant's frame of this length, its addresses to be patched.
@@ -209,11 +207,12 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     pub(crate) fn new(case: Case, workers: usize) -> Self {
-        let plan = plan();
+        let mut plan = plan();
+        plan.settings.fdb_capacity = 2_000_001;
         let domain = plan.names.domain_id(case.tenant).expect("the tenant");
-        let counters = (0..workers).map(|_| Arc::new(Counters::new(&plan.forwarding))).collect();
         let ports = plan.ports.iter().map(|plan| (plan.id, plan.name.clone())).collect();
-        let shared = Arc::new(Shared::new(plan.forwarding, Fdb::with_capacity(2_000_001)));
+        let (rib, _) = offline::rib(plan, workers);
+        let (shared, counters) = (Arc::clone(rib.shared()), rib.counters().to_vec());
         learn_all(&shared, domain, &case);
         Self { shared, counters, ports, case }
     }

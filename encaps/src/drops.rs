@@ -93,6 +93,11 @@ impl std::fmt::Debug for DropReason {
 pub trait DropTable: Copy + Into<DropReason> {
     /// The rows, in the order of the enum's variants.
     const ROWS: &'static [DropInfo];
+    /// The number of the first row in the whole table.
+    const FIRST: u16;
+
+    /// The variant of a reason, if it is of this table.
+    fn of(reason: DropReason) -> Option<Self>;
 }
 
 /// Writes an enum of drop reasons and its table from one line each.
@@ -112,12 +117,17 @@ macro_rules! drop_reasons {
                 fault: $crate::drops::Fault::$fault,
                 hint: $hint,
             }),*];
+            const FIRST: u16 = 0 $(+ <$owner as $crate::registry::Registered>::FIRST_DROP)?;
+
+            fn of(reason: $crate::drops::DropReason) -> Option<Self> {
+                const ALL: &[$name] = &[$($name::$variant),*];
+                ALL.get(reason.index().checked_sub(Self::FIRST.into())?).copied()
+            }
         }
 
         impl From<$name> for $crate::drops::DropReason {
             fn from(reason: $name) -> Self {
-                const FIRST: u16 = 0 $(+ <$owner as $crate::registry::Registered>::FIRST_DROP)?;
-                Self::at(FIRST + reason as u16)
+                Self::at(<$name as $crate::drops::DropTable>::FIRST + reason as u16)
             }
         }
     };

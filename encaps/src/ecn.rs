@@ -2,8 +2,9 @@
 
 use crate::checksum;
 use crate::drops::{Common, DropReason};
-use crate::ethernet;
 use crate::frame::Frame;
+use crate::inner::Inner;
+use crate::ip::IPV4_LEN;
 
 /// The two ECN bits of a traffic class.
 pub const MASK: u8 = 0b11;
@@ -32,13 +33,7 @@ pub const fn combine(inner: u8, outer: u8) -> Option<u8> {
 #[must_use]
 #[inline]
 pub fn traffic_class(frame: &[u8]) -> Option<u8> {
-    let (ether_type, at) = ethernet::payload(frame)?;
-    let [first, second] = *frame.get(at..)?.first_chunk::<2>()?;
-    match (ether_type, first >> 4) {
-        (ethernet::IPV4, 4) => Some(second),
-        (ethernet::IPV6, 6) => Some(first << 4 | second >> 4),
-        _ => None,
-    }
+    Inner::of(frame)?.traffic_class()
 }
 
 /// Writes the result of decapsulation into the inner IP header. A frame without one is left alone.
@@ -51,34 +46,29 @@ pub fn decap(frame: &mut Frame<'_>, outer: u8) -> Result<(), DropReason> {
     if outer & MASK == NOT_ECT {
         return Ok(());
     }
-    let Some(class) = traffic_class(frame.bytes()) else { return Ok(()) };
-    let inner = class & MASK;
-    let combined = combine(inner, outer).ok_or(Common::EcnDropped)?;
-    if combined != inner {
-        set(frame.bytes_mut(), combined);
+    let Some(inner) = Inner::of(frame.bytes()) else { return Ok(()) };
+    let Some(class) = inner.traffic_class() else { return Ok(()) };
+    let ecn = class & MASK;
+    let combined = combine(ecn, outer).ok_or(Common::EcnDropped)?;
+    if combined != ecn {
+        let at = inner.at;
+        set(frame.bytes_mut().get_mut(at..).unwrap_or_default(), combined);
     }
     Ok(())
 }
 
-/// Sets the ECN bits of the IP packet inside, keeping an IPv4 header checksum right.
-fn set(frame: &mut [u8], ecn: u8) {
-    let Some((ether_type, at)) = ethernet::payload(frame) else { return };
-    let Some(header) = frame.get_mut(at..) else { return };
-    match ether_type {
-        ethernet::IPV4 => {
-            let Some(header) = header.first_chunk_mut::<20>() else { return };
-            let old = u16::from_be_bytes([header[0], header[1]]);
-            header[1] = header[1] & !MASK | ecn;
-            let new = u16::from_be_bytes([header[0], header[1]]);
-            let sum = checksum::update(u16::from_be_bytes([header[10], header[11]]), old, new);
-            [header[10], header[11]] = sum.to_be_bytes();
+/// Sets the ECN bits of an IP packet, keeping an IPv4 header checksum right.
+fn set(packet: &mut [u8], ecn: u8) {
+    if packet.first().is_some_and(|first| first >> 4 == 6) {
+        if let Some(second) = packet.get_mut(1) {
+            *second = *second & !(MASK << 4) | ecn << 4;
         }
-        ethernet::IPV6 => {
-            if let Some(header) = header.first_chunk_mut::<2>() {
-                header[1] = header[1] & !(MASK << 4) | ecn << 4;
-            }
-        }
-        _ => {}
+    } else if let Some(header) = packet.first_chunk_mut::<IPV4_LEN>() {
+        let old = u16::from_be_bytes([header[0], header[1]]);
+        header[1] = header[1] & !MASK | ecn;
+        let new = u16::from_be_bytes([header[0], header[1]]);
+        let sum = checksum::update(u16::from_be_bytes([header[10], header[11]]), old, new);
+        [header[10], header[11]] = sum.to_be_bytes();
     }
 }
 

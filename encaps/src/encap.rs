@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::drops::{DropReason, DropTable};
 use crate::frame::Frame;
 use crate::wire_ids::WireIds;
+use crate::words::{HeaderField, Readings};
 
 /// What an encapsulation rides on. The classifier looks for it; the underlay writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -175,11 +176,15 @@ pub enum InnerTags {
     Drop,
 }
 
-/// One overlay encapsulation, in the three moments of a tunnel's life.
+/// One overlay encapsulation, in the three moments of a tunnel's life, and in words.
 ///
 /// An implementation owns the header between its carrier and the inner frame, and nothing else: no sockets, no
 /// clocks, no tables, and after `compile` no heap. The value is the compiled peer: every header byte that will
 /// never change.
+///
+/// The functions marked "In words" are for people: `explain` and the readers of captures call them, the data path
+/// never does, and they may allocate. Their `packet` is everything from the first byte of the header to the end of
+/// what the carrier carries, so a header may be of any length; of tags it is the whole frame.
 pub trait Encap: Sized + Send + Sync + 'static {
     /// The YAML tag: `encap: vxlan`, or `encap: { vxlan: { .. } }`.
     const TAG: &'static str;
@@ -189,6 +194,8 @@ pub trait Encap: Sized + Send + Sync + 'static {
     const STANDARD: &'static str;
     /// What it rides on, unless the peer moves it.
     const CARRIER: Carrier;
+    /// Where some software sends it unless told otherwise, and what people call that.
+    const ALSO_ON: &'static [(Carrier, &'static str)] = &[];
     /// Most bytes [`encap`](Self::encap) adds, carrier and underlay not counted. Ports reserve this headroom.
     const OVERHEAD: usize;
     /// The fields of its tenant ID.
@@ -220,6 +227,16 @@ pub trait Encap: Sized + Send + Sync + 'static {
     /// The carrier of this peer, which may have moved to another UDP port.
     fn carrier(&self) -> Carrier {
         Self::CARRIER
+    }
+
+    /// Control plane: whether a mapping may lead to a peer of this spec. It may not where the peer keeps something for
+    /// every segment, since a mapping has too many.
+    ///
+    /// # Errors
+    /// Which option is in the way, and what it does.
+    fn mappable(spec: &Self::Spec) -> Result<(), SpecError> {
+        let _ = spec;
+        Ok(())
     }
 
     /// How many bytes [`encap`](Self::encap) adds for this segment, carrier and underlay not counted.
@@ -290,4 +307,45 @@ pub trait Encap: Sized + Send + Sync + 'static {
         segment: Segment,
         entropy: u32,
     ) -> Result<(), DropReason>;
+
+    /// In words: the fields of a header in the order of the wire, without a gap. Empty where the header is not whole,
+    /// and for tags, which are Ethernet's.
+    #[must_use]
+    fn fields(packet: &[u8]) -> Vec<HeaderField> {
+        let _ = packet;
+        Vec::new()
+    }
+
+    /// In words: where the Ethernet frame begins in a packet, if it carries one: behind the last field.
+    #[must_use]
+    fn inner_at(packet: &[u8]) -> Option<usize> {
+        Self::fields(packet).last().map(|field| field.at.end)
+    }
+
+    /// In words: what is wrong with a packet that was dropped, or tolerated, for one of the encapsulation's own
+    /// reasons. `who` is its sender, such as `peer leaf-9`; of a frame on its way out, where it was to go.
+    fn why(&self, reason: Self::Drop, packet: &[u8], who: &str) -> Option<String> {
+        let _ = (reason, packet, who);
+        None
+    }
+
+    /// In words: what a packet carries that carries no Ethernet frame.
+    #[must_use]
+    fn other_payload(packet: &[u8], who: &str) -> Option<String> {
+        let _ = (packet, who);
+        None
+    }
+
+    /// In words: how the tenant ID of a packet reads, and what else may have been meant. `configured` holds the
+    /// segments that the peer has, in order.
+    fn readings(&self, packet: &[u8], configured: &[Segment]) -> Readings {
+        let _ = (packet, configured);
+        Readings::default()
+    }
+
+    /// In words: what the peer does that sends its packets on another carrier, and what to do about it.
+    fn elsewhere(&self, sent: Carrier) -> Option<String> {
+        let _ = sent;
+        None
+    }
 }

@@ -27,6 +27,14 @@ pub const ARP: u16 = 0x0806;
 pub const C_TAG: u16 = 0x8100;
 /// IEEE 802.1ad service tag.
 pub const S_TAG: u16 = 0x88a8;
+/// LLDP (IEEE 802.1AB).
+pub const LLDP: u16 = 0x88cc;
+/// MPLS (RFC 3032 §5), its labels assigned downstream.
+pub const MPLS: u16 = 0x8847;
+/// MPLS, its topmost label assigned upstream (RFC 5332 §3).
+pub const MPLS_UPSTREAM: u16 = 0x8848;
+/// The session stage of `PPPoE` (RFC 2516 §6).
+pub const PPPOE_SESSION: u16 = 0x8864;
 /// Transparent Ethernet bridging: an Ethernet frame inside GRE (RFC 1701, RFC 7637).
 pub const BRIDGING: u16 = 0x6558;
 

@@ -3,29 +3,29 @@
 //! It fills the UDP source port, NVGRE's `FlowID` and the IPv6 flow label, and picks among equal-cost next hops.
 //! Hash maps of the language promise no stability, so this is our own: two folded multiplications.
 
-use crate::{ecn, ethernet};
+use std::net::IpAddr;
+
+use crate::ethernet;
+use crate::inner::{Inner, IpPacket, LabelStack, Session};
+use crate::ip::{self, SCTP, TCP, UDP};
 
 const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 const SPREAD: u64 = 0xd6e8_feb8_6659_fd93;
 
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-const SCTP: u8 = 132;
-
 /// What the outer headers say of a tenant's frame: the hash of its flow, and the traffic class of its IP packet if it
-/// is one ([`hash`], [`traffic_class`](crate::ecn::traffic_class)).
+/// is one ([`hash`], [`Inner::traffic_class`]).
 #[must_use]
 #[inline]
 pub fn inner(frame: &[u8]) -> (u32, Option<u8>) {
     match frame.first_chunk() {
         // Most frames are IPv4 without tags, options and fragments, and then everything is in its place.
         Some(head) if is_plain(head) => (plain(head), Some(head[ethernet::HEADER_LEN + 1])),
-        _ => (hash(frame), ecn::traffic_class(frame)),
+        _ => Inner::of(frame).map_or((0, None), |inner| (of(&inner), inner.traffic_class())),
     }
 }
 
 /// Ethernet, IPv4, and the ports behind it or what is in their place.
-type Plain = [u8; ethernet::HEADER_LEN + 20 + 4];
+type Plain = [u8; ethernet::HEADER_LEN + ip::IPV4_LEN + 4];
 
 #[inline]
 const fn is_plain(head: &Plain) -> bool {
@@ -52,17 +52,41 @@ const fn short(hash: u64) -> u32 {
 
 /// A hash of the frame's flow: addresses, protocol and ports of IP, else MAC addresses and type.
 ///
-/// Every fragment of a datagram hashes alike, since ports of fragments are not looked at.
+/// IP may also be behind MPLS labels or in a `PPPoE` session; labels and session ID count as well. Every fragment of a
+/// datagram hashes alike, since ports of fragments are not looked at.
 #[must_use]
 pub fn hash(frame: &[u8]) -> u32 {
-    let Some((ether_type, at)) = ethernet::payload(frame) else { return 0 };
-    let l3 = frame.get(at..).unwrap_or_default();
-    let hash = match ether_type {
-        ethernet::IPV4 => ipv4(l3),
-        ethernet::IPV6 => ipv6(l3),
-        _ => None,
+    Inner::of(frame).map_or(0, |inner| of(&inner))
+}
+
+#[inline]
+fn of(inner: &Inner<'_>) -> u32 {
+    let hash = match inner.packet() {
+        Some(packet) => network(SEED, inner.frame(), &packet),
+        None => beneath(inner),
     };
-    short(hash.unwrap_or_else(|| link(frame, ether_type)))
+    short(hash)
+}
+
+/// The hash of a frame that has no IP right behind its tags.
+fn beneath(inner: &Inner<'_>) -> u64 {
+    let link = link(inner.frame(), inner.ether_type);
+    if let Some(stack) = inner.label_stack() {
+        return labelled(link, inner.frame(), &stack);
+    }
+    match inner.session() {
+        None => link,
+        Some(Session { id, packet: None }) => mix(link, id.into()),
+        Some(Session { id, packet: Some(packet) }) => network(mix(link, id.into()), inner.frame(), &packet),
+    }
+}
+
+fn labelled(link: u64, frame: &[u8], stack: &LabelStack<'_>) -> u64 {
+    if let Some(label) = stack.entropy_label() {
+        return mix(link, label.into());
+    }
+    let labels = stack.ordinary_labels().fold(link, |hash, label| mix(hash, label.into()));
+    stack.packet().map_or(labels, |packet| network(labels, frame, &packet))
 }
 
 fn link(frame: &[u8], ether_type: u16) -> u64 {
@@ -70,22 +94,22 @@ fn link(frame: &[u8], ether_type: u16) -> u64 {
     mix(mix(SEED, a), b >> 32 << 32 | u64::from(ether_type))
 }
 
-fn ipv4(l3: &[u8]) -> Option<u64> {
-    let header = l3.first_chunk::<20>()?;
-    let addresses = u64::from_be_bytes(*header.last_chunk()?);
-    let fragment = u16::from_be_bytes([header[6], header[7]]) & 0x3fff != 0;
-    let at = usize::from(header[0] & 0x0f) * 4;
-    let ports = if fragment { 0 } else { ports(header[9], l3.get(at..)) };
-    Some(mix(mix(SEED, addresses), u64::from(header[9]) << 32 | u64::from(ports)))
-}
-
-fn ipv6(l3: &[u8]) -> Option<u64> {
-    let header = l3.first_chunk::<40>()?;
-    let [a, b] = halves(header.get(8..24)?.first_chunk()?);
-    let [c, d] = halves(header.get(24..40)?.first_chunk()?);
-    let ports = ports(header[6], l3.get(40..));
-    let hash = mix(mix(mix(mix(SEED, a), b), c), d);
-    Some(mix(hash, u64::from(header[6]) << 32 | u64::from(ports)))
+/// The hash of an IP packet, on top of that of what carries it.
+#[inline]
+fn network(hash: u64, frame: &[u8], packet: &IpPacket) -> u64 {
+    let hash = match (packet.src, packet.dst) {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => mix(hash, u64::from(src.to_bits()) << 32 | u64::from(dst.to_bits())),
+        (IpAddr::V6(src), IpAddr::V6(dst)) => {
+            let ([a, b], [c, d]) = (halves(&src.octets()), halves(&dst.octets()));
+            mix(mix(mix(mix(hash, a), b), c), d)
+        }
+        _ => hash,
+    };
+    // Of two fragments the protocols behind the fragment header may differ (RFC 8200 §4.5).
+    let is_part = packet.fragment.is_some();
+    let protocol = if is_part && packet.src.is_ipv6() { ip::FRAGMENT } else { packet.protocol };
+    let ports = if is_part { 0 } else { ports(protocol, packet.l4.and_then(|l4| frame.get(l4..))) };
+    mix(hash, u64::from(protocol) << 32 | u64::from(ports))
 }
 
 #[inline]
@@ -111,6 +135,7 @@ const fn mix(hash: u64, word: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ecn;
 
     fn tcp(source_port: u16) -> Vec<u8> {
         let mut frame = vec![0; 14 + 20 + 20];

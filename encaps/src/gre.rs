@@ -12,6 +12,8 @@
 //! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 //! ```
 
+mod words;
+
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use schemars::JsonSchema;
@@ -23,20 +25,25 @@ use crate::drops::{Common, DropReason, drop_reasons};
 use crate::encap::{Carrier, Decap, Encap, IdField, IdForm, Ids, Segment, SpecError};
 use crate::ethernet;
 use crate::frame::{Checksum, Frame};
+use crate::words::{HeaderField, Readings, type_name};
+pub(crate) use words::{flags_remark, reserved_bits};
 
 /// GRE's IP protocol number.
 pub(crate) const PROTOCOL: u8 = 47;
 /// What a key and a VSID with its `FlowID` are both read from.
 pub(crate) const KEY_BITS: &str = "GRE key";
-const CHECKSUM: u16 = 0x8000;
+/// The C bit.
+pub(crate) const CHECKSUM: u16 = 0x8000;
 /// The K bit.
 pub(crate) const KEY: u16 = 0x2000;
-const SEQUENCE: u16 = 0x1000;
+/// The S bit.
+pub(crate) const SEQUENCE: u16 = 0x1000;
 /// RFC 2784 §2.3: bits 6 to 12 are sent as zero and ignored on receipt.
 pub(crate) const IGNORED_BITS: u16 = 0x03f8;
-const VERSION: u16 = 0x0007;
+/// Zero in the GRE that carries Ethernet.
+pub(crate) const VERSION: u16 = 0x0007;
 /// RFC 2784 §2.3: a receiver that does not speak RFC 1701 discards a packet with any of these bits (R, s, Recur).
-const FATAL_BITS: u16 = 0x4c00;
+pub(crate) const FATAL_BITS: u16 = 0x4c00;
 
 const BASE_LEN: usize = 4;
 const OPTION_LEN: usize = 4;
@@ -141,6 +148,16 @@ impl Encap for Gre {
             flags |= SEQUENCE;
         }
         Ok(Self { flags, reserved: spec.reserved, claimed: Vec::new() })
+    }
+
+    fn mappable(spec: &Spec) -> Result<(), SpecError> {
+        if spec.sequence {
+            return Err(SpecError::new(
+                "sequence",
+                "counts sequence numbers for every key, which a mapping cannot keep",
+            ));
+        }
+        Ok(())
     }
 
     fn overhead(&self, segment: Segment) -> usize {
@@ -256,6 +273,61 @@ impl Encap for Gre {
         }
         Ok(())
     }
+
+    fn fields(packet: &[u8]) -> Vec<HeaderField> {
+        let Some((flags, carried)) = ethernet::be16(packet, 0).zip(ethernet::be16(packet, 2)) else {
+            return Vec::new();
+        };
+        let mut fields = vec![
+            HeaderField::new("flags", 0..2, format!("{flags:#06x}")).with_remark(flags_remark(flags)),
+            HeaderField::new("type", 2..4, format!("{carried:#06x}")).with_remark(type_name(carried)),
+        ];
+        for bit in [CHECKSUM, KEY, SEQUENCE].into_iter().filter(|bit| flags & bit != 0) {
+            let at = option_at(flags, bit);
+            let Some(word) = word(packet, at) else { return Vec::new() };
+            match bit {
+                CHECKSUM => {
+                    fields.push(HeaderField::new("checksum", at..at + 2, format!("{:#06x}", word >> 16)));
+                    fields.push(HeaderField::reserved("reserved", at + 2..at + 4, packet));
+                }
+                KEY => fields.push(HeaderField::new("key", at..at + 4, format!("{word:#010x}"))),
+                _ => fields.push(HeaderField::new("sequence", at..at + 4, word.to_string())),
+            }
+        }
+        fields
+    }
+
+    fn inner_at(packet: &[u8]) -> Option<usize> {
+        let (flags, carried) = (ethernet::be16(packet, 0)?, ethernet::be16(packet, 2)?);
+        let at = header_len(flags);
+        (carried == ethernet::BRIDGING && at <= packet.len()).then_some(at)
+    }
+
+    fn why(&self, reason: Drop, packet: &[u8], who: &str) -> Option<String> {
+        let flags = ethernet::be16(packet, 0)?;
+        Some(match reason {
+            Drop::Version => words::version(flags, who),
+            Drop::RoutingBits => words::routing_bits(flags, who),
+            Drop::ReservedBits => reserved_bits(flags, self.reserved, who),
+            Drop::BadChecksum => words::bad_checksum(packet, who)?,
+            Drop::OutOfOrder => format!(
+                "sequence number {} from {who} is not newer than one seen before: the underlay reorders or \
+                 duplicates; without `sequence: true` numbers are not looked at",
+                word(packet, option_at(flags, SEQUENCE))?
+            ),
+        })
+    }
+
+    fn other_payload(packet: &[u8], who: &str) -> Option<String> {
+        let carried = ethernet::be16(packet, 2)?;
+        Some(words::other_payload(carried, who))
+    }
+
+    fn readings(&self, packet: &[u8], configured: &[Segment]) -> Readings {
+        let flags = ethernet::be16(packet, 0).unwrap_or_default();
+        let key = if flags & KEY == 0 { None } else { word(packet, option_at(flags, KEY)) };
+        words::readings(key, configured)
+    }
 }
 
 impl Gre {
@@ -268,4 +340,13 @@ impl Gre {
 #[inline]
 const fn header_len(flags: u16) -> usize {
     BASE_LEN + OPTION_LEN * (flags & (CHECKSUM | KEY | SEQUENCE)).count_ones() as usize
+}
+
+/// Where an option of a header begins: options stand in the order of their bits, the highest first.
+const fn option_at(flags: u16, bit: u16) -> usize {
+    header_len(flags & !(bit | (bit - 1)))
+}
+
+fn word(packet: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_be_bytes(*packet.get(at..)?.first_chunk()?))
 }

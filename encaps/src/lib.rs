@@ -5,9 +5,10 @@
 //! [`Compiled`] encapsulation, strips the tunnel header and names the
 //! [`Segment`]; [`ecn`] brings congestion marks inward. What bridges the frame is the gateway's
 //! business. On the way out the egress peer pushes its header, and [`underlay`] writes UDP, IP and Ethernet around
-//! it, balanced by the [`flow`] hash.
+//! it, balanced by the [`flow`] hash. What the tenant's frame carries is read by [`inner`], whoever asks.
 //!
-//! Nothing here does I/O, reads a clock or, after `compile`, touches the heap.
+//! Nothing here does I/O, reads a clock or, after `compile`, touches the heap; but for what an encapsulation says of its
+//! headers to people ([`words`]), which is text, and which no frame waits for.
 #![forbid(unsafe_code)]
 
 pub mod checksum;
@@ -18,6 +19,8 @@ pub mod ethernet;
 pub mod flow;
 pub mod frame;
 pub mod gre;
+pub mod inner;
+pub mod ip;
 pub mod nvgre;
 pub mod outer;
 pub mod qinq;
@@ -28,6 +31,7 @@ pub mod shim;
 pub mod underlay;
 pub mod vxlan;
 mod wire_ids;
+pub mod words;
 
 pub use drops::{Common, DropReason, Fault};
 pub use encap::{Carrier, Decap, Encap, IdField, IdForm, Ids, InnerTags, Payload, Segment, SpecError};
@@ -36,6 +40,7 @@ pub use frame::{Checksum, Frame, Gso, GsoKind, Meta};
 pub use registry::{Compiled, Kind, KindInfo, MAX_OVERHEAD, Spec};
 pub use reserved::Reserved;
 pub use wire_ids::WireIds;
+pub use words::{Fix, HeaderField, Reading, Readings};
 
 /// Most bytes an encapsulation with all its outer headers adds in front of a tenant's frame: the headroom ports
 /// reserve. Outer Ethernet with one tag, IPv6, UDP, and the longest tunnel header.

@@ -20,8 +20,9 @@ use crate::drops::{Common, DropReason, drop_reasons};
 use crate::encap::{Carrier, Decap, Encap, IdField, IdForm, Ids, InnerTags, Segment, SpecError};
 use crate::ethernet;
 use crate::frame::Frame;
-use crate::gre;
+use crate::gre::{self, Gre};
 use crate::wire_ids::WireIds;
+use crate::words::{HeaderField, Reading, Readings, readings_of_24_bits, type_name};
 
 const HEADER_LEN: usize = 8;
 
@@ -121,8 +122,7 @@ impl Encap for Nvgre {
         let [f1, f2, t1, t2, v1, v2, v3, _flow_id] = frame.pull::<HEADER_LEN>()?;
         let flags = u16::from_be_bytes([f1, f2]);
 
-        // RFC 7637 §3.2: C and S zero, K one. The bits RFC 2784 §2.3 makes fatal are fatal here too.
-        if flags & !gre::IGNORED_BITS != gre::KEY {
+        if !is_nvgre(flags) {
             return Err(Drop::BadFlags.into());
         }
         if u16::from_be_bytes([t1, t2]) != ethernet::BRIDGING {
@@ -147,4 +147,82 @@ impl Encap for Nvgre {
         let [.., v1, v2, v3] = segment.0.to_be_bytes();
         frame.prepend(&[k1, k2, t1, t2, v1, v2, v3, entropy as u8 & self.flow_mask])
     }
+
+    fn fields(packet: &[u8]) -> Vec<HeaderField> {
+        let Some(&[f1, f2, t1, t2, v1, v2, v3, flow_id]) = packet.first_chunk::<HEADER_LEN>() else {
+            return Vec::new();
+        };
+        let (flags, carried) = (u16::from_be_bytes([f1, f2]), u16::from_be_bytes([t1, t2]));
+        if !is_nvgre(flags) {
+            return Gre::fields(packet);
+        }
+        let vsid = u32::from_be_bytes([0, v1, v2, v3]);
+        let reserved = Self::IDS.iter().flat_map(|field| field.reserved);
+        let remark = reserved.into_iter().find(|(range, _)| range.contains(&vsid.into())).map(|(_, why)| *why);
+        vec![
+            HeaderField::new("flags", 0..2, format!("{flags:#06x}")).with_remark(gre::flags_remark(flags)),
+            HeaderField::new("type", 2..4, format!("{carried:#06x}")).with_remark(type_name(carried)),
+            HeaderField::new("vsid", 4..7, vsid.to_string()).with_remark(remark),
+            HeaderField::new("flow id", 7..8, format!("{flow_id:#04x}")),
+        ]
+    }
+
+    fn inner_at(packet: &[u8]) -> Option<usize> {
+        Gre::inner_at(packet)
+    }
+
+    fn why(&self, reason: Drop, packet: &[u8], who: &str) -> Option<String> {
+        let flags = ethernet::be16(packet, 0)?;
+        Some(match reason {
+            Drop::BadFlags => format!(
+                "the header from {who} has {}, which NVGRE does not allow: the peer speaks GRE, the configuration says \
+                 nvgre",
+                not_allowed(flags)
+            ),
+            Drop::ReservedBits => gre::reserved_bits(flags, self.reserved, who),
+            Drop::InnerTag => {
+                let tag = ethernet::be16(packet, HEADER_LEN + ethernet::HEADER_LEN)?;
+                format!(
+                    "the tenant's frame from {who} carries VLAN {} inside NVGRE, which RFC 7637 forbids: give that \
+                     VLAN a VSID of its own at the peer",
+                    tag & 0x0fff
+                )
+            }
+        })
+    }
+
+    fn other_payload(packet: &[u8], who: &str) -> Option<String> {
+        Gre::other_payload(packet, who)
+    }
+
+    fn readings(&self, packet: &[u8], _: &[Segment]) -> Readings {
+        let Some(&[_, _, _, _, v1, v2, v3, flow_id]) = packet.first_chunk::<HEADER_LEN>() else {
+            return Readings::default();
+        };
+        let (vsid, key) = (u32::from_be_bytes([0, v1, v2, v3]), u32::from_be_bytes([v1, v2, v3, flow_id]));
+        let why = "the peer speaks GRE, the configuration says nvgre";
+        let mut others = vec![Reading::new(key.into(), format!("the whole key {key} ({key:#010x})"), why).in_options()];
+        others.extend(readings_of_24_bits("VSID", vsid.into()));
+        Readings { found: Some(format!("VSID {vsid} ({vsid:#08x}) with FlowID {flow_id:#04x}")), others }
+    }
+}
+
+/// Whether a header with these flags is NVGRE's. RFC 7637 §3.2: C and S zero, K one. The bits RFC 2784 §2.3 makes
+/// fatal are fatal here too.
+#[inline]
+const fn is_nvgre(flags: u16) -> bool {
+    flags & !gre::IGNORED_BITS == gre::KEY
+}
+
+/// What flags say that are not NVGRE's: `a checksum (C is set) and routing bits`.
+fn not_allowed(flags: u16) -> String {
+    let all = [
+        (flags & gre::KEY == 0, "no key (K is clear)"),
+        (flags & gre::CHECKSUM != 0, "a checksum (C is set)"),
+        (flags & gre::SEQUENCE != 0, "a sequence number (S is set)"),
+        (flags & gre::FATAL_BITS != 0, "routing bits"),
+        (flags & gre::VERSION != 0, "a version other than 0"),
+    ];
+    let wrong: Vec<_> = all.iter().filter(|(is, _)| *is).map(|(_, what)| *what).collect();
+    wrong.join(" and ")
 }

@@ -10,18 +10,12 @@ use crate::drops::{Common, DropReason};
 use crate::encap::Carrier;
 use crate::ethernet::{self, Mac};
 use crate::frame::{Checksum, Frame};
+use crate::ip::{self, IPV4_LEN, IPV6_LEN, UDP, UDP_LEN};
 
-/// UDP's IP protocol number.
-pub(crate) const UDP: u8 = 17;
-const UDP_LEN: usize = 8;
 /// Where in a UDP header its checksum is (RFC 768).
 pub const UDP_CHECKSUM: u16 = 6;
-const IPV4_LEN: usize = 20;
-const IPV6_LEN: usize = 40;
 /// Hop-by-hop, routing and destination options, which may stand before the tunnel's header (RFC 8200 §4.1).
-const EXTENSIONS: [u8; 3] = [0, ROUTING, 60];
-const ROUTING: u8 = 43;
-const FRAGMENT_HEADER: u8 = 44;
+const EXTENSIONS: [u8; 3] = [ip::HOP_BY_HOP, ip::ROUTING, ip::DESTINATION];
 const MOST_EXTENSIONS: usize = 4;
 
 /// An outer IP packet, as far as a tunnel is concerned.
@@ -154,14 +148,14 @@ fn ipv6(frame: &[u8], at: usize) -> Result<Outer, DropReason> {
         }
         let [following, units, _, left] = *ip.get(len..).and_then(|e| e.first_chunk()).ok_or(Common::Truncated)?;
         // RFC 8200 §4.4: with segments left it is on its way to somebody else, by a type of routing unknown here.
-        if next == ROUTING && left != 0 {
+        if next == ip::ROUTING && left != 0 {
             return Err(Common::ExtensionHeaders.into());
         }
+        len += ip::extension_len(next, units);
         next = following;
-        len += 8 * (1 + usize::from(units));
     }
     // RFC 8200 §4.5; RFC 7348 §4.3 and RFC 7637 §3.2 as above. One that is whole (RFC 6946) is dropped like the others.
-    if next == FRAGMENT_HEADER {
+    if next == ip::FRAGMENT {
         return Err(Common::OuterFragment.into());
     }
     if len > total_len {

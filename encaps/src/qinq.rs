@@ -8,6 +8,8 @@
 //! outer one and leaves the rest as payload, `{ vid }` takes exactly one 0x8100 tag, and `{ untagged: true }` none,
 //! or a tag that only carries a priority (VID 0).
 
+mod words;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +18,7 @@ use crate::encap::{Carrier, Decap, Encap, IdField, IdForm, Ids, Segment, SpecErr
 use crate::ethernet::{self, C_TAG, S_TAG, TAG_LEN};
 use crate::frame::{Frame, Priority};
 use crate::wire_ids::WireIds;
+use crate::words::Readings;
 
 const VID_MASK: u16 = 0x0fff;
 const VID_RESERVED: u16 = 0x0fff;
@@ -415,6 +418,14 @@ impl Encap for QinQ {
                 frame.push_tag(self.emit_tpid, outer_priority | outer)
             }
         }
+    }
+
+    fn why(&self, reason: Drop, frame: &[u8], who: &str) -> Option<String> {
+        Some(words::why(self, reason, frame, who))
+    }
+
+    fn readings(&self, frame: &[u8], configured: &[Segment]) -> Readings {
+        words::readings(self, frame, configured)
     }
 }
 

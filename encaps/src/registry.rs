@@ -3,18 +3,19 @@
 //! From the list the macro makes the YAML choice with its schema, the drop table, the ID field names, the
 //! documentation rows, and the dispatch of the data plane: one `match` for a group of frames, static inside.
 
-use std::fmt;
+mod yaml;
+
 use std::sync::Arc;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{self, MapAccess, Visitor};
+use schemars::{Schema, SchemaGenerator};
+use serde::de::MapAccess;
 use serde::ser::SerializeMap;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::drops::{Common, DropInfo, DropReason, DropTable};
 use crate::encap::{Carrier, Decap, Encap, IdField, Ids, InnerTags, Segment, SpecError};
 use crate::frame::Frame;
 use crate::wire_ids::WireIds;
+use crate::words::{HeaderField, Readings};
 
 /// What the registry knows of a listed encapsulation.
 pub trait Registered: Encap {
@@ -58,6 +59,18 @@ macro_rules! encapsulations {
             pub fn ids(self, segment: Segment) -> Ids {
                 match self { $($(#[$cfg])* Self::$Type => crate::$module::$Type::ids(segment)),+ }
             }
+
+            /// The fields of a header. See [`Encap::fields`].
+            #[must_use]
+            pub fn fields(self, packet: &[u8]) -> Vec<HeaderField> {
+                match self { $($(#[$cfg])* Self::$Type => crate::$module::$Type::fields(packet)),+ }
+            }
+
+            /// Where the Ethernet frame begins in a packet. See [`Encap::inner_at`].
+            #[must_use]
+            pub fn inner_at(self, packet: &[u8]) -> Option<usize> {
+                match self { $($(#[$cfg])* Self::$Type => crate::$module::$Type::inner_at(packet)),+ }
+            }
         }
 
         $($(#[$cfg])* impl Registered for crate::$module::$Type {
@@ -90,6 +103,14 @@ macro_rules! encapsulations {
             pub fn compile(&self) -> Result<Compiled, SpecError> {
                 match self { $($(#[$cfg])* Self::$Type(spec) =>
                     crate::$module::$Type::compile(spec).map(|peer| Compiled::$Type(peer, Arc::default()))),+ }
+            }
+
+            /// Control plane: whether a mapping may lead to such a peer. See [`Encap::mappable`].
+            ///
+            /// # Errors
+            /// Which option is in the way, and what it does.
+            pub fn mappable(&self) -> Result<(), SpecError> {
+                match self { $($(#[$cfg])* Self::$Type(spec) => crate::$module::$Type::mappable(spec)),+ }
             }
 
             fn read_options<'de, A: MapAccess<'de>>(kind: Kind, map: &mut A) -> Result<Self, A::Error> {
@@ -180,6 +201,30 @@ macro_rules! encapsulations {
                     Self::$Type(peer.clone(), Arc::new(peer.state(None)))),+ }
             }
 
+            /// Why a packet was dropped, or tolerated, for a reason that only the encapsulation can explain: one of its
+            /// own, or a payload that is not Ethernet. See [`Encap::why`] and [`Encap::other_payload`].
+            #[must_use]
+            pub fn why(&self, reason: DropReason, packet: &[u8], who: &str) -> Option<String> {
+                match self { $($(#[$cfg])* Self::$Type(peer, _) => {
+                    if reason == Common::UnknownPayload.into() {
+                        return crate::$module::$Type::other_payload(packet, who);
+                    }
+                    peer.why(DropTable::of(reason)?, packet, who)
+                }),+ }
+            }
+
+            /// How the tenant ID of a packet can be read. See [`Encap::readings`].
+            #[must_use]
+            pub fn readings(&self, packet: &[u8], configured: &[Segment]) -> Readings {
+                match self { $($(#[$cfg])* Self::$Type(peer, _) => peer.readings(packet, configured)),+ }
+            }
+
+            /// What a peer does that sends on another carrier. See [`Encap::elsewhere`].
+            #[must_use]
+            pub fn elsewhere(&self, sent: Carrier) -> Option<String> {
+                match self { $($(#[$cfg])* Self::$Type(peer, _) => peer.elsewhere(sent)),+ }
+            }
+
             /// Data plane: decapsulates a run of frames of this peer, telling `verdict` about each.
             #[inline]
             pub fn decap_group<'mem>(
@@ -235,6 +280,8 @@ pub struct KindInfo {
     pub standard: &'static str,
     /// What it rides on by default.
     pub carrier: Carrier,
+    /// Where some software sends it unless told otherwise, and what people call that.
+    pub also_on: &'static [(Carrier, &'static str)],
     /// Most bytes its header adds.
     pub overhead: usize,
     /// The fields of its tenant ID.
@@ -258,6 +305,7 @@ impl KindInfo {
             title: E::TITLE,
             standard: E::STANDARD,
             carrier: E::CARRIER,
+            also_on: E::ALSO_ON,
             overhead: E::OVERHEAD,
             ids: E::IDS,
             inner_tags: E::INNER_TAGS,
@@ -274,6 +322,14 @@ impl Kind {
     #[must_use]
     pub fn from_tag(tag: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.info().tag == tag)
+    }
+
+    /// The encapsulations that usually ride on a carrier; bytes alone do not tell them apart.
+    pub fn on(carrier: Carrier) -> impl Iterator<Item = Self> {
+        Self::ALL.iter().copied().filter(move |kind| {
+            let info = kind.info();
+            info.carrier == carrier || info.also_on.iter().any(|(also, _)| *also == carrier)
+        })
     }
 
     /// Whether a peer can speak it, or only a port.
@@ -335,71 +391,4 @@ const DROP_TABLE: [DropInfo; DROP_COUNT] = {
 pub(crate) fn drop_info(index: usize) -> &'static DropInfo {
     static TABLE: [DropInfo; DROP_COUNT] = DROP_TABLE;
     TABLE.get(index).unwrap_or(&TABLE[0])
-}
-
-impl<'de> Deserialize<'de> for Spec {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Choice;
-
-        fn kind_of<E: de::Error>(tag: &str) -> Result<Kind, E> {
-            Kind::from_tag(tag).ok_or_else(|| {
-                let known: Vec<_> =
-                    Kind::ALL.iter().filter(|kind| kind.has_peers()).map(|kind| kind.info().tag).collect();
-                E::custom(format!("unknown encapsulation `{tag}`; write one of {}", known.join(", ")))
-            })
-        }
-
-        impl<'de> Visitor<'de> for Choice {
-            type Value = Spec;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an encapsulation: a word such as `vxlan`, or a one-key map such as `{ vxlan: { .. } }`")
-            }
-
-            fn visit_str<E: de::Error>(self, tag: &str) -> Result<Spec, E> {
-                kind_of(tag).map(Spec::default_of)
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Spec, A::Error> {
-                let tag: String = map.next_key()?.ok_or_else(|| de::Error::custom("the map names no encapsulation"))?;
-                let spec = Spec::read_options(kind_of(&tag)?, &mut map)?;
-                match map.next_key::<String>()? {
-                    None => Ok(spec),
-                    Some(other) => Err(de::Error::custom(format!(
-                        "a peer speaks one encapsulation; `{tag}` is already given, remove `{other}`"
-                    ))),
-                }
-            }
-        }
-
-        deserializer.deserialize_any(Choice)
-    }
-}
-
-impl Serialize for Spec {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(1))?;
-        self.write_options(&mut map)?;
-        map.end()
-    }
-}
-
-impl JsonSchema for Spec {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Encapsulation".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let choices = Kind::ALL.iter().filter(|kind| kind.has_peers());
-        let tags: Vec<_> = choices.clone().map(|kind| kind.info().tag).collect();
-        let mut any_of = vec![json_schema!({ "type": "string", "enum": tags })];
-        for &kind in choices {
-            let options = Self::options_schema(kind, generator);
-            let tag = kind.info().tag;
-            any_of.push(json_schema!({
-                "type": "object", "properties": { tag: options }, "required": [tag], "additionalProperties": false
-            }));
-        }
-        json_schema!({ "anyOf": any_of })
-    }
 }

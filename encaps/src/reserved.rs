@@ -27,4 +27,12 @@ impl Reserved {
             Self::Strict => Err(reason.into()),
         }
     }
+
+    /// How a sentence about reserved bits that are set ends.
+    pub(crate) const fn words(self) -> &'static str {
+        match self {
+            Self::Ignore => "",
+            Self::Strict => ", and `reserved: strict` refuses that",
+        }
+    }
 }

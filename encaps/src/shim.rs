@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::drops::{DropReason, drop_reasons};
 use crate::encap::{Carrier, Decap, Encap, IdField, IdForm, Ids, Segment, SpecError};
 use crate::frame::Frame;
+use crate::words::{HeaderField, Reading, Readings};
 
 const HEADER_LEN: usize = 4;
 
@@ -74,4 +75,27 @@ impl Encap for Shim {
     fn encap(&self, (): &(), frame: &mut Frame<'_>, segment: Segment, _: u32) -> Result<(), DropReason> {
         frame.prepend(&(segment.0 as u32).to_be_bytes())
     }
+
+    fn fields(packet: &[u8]) -> Vec<HeaderField> {
+        let Some(tag) = tag(packet) else { return Vec::new() };
+        vec![HeaderField::new("tenant_tag", 0..HEADER_LEN, format!("{tag:#x}"))]
+    }
+
+    fn why(&self, reason: Drop, _: &[u8], who: &str) -> Option<String> {
+        match reason {
+            Drop::Zero => Some(format!("the tenant tag from {who} is zero: give its tunnel a tag")),
+        }
+    }
+
+    fn readings(&self, packet: &[u8], _: &[Segment]) -> Readings {
+        let Some(tag) = tag(packet) else { return Readings::default() };
+        let swapped = tag.swap_bytes();
+        let why = "the peer writes the tag in the wrong byte order";
+        let others = vec![Reading::new(swapped.into(), format!("tenant tag {swapped:#x}"), why)];
+        Readings { found: Some(format!("tenant tag {tag:#x}")), others }
+    }
+}
+
+fn tag(packet: &[u8]) -> Option<u32> {
+    packet.first_chunk().map(|tag| u32::from_be_bytes(*tag))
 }

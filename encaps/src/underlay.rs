@@ -11,12 +11,10 @@ use crate::ecn;
 use crate::encap::Carrier;
 use crate::ethernet::{self, Mac};
 use crate::frame::{Checksum, Frame};
+use crate::ip::{DF, IPV4_LEN, IPV6_LEN, UDP, UDP_LEN};
 use crate::outer;
 
 const TAGGED_ETHERNET: usize = ethernet::HEADER_LEN + ethernet::TAG_LEN;
-const IPV4_LEN: usize = 20;
-const IPV6_LEN: usize = 40;
-const UDP_LEN: usize = 8;
 /// The most bytes [`Underlay::stamp`] adds.
 pub const MAX_LEN: usize = TAGGED_ETHERNET + IPV6_LEN + UDP_LEN;
 
@@ -24,8 +22,6 @@ pub const MAX_LEN: usize = TAGGED_ETHERNET + IPV6_LEN + UDP_LEN;
 const FIRST_SOURCE_PORT: u16 = 49152;
 const SOURCE_PORT_MASK: u32 = 0x3fff;
 const FLOW_LABEL_MASK: u32 = 0x000f_ffff;
-/// RFC 791: do not fragment.
-const DF: u16 = 0x4000;
 
 /// What UDP checksum to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +120,7 @@ impl Underlay {
             len
         };
         let (protocol, udp_port) = match spec.carrier {
-            Carrier::Udp(port) => (outer::UDP, Some(port)),
+            Carrier::Udp(port) => (UDP, Some(port)),
             Carrier::Ip(protocol) => (protocol, None),
             Carrier::Port => (0, None),
         };
@@ -295,7 +291,7 @@ impl Underlay {
             self.address_sum
         } else {
             let addresses = self.template.get(self.ip_at + 12..self.ip_at + IPV4_LEN).unwrap_or_default();
-            checksum::add(u64::from(outer::UDP), addresses)
+            checksum::add(u64::from(UDP), addresses)
         }
     }
 }

@@ -16,12 +16,23 @@ use serde::{Deserialize, Serialize};
 use crate::Reserved;
 use crate::drops::{DropReason, drop_reasons};
 use crate::encap::{Carrier, Decap, Encap, IdField, IdForm, Ids, Segment, SpecError};
+use crate::ethernet;
 use crate::frame::Frame;
+use crate::words::{HeaderField, Reading, Readings, readings_of_24_bits};
 
 const HEADER_LEN: usize = 8;
 const FLAG_VNI: u8 = 0x08;
-/// IANA's port (RFC 7348 §5). Linux's and flannel's old default was 8472.
+/// VXLAN-GBP: the header carries a group policy ID.
+const FLAG_GROUP_POLICY: u8 = 0x80;
+/// VXLAN-GPE: the header names the protocol of what it carries.
+const FLAG_NEXT_PROTOCOL: u8 = 0x04;
+/// IANA's port (RFC 7348 §5).
 const UDP_PORT: u16 = 4789;
+/// What Linux and flannel sent to before there was one.
+const OLD_UDP_PORT: u16 = 8472;
+/// Where its relatives send to, which people confuse with it.
+const GPE_UDP_PORT: u16 = 4790;
+const GENEVE_UDP_PORT: u16 = 6081;
 
 drop_reasons! {
     /// The ways to die that only VXLAN has.
@@ -60,6 +71,7 @@ impl Encap for Vxlan {
     const TITLE: &'static str = "VXLAN";
     const STANDARD: &'static str = "RFC 7348";
     const CARRIER: Carrier = Carrier::Udp(UDP_PORT);
+    const ALSO_ON: &'static [(Carrier, &'static str)] = &[(Carrier::Udp(OLD_UDP_PORT), "Linux's old VXLAN port")];
     const OVERHEAD: usize = HEADER_LEN;
     const IDS: &'static [IdField] = &[IdField {
         name: "vni",
@@ -125,4 +137,92 @@ impl Encap for Vxlan {
         let [.., v1, v2, v3] = segment.0.to_be_bytes();
         frame.prepend(&[FLAG_VNI, 0, 0, 0, v1, v2, v3, 0])
     }
+
+    fn fields(packet: &[u8]) -> Vec<HeaderField> {
+        let Some(&[flags, _, _, _, v1, v2, v3, _]) = packet.first_chunk::<HEADER_LEN>() else { return Vec::new() };
+        let remark =
+            (flags & FLAG_VNI == 0).then_some("the I flag is clear: RFC 7348 section 5, the VNI does not count");
+        vec![
+            HeaderField::new("flags", 0..1, format!("{flags:#04x}")).with_remark(remark),
+            HeaderField::reserved("reserved", 1..4, packet),
+            HeaderField::new("vni", 4..7, u32::from_be_bytes([0, v1, v2, v3]).to_string()),
+            HeaderField::reserved("reserved 2", 7..8, packet),
+        ]
+    }
+
+    fn why(&self, reason: Drop, packet: &[u8], who: &str) -> Option<String> {
+        let header = packet.first_chunk()?;
+        match reason {
+            Drop::VniFlagClear => Some(vni_flag_clear(*header, who)),
+            Drop::ReservedBits => Some(format!("{}{}", reserved_bits(*header, who), self.reserved.words())),
+        }
+    }
+
+    fn readings(&self, packet: &[u8], _: &[Segment]) -> Readings {
+        let Some(&[_, _, _, _, v1, v2, v3, r4]) = packet.first_chunk::<HEADER_LEN>() else {
+            return Readings::default();
+        };
+        let vni = u32::from_be_bytes([0, v1, v2, v3]);
+        let low = u32::from_be_bytes([0, v2, v3, r4]);
+        let why = "the peer writes the VNI eight bits too low, into the reserved byte";
+        let mut others = vec![Reading::new(low.into(), format!("VNI {low}"), why)];
+        others.extend(readings_of_24_bits("VNI", vni.into()));
+        Readings { found: Some(format!("VNI {vni} ({vni:#08x})")), others }
+    }
+
+    fn elsewhere(&self, sent: Carrier) -> Option<String> {
+        let (here, there) = (self.carrier(), sent.in_words());
+        Some(match sent {
+            Carrier::Udp(GPE_UDP_PORT) => {
+                format!("it sends to {there}, the configuration says {here}: let it speak plain VXLAN")
+            }
+            Carrier::Udp(GENEVE_UDP_PORT) => {
+                format!("it speaks Geneve ({sent}), the configuration says vxlan ({here})")
+            }
+            Carrier::Udp(port) => format!(
+                "it sends to {there}, the configuration says {}: write `encap: {{ vxlan: {{ udp_port: {port} }} }}`",
+                here.in_words()
+            ),
+            _ => return None,
+        })
+    }
+}
+
+/// A header without the I flag, and whose it may be.
+fn vni_flag_clear([flags, _, r2, r3, v1, v2, v3, _]: [u8; HEADER_LEN], who: &str) -> String {
+    if [r2, r3] == ethernet::BRIDGING.to_be_bytes() {
+        return format!("the header from {who} is Geneve's, sent to VXLAN's port: let it speak VXLAN");
+    }
+    if r3 == FLAG_VNI && flags == 0 {
+        return format!(
+            "the I flag of the header from {who} is in the fourth byte: the sender writes its flags in the wrong byte \
+             order"
+        );
+    }
+    let vni = u32::from_be_bytes([0, v1, v2, v3]);
+    format!(
+        "the I flag (0x08) of the header from {who} is not set (flags {flags:#04x}), so its VNI {vni} does not count"
+    )
+}
+
+/// What reserved bits of the header are used for elsewhere.
+fn reserved_bits([flags, r1, r2, r3, _, _, _, r4]: [u8; HEADER_LEN], who: &str) -> String {
+    if flags & FLAG_GROUP_POLICY != 0 {
+        let policy = u16::from_be_bytes([r2, r3]);
+        return format!("the header from {who} has the G bit of VXLAN-GBP, with group policy {policy}");
+    }
+    if flags & FLAG_NEXT_PROTOCOL != 0 {
+        let next = match r3 {
+            1 => "IPv4",
+            2 => "IPv6",
+            3 => "Ethernet",
+            4 => "NSH",
+            _ => "an unknown protocol",
+        };
+        return format!("the header from {who} has the P bit of VXLAN-GPE, with next protocol {r3} ({next})");
+    }
+    format!(
+        "the header from {who} has reserved bits set (flags {flags:#04x}, reserved {r1:02x}{r2:02x}{r3:02x} and \
+         {r4:02x})"
+    )
 }

@@ -5,6 +5,8 @@
 
 mod samples;
 mod support;
+#[path = "contract/words.rs"]
+mod words;
 
 use std::collections::HashSet;
 use std::sync::LazyLock;

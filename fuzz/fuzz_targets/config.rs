@@ -7,14 +7,13 @@ use transload::compile::{Numbers, compile};
 
 fuzz_target!(|input: &[u8]| {
     let Ok(text) = std::str::from_utf8(input) else { return };
-    let mut numbers = Numbers::default();
     let first = config::parse("fuzzed.yaml", text).and_then(|config| {
-        let plan = compile(&config, &mut numbers, None)?;
+        let plan = compile(&config, &Numbers::default(), None)?;
         Ok((config, plan))
     });
     let problems = match first {
         Ok((config, plan)) => {
-            let again = compile(&config, &mut numbers, Some(&plan.forwarding)).expect("the same file again");
+            let again = compile(&config, &plan.numbers, Some(&plan.tables)).expect("the same file again");
             assert_eq!(format!("{:?}", again.names), format!("{:?}", plan.names), "a reload of the same file");
             assert_eq!(again.statics, plan.statics);
             plan.warnings

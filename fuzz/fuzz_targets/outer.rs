@@ -2,8 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use transload_encaps::inner::Inner;
 use transload_encaps::outer::{UdpRules, ip_destination, ip_start, verify_udp, walk};
-use transload_encaps::{Frame, HEADROOM, ecn, ethernet, flow};
+use transload_encaps::{Frame, HEADROOM, ecn, flow};
 
 // One byte says whether the endpoint expects a tag, one which ECN mark the outer header had; the rest is the frame.
 fuzz_target!(|input: &[u8]| {
@@ -26,8 +27,14 @@ fuzz_target!(|input: &[u8]| {
     }
 
     let before = frame.bytes().to_vec();
-    if let Some((_, at)) = ethernet::payload(&before) {
-        assert!(at <= before.len());
+    if let Some(inner) = Inner::of(&before) {
+        assert!(inner.at <= before.len());
+        let labelled = inner.label_stack().and_then(|stack| stack.packet());
+        let in_session = inner.session().and_then(|session| session.packet);
+        for packet in [inner.packet(), labelled, in_session].into_iter().flatten() {
+            assert!(packet.at <= packet.end && packet.end <= before.len(), "{packet:?}");
+            assert!(packet.l4.is_none_or(|l4| packet.at < l4 && l4 <= before.len()), "{packet:?}");
+        }
     }
     assert_eq!(flow::hash(&before), flow::hash(&before));
     let marked = ecn::traffic_class(&before);

@@ -57,8 +57,7 @@ struct Lab {
 impl Lab {
     fn new() -> Self {
         let config = config::parse("three.yaml", &format!("{}{SMALL}", three::THREE)).expect("it can be read");
-        let mut plan = compile::compile(&config, &mut Numbers::default(), None).expect("it compiles");
-        compile::placeholder_hops(&mut plan);
+        let plan = compile::compile(&config, &Numbers::default(), None).expect("it compiles");
         Self { gateway: Offline::new(plan, Box::leak(offline::arena().into_boxed_slice())), clock: AGES }
     }
 

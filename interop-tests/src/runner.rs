@@ -1,12 +1,13 @@
-//! Runs cases on a bench and writes down how each went, where, and when.
+//! Runs cases on a testbed and writes down how each went, where, and when.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use crate::bench::{Absent, Bench, Site, Stack, now};
+use transload_lab::interrupt;
+
 use crate::cases::{Case, Cells, Place, Scope};
-use crate::interrupt;
 use crate::outcome::{Outcome, Stop, Verdict};
+use crate::testbed::{Absent, Site, Stack, Testbed, now};
 
 /// How a case went in one place.
 #[derive(Debug, Clone)]
@@ -30,36 +31,58 @@ pub struct CaseRun {
     pub seconds: f64,
 }
 
-/// Runs one case everywhere. `tick` is told before each cell how many there are and where it is.
-pub fn run(case: Case, bench: Option<&mut Bench>, absent: &[Absent], tick: &mut dyn FnMut(usize, &str)) -> CaseRun {
+/// Runs one case everywhere. `tick` is told before each cell how many there are and where it is. What an earlier case
+/// has left is put right before, so that one failure does not make others.
+pub fn run(case: Case, testbed: &mut Testbed, absent: &[Absent], tick: &mut dyn FnMut(usize, &str)) -> CaseRun {
     let start = Instant::now();
-    let mut cells = match (case.scope, bench) {
-        (Scope::World(work), _) => once(tick, work),
-        (Scope::Bench(work), Some(bench)) => once(tick, |cells| work(bench, cells)),
-        (Scope::Sites(work), Some(bench)) => {
-            let pairs = bench.sites().iter().map(|site| (site, partner(bench, site)));
-            each(bench, pairs.collect(), work, tick)
-        }
-        (Scope::Pairs(work), Some(bench)) => {
-            let sites = bench.sites().iter();
-            let pairs = sites.flat_map(|from| bench.sites().iter().map(move |to| (from, Some(to))));
-            each(bench, pairs.filter(|(from, to)| to.is_none_or(|to| to.number != from.number)).collect(), work, tick)
-        }
-        (_, None) => Vec::new(),
+    let mut cells = match case.scope {
+        Scope::World(work) => once(tick, work),
+        _ => match testbed.mend() {
+            Ok(()) => on_bench(case.scope, testbed, tick),
+            Err(why) => vec![in_words("the testbed", Outcome::Failed(format!("it cannot be built anew: {why}")))],
+        },
     };
     if !matches!(case.scope, Scope::World(_)) {
-        cells.extend(absent.iter().filter(|absent| !absent.is_final).map(|absent| Cell {
-            place: Place::Words(absent.name.clone(), Vec::new()),
-            outcome: Outcome::NotRun(absent.why.clone()),
-            span: (0, 0),
-        }));
+        if cells.iter().any(|cell| matches!(cell.outcome, Outcome::Failed(_))) {
+            testbed.distrust();
+        }
+        let absent = absent.iter().chain(testbed.left_out()).filter(|absent| !absent.is_final);
+        cells.extend(absent.map(|absent| in_words(&absent.name, Outcome::NotRun(absent.why.clone()))));
     }
     CaseRun { case, cells, seconds: start.elapsed().as_secs_f64() }
 }
 
-type Work = fn(&Bench, &Site, &Site) -> Verdict;
+fn in_words(place: &str, outcome: Outcome) -> Cell {
+    Cell { place: Place::Words(place.to_owned(), Vec::new()), outcome, span: (0, 0) }
+}
 
-fn each(bench: &Bench, pairs: Vec<(&Site, Option<&Site>)>, work: Work, tick: &mut dyn FnMut(usize, &str)) -> Vec<Cell> {
+fn on_bench(scope: Scope, testbed: &mut Testbed, tick: &mut dyn FnMut(usize, &str)) -> Vec<Cell> {
+    if testbed.sites().is_empty() {
+        return Vec::new();
+    }
+    match scope {
+        Scope::World(work) => once(tick, work),
+        Scope::Testbed(work) => once(tick, |cells| work(testbed, cells)),
+        Scope::Sites(work) => {
+            let pairs = testbed.sites().iter().map(|site| (site, partner(testbed, site)));
+            each(testbed, pairs.collect(), work, tick)
+        }
+        Scope::Pairs(work) => {
+            let sites = testbed.sites().iter();
+            let pairs = sites.flat_map(|from| testbed.sites().iter().map(move |to| (from, Some(to))));
+            each(testbed, pairs.filter(|(from, to)| to.is_none_or(|to| to.number != from.number)).collect(), work, tick)
+        }
+    }
+}
+
+type Work = fn(&Testbed, &Site, &Site) -> Verdict;
+
+fn each(
+    testbed: &Testbed,
+    pairs: Vec<(&Site, Option<&Site>)>,
+    work: Work,
+    tick: &mut dyn FnMut(usize, &str),
+) -> Vec<Cell> {
     let total = pairs.len();
     let mut cells = Vec::new();
     for (from, to) in pairs {
@@ -67,7 +90,7 @@ fn each(bench: &Bench, pairs: Vec<(&Site, Option<&Site>)>, work: Work, tick: &mu
         tick(total, &words);
         let begin = now();
         let verdict = match to {
-            Some(to) => guarded(|| work(bench, from, to)),
+            Some(to) => guarded(|| work(testbed, from, to)),
             None => Err(Stop::NotRun("needs a second site: there is only this one".to_owned())),
         };
         let place = Place::Site(from.clone(), to.cloned());
@@ -91,7 +114,7 @@ fn once(tick: &mut dyn FnMut(usize, &str), work: impl FnOnce(&mut Cells)) -> Vec
     cells.0.into_iter().map(|(place, outcome)| Cell { place, outcome, span }).collect()
 }
 
-/// A case that panics has failed, and the bench goes on; one that is interrupted was not run.
+/// A case that panics has failed, and the testbed goes on; one that is interrupted was not run.
 fn guarded(work: impl FnOnce() -> Verdict) -> Verdict {
     if interrupt::is_asked() {
         return Err(Stop::NotRun("interrupted".to_owned()));
@@ -109,8 +132,8 @@ fn guarded(work: impl FnOnce() -> Verdict) -> Verdict {
 
 /// The site that another one is tried with: of another implementation if there is one, of another encapsulation if
 /// it can be, and not always the same.
-pub(crate) fn partner<'b>(bench: &'b Bench, site: &Site) -> Option<&'b Site> {
-    let others = || bench.sites().iter().filter(|other| other.number != site.number);
+pub(crate) fn partner<'b>(testbed: &'b Testbed, site: &Site) -> Option<&'b Site> {
+    let others = || testbed.sites().iter().filter(|other| other.number != site.number);
     let score = |other: &Site| {
         let is_other = |own: bool, points: u8| if own { points } else { 0 };
         is_other(other.stack.implementation() != site.stack.implementation(), 4)

@@ -10,8 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, set_child_subreaper, wait};
-
-use crate::interrupt;
+use transload_lab::interrupt;
 
 /// How long the child has to clean up by itself once it is asked to end.
 const PATIENCE: Duration = Duration::from_secs(45);

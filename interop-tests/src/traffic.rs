@@ -3,8 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::host::Host;
-use crate::{interrupt, programs};
+use transload_lab::{Host, interrupt, programs};
 
 /// How long a world may take until its first ping: next hops are resolved, MAC addresses learned.
 const SETTLING: Duration = Duration::from_secs(10);

@@ -3,7 +3,8 @@
 
 use std::io;
 
-use crate::peers::Namespace;
+use transload_lab::Namespace;
+
 use crate::world::Leaf;
 
 /// The gateway's file: a tenant that has VNI 100 on the left and VNI 200 on the right.

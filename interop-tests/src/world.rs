@@ -1,10 +1,11 @@
 //! The far ends of a gateway's tunnels, as most worlds need them: leafs of the running kernel that speak VXLAN, and
-//! sites that are a Linux of their own behind a `unix` port.
+//! sites that are a User-Mode Linux behind a `unix` port.
 
 use std::io;
 
-use crate::peers::{Namespace, Uml, veth};
-use crate::{Gateway, Host};
+use transload_lab::{Gateway, Host, Namespace, veth};
+
+use crate::peers::Uml;
 
 /// Our tunnel address at the sites.
 pub const SITES: &str = "198.51.100.1";
@@ -57,7 +58,7 @@ impl Leaf<'_> {
     }
 }
 
-/// A Linux of its own behind the gateway's `unix` port of the same name.
+/// A User-Mode Linux behind the gateway's `unix` port of the same name.
 #[derive(Debug, Clone, Copy)]
 pub struct Site {
     /// The port's name.

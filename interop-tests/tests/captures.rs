@@ -6,7 +6,7 @@ use std::path::Path;
 use tempfile::TempDir;
 use transload::io::pcap::{Capture, CaptureWriter, Record};
 use transload_interop_tests::captures::{self, Case, Outcome};
-use transload_interop_tests::{need, skip};
+use transload_lab::{need, skip};
 
 #[test]
 fn every_case_comes_to_what_it_says_and_dissectors_see_that() {

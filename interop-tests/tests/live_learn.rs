@@ -3,10 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use transload_interop_tests::peers::{Namespace, veth};
 use transload_interop_tests::traffic::{is_silent, ping, settle};
 use transload_interop_tests::world::Site;
-use transload_interop_tests::{Gateway, Host, need};
+use transload_lab::{Gateway, Host, Namespace, need, veth};
 
 const UP: &str = "gw0";
 

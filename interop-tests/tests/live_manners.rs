@@ -5,10 +5,9 @@ use std::io;
 use std::net::Ipv4Addr;
 
 use rustix::net::{AddressFamily, Protocol, SendFlags, SocketAddrV4, SocketType, sendto, socket};
-use transload_interop_tests::peers::Namespace;
 use transload_interop_tests::traffic::{ping, settle};
 use transload_interop_tests::world::Leaf;
-use transload_interop_tests::{Gateway, Host, need};
+use transload_lab::{Gateway, Host, Namespace, need};
 
 const LEAFS: [Leaf<'_>; 4] = [
     Leaf { device: "eth1", gateway: "192.0.2.1", address: "192.0.2.11", mtu: 1500 },

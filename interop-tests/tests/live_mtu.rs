@@ -8,10 +8,9 @@
 //!
 //! The tags are on a cable between two ports of B, whose second tenant takes them off again.
 
-use transload_interop_tests::peers::{Namespace, veth};
 use transload_interop_tests::traffic::{ping, settle, transfer};
 use transload_interop_tests::world::Leaf;
-use transload_interop_tests::{Gateway, Host, need};
+use transload_lab::{Gateway, Host, Namespace, need, veth};
 
 const LEAF: Leaf<'_> = Leaf { device: "eth1", gateway: "192.0.2.1", address: "192.0.2.11", mtu: 1500 };
 

@@ -1,10 +1,9 @@
 //! The running kernel's VXLAN on one side, and on the other stacked VLAN tags: of a Linux behind a `unix` port, and
 //! of Open vSwitch on a cable.
 
-use transload_interop_tests::peers::{Namespace, OpenVswitch, veth};
 use transload_interop_tests::traffic::{ping, settle, transfer};
 use transload_interop_tests::world::{Leaf, Site};
-use transload_interop_tests::{Gateway, Host, need};
+use transload_lab::{Gateway, Host, Namespace, OpenVswitch, need, veth};
 
 const LEAF: Leaf<'_> = Leaf { device: "eth1", gateway: "192.0.2.1", address: "192.0.2.11", mtu: 1500 };
 const SITE: Site = Site { name: "access", number: 3 };

@@ -2,10 +2,9 @@
 //! file changes nothing.
 
 use serde_json::Value;
-use transload_interop_tests::peers::Namespace;
 use transload_interop_tests::traffic::{is_silent, ping, settle};
 use transload_interop_tests::two_leafs::{FILE, LEFT, RIGHT};
-use transload_interop_tests::{Gateway, Host, need};
+use transload_lab::{Gateway, Host, Namespace, need};
 
 const RED: &str = "
   red:

@@ -1,10 +1,10 @@
 //! One tenant in all four encapsulations, and another with the same addresses in the same places: everyone reaches
 //! their own, and nobody the other's.
 
-use transload_interop_tests::peers::{Namespace, Uml};
+use transload_interop_tests::peers::Uml;
 use transload_interop_tests::traffic::{is_silent, ping, settle};
 use transload_interop_tests::world::{Inside, Leaf, Site};
-use transload_interop_tests::{Gateway, Host, need};
+use transload_lab::{Gateway, Host, Namespace, need};
 
 const LEAF: Leaf<'_> = Leaf { device: "eth1", gateway: "192.0.2.1", address: "192.0.2.11", mtu: 1500 };
 const GRE: Site = Site { name: "gre", number: 2 };

@@ -3,7 +3,7 @@
 use transload_interop_tests::peers::Uml;
 use transload_interop_tests::traffic::{is_silent, ping, settle, transfer};
 use transload_interop_tests::world::{SITES, Site};
-use transload_interop_tests::{Gateway, Host, need};
+use transload_lab::{Gateway, Host, need};
 
 const VXLAN: Site = Site { name: "vxlan", number: 2 };
 const GRE: Site = Site { name: "gre", number: 3 };

@@ -3,10 +3,9 @@
 //! The cables' offloads stay on, so TCP arrives as super-frames with unfinished checksums, as it does between
 //! containers.
 
-use transload_interop_tests::peers::Namespace;
 use transload_interop_tests::traffic::{is_silent, ping, settle, transfer};
 use transload_interop_tests::two_leafs::{self, FILE};
-use transload_interop_tests::{Gateway, Host, need};
+use transload_lab::{Gateway, Host, Namespace, need};
 
 /// Both leafs and the gateway between them.
 struct World {

@@ -4,10 +4,9 @@
 //! nothing: their offloads are off.
 
 use serde_json::Value;
-use transload_interop_tests::peers::{Namespace, OpenVswitch, veth};
 use transload_interop_tests::traffic::{ping, settle, transfer};
 use transload_interop_tests::two_leafs::{FILE, LEFT, World};
-use transload_interop_tests::{Gateway, Host, need};
+use transload_lab::{Gateway, Host, Namespace, OpenVswitch, need, veth};
 
 /// The file of two leafs, with XDP sockets at both.
 fn file() -> String {

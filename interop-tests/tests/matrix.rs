@@ -1,6 +1,7 @@
 //! The matrix by itself: it tells failures from what did not run, and leaves nothing behind, however it ends.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -8,7 +9,11 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
-use transload_interop_tests::need;
+use transload_interop_tests::cases::{self, Case, Cells, Scope};
+use transload_interop_tests::outcome::{Outcome, Stop};
+use transload_interop_tests::runner;
+use transload_interop_tests::testbed::{Stack, Testbed, roster};
+use transload_lab::{need, uml};
 
 /// A run of its own: everything it makes is below its directory, and every process it starts knows that name.
 struct Run {
@@ -18,6 +23,11 @@ struct Run {
 
 impl Run {
     fn start(arguments: &[&str]) -> Self {
+        Self::start_where(&std::env::var("PATH").unwrap(), arguments)
+    }
+
+    /// Where programs are looked for on this path.
+    fn start_where(path: &str, arguments: &[&str]) -> Self {
         let directory = tempfile::Builder::new().prefix("mx-").tempdir().unwrap();
         fs::create_dir(directory.path().join("tmp")).unwrap();
         let process = Command::new(env!("CARGO_BIN_EXE_interop"))
@@ -25,6 +35,7 @@ impl Run {
             .arg("--out")
             .arg(directory.path().join("out"))
             .env("TMPDIR", directory.path().join("tmp"))
+            .env("PATH", path)
             .stdout(Stdio::null())
             .stderr(fs::File::create(directory.path().join("log")).unwrap())
             .spawn()
@@ -116,6 +127,112 @@ fn a_run_that_dies_in_the_middle_leaves_no_process() {
     run.until("starting the gateway");
     kill_process(run.worker(), Signal::KILL).unwrap();
     assert_eq!(run.ended().0, Some(128 + 9));
+}
+
+/// What a User-Mode Linux prints whose registers the processor's kernel does not take.
+const WORDS: &str = "userspace - ptrace set fp regs failed, errno = 14";
+
+/// A path that finds this script first where `linux.uml` is looked for. The name is always the same.
+fn path_with(name: &str, script: &str) -> String {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::create_dir_all(&directory).unwrap();
+    let program = directory.join("linux.uml");
+    fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    format!("{}:{}", directory.display(), std::env::var("PATH").unwrap())
+}
+
+/// The reasons of all cells that were not run.
+fn not_run(report: &Value) -> Vec<String> {
+    let cells = report["cases"][0]["cells"].as_array().unwrap().iter();
+    cells.filter_map(|cell| Some(cell["outcome"]["not_run"].as_str()?.to_owned())).collect()
+}
+
+#[test]
+fn a_user_mode_linux_that_dies_at_its_start_is_listed_with_its_last_words() {
+    need!(ip, ping);
+    let path = path_with("dying-uml", &format!("echo '{WORDS}'\nkill -ABRT $$"));
+    let mut list = Command::new(env!("CARGO_BIN_EXE_interop"));
+    let output = list.args(["--list", "--peer", "uml"]).env("PATH", path).output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let reason = "uml-vxlan        not here: needs a User-Mode Linux that starts: it has ended by signal 6";
+    assert!(printed.contains(reason) && printed.contains(WORDS), "{printed}");
+    assert!(printed.contains("uml-gre6         not here, as above\n"), "{printed}");
+}
+
+#[test]
+fn a_user_mode_linux_that_dies_at_its_start_leaves_the_others_to_run() {
+    need!(root, ip, ping, vxlan, ovs, ethtool);
+    let path = path_with("dying-uml", &format!("echo '{WORDS}'\nkill -ABRT $$"));
+    let arguments = [&PEERS[..], &["--peer", "uml-gre", "--case", "arp-and-ping"]].concat();
+    for (strict, code) in [(&[][..], Some(0)), (&["--strict"], Some(1))] {
+        let (ended, report) = Run::start_where(&path, &[&arguments[..], strict].concat()).ended();
+        let report = report.unwrap();
+        assert_eq!(ended, code, "{report:#}");
+        assert_eq!((&report["totals"]["passed"], &report["totals"]["failed"]), (&6.into(), &0.into()));
+        let why = not_run(&report);
+        assert!(why.len() == 1 && why[0].contains(WORDS), "{why:?}");
+    }
+}
+
+#[test]
+fn a_peer_that_does_not_come_up_is_left_out_of_the_run() {
+    need!(root, ip, ping, vxlan, uml);
+    // It starts where somebody only looks whether it does, with less memory than a peer.
+    let real = uml::find().unwrap();
+    let script =
+        format!("case \"$*\" in *mem=64M*) exec {} \"$@\";; esac\necho '{WORDS}'\nkill -ABRT $$", real.display());
+    let path = path_with("sometimes-dying-uml", &script);
+    let arguments = ["--peer", "kernel", "--peer", "uml-gre", "--case", "arp-and-ping"];
+    let mut run = Run::start_where(&path, &arguments);
+    run.until("uml does not come up and is left out: User-Mode Linux has ended by signal 6");
+    let kept = fs::read_dir(run.directory.path().join("out")).unwrap().map(|entry| entry.unwrap().path());
+    let kept = kept.into_iter().find(|path| path.extension().is_some_and(|extension| extension == "log")).unwrap();
+    assert_eq!(fs::read_to_string(&kept).unwrap().trim(), WORDS);
+    let (code, report) = run.ended();
+    let report = report.unwrap();
+    assert_eq!(code, Some(0), "{report:#}");
+    assert_eq!((&report["totals"]["passed"], &report["totals"]["failed"]), (&2.into(), &0.into()));
+    let why = not_run(&report);
+    assert!(why.len() == 1 && why[0].contains(WORDS) && why[0].contains(kept.to_str().unwrap()), "{why:?}");
+    assert!(report["absent"].as_array().unwrap().iter().any(|absent| absent["name"] == "uml-gre"));
+    assert!(report["sites"].as_array().unwrap().iter().all(|site| site["stack"] == "kernel"));
+}
+
+#[test]
+fn a_peer_and_the_gateway_restart_and_carry_again() {
+    need!(root, ip, ping, vxlan, ovs, ethtool);
+    let cases = ["--case", "peer-restarts", "--case", "gateway-restarts", "--strict"];
+    let (code, report) = Run::start(&[&PEERS[..], &cases].concat()).ended();
+    let report = report.unwrap();
+    assert_eq!(code, Some(0), "{report:#}");
+    // While the switch was away, two sites of the kernel went on; all three came back, and all three carried again.
+    assert_eq!(report["totals"]["passed"], 1 + 3 + 3);
+}
+
+#[test]
+fn what_a_failed_case_has_left_is_put_right_before_the_next_one() {
+    need!(root, ip, ping, vxlan);
+    let (sites, _) = roster(&["kernel-vxlan".to_owned(), "kernel-vxlan6".to_owned()]);
+    let place = tempfile::tempdir().unwrap();
+    let mut testbed = Testbed::build(sites, place.path(), &mut |_| ()).unwrap();
+    let named = |name: &str| *cases::ALL.iter().find(|case| case.name == name).unwrap();
+    let passes = |testbed: &mut Testbed| {
+        let run = runner::run(named("arp-and-ping"), testbed, &[], &mut |_, _| ());
+        run.cells.iter().all(|cell| matches!(cell.outcome, Outcome::Passed(_)))
+    };
+    let away = Case { scope: Scope::Testbed(spoil), ..cases::ON_PURPOSE };
+    assert!(passes(&mut testbed));
+    runner::run(away, &mut testbed, &[], &mut |_, _| ());
+    assert!(!testbed.has(Stack::Kernel));
+    assert!(passes(&mut testbed), "the peer is there again");
+}
+
+/// Takes the peer away, leaves the gateway with other options, and fails.
+fn spoil(testbed: &mut Testbed, cells: &mut Cells) {
+    testbed.restart_gateway("ageing: 1s").unwrap();
+    testbed.remove_peer(Stack::Kernel);
+    cells.put("anywhere", Err(Stop::Failed("on purpose".to_owned())));
 }
 
 #[test]

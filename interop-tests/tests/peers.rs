@@ -2,9 +2,9 @@
 
 use std::os::unix::net::UnixDatagram;
 
-use transload_interop_tests::peers::{Namespace, OpenVswitch, Uml, veth};
+use transload_interop_tests::peers::Uml;
 use transload_interop_tests::traffic::{is_silent, ping, settle, transfer};
-use transload_interop_tests::{Host, need};
+use transload_lab::{Host, Namespace, OpenVswitch, need, veth};
 
 #[test]
 fn two_kernel_vxlan_devices_reach_each_other_with_offloads_on() {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
-use crate::report::rows::{Refusal, Reloaded};
+use crate::report::rows::{ErrorRow, Reloaded};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A large file takes a while to compile.
@@ -41,7 +41,7 @@ pub fn ask(socket: &Path, path: &str, tenant: Option<&str>) -> Result<String, As
     request(socket, "GET", &format!("{path}{query}"), PATIENCE)
 }
 
-/// Has the gateway read its file again; gives back what changed.
+/// Has the gateway read its file again; returns what changed.
 ///
 /// # Errors
 /// As [`ask`]; a file that is wrong is refused, in words.
@@ -62,7 +62,7 @@ fn request(socket: &Path, method: &str, path: &str, patience: Duration) -> Resul
     match head.split_whitespace().nth(1) {
         Some("200") => Ok(body.to_owned()),
         _ => Err(match serde_json::from_str(body) {
-            Ok(Refusal { error }) => AskError::Refused(error),
+            Ok(ErrorRow { error }) => AskError::Refused(error),
             Err(_) => AskError::Unreadable(answer),
         }),
     }

@@ -8,12 +8,21 @@ use std::sync::Arc;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
-use crate::report::rows::Refusal;
-use crate::run::gateway::{Gateway, NoSuchTenant};
+use crate::report::rows::{ErrorRow, Reloaded};
+use crate::report::{GatewayState, NoSuchTenant};
+
+/// The gateway that answers.
+pub trait Asked: Send + Sync + 'static {
+    /// Reads what the gateway knows now.
+    fn read<R>(&self, read: impl FnOnce(&GatewayState<'_>) -> R) -> R;
+
+    /// Reads the file again. `None` if the gateway is stopping; an error says, in words, why the file is rejected.
+    fn reload(&self) -> impl Future<Output = Option<Result<Reloaded, String>>> + Send;
+}
 
 /// What may be asked for: `?tenant=NAME`.
 #[derive(Debug, Deserialize)]
@@ -25,22 +34,20 @@ struct Filter {
 ///
 /// # Errors
 /// When the socket stops listening.
-pub async fn serve(listener: std::os::unix::net::UnixListener, gateway: Arc<Gateway>) -> std::io::Result<()> {
+pub async fn serve(listener: std::os::unix::net::UnixListener, gateway: Arc<impl Asked>) -> std::io::Result<()> {
     axum::serve(tokio::net::UnixListener::from_std(listener)?, router(gateway)).await
 }
 
-fn router(gateway: Arc<Gateway>) -> Router {
+#[expect(clippy::redundant_closure_for_method_calls, reason = "a method named by its path has one lifetime, not any")]
+fn router<G: Asked>(gateway: Arc<G>) -> Router {
     Router::new()
-        .route("/fdb", get(async |Query(filter), State(gateway)| answer(gateway, filter, Gateway::fdb)))
-        .route("/tenants", get(async |Query(filter), State(gateway)| answer(gateway, filter, Gateway::tenants)))
-        .route("/peers", get(async |Query(filter), State(gateway)| answer(gateway, filter, Gateway::peers)))
-        .route(
-            "/mappings",
-            get(async |Query(filter), State(gateway)| whole("mappings", filter, gateway, Gateway::mappings)),
-        )
-        .route("/ports", get(async |Query(filter), State(gateway)| whole("ports", filter, gateway, Gateway::ports)))
-        .route("/drops", get(async |Query(filter), State(gateway)| whole("drops", filter, gateway, Gateway::drops)))
-        .route("/reload", post(async |State(gateway): State<Arc<Gateway>>| reload(&gateway).await))
+        .route("/fdb", of_tenant(|state, tenant| state.fdb(tenant)))
+        .route("/tenants", of_tenant(|state, tenant| state.tenants(tenant)))
+        .route("/peers", of_tenant(|state, tenant| state.peers(tenant)))
+        .route("/mappings", whole("mappings", |state| state.mappings()))
+        .route("/ports", whole("ports", |state| state.ports()))
+        .route("/drops", whole("drops", |state| state.drops()))
+        .route("/reload", post(async |State(gateway): State<Arc<G>>| reload(&*gateway).await))
         .fallback(async || {
             refuse(
                 StatusCode::NOT_FOUND,
@@ -50,43 +57,42 @@ fn router(gateway: Arc<Gateway>) -> Router {
         .with_state(gateway)
 }
 
-async fn reload(gateway: &Gateway) -> Response {
-    match gateway.ask_for_reload().await {
-        Ok(Ok(reloaded)) => Json(reloaded).into_response(),
-        Ok(Err(refused)) => refuse(StatusCode::CONFLICT, refused),
-        Err(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping"),
+async fn reload(gateway: &impl Asked) -> Response {
+    match gateway.reload().await {
+        Some(Ok(reloaded)) => Json(reloaded).into_response(),
+        Some(Err(why)) => refuse(StatusCode::CONFLICT, why),
+        None => refuse(StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping"),
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape axum's extractors have")]
-fn answer<T: Serialize>(
-    gateway: Arc<Gateway>,
-    filter: Filter,
-    read: impl FnOnce(&Gateway, Option<&str>) -> Result<Vec<T>, NoSuchTenant>,
-) -> Response {
-    match read(&gateway, filter.tenant.as_deref()) {
-        Ok(rows) => Json(rows).into_response(),
-        Err(missing) => refuse(StatusCode::NOT_FOUND, missing.to_string()),
-    }
+/// A list of which a tenant's part may be asked for.
+fn of_tenant<G: Asked, T: Serialize + 'static>(
+    rows: fn(&GatewayState<'_>, Option<&str>) -> Result<Vec<T>, NoSuchTenant>,
+) -> MethodRouter<Arc<G>> {
+    get(async move |Query(filter): Query<Filter>, State(gateway): State<Arc<G>>| {
+        match gateway.read(|state| rows(state, filter.tenant.as_deref())) {
+            Ok(rows) => Json(rows).into_response(),
+            Err(missing) => refuse(StatusCode::NOT_FOUND, missing.to_string()),
+        }
+    })
 }
 
-/// A list that is not kept by tenant. To show all of it to whoever asks for a tenant's part would mislead.
-#[expect(clippy::needless_pass_by_value, reason = "the shape axum's extractors have")]
-fn whole<T: Serialize>(
-    what: &str,
-    filter: Filter,
-    gateway: Arc<Gateway>,
-    read: impl FnOnce(&Gateway) -> Vec<T>,
-) -> Response {
-    match filter.tenant {
-        None => Json(read(&gateway)).into_response(),
+/// A list that no tenant has a part of. To show all of it to whoever asks for a tenant's part would mislead.
+fn whole<G: Asked, T: Serialize + 'static>(
+    what: &'static str,
+    rows: fn(&GatewayState<'_>) -> Vec<T>,
+) -> MethodRouter<Arc<G>> {
+    get(async move |Query(filter): Query<Filter>, State(gateway): State<Arc<G>>| match filter.tenant {
+        None => Json(gateway.read(rows)).into_response(),
         Some(_) => refuse(
             StatusCode::BAD_REQUEST,
-            format!("{what} are not kept by tenant; fdb, tenants and peers are, and `tenants` has how many it dropped"),
+            format!(
+                "{what} cannot be asked for by tenant; fdb, tenants and peers can, and tenants have a count of drops"
+            ),
         ),
-    }
+    })
 }
 
 fn refuse(status: StatusCode, error: impl Into<String>) -> Response {
-    (status, Json(Refusal { error: error.into() })).into_response()
+    (status, Json(ErrorRow { error: error.into() })).into_response()
 }

@@ -3,13 +3,13 @@
 use transload_encaps::{Compiled, Segment, WireIds};
 
 use super::{ClaimTable, Held, Owner};
-use crate::forwarding::{Forwarding, Map, MappingId, PeerId};
+use crate::forwarding::{FileTables, Map, MappingId, PeerId};
 use crate::mapping::{Run, RunWriter, one_to_one, runs};
 
 impl ClaimTable<'_> {
     /// Adds the values that mappings take, in the spaces their segments are looked up in, and those they write, in the
     /// spaces of the peers they send to.
-    pub(super) fn add_mappings(&mut self, tables: &Forwarding, space_of: &Map<PeerId, usize>) {
+    pub(super) fn add_mappings(&mut self, tables: &FileTables, space_of: &Map<PeerId, usize>) {
         for (n, connection) in tables.mappings.all.iter().enumerate() {
             let (mapping, Some(connection)) = (MappingId(n as u32), connection) else { continue };
             let runs = runs(&connection.ids).unwrap_or_else(|flaw| {
@@ -39,7 +39,7 @@ impl ClaimTable<'_> {
     /// The runs of one side of a mapping, as values of a space.
     fn mapped(
         &mut self,
-        tables: &Forwarding,
+        tables: &FileTables,
         at: usize,
         (mapping, side): (MappingId, usize),
         runs: &[Run],
@@ -63,7 +63,7 @@ impl ClaimTable<'_> {
     #[must_use]
     pub fn id_at(&self, at: usize, held: &Held, value: u64) -> Option<(u64, Segment)> {
         let Owner::Mapping { mapping, side, run } = held.owner else { return None };
-        let tables = &self.plan.forwarding;
+        let tables = &self.plan.tables;
         let compiled = &tables.peer(*self.spaces.get(at)?.peers.first()?)?.compiled;
         let side = tables.mappings.get(mapping)?.ids.sides.get(side)?;
         let writers = [Compiled::taken, Compiled::written]

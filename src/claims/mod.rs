@@ -18,7 +18,7 @@ use transload_encaps::{Carrier, qinq};
 
 use crate::compile::Plan;
 use crate::forwarding::{
-    Claim, DomainId, EndpointId, Exit, Forwarding, Group, Map, MappingId, Members, PeerId, PortId,
+    Claim, DomainId, EndpointId, Exit, FileTables, Group, Map, MappingId, Members, PeerId, PortId,
 };
 use crate::io::Backend;
 use crate::mapping::Flaw;
@@ -137,7 +137,7 @@ impl<'p> ClaimTable<'p> {
     /// The claims of a compiled configuration.
     #[must_use]
     pub fn of(plan: &'p Plan) -> Self {
-        let tables = &plan.forwarding;
+        let tables = &plan.tables;
         let (spaces, space_of) = spaces(tables);
         let mut claims = Self {
             plan,
@@ -187,7 +187,7 @@ impl<'p> ClaimTable<'p> {
         owners
     }
 
-    fn find_entrances(&mut self, tables: &Forwarding, space_of: &Map<PeerId, usize>) {
+    fn find_entrances(&mut self, tables: &FileTables, space_of: &Map<PeerId, usize>) {
         let mut listeners: HashMap<EndpointId, Vec<PortId>> = HashMap::new();
         for (n, port) in tables.ports.iter().enumerate() {
             let id = PortId(n as u16);
@@ -202,7 +202,7 @@ impl<'p> ClaimTable<'p> {
             let (Some(row), Some(&space)) = (tables.endpoints.get(usize::from(endpoint.0)), space_of.get(&peer)) else {
                 continue;
             };
-            let hears = tables.peer(peer).and_then(|peer| peer.hears);
+            let hears = tables.peer(peer).and_then(|peer| peer.multicast_group);
             for &port in listeners.get(&endpoint).into_iter().flatten() {
                 for address in [Some(row.address), hears].into_iter().flatten() {
                     let destination = Destination { wire: self.wire(port), vlan: row.vlan, address, carrier };
@@ -218,7 +218,7 @@ impl<'p> ClaimTable<'p> {
 
     fn find_departures(&mut self, plan: &Plan, space_of: &Map<PeerId, usize>) {
         let tunnels: HashMap<_, _> = plan.tunnels.iter().map(|tunnel| (tunnel.peer, tunnel)).collect();
-        for (n, peer) in plan.forwarding.peers.iter().enumerate() {
+        for (n, peer) in plan.tables.peers.iter().enumerate() {
             let id = PeerId(n as u32);
             let (Some(peer), Some(&space)) = (peer, space_of.get(&id)) else { continue };
             let far_end = match &peer.exit {
@@ -234,7 +234,7 @@ impl<'p> ClaimTable<'p> {
 }
 
 /// The ID spaces of all peers, with the values taken from and written to each, and the space of each peer.
-fn spaces(tables: &Forwarding) -> (Vec<Space>, Map<PeerId, usize>) {
+fn spaces(tables: &FileTables) -> (Vec<Space>, Map<PeerId, usize>) {
     let (mut spaces, mut known, mut space_of) = (Vec::<Space>::new(), HashMap::new(), Map::default());
     let mut by_scope: Map<_, Vec<usize>> = Map::default();
     for (n, peer) in tables.peers.iter().enumerate() {
@@ -248,7 +248,7 @@ fn spaces(tables: &Forwarding) -> (Vec<Space>, Map<PeerId, usize>) {
         spaces[at].peers.push(id);
         space_of.insert(id, at);
     }
-    for (&(scope, segment), &claim) in tables.segments.iter() {
+    for (&(scope, segment), &claim) in &tables.segments {
         for &at in by_scope.get(&scope).into_iter().flatten() {
             let first = spaces[at].peers.first().and_then(|&peer| tables.peer(peer));
             if let Some(peer) = first {
@@ -285,7 +285,7 @@ fn distinct(group: &Group, space_of: &Map<PeerId, usize>) -> Vec<(usize, PeerId)
 }
 
 /// Every attachment of every tenant.
-pub fn attachments(tables: &Forwarding) -> impl Iterator<Item = (Claim, &crate::forwarding::Attachment)> {
+pub fn attachments(tables: &FileTables) -> impl Iterator<Item = (Claim, &crate::forwarding::Attachment)> {
     let domains = tables.domains.iter().enumerate().filter_map(|(n, domain)| Some((n, domain.as_ref()?)));
     domains.flat_map(|(n, domain)| {
         let rows = domain.attachments.iter().enumerate();
@@ -298,7 +298,7 @@ pub fn attachments(tables: &Forwarding) -> impl Iterator<Item = (Claim, &crate::
 
 /// Two ports that are opened with the same thing are one wire, under the lower number.
 fn wires(plan: &Plan) -> Vec<Wire> {
-    let mut wires: Vec<_> = (0..plan.forwarding.ports.len()).map(|n| Wire(n as u16)).collect();
+    let mut wires: Vec<_> = (0..plan.tables.ports.len()).map(|n| Wire(n as u16)).collect();
     let mut first = HashMap::new();
     for port in &plan.ports {
         let thing = match &port.backend {

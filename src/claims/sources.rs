@@ -4,19 +4,19 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use transload_encaps::Carrier;
 
-use crate::forwarding::{EndpointId, Forwarding, PeerId, Sender};
+use crate::forwarding::{EndpointId, FileTables, PeerId, Sender};
 use crate::mapping::interval::Interval;
 
 /// The addresses that tunnel packets are accepted from, by peer: single addresses where the file names them, and what
 /// is left of the prefixes that groups learn from.
-pub(super) fn of(tables: &Forwarding) -> Vec<(Interval<IpAddr>, EndpointId, Carrier, PeerId)> {
+pub(super) fn of(tables: &FileTables) -> Vec<(Interval<IpAddr>, EndpointId, Carrier, PeerId)> {
     let mut named: Vec<_> = tables.senders.iter().collect();
     named.sort_unstable_by_key(|(sender, _)| (sender.endpoint, sender.carrier, sender.address));
     let point = |(sender, peer): &(&Sender, &PeerId)| {
         (Interval::point(sender.address), sender.endpoint, sender.carrier, **peer)
     };
     let mut sources: Vec<_> = named.iter().map(point).collect();
-    for learner in tables.learners.iter() {
+    for learner in &tables.learners {
         let key = |address| (learner.endpoint, learner.carrier, address);
         let from = named.partition_point(|(s, _)| (s.endpoint, s.carrier, s.address) < key(learner.first));
         let to = named.partition_point(|(s, _)| (s.endpoint, s.carrier, s.address) <= key(learner.last));

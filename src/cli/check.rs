@@ -4,15 +4,16 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::Failure;
 use super::isolation::not_isolated;
 use super::render::{output, plural, problems_of};
-use super::{Failure, holes};
-use crate::config::{self, Problem, Problems, Severity};
+use super::unmapped::{self, MappingIds};
 use crate::compile::{Numbers, Plan, compile};
-use crate::run::backends;
-use crate::kernel::host;
+use crate::config::{self, Problem, Problems, Severity};
+use crate::forwarding::{FileTables, Members};
 use crate::isolation::{self, Meeting};
-use crate::forwarding::{Forwarding, Members};
+use crate::kernel::host;
+use crate::run::backends;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -35,7 +36,7 @@ struct CheckOutput<'a> {
     /// Paths by which tenants meet.
     meetings: &'a [Meeting],
     /// How many IDs every mapping has, and which cannot be used.
-    mappings: &'a [holes::Row],
+    mappings: &'a [MappingIds],
     /// With `--host`: what would move the frames of every port that the file leaves to us, and why; and how many
     /// workers would run, if not as many as it says.
     host: &'a [String],
@@ -46,7 +47,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         Ok((plan, problems)) => {
             let host = if args.host { backends::choose(&plan).words() } else { Vec::new() };
             let meetings = isolation::examine(&plan).meetings;
-            let found = (problems, Some(summary(&plan)), meetings, holes::rows(&plan), host);
+            let found = (problems, Some(summary(&plan)), meetings, unmapped::rows(&plan), host);
             // The process ends here: to take the tables of a million tenants apart would only keep it waiting.
             std::mem::forget(plan);
             found
@@ -76,7 +77,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 /// The plan and what somebody should look at, or why there is none.
 fn look(args: &Args) -> Result<Result<(Plan, Problems), Problems>, Failure> {
     let compiled =
-        config::load(&args.file).and_then(|config| Ok((compile(&config, &mut Numbers::default(), None)?, config)));
+        config::load(&args.file).and_then(|config| Ok((compile(&config, &Numbers::default(), None)?, config)));
     let (plan, config) = match compiled {
         Ok(compiled) => compiled,
         Err(problems) => return Ok(Err(problems)),
@@ -94,7 +95,7 @@ fn print_json(
     args: &Args,
     problems: &Problems,
     meetings: &[Meeting],
-    mappings: &[holes::Row],
+    mappings: &[MappingIds],
     host: &[String],
 ) -> Result<(), Failure> {
     let (file, ok) = (args.file.display().to_string(), !problems.has_errors() && meetings.is_empty());
@@ -105,7 +106,7 @@ fn print_json(
 
 /// `3 ports, 2 endpoints, 7 tunnel peers, 2 tenants with 7 attachments over 13 tunnels, isolated: 2 tenants`
 fn summary(plan: &Plan) -> String {
-    let tables = &plan.forwarding;
+    let tables = &plan.tables;
     let mut parts = vec![plural(plan.ports.len(), "port")];
     let mut add = |count: usize, word: &str| {
         if count > 0 {
@@ -123,7 +124,7 @@ fn summary(plan: &Plan) -> String {
 }
 
 /// Tenants, their attachments, and the tunnels behind these.
-fn sizes(tables: &Forwarding) -> (usize, usize, usize) {
+fn sizes(tables: &FileTables) -> (usize, usize, usize) {
     let (mut tenants, mut attachments, mut tunnels) = (0, 0, 0);
     for domain in tables.domains.iter().flatten() {
         tenants += 1;

@@ -8,14 +8,14 @@ use serde::Serialize;
 use super::Failure;
 use super::render::{output, plural};
 use super::replay::capture;
-use crate::config::{self, Config};
 use crate::compile::{Numbers, Plan, compile};
+use crate::config::{self, Config};
 use crate::diff::{self, Change, Changed, Fate, Fates, How, Plans, Side};
 use crate::offline::replay::Input;
 
 /// Names every port, endpoint, peer, group, tenant, attachment, static address and tunnel that is added, removed or
-/// changed. With captures, both gateways run in step on the captures' own clock, and every frame that ends differently
-/// is shown: where it was sent under which ID, or why it was dropped, by either file. Looks at no device. Exit code 0
+/// changed. With captures, both gateways run in step on the captures' own clock, and every frame that they
+/// handle differently is shown: where it was sent under which ID, or why it was dropped, by either file. Looks at no device. Exit code 0
 /// whether or not the files differ; 1 if one of them, or a capture, is wrong.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -42,26 +42,28 @@ struct Difference {
     frames: Option<Fates>,
 }
 
-/// Both files, compiled with the same numbers, so that what has the same name in both is the same.
+/// Both files.
 struct Files {
     configs: [Config; 2],
-    numbers: Numbers,
 }
 
 impl Files {
     fn load(args: &Args) -> Result<Self, Failure> {
         let configs = [config::load(&args.old)?, config::load(&args.new)?];
-        Ok(Self { configs, numbers: Numbers::default() })
+        Ok(Self { configs })
     }
 
-    fn compile(&mut self) -> Result<[Plan; 2], Failure> {
+    /// Compiles both with the same numbers, so that what has the same name in both is the same.
+    fn compile(&self) -> Result<[Plan; 2], Failure> {
         let [old, new] = &self.configs;
-        Ok([compile(old, &mut self.numbers, None)?, compile(new, &mut self.numbers, None)?])
+        let old = compile(old, &Numbers::default(), None)?;
+        let new = compile(new, &old.numbers, None)?;
+        Ok([old, new])
     }
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let mut files = Files::load(args)?;
+    let files = Files::load(args)?;
     let [old, new] = files.compile()?;
     let [old_config, new_config] = &files.configs;
     let changes = diff::changes(Side { config: old_config, plan: &old }, Side { config: new_config, plan: &new });
@@ -109,9 +111,9 @@ fn words(difference: &Difference) -> String {
         text.push_str("the two files mean the same\n");
     }
     if let Some(fates) = &difference.frames {
-        let verb = if fates.changed.len() == 1 { "ends" } else { "end" };
+        let verb = if fates.changed.len() == 1 { "is" } else { "are" };
         let frames = usize::try_from(fates.frames).unwrap_or(usize::MAX);
-        let _ = writeln!(text, "\n{} of {} {verb} differently", fates.changed.len(), plural(frames, "frame"));
+        let _ = writeln!(text, "\n{} of {} {verb} handled differently", fates.changed.len(), plural(frames, "frame"));
         for remark in fates.captured.remarks() {
             let _ = writeln!(text, "{remark}");
         }
@@ -132,7 +134,7 @@ fn frame(changed: &Changed, text: &mut String) {
     let (old, new) = (changed.old.describe(), changed.new.describe());
     // A frame that goes the same way may still be other bytes.
     let new = if old == new && owner(&changed.old) == owner(&changed.new) {
-        "the same way, in other headers".into()
+        "sent the same way, in other headers".into()
     } else {
         new
     };

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use super::Failure;
 use super::render::{output, problems_of};
+use crate::compile::compile_with_origins;
 use crate::config;
-use crate::offline::captured::{self, Captured};
-use crate::compile::{compile_with_origins, placeholder_hops};
 use crate::explain::{self, NotLearned};
-use crate::offline::{self, Offline};
 use crate::forwarding::PortId;
 use crate::io::memory::Packet;
 use crate::io::pcap::{Capture, Record};
+use crate::offline::captured::{self, Captured};
+use crate::offline::{self, Offline};
 
 /// Nanoseconds of the gateway's clock when a frame from the command line arrives.
 const NOW: u64 = 1_000_000_000_000;
@@ -77,9 +77,8 @@ fn hex(text: &str) -> Result<Bytes, String> {
 /// Runs the verb.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let config = config::load(&args.file)?;
-    let (mut plan, origins) = compile_with_origins(&config)?;
+    let (plan, origins) = compile_with_origins(&config)?;
     problems_of(&plan.warnings);
-    placeholder_hops(&mut plan);
     let port = plan.names.port_id(&args.port).ok_or_else(|| {
         let known: Vec<_> = plan.names.ports().map(|(_, name)| name).collect();
         let help = format!("its ports: {}", known.join(", "));
@@ -88,9 +87,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let mut arena = offline::arena();
     let mut gateway = Offline::new(plan, &mut arena);
     let (packet, now) = match (&args.frame, &args.pcap) {
-        (Some(Bytes(bytes)), _) => {
-            (captured::of_bytes(&gateway.shared().forwarding.load(), port, bytes.clone()), NOW)
-        }
+        (Some(Bytes(bytes)), _) => (captured::of_bytes(&gateway.shared().forwarding.load(), port, bytes.clone()), NOW),
         (None, Some(file)) => from_capture(&mut gateway, port, file, args)?,
         (None, None) => return Err(Failure::new("there is no frame: give --frame or --pcap")),
     };
@@ -118,7 +115,9 @@ fn from_capture(gateway: &mut Offline<'_>, port: PortId, file: &Path, args: &Arg
         if count == wanted {
             return Ok((captured::of_record(&tables, port, record), clock));
         }
-        if !args.alone && let Some(packet) = Captured::default().arrival(&tables, port, record) {
+        if !args.alone
+            && let Some(packet) = Captured::default().arrival(&tables, port, record)
+        {
             gateway.receive(port, packet, clock);
             (0..).map_while(|id| gateway.port(PortId(id))).for_each(|port| drop(port.collect()));
         }

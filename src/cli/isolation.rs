@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::Failure;
 use super::render::{output, plural, problems_of, tell};
-use crate::config;
 use crate::compile::{Numbers, compile};
+use crate::config;
 use crate::isolation::{self, Document, Meeting};
 
 /// Prints the proof as JSON on standard output, and what it comes to in words on standard error. Looks at no device.
@@ -34,7 +34,7 @@ struct Printed<'a> {
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let file = args.file.display().to_string();
     // Of a file that does not load nothing is proved, neither way.
-    let plan = compile(&config::load(&args.file)?, &mut Numbers::default(), None)?;
+    let plan = compile(&config::load(&args.file)?, &Numbers::default(), None)?;
     let isolation = isolation::examine(&plan);
     let document = isolation.document();
     print(&Printed { file, document: &document })?;

@@ -2,8 +2,8 @@
 //!
 //! Exit codes: 0 when it worked, 1 when it did not, 2 for a command line that cannot be understood.
 
-mod holes;
 mod render;
+mod unmapped;
 
 use std::fmt;
 use std::process::ExitCode;

@@ -23,7 +23,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let reloaded = client::reload(&socket).map_err(|error| match error {
         AskError::Refused(why) => {
             tell(&why);
-            Failure::with_help("the file is not taken in", "nothing has changed; mend it and reload again")
+            Failure::with_help("reload rejected, running configuration unchanged", "fix the file and reload again")
         }
         other => Failure::new(other.to_string()),
     })?;

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::Failure;
 use super::render::{output, problems_of, tell};
+use crate::compile::{Names, Numbers, compile};
 use crate::config;
-use crate::compile::{Names, Numbers, compile, placeholder_hops};
 use crate::offline::replay::{self, Input};
 
 /// Writes DIR/PORT.pcap for each port that sent frames, and a summary as JSON to stdout. Needs no privilege and looks
@@ -34,9 +34,8 @@ pub(super) fn capture(text: &str) -> Result<(String, PathBuf), String> {
 /// Runs the verb.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let config = config::load(&args.file)?;
-    let mut plan = compile(&config, &mut Numbers::default(), None)?;
+    let plan = compile(&config, &Numbers::default(), None)?;
     problems_of(&plan.warnings);
-    placeholder_hops(&mut plan);
     let inputs: Result<Vec<_>, _> =
         args.inputs.iter().map(|(port, file)| input(&plan.names, port, file.clone())).collect();
     let report = replay::replay(plan, &inputs?, &args.out).map_err(|error| Failure::new(error.to_string()))?;
@@ -48,6 +47,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 fn input(names: &Names, port: &str, file: PathBuf) -> Result<Input, Failure> {
     names.port_id(port).map(|port| Input { port, file }).ok_or_else(|| {
         let known: Vec<_> = names.ports().map(|(_, name)| name).collect();
-        Failure::with_help(format!("the configuration has no port `{port}`"), format!("its ports: {}", known.join(", ")))
+        Failure::with_help(
+            format!("the configuration has no port `{port}`"),
+            format!("its ports: {}", known.join(", ")),
+        )
     })
 }

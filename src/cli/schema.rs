@@ -62,7 +62,9 @@ fn section(object: &Value) -> String {
         let word = choice["const"].as_str().unwrap_or_default();
         lines.push(format!("    {word:<16} {}", about(choice)));
     }
-    lines.extend(own_words.iter().map(|word| format!("    {word:<16} alone, or with options: `{{ {word}: {{ .. }} }}`")));
+    lines.extend(
+        own_words.iter().map(|word| format!("    {word:<16} alone, or with options: `{{ {word}: {{ .. }} }}`")),
+    );
     lines.join("\n") + "\n\n"
 }
 

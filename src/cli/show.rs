@@ -8,18 +8,40 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use super::Failure;
 use super::render::output;
 use crate::admin::client::{self, AskError};
-use crate::report::rows::{DropRow, FdbRow, LoopRow, MappingRow, PeerRow, PortRow, TenantRow};
 use crate::admin::socket;
+use crate::report::rows::{DropRow, FdbRow, LoopRow, MappingRow, PeerRow, PortRow, TenantRow};
 
 const COLUMNS: &str = "\
-Columns that need a word:
-  LOST       frames that arrived and were lost before the gateway took them, since its queue was full
-  DROPPED    frames dropped by name; of a port, without `underlay_control`, with which nothing is wrong
-  TOLERATED  frames carried, though a stricter gateway would have dropped them for this reason
-  HOLES      IDs of a mapping that have no counterpart, since it is reserved
-  TO HOLES   frames that came with such an ID, and were dropped
-  MOVES      how often a MAC address has moved to another place
-  LOOPS      attachments that something besides the gateway joins";
+A column is a key of the JSON (docs/ROWS.md has them all). Those that need a word:
+  LOST                frames that arrived and were lost before the gateway took them, since its queue was full
+  DROPPED             frames dropped and counted by reason; of a port, without `underlay_control`, which is harmless
+  TOLERATED           frames carried, though a stricter gateway would have dropped them for this reason
+  RESPONSIBLE         who can do something about it: peer, config (the file) or local (this machine)
+  UNMAPPED IDS        IDs of a mapping that have no counterpart, since it is reserved
+  DROPPED (UNMAPPED)  frames that came with such an ID, and were dropped
+  SOURCE              who says so: static (the file) or learned
+  MOVES               how often a MAC address has moved to another place
+  LOOPS               attachment pairs with an external L2 loop";
+
+/// The heads of the tables. Each is a key of the row, in capitals; STATE is made of `failure`.
+const FDB: [&str; 8] = ["TENANT", "MAC", "ATTACHMENT", "VIA", "SOURCE", "AGE", "MOVES", "LAST MOVE"];
+const TENANTS: [&str; 8] = ["TENANT", "ATTACHMENTS", "MACS", "RX FRAMES", "TX FRAMES", "FLOODED", "DROPPED", "LOOPS"];
+const MAPPINGS: [&str; 9] = [
+    "MAPPING",
+    "FROM",
+    "TO",
+    "IDS",
+    "UNMAPPED IDS",
+    "FROM-TO FRAMES",
+    "TO-FROM FRAMES",
+    "DROPPED",
+    "DROPPED (UNMAPPED)",
+];
+const PEERS: [&str; 10] =
+    ["PEER", "SOURCE", "ENCAP", "ADDRESS", "ENDPOINT", "NEXT HOPS", "RX FRAMES", "TX FRAMES", "DROPPED", "FAILURES"];
+const PORTS: [&str; 11] =
+    ["PORT", "IO", "MAC", "MTU", "RX FRAMES", "RX BYTES", "LOST", "TX FRAMES", "TX BYTES", "DROPPED", "STATE"];
+const DROPS: [&str; 6] = ["REASON", "DROPPED", "TOLERATED", "PORTS", "RESPONSIBLE", "MEANING"];
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = COLUMNS)]
@@ -27,13 +49,13 @@ pub(super) struct Args {
     /// What to show
     #[arg(value_enum)]
     what: What,
-    /// Only what concerns this tenant: of fdb, tenants and peers
+    /// Only the rows of this tenant: of fdb, tenants and peers
     #[arg(long, value_name = "NAME")]
     tenant: Option<String>,
     /// As JSON, for programs
     #[arg(long)]
     json: bool,
-    /// Also what is zero
+    /// Also the reasons for which no frame was dropped: of drops
     #[arg(long)]
     all: bool,
     /// The gateway's admin socket, such as /run/transload/admin.sock; may be left out where one gateway runs
@@ -43,17 +65,17 @@ pub(super) struct Args {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum What {
-    /// Where MAC addresses live
+    /// MAC addresses, and where they are
     Fdb,
-    /// Tenants and their attachments
+    /// Tenants, their attachments and traffic
     Tenants,
-    /// Mappings and what crosses them
+    /// Mappings and the frames that cross them
     Mappings,
-    /// Tunnel peers and the ways to them
+    /// Tunnel peers and the next hops towards them
     Peers,
     /// Ports and their traffic
     Ports,
-    /// Why frames were dropped, and whose move it is
+    /// Why frames were dropped, and who is responsible
     Drops,
 }
 
@@ -112,22 +134,23 @@ fn answer(args: &Args, socket: &Path) -> Result<String, AskError> {
 }
 
 fn fdb(rows: &[FdbRow]) -> String {
-    let mut table = table(&["TENANT", "MAC", "ATTACHMENT", "VIA", "AGE", "MOVES", "LAST MOVE"], &["AGE", "MOVES"]);
+    let mut table = table(&FDB, &FDB[5..7]);
     for row in rows {
-        let age = row.age.map_or_else(|| "static".into(), |seconds| format!("{seconds} s"));
-        table.add_row([&row.tenant, &row.mac, &row.attachment, &row.via, &age, &row.moves.to_string(), &last_move(row)]);
+        let (source, age) = (row.source.to_string(), row.age.map(|seconds| format!("{seconds} s")));
+        let (age, moves) = (or_none(age), row.moves.to_string());
+        table.add_row([&row.tenant, &row.mac, &row.attachment, &row.via, &source, &age, &moves, &last_move(row)]);
     }
-    finish(&table, rows.len(), "No MAC address has been learned yet.")
+    finish(&table, rows.len(), "No MAC address is known.")
 }
 
 /// `leafs (192.0.2.11) to ce (access), 12 s ago; held for 168 s`
 fn last_move(row: &FdbRow) -> String {
-    let last = row.last_move.as_ref().map(|last| {
-        format!("{} ({}) to {} ({}), {} s ago", last.from, last.from_via, last.to, last.to_via, last.ago)
-    });
+    let last = row
+        .last_move
+        .as_ref()
+        .map(|last| format!("{} ({}) to {} ({}), {} s ago", last.from, last.from_via, last.to, last.to_via, last.ago));
     let held = row.held_for.map(|seconds| format!("held for {seconds} s: moved too often"));
-    let parts: Vec<_> = last.into_iter().chain(held).collect();
-    if parts.is_empty() { "-".into() } else { parts.join("; ") }
+    or_none(joined(last.into_iter().chain(held), "; "))
 }
 
 /// `dc2 and ce, held for 43 s`
@@ -139,13 +162,11 @@ fn loops(row: &TenantRow) -> String {
             None => format!("{a} and {b}, {} s ago", found.ago),
         }
     };
-    let all: Vec<_> = row.loops.iter().map(of).collect();
-    if all.is_empty() { "-".into() } else { all.join("\n") }
+    or_none(joined(row.loops.iter().map(of), "\n"))
 }
 
 fn tenants(rows: &[TenantRow]) -> String {
-    let columns = ["TENANT", "ATTACHMENTS", "MACS", "FRAMES IN", "FRAMES OUT", "FLOODED", "DROPPED", "LOOPS"];
-    let mut table = table(&columns, &["MACS", "FRAMES IN", "FRAMES OUT", "FLOODED", "DROPPED"]);
+    let mut table = table(&TENANTS, &TENANTS[2..7]);
     for row in rows {
         let attachments: Vec<_> =
             row.attachments.iter().map(|at| format!("{} ({})", at.attachment, at.segment)).collect();
@@ -164,47 +185,44 @@ fn tenants(rows: &[TenantRow]) -> String {
 }
 
 fn mappings(rows: &[MappingRow]) -> String {
-    let columns = ["MAPPING", "FROM", "TO", "IDS", "HOLES", "FRAMES FORTH", "FRAMES BACK", "DROPPED", "TO HOLES"];
-    let mut table = table(&columns, &columns[3..]);
+    let mut table = table(&MAPPINGS, &MAPPINGS[3..]);
     for row in rows {
-        let numbers = [row.ids, row.holes, row.crossed.sent_to, row.crossed.sent_from, row.crossed.dropped];
         let texts = [row.mapping.clone(), row.from.clone(), row.to.clone()];
-        let numbers = numbers.into_iter().chain([row.crossed.holes]).map(|number| number.to_string());
-        table.add_row(texts.into_iter().chain(numbers));
+        let MappingRow { ids, unmapped_ids, from_to_frames, to_from_frames, dropped, dropped_unmapped, .. } = row;
+        let numbers = [ids, unmapped_ids, from_to_frames, to_from_frames, dropped, dropped_unmapped];
+        table.add_row(texts.into_iter().chain(numbers.map(ToString::to_string)));
     }
     finish(&table, rows.len(), "The configuration has no mappings.")
 }
 
 fn peers(rows: &[PeerRow]) -> String {
-    let columns = ["PEER", "ENCAP", "ADDRESS", "ENDPOINT", "NEXT HOPS", "FRAMES IN", "FRAMES OUT", "DROPPED"];
-    let mut table = table(&columns, &["FRAMES IN", "FRAMES OUT", "DROPPED"]);
+    let mut table = table(&PEERS, &PEERS[6..9]);
     for row in rows {
-        let hops = row.hops.iter().map(|hop| format!("{} {}", hop.port, hop.mac));
-        let hops: Vec<_> = hops.chain(row.complaints.iter().cloned()).collect();
+        let hops = row.next_hops.iter().map(|hop| format!("{} {}", hop.port, hop.mac));
         table.add_row([
-            row.learned_ago.map_or_else(|| row.peer.clone(), |ago| format!("{} (learned {ago} s ago)", row.peer)),
+            row.peer.clone(),
+            row.learned_ago.map_or_else(|| row.source.to_string(), |ago| format!("{} {ago} s ago", row.source)),
             row.encap.clone(),
             row.address.clone(),
             row.endpoint.clone(),
-            hops.join("\n"),
+            or_none(joined(hops, "\n")),
             row.traffic.rx_frames.to_string(),
             row.traffic.tx_frames.to_string(),
             row.dropped.to_string(),
+            or_none(joined(row.failures.iter().cloned(), "\n")),
         ]);
     }
     finish(&table, rows.len(), "The configuration has no tunnel peers.")
 }
 
 fn ports(rows: &[PortRow]) -> String {
-    let columns =
-        ["PORT", "I/O", "MAC", "MTU", "FRAMES IN", "BYTES IN", "LOST", "FRAMES OUT", "BYTES OUT", "DROPPED", "STATE"];
-    let mut table = table(&columns, &columns[3..10]);
+    let mut table = table(&PORTS, &PORTS[3..10]);
     for row in rows {
         table.add_row([
             row.port.clone(),
-            row.io.clone(),
-            row.mac.clone().unwrap_or_else(|| "-".into()),
-            row.mtu.map_or_else(|| "-".into(), |mtu| mtu.to_string()),
+            or_none(row.io.clone()),
+            or_none(row.mac.clone()),
+            or_none(row.mtu.map(|mtu| mtu.to_string())),
             row.traffic.rx_frames.to_string(),
             row.traffic.rx_bytes.to_string(),
             row.lost.to_string(),
@@ -218,16 +236,25 @@ fn ports(rows: &[PortRow]) -> String {
 }
 
 fn drops(rows: &[DropRow], all: bool) -> String {
-    let columns = ["REASON", "DROPPED", "TOLERATED", "PORTS", "WHOSE MOVE", "LOOK AT"];
-    let mut table = table(&columns, &["DROPPED", "TOLERATED"]);
+    let mut table = table(&DROPS, &DROPS[1..3]);
     let rows: Vec<_> = rows.iter().filter(|row| all || row.dropped + row.tolerated > 0).collect();
     for row in &rows {
-        let counts = [row.dropped.to_string(), row.tolerated.to_string()];
-        let [dropped, tolerated] = counts.map(|count| if count == "0" { "-".into() } else { count });
-        let ports: Vec<_> = row.ports.iter().map(|(port, count)| format!("{port} {count}")).collect();
-        table.add_row([&row.reason, &dropped, &tolerated, &ports.join(", "), &row.fault, &row.hint]);
+        let frames = |count: u64| or_none((count > 0).then(|| count.to_string()));
+        let (dropped, tolerated) = (frames(row.dropped), frames(row.tolerated));
+        let ports = or_none(joined(row.ports.iter().map(|(port, count)| format!("{port} {count}")), ", "));
+        table.add_row([&row.reason, &dropped, &tolerated, &ports, &row.responsible, &row.meaning]);
     }
     finish(&table, rows.len(), "No frame has been dropped.")
+}
+
+fn or_none(text: Option<String>) -> String {
+    text.unwrap_or_else(|| "-".to_owned())
+}
+
+/// The parts in one text; `None` without any.
+fn joined(parts: impl Iterator<Item = String>, between: &str) -> Option<String> {
+    let parts: Vec<_> = parts.collect();
+    (!parts.is_empty()).then(|| parts.join(between))
 }
 
 fn table(columns: &[&str], numbers: &[&str]) -> Table {
@@ -249,4 +276,44 @@ fn table(columns: &[&str], numbers: &[&str]) -> Table {
 
 fn finish(table: &Table, rows: usize, none: &str) -> String {
     if rows == 0 { none.to_owned() } else { table.trim_fmt() }
+}
+
+#[cfg(test)]
+mod tests {
+    use schemars::schema_for;
+
+    use super::*;
+
+    /// `DROPPED (UNMAPPED)` is `dropped_unmapped`.
+    fn key(head: &str) -> String {
+        let words = head.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        words.map(str::to_lowercase).collect::<Vec<_>>().join("_")
+    }
+
+    #[test]
+    fn every_head_is_a_key_of_the_row() {
+        let tables = [
+            (&FDB[..], schema_for!(FdbRow)),
+            (&TENANTS[..], schema_for!(TenantRow)),
+            (&MAPPINGS[..], schema_for!(MappingRow)),
+            (&PEERS[..], schema_for!(PeerRow)),
+            (&PORTS[..10], schema_for!(PortRow)),
+            (&DROPS[..], schema_for!(DropRow)),
+        ];
+        for (heads, schema) in tables {
+            let keys = schema.get("properties").and_then(|keys| keys.as_object()).expect("a row has keys");
+            for head in heads {
+                assert!(keys.contains_key(&key(head)), "{head} is no key of {keys:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_column_that_is_explained_is_one() {
+        let heads = [&FDB[..], &TENANTS, &MAPPINGS, &PEERS, &PORTS, &DROPS].concat();
+        for line in COLUMNS.lines().skip(1) {
+            let (head, _) = line.trim().split_once("  ").expect("a head and what it means");
+            assert!(heads.contains(&head), "{head} is no column");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use transload_encaps::{Mac, Segment};
+use transload_encaps::Segment;
 
 use super::attachments::{AttachmentDraft, StatedNumber};
 use super::claims::Segments;
@@ -17,7 +17,7 @@ use super::sides::{FarSide, FarSides};
 use super::specs;
 use super::table::check_name;
 use crate::config::{File, Name, Offset, Span, Tenant};
-use crate::forwarding::{self, AttachmentId, Claim, Domain, DomainId, Forwarding, MAX_ATTACHMENTS, MAX_DOMAINS, Peer};
+use crate::forwarding::{self, AttachmentId, Claim, Domain, DomainId, FileTables, MAX_ATTACHMENTS, MAX_DOMAINS, Peer};
 
 #[derive(Default)]
 pub(super) struct TenantSection<'c> {
@@ -33,7 +33,7 @@ pub(super) struct TenantPass<'p, 'n, 'c> {
     pub(super) peers: &'p mut [Option<Peer>],
     pub(super) room: &'p mut Room<'c>,
     /// The tables before a reload, whose tenants' state goes on.
-    pub(super) previous: Option<&'p Forwarding>,
+    pub(super) previous: Option<&'p FileTables>,
     pub(super) context: &'p mut Context<'n>,
 }
 
@@ -156,10 +156,8 @@ impl<'c> TenantPass<'_, '_, 'c> {
         }
         all.statics.extend(draft.statics.iter().filter_map(|fixed| fixed.at(id, &places)));
         let state = self.previous.and_then(|before| before.domain(id)).map(|domain| Arc::clone(&domain.state));
-        // The whole gateway decides about it, once it is known.
-        let mac = Mac::from_bits(0);
         *slot(&mut all.forwarding, id.0 as usize) =
-            Some(Domain { attachments, mac, state: state.unwrap_or_default(), ..draft.policies.clone() });
+            Some(Domain { attachments, state: state.unwrap_or_default(), ..draft.policies.clone() });
         numbers
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicU64;
 
-use transload_encaps::{Carrier, IdField, IdForm, Ids, InnerTags, Mac, Segment, Spec};
+use transload_encaps::{Carrier, IdField, IdForm, Ids, InnerTags, Segment};
 
 use super::attachments;
 use super::bits;
@@ -105,9 +105,7 @@ impl<'p, 'c> MappingPass<'p, '_, 'c> {
         }
         let end = |side: &FarSide, peer, inner_tags| End { peer, scope: side.scope, inner_tags };
         let ends = [end(from.side, from.peer, from.inner_tags), end(to.side, to.peer, to.inner_tags)];
-        // Set once all of the gateway's addresses are known, from which it is derived.
-        let mac = Mac::from_bits(0);
-        let connection = Connection { ids, ends, mac, icmp_due: AtomicU64::default() };
+        let connection = Connection { ids, ends, icmp_due: AtomicU64::default() };
         Some(CheckedMapping { connection, sides: [from.side, to.side] })
     }
 
@@ -130,11 +128,9 @@ impl<'p, 'c> MappingPass<'p, '_, 'c> {
             let message = "a mapping has two sides, so `split_horizon` does nothing";
             self.context.findings.error(at.span, message, "remove it");
         }
-        if let Spec::Gre(spec) = &side.spec
-            && spec.sequence
-        {
-            let message = format!("{} counts sequence numbers for every key, which a mapping cannot keep", side.label);
-            self.context.findings.error(at.span, message, "use tenants, or a peer without `sequence: true`");
+        if let Err(error) = side.spec.mappable() {
+            let help = format!("use tenants, or a peer without `{}`", error.field);
+            self.context.findings.error(at.span, format!("{} {}", side.label, error.message), help);
             return None;
         }
         let inner_tags = attachments::inner_tags(config, side, &mut self.context.findings);

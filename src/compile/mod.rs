@@ -14,7 +14,6 @@ mod findings;
 mod forgery;
 mod groups;
 mod horizons;
-mod identity;
 mod learners;
 mod mappings;
 mod names;
@@ -41,19 +40,15 @@ use std::sync::Arc;
 pub use names::Names;
 pub use numbers::{Freed, Numbers};
 pub use origins::{Line, Noun, Origins};
-pub use plan::{
-    LearningGroup, Plan, PortPlan, Settings, Static, TunnelPlan, placeholder_hops, placeholder_next_hop,
-    placeholder_port, placeholders,
-};
+pub use plan::{LearningGroup, Plan, PortPlan, Settings, Static, TunnelPlan};
 
 use crate::config::{At, Config, File, Problems};
 use crate::fdb;
-use crate::forwarding::{Forwarding, Peer};
+use crate::forwarding::{FileTables, Peer};
 use context::Context;
 use domains::{TenantPass, TenantSection};
 use endpoints::EndpointSection;
 use findings::Findings;
-pub use identity::own_macs;
 use mappings::{MappingPass, MappingSection};
 use peers::PeerSection;
 use ports::PortSection;
@@ -61,16 +56,12 @@ use room::Room;
 use sides::FarSides;
 use tags::PortTags;
 
-/// Compiles a file. Numbers keep their meaning from `previous`, and what it counted goes on.
+/// Compiles a file. Names keep the numbers that they have in `numbers`, and what `previous` counted goes on.
 ///
 /// # Errors
-/// Everything that is wrong with the file, in its order; `numbers` is then as it was.
-pub fn compile(config: &Config, numbers: &mut Numbers, previous: Option<&Forwarding>) -> Result<Plan, Problems> {
-    let mut draft = numbers.clone();
-    draft.begin();
-    let plan = attempt(config, &mut draft, previous, None)?;
-    *numbers = draft;
-    Ok(plan)
+/// Everything that is wrong with the file, in its order.
+pub fn compile(config: &Config, numbers: &Numbers, previous: Option<&FileTables>) -> Result<Plan, Problems> {
+    attempt(config, numbers.next(), previous, None)
 }
 
 /// Compiles a file, and keeps where everything in the tables comes from.
@@ -78,10 +69,8 @@ pub fn compile(config: &Config, numbers: &mut Numbers, previous: Option<&Forward
 /// # Errors
 /// Everything that is wrong with the file, in its order.
 pub fn compile_with_origins(config: &Config) -> Result<(Plan, Origins), Problems> {
-    let mut numbers = Numbers::default();
-    numbers.begin();
     let mut origins = Origins::new(config);
-    let plan = attempt(config, &mut numbers, None, Some(&mut origins))?;
+    let plan = attempt(config, Numbers::default().next(), None, Some(&mut origins))?;
     Ok((plan, origins))
 }
 
@@ -98,7 +87,7 @@ struct Sections<'c> {
 impl<'c> Sections<'c> {
     /// Each section in terms of those before it; then what only all tenants and mappings together decide: which ports'
     /// tags are used, and whether one of them could forge a tunnel.
-    fn compile(file: &'c File, previous: Option<&Forwarding>, context: &mut Context<'_>) -> Self {
+    fn compile(file: &'c File, previous: Option<&FileTables>, context: &mut Context<'_>) -> Self {
         let mut ports = ports::compile(&file.ports, context);
         let mut endpoints = endpoints::compile(&file.endpoints, &mut ports, context);
         let mut peers = peers::compile(file, &mut endpoints, context);
@@ -129,61 +118,47 @@ impl<'c> Sections<'c> {
 
 fn attempt(
     config: &Config,
-    numbers: &mut Numbers,
-    previous: Option<&Forwarding>,
+    mut numbers: Numbers,
+    previous: Option<&FileTables>,
     origins: Option<&mut Origins>,
 ) -> Result<Plan, Problems> {
     let file = &config.file;
-    let mut context = Context::new(config, numbers, origins);
+    let mut context = Context::new(config, &mut numbers, origins);
     let sections = Sections::compile(file, previous, &mut context);
     sections.warn_of_unused(file, &mut context.findings);
     let settings = settings(file, &sections.domains, &mut context.findings);
-    let Context { numbers, names, findings, .. } = context;
+    let Context { names, findings, .. } = context;
     let warnings = findings.finish()?;
 
     let Sections { ports, endpoints, mut peers, domains, mappings, .. } = sections;
     carry_state(&mut peers.forwarding, previous);
-    let hops = vec![Vec::new(); peers.forwarding.len()];
-    let mut forwarding = Forwarding {
+    let tables = FileTables {
         ports: ports.forwarding,
         endpoints: endpoints.forwarding,
-        peers: Arc::new(peers.forwarding),
-        groups: Arc::new(peers.members),
-        senders: Arc::new(peers.senders.table),
-        learners: Arc::new(peers.learners.table()),
-        learned: Arc::default(),
-        segments: Arc::new(domains.segments.table),
-        domains: Arc::new(domains.forwarding),
-        mappings: Arc::new(mappings.forwarding),
-        hops,
+        peers: peers.forwarding,
+        groups: peers.members,
+        senders: peers.senders.table,
+        learners: peers.learners.table(),
+        segments: domains.segments.table,
+        domains: domains.forwarding,
+        mappings: mappings.forwarding,
     };
-    own_macs(&mut forwarding, &names);
-    let (ports, tunnels, statics) = (ports.plans, peers.tunnels, domains.statics);
-    let learning = peers.learning;
-    let source = config.source.clone();
-    let mut plan = Plan {
-        source,
-        forwarding,
+    Ok(Plan {
+        source: config.source.clone(),
+        tables: Arc::new(tables),
         names,
-        statics,
-        ports,
-        tunnels,
-        learning,
-        generation: numbers.generation(),
+        numbers,
+        statics: domains.statics,
+        ports: ports.plans,
+        tunnels: peers.tunnels,
+        learning: peers.learning,
         settings,
         warnings,
-    };
-    for tunnel in &plan.tunnels {
-        let hops = plan.static_hops(tunnel);
-        if let Some(row) = plan.forwarding.hops.get_mut(tunnel.peer.0 as usize) {
-            *row = hops;
-        }
-    }
-    Ok(plan)
+    })
 }
 
 /// Sequence numbers go on across a reload, as far as the peer is the same.
-fn carry_state(peers: &mut [Option<Peer>], previous: Option<&Forwarding>) {
+fn carry_state(peers: &mut [Option<Peer>], previous: Option<&FileTables>) {
     let before = previous.map_or(&[][..], |previous| previous.peers.as_slice());
     for (n, peer) in peers.iter_mut().enumerate() {
         if let Some(peer) = peer {

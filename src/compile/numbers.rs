@@ -10,9 +10,7 @@ use std::sync::Arc;
 
 use hashbrown::hash_map::EntryRef;
 
-use crate::forwarding::{
-    AttachmentId, DomainId, EndpointId, Forwarding, GroupId, Map, MappingId, PeerId, PortId, Scope,
-};
+use crate::forwarding::{AttachmentId, DomainId, EndpointId, GroupId, Map, MappingId, PeerId, PortId, Scope};
 use attachments::Attachments;
 
 /// The numbers of everything that has a name.
@@ -30,9 +28,9 @@ pub struct Numbers {
 }
 
 impl Numbers {
-    /// Begins a configuration: what it does not name is retired.
-    pub(super) fn begin(&mut self) {
-        self.generation += 1;
+    /// These numbers, at the beginning of another configuration: what it does not name is retired.
+    pub(super) fn next(&self) -> Self {
+        Self { generation: self.generation + 1, ..self.clone() }
     }
 
     pub(super) fn port(&mut self, name: &str) -> PortId {
@@ -57,13 +55,6 @@ impl Numbers {
     /// A peer that no configuration names is gone: its number is freed as if one had left it out.
     pub fn retire_peer(&mut self, name: &str) {
         self.peers.retire(name);
-    }
-
-    /// Numbers for learned peers beside these tables, for whoever does not have the numbers they were made with.
-    #[must_use]
-    pub fn beside(tables: &Forwarding) -> Self {
-        let peers = NumberPool { next: tables.peers.len() as u32, ..NumberPool::default() };
-        Self { generation: 1, peers, ..Self::default() }
     }
 
     pub(super) fn group(&mut self, name: &str) -> GroupId {
@@ -175,19 +166,17 @@ mod tests {
 
     #[test]
     fn a_name_keeps_its_number_whatever_comes_before_it() {
-        let mut numbers = Numbers::default();
-        numbers.begin();
+        let mut numbers = Numbers::default().next();
         let (red, blue) = (numbers.domain("red"), numbers.domain("blue"));
-        numbers.begin();
+        numbers = numbers.next();
         assert_eq!((numbers.domain("blue"), numbers.domain("red")), (blue, red));
     }
 
     #[test]
     fn a_retired_number_waits_until_nobody_holds_it() {
-        let mut numbers = Numbers::default();
-        numbers.begin();
+        let mut numbers = Numbers::default().next();
         let red = numbers.domain("red");
-        numbers.begin();
+        numbers = numbers.next();
         assert_ne!(numbers.domain("blue"), red, "an FDB entry of red would be blue's");
         numbers.reclaim(numbers.generation());
         assert_eq!(numbers.domain("green"), red);
@@ -195,12 +184,11 @@ mod tests {
 
     #[test]
     fn a_name_that_comes_back_in_time_is_the_same() {
-        let mut numbers = Numbers::default();
-        numbers.begin();
+        let mut numbers = Numbers::default().next();
         let red = numbers.domain("red");
         let leafs = numbers.attachments(red, &["leafs"]);
-        numbers.begin();
-        numbers.begin();
+        numbers = numbers.next();
+        numbers = numbers.next();
         assert_eq!(numbers.domain("red"), red);
         numbers.reclaim(numbers.generation());
         assert_eq!(numbers.attachments(red, &["leafs"]), leafs);

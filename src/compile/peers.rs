@@ -167,8 +167,8 @@ impl<'c> PeerPass<'_, '_, 'c> {
         let underlay = Underlay::compile(&draft.underlay(place));
         let (ip_overhead, is_ipv6) = (underlay.ip_overhead(), draft.address.is_ipv6());
         let udp = wire::udp_rules(draft.knobs, compiled.kind());
-        let (scope, exit, hears) = (draft.scope, Exit::Tunnel(underlay), draft.hears);
-        let peer = forwarding::Peer { compiled, scope, exit, udp, hears, is_anonymous };
+        let (scope, exit, multicast_group) = (draft.scope, Exit::Tunnel(underlay), draft.hears);
+        let peer = forwarding::Peer { compiled, scope, exit, udp, multicast_group, is_anonymous };
         *slot(&mut self.all.forwarding, id.0 as usize) = Some(peer);
         self.context.names.set_peer(id, draft.name.clone());
         if !draft.address.is_unspecified() {

@@ -2,26 +2,29 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use transload_encaps::Mac;
 use transload_encaps::outer::UdpRules;
-use transload_encaps::underlay::{LinkAddresses, UnderlaySpec};
+use transload_encaps::underlay::UnderlaySpec;
 
 use super::names::Names;
+use super::numbers::Numbers;
 use crate::config::{Polling, Problem, SourceText, Span};
-use crate::forwarding::{DomainId, EndpointId, Forwarding, GroupId, Hop, PeerId, Port, PortId, Target};
+use crate::forwarding::{DomainId, EndpointId, FileTables, GroupId, PeerId, Port, PortId, Target};
 use crate::io::Backend;
 
-/// What a configuration compiles to.
-#[derive(Debug)]
+/// What a configuration compiles to. The default is that of no file at all.
+#[derive(Debug, Default)]
 pub struct Plan {
     /// The file it was compiled from, for messages that point into it.
     pub source: SourceText,
-    /// The tables of the data plane. [`hops`](Forwarding::hops) holds what static next hops give; control adds the
-    /// rest.
-    pub forwarding: Forwarding,
+    /// The tables of the data plane, as far as the file decides them.
+    pub tables: Arc<FileTables>,
     /// The names of the numbers.
     pub names: Names,
+    /// The numbers of all names, those that are retired included.
+    pub numbers: Numbers,
     /// The static addresses.
     pub statics: Vec<Static>,
     /// The ports to open.
@@ -30,8 +33,6 @@ pub struct Plan {
     pub tunnels: Vec<TunnelPlan>,
     /// The groups that learn their members.
     pub learning: Vec<LearningGroup>,
-    /// For [`Numbers::reclaim`](super::Numbers::reclaim), when these tables are in use.
-    pub generation: u64,
     /// Sizes and paths.
     pub settings: Settings,
     /// Warnings, in the order of the file.
@@ -71,7 +72,7 @@ pub struct PortPlan {
 /// A tunnel to find next hops for.
 #[derive(Debug, Clone)]
 pub struct TunnelPlan {
-    /// The peer at its far end: the row of [`Forwarding::hops`] to fill.
+    /// The peer at its far end: the row of [`Forwarding::hops`](crate::forwarding::Forwarding::hops) to fill.
     pub peer: PeerId,
     /// The peer's name: `GROUP/ADDRESS` for a member of a group.
     pub name: String,
@@ -113,7 +114,7 @@ pub struct LearningGroup {
 }
 
 /// Sizes and paths.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Settings {
     /// Most addresses in the FDB.
     pub fdb_capacity: usize,
@@ -134,81 +135,35 @@ impl TunnelPlan {
 }
 
 impl Plan {
-    /// The paths to a peer that static next hops give, for ports whose MAC address is known by now.
+    /// Whether any of our tunnel addresses is reached through a port.
     #[must_use]
-    pub fn static_hops(&self, tunnel: &TunnelPlan) -> Vec<Hop> {
-        let port = |id: PortId| {
-            let plan = self.ports.iter().find(|plan| plan.id == id)?;
-            let (_, dst) = *plan.next_hops.iter().find(|(address, _)| *address == tunnel.remote)?;
-            let port = self.forwarding.ports.get(usize::from(id.0))?;
-            Some(Hop { port: id, link: LinkAddresses { dst, src: port.mac? }, mtu: port.mtu })
-        };
-        tunnel.ports.iter().copied().filter_map(port).collect()
+    pub fn has_endpoints(&self, port: PortId) -> bool {
+        self.port(port).is_some_and(|port| !port.endpoints.is_empty())
     }
 
     /// Whether a tenant or a mapping is attached to tags of this port.
     #[must_use]
     pub fn has_tags(&self, port: PortId) -> bool {
-        self.forwarding.ports.get(usize::from(port.0)).is_some_and(|table| table.tags.is_some())
+        self.port(port).is_some_and(|port| port.tags.is_some())
     }
 
     /// The device of a port behind which are only tenants: it has tags and no endpoint.
     #[must_use]
     pub fn tenant_device<'p>(&self, port: &'p PortPlan) -> Option<&'p str> {
         let device = port.backend.network_device()?;
-        let table = self.forwarding.ports.get(usize::from(port.id.0))?;
-        (table.tags.is_some() && table.endpoints.is_empty()).then_some(device)
+        (self.has_tags(port.id) && !self.has_endpoints(port.id)).then_some(device)
     }
-}
 
-/// Gives every tunnel a path without looking at any device, as `replay` needs.
-///
-/// Static next hops are used where the file has them. Otherwise a tunnel may leave by every port of its endpoint,
-/// towards [`placeholder_next_hop`]. Packets come from [`placeholder_port`] where the port has no `mac`, and such a
-/// port goes on accepting tunnel packets to any address.
-pub fn placeholder_hops(plan: &mut Plan) {
-    let hops = |tunnel: &TunnelPlan| (tunnel.peer, placeholders(&plan.ports, &plan.forwarding.ports, tunnel));
-    let hops: Vec<_> = plan.tunnels.iter().map(hops).collect();
-    for (peer, hops) in hops {
-        if let Some(row) = plan.forwarding.hops.get_mut(peer.0 as usize) {
-            *row = hops;
-        }
+    /// `3 ports, 2 tunnel peers, 1 tenant`
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+        let tenants = self.tables.domains.iter().flatten().count();
+        [plural(self.ports.len(), "port"), plural(self.tunnels.len(), "tunnel peer"), plural(tenants, "tenant")]
+            .join(", ")
     }
-}
 
-/// The paths of one tunnel, as [`placeholder_hops`]; `tables` are the ports by number.
-#[must_use]
-pub fn placeholders(ports: &[PortPlan], tables: &[Port], tunnel: &TunnelPlan) -> Vec<Hop> {
-    let hop = |id: PortId, stated_only: bool| {
-        let stated = ports
-            .iter()
-            .find(|port| port.id == id)
-            .and_then(|port| port.next_hops.iter().find(|(address, _)| *address == tunnel.remote).map(|&(_, mac)| mac));
-        let port = tables.get(usize::from(id.0))?;
-        let dst = if stated_only { stated? } else { stated.unwrap_or_else(|| placeholder_next_hop(tunnel.peer)) };
-        let src = port.mac.unwrap_or_else(|| placeholder_port(id));
-        Some(Hop { port: id, link: LinkAddresses { dst, src }, mtu: port.mtu })
-    };
-    if tunnel.remote.is_multicast() {
-        let first = tunnel.ports.first().and_then(|&id| hop(id, false));
-        let link = |link: LinkAddresses| LinkAddresses { dst: Mac::of_group(tunnel.remote), ..link };
-        return first.map(|hop| Hop { link: link(hop.link), ..hop }).into_iter().collect();
+    fn port(&self, id: PortId) -> Option<&Port> {
+        self.tables.ports.get(usize::from(id.0))
     }
-    let all = |stated_only| tunnel.ports.iter().filter_map(|&id| hop(id, stated_only)).collect::<Vec<_>>();
-    let stated = all(true);
-    if stated.is_empty() { all(false) } else { stated }
-}
-
-/// The placeholder for the MAC address of a port that was not opened: 02:74:6c:70 and the port's number.
-#[must_use]
-pub fn placeholder_port(id: PortId) -> Mac {
-    let [high, low] = id.0.to_be_bytes();
-    Mac([0x02, 0x74, 0x6c, 0x70, high, low])
-}
-
-/// The placeholder for the MAC address of a next hop that was not resolved: 02:74:6e and the peer's number.
-#[must_use]
-pub fn placeholder_next_hop(peer: PeerId) -> Mac {
-    let [_, high, middle, low] = peer.0.to_be_bytes();
-    Mac([0x02, 0x74, 0x6e, high, middle, low])
 }

@@ -3,7 +3,6 @@
 use super::findings::Findings;
 use crate::config::{self, At, MssClamp, Rate, Seconds, Switch, Tenant, UnknownUnicast};
 use crate::forwarding::{self, Domain, Duplicates};
-use transload_encaps::Mac;
 
 /// IEEE 802.1Q §8.8.3 recommends 300 seconds.
 const DEFAULT_AGEING: u16 = 300;
@@ -42,7 +41,6 @@ pub(super) fn of<V>(tenant: &Tenant<V>, findings: &mut Findings) -> Domain {
             Some(MssClamp::Path) => Some(forwarding::MssClamp::Path),
             Some(MssClamp::Bytes(bytes)) => Some(forwarding::MssClamp::Bytes(bytes)),
         },
-        mac: Mac::default(),
         duplicates: duplicates(tenant.duplicates.as_ref().and_then(At::get), findings),
         loop_hold: loop_hold(tenant.loop_guard.as_ref().and_then(At::get), findings),
         state: std::sync::Arc::default(),

@@ -60,7 +60,7 @@ fn side(
         scope,
         exit: Exit::Port(port),
         udp: UdpRules { zero6: false },
-        hears: None,
+        multicast_group: None,
         is_anonymous: false,
     };
     *slot(&mut peers.forwarding, id.0 as usize) = Some(peer);

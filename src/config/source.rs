@@ -12,7 +12,7 @@ pub struct Span {
 }
 
 /// The files of a configuration: their names and their text. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct SourceText(Arc<Vec<Arc<SourceFile>>>);
 
 /// One file.

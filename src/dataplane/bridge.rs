@@ -6,46 +6,49 @@ use std::sync::atomic::Ordering;
 use transload_encaps::{Common, DropReason, Frame, Mac, ethernet};
 
 use super::Now;
-use super::burst::{Burst, Decision, Note, Stranger};
+use super::burst::{Burst, unknown_sender};
 use super::digest::digest;
 use super::loop_guard::{self, Sight};
+use super::memo::Memo;
+use super::note::{Decision, FrameKind, Note};
 use super::rate;
 use super::trace::Tracer;
-use crate::counters::{Counters, DomainCounters};
-use crate::events::{Event, Sender};
-use crate::fdb::{Fdb, Key, Learned};
+use crate::counters::{Counter, Counters, DomainCounters};
+use crate::events::{Event, EventSender};
+use crate::fdb::{Fdb, Key, LearnOutcome};
 use crate::forwarding::{Attachment, Claim, Domain, DomainState, Forwarding, Target};
 
 /// IEEE 802.1Q table 8-1: addresses that no bridge forwards, the last four bits any.
 const LINK_LOCAL: u64 = 0x0180_c200_0000;
 
-/// Nanoseconds between news of unknown senders of one tenant at the full allowed rate.
-const STRANGER_INTERVAL: u64 = 10_000_000;
+/// Nanoseconds between reports of unknown senders of one tenant at the full allowed rate.
+const UNKNOWN_SENDER_INTERVAL: u64 = 10_000_000;
 
-/// What the bridge reads and writes besides the frames.
+/// What the bridge stage reads and writes besides the burst.
 pub(super) struct Bridge<'a, T> {
     /// The frozen tables.
     pub tables: &'a Forwarding,
     /// Where MACs live.
     pub fdb: &'a Fdb,
-    /// What this worker counts.
+    /// This worker's counters.
     pub counters: &'a Counters,
-    /// Who wants to know of new and moved MACs.
-    pub events: &'a mut Sender,
+    /// The ring to the control plane, for new and moved MACs, loops and unknown senders.
+    pub events: &'a mut EventSender,
     /// The time of this burst.
     pub now: Now,
-    /// Who looks on.
+    /// The observer of the stages.
     pub tracer: &'a mut T,
 }
 
 /// The FDB keys of a frame's source and destination.
 type Keys = (Key, Key);
 
-/// Decides where every frame of a burst goes.
+/// Decides where every tenant's frame of a burst goes.
 #[inline(never)]
 pub(super) fn bridge<T: Tracer>(burst: &mut Burst<'_>, with: &mut Bridge<'_, T>) {
+    let Burst { frames, notes, unknown_senders } = burst;
     let mut keys = [None; Burst::LEN];
-    for (slot, (frame, note)) in keys.iter_mut().zip(burst.frames.iter().zip(&burst.notes)) {
+    for (slot, (frame, note)) in keys.iter_mut().zip(frames.iter().zip(&*notes)) {
         *slot = with.keys(frame, note);
     }
     // Every bucket is asked for before the first one is needed, and with nothing in between, so that their cache misses
@@ -54,23 +57,36 @@ pub(super) fn bridge<T: Tracer>(burst: &mut Burst<'_>, with: &mut Bridge<'_, T>)
         with.fdb.touch(source);
         with.fdb.touch(destination);
     }
-    let mut last = None;
-    let mut strangers = burst.strangers.iter().peekable();
-    for (n, (keys, (frame, note))) in keys.iter().zip(burst.frames.iter().zip(&mut burst.notes)).enumerate() {
-        let stranger = strangers.next_if(|stranger| stranger.frame == n);
-        if let (Some(keys), Some(claim)) = (keys, note.claim) {
-            let ingress = with.ingress(claim, &mut last);
-            match ingress.and_then(|ingress| with.decide(frame, note, &ingress, keys, stranger)) {
-                Ok(decision) => note.decision = decision,
-                Err(reason) => note.drop(reason),
-            }
+    let mut memo = Memo::new();
+    for (keys, (frame, note)) in keys.iter().zip(frames.iter().zip(notes)) {
+        let (Some(keys), FrameKind::Tenant(claim)) = (*keys, note.kind) else { continue };
+        let origin = Target { attachment: claim.attachment, peer: note.origin.peer };
+        let inbound = Inbound { frame, origin, keys, unknown_sender: unknown_sender(&note.origin, unknown_senders) };
+        let ingress = match memo.alike(|before: &IngressAttachment<'_>| before.claim == claim) {
+            Some(before) => Some(before),
+            None => with.look_up(claim, &mut memo),
+        };
+        let decision = ingress.ok_or(Common::UnknownSegment.into()).and_then(|ingress| with.decide(&inbound, ingress));
+        match decision {
+            Ok(decision) => note.decision = decision,
+            Err(reason) => note.drop(reason),
         }
     }
 }
 
-/// Where a frame came in.
+/// A tenant's frame, and what the bridge goes by.
+struct Inbound<'f> {
+    frame: &'f Frame<'f>,
+    /// Where its source lives, if the frame does not run round a loop.
+    origin: Target,
+    keys: Keys,
+    /// The outer source address, if the sender has no number yet: nothing is learned to be behind it.
+    unknown_sender: Option<IpAddr>,
+}
+
+/// The attachment that a frame came in by, looked up.
 #[derive(Clone, Copy)]
-struct Ingress<'a> {
+struct IngressAttachment<'a> {
     claim: Claim,
     domain: &'a Domain,
     attachment: &'a Attachment,
@@ -81,32 +97,28 @@ struct Ingress<'a> {
 impl<'a, T: Tracer> Bridge<'a, T> {
     #[inline]
     fn keys(&self, frame: &Frame<'_>, note: &Note) -> Option<Keys> {
-        let claim = note.claim.filter(|_| note.is_pending())?;
+        let claim = note.ingress().filter(|_| note.is_pending())?;
         let (destination, source) = ethernet::addresses(frame.bytes())?;
         Some((self.fdb.key_of_bits(claim.domain, source), self.fdb.key_of_bits(claim.domain, destination)))
     }
 
-    /// What the tables say of a claim; `last` is the frame's before.
-    #[inline]
-    fn ingress(&self, claim: Claim, last: &mut Option<Ingress<'a>>) -> Result<Ingress<'a>, DropReason> {
-        if let Some(ingress) = last.filter(|ingress| ingress.claim == claim) {
-            return Ok(ingress);
-        }
-        let domain = self.tables.domain(claim.domain).ok_or(Common::UnknownSegment)?;
-        let attachment = domain.attachment(claim.attachment).ok_or(Common::UnknownSegment)?;
-        Ok(*last.insert(Ingress { claim, domain, attachment, own: domain.mac.to_bits() }))
+    /// The attachment that a frame came in by, unless a reload has taken it away.
+    #[inline(never)]
+    fn look_up<'m>(
+        &self,
+        claim: Claim,
+        memo: &'m mut Memo<IngressAttachment<'a>>,
+    ) -> Option<&'m IngressAttachment<'a>> {
+        let domain = self.tables.domain(claim.domain)?;
+        let attachment = domain.attachment(claim.attachment)?;
+        let own = self.tables.own_macs.domain(claim.domain)?.to_bits();
+        Some(memo.set(IngressAttachment { claim, domain, attachment, own }))
     }
 
     #[inline]
-    fn decide(
-        &mut self,
-        frame: &Frame<'_>,
-        note: &Note,
-        ingress: &Ingress<'_>,
-        &(source_key, destination_key): &Keys,
-        stranger: Option<&Stranger>,
-    ) -> Result<Decision, DropReason> {
-        let Ingress { claim, domain, attachment: ingress, own } = *ingress;
+    fn decide(&mut self, inbound: &Inbound<'_>, ingress: &IngressAttachment<'_>) -> Result<Decision, DropReason> {
+        let Inbound { origin, keys: (source_key, destination_key), .. } = *inbound;
+        let IngressAttachment { claim, domain, attachment, own } = *ingress;
         let (source, destination) = (source_key.mac_bits(), destination_key.mac_bits());
         if Mac::is_group_bits(source) || source == 0 {
             return Err(Common::BadSource.into());
@@ -115,55 +127,41 @@ impl<'a, T: Tracer> Bridge<'a, T> {
             return Err(Common::FromOwnMac.into());
         }
         let is_control = destination & !0xf == LINK_LOCAL;
-        if is_control && !ingress.tunnels_l2cp {
+        if is_control && !attachment.tunnels_l2cp {
             return Err(Common::L2Control.into());
         }
-        let origin = Target { attachment: claim.attachment, peer: note.origin.peer };
         let is_group = Mac::is_group_bits(destination);
         let found = if is_group { None } else { self.fdb.lookup(destination_key, self.now.tick(), domain.ageing) };
         let known = found.and_then(|target| Some((target, self.exists(domain, target)?)));
         let may_flood = is_group || domain.flood_unknown;
-        let teaches = if known.is_none() && may_flood && domain.loop_hold != 0 {
-            self.watch(frame, Mac::from_bits(source), origin, claim, domain)
+        let home = if known.is_none() && may_flood && domain.loop_hold != 0 {
+            self.watch(inbound, ingress)
         } else {
             Some(origin)
         };
-        if !domain.learning {
-            self.tracer.source(Mac::from_bits(source), origin, None);
-        } else if let Some(home) = teaches {
-            match stranger.filter(|_| home == origin) {
-                None => self.learn(source_key, home, claim, domain),
-                Some(stranger) => self.meet(stranger.address, Mac::from_bits(source), origin, claim, domain),
-            }
-        }
+        self.learn(inbound, ingress, home);
         self.tracer.destination(Mac::from_bits(destination), found);
         match known {
             // Its own place was looked up before it was learned.
             _ if destination == source => Err(Common::SameAttachment.into()),
-            Some((target, egress)) => to_known(origin, ingress, target, egress),
+            Some((target, egress)) => to_known(ingress, origin, target, egress),
             // Never learned, so always unknown.
             None if destination == own => Err(Common::ToOwnMac.into()),
             None if !may_flood => Err(Common::UnknownUnicastOff.into()),
             None if !rate::within(&domain.state.bum_due, domain.bum_interval, self.now) => Err(Common::BumLimit.into()),
             None => {
-                if let Some(counters) = self.counters.domain(claim.domain) {
-                    counters.flooded.add(1);
-                }
-                Ok(if is_control { Decision::FloodControl } else { Decision::Flood })
+                self.count(claim, |counters| &counters.flooded);
+                let domain = claim.domain;
+                Ok(if is_control { Decision::FloodControl { domain } } else { Decision::Flood { domain } })
             }
         }
     }
 
     /// Looks whether a BUM frame runs round a loop; says behind which target its source is to be learned, if at all.
     #[inline(never)]
-    fn watch(
-        &mut self,
-        frame: &Frame<'_>,
-        source: Mac,
-        origin: Target,
-        claim: Claim,
-        domain: &Domain,
-    ) -> Option<Target> {
+    fn watch(&mut self, inbound: &Inbound<'_>, ingress: &IngressAttachment<'_>) -> Option<Target> {
+        let Inbound { frame, origin, .. } = *inbound;
+        let IngressAttachment { claim, domain, .. } = *ingress;
         let loops = &domain.state.loops;
         let most = u8::from(!loop_guard::is_holding(loops, self.now));
         match loop_guard::see(loops, digest(frame.bytes()), origin, self.now) {
@@ -176,20 +174,35 @@ impl<'a, T: Tracer> Bridge<'a, T> {
                 {
                     self.count(claim, |counters| &counters.loops);
                     let between = [origin.attachment.min(other), origin.attachment.max(other)];
-                    self.events.send(Event::Loop { domain: claim.domain, between, mac: source, at: self.now.nanos });
+                    let mac = inbound.keys.0.mac();
+                    self.events.send(Event::Loop { domain: claim.domain, between, mac, at: self.now.nanos });
                 }
                 home.filter(|home| self.tables.peer(home.peer).is_some_and(|peer| !peer.is_anonymous))
             }
         }
     }
 
-    /// A source behind a sender that has no number: it is learned once control has given it one.
+    /// Learns that the source of a frame lives at `home`, as far as its tenant learns.
+    #[inline]
+    fn learn(&mut self, inbound: &Inbound<'_>, ingress: &IngressAttachment<'_>, home: Option<Target>) {
+        let source = inbound.keys.0;
+        if !ingress.domain.learning {
+            return self.tracer.source(source.mac(), inbound.origin, None);
+        }
+        let Some(home) = home else { return };
+        match inbound.unknown_sender.filter(|_| home == inbound.origin) {
+            None => self.offer(source, home, ingress),
+            Some(address) => self.report_unknown(address, inbound, ingress),
+        }
+    }
+
+    /// Reports a sender that has no number: what is behind it is learned once control has given it one.
     #[cold]
-    fn meet(&mut self, address: IpAddr, mac: Mac, origin: Target, claim: Claim, domain: &Domain) {
-        self.tracer.stranger(mac, address);
-        if rate::within(&domain.state.stranger_due, STRANGER_INTERVAL, self.now) {
-            let (anonymous, domain, at) = (origin.peer, claim.domain, self.now.nanos);
-            self.events.send(Event::Stranger { anonymous, address, domain, at });
+    fn report_unknown(&mut self, address: IpAddr, inbound: &Inbound<'_>, ingress: &IngressAttachment<'_>) {
+        self.tracer.unknown_sender(inbound.keys.0.mac(), address);
+        if rate::within(&ingress.domain.state.unknown_sender_due, UNKNOWN_SENDER_INTERVAL, self.now) {
+            let (anonymous, domain, at) = (inbound.origin.peer, ingress.claim.domain, self.now.nanos);
+            self.events.send(Event::UnknownSender { anonymous, address, domain, at });
         }
     }
 
@@ -200,24 +213,26 @@ impl<'a, T: Tracer> Bridge<'a, T> {
         domain.attachment(target.attachment)
     }
 
+    /// Offers a source to the FDB.
     #[inline]
-    fn learn(&mut self, key: Key, to: Target, claim: Claim, domain: &Domain) {
+    fn offer(&mut self, key: Key, to: Target, ingress: &IngressAttachment<'_>) {
+        let IngressAttachment { claim, domain, .. } = *ingress;
         let admit = || admit(&domain.state, domain.mac_limit);
         let learned = self.fdb.learn(key, to, self.now.tick(), admit);
         self.tracer.source(key.mac(), to, Some(learned));
         let from = match learned {
-            Learned::Known | Learned::Static | Learned::Busy => return,
-            Learned::New => None,
-            Learned::Moved { from } => Some(from),
-            Learned::Held => return self.count(claim, |counters| &counters.held_moves),
-            Learned::Full => return self.count(claim, |counters| &counters.table_full),
-            Learned::Refused => return self.count(claim, |counters| &counters.over_mac_limit),
+            LearnOutcome::Known | LearnOutcome::Static | LearnOutcome::Busy => return,
+            LearnOutcome::New => None,
+            LearnOutcome::Moved { from } => Some(from),
+            LearnOutcome::Held => return self.count(claim, |counters| &counters.held_moves),
+            LearnOutcome::Full => return self.count(claim, |counters| &counters.table_full),
+            LearnOutcome::Refused => return self.count(claim, |counters| &counters.over_mac_limit),
         };
         self.count(claim, |counters| if from.is_some() { &counters.moved } else { &counters.learned });
         self.events.send(Event::Heard { domain: claim.domain, mac: key.mac(), to, from, at: self.now.nanos });
     }
 
-    fn count(&self, claim: Claim, which: impl FnOnce(&DomainCounters) -> &crate::counters::Counter) {
+    fn count(&self, claim: Claim, which: impl FnOnce(&DomainCounters) -> &Counter) {
         if let Some(counters) = self.counters.domain(claim.domain) {
             which(counters).add(1);
         }
@@ -226,14 +241,19 @@ impl<'a, T: Tracer> Bridge<'a, T> {
 
 /// A unicast frame whose destination is known: one place, unless split horizon forbids it.
 #[inline]
-fn to_known(origin: Target, ingress: &Attachment, target: Target, egress: &Attachment) -> Result<Decision, DropReason> {
+fn to_known(
+    ingress: &IngressAttachment<'_>,
+    origin: Target,
+    target: Target,
+    egress: &Attachment,
+) -> Result<Decision, DropReason> {
     if target == origin {
         return Err(Common::SameAttachment.into());
     }
-    if egress.horizon == ingress.horizon {
+    if egress.horizon == ingress.attachment.horizon {
         return Err(Common::SplitHorizon.into());
     }
-    Ok(Decision::To(target))
+    Ok(Decision::To { domain: ingress.claim.domain, target })
 }
 
 /// Takes a place for one more MAC of a tenant, if its limit leaves one.

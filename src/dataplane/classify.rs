@@ -1,147 +1,176 @@
-//! Classify: whose tunnel packet, or whose tags, is this?
+//! Classify: which peer's tunnel packet is this, or which port's tags has it?
 
 use std::net::IpAddr;
 
 use transload_encaps::ethernet::{self, HEADER_LEN};
 use transload_encaps::outer::{self, Outer, Pattern, UdpRules};
-use transload_encaps::{Common, DropReason, Frame, Mac};
+use transload_encaps::{Common, DropReason, Frame, Mac, ip};
 
-use super::burst::{Burst, Origin, Stranger};
+use super::burst::Burst;
+use super::memo::Memo;
+use super::note::PacketOrigin;
 use super::trace::Tracer;
-use crate::forwarding::{Endpoint, EndpointId, Forwarding, PeerId, Port, PortId, Sender};
+use crate::forwarding::{Endpoint, EndpointId, Forwarding, Peer, PeerId, Port, PortId, Sender};
 
-/// Finds the origin of every frame of a burst that came in by one port.
-pub(super) fn classify<T: Tracer>(burst: &mut Burst<'_>, port: PortId, tables: &Forwarding, tracer: &mut T) {
-    let Some(port) = tables.ports.get(usize::from(port.0)) else {
+/// What the classify stage reads besides the burst.
+pub(super) struct Classifier<'a, T> {
+    /// The port that the burst came in by.
+    pub port: PortId,
+    /// The frozen tables.
+    pub tables: &'a Forwarding,
+    /// The observer of the stages.
+    pub tracer: &'a mut T,
+}
+
+/// Finds the origin of every frame of a burst.
+pub(super) fn classify<T: Tracer>(burst: &mut Burst<'_>, with: &mut Classifier<'_, T>) {
+    let Some(port) = with.tables.ports.get(usize::from(with.port.0)) else {
         return burst.pending().for_each(|(_, note)| note.drop(Common::NotForUs.into()));
     };
-    let mut last = None;
-    let Burst { frames, notes, strangers } = burst;
-    for (n, (frame, note)) in frames.iter().zip(notes).enumerate().filter(|(_, (_, note))| note.is_pending()) {
-        let mut stranger = None;
-        match origin(frame, port, tables, &mut last, &mut stranger, tracer) {
+    let mut memo = Memo::new();
+    let Burst { frames, notes, unknown_senders } = burst;
+    for (frame, note) in frames.iter().zip(notes).filter(|(_, note)| note.is_pending()) {
+        if let Some(origin) = with.as_before(frame, &memo) {
+            note.origin = origin;
+            continue;
+        }
+        match with.origin(frame, port, &mut memo, unknown_senders) {
             Ok(origin) => note.origin = origin,
             Err(reason) => note.drop(reason),
         }
-        strangers.extend(stranger.map(|address| Stranger { frame: n, address }));
     }
 }
 
-/// The packet before, if its sender has a number: most of a burst come from one.
+/// A packet of a sender that has a number, to know the next one by.
 #[derive(Clone, Copy)]
-struct Last {
+struct KnownPacket {
     pattern: Pattern,
     sender: Sender,
     peer: PeerId,
     udp: UdpRules,
 }
 
-#[inline]
-fn origin<T: Tracer>(
-    frame: &Frame<'_>,
-    port: &Port,
-    tables: &Forwarding,
-    last: &mut Option<Last>,
-    stranger: &mut Option<IpAddr>,
-    tracer: &mut T,
-) -> Result<Origin, DropReason> {
-    if frame.meta.cut || frame.len() < HEADER_LEN {
-        return Err(Common::Truncated.into());
+/// The endpoint that a packet is to.
+#[derive(Clone, Copy)]
+struct Addressee<'a> {
+    id: EndpointId,
+    endpoint: &'a Endpoint,
+    /// The outer destination address: the endpoint's, or a multicast group that it listens to.
+    to: IpAddr,
+    /// Offset of the outer IP header, in bytes.
+    ip_at: usize,
+}
+
+impl Addressee<'_> {
+    fn is_group(&self) -> bool {
+        self.to != self.endpoint.address
     }
-    if let Some(Last { pattern, sender, peer, udp }) = last
-        && let Some(outer) = pattern.again(frame.bytes())
-    {
-        tracer.to_endpoint(sender.endpoint);
-        tracer.outer(&outer);
-        tracer.sender(sender, Some(*peer));
-        return arrived(frame, *peer, &outer, *udp);
+}
+
+impl<'a, T: Tracer> Classifier<'a, T> {
+    /// The origin of a packet of the sender before with nothing wrong about it.
+    #[inline]
+    fn as_before(&mut self, frame: &Frame<'_>, memo: &Memo<KnownPacket>) -> Option<PacketOrigin> {
+        let KnownPacket { pattern, sender, peer, udp } = memo.get()?;
+        let outer = pattern.again(frame.bytes()).filter(|_| !frame.meta.cut)?;
+        outer::verify_udp(frame, &outer, *udp).ok()?;
+        self.tracer.to_endpoint(sender.endpoint);
+        self.tracer.outer(&outer);
+        self.tracer.sender(sender, Some(*peer));
+        Some(origin_of(&outer, *peer))
     }
-    for &id in &port.endpoints {
-        let Some(endpoint) = tables.endpoints.get(usize::from(id.0)) else { continue };
-        // Exactly the endpoint's outer tag: a tagged tenant must not be able to forge a tunnel.
-        let Some(at) = outer::ip_start(frame.bytes(), endpoint.vlan) else { continue };
-        let Some(to) = outer::ip_destination(frame.bytes(), at) else { continue };
-        if to == endpoint.address || endpoint.multicast.contains(&to) {
-            tracer.to_endpoint(id);
-            return tunnel(frame, port, (id, endpoint), (to, at), tables, last, stranger, tracer);
+
+    /// The origin of any frame: a tunnel packet to one of the port's endpoints, or whatever else has the port's tags.
+    fn origin(
+        &mut self,
+        frame: &Frame<'_>,
+        port: &Port,
+        memo: &mut Memo<KnownPacket>,
+        unknown_senders: &mut Vec<IpAddr>,
+    ) -> Result<PacketOrigin, DropReason> {
+        if frame.meta.cut || frame.len() < HEADER_LEN {
+            return Err(Common::Truncated.into());
         }
+        let Some(addressee) = self.addressee(frame, port) else {
+            let peer = port.tags.ok_or_else(|| not_ours(frame.bytes()))?;
+            let end = frame.len() as u32;
+            return Ok(PacketOrigin { peer, at: 0, end, outer_class: None, unknown_sender: None });
+        };
+        self.tracer.to_endpoint(addressee.id);
+        check_mac(frame, port, &addressee)?;
+        let outer = outer::walk(frame.bytes(), addressee.ip_at)?;
+        self.tracer.outer(&outer);
+        let sender = Sender { endpoint: addressee.id, address: outer.src, carrier: outer.carrier };
+        let (id, peer) = self.peer(&sender, &addressee)?;
+        outer::verify_udp(frame, &outer, peer.udp)?;
+        let mut origin = origin_of(&outer, id);
+        if peer.is_anonymous {
+            origin.unknown_sender = Some(unknown_senders.len() as u8);
+            unknown_senders.push(outer.src);
+        } else if let Some(pattern) = Pattern::of(frame.bytes(), &outer) {
+            memo.set(KnownPacket { pattern, sender, peer: id, udp: peer.udp });
+        }
+        Ok(origin)
     }
-    let peer = port.tags.ok_or_else(|| not_ours(frame.bytes()))?;
-    Ok(Origin { peer, at: 0, end: frame.len() as u32, outer_class: None })
+
+    /// The endpoint that a frame is a tunnel packet to.
+    #[inline]
+    fn addressee(&self, frame: &Frame<'_>, port: &Port) -> Option<Addressee<'a>> {
+        port.endpoints.iter().find_map(|&id| {
+            let endpoint = self.tables.endpoints.get(usize::from(id.0))?;
+            // Exactly the endpoint's outer tag: a tagged tenant must not be able to forge a tunnel.
+            let ip_at = outer::ip_start(frame.bytes(), endpoint.vlan)?;
+            let to = outer::ip_destination(frame.bytes(), ip_at)?;
+            let is_ours = to == endpoint.address || endpoint.multicast.contains(&to);
+            is_ours.then_some(Addressee { id, endpoint, to, ip_at })
+        })
+    }
+
+    /// The peer that a sender is, if it may send to this address.
+    fn peer(&mut self, sender: &Sender, addressee: &Addressee<'_>) -> Result<(PeerId, &'a Peer), DropReason> {
+        if !addressee.endpoint.carriers.contains(&sender.carrier) {
+            return Err(Common::NotForUs.into());
+        }
+        let found = match self.tables.senders.get(sender) {
+            Some(peer) => Ok(*peer),
+            None => unnamed(sender, self.tables),
+        };
+        self.tracer.sender(sender, found.ok());
+        let id = found?;
+        let peer = self.tables.peer(id).ok_or(Common::UnknownPeer)?;
+        if addressee.is_group() && peer.multicast_group != Some(addressee.to) {
+            return Err(Common::OtherGroup.into());
+        }
+        Ok((id, peer))
+    }
+}
+
+#[inline]
+const fn origin_of(outer: &Outer, peer: PeerId) -> PacketOrigin {
+    let outer_class = Some(outer.traffic_class);
+    PacketOrigin { peer, at: outer.at, end: outer.end, outer_class, unknown_sender: None }
+}
+
+/// Tunnel packets come to the port's MAC address, or to that of their multicast group.
+fn check_mac(frame: &Frame<'_>, port: &Port, addressee: &Addressee<'_>) -> Result<(), Common> {
+    let mac = if addressee.is_group() { Some(Mac::of_group(addressee.to)) } else { port.mac };
+    if mac.is_some() && mac != outer::destination(frame.bytes()) { Err(Common::NotOurMac) } else { Ok(()) }
 }
 
 /// What the underlay's devices say to each other is nobody's mistake.
 #[cold]
 fn not_ours(frame: &[u8]) -> Common {
-    const LLDP: u16 = 0x88cc;
-    const HOP_BY_HOP: u8 = 0;
-    const ICMPV6: u8 = 58;
     let Some((ether_type, at)) = ethernet::payload(frame) else { return Common::NotForUs };
     let is_control = match ether_type {
-        ethernet::ARP | LLDP => true,
+        ethernet::ARP | ethernet::LLDP => true,
         // RFC 4861, and RFC 3810 behind a router alert.
-        ethernet::IPV6 => frame.get(at + 6).is_some_and(|next| [HOP_BY_HOP, ICMPV6].contains(next)),
+        ethernet::IPV6 => frame.get(at + 6).is_some_and(|next| [ip::HOP_BY_HOP, ip::ICMPV6].contains(next)),
         _ => false,
     };
     if is_control { Common::UnderlayControl } else { Common::NotForUs }
 }
 
-#[inline(never)]
-#[expect(clippy::too_many_arguments, reason = "what is looked at, what was found before, and who looks on")]
-fn tunnel<T: Tracer>(
-    frame: &Frame<'_>,
-    port: &Port,
-    (id, endpoint): (EndpointId, &Endpoint),
-    (to, at): (IpAddr, usize),
-    tables: &Forwarding,
-    last: &mut Option<Last>,
-    stranger: &mut Option<IpAddr>,
-    tracer: &mut T,
-) -> Result<Origin, DropReason> {
-    let is_multicast = to != endpoint.address;
-    let mac = if is_multicast { Some(Mac::of_group(to)) } else { port.mac };
-    if mac.is_some() && mac != outer::destination(frame.bytes()) {
-        return Err(Common::NotOurMac.into());
-    }
-    let outer = outer::walk(frame.bytes(), at)?;
-    tracer.outer(&outer);
-    if !endpoint.carriers.contains(&outer.carrier) {
-        return Err(Common::NotForUs.into());
-    }
-    let sender = Sender { endpoint: id, address: outer.src, carrier: outer.carrier };
-    let id = whose(&sender, tables, tracer)?;
-    let peer = tables.peer(id).ok_or(Common::UnknownPeer)?;
-    if is_multicast && peer.hears != Some(to) {
-        return Err(Common::OtherGroup.into());
-    }
-    let origin = arrived(frame, id, &outer, peer.udp)?;
-    if peer.is_anonymous {
-        *stranger = Some(outer.src);
-    } else {
-        let pattern = Pattern::of(frame.bytes(), &outer);
-        *last = pattern.map(|pattern| Last { pattern, sender, peer: id, udp: peer.udp });
-    }
-    Ok(origin)
-}
-
-/// A tunnel packet of a peer, if its checksum is right.
-#[inline]
-fn arrived(frame: &Frame<'_>, peer: PeerId, outer: &Outer, udp: UdpRules) -> Result<Origin, DropReason> {
-    outer::verify_udp(frame, outer, udp)?;
-    Ok(Origin { peer, at: outer.at, end: outer.end, outer_class: Some(outer.traffic_class) })
-}
-
-/// Which peer a sender is.
-fn whose<T: Tracer>(sender: &Sender, tables: &Forwarding, tracer: &mut T) -> Result<PeerId, DropReason> {
-    let found = match tables.senders.get(sender) {
-        Some(peer) => Ok(*peer),
-        None => unnamed(sender, tables),
-    };
-    tracer.sender(sender, found.ok());
-    found
-}
-
-/// A sender that no configuration names, where a group learns its peers.
+/// The peer of a sender that no configuration names, where a group learns its peers.
 #[cold]
 fn unnamed(sender: &Sender, tables: &Forwarding) -> Result<PeerId, DropReason> {
     let is_ours = |endpoint: &Endpoint| endpoint.address == sender.address;

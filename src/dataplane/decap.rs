@@ -1,17 +1,29 @@
 //! Decap: strip the tunnel header, bring congestion marks inward, and find the tenant.
 
-use transload_encaps::ethernet::{self, HEADER_LEN};
+use transload_encaps::ethernet::HEADER_LEN;
 use transload_encaps::{Checksum, Common, Decap, DropReason, Frame, InnerTags, Payload, Segment, ecn};
 
-use super::burst::{Burst, Decision, Note};
-use super::mapping;
+use super::burst::Burst;
+use super::memo::Memo;
+use super::note::{FrameKind, Note};
 use super::trace::Tracer;
-use crate::counters::{Counters, Flow};
+use super::{inner_tags, mapping};
+use crate::counters::{Counters, TrafficCounter};
 use crate::forwarding::{Claim, Forwarding, Peer};
+
+/// What the decap stage reads and writes besides the burst.
+pub(super) struct Decapsulator<'a, T> {
+    /// The frozen tables.
+    pub tables: &'a Forwarding,
+    /// This worker's counters.
+    pub counters: &'a Counters,
+    /// The observer of the stages.
+    pub tracer: &'a mut T,
+}
 
 /// Takes every frame of a burst out of its tunnel.
 #[inline(never)]
-pub(super) fn decap<T: Tracer>(burst: &mut Burst<'_>, tables: &Forwarding, counters: &Counters, tracer: &mut T) {
+pub(super) fn decap<T: Tracer>(burst: &mut Burst<'_>, with: &mut Decapsulator<'_, T>) {
     for (frame, note) in burst.pending() {
         frame.truncate(note.origin.end as usize);
         if let Err(reason) = frame.advance(note.origin.at.into()) {
@@ -22,97 +34,105 @@ pub(super) fn decap<T: Tracer>(burst: &mut Burst<'_>, tables: &Forwarding, count
     for notes in burst.notes.chunk_by_mut(|a, b| a.is_pending() && b.is_pending() && a.origin.peer == b.origin.peer) {
         let (run, rest) = frames.split_at_mut(notes.len().min(frames.len()));
         frames = rest;
-        decap_run(run, notes, tables, counters, tracer);
+        with.decap_run(run, notes);
     }
 }
 
-/// Takes a run of frames of one peer out of its tunnel.
-fn decap_run<T: Tracer>(
-    frames: &mut [Frame<'_>],
-    notes: &mut [Note],
-    tables: &Forwarding,
-    counters: &Counters,
-    tracer: &mut T,
-) {
-    let Some(first) = notes.first().filter(|note| note.is_pending()) else { return };
-    let Some(peer) = tables.peer(first.origin.peer) else {
-        return notes.iter_mut().for_each(|note| note.drop(Common::UnknownPeer.into()));
-    };
-    let traffic = counters.peer(first.origin.peer);
-    let mut last = None;
-    peer.compiled.decap_group(frames, |i, frame, found| {
-        let Some(note) = notes.get_mut(i) else { return };
-        match found.and_then(|found| inward(frame, note, found, &mut last, peer, tables, counters, tracer)) {
-            Ok(()) => {
-                if let Some(traffic) = traffic {
-                    traffic.rx.count(frame.len());
-                }
-            }
-            Err(reason) => note.drop(reason),
-        }
-    });
+/// A run of frames of one peer.
+struct PeerRun<'t> {
+    peer: &'t Peer,
+    memo: Memo<SegmentOwner<'t>>,
 }
 
-/// A segment of the run's peer that a tenant has, and what that means for every frame of it.
+/// The tenant that a segment of the run's peer belongs to, and what that means for every frame of it.
 #[derive(Clone, Copy)]
-struct Home<'t> {
+struct SegmentOwner<'t> {
     segment: Segment,
     claim: Claim,
     inner_tags: InnerTags,
-    traffic: Option<&'t Flow>,
+    /// What the tenant sends, counted by this worker.
+    traffic: Option<&'t TrafficCounter>,
 }
 
-/// What is to be done to a tenant's frame once its header is off. Notes whose it is.
-#[inline]
-#[expect(clippy::too_many_arguments, reason = "what one frame is about, and what the run has in common")]
-fn inward<'t, T: Tracer>(
-    frame: &mut Frame<'_>,
-    note: &mut Note,
-    found: Decap,
-    last: &mut Option<Home<'t>>,
-    peer: &Peer,
-    tables: &Forwarding,
-    counters: &'t Counters,
-    tracer: &mut T,
-) -> Result<(), DropReason> {
-    if let Some(counter) = found.tolerated.and_then(|reason| counters.tolerated(reason)) {
-        counter.add(1);
+impl<'a, T: Tracer> Decapsulator<'a, T> {
+    /// Takes a run of frames of one peer out of its tunnel.
+    fn decap_run(&mut self, frames: &mut [Frame<'_>], notes: &mut [Note]) {
+        let Some(id) = notes.first().filter(|note| note.is_pending()).map(|note| note.origin.peer) else { return };
+        let Some(peer) = self.tables.peer(id) else {
+            return notes.iter_mut().for_each(|note| note.drop(Common::UnknownPeer.into()));
+        };
+        let traffic = self.counters.peer(id);
+        let mut run = PeerRun { peer, memo: Memo::new() };
+        peer.compiled.decap_group(frames, |i, frame, found| {
+            let Some(note) = notes.get_mut(i) else { return };
+            match found.and_then(|found| self.deliver(&mut run, frame, note, found)) {
+                Ok(()) => {
+                    if let Some(traffic) = traffic {
+                        traffic.rx.count(frame.len());
+                    }
+                }
+                Err(reason) => note.drop(reason),
+            }
+        });
     }
-    let Payload::Ethernet = found.payload;
-    if frame.len() < HEADER_LEN {
-        return Err(Common::InnerTruncated.into());
-    }
-    if last.is_none_or(|home| home.segment != found.segment) {
-        *last = home(found.segment, peer, tables, counters);
-    }
-    tracer.segment(note.origin.peer, &found, last.map(|home| home.claim));
-    let Some(home) = last else {
-        let crossing = mapping::find(tables, counters, peer, found.segment, tracer)?;
-        let inner_tags = mapping::origin(tables, crossing).map_or(InnerTags::Keep, |end| end.inner_tags);
-        bare(frame, note, inner_tags)?;
-        note.decision = Decision::Across(crossing);
-        return Ok(());
-    };
-    bare(frame, note, home.inner_tags)?;
-    note.claim = Some(home.claim);
-    if let Some(traffic) = home.traffic {
-        traffic.count(frame.len());
-    }
-    Ok(())
-}
 
-#[inline(never)]
-fn home<'t>(segment: Segment, peer: &Peer, tables: &Forwarding, counters: &'t Counters) -> Option<Home<'t>> {
-    let claim = *tables.segments.get(&(peer.scope, segment))?;
-    let attachment = tables.domain(claim.domain).and_then(|domain| domain.attachment(claim.attachment));
-    let inner_tags = attachment.map_or(InnerTags::Keep, |attachment| attachment.inner_tags);
-    let traffic = counters.domain(claim.domain).map(|domain| &domain.traffic.rx);
-    Some(Home { segment, claim, inner_tags, traffic })
+    /// Hands a frame whose header is off to the tenant, or the mapping, that its segment belongs to.
+    #[inline]
+    fn deliver(
+        &mut self,
+        run: &mut PeerRun<'a>,
+        frame: &mut Frame<'_>,
+        note: &mut Note,
+        found: Decap,
+    ) -> Result<(), DropReason> {
+        if let Some(counter) = found.tolerated.and_then(|reason| self.counters.tolerated(reason)) {
+            counter.add(1);
+        }
+        let Payload::Ethernet = found.payload;
+        if frame.len() < HEADER_LEN {
+            return Err(Common::InnerTruncated.into());
+        }
+        let owner = match run.memo.alike(|before| before.segment == found.segment) {
+            Some(before) => before,
+            None => match self.look_up(found.segment, run) {
+                Some(owner) => owner,
+                None => return self.cross(frame, note, found, run.peer),
+            },
+        };
+        self.tracer.segment(note.origin.peer, &found, Some(owner.claim));
+        settle_inner(frame, note, owner.inner_tags)?;
+        note.kind = FrameKind::Tenant(owner.claim);
+        if let Some(traffic) = owner.traffic {
+            traffic.count(frame.len());
+        }
+        Ok(())
+    }
+
+    /// The tenant that a segment of this peer belongs to, if one has it.
+    #[inline(never)]
+    fn look_up<'m>(&self, segment: Segment, run: &'m mut PeerRun<'a>) -> Option<&'m SegmentOwner<'a>> {
+        let claim = *self.tables.segments.get(&(run.peer.scope, segment))?;
+        let attachment = self.tables.domain(claim.domain).and_then(|domain| domain.attachment(claim.attachment));
+        let inner_tags = attachment.map_or(InnerTags::Keep, |attachment| attachment.inner_tags);
+        let traffic = self.counters.domain(claim.domain).map(|domain| &domain.traffic.rx);
+        Some(run.memo.set(SegmentOwner { segment, claim, inner_tags, traffic }))
+    }
+
+    /// Hands a frame whose segment is no tenant's to the mapping that has it.
+    #[cold]
+    fn cross(&mut self, frame: &mut Frame<'_>, note: &mut Note, found: Decap, peer: &Peer) -> Result<(), DropReason> {
+        self.tracer.segment(note.origin.peer, &found, None);
+        let crossing = mapping::find(self.tables, self.counters, peer, found.segment, self.tracer)?;
+        let inner_tags = mapping::origin(self.tables, crossing).map_or(InnerTags::Keep, |end| end.inner_tags);
+        settle_inner(frame, note, inner_tags)?;
+        note.kind = FrameKind::Mapping(crossing);
+        Ok(())
+    }
 }
 
 /// Settles what the headers that are gone have left behind: unfinished checksums, congestion marks, tags.
 #[inline]
-fn bare(frame: &mut Frame<'_>, note: &Note, inner_tags: InnerTags) -> Result<(), DropReason> {
+fn settle_inner(frame: &mut Frame<'_>, note: &Note, inner_tags: InnerTags) -> Result<(), DropReason> {
     // A checksum left unfinished in a header that is gone now concerns nobody any more; but then a super-frame was
     // one of tunnel packets, and its boundaries are lost.
     if let Checksum::Partial { start, .. } = frame.meta.checksum
@@ -126,43 +146,5 @@ fn bare(frame: &mut Frame<'_>, note: &Note, inner_tags: InnerTags) -> Result<(),
     if let Some(class) = note.origin.outer_class {
         ecn::decap(frame, class)?;
     }
-    apply(inner_tags, frame)
-}
-
-/// Does to the tenant's VLAN tags what an attachment says, in either direction.
-///
-/// # Errors
-/// `InnerTags` when the frame has a tag and may not; `InnerTruncated` when nothing is left behind the tags.
-#[inline]
-pub(super) fn apply(rule: InnerTags, frame: &mut Frame<'_>) -> Result<(), DropReason> {
-    match rule {
-        InnerTags::Drop if is_tagged(frame) => Err(Common::InnerTags.into()),
-        InnerTags::Keep | InnerTags::Drop => Ok(()),
-        InnerTags::Strip => {
-            while is_tagged(frame) {
-                frame.pop_tag()?;
-            }
-            if frame.len() < HEADER_LEN { Err(Common::InnerTruncated.into()) } else { Ok(()) }
-        }
-    }
-}
-
-/// How many bytes [`apply`] would take off.
-///
-/// # Errors
-/// `InnerTags` as there.
-#[inline]
-pub(super) fn stripped(rule: InnerTags, frame: &Frame<'_>) -> Result<usize, DropReason> {
-    match rule {
-        InnerTags::Drop if is_tagged(frame) => Err(Common::InnerTags.into()),
-        InnerTags::Strip if is_tagged(frame) => {
-            Ok(ethernet::payload(frame.bytes()).map_or(0, |(_, at)| at - HEADER_LEN))
-        }
-        InnerTags::Keep | InnerTags::Drop | InnerTags::Strip => Ok(0),
-    }
-}
-
-#[inline]
-fn is_tagged(frame: &Frame<'_>) -> bool {
-    ethernet::be16(frame.bytes(), ethernet::ADDRESSES_LEN).is_some_and(ethernet::is_tag)
+    inner_tags::apply(inner_tags, frame)
 }

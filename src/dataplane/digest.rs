@@ -4,14 +4,12 @@
 //! tags, and a link may pad. All that is left out. What else may change, a TCP option that is clamped or a checksum
 //! that was left unfinished, changes on the first trip only, and the digest is that of every later one.
 
-use transload_encaps::ethernet::{ADDRESSES_LEN, TAG_LEN, be16, is_tag};
+use transload_encaps::ethernet::{self, ADDRESSES_LEN};
+use transload_encaps::inner::{Ending, Inner};
+use transload_encaps::ip::IPV6_LEN;
 
-const IPV4: u16 = 0x0800;
-const ARP: u16 = 0x0806;
-const IPV6: u16 = 0x86dd;
 /// Length of an ARP packet about IPv4 over Ethernet (RFC 826).
 const ARP_LEN: usize = 28;
-const IPV6_HEADER_LEN: usize = 40;
 /// RFC 3168 §5: the lower two bits of the IPv4 TOS octet; of the IPv6 traffic class they are bits 4 and 5 of the
 /// second octet (RFC 8200 §3).
 const IPV4_ECN: u8 = 0x03;
@@ -19,35 +17,34 @@ const IPV6_ECN: u8 = 0x30;
 
 /// A hash of the frame, the same on every machine.
 pub(super) fn digest(frame: &[u8]) -> u64 {
-    let mut at = ADDRESSES_LEN;
-    while be16(frame, at).is_some_and(is_tag) {
-        at += TAG_LEN;
-    }
-    let mut hash = absorb(0, frame.get(..ADDRESSES_LEN).unwrap_or_default());
-    let ether_type = be16(frame, at).unwrap_or_default();
-    hash = mix(hash ^ u64::from(ether_type));
-    let packet = frame.get(at + 2..).unwrap_or_default();
-    match ether_type {
-        IPV4 => {
-            let packet = without_padding(packet, be16(packet, 2).map_or(0, usize::from));
-            let [version, tos, rest @ ..] = packet else { return absorb(hash, packet) };
-            hash = absorb(hash, &[*version, tos & !IPV4_ECN]);
+    let addresses = frame.get(..ADDRESSES_LEN).unwrap_or_default();
+    let hash = absorb(0, addresses);
+    let Some(inner) = Inner::of(frame) else { return absorb(hash, frame.get(ADDRESSES_LEN..).unwrap_or_default()) };
+    let hash = mix(hash ^ u64::from(inner.ether_type));
+    let packet = without_padding(&inner);
+    match (inner.ether_type, packet) {
+        (ethernet::IPV4, [version, tos, rest @ ..]) => {
+            let hash = absorb(hash, &[*version, tos & !IPV4_ECN]);
             // The checksum is in octets 10 and 11 of the header.
-            hash = absorb(hash, rest.get(..8).unwrap_or(rest));
+            let hash = absorb(hash, rest.get(..8).unwrap_or(rest));
             absorb(hash, rest.get(10..).unwrap_or_default())
         }
-        IPV6 => {
-            let packet = without_padding(packet, be16(packet, 4).map_or(0, |len| IPV6_HEADER_LEN + usize::from(len)));
-            let [first, second, rest @ ..] = packet else { return absorb(hash, packet) };
-            absorb(absorb(hash, &[*first, second & !IPV6_ECN]), rest)
-        }
-        ARP => absorb(hash, without_padding(packet, ARP_LEN)),
+        (ethernet::IPV6, [first, second, rest @ ..]) => absorb(absorb(hash, &[*first, second & !IPV6_ECN]), rest),
         _ => absorb(hash, packet),
     }
 }
 
-fn without_padding(packet: &[u8], len: usize) -> &[u8] {
-    packet.get(..len).filter(|short| !short.is_empty()).unwrap_or(packet)
+/// What the frame carries behind its tags, as far as it is known to reach.
+fn without_padding<'f>(inner: &Inner<'f>) -> &'f [u8] {
+    let rest = inner.frame().get(inner.at..).unwrap_or_default();
+    let len = match inner.packet() {
+        // A header alone, or a jumbogram's, which tells it from others as well.
+        Some(packet) if packet.ending == Ending::Open && packet.src.is_ipv6() => IPV6_LEN,
+        Some(packet) => packet.end - packet.at,
+        None if inner.ether_type == ethernet::ARP => ARP_LEN,
+        None => rest.len(),
+    };
+    rest.get(..len).unwrap_or(rest)
 }
 
 fn absorb(mut hash: u64, bytes: &[u8]) -> u64 {

@@ -2,128 +2,119 @@
 
 use transload_encaps::{Checksum, Common, DropReason, Frame, HEADROOM};
 
-use super::burst::{Burst, Decision, Note, Verdict};
-use super::ports::Ports;
+use super::burst::Burst;
+use super::egress::{Egress, TooBigFrame};
+use super::memo::Memo;
+use super::note::{Decision, FrameKind, Note, Verdict};
+use super::path::{EgressPath, IngressSide};
 use super::trace::Tracer;
-use super::way::{Obstacle, Source, Way};
-use super::{Now, loop_guard, offload, rate, too_big};
-use crate::counters::Counters;
-use crate::forwarding::{Attachment, AttachmentId, Claim, Crossing, Domain, DomainId, Forwarding, Target};
-use crate::io::Pool;
+use super::wrap::Obstacle;
+use super::{loop_guard, offload, rate, too_big};
+use crate::forwarding::{Attachment, AttachmentId, Claim, Crossing, DomainId, Target};
 
 /// Nanoseconds between ICMP errors of one tenant at the full allowed rate (RFC 1812 §4.3.2.8, RFC 4443 §2.4 (f)).
 const ICMP_INTERVAL: u64 = 10_000_000;
 
-/// What the encap stage reads and writes besides the burst.
-pub(super) struct Egress<'a, 'mem, T> {
-    /// The frozen tables.
-    pub tables: &'a Forwarding,
-    /// Where frames leave.
-    pub ports: &'a mut Ports<'mem>,
-    /// Chunks for copies and segments.
-    pub pool: &'a mut Pool<'mem>,
-    /// Room for the segments of one super-frame; empty between frames.
-    pub segments: &'a mut Vec<Frame<'mem>>,
-    /// What this worker counts.
-    pub counters: &'a Counters,
-    /// The time of this burst.
-    pub now: Now,
-    /// The present frame, or a copy or segment of it, as the narrowest of its ways refused it.
-    pub refused: Option<Refused<'mem>>,
-    /// Who looks on.
-    pub tracer: &'a mut T,
-}
-
-/// A frame that is too big for a way.
-pub(super) struct Refused<'mem> {
-    frame: Frame<'mem>,
-    /// How long it might have been.
-    most: usize,
-}
-
-/// Sends every pending frame of a burst on its way, and gives back the chunks of all others.
+/// Sends every pending frame of a burst on its way, and gives the chunks of all others back.
 #[inline(never)]
 pub(super) fn encap<'mem, T: Tracer>(burst: &mut Burst<'mem>, with: &mut Egress<'_, 'mem, T>) {
-    let mut last = None;
+    let mut memo = Memo::new();
     for (frame, note) in burst.frames.drain(..).zip(&mut burst.notes) {
-        match note.claim.filter(|_| note.is_pending()) {
-            Some(claim) => note.verdict = with.forward(frame, note, claim, &mut last),
-            None => match note.decision {
-                Decision::Across(crossing) if note.is_pending() => note.verdict = with.cross(frame, crossing),
-                _ => with.pool.put(frame),
-            },
+        match note.kind {
+            _ if !note.is_pending() => with.pool.put(frame),
+            FrameKind::Tenant(ingress) => note.verdict = with.forward(frame, note, ingress, &mut memo),
+            FrameKind::Mapping(crossing) => note.verdict = with.cross(frame, crossing),
+            FrameKind::Unopened => note.verdict = with.discard(frame, Common::UnknownSegment),
         }
     }
 }
 
-/// The way that the frame before went: most frames of a burst go to few places.
-type Last<'a> = Option<(DomainId, Target, Way<'a>)>;
+/// The path to one place of a domain.
+struct KnownPath<'t> {
+    domain: DomainId,
+    target: Target,
+    path: EgressPath<'t>,
+}
 
 impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
+    /// Sends a tenant's frame where the bridge has decided.
     #[inline]
-    fn forward(&mut self, frame: Frame<'mem>, note: &Note, claim: Claim, last: &mut Last<'a>) -> Verdict {
-        let Some(domain) = self.tables.domain(claim.domain) else {
-            self.pool.put(frame);
-            return Verdict::Dropped(Common::UnknownSegment.into());
+    fn forward(&mut self, frame: Frame<'mem>, note: &Note, ingress: Claim, memo: &mut Memo<KnownPath<'a>>) -> Verdict {
+        let Some(domain) = self.tables.domain(ingress.domain) else {
+            return self.discard(frame, Common::UnknownSegment);
         };
-        let origin = Target { attachment: claim.attachment, peer: note.origin.peer };
-        let source = Source::Tenant { id: claim.domain, domain, origin };
+        let origin = Target { attachment: ingress.attachment, peer: note.origin.peer };
+        let side = IngressSide::Tenant { id: ingress.domain, domain, origin };
         let verdict = match note.decision {
-            Decision::Flood | Decision::FloodControl => {
-                let is_control = note.decision == Decision::FloodControl;
-                let verdict = self.flood(&frame, claim, domain, source, is_control);
-                self.pool.put(frame);
-                verdict
+            Decision::To { domain, target } => {
+                self.tracer.egress(domain, target);
+                let path = match memo.alike(|before| (before.domain, before.target) == (domain, target)) {
+                    Some(before) => Some(&before.path),
+                    None => self.look_up(domain, target, memo),
+                };
+                let gone = self.depart(frame, &side, path);
+                self.verdict(gone)
             }
-            Decision::Across(crossing) => self.cross(frame, crossing),
-            Decision::To(target) => {
-                self.tracer.way(target);
-                match last {
-                    Some((domain, place, _)) if (*domain, *place) == (claim.domain, target) => {}
-                    _ => *last = self.way(claim.domain, domain, target).map(|way| (claim.domain, target, way)),
-                }
-                match self.depart(frame, &source, last.as_ref().map(|(_, _, way)| way)) {
-                    Ok(()) => Verdict::Sent,
-                    Err(reason) => {
-                        self.tracer.lost(reason);
-                        Verdict::Dropped(reason)
-                    }
-                }
-            }
+            Decision::Flood { domain } => self.flood(frame, &side, domain, false),
+            Decision::FloodControl { domain } => self.flood(frame, &side, domain, true),
+            Decision::Undecided => self.discard(frame, Common::NoTargets),
         };
-        if let Some(refused) = self.refused.take() {
-            self.tell(refused, source);
-        }
+        self.answer_refused(side);
         verdict
     }
 
+    /// The path to a place of a domain, unless a reload has taken it away.
+    #[inline(never)]
+    fn look_up<'m>(
+        &self,
+        id: DomainId,
+        target: Target,
+        memo: &'m mut Memo<KnownPath<'a>>,
+    ) -> Option<&'m EgressPath<'a>> {
+        let path = self.path_to(id, self.tables.domain(id)?, target)?;
+        Some(&memo.set(KnownPath { domain: id, target, path }).path)
+    }
+
+    /// The verdict on a frame that was sent one way.
+    #[inline]
+    fn verdict(&mut self, gone: Result<(), DropReason>) -> Verdict {
+        match gone {
+            Ok(()) => Verdict::Sent,
+            Err(reason) => {
+                self.tracer.lost(reason);
+                Verdict::Dropped(reason)
+            }
+        }
+    }
+
+    #[cold]
+    fn discard(&mut self, frame: Frame<'mem>, reason: Common) -> Verdict {
+        self.pool.put(frame);
+        Verdict::Dropped(reason.into())
+    }
+
     /// The one place where a frame is copied: once for every member of every attachment behind the horizon.
-    fn flood(
-        &mut self,
-        frame: &Frame<'mem>,
-        claim: Claim,
-        domain: &'a Domain,
-        source: Source<'a>,
-        is_control: bool,
-    ) -> Verdict {
-        let horizon = domain.attachment(claim.attachment).map(|ingress| ingress.horizon);
+    fn flood(&mut self, frame: Frame<'mem>, side: &IngressSide<'a>, id: DomainId, is_control: bool) -> Verdict {
+        let Some(domain) = self.tables.domain(id) else { return self.discard(frame, Common::NoTargets) };
+        let from = side.attachment_of(id);
+        let horizon = from.and_then(|from| domain.attachment(from)).map(|ingress| ingress.horizon);
         let loops = &domain.state.loops;
-        let is_guarded = domain.loop_hold != 0 && loop_guard::is_holding(loops, self.now);
+        let guarded = from.filter(|_| domain.loop_hold != 0 && loop_guard::is_holding(loops, self.now));
         let (mut sent, mut failed) = (false, None);
         for (place, attachment) in domain.attachments.iter().enumerate() {
             let may_feed =
                 |egress: &&Attachment| Some(egress.horizon) != horizon && (egress.tunnels_l2cp || !is_control);
             let Some(attachment) = attachment.as_ref().filter(may_feed) else { continue };
-            let id = AttachmentId(place as u16);
-            let is_held = is_guarded && loop_guard::is_held(loops, claim.attachment, id, self.now);
+            let attachment_id = AttachmentId(place as u16);
+            let is_held = guarded.is_some_and(|from| loop_guard::is_held(loops, from, attachment_id, self.now));
             for peer in self.tables.flooded(&attachment.members) {
-                let target = Target { attachment: id, peer };
-                self.tracer.way(target);
+                let target = Target { attachment: attachment_id, peer };
+                self.tracer.egress(id, target);
                 let gone = if is_held {
                     Err(Common::LoopGuard.into())
                 } else {
-                    let way = self.way(claim.domain, domain, target);
-                    self.copy(frame).and_then(|copy| self.depart(copy, &source, way.as_ref()))
+                    let path = self.path_to(id, domain, target);
+                    self.copy(&frame).and_then(|copy| self.depart(copy, side, path.as_ref()))
                 };
                 match gone {
                     Ok(()) => sent = true,
@@ -131,15 +122,16 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
                     Err(reason) => {
                         self.tracer.lost(reason);
                         if let Some(before) = failed.replace(reason) {
-                            self.counters.dropped(before, Some(claim.domain), 1);
+                            self.counters.dropped(before, side.domain(), 1);
                         }
                     }
                 }
             }
         }
+        self.pool.put(frame);
         match failed {
             Some(reason) if sent => {
-                self.counters.dropped(reason, Some(claim.domain), 1);
+                self.counters.dropped(reason, side.domain(), 1);
                 Verdict::Sent
             }
             None if sent => Verdict::Sent,
@@ -162,43 +154,49 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         }
     }
 
-    /// Sends one frame one way, if there is one.
-    #[inline]
-    fn depart(&mut self, frame: Frame<'mem>, source: &Source<'a>, way: Option<&Way<'a>>) -> Result<(), DropReason> {
-        let Some(way) = way else {
-            self.pool.put(frame);
-            return Err(Common::NoTargets.into());
-        };
-        if frame.meta.gso.is_some() && !self.caps(way).gso {
-            self.depart_in_segments(frame, source, way)
-        } else {
-            self.depart_whole(frame, source, way)
-        }
-    }
-
     /// Sends a frame of a mapping to the other side.
     #[cold]
     fn cross(&mut self, frame: Frame<'mem>, crossing: Crossing) -> Verdict {
-        let source = Source::Mapping(crossing);
-        let way = self.way_across(crossing);
-        let gone = self.depart(frame, &source, way.as_ref());
-        if let Err(reason) = gone {
-            self.tracer.lost(reason);
+        let side = IngressSide::Mapping(crossing);
+        let path = self.path_across(crossing);
+        let gone = self.depart(frame, &side, path.as_ref());
+        let verdict = self.verdict(gone);
+        self.answer_refused(side);
+        verdict
+    }
+
+    /// Sends one frame one way, if there is a path.
+    #[inline]
+    fn depart(
+        &mut self,
+        frame: Frame<'mem>,
+        side: &IngressSide<'a>,
+        path: Option<&EgressPath<'a>>,
+    ) -> Result<(), DropReason> {
+        let Some(path) = path else {
+            self.pool.put(frame);
+            return Err(Common::NoTargets.into());
+        };
+        if frame.meta.gso.is_some() && !self.caps(path).gso {
+            self.depart_in_segments(frame, side, path)
+        } else {
+            self.depart_whole(frame, side, path)
         }
-        if let Some(refused) = self.refused.take() {
-            self.tell(refused, source);
-        }
-        gone.map_or_else(Verdict::Dropped, |()| Verdict::Sent)
     }
 
     #[cold]
-    fn depart_in_segments(&mut self, frame: Frame<'mem>, source: &Source<'a>, way: &Way<'a>) -> Result<(), DropReason> {
+    fn depart_in_segments(
+        &mut self,
+        frame: Frame<'mem>,
+        side: &IngressSide<'a>,
+        path: &EgressPath<'a>,
+    ) -> Result<(), DropReason> {
         let mut segments = std::mem::take(self.segments);
         let cut = offload::segments(&frame, self.pool, HEADROOM, |segment| segments.push(segment));
         self.pool.put(frame);
         let mut outcome = cut;
         for segment in segments.drain(..) {
-            if let Err(reason) = self.depart_whole(segment, source, way) {
+            if let Err(reason) = self.depart_whole(segment, side, path) {
                 outcome = Err(reason);
             }
         }
@@ -207,13 +205,18 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     }
 
     #[inline]
-    fn depart_whole(&mut self, mut frame: Frame<'mem>, source: &Source<'a>, way: &Way<'a>) -> Result<(), DropReason> {
+    fn depart_whole(
+        &mut self,
+        mut frame: Frame<'mem>,
+        side: &IngressSide<'a>,
+        path: &EgressPath<'a>,
+    ) -> Result<(), DropReason> {
         let len = frame.len();
-        match self.wrap(&mut frame, source, way) {
+        match self.wrap(&mut frame, side, path) {
             Ok(port) => {
                 self.tracer.leaves(port, &frame);
                 self.ports.push(port, frame, self.pool, self.counters)?;
-                way.sent.iter().flatten().for_each(|sent| sent.count(len));
+                path.sent.iter().flatten().for_each(|sent| sent.count(len));
                 Ok(())
             }
             Err(Obstacle::TooBig { most }) => Err(self.refuse(frame, most)),
@@ -224,13 +227,13 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         }
     }
 
-    /// Keeps a frame that is too big until its sender is told, once for all ways; the narrowest counts.
+    /// Keeps a frame that is too big until its sender is answered, once for all paths; the narrowest counts.
     #[cold]
     fn refuse(&mut self, frame: Frame<'mem>, most: usize) -> DropReason {
         let reason = too_big::reason(frame.bytes());
         let wider = match &self.refused {
             Some(before) if before.most <= most => Some(frame),
-            _ => self.refused.replace(Refused { frame, most }).map(|before| before.frame),
+            _ => self.refused.replace(TooBigFrame { frame, most }).map(|before| before.frame),
         };
         if let Some(frame) = wider {
             self.pool.put(frame);
@@ -238,19 +241,27 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         reason
     }
 
-    /// Tells the sender of a frame that it is too big: by ICMP, back where the frame came in.
+    /// Answers the sender of a frame that was too big, if the one just sent was.
+    #[inline]
+    fn answer_refused(&mut self, side: IngressSide<'a>) {
+        if let Some(refused) = self.refused.take() {
+            self.answer(refused, side);
+        }
+    }
+
+    /// Sends the sender of a frame that is too big an ICMP error, back where the frame came in.
     #[cold]
-    fn tell(&mut self, mut refused: Refused<'mem>, source: Source<'a>) {
-        let answer = self.answer(&mut refused, source);
+    fn answer(&mut self, mut refused: TooBigFrame<'mem>, side: IngressSide<'a>) {
+        let answer = self.icmp_error(&mut refused, side);
         self.pool.put(refused.frame);
         let Some((answer, back)) = answer else { return };
-        match self.depart(answer, &source, Some(&back)) {
+        match self.depart(answer, &side, Some(&back)) {
             Ok(()) => {
-                if let Some(counters) = source.domain().and_then(|id| self.counters.domain(id)) {
+                if let Some(counters) = side.domain().and_then(|id| self.counters.domain(id)) {
                     counters.too_big_answers.add(1);
                 }
             }
-            Err(reason) => self.counters.dropped(reason, source.domain(), 1),
+            Err(reason) => self.counters.dropped(reason, side.domain(), 1),
         }
         // An answer that is too big itself is not answered.
         if let Some(answer) = self.refused.take() {
@@ -258,11 +269,16 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         }
     }
 
-    fn answer(&mut self, refused: &mut Refused<'mem>, source: Source<'a>) -> Option<(Frame<'mem>, Way<'a>)> {
+    /// The ICMP error and the path that it takes, if one may be sent now.
+    fn icmp_error(
+        &mut self,
+        refused: &mut TooBigFrame<'mem>,
+        side: IngressSide<'a>,
+    ) -> Option<(Frame<'mem>, EgressPath<'a>)> {
         offload::finish(&mut refused.frame).ok()?;
-        let original = too_big::Refused::of(refused.frame.bytes(), refused.most)?;
-        let (mac, due) = source.voice(self.tables)?;
-        let back = self.back(source)?;
+        let original = too_big::TooBigPacket::of(refused.frame.bytes(), refused.most)?;
+        let (mac, due) = side.icmp_source(self.tables)?;
+        let back = self.path_back(side)?;
         if !rate::within(due, ICMP_INTERVAL, self.now) {
             return None;
         }
@@ -274,7 +290,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         // It goes back behind the tags the frame came in with, in their priority.
         answer.meta.priorities = refused.frame.meta.priorities;
         answer.meta.checksum = Checksum::Valid;
-        self.tracer.told(original.mtu(), source.origin());
+        self.tracer.sent_too_big(original.mtu(), side.origin());
         Some((answer, back))
     }
 }

@@ -41,26 +41,26 @@ const DATE_UNIT: u32 = 20;
 const WINDOW: u16 = (1_000_000_000_u64 >> DATE_UNIT) as u16;
 /// Workers read the clock at different moments: a sight can be this much younger than "now".
 const AHEAD: u16 = 64;
-/// So many returns within the window make a loop.
+/// Number of returns within the window that make a loop.
 const ENOUGH: u8 = 3;
 /// The counts stop here.
 const MANY: u8 = (1 << COUNT_BITS) - 1;
 /// Ends of holds count 2^24 ns, 17 ms, in 40 bits.
 const END_UNIT: u32 = 24;
 
-/// What was found out about a BUM frame.
+/// The loop guard's finding about a BUM frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sight {
     /// It has changed sides so often within the window, this time included.
     Seen {
-        /// 0 for a frame that has not been elsewhere, or is not watched.
+        /// Number of changes of sides; 0 for a frame that has not been elsewhere, or is not watched.
         changes: u8,
     },
     /// It runs round a loop.
     Loop {
         /// The other attachment of the pair; the one is that of this sight.
         other: AttachmentId,
-        /// Where the frame was first seen, if that is still known.
+        /// The place where the frame was first seen, if that is still known.
         home: Option<Target>,
     },
 }
@@ -70,7 +70,7 @@ pub(super) enum Sight {
 struct Track {
     tag: u32,
     date: u16,
-    /// Where it came in last.
+    /// The attachment that it came in by last.
     here: AttachmentId,
     changes: u8,
     returns: u8,
@@ -148,7 +148,7 @@ pub(super) fn is_holding(memory: &LoopMemory, now: Now) -> bool {
     now.nanos < memory.held_until.load(Relaxed)
 }
 
-/// Holds a pair for so many nanoseconds; gives back whether it was not held already. With more loops than there is
+/// Holds a pair for so many nanoseconds. Returns whether it was not held already. With more loops than there is
 /// memory for, the hold that ends first makes room.
 pub(super) fn hold(memory: &LoopMemory, a: AttachmentId, b: AttachmentId, nanos: u64, now: Now) -> bool {
     if is_held(memory, a, b, now) {

@@ -1,6 +1,7 @@
 //! The data plane: one worker, one loop, one function a stage.
 //!
-//! [`Worker::breathe`] is the life of a frame. Nothing in it allocates, locks, logs, waits or reads a clock.
+//! [`Worker::breathe`] is the life of a frame. Nothing in it allocates, locks, logs, waits or reads a clock. A stage is
+//! one function in the file of its name. It takes the burst, and whatever else it reads or writes as one value.
 
 mod bridge;
 mod burst;
@@ -8,30 +9,44 @@ mod classify;
 pub mod clock;
 mod decap;
 mod digest;
+mod egress;
 mod encap;
+mod inner_tags;
 mod loop_guard;
 mod mapping;
+mod memo;
 mod mss;
+mod note;
 pub mod offload;
+mod path;
 mod ports;
 mod rate;
+mod receive;
 pub mod thread;
 mod too_big;
 pub mod trace;
-mod way;
+mod wrap;
 
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Cache};
 use transload_encaps::Frame;
 
-pub use burst::{Burst, Decision, Note, Stranger, Verdict};
+use bridge::{Bridge, bridge};
+use classify::{Classifier, classify};
+use decap::{Decapsulator, decap};
+use egress::Egress;
+use encap::encap;
+use receive::{Receiver, receive};
+
+pub use burst::Burst;
 pub use loop_guard::held_for;
-pub use ports::Ports;
+pub use note::{Decision, FrameKind, Note, PacketOrigin, Verdict};
+pub use ports::WorkerPorts;
 pub use trace::{NoTrace, Stage, Tracer};
 
 use crate::counters::Counters;
-use crate::events::Sender;
+use crate::events::EventSender;
 use crate::fdb::Fdb;
 use crate::forwarding::{Forwarding, PortId};
 use crate::io::{BoxedPort, Pool};
@@ -52,7 +67,7 @@ impl Now {
     }
 }
 
-/// What all workers of a gateway, and its control plane, share.
+/// State that all workers of a gateway share with its control plane.
 #[derive(Debug)]
 pub struct Shared {
     /// The frozen tables; control swaps them, workers read them once a burst.
@@ -62,7 +77,7 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// These tables, and this FDB.
+    /// Of these tables and this FDB.
     #[must_use]
     pub fn new(forwarding: Forwarding, fdb: Fdb) -> Self {
         Self { forwarding: Arc::new(ArcSwap::from_pointee(forwarding)), fdb }
@@ -74,11 +89,11 @@ pub struct Worker<'mem> {
     shared: Arc<Shared>,
     view: Cache<Arc<ArcSwap<Forwarding>>, Arc<Forwarding>>,
     pool: Pool<'mem>,
-    ports: Ports<'mem>,
+    ports: WorkerPorts<'mem>,
     burst: Burst<'mem>,
     segments: Vec<Frame<'mem>>,
     counters: Arc<Counters>,
-    events: Sender,
+    events: EventSender,
 }
 
 impl<'mem> Worker<'mem> {
@@ -89,19 +104,19 @@ impl<'mem> Worker<'mem> {
         pool: Pool<'mem>,
         ports: Vec<(PortId, BoxedPort<'mem>)>,
         counters: Arc<Counters>,
-        events: Sender,
+        events: EventSender,
     ) -> Self {
         let segments = Vec::with_capacity(pool.free());
         let view = Cache::new(shared.forwarding.clone());
-        Self { shared, view, pool, ports: Ports::new(ports), burst: Burst::new(), segments, counters, events }
+        Self { shared, view, pool, ports: WorkerPorts::new(ports), burst: Burst::new(), segments, counters, events }
     }
 
-    /// One breath: every frame that has arrived leaves, or is dropped by name. Gives back how many arrived.
+    /// One breath: every frame that has arrived leaves, or is dropped by name. Returns how many arrived.
     pub fn breathe(&mut self, now: Now) -> usize {
         self.breathe_before(&mut NoTrace, now)
     }
 
-    /// The same, while `tracer` looks on.
+    /// The same, with an observer.
     pub fn breathe_before<T: Tracer>(&mut self, tracer: &mut T, now: Now) -> usize {
         let Self { shared, view, pool, ports, burst, segments, counters, events } = self;
         // The control plane's decisions are read once. They cannot change under a burst, and between bursts we hold
@@ -110,17 +125,18 @@ impl<'mem> Worker<'mem> {
         let fdb = &shared.fdb;
         let mut arrived = 0;
         for slot in 0..ports.len() {
-            let Some(port) = ports.receive(slot, pool, burst, now, events, counters) else { continue };
+            let Some(port) = receive(burst, &mut Receiver { ports, slot, pool, counters, events, now }) else {
+                continue;
+            };
             arrived += burst.notes.len();
             tracer.done(Stage::Receive, burst);
-            classify::classify(burst, port, tables, tracer);
+            classify(burst, &mut Classifier { port, tables, tracer });
             tracer.done(Stage::Classify, burst);
-            decap::decap(burst, tables, counters, tracer);
+            decap(burst, &mut Decapsulator { tables, counters, tracer });
             tracer.done(Stage::Decap, burst);
-            bridge::bridge(burst, &mut bridge::Bridge { tables, fdb, counters, events, now, tracer });
+            bridge(burst, &mut Bridge { tables, fdb, counters, events, now, tracer });
             tracer.done(Stage::Bridge, burst);
-            let refused = None;
-            encap::encap(burst, &mut encap::Egress { tables, ports, pool, segments, counters, now, refused, tracer });
+            encap(burst, &mut Egress { tables, ports, pool, segments, counters, now, refused: None, tracer });
             tracer.done(Stage::Encap, burst);
             burst.settle(counters);
         }
@@ -135,17 +151,17 @@ impl<'mem> Worker<'mem> {
 
     /// The ports, to wait for.
     #[must_use]
-    pub const fn ports(&self) -> &Ports<'mem> {
+    pub const fn ports(&self) -> &WorkerPorts<'mem> {
         &self.ports
     }
 
-    /// How many chunks are free; between breaths all of them, but for those a device still sends from.
+    /// The number of free chunks; between breaths all of them, but for those a device still sends from.
     #[must_use]
     pub fn free_chunks(&self) -> usize {
         self.pool.free()
     }
 
-    /// What this worker has counted so far.
+    /// The counters that this worker writes.
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.counters

@@ -3,19 +3,11 @@
 //! For tenants whose hosts do not hear ICMP. Only a SYN carries the option (RFC 9293 §3.2), and what it allows are
 //! segments in the other direction; so the lesser room of both ways counts, as it does in other gateways.
 
-use transload_encaps::ethernet;
-use transload_encaps::{Checksum, Frame, checksum};
+use transload_encaps::inner::{Extensions, Inner};
+use transload_encaps::ip::{IPV4_LEN, IPV6_LEN, TCP, TCP_CHECKSUM, TCP_LEN};
+use transload_encaps::{Checksum, Frame, checksum, ethernet};
 
-const IPV4_LEN: usize = 20;
-const IPV6_LEN: usize = 40;
-const TCP_LEN: usize = 20;
-const TCP: u8 = 6;
-const TCP_CHECKSUM: usize = 16;
 const SYN: u8 = 0x02;
-const FRAGMENT_OFFSET: u16 = 0x1fff;
-/// Hop-by-hop, routing and destination options, which may stand before TCP (RFC 8200 §4.1).
-const EXTENSIONS: [u8; 3] = [0, 43, 60];
-const MOST_EXTENSIONS: usize = 8;
 /// TCP options (RFC 9293 §3.2).
 const END: u8 = 0;
 const NO_OPERATION: u8 = 1;
@@ -36,12 +28,12 @@ pub(super) struct Syn {
 impl Syn {
     /// The SYN in a frame, also behind tags, if there is one with the option.
     pub(super) fn of(frame: &[u8]) -> Option<Self> {
-        let (ether_type, ip) = ethernet::payload(frame)?;
-        let (tcp, ip_len) = match ether_type {
-            ethernet::IPV4 => (ip + ipv4(frame.get(ip..)?)?, IPV4_LEN),
-            ethernet::IPV6 => (ip + ipv6(frame.get(ip..)?)?, IPV6_LEN),
-            _ => return None,
-        };
+        // Not behind extension headers that authenticate what follows or make it a part.
+        let may_change = |extensions| extensions <= Extensions::Routing;
+        let packet =
+            Inner::of(frame)?.packet().filter(|packet| packet.protocol == TCP && may_change(packet.extensions))?;
+        let tcp = packet.l4?;
+        let ip_len = if packet.src.is_ipv4() { IPV4_LEN } else { IPV6_LEN };
         let header: &[u8; TCP_LEN] = frame.get(tcp..)?.first_chunk()?;
         if header[13] & SYN == 0 {
             return None;
@@ -49,7 +41,7 @@ impl Syn {
         let end = tcp + usize::from(header[12] >> 4) * 4;
         let value = mss_option(frame.get(..end)?, tcp + TCP_LEN)?;
         // RFC 6691 §2: IP and TCP options are not counted.
-        Some(Self { tcp, value, mss: ethernet::be16(frame, value)?, headers: ip + ip_len + TCP_LEN })
+        Some(Self { tcp, value, mss: ethernet::be16(frame, value)?, headers: packet.at + ip_len + TCP_LEN })
     }
 
     /// The longest payload of a segment in a frame of at most `most` bytes.
@@ -99,26 +91,4 @@ fn mss_option(header: &[u8], mut at: usize) -> Option<usize> {
             }
         }
     }
-}
-
-/// Where TCP begins in an IPv4 packet, if it does.
-fn ipv4(packet: &[u8]) -> Option<usize> {
-    let header: &[u8; IPV4_LEN] = packet.first_chunk()?;
-    let fragment = u16::from_be_bytes([header[6], header[7]]) & FRAGMENT_OFFSET != 0;
-    let len = usize::from(header[0] & 0x0f) * 4;
-    (header[0] >> 4 == 4 && len >= IPV4_LEN && header[9] == TCP && !fragment).then_some(len)
-}
-
-/// Where TCP begins in an IPv6 packet, if it does.
-fn ipv6(packet: &[u8]) -> Option<usize> {
-    let header: &[u8; IPV6_LEN] = packet.first_chunk()?;
-    let (mut protocol, mut at) = (header[6], IPV6_LEN);
-    for _ in 0..MOST_EXTENSIONS {
-        if !EXTENSIONS.contains(&protocol) {
-            break;
-        }
-        let [following, units] = *packet.get(at..)?.first_chunk()?;
-        (protocol, at) = (following, at + 8 * (1 + usize::from(units)));
-    }
-    (header[0] >> 4 == 6 && protocol == TCP).then_some(at)
 }

@@ -4,25 +4,13 @@
 //! checksum field. Where the way out is a device that takes such frames, they leave as they came. Everywhere else
 //! [`finish`] completes the checksum and [`segments`] cuts the super-frame, as the sender's network card would have.
 
-use std::net::IpAddr;
-
-use transload_encaps::outer::pseudo_header;
+use transload_encaps::inner::{Ending, Extensions, Inner, IpPacket};
+use transload_encaps::ip::{IPV6_LEN, TCP, TCP_CHECKSUM, TCP_LEN, UDP, UDP_LEN};
+use transload_encaps::outer::{UDP_CHECKSUM, pseudo_header};
 use transload_encaps::{Checksum, Common, DropReason, Frame, Gso, GsoKind, Meta, checksum, ethernet};
 
 use crate::io::Pool;
 
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-const TCP_LEN: usize = 20;
-const UDP_LEN: usize = 8;
-const IPV4_LEN: usize = 20;
-const IPV6_LEN: usize = 40;
-/// Hop-by-hop and destination options (RFC 8200 §4.6) may precede TCP. Behind a routing header the checksum would
-/// cover another destination than the header's, and nobody offloads that.
-const EXTENSIONS: [u8; 2] = [0, 60];
-const MOST_EXTENSIONS: usize = 4;
-const TCP_CHECKSUM: usize = 16;
-const UDP_CHECKSUM: usize = 6;
 /// TCP flags that belong to the end of a super-frame: FIN and PSH.
 const LAST_ONLY: u8 = 0x01 | 0x08;
 /// RFC 3168 §6.1.2: CWR is set on the first data packet after the window was reduced, and on no other.
@@ -128,34 +116,19 @@ struct Cut<'a> {
     headers: &'a [u8],
     payload: &'a [u8],
     size: usize,
-    network: Network,
-    /// A UDP sender that wants no checksum.
-    unsummed: bool,
-}
-
-/// The network layer of a super-frame: where it is, and what it carries where.
-struct Network {
-    /// Where the IP header begins.
-    ip: usize,
+    packet: IpPacket,
     /// Where the TCP or UDP header begins.
     l4: usize,
-    /// Where the packet ends.
-    end: usize,
-    protocol: u8,
-    src: IpAddr,
-    dst: IpAddr,
+    /// A UDP sender that wants no checksum.
+    unsummed: bool,
 }
 
 impl<'a> Cut<'a> {
     fn of(frame: &'a Frame<'_>, gso: Gso) -> Option<Self> {
         let bytes = frame.bytes();
-        let (ether_type, ip) = ethernet::payload(bytes)?;
-        let network = match (gso.kind, ether_type) {
-            (GsoKind::Tcp4 | GsoKind::Udp, ethernet::IPV4) => ipv4(bytes, ip)?,
-            (GsoKind::Tcp6 | GsoKind::Udp, ethernet::IPV6) => ipv6(bytes, ip)?,
-            _ => return None,
-        };
-        let Network { l4, protocol, end, .. } = network;
+        let packet = Inner::of(bytes)?.packet().filter(|packet| is_cuttable(packet, gso.kind))?;
+        let IpPacket { end, protocol, .. } = packet;
+        let l4 = packet.l4?;
         let l4_len = match (gso.kind, protocol) {
             (GsoKind::Udp, UDP) => UDP_LEN,
             (GsoKind::Tcp4 | GsoKind::Tcp6, TCP) => tcp_len(bytes.get(l4..end)?)?,
@@ -169,9 +142,9 @@ impl<'a> Cut<'a> {
             return None;
         }
         let (headers, payload) = bytes.get(..end)?.split_at_checked(l4 + l4_len)?;
-        let no_sum = protocol == UDP && ethernet::be16(headers, l4 + UDP_CHECKSUM)? == 0;
+        let no_sum = protocol == UDP && ethernet::be16(headers, l4 + usize::from(UDP_CHECKSUM))? == 0;
         let unsummed = no_sum && !matches!(frame.meta.checksum, Checksum::Partial { .. });
-        (gso.size > 0).then_some(Self { headers, payload, size: gso.size.into(), network, unsummed })
+        (gso.size > 0).then_some(Self { headers, payload, size: gso.size.into(), packet, l4, unsummed })
     }
 
     /// How long the longest segment will be, headers included.
@@ -202,10 +175,10 @@ impl<'a> Cut<'a> {
 
     /// The segment's own length, and IPv4's identification and header checksum.
     fn network(&self, bytes: &mut [u8], index: usize) -> Option<()> {
-        let Network { ip, l4, src, .. } = self.network;
-        let len = bytes.len() - ip;
-        let header = bytes.get_mut(ip..l4)?;
-        if src.is_ipv6() {
+        let at = self.packet.at;
+        let len = bytes.len() - at;
+        let header = bytes.get_mut(at..self.l4)?;
+        if self.packet.src.is_ipv6() {
             return put16(header, 4, u16::try_from(len - IPV6_LEN).ok()?).ok();
         }
         put16(header, 2, u16::try_from(len).ok()?).ok()?;
@@ -220,8 +193,8 @@ impl<'a> Cut<'a> {
 
     /// TCP's sequence number and flags, or UDP's length; and the checksum.
     fn transport(&self, bytes: &mut [u8], from: usize, last: bool) -> Option<()> {
-        let Network { l4, protocol, src, dst, .. } = self.network;
-        let l4 = bytes.get_mut(l4..)?;
+        let IpPacket { protocol, src, dst, .. } = self.packet;
+        let l4 = bytes.get_mut(self.l4..)?;
         let len = l4.len();
         let checksum_at = if protocol == TCP {
             let header: &mut [u8; TCP_LEN] = l4.first_chunk_mut()?;
@@ -233,7 +206,7 @@ impl<'a> Cut<'a> {
             TCP_CHECKSUM
         } else {
             put16(l4, 4, u16::try_from(len).ok()?).ok()?;
-            UDP_CHECKSUM
+            UDP_CHECKSUM.into()
         };
         if self.unsummed {
             return Some(());
@@ -244,46 +217,23 @@ impl<'a> Cut<'a> {
     }
 }
 
+/// Whether a packet is a whole one of the IP version that this kind of super-frame has, with nothing in it that its
+/// segments cannot have too.
+fn is_cuttable(packet: &IpPacket, kind: GsoKind) -> bool {
+    let is_ipv4 = packet.src.is_ipv4();
+    let is_kind = match kind {
+        GsoKind::Tcp4 => is_ipv4,
+        GsoKind::Tcp6 => !is_ipv4,
+        GsoKind::Udp => true,
+    };
+    // Behind a routing header the checksum would cover another destination, and nobody offloads that. A jumbogram has
+    // an option that no segment may carry (RFC 2675 §3).
+    let is_whole = packet.ending == Ending::Stated || packet.ending == Ending::Open && is_ipv4;
+    is_kind && is_whole && packet.fragment.is_none() && packet.extensions == Extensions::Options
+}
+
 fn tcp_len(l4: &[u8]) -> Option<usize> {
     let header: &[u8; TCP_LEN] = l4.first_chunk()?;
     let len = usize::from(header[12] >> 4) * 4;
     (TCP_LEN..=l4.len()).contains(&len).then_some(len)
-}
-
-fn ipv4(frame: &[u8], ip: usize) -> Option<Network> {
-    let header: &[u8; IPV4_LEN] = frame.get(ip..)?.first_chunk()?;
-    let [first, _, l1, l2, _, _, f1, f2, _, protocol, _, _, s1, s2, s3, s4, d1, d2, d3, d4] = *header;
-    let header_len = usize::from(first & 0x0f) * 4;
-    let fragment = u16::from_be_bytes([f1, f2]) & 0x3fff != 0;
-    if first >> 4 != 4 || header_len < IPV4_LEN || fragment {
-        return None;
-    }
-    // A super-frame of more than 64 KB (Linux "BIG TCP") has a total length of zero.
-    let end = match usize::from(u16::from_be_bytes([l1, l2])) {
-        0 => frame.len(),
-        total => ip + total,
-    };
-    let (src, dst) = (IpAddr::from([s1, s2, s3, s4]), IpAddr::from([d1, d2, d3, d4]));
-    (end <= frame.len()).then_some(Network { ip, l4: ip + header_len, protocol, end, src, dst })
-}
-
-fn ipv6(frame: &[u8], ip: usize) -> Option<Network> {
-    let header: &[u8; IPV6_LEN] = frame.get(ip..)?.first_chunk()?;
-    let payload_len = usize::from(u16::from_be_bytes([header[4], header[5]]));
-    // Zero would be a jumbogram (RFC 2675), whose option no segment may carry.
-    if header[0] >> 4 != 6 || payload_len == 0 {
-        return None;
-    }
-    let (mut protocol, mut l4) = (header[6], ip + IPV6_LEN);
-    for _ in 0..MOST_EXTENSIONS {
-        if !EXTENSIONS.contains(&protocol) {
-            break;
-        }
-        let [following, units] = *frame.get(l4..)?.first_chunk()?;
-        protocol = following;
-        l4 += 8 * (1 + usize::from(units));
-    }
-    let end = ip + IPV6_LEN + payload_len;
-    let address = |from: usize| -> Option<IpAddr> { Some(IpAddr::from(*header.get(from..)?.first_chunk::<16>()?)) };
-    (end <= frame.len()).then_some(Network { ip, l4, protocol, end, src: address(8)?, dst: address(24)? })
 }

@@ -1,36 +1,34 @@
-//! Transmit, and the worker's side of receive: its ports, each with the frames that wait to leave by it.
+//! The ports of one worker, each with the frames that wait to leave by it; and transmit, which sends them.
 
 use transload_encaps::{Common, DropReason, Frame};
 
-use super::Now;
 use super::burst::Burst;
 use crate::counters::Counters;
-use crate::events::{Event, Sender};
 use crate::forwarding::PortId;
 use crate::io::{BoxedPort, Caps, Pool, Port};
 
-/// How long a port that failed is left alone, in nanoseconds.
-const PAUSE: u64 = 1_000_000_000;
-
-struct Slot<'mem> {
-    id: PortId,
-    io: BoxedPort<'mem>,
-    caps: Caps,
+/// A port of this worker.
+pub(super) struct WorkerPort<'mem> {
+    pub(super) id: PortId,
+    pub(super) io: BoxedPort<'mem>,
+    /// What it can do by itself, as of the last burst.
+    pub(super) caps: Caps,
+    /// When it is tried again after a failure, in nanoseconds of the workers' clock.
+    pub(super) retry_at: Option<u64>,
+    /// The frames that wait to leave.
     waiting: Vec<Frame<'mem>>,
-    /// When a failed port is tried again, in nanoseconds.
-    retry_at: Option<u64>,
-    /// What the device had lost when it was asked last.
+    /// How many frames the device had lost when it was asked last.
     lost: u64,
 }
 
 /// The ports of one worker.
-pub struct Ports<'mem> {
-    slots: Vec<Slot<'mem>>,
+pub struct WorkerPorts<'mem> {
+    slots: Vec<WorkerPort<'mem>>,
     /// By [`PortId`]: the slot.
     index: Vec<Option<usize>>,
 }
 
-impl<'mem> Ports<'mem> {
+impl<'mem> WorkerPorts<'mem> {
     /// These ports.
     #[must_use]
     pub fn new(ports: Vec<(PortId, BoxedPort<'mem>)>) -> Self {
@@ -40,7 +38,7 @@ impl<'mem> Ports<'mem> {
         }
         let slots = ports.into_iter().map(|(id, io)| {
             let caps = io.caps();
-            Slot { id, io, caps, waiting: Vec::with_capacity(Burst::LEN), retry_at: None, lost: 0 }
+            WorkerPort { id, io, caps, waiting: Vec::with_capacity(Burst::LEN), retry_at: None, lost: 0 }
         });
         Self { slots: slots.collect(), index }
     }
@@ -75,8 +73,14 @@ impl<'mem> Ports<'mem> {
         }
     }
 
+    /// The port in a slot.
     #[inline]
-    fn slot(&mut self, id: PortId) -> Option<&mut Slot<'mem>> {
+    pub(super) fn slot(&mut self, slot: usize) -> Option<&mut WorkerPort<'mem>> {
+        self.slots.get_mut(slot)
+    }
+
+    #[inline]
+    fn port(&mut self, id: PortId) -> Option<&mut WorkerPort<'mem>> {
         let slot = (*self.index.get(usize::from(id.0))?)?;
         self.slots.get_mut(slot)
     }
@@ -86,40 +90,6 @@ impl<'mem> Ports<'mem> {
     pub(super) fn caps(&self, id: PortId) -> Caps {
         let slot = self.index.get(usize::from(id.0)).copied().flatten();
         slot.and_then(|slot| self.slots.get(slot)).map_or_else(Caps::default, |slot| slot.caps)
-    }
-
-    /// Receives from the port in this slot; gives back which one it is. A port that fails is left alone for a
-    /// second, and the others go on.
-    pub(super) fn receive(
-        &mut self,
-        slot: usize,
-        pool: &mut Pool<'mem>,
-        burst: &mut Burst<'mem>,
-        now: Now,
-        events: &mut Sender,
-        counters: &Counters,
-    ) -> Option<PortId> {
-        let slot = self.slots.get_mut(slot)?;
-        if slot.retry_at.is_some_and(|at| now.nanos < at) {
-            return None;
-        }
-        let received = slot.io.rx_burst(pool, &mut burst.frames, Burst::LEN);
-        // A device that came back may do less by itself than the one before.
-        slot.caps = slot.io.caps();
-        match received {
-            Ok(()) if slot.retry_at.take().is_some() => events.send(Event::PortBack { port: slot.id }),
-            Ok(()) => {}
-            Err(error) => {
-                if slot.retry_at.replace(now.nanos + PAUSE).is_none() {
-                    events.send(Event::PortFailed { port: slot.id, errno: error.raw_os_error() });
-                }
-            }
-        }
-        burst.received(slot.id);
-        if let Some(port) = counters.port(slot.id) {
-            port.rx.add(burst.notes.len() as u64, burst.notes.iter().map(|note| u64::from(note.len)).sum());
-        }
-        Some(slot.id)
     }
 
     /// Puts a frame where it waits to leave by a port.
@@ -134,7 +104,7 @@ impl<'mem> Ports<'mem> {
         pool: &mut Pool<'mem>,
         counters: &Counters,
     ) -> Result<(), DropReason> {
-        let Some(slot) = self.slot(id) else {
+        let Some(slot) = self.port(id) else {
             pool.put(frame);
             return Err(Common::PortDown.into());
         };
@@ -153,7 +123,7 @@ impl<'mem> Ports<'mem> {
     }
 }
 
-impl<'mem> Slot<'mem> {
+impl<'mem> WorkerPort<'mem> {
     fn transmit(&mut self, pool: &mut Pool<'mem>, counters: &Counters) {
         let sent = self.io.tx_burst(pool, &mut self.waiting);
         if let Some(port) = counters.port(self.id) {

@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::clock::Clock;
-use super::{Ports, Worker};
+use super::{Worker, WorkerPorts};
 use crate::forwarding::PortId;
 
 /// After so long, in nanoseconds, in which nothing arrived, a worker sleeps until something does: about as long as it
@@ -52,7 +52,7 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn wait(&mut self, ports: &Ports<'_>) {
+    fn wait(&mut self, ports: &WorkerPorts<'_>) {
         let now = Instant::now();
         self.muted.retain(|(_, until)| *until > now);
         let heard = |id: &PortId| !self.muted.iter().any(|(muted, _)| muted == id);

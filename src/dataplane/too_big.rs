@@ -8,21 +8,18 @@
 //! We never fragment: not the outer packet, which the tunnels' standards forbid (RFC 7348 §4.3, RFC 7637 §3.2), nor
 //! the tenant's, which is not ours.
 
+use std::net::IpAddr;
+
 use transload_encaps::ethernet::{self, ADDRESSES_LEN};
+use transload_encaps::inner::{Ending, Fragment, Inner, IpPacket};
+use transload_encaps::ip::{DF, ICMP, ICMPV6, IPV4_LEN, IPV6_LEN};
 use transload_encaps::{Common, DropReason, Frame, Mac, checksum};
 
-const IPV4_LEN: usize = 20;
-const IPV6_LEN: usize = 40;
 const ICMP_LEN: usize = 8;
 /// RFC 1812 §4.3.2.3: the answer carries as much of the packet as fits into 576 bytes.
 const MOST_IPV4: usize = 576;
 /// RFC 4443 §3.2: as much as fits into the minimum IPv6 MTU.
 const MOST_IPV6: usize = 1280;
-/// RFC 791: do not fragment.
-const DF: u16 = 0x4000;
-const FRAGMENT_OFFSET: u16 = 0x1fff;
-const ICMP: u8 = 1;
-const ICMPV6: u8 = 58;
 const TTL: u8 = 64;
 /// RFC 1812 §4.3.2.5: ICMP errors have precedence 6.
 const INTERNETWORK_CONTROL: u8 = 0xc0;
@@ -32,17 +29,12 @@ const ICMP_QUERIES: [u8; 12] = [0, 8, 9, 10, 13, 14, 15, 16, 17, 18, 42, 43];
 const FIRST_ICMPV6_INFORMATION: u8 = 128;
 /// RFC 4443 §2.4 (e.2): neither is this one answered.
 const ICMPV6_REDIRECT: u8 = 137;
-/// Hop-by-hop, routing and destination options (RFC 8200 §4.1).
-const EXTENSIONS: [u8; 3] = [0, 43, 60];
-const FRAGMENT: u8 = 44;
-const MOST_EXTENSIONS: usize = 8;
 
 /// What a frame that is too big is dropped for.
 pub(super) fn reason(frame: &[u8]) -> DropReason {
-    let Some((ether_type, at)) = ethernet::payload(frame) else { return Common::TooBigNotIp.into() };
-    let flags = ethernet::be16(frame, at + 6).unwrap_or(DF);
-    match ether_type {
-        ethernet::IPV4 if flags & DF == 0 => Common::TooBigNoDf.into(),
+    let Some(inner) = Inner::of(frame) else { return Common::TooBigNotIp.into() };
+    match inner.ether_type {
+        ethernet::IPV4 if inner.packet().is_some_and(|packet| !packet.dont_fragment) => Common::TooBigNoDf.into(),
         ethernet::IPV4 | ethernet::IPV6 => Common::TooBig.into(),
         _ => Common::TooBigNotIp.into(),
     }
@@ -50,40 +42,25 @@ pub(super) fn reason(frame: &[u8]) -> DropReason {
 
 /// A packet that is too big, and whose sender may be told.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Refused<'a> {
+pub(super) struct TooBigPacket<'a> {
     frame: &'a [u8],
-    /// The IP packet in it, without what follows.
-    packet: &'a [u8],
-    ip_at: usize,
-    ends: Ends<'a>,
+    packet: IpPacket,
     mtu: usize,
 }
 
-/// Where a packet was from and where it was going.
-#[derive(Debug, Clone, Copy)]
-enum Ends<'a> {
-    V4 { src: &'a [u8; 4], dst: &'a [u8; 4] },
-    V6 { src: &'a [u8; 16], dst: &'a [u8; 16] },
-}
-
-impl<'a> Refused<'a> {
+impl<'a> TooBigPacket<'a> {
     /// A frame that should have been `most` bytes long at most, if its sender may be told.
     pub(super) fn of(frame: &'a [u8], most: usize) -> Option<Self> {
         // RFC 1122 §3.2.2, RFC 4443 §2.4 (e.4): nothing that was sent to several is answered.
         if Mac(*frame.first_chunk()?).is_group() {
             return None;
         }
-        let (ether_type, ip_at) = ethernet::payload(frame)?;
+        let packet = Inner::of(frame)?.packet()?;
         // Ethernet and the tags that the way out keeps are not the tenant's packet.
-        let mtu = most.checked_sub(ip_at)?;
-        let rest = frame.get(ip_at..)?;
-        let (packet, ends) = match ether_type {
-            ethernet::IPV4 => ipv4(rest)?,
-            ethernet::IPV6 => ipv6(rest)?,
-            _ => return None,
-        };
+        let mtu = most.checked_sub(packet.at)?;
         // What is too long may be the padding behind a packet that is not.
-        (packet.len() > mtu).then_some(Self { frame, packet, ip_at, ends, mtu })
+        let is_too_big = packet.end - packet.at > mtu && packet.ending != Ending::Cut;
+        (is_too_big && may_be_answered(frame, &packet)).then_some(Self { frame, packet, mtu })
     }
 
     /// Most bytes that the packet might have had.
@@ -93,18 +70,19 @@ impl<'a> Refused<'a> {
 
     /// Writes the answer into an empty frame; `None` if it does not fit.
     pub(super) fn answer(&self, gateway: Mac, answer: &mut Frame<'_>) -> Option<()> {
-        let tags = self.frame.get(ADDRESSES_LEN..self.ip_at)?;
+        let tags = self.frame.get(ADDRESSES_LEN..self.packet.at)?;
         let host = self.frame.get(6..ADDRESSES_LEN)?;
-        match self.ends {
-            Ends::V4 { src, dst } => {
+        match (self.packet.src, self.packet.dst) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => {
                 let quote = self.quote(MOST_IPV4 - IPV4_LEN - ICMP_LEN)?;
-                let ip = ipv4_header((IPV4_LEN + ICMP_LEN + quote.len()) as u16, *dst, *src);
+                let ip = ipv4_header((IPV4_LEN + ICMP_LEN + quote.len()) as u16, dst.octets(), src.octets());
                 // RFC 1191 §4: the MTU of the next hop is in the lower half of what RFC 792 left unused.
                 let [m1, m2] = (self.mtu.min(u16::MAX.into()) as u16).to_be_bytes();
                 let icmp = sealed([3, 4, 0, 0, 0, 0, m1, m2], 0, quote);
                 lay(answer, &[host, &gateway.0, tags, &ip, &icmp, quote])
             }
-            Ends::V6 { src, dst } => {
+            (IpAddr::V6(src), IpAddr::V6(dst)) => {
+                let (src, dst) = (src.octets(), dst.octets());
                 let quote = self.quote(MOST_IPV6 - IPV6_LEN - ICMP_LEN)?;
                 let len = ICMP_LEN + quote.len();
                 let [l1, l2] = (len as u16).to_be_bytes();
@@ -112,87 +90,46 @@ impl<'a> Refused<'a> {
                 // RFC 4443 §3.2: type 2, code 0, and the MTU in 32 bits.
                 let [m1, m2, m3, m4] = (self.mtu as u32).to_be_bytes();
                 // RFC 4443 §2.3: the checksum covers a pseudo-header.
-                let sum = checksum::add(checksum::add(u64::from(ICMPV6) + len as u64, src), dst);
+                let sum = checksum::add(checksum::add(u64::from(ICMPV6) + len as u64, &src), &dst);
                 let icmp = sealed([2, 0, 0, 0, m1, m2, m3, m4], sum, quote);
-                lay(answer, &[host, &gateway.0, tags, &ip, dst, src, &icmp, quote])
+                lay(answer, &[host, &gateway.0, tags, &ip, &dst, &src, &icmp, quote])
             }
+            _ => None,
         }
     }
 
     fn quote(&self, most: usize) -> Option<&'a [u8]> {
-        self.packet.get(..most.min(self.packet.len()))
+        let IpPacket { at, end, .. } = self.packet;
+        self.frame.get(at..end.min(at + most))
     }
 }
 
-/// An IPv4 packet whose sender may be told that it is too big.
-fn ipv4(bytes: &[u8]) -> Option<(&[u8], Ends<'_>)> {
-    let header: &[u8; IPV4_LEN] = bytes.first_chunk()?;
-    let header_len = usize::from(header[0] & 0x0f) * 4;
-    if header[0] >> 4 != 4 || header_len < IPV4_LEN {
-        return None;
-    }
-    let flags = ethernet::be16(header, 6)?;
-    // RFC 1191 §4: only what must not be fragmented. RFC 1812 §4.3.2.7: of fragments the first alone.
-    if flags & DF == 0 || flags & FRAGMENT_OFFSET != 0 {
-        return None;
-    }
-    let packet = match usize::from(u16::from_be_bytes([header[2], header[3]])) {
-        // A super-frame of more than 64 KB (Linux "BIG TCP").
-        0 => bytes,
-        len => bytes.get(..len)?,
-    };
-    // RFC 1122 §3.2.2: an ICMP error begets no error, and what cannot be looked at may be one.
-    if header[9] == ICMP && !ICMP_QUERIES.contains(packet.get(header_len)?) {
-        return None;
-    }
-    let (src, dst) = (header.get(12..16)?.first_chunk()?, header.get(16..20)?.first_chunk()?);
-    (is_host4(*src) && is_host4(*dst)).then_some((packet, Ends::V4 { src, dst }))
+/// Whether the sender of a packet may be told that it is too big.
+fn may_be_answered(frame: &[u8], packet: &IpPacket) -> bool {
+    // RFC 1812 §4.3.2.7: of IPv4's fragments the first alone. RFC 4443 has no such rule.
+    let is_later = packet.fragment == Some(Fragment::Later) && packet.src.is_ipv4();
+    // RFC 1191 §4: only what must not be fragmented.
+    packet.dont_fragment && !is_later && is_host(packet.src) && is_host(packet.dst) && !may_be_icmp_error(frame, packet)
 }
 
-/// RFC 1812 §4.3.2.7: an address that names one host: not zero, loopback, multicast, nor anything above.
-const fn is_host4(address: [u8; 4]) -> bool {
-    !matches!(address[0], 0 | 127 | 224..)
+/// RFC 1812 §4.3.2.7: an IPv4 address that names one host: not zero, loopback, multicast, nor anything above.
+/// RFC 4443 §2.4 (e.6): an IPv6 address that does: not unspecified, loopback or multicast.
+const fn is_host(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => !matches!(address.octets()[0], 0 | 127 | 224..),
+        IpAddr::V6(address) => address.to_bits() > 1 && !address.is_multicast(),
+    }
 }
 
-/// An IPv6 packet whose sender may be told that it is too big.
-fn ipv6(bytes: &[u8]) -> Option<(&[u8], Ends<'_>)> {
-    let header: &[u8; IPV6_LEN] = bytes.first_chunk()?;
-    if header[0] >> 4 != 6 {
-        return None;
+/// RFC 1122 §3.2.2, RFC 4443 §2.4 (e.1), (e.2): whether the packet is an ICMP error or redirect, or hides what may be
+/// one: in a fragment, or behind headers that cannot be passed.
+fn may_be_icmp_error(frame: &[u8], packet: &IpPacket) -> bool {
+    let kind = packet.l4.and_then(|l4| frame.get(l4)).copied();
+    match (packet.src, packet.protocol) {
+        (IpAddr::V4(_), ICMP) => kind.is_none_or(|kind| !ICMP_QUERIES.contains(&kind)),
+        (IpAddr::V6(_), ICMPV6) => kind.is_none_or(|kind| kind < FIRST_ICMPV6_INFORMATION || kind == ICMPV6_REDIRECT),
+        _ => packet.l4.is_none() && packet.fragment != Some(Fragment::Later),
     }
-    let packet = match usize::from(u16::from_be_bytes([header[4], header[5]])) {
-        // A jumbogram (RFC 2675).
-        0 => bytes,
-        len => bytes.get(..IPV6_LEN + len)?,
-    };
-    if may_be_icmpv6_error(header[6], packet)? {
-        return None;
-    }
-    let (src, dst) = (header.get(8..24)?.first_chunk()?, header.get(24..40)?.first_chunk()?);
-    (is_host6(src) && is_host6(dst)).then_some((packet, Ends::V6 { src, dst }))
-}
-
-/// RFC 4443 §2.4 (e.6): an address that names one host: not unspecified, loopback or multicast.
-fn is_host6(address: &[u8; 16]) -> bool {
-    u128::from_be_bytes(*address) > 1 && address[0] != 0xff
-}
-
-/// RFC 4443 §2.4 (e.1), (e.2): whether the packet is an `ICMPv6` error or redirect, or a fragment that hides it.
-/// `None` when its headers cannot be walked.
-fn may_be_icmpv6_error(mut protocol: u8, packet: &[u8]) -> Option<bool> {
-    let mut at = IPV6_LEN;
-    for _ in 0..MOST_EXTENSIONS {
-        let [following, units, fragment @ ..] = *packet.get(at..)?.first_chunk::<4>()?;
-        match protocol {
-            ICMPV6 => return Some(following < FIRST_ICMPV6_INFORMATION || following == ICMPV6_REDIRECT),
-            FRAGMENT if u16::from_be_bytes(fragment) & !7 != 0 => return Some(following == ICMPV6),
-            FRAGMENT => at += 8,
-            extension if EXTENSIONS.contains(&extension) => at += 8 * (1 + usize::from(units)),
-            _ => return Some(false),
-        }
-        protocol = following;
-    }
-    None
 }
 
 fn ipv4_header(len: u16, src: [u8; 4], dst: [u8; 4]) -> [u8; IPV4_LEN] {

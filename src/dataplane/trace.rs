@@ -1,4 +1,4 @@
-//! What the stages tell whoever looks over their shoulder: what was looked up, and what answered.
+//! What the stages report to an observer: what was looked up, and what answered.
 //!
 //! A [`Tracer`] is a type parameter of the stages. The workers run with [`NoTrace`], whose methods are empty, so
 //! that nothing of it is left in their code; `explain` runs the same functions with one that writes everything down.
@@ -9,17 +9,17 @@ use transload_encaps::outer::Outer;
 use transload_encaps::{Decap, DropReason, Frame, Mac};
 
 use super::burst::Burst;
-use crate::fdb::Learned;
-use crate::forwarding::{Claim, Crossing, EndpointId, Hop, MappingId, PeerId, PortId, Sender, Target};
+use crate::fdb::LearnOutcome;
+use crate::forwarding::{Claim, Crossing, DomainId, EndpointId, Hop, MappingId, PeerId, PortId, Sender, Target};
 
 /// A stage of the pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stage {
     /// The port gave frames.
     Receive,
-    /// Whose tunnel packet, or whose tags.
+    /// The peer of the tunnel packet, or of the tags.
     Classify,
-    /// Out of the tunnel, and whose segment.
+    /// Out of the tunnel, and to the tenant or mapping of the segment.
     Decap,
     /// Learned, looked up, decided.
     Bridge,
@@ -27,7 +27,7 @@ pub enum Stage {
     Encap,
 }
 
-/// Hears what the stages do, in the order they do it. Every method does nothing unless it is written.
+/// An observer of the stages, called in the order of what they do. Every method does nothing unless it is written.
 #[expect(unused_variables, reason = "the defaults are empty")]
 pub trait Tracer {
     /// A stage is done with a burst. After the last one, the frames have left it and the notes are still there.
@@ -42,11 +42,11 @@ pub trait Tracer {
     #[inline]
     fn outer(&mut self, outer: &Outer) {}
 
-    /// Classify: who sends this, if anybody is known to.
+    /// Classify: the sender, and the peer that it is, if it may send.
     #[inline]
     fn sender(&mut self, sender: &Sender, peer: Option<PeerId>) {}
 
-    /// Decap: the peer's header is off, and this is whose segment it names.
+    /// Decap: the peer's header is off; the segment it names, and the attachment that the segment belongs to.
     #[inline]
     fn segment(&mut self, peer: PeerId, found: &Decap, claim: Option<Claim>) {}
 
@@ -56,21 +56,21 @@ pub trait Tracer {
 
     /// Bridge: the source was offered to the FDB; `None` where the tenant does not learn.
     #[inline]
-    fn source(&mut self, mac: Mac, to: Target, learned: Option<Learned>) {}
+    fn source(&mut self, mac: Mac, to: Target, learned: Option<LearnOutcome>) {}
 
-    /// Bridge: the source would have been learned, but who sent it has no number yet.
+    /// Bridge: the source would have been learned, but the sender, at this address, has no number yet.
     #[inline]
-    fn stranger(&mut self, mac: Mac, address: IpAddr) {}
+    fn unknown_sender(&mut self, mac: Mac, address: IpAddr) {}
 
     /// Bridge: the destination was looked up in the FDB.
     #[inline]
     fn destination(&mut self, mac: Mac, target: Option<Target>) {}
 
-    /// Encap: the frame, or a copy of it, is to go this way.
+    /// Encap: the frame, or a copy of it, is to go to this place of a domain.
     #[inline]
-    fn way(&mut self, target: Target) {}
+    fn egress(&mut self, domain: DomainId, target: Target) {}
 
-    /// Encap: the next hop of this way, one of several of equal cost.
+    /// Encap: the next hop there, one of several of equal cost.
     #[inline]
     fn hop(&mut self, hop: &Hop, of: usize) {}
 
@@ -78,17 +78,17 @@ pub trait Tracer {
     #[inline]
     fn leaves(&mut self, port: PortId, frame: &Frame<'_>) {}
 
-    /// Encap: the sender of a frame that was too big is told this MTU, back where the frame came in: there, for a
-    /// tenant's, and by the same mapping otherwise.
+    /// Encap: an ICMP error with this MTU goes to the sender of a frame that was too big, back where the frame came
+    /// in: there, for a tenant's, and by the same mapping otherwise.
     #[inline]
-    fn told(&mut self, mtu: usize, origin: Option<Target>) {}
+    fn sent_too_big(&mut self, mtu: usize, origin: Option<Target>) {}
 
     /// Encap: a frame, or a copy of it, does not leave.
     #[inline]
     fn lost(&mut self, reason: DropReason) {}
 }
 
-/// Nobody looks.
+/// No observer.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoTrace;
 

@@ -4,8 +4,7 @@ use std::io::{self, ErrorKind, Read};
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
-
-use crate::lab::Namespace;
+use transload_lab::Namespace;
 
 const LONGEST: usize = 65_536;
 

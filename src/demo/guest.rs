@@ -1,5 +1,5 @@
-//! The other Linux, from inside: the first and only process of a User-Mode Linux, which furnishes its site and does
-//! what it is told, line by line.
+//! A host in User-Mode Linux, from inside: the first and only process there, which furnishes its site and does what it
+//! is told, line by line.
 //!
 //! It is this very program, seen through the host's file system, so that nothing else needs to be installed.
 
@@ -16,7 +16,7 @@ use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use super::sites::{SITES, Site};
 use super::tcp::{self, Budget};
 use super::{native, ping};
-use crate::kernel::netlink::Netlink;
+use crate::kernel::netlink;
 
 /// Where Debian keeps the modules of User-Mode Linux.
 const MODULES: &str = "/usr/lib/uml/modules";
@@ -73,7 +73,7 @@ fn plug_in() -> io::Result<()> {
     let release = uname();
     load_modules(&Path::new(MODULES).join(release.release().to_string_lossy().as_ref()))?;
     fs::write(ipv6_setting("disable_ipv6"), "1")?;
-    with_netlink(async |netlink| {
+    netlink::furnish(async |netlink| {
         netlink.set_up("lo", true).await?;
         netlink.set_up(WIRE, true).await
     })
@@ -83,7 +83,7 @@ fn furnish(site: &Site) -> io::Result<()> {
     // As in the namespaces: nobody else has our addresses.
     fs::write(ipv6_setting("accept_dad"), "0")?;
     fs::write(ipv6_setting("disable_ipv6"), "0")?;
-    with_netlink(async |netlink| {
+    netlink::furnish(async |netlink| {
         native::connect(netlink, site, WIRE).await?;
         native::speak(netlink, site, WIRE).await?;
         native::settle_in(netlink, site).await
@@ -93,14 +93,6 @@ fn furnish(site: &Site) -> io::Result<()> {
 
 fn ipv6_setting(name: &str) -> String {
     format!("/proc/sys/net/ipv6/conf/{WIRE}/{name}")
-}
-
-fn with_netlink(work: impl AsyncFnOnce(&Netlink) -> io::Result<()>) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let (netlink, _changes) = Netlink::open()?;
-        work(&netlink).await
-    })
 }
 
 /// Loads what is wanted from a kernel's module directory. Each line of `modules.dep` names a module and what has to

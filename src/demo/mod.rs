@@ -19,22 +19,17 @@ mod world;
 
 use std::fs;
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
+use transload_lab::interrupt;
 
-use crate::lab;
 use crate::report::rows::DropRow;
 use outcome::{Exchange, Reach};
 use sites::SITES;
 pub use speakers::Hosts;
 use speakers::{Cast, Speaker};
 use world::World;
-
-/// Set when somebody presses Ctrl-C.
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// Why there was nothing to see.
 #[derive(Debug, Error)]
@@ -68,11 +63,7 @@ impl DemoError {
 
     fn of(doing: &'static str) -> impl Fn(io::Error) -> Self {
         move |error| {
-            if INTERRUPTED.load(Ordering::Relaxed) {
-                Self::Interrupted
-            } else {
-                Self::Failed(format!("{doing}: {error}"))
-            }
+            if interrupt::is_asked() { Self::Interrupted } else { Self::Failed(format!("{doing}: {error}")) }
         }
     }
 }
@@ -84,13 +75,14 @@ impl DemoError {
 pub fn run(hosts: Hosts, out: &mut impl Write) -> Result<bool, DemoError> {
     let started = Instant::now();
     if !may_make_namespaces() {
-        lab::enter_user_namespace().map_err(DemoError::NotPermitted)?;
+        transload_lab::enter_user_namespace().map_err(DemoError::NotPermitted)?;
     }
-    listen_for_signals().map_err(DemoError::of("listening for signals"))?;
+    // A signal only sets a flag: whoever is at work sees it, stops, and cleans up by leaving.
+    interrupt::watch().map_err(DemoError::of("listening for signals"))?;
 
     let mut world = build(hosts, out)?;
     writeln!(out, "Up and running after {}.\n", seconds(started.elapsed())).map_err(DemoError::Untold)?;
-    let go_on = || !INTERRUPTED.load(Ordering::Relaxed);
+    let go_on = || !interrupt::is_asked();
     let reaches = outcome::everybody(&mut world, go_on).map_err(DemoError::of("pinging"))?;
     writeln!(out, "Who reached whom, and how much TCP moved in a moment:\n\n{}\n", picture::reaches(&reaches))
         .map_err(DemoError::Untold)?;
@@ -111,19 +103,30 @@ pub fn run(hosts: Hosts, out: &mut impl Write) -> Result<bool, DemoError> {
     conclude(&reaches, &exchange, clean, started.elapsed(), out).map_err(DemoError::Untold)
 }
 
-/// Introduces the world and builds it. Should User-Mode Linux not work here, a second transload does its part.
+/// Builds the world and shows it. Should User-Mode Linux not work here, a second transload does its part.
 fn build(hosts: Hosts, out: &mut impl Write) -> Result<World, DemoError> {
-    let speakers = speakers::cast(hosts).map_err(DemoError::NotPermitted)?;
-    let configuration = configuration(speakers);
-    introduce(speakers, &configuration, out).map_err(DemoError::Untold)?;
-    match World::build(speakers, &configuration) {
-        Err(error) if speakers.contains(&Speaker::Uml) && !INTERRUPTED.load(Ordering::Relaxed) => {
-            writeln!(out, "That did not work ({error}). Once more, without User-Mode Linux.\n")
-                .map_err(DemoError::Untold)?;
-            build(Hosts::Transload, out)
-        }
-        result => result.map_err(DemoError::of("building the world")),
+    writeln!(out, "transload demo: one tenant, four encapsulations, one Ethernet segment\n")
+        .map_err(DemoError::Untold)?;
+    let mut speakers = speakers::cast(hosts).map_err(DemoError::NotPermitted)?;
+    let mut built = World::build(speakers, &configuration(speakers));
+    if let Err(error) = &built
+        && speakers.contains(&Speaker::Uml)
+        && !interrupt::is_asked()
+    {
+        writeln!(out, "{error}\n{}\n", replaced(speakers)).map_err(DemoError::Untold)?;
+        speakers = speakers::cast(Hosts::Transload).map_err(DemoError::NotPermitted)?;
+        built = World::build(speakers, &configuration(speakers));
     }
+    let world = built.map_err(DemoError::of("building the world"))?;
+    introduce(speakers, &configuration(speakers), out).map_err(DemoError::Untold)?;
+    Ok(world)
+}
+
+/// What becomes of the sites that User-Mode Linux was to speak for.
+fn replaced(speakers: Cast) -> String {
+    let sites = SITES.iter().zip(speakers).filter(|(_, speaker)| *speaker == Speaker::Uml);
+    let titles: Vec<_> = sites.map(|(site, _)| site.title).collect();
+    format!("A second transload speaks in its place for: {}.", titles.join(", "))
 }
 
 /// The gateway's file. Linux compares the whole key of NVGRE with what it was told, so that only flow ID 0
@@ -139,7 +142,6 @@ fn configuration(speakers: Cast) -> String {
 }
 
 fn introduce(speakers: Cast, configuration: &str, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "transload demo: one tenant, four encapsulations, one Ethernet segment\n")?;
     writeln!(out, "{}\n", picture::world(speakers))?;
     writeln!(out, "Every box has a network stack of its own, and the hosts are reached by\n")?;
     writeln!(out, "{}\n", picture::legend(speakers))?;
@@ -159,23 +161,6 @@ fn may_make_namespaces() -> bool {
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     let bits = effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(0);
     bits & (NET_ADMIN | SYS_ADMIN) == NET_ADMIN | SYS_ADMIN
-}
-
-/// A signal only leaves a note: whoever is at work sees it, stops, and cleans up by leaving.
-fn listen_for_signals() -> io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (mut interrupt, mut terminate) = {
-        let _inside = runtime.enter();
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
-    };
-    thread::Builder::new().name("signals".into()).spawn(move || {
-        runtime.block_on(async {
-            tokio::select! { _ = interrupt.recv() => {} _ = terminate.recv() => {} }
-        });
-        INTERRUPTED.store(true, Ordering::Relaxed);
-    })?;
-    Ok(())
 }
 
 fn dropped(rows: &[DropRow]) -> String {

@@ -3,11 +3,24 @@
 use std::io;
 use std::net::IpAddr;
 
+use transload_lab::Namespace;
+
 use super::sites::{Carriage, Site, TENANT, TENANT_MTU, TENANT_PREFIX};
-use crate::kernel::netlink::{GreDevice, Netlink, VxlanDevice};
+use crate::kernel::netlink::{self, GreDevice, Netlink, VxlanDevice};
 
 /// The device with the outer tag, under the host's.
 const OUTER_TAG: &str = "service";
+
+/// Has this done in a namespace.
+///
+/// # Errors
+/// When the namespace cannot be entered, or as `work` says.
+pub(super) fn furnish<T: Send>(
+    namespace: &Namespace,
+    work: impl AsyncFnOnce(&Netlink) -> io::Result<T> + Send,
+) -> io::Result<T> {
+    namespace.enter(|| netlink::furnish(work))
+}
 
 /// The site's end of the cable: its address and the way to the gateway.
 ///

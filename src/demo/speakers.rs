@@ -1,15 +1,13 @@
-//! Who speaks for each host: the running kernel where it can, else another Linux as a process, else a second
-//! transload.
+//! Who speaks for each host: the running kernel where it can, else User-Mode Linux, else a second transload.
 
 use std::fs::OpenOptions;
 use std::io;
 
 use clap::ValueEnum;
+use transload_lab::{Namespace, uml};
 
 use super::native;
 use super::sites::{COUNT, SITES, Site, WIRE};
-use super::uml;
-use crate::lab::Namespace;
 
 /// Who puts a host's frames into its carriage, and takes them out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +56,7 @@ impl Speaker {
     pub(super) const fn explanation(self) -> &'static str {
         match self {
             Self::Kernel => "a tunnel device of the running kernel",
-            Self::Uml => "a tunnel device of another Linux, run as a process (User-Mode Linux)",
+            Self::Uml => "a tunnel device of another Linux kernel: User-Mode Linux (UML)",
             Self::Transload(Joint::Tap) => "a TAP, and a second transload that speaks for it",
             Self::Transload(Joint::Veth) => "a veth, and a second transload that speaks for it (no right to TAPs)",
         }
@@ -88,7 +86,7 @@ impl Joint {
 pub(super) fn cast(hosts: Hosts) -> io::Result<Cast> {
     let joint = Joint::find();
     let second = match hosts {
-        // The other Linux is wired to the gateway by a TAP.
+        // User-Mode Linux is wired to the gateway by a TAP.
         Hosts::Auto if joint == Joint::Tap && uml::find().is_some() => Speaker::Uml,
         Hosts::Auto | Hosts::Transload => Speaker::Transload(joint),
     };
@@ -104,7 +102,7 @@ pub(super) fn cast(hosts: Hosts) -> io::Result<Cast> {
 /// Asks the running kernel for the site's device, in a namespace that is gone again right after.
 fn kernel_speaks(site: &Site) -> io::Result<bool> {
     let namespace = Namespace::new()?;
-    namespace.netlink(async |netlink| {
+    native::furnish(&namespace, async |netlink| {
         netlink.add_veth(WIRE, "far").await?;
         native::connect(netlink, site, WIRE).await?;
         Ok(native::speak(netlink, site, WIRE).await.is_ok())

@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use transload_lab::Namespace;
+
 use super::process::Process;
 use super::sites::{ENDPOINT_V4, ENDPOINT_V6, SITES, Site, TENANT, UNDERLAY_MTU, WIRE};
 use super::speakers::{Cast, Joint, Speaker};
 use super::tcp::{self, Budget, Moved};
-use super::uml::Uml;
+use super::uml::UmlHost;
 use super::{native, ping};
-use crate::lab::Namespace;
 
 /// The other end of the tenant's device, where it is no TAP.
 const TENANT_PORT: &str = "tenant-port";
@@ -41,8 +42,8 @@ pub(super) struct Host {
 enum Place {
     /// In a namespace of the running kernel, perhaps with a transload that speaks for it.
     Here(Arc<Namespace>, Option<Process>),
-    /// In another Linux.
-    Elsewhere(Uml),
+    /// In User-Mode Linux.
+    Elsewhere(UmlHost),
 }
 
 impl World {
@@ -53,14 +54,14 @@ impl World {
     pub(super) fn build(speakers: Cast, configuration: &str) -> io::Result<Self> {
         let directory = Directory::new()?;
         let middle = Arc::new(Namespace::new()?);
-        middle.netlink(async |netlink| {
+        native::furnish(&middle, async |netlink| {
             netlink.add_address("lo", IpAddr::V4(ENDPOINT_V4), 32).await?;
             netlink.add_address("lo", IpAddr::V6(ENDPOINT_V6), 128).await
         })?;
         let mut hosts = Vec::new();
         for (site, speaker) in SITES.into_iter().zip(speakers) {
             hosts.push(match speaker {
-                Speaker::Uml => Host::elsewhere(site, &middle, &directory.0)?,
+                Speaker::Uml => Host::elsewhere(site, &middle)?,
                 Speaker::Kernel => Host::here(site, &middle, None, &directory.0)?,
                 Speaker::Transload(joint) => Host::here(site, &middle, Some(joint), &directory.0)?,
             });
@@ -96,10 +97,10 @@ impl Host {
     fn here(site: Site, middle: &Namespace, joint: Option<Joint>, directory: &Path) -> io::Result<Self> {
         let namespace = Arc::new(Namespace::new()?);
         lay_cable(middle, &namespace, &site)?;
-        namespace.netlink(async |netlink| native::connect(netlink, &site, WIRE).await)?;
+        native::furnish(&namespace, async |netlink| native::connect(netlink, &site, WIRE).await)?;
         let mut speaker = None;
         match joint {
-            None => namespace.netlink(async |netlink| native::speak(netlink, &site, WIRE).await)?,
+            None => native::furnish(&namespace, async |netlink| native::speak(netlink, &site, WIRE).await)?,
             Some(joint) => {
                 if joint == Joint::Veth {
                     join_by_veth(&namespace)?;
@@ -108,24 +109,24 @@ impl Host {
                 speaker = Some(Process::start(&namespace, directory, site.name, &configuration)?);
             }
         }
-        namespace.netlink(async |netlink| native::settle_in(netlink, &site).await)?;
+        native::furnish(&namespace, async |netlink| native::settle_in(netlink, &site).await)?;
         namespace.enter(|| tcp::listen(site.tenant()))?;
         Ok(Self { site, place: Place::Here(namespace.clone(), speaker), wire: namespace })
     }
 
-    /// In another Linux, which boots while others are built.
-    fn elsewhere(site: Site, middle: &Arc<Namespace>, directory: &Path) -> io::Result<Self> {
-        let uml = Uml::start(middle, directory, &site)?;
+    /// In User-Mode Linux, which boots while others are built.
+    fn elsewhere(site: Site, middle: &Arc<Namespace>) -> io::Result<Self> {
+        let uml = UmlHost::start(middle, &site)?;
         Ok(Self { site, place: Place::Elsewhere(uml), wire: middle.clone() })
     }
 
-    /// The gateway's end of the cable, and for another Linux, everything behind it.
+    /// The gateway's end of the cable, and for User-Mode Linux, everything behind it.
     fn connect_to(&mut self, middle: &Namespace) -> io::Result<()> {
-        if let Place::Elsewhere(uml) = &self.place {
+        if let Place::Elsewhere(uml) = &mut self.place {
             uml.wait_until_wired()?;
         }
         let (site, device) = (self.site, self.site.device());
-        middle.netlink(async |netlink| {
+        native::furnish(middle, async |netlink| {
             netlink.set_mac(&device, site.near_mac()).await?;
             netlink.set_mtu(&device, UNDERLAY_MTU).await?;
             if let Some(cable) = site.cable {
@@ -171,7 +172,7 @@ impl Host {
 
 /// A pair of devices between the gateway and a site.
 fn lay_cable(middle: &Namespace, there: &Namespace, site: &Site) -> io::Result<()> {
-    middle.netlink(async |netlink| {
+    native::furnish(middle, async |netlink| {
         netlink.add_veth(&site.device(), WIRE).await?;
         netlink.set_mac(WIRE, site.far_mac()).await?;
         netlink.set_mtu(WIRE, UNDERLAY_MTU).await?;
@@ -180,7 +181,7 @@ fn lay_cable(middle: &Namespace, there: &Namespace, site: &Site) -> io::Result<(
 }
 
 fn join_by_veth(namespace: &Namespace) -> io::Result<()> {
-    namespace.netlink(async |netlink| {
+    native::furnish(namespace, async |netlink| {
         netlink.add_veth(TENANT, TENANT_PORT).await?;
         netlink.set_up(TENANT_PORT, true).await
     })

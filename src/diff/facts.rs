@@ -138,7 +138,7 @@ fn knobs(side: Side<'_>, knobs: Knobs<'_>) -> Fields {
 }
 
 fn tenants(side: Side<'_>, facts: &mut Facts) {
-    let (names, tables) = (&side.plan.names, &side.plan.forwarding);
+    let (names, tables) = (&side.plan.names, &side.plan.tables);
     for (id, name) in names.domains() {
         let Some(domain) = tables.domain(id) else { continue };
         let rate =
@@ -167,7 +167,7 @@ fn tenants(side: Side<'_>, facts: &mut Facts) {
 }
 
 fn mappings(side: Side<'_>, facts: &mut Facts) {
-    let (names, tables) = (&side.plan.names, &side.plan.forwarding);
+    let (names, tables) = (&side.plan.names, &side.plan.tables);
     for (id, name) in names.mappings() {
         let Some(connection) = tables.mappings.get(id) else { continue };
         let mut fields = Fields::new();
@@ -203,7 +203,7 @@ fn attachment_name(side: Side<'_>, claim: Claim) -> String {
 }
 
 fn attachment_fields(side: Side<'_>, claim: Claim, attachment: &Attachment) -> Fields {
-    let (names, tables) = (&side.plan.names, &side.plan.forwarding);
+    let (names, tables) = (&side.plan.names, &side.plan.tables);
     let first = tables.speaker(&attachment.members);
     let mut fields = Fields::new();
     if let Some((id, peer)) = first.and_then(|id| Some((id, tables.peer(id)?))) {
@@ -235,7 +235,7 @@ fn attachment_fields(side: Side<'_>, claim: Claim, attachment: &Attachment) -> F
 
 /// The tunnels of attachments that are touched, or that lead to peers that are.
 pub(super) fn tunnels(side: Side<'_>, facts: &Facts, touched: &BTreeSet<Key>) -> Facts {
-    let (names, tables) = (&side.plan.names, &side.plan.forwarding);
+    let (names, tables) = (&side.plan.names, &side.plan.tables);
     let mut tunnels = Facts::new();
     for (claim, attachment) in attachments(tables) {
         let name = attachment_name(side, claim);
@@ -246,7 +246,7 @@ pub(super) fn tunnels(side: Side<'_>, facts: &Facts, touched: &BTreeSet<Key>) ->
             if !all && !touched.contains(&key) {
                 continue;
             }
-            let mut fields = fields_of([("id", row.compiled.kind().ids(attachment.segment).to_string())]);
+            let mut fields = fields_of([("segment", row.compiled.kind().ids(attachment.segment).to_string())]);
             for field in ["address", "from", "encap", "udp_port"] {
                 let value = facts.get(&key).and_then(|peer| peer.get(field));
                 fields.extend(value.map(|value| (field.to_owned(), value.clone())));

@@ -1,4 +1,4 @@
-//! Fates: the same captures through both configurations, in step, and the frames that end differently.
+//! Fates: the same captures through both configurations, in step, and the frames that they handle differently.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::reader::{Origin, Reader};
 use super::{Change, How, Thing};
-use crate::compile::{Names, Plan, placeholder_hops};
+use crate::compile::{Names, Plan};
 use crate::io::memory::Handle;
 use crate::offline::captured::Captured;
 use crate::offline::replay::{Input, Merged, ReplayError};
@@ -18,14 +18,14 @@ use crate::offline::{self, Offline};
 pub struct Fates {
     /// How many frames went in.
     pub frames: u64,
-    /// Those that end differently.
+    /// Those that the two files handle differently.
     pub changed: Vec<Changed>,
     /// Frames of the captures that were not what they seem; left out without any.
     #[serde(skip_serializing_if = "Captured::is_plain")]
     pub captured: Captured,
 }
 
-/// A frame that ends differently.
+/// A frame that the two files handle differently.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Changed {
     /// Its number among all, from 1, in the order of time.
@@ -60,10 +60,10 @@ pub struct Fate {
 pub struct Sent {
     /// By which port.
     pub port: String,
-    /// To whom: a peer, or the port's own name where it left by tags.
-    pub to: String,
-    /// Under which ID.
-    pub id: String,
+    /// To which peer, or the port's own name where it left by tags.
+    pub via: String,
+    /// Under which tenant ID, such as `vni 10100`.
+    pub segment: String,
     #[serde(skip)]
     bytes: Vec<u8>,
 }
@@ -73,12 +73,9 @@ impl Fate {
     #[must_use]
     pub fn describe(&self) -> String {
         let sent = self.sent.iter().map(|sent| {
-            let id = if sent.id.is_empty() { String::new() } else { format!(" with {}", sent.id) };
-            if sent.to == sent.port {
-                format!("sent on {}{id}", sent.port)
-            } else {
-                format!("sent on {} to {}{id}", sent.port, sent.to)
-            }
+            let to = if sent.via == sent.port { String::new() } else { format!(" to {}", sent.via) };
+            let with = if sent.segment.is_empty() { String::new() } else { format!(" with {}", sent.segment) };
+            format!("sent on {}{to}{with}", sent.port)
         });
         let dropped = self.dropped.iter().map(|reason| format!("dropped: {reason}"));
         let all: Vec<_> = sent.chain(dropped).collect();
@@ -94,8 +91,7 @@ struct Runner<'mem> {
 }
 
 impl<'mem> Runner<'mem> {
-    fn new(mut plan: Plan, reader: Plan, arena: &'mem mut [u8]) -> Self {
-        placeholder_hops(&mut plan);
+    fn new(plan: Plan, reader: Plan, arena: &'mem mut [u8]) -> Self {
         Self { gateway: Offline::new(plan, arena), reader: Reader::new(reader), drops: BTreeMap::new() }
     }
 
@@ -109,8 +105,8 @@ impl<'mem> Runner<'mem> {
         let mut sent = Vec::new();
         for (id, name) in self.reader.plan().names.ports() {
             for packet in self.gateway.port(id).map(Handle::collect).unwrap_or_default() {
-                let (to, ids) = self.reader.sent(id, &packet.bytes);
-                sent.push(Sent { port: name.to_owned(), to, id: ids, bytes: packet.bytes });
+                let (via, segment) = self.reader.sent(id, &packet.bytes);
+                sent.push(Sent { port: name.to_owned(), via, segment, bytes: packet.bytes });
             }
         }
         sent.sort();
@@ -143,7 +139,7 @@ pub fn fates(plans: Plans, inputs: &[Input], changes: &[Change]) -> Result<Fates
     let mut new = Runner::new(plans.new.0, plans.new.1, &mut other_arena);
     let mut records = Merged::open(inputs)?;
     let mut fates = Fates { frames: 0, changed: Vec::new(), captured: Captured::default() };
-    while let Some((port, record)) = records.next()? {
+    while let Some((port, record)) = records.next_record()? {
         fates.frames += 1;
         let stamp = record.stamp;
         // The capture is of the gateway that ran the first file.
@@ -183,7 +179,7 @@ fn touched(port: &str, old: (&Names, &Fate, &Origin), new: (&Names, &Fate, &Orig
         all.endpoints.extend(origin.endpoint.map(|address| address.to_string()));
         for sent in fate.sent.iter().filter(|sent| !other.sent.contains(sent)) {
             all.ports.insert(sent.port.clone());
-            all.peers.insert(sent.to.clone());
+            all.peers.insert(sent.via.clone());
         }
     }
     all

@@ -69,7 +69,7 @@ pub enum How {
     Added(BTreeMap<String, String>),
     /// Only the first file has it.
     Removed(BTreeMap<String, String>),
-    /// Both have it, not alike: by field, what it was and what it is. An empty text is nothing.
+    /// Both have it, not alike: by field, what it was and what it is. An empty text stands for what is not set.
     Changed(BTreeMap<String, (String, String)>),
 }
 
@@ -93,12 +93,12 @@ impl Change {
             let fields = fields.iter().filter(|(_, value)| !value.is_empty());
             fields.map(|(field, value)| format!("{field} {value}")).collect::<Vec<_>>().join(", ")
         };
-        let or_nothing = |value: &str| if value.is_empty() { "nothing".to_owned() } else { value.to_owned() };
+        let or_not_set = |value: &str| if value.is_empty() { "not set".to_owned() } else { value.to_owned() };
         match &self.how {
             How::Added(fields) | How::Removed(fields) => stated(fields),
             How::Changed(fields) => {
                 let changed = |(field, (old, new)): (&String, &(String, String))| {
-                    format!("{field} {} -> {}", or_nothing(old), or_nothing(new))
+                    format!("{field} {} -> {}", or_not_set(old), or_not_set(new))
                 };
                 fields.iter().map(changed).collect::<Vec<_>>().join(", ")
             }

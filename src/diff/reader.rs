@@ -30,7 +30,7 @@ pub(super) struct Origin {
 
 impl Reader {
     pub(super) fn new(plan: Plan) -> Self {
-        let carrier = |peer| plan.forwarding.peer(peer).map(|peer| peer.compiled.carrier());
+        let carrier = |peer| plan.tables.peer(peer).map(|peer| peer.compiled.carrier());
         let tunnels = plan
             .tunnels
             .iter()
@@ -45,17 +45,17 @@ impl Reader {
             let outer = outer::walk(bytes, outer::ip_start(bytes, vlan)?).ok()?;
             Some((*self.tunnels.get(&(outer.src, outer.dst, outer.carrier))?, Some(outer)))
         });
-        let tags = || Some((self.plan.forwarding.ports.get(usize::from(port.0))?.tags?, None));
+        let tags = || Some((self.plan.tables.ports.get(usize::from(port.0))?.tags?, None));
         let Some((peer, outer)) = tunnel.or_else(tags) else { return (String::new(), String::new()) };
         let ids = self
             .segment(peer, bytes, outer.as_ref())
-            .and_then(|segment| Some(self.plan.forwarding.peer(peer)?.compiled.kind().ids(segment).to_string()));
+            .and_then(|segment| Some(self.plan.tables.peer(peer)?.compiled.kind().ids(segment).to_string()));
         (self.plan.names.peer(peer).into_owned(), ids.unwrap_or_default())
     }
 
     /// How a frame comes in, as far as it does.
     pub(super) fn received(&self, port: PortId, bytes: &[u8]) -> Origin {
-        let tables = &self.plan.forwarding;
+        let tables = &self.plan.tables;
         let Some(row) = tables.ports.get(usize::from(port.0)) else { return Origin::default() };
         for &id in &row.endpoints {
             let Some(endpoint) = tables.endpoints.get(usize::from(id.0)) else { continue };
@@ -67,7 +67,11 @@ impl Reader {
             let mut origin = Origin { endpoint: Some(endpoint.address), ..Origin::default() };
             if let Ok(outer) = outer::walk(bytes, at) {
                 let sender = Sender { endpoint: id, address: outer.src, carrier: outer.carrier };
-                origin.peer = tables.senders.get(&sender).copied().or_else(|| tables.unnamed(&sender));
+                origin.peer = tables
+                    .senders
+                    .get(&sender)
+                    .copied()
+                    .or_else(|| tables.learner(&sender).map(|learner| learner.peer));
                 (origin.claim, origin.mapping) = self.owner(origin.peer, bytes, Some(&outer));
             }
             return origin;
@@ -78,7 +82,7 @@ impl Reader {
 
     /// The tenant's attachment or the mapping that a frame belongs to.
     fn owner(&self, peer: Option<PeerId>, bytes: &[u8], outer: Option<&Outer>) -> (Option<Claim>, Option<MappingId>) {
-        let tables = &self.plan.forwarding;
+        let tables = &self.plan.tables;
         let place = peer.and_then(|peer| Some((tables.peer(peer)?.scope, self.segment(peer, bytes, outer)?)));
         let claim = place.and_then(|place| tables.segments.get(&place).copied());
         let found = place.filter(|_| claim.is_none()).and_then(|(scope, segment)| tables.mappings.find(scope, segment));
@@ -95,7 +99,7 @@ impl Reader {
             frame.truncate(outer.end as usize);
             frame.advance(outer.at.into()).ok()?;
         }
-        Some(self.plan.forwarding.peer(peer)?.compiled.decap(&mut frame).ok()?.segment)
+        Some(self.plan.tables.peer(peer)?.compiled.decap(&mut frame).ok()?.segment)
     }
 
     /// The plan it reads by.

@@ -1,6 +1,6 @@
 //! One frame's case: what it was, what was looked up, and the words for all of it.
 
-use transload_encaps::{Carrier, Common, Frame, HEADROOM, Kind, Segment};
+use transload_encaps::{Common, Frame, HEADROOM, Kind, Segment};
 
 use super::trace::Trace;
 use crate::compile::{Line, Names, Noun, Origins};
@@ -158,29 +158,4 @@ impl<'a> Case<'a> {
         let row = self.tables.domain(claim.domain).and_then(|domain| domain.attachment(claim.attachment));
         row.is_some_and(|row| matches!(row.members, Members::Group(_)))
     }
-}
-
-/// "UDP port 8472, Linux's old VXLAN port"
-pub(super) fn carrier(carrier: Carrier) -> String {
-    let what = match carrier {
-        Carrier::Udp(4789) => "VXLAN",
-        Carrier::Udp(8472) => "Linux's old VXLAN port",
-        Carrier::Udp(4790) => "VXLAN-GPE",
-        Carrier::Udp(6081) => "Geneve",
-        Carrier::Udp(4754) => "GRE in UDP",
-        Carrier::Udp(6635) => "MPLS in UDP",
-        Carrier::Udp(4500) => "IPsec through NAT",
-        Carrier::Udp(2152) => "GTP-U",
-        Carrier::Udp(179) | Carrier::Ip(6) => "TCP",
-        Carrier::Ip(1 | 58) => "ICMP",
-        Carrier::Ip(4) => "IPv4 in IP",
-        Carrier::Ip(41) => "IPv6 in IP",
-        Carrier::Ip(47) => "GRE or NVGRE",
-        Carrier::Ip(50) => "IPsec ESP",
-        Carrier::Ip(97) => "EtherIP",
-        Carrier::Ip(115) => "L2TPv3",
-        Carrier::Ip(137) => "MPLS in IP",
-        _ => return carrier.to_string(),
-    };
-    format!("{carrier} ({what})")
 }

@@ -193,7 +193,7 @@ fn headline(case: &Case<'_>, dropped: Option<(Stage, DropReason)>, near: &[Near]
     let Some(note) = case.trace.note() else {
         return "nothing arrived: a port takes frames of 1 byte to 64 KiB".to_owned();
     };
-    let whose = match (note.claim, case.trace.crossing()) {
+    let whose = match (note.ingress(), case.trace.crossing()) {
         (Some(claim), _) => case.tenant(claim.domain),
         (None, Some(crossing)) => format!("mapping {}", case.names.mapping(crossing.mapping)),
         (None, None) => "nobody".to_owned(),
@@ -230,7 +230,7 @@ fn outputs(case: &Case<'_>, arrived: &FrameReport) -> Vec<Output> {
 fn inside(case: &Case<'_>, peer: PeerId) -> Inside {
     match case.tables.peer(peer).map(|peer| (&peer.exit, peer.compiled.kind())) {
         Some((Exit::Tunnel(_), kind)) => Inside::Tunnel(kind),
-        Some((Exit::Port(_), Kind::QinQ)) => Inside::Nothing,
-        _ => Inside::Unknown,
+        Some((Exit::Port(_), _)) => Inside::Nothing,
+        None => Inside::Unknown,
     }
 }

@@ -3,11 +3,11 @@
 use serde::Serialize;
 use transload_encaps::{Checksum, Decap, DropReason, Gso, Mac};
 
-use super::case::{Case, carrier};
+use super::case::Case;
 use super::trace::Step;
 use crate::compile::{Line, Noun};
-use crate::dataplane::{Note, Stage};
-use crate::fdb::Learned;
+use crate::dataplane::Stage;
+use crate::fdb::LearnOutcome;
 use crate::forwarding::{Claim, DomainId, PeerId, Sender, Target};
 use crate::io::memory::Packet;
 
@@ -109,11 +109,11 @@ fn left_to_a_device(arrived: &Packet) -> Option<String> {
 }
 
 fn sentence(case: &Case<'_>, step: &Step) -> Option<Said> {
-    let domain = case.trace.note().and_then(Note::domain);
+    let domain = case.trace.ingress().map(|ingress| ingress.domain);
     Some(match step {
         Step::ToEndpoint(id) => said(format!("to {}", case.endpoint(*id)), case.line(Noun::Endpoint(*id))),
         Step::Outer(outer) => {
-            said(format!("outer headers are whole: {} from {}", carrier(outer.carrier), outer.src), None)
+            said(format!("outer headers are whole: {} from {}", outer.carrier.in_words(), outer.src), None)
         }
         Step::Sender(sender, peer) => by(case, sender, *peer),
         Step::Segment(peer, found, claim) => segment(case, *peer, found, *claim),
@@ -123,13 +123,13 @@ fn sentence(case: &Case<'_>, step: &Step) -> Option<Said> {
             case.line(Noun::Mapping(*mapping)),
         ),
         Step::Source(mac, to, learned) => source(case, domain?, *mac, *to, *learned),
-        Step::Stranger(mac, address) => {
+        Step::UnknownSender(mac, address) => {
             said(format!("source {mac}: not learned yet, since {address} has no number; it is given one now"), None)
         }
         Step::Destination(mac, target) => destination(case, domain?, *mac, *target),
-        Step::Way(target) => {
-            let line = case.line(Noun::Attachment(domain?, target.attachment));
-            said(format!("to {}", case.target(domain?, *target)), line)
+        Step::Egress(domain, target) => {
+            let line = case.line(Noun::Attachment(*domain, target.attachment));
+            said(format!("to {}", case.target(*domain, *target)), line)
         }
         Step::Hop(hop, of) => {
             let of = if *of > 1 { format!(", one of {of} of equal cost") } else { String::new() };
@@ -139,7 +139,7 @@ fn sentence(case: &Case<'_>, step: &Step) -> Option<Said> {
             format!("leaves by port {}: {} bytes", case.names.port(*port), bytes.len()),
             case.line(Noun::Port(*port)),
         ),
-        Step::Told(mtu, origin) => {
+        Step::SentTooBig(mtu, origin) => {
             let back = domain.zip(*origin).map(|(domain, origin)| format!(", back at {}", case.target(domain, origin)));
             said(format!("the sender is told that {mtu} bytes fit{}", back.unwrap_or_default()), None)
         }
@@ -151,7 +151,7 @@ fn by(case: &Case<'_>, sender: &Sender, peer: Option<PeerId>) -> Said {
     let asked = format!(
         "sender {}, {}, to endpoint {}",
         sender.address,
-        carrier(sender.carrier),
+        sender.carrier.in_words(),
         case.origins.endpoint(sender.endpoint)
     );
     match peer {
@@ -186,23 +186,23 @@ fn provenance(case: &Case<'_>, domain: DomainId, mac: Mac) -> (&'static str, Opt
     }
 }
 
-fn source(case: &Case<'_>, domain: DomainId, mac: Mac, to: Target, learned: Option<Learned>) -> Said {
+fn source(case: &Case<'_>, domain: DomainId, mac: Mac, to: Target, learned: Option<LearnOutcome>) -> Said {
     let at = case.target(domain, to);
     let (how, line) = provenance(case, domain, mac);
     match learned {
         None => said(format!("source {mac}: the tenant does not learn"), case.line(Noun::Learning(domain))),
-        Some(Learned::Known) => said(format!("source {mac}: known at {at} ({how})"), line),
-        Some(Learned::New) => said(format!("source {mac}: learned at {at}"), None),
-        Some(Learned::Moved { from }) => {
+        Some(LearnOutcome::Known) => said(format!("source {mac}: known at {at} ({how})"), line),
+        Some(LearnOutcome::New) => said(format!("source {mac}: learned at {at}"), None),
+        Some(LearnOutcome::Moved { from }) => {
             said(format!("source {mac}: moved from {} to {at}", case.target(domain, from)), None)
         }
-        Some(Learned::Static) => said(format!("source {mac}: static elsewhere, not learned at {at}"), line),
-        Some(Learned::Held) => said(format!("source {mac}: held elsewhere, not learned at {at}"), None),
-        Some(Learned::Full) => said(format!("source {mac}: not learned, the FDB is full"), None),
-        Some(Learned::Refused) => {
+        Some(LearnOutcome::Static) => said(format!("source {mac}: static elsewhere, not learned at {at}"), line),
+        Some(LearnOutcome::Held) => said(format!("source {mac}: held elsewhere, not learned at {at}"), None),
+        Some(LearnOutcome::Full) => said(format!("source {mac}: not learned, the FDB is full"), None),
+        Some(LearnOutcome::Refused) => {
             said(format!("source {mac}: not learned, the tenant's limit is reached"), case.line(Noun::Macs(domain)))
         }
-        Some(Learned::Busy) => said(format!("source {mac}: not learned now, another worker writes there"), None),
+        Some(LearnOutcome::Busy) => said(format!("source {mac}: not learned now, another worker writes there"), None),
     }
 }
 

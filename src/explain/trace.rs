@@ -6,8 +6,8 @@ use transload_encaps::outer::Outer;
 use transload_encaps::{Decap, DropReason, Frame, Mac};
 
 use crate::dataplane::{Burst, Note, Stage, Tracer, Verdict};
-use crate::fdb::Learned;
-use crate::forwarding::{Claim, Crossing, EndpointId, Hop, MappingId, PeerId, PortId, Sender, Target};
+use crate::fdb::LearnOutcome;
+use crate::forwarding::{Claim, Crossing, DomainId, EndpointId, Hop, MappingId, PeerId, PortId, Sender, Target};
 
 /// One thing that a stage said. See [`Tracer`] for what each means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,13 +17,13 @@ pub(super) enum Step {
     Sender(Sender, Option<PeerId>),
     Segment(PeerId, Decap, Option<Claim>),
     Crossing(Result<Crossing, MappingId>),
-    Source(Mac, Target, Option<Learned>),
-    Stranger(Mac, IpAddr),
+    Source(Mac, Target, Option<LearnOutcome>),
+    UnknownSender(Mac, IpAddr),
     Destination(Mac, Option<Target>),
-    Way(Target),
+    Egress(DomainId, Target),
     Hop(Hop, usize),
     Leaves(PortId, Vec<u8>),
-    Told(usize, Option<Target>),
+    SentTooBig(usize, Option<Target>),
     Lost(DropReason),
 }
 
@@ -99,13 +99,18 @@ impl Trace {
     }
 
     /// What became of the source address.
-    pub(super) fn source(&self) -> Option<(Mac, Target, Option<Learned>)> {
+    pub(super) fn source(&self) -> Option<(Mac, Target, Option<LearnOutcome>)> {
         self.find(|step| if let Step::Source(mac, to, learned) = step { Some((*mac, *to, *learned)) } else { None })
     }
 
     /// What the FDB said about the destination address.
     pub(super) fn destination(&self) -> Option<(Mac, Option<Target>)> {
         self.find(|step| if let Step::Destination(mac, target) = step { Some((*mac, *target)) } else { None })
+    }
+
+    /// The attachment that a tenant's frame came in by.
+    pub(super) fn ingress(&self) -> Option<Claim> {
+        self.note()?.ingress()
     }
 
     fn say(&mut self, stage: Stage, step: Step) {
@@ -141,20 +146,20 @@ impl Tracer for Trace {
         self.say(Stage::Decap, Step::Crossing(crossing));
     }
 
-    fn source(&mut self, mac: Mac, to: Target, learned: Option<Learned>) {
+    fn source(&mut self, mac: Mac, to: Target, learned: Option<LearnOutcome>) {
         self.say(Stage::Bridge, Step::Source(mac, to, learned));
     }
 
-    fn stranger(&mut self, mac: Mac, address: IpAddr) {
-        self.say(Stage::Bridge, Step::Stranger(mac, address));
+    fn unknown_sender(&mut self, mac: Mac, address: IpAddr) {
+        self.say(Stage::Bridge, Step::UnknownSender(mac, address));
     }
 
     fn destination(&mut self, mac: Mac, target: Option<Target>) {
         self.say(Stage::Bridge, Step::Destination(mac, target));
     }
 
-    fn way(&mut self, target: Target) {
-        self.say(Stage::Encap, Step::Way(target));
+    fn egress(&mut self, domain: DomainId, target: Target) {
+        self.say(Stage::Encap, Step::Egress(domain, target));
     }
 
     fn hop(&mut self, hop: &Hop, of: usize) {
@@ -165,8 +170,8 @@ impl Tracer for Trace {
         self.say(Stage::Encap, Step::Leaves(port, frame.bytes().to_vec()));
     }
 
-    fn told(&mut self, mtu: usize, origin: Option<Target>) {
-        self.say(Stage::Encap, Step::Told(mtu, origin));
+    fn sent_too_big(&mut self, mtu: usize, origin: Option<Target>) {
+        self.say(Stage::Encap, Step::SentTooBig(mtu, origin));
     }
 
     fn lost(&mut self, reason: DropReason) {

@@ -26,13 +26,13 @@ pub(super) struct Way<'a> {
 /// All of them, in the order in which they were gone.
 pub(super) fn ways<'a>(case: &Case<'a>) -> Vec<Way<'a>> {
     let trace = case.trace;
-    let domain = trace.note().and_then(crate::dataplane::Note::domain);
+    let ingress = trace.ingress().map(|ingress| ingress.domain);
     let mut all: Vec<Way<'a>> = trace.crossing().and_then(|crossing| across(case, crossing)).into_iter().collect();
     for step in trace.steps_of(Stage::Encap) {
         match (step, all.last_mut()) {
-            (Step::Way(target), _) => all.extend(domain.and_then(|domain| to(case, domain, *target))),
-            (Step::Told(_, origin), _) => {
-                let back = domain.zip(*origin).and_then(|(domain, origin)| to(case, domain, origin));
+            (Step::Egress(domain, target), _) => all.extend(to(case, *domain, *target)),
+            (Step::SentTooBig(_, origin), _) => {
+                let back = ingress.zip(*origin).and_then(|(domain, origin)| to(case, domain, origin));
                 all.extend(back.or_else(|| returning(case)).map(|way| Way { is_answer: true, ..way }));
             }
             (Step::Hop(hop, _), Some(way)) => way.hop = Some(*hop),

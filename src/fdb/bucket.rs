@@ -1,6 +1,6 @@
 //! One cache line of the FDB: three slots, and who may write to them.
 
-use super::entry::{Entry, Key, State};
+use super::entry::{Entry, Key, SlotState};
 use super::sync::{AtomicU64, Ordering, fence, spin_loop};
 
 /// Words of a bucket.
@@ -31,17 +31,17 @@ pub(super) struct Slot<'a> {
 }
 
 /// The slot of a MAC, and what was in it.
-pub(super) struct Found<'a> {
+pub(super) struct FoundSlot<'a> {
     pub(super) bucket: Bucket<'a>,
     slot: Slot<'a>,
-    pub(super) state: State,
+    pub(super) state: SlotState,
 }
 
 /// The right to add, move or free the MACs whose home this bucket is.
-pub(super) struct Claim<'a>(Bucket<'a>);
+pub(super) struct HomeClaim<'a>(Bucket<'a>);
 
 /// The right to fill and empty the slots of this bucket.
-pub(super) struct Writing<'a> {
+pub(super) struct BucketWriter<'a> {
     bucket: Bucket<'a>,
     version: u64,
 }
@@ -85,9 +85,9 @@ impl<'a> Bucket<'a> {
     /// The slot of a MAC, if it is in this bucket.
     #[expect(clippy::inline_always, reason = "small, and asked twice for each frame")]
     #[inline(always)]
-    pub(super) fn find(self, key: Key) -> Result<Option<Found<'a>>, Disturbed> {
+    pub(super) fn find(self, key: Key) -> Result<Option<FoundSlot<'a>>, Disturbed> {
         self.read(|[first, second, third]| {
-            let found = |slot: Slot<'a>| slot.state_of(key).map(|state| Found { bucket: self, slot, state });
+            let found = |slot: Slot<'a>| slot.state_of(key).map(|state| FoundSlot { bucket: self, slot, state });
             found(first).or_else(|| found(second)).or_else(|| found(third))
         })
     }
@@ -135,20 +135,20 @@ impl<'a> Bucket<'a> {
     }
 
     /// Claims the MACs whose home this is; `None` if another writer has.
-    pub(super) fn claim(self) -> Option<Claim<'a>> {
+    pub(super) fn claim(self) -> Option<HomeClaim<'a>> {
         let before = self.home().fetch_or(CLAIMED, Ordering::Acquire);
-        (before & CLAIMED == 0).then(|| Claim(self))
+        (before & CLAIMED == 0).then(|| HomeClaim(self))
     }
 
     /// Makes the version odd; `None` if another writer does not get done.
-    pub(super) fn write(self) -> Option<Writing<'a>> {
+    pub(super) fn write(self) -> Option<BucketWriter<'a>> {
         for _ in 0..ATTEMPTS {
             let version = self.version().load(Ordering::Relaxed) & !WRITING;
             let odd = version | WRITING;
             if self.version().compare_exchange(version, odd, Ordering::Acquire, Ordering::Relaxed).is_ok() {
                 // Whoever sees one of our stores, sees the odd version too.
                 fence(Ordering::Release);
-                return Some(Writing { bucket: self, version });
+                return Some(BucketWriter { bucket: self, version });
             }
             spin_loop();
         }
@@ -158,13 +158,13 @@ impl<'a> Bucket<'a> {
 
 impl Slot<'_> {
     #[inline]
-    fn load_state(self) -> State {
-        State(self.state.load(Ordering::Relaxed))
+    fn load_state(self) -> SlotState {
+        SlotState(self.state.load(Ordering::Relaxed))
     }
 
     /// The state, if this is the key's slot.
     #[inline]
-    fn state_of(self, key: Key) -> Option<State> {
+    fn state_of(self, key: Key) -> Option<SlotState> {
         if self.identity.load(Ordering::Relaxed) != key.identity() {
             return None;
         }
@@ -172,7 +172,7 @@ impl Slot<'_> {
     }
 
     /// Puts a MAC into this slot.
-    pub(super) fn fill(self, _: &Writing<'_>, key: Key, state: State) {
+    pub(super) fn fill(self, _: &BucketWriter<'_>, key: Key, state: SlotState) {
         self.identity.store(key.identity(), Ordering::Relaxed);
         self.state.store(state.0, Ordering::Relaxed);
     }
@@ -183,44 +183,44 @@ impl Slot<'_> {
     }
 }
 
-impl Found<'_> {
+impl FoundSlot<'_> {
     /// Notes that the MAC was seen now, unless that is no news, or the slot has changed since.
     #[inline]
     pub(super) fn refresh(&self, tick: u16) {
-        if let Some(State(fresh)) = self.state.refreshed(tick) {
+        if let Some(SlotState(fresh)) = self.state.refreshed(tick) {
             let _ = self.slot.state.compare_exchange(self.state.0, fresh, Ordering::Relaxed, Ordering::Relaxed);
         }
     }
 
     /// Gives the MAC another state and says what it was last. The claim keeps the slot the MAC's own; readers see
     /// the one or the other state.
-    pub(super) fn change(&self, _: &Claim<'_>, state: State) -> Entry {
-        let before = State(self.slot.state.swap(state.0, Ordering::Relaxed));
+    pub(super) fn change(&self, _: &HomeClaim<'_>, state: SlotState) -> Entry {
+        let before = SlotState(self.slot.state.swap(state.0, Ordering::Relaxed));
         before.entry(self.slot.identity.load(Ordering::Relaxed))
     }
 
     /// Frees the slot and says what was in it last.
-    pub(super) fn clear(self, _: &Claim<'_>, _: &Writing<'_>) -> Entry {
+    pub(super) fn clear(self, _: &HomeClaim<'_>, _: &BucketWriter<'_>) -> Entry {
         // A swap, since a worker may be refreshing it.
-        let state = State(self.slot.state.swap(State::EMPTY.0, Ordering::Relaxed));
+        let state = SlotState(self.slot.state.swap(SlotState::EMPTY.0, Ordering::Relaxed));
         state.entry(self.slot.identity.swap(0, Ordering::Relaxed))
     }
 }
 
-impl<'a> Writing<'a> {
+impl<'a> BucketWriter<'a> {
     /// The first free slot.
     pub(super) fn free_slot(&self) -> Option<Slot<'a>> {
         self.bucket.slots().into_iter().find(|slot| !slot.load_state().is_occupied())
     }
 }
 
-impl Drop for Writing<'_> {
+impl Drop for BucketWriter<'_> {
     fn drop(&mut self) {
         self.bucket.version().store(self.version.wrapping_add(2), Ordering::Release);
     }
 }
 
-impl Drop for Claim<'_> {
+impl Drop for HomeClaim<'_> {
     fn drop(&mut self) {
         self.0.home().fetch_and(!CLAIMED, Ordering::Release);
     }

@@ -3,10 +3,10 @@
 use std::ops::Range;
 use std::sync::PoisonError;
 
-use super::bucket::{Bucket, Claim, Found};
-use super::entry::{Entry, Key, State};
+use super::bucket::{Bucket, FoundSlot, HomeClaim};
+use super::entry::{Entry, EntrySource, Key, SlotState};
 use super::sync::{MutexGuard, yield_now};
-use super::{Fdb, Learned};
+use super::{Fdb, LearnOutcome};
 use crate::forwarding::Target;
 
 /// The table has no room for this MAC.
@@ -15,20 +15,23 @@ use crate::forwarding::Target;
 pub struct Full;
 
 impl Fdb {
-    /// Pins a MAC to a target. Gives back the entry that it takes the place of: a learned one no longer counts
-    /// against its tenant's limit.
-    pub fn insert_static(&self, key: Key, target: Target) -> Result<Option<Entry>, Full> {
+    /// Writes down that a MAC lives behind a target, and who says so. Returns the entry that it takes the place of: a
+    /// learned one no longer counts against its tenant's limit.
+    ///
+    /// # Errors
+    /// When there is no room for it.
+    pub fn install(&self, key: Key, target: Target, source: EntrySource) -> Result<Option<Entry>, Full> {
         let _control = self.control();
         let claim = wait_for(|| self.claim(key));
-        let state = State::pinned(key, target);
+        let state = SlotState::installed(key, target, source);
         if let Some(found) = self.find_waiting(key) {
             return Ok(Some(found.change(&claim, state)));
         }
-        let placed = wait_for(|| Some(self.place(&claim, key, state, || true)).filter(|&it| it != Learned::Busy));
-        if placed == Learned::New { Ok(None) } else { Err(Full) }
+        let placed = wait_for(|| Some(self.place(&claim, key, state, || true)).filter(|&it| it != LearnOutcome::Busy));
+        if placed == LearnOutcome::New { Ok(None) } else { Err(Full) }
     }
 
-    /// Holds a learned MAC where it is, or lets it move again; gives back the entry as it is now, if there is one.
+    /// Holds a learned MAC where it is, or lets it move again. Returns the entry as it is now, if there is one.
     ///
     /// A held MAC still ages: once it has been silent for long enough it may be learned anywhere.
     pub fn hold(&self, key: Key, yes: bool) -> Option<Entry> {
@@ -49,7 +52,7 @@ impl Fdb {
     /// Shows `keep` each entry of these buckets once and takes out those that it refuses; says how many.
     ///
     /// A refusal is final: the entry is out when this returns, even if a worker has seen its MAC again meanwhile.
-    /// `keep` must not call [`insert_static`](Self::insert_static), [`remove`](Self::remove) or `sweep`.
+    /// `keep` must not call [`install`](Self::install), [`remove`](Self::remove) or `sweep`.
     pub fn sweep(&self, buckets: Range<usize>, mut keep: impl FnMut(&Entry) -> bool) -> usize {
         let _control = self.control();
         let mut removed = 0;
@@ -90,11 +93,11 @@ impl Fdb {
     }
 
     /// The buckets between a MAC's home and the bucket it was in count one less past them.
-    fn unspill(&self, _: &Claim<'_>, key: Key, bucket: Bucket<'_>) {
+    fn unspill(&self, _: &HomeClaim<'_>, key: Key, bucket: Bucket<'_>) {
         self.chain(key).take_while(|passed| !passed.is(bucket)).for_each(Bucket::spill_one_less);
     }
 
-    fn find_waiting(&self, key: Key) -> Option<Found<'_>> {
+    fn find_waiting(&self, key: Key) -> Option<FoundSlot<'_>> {
         wait_for(|| self.find(key).ok())
     }
 }

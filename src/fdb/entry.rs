@@ -76,14 +76,15 @@ fn fold(a: u64, b: u64) -> u64 {
 
 /// The second word of a slot: the rest of the domain, target, tick, flags. Zero in an empty slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct State(pub(super) u64);
+pub(super) struct SlotState(pub(super) u64);
 
-impl State {
+impl SlotState {
     pub(super) const EMPTY: Self = Self(0);
 
     const OCCUPIED: u64 = 1;
     const STATIC: u64 = 2;
     const HELD: u64 = 4;
+    const TOLD: u64 = 8;
     const SEEN_AT: u32 = 8;
     const TARGET_AT: u32 = 24;
     const DOMAIN_AT: u32 = 56;
@@ -94,8 +95,29 @@ impl State {
         Self(domain | target | u64::from(tick) << Self::SEEN_AT | Self::OCCUPIED)
     }
 
-    pub(super) fn pinned(key: Key, target: Target) -> Self {
-        Self(Self::learned(key, target, 0).0 | Self::STATIC)
+    pub(super) fn installed(key: Key, target: Target, source: EntrySource) -> Self {
+        let flags = match source {
+            EntrySource::Learned => 0,
+            EntrySource::File => Self::STATIC,
+            EntrySource::Told => Self::TOLD,
+            EntrySource::ToldSticky => Self::TOLD | Self::STATIC,
+        };
+        Self(Self::learned(key, target, 0).0 | flags)
+    }
+
+    fn source(self) -> EntrySource {
+        match (self.0 & Self::TOLD != 0, self.is_static()) {
+            (false, false) => EntrySource::Learned,
+            (false, true) => EntrySource::File,
+            (true, false) => EntrySource::Told,
+            (true, true) => EntrySource::ToldSticky,
+        }
+    }
+
+    /// Whether control has put it there: it is fresh without a tick.
+    #[inline]
+    fn is_installed(self) -> bool {
+        self.0 & (Self::STATIC | Self::TOLD) != 0
     }
 
     #[inline]
@@ -136,13 +158,13 @@ impl State {
 
     #[inline]
     pub(super) fn is_expired(self, tick: u16, ageing: u16) -> bool {
-        !self.is_static() && age(self.seen(), tick) > ageing.min(MAX_AGEING)
+        !self.is_installed() && age(self.seen(), tick) > ageing.min(MAX_AGEING)
     }
 
     /// The same, seen now; `None` if that is no news.
     #[inline]
     pub(super) fn refreshed(self, tick: u16) -> Option<Self> {
-        let stale = !self.is_static() && age(self.seen(), tick) != 0;
+        let stale = !self.is_installed() && age(self.seen(), tick) != 0;
         stale.then(|| Self(self.0 & !(0xffff << Self::SEEN_AT) | u64::from(tick) << Self::SEEN_AT))
     }
 
@@ -154,7 +176,7 @@ impl State {
             mac: Mac::from_bits(identity >> 16),
             target: self.target(),
             seen: self.seen(),
-            is_static: self.is_static(),
+            source: self.source(),
             is_held: self.is_held(),
         }
     }
@@ -167,6 +189,27 @@ fn age(seen: u16, now: u16) -> u16 {
     if age > u16::MAX - AHEAD { 0 } else { age }
 }
 
+/// Who says where a MAC lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EntrySource {
+    /// A worker that received a frame from it: it moves, and expires.
+    Learned,
+    /// The file: it neither moves nor expires.
+    File,
+    /// A controller or a manager: it moves when it is heard elsewhere, and does not expire.
+    Told,
+    /// A controller or a manager, that it stays there: it neither moves nor expires.
+    ToldSticky,
+}
+
+impl EntrySource {
+    /// Whether it moves and expires by what workers receive.
+    #[must_use]
+    pub const fn is_learned(self) -> bool {
+        matches!(self, Self::Learned)
+    }
+}
+
 /// A MAC in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
@@ -176,10 +219,10 @@ pub struct Entry {
     pub mac: Mac,
     /// Where it lives.
     pub target: Target,
-    /// The tick, in wrapping seconds of the workers' clock, of the last frame from it. 0 for a static one.
+    /// The tick, in wrapping seconds of the workers' clock, of the last frame from it. 0 for one that control installed.
     pub seen: u16,
-    /// Put there by control: it neither moves nor expires.
-    pub is_static: bool,
+    /// Who put it there.
+    pub source: EntrySource,
     /// Control keeps it where it is; it expires all the same.
     pub is_held: bool,
 }
@@ -191,9 +234,9 @@ impl Entry {
         age(self.seen, tick)
     }
 
-    /// Whether it has been silent, by now, `tick`, for more than `ageing` seconds; a static entry never has.
+    /// Whether it has been silent, by now, `tick`, for more than `ageing` seconds; one that control installed never has.
     #[must_use]
     pub fn is_expired(&self, tick: u16, ageing: u16) -> bool {
-        !self.is_static && self.age(tick) > ageing.min(MAX_AGEING)
+        self.source.is_learned() && self.age(tick) > ageing.min(MAX_AGEING)
     }
 }

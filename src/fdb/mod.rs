@@ -20,7 +20,7 @@
 //!   they report a miss, since flooding is always safe and waiting never is.
 //! * **Whose MAC it is** decides the claim: whoever adds, moves or frees a MAC first claims its home bucket, so a
 //!   MAC cannot be learned twice, and the slot of a claimed MAC stays its own. Workers never wait for a claim: they
-//!   say [`Busy`](Learned::Busy), and the next frame learns.
+//!   say [`Busy`](LearnOutcome::Busy), and the next frame learns.
 //! * **Whose slots they are** decides the version: MACs of different homes meet in one bucket by spilling, so a
 //!   slot is filled or emptied with the bucket's version odd. A writer holds one bucket at a time, for a few stores.
 //! * **The state word** of an occupied slot changes on its own: a move stores it under the claim, and a refresh
@@ -42,15 +42,15 @@ mod sync;
 mod tests;
 
 pub use control::Full;
-pub use entry::{Entry, Key, MAX_AGEING};
+pub use entry::{Entry, EntrySource, Key, MAX_AGEING};
 
 use std::fmt;
 
 use transload_encaps::Mac;
 
 use crate::forwarding::{DomainId, Target};
-use bucket::{Bucket, Claim, Disturbed, Found};
-use entry::State;
+use bucket::{Bucket, Disturbed, FoundSlot, HomeClaim};
+use entry::SlotState;
 use sync::{AtomicU64, AtomicUsize, Mutex, Ordering};
 
 /// How many MACs the table holds unless the configuration says otherwise: 32 MiB of address space, and of memory
@@ -89,7 +89,7 @@ struct Count(AtomicUsize);
 
 /// What became of a source address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Learned {
+pub enum LearnOutcome {
     /// It was there, behind this target; it is young again.
     Known,
     /// It was not there and is now. Only then has `admit` been asked with success.
@@ -172,19 +172,19 @@ impl Fdb {
     /// Notes that this MAC was seen behind `target` now, `tick`.
     ///
     /// `admit` is asked when the MAC is not in the table and there is room for it, and its consent is final: then
-    /// and only then the answer is [`New`](Learned::New). It must be short, since it holds up others. An expired
+    /// and only then the answer is [`New`](LearnOutcome::New). It must be short, since it holds up others. An expired
     /// MAC that nobody has swept out yet is still in the table.
     #[inline]
-    pub fn learn(&self, key: Key, target: Target, tick: u16, admit: impl FnOnce() -> bool) -> Learned {
+    pub fn learn(&self, key: Key, target: Target, tick: u16, admit: impl FnOnce() -> bool) -> LearnOutcome {
         match self.find(key) {
             Ok(Some(found)) if found.state.target() == target => {
                 found.refresh(tick);
-                Learned::Known
+                LearnOutcome::Known
             }
-            Ok(Some(found)) if found.state.is_static() => Learned::Static,
-            Ok(Some(found)) if found.state.is_held() => Learned::Held,
+            Ok(Some(found)) if found.state.is_static() => LearnOutcome::Static,
+            Ok(Some(found)) if found.state.is_held() => LearnOutcome::Held,
             Ok(_) => self.learn_news(key, target, tick, admit),
-            Err(Disturbed) => Learned::Busy,
+            Err(Disturbed) => LearnOutcome::Busy,
         }
     }
 
@@ -227,49 +227,49 @@ impl Fdb {
 
     /// The MAC is new or elsewhere: this takes the claim.
     #[cold]
-    fn learn_news(&self, key: Key, target: Target, tick: u16, admit: impl FnOnce() -> bool) -> Learned {
-        let Some(claim) = self.claim(key) else { return Learned::Busy };
+    fn learn_news(&self, key: Key, target: Target, tick: u16, admit: impl FnOnce() -> bool) -> LearnOutcome {
+        let Some(claim) = self.claim(key) else { return LearnOutcome::Busy };
         // Another worker may have been quicker. From here on it cannot be.
         match self.find(key) {
-            Ok(Some(found)) if found.state.target() == target => Learned::Known,
-            Ok(Some(found)) if found.state.is_static() => Learned::Static,
-            Ok(Some(found)) if found.state.is_held() => Learned::Held,
+            Ok(Some(found)) if found.state.target() == target => LearnOutcome::Known,
+            Ok(Some(found)) if found.state.is_static() => LearnOutcome::Static,
+            Ok(Some(found)) if found.state.is_held() => LearnOutcome::Held,
             Ok(Some(found)) => {
-                found.change(&claim, State::learned(key, target, tick));
-                Learned::Moved { from: found.state.target() }
+                found.change(&claim, SlotState::learned(key, target, tick));
+                LearnOutcome::Moved { from: found.state.target() }
             }
-            Ok(None) => self.place(&claim, key, State::learned(key, target, tick), admit),
-            Err(Disturbed) => Learned::Busy,
+            Ok(None) => self.place(&claim, key, SlotState::learned(key, target, tick), admit),
+            Err(Disturbed) => LearnOutcome::Busy,
         }
     }
 
     /// Puts a MAC that is not in the table into the first free slot from its home on.
-    fn place(&self, _: &Claim<'_>, key: Key, state: State, admit: impl FnOnce() -> bool) -> Learned {
+    fn place(&self, _: &HomeClaim<'_>, key: Key, state: SlotState, admit: impl FnOnce() -> bool) -> LearnOutcome {
         if !self.count_one_more() {
-            return Learned::Full;
+            return LearnOutcome::Full;
         }
         let learned = self.fill_free_slot(key, state, admit);
-        if learned != Learned::New {
+        if learned != LearnOutcome::New {
             self.count_one_less();
         }
         learned
     }
 
-    fn fill_free_slot(&self, key: Key, state: State, admit: impl FnOnce() -> bool) -> Learned {
+    fn fill_free_slot(&self, key: Key, state: SlotState, admit: impl FnOnce() -> bool) -> LearnOutcome {
         for (distance, bucket) in self.chain(key).enumerate() {
             if bucket.is_full() {
                 continue;
             }
-            let Some(writing) = bucket.write() else { return Learned::Busy };
+            let Some(writing) = bucket.write() else { return LearnOutcome::Busy };
             let Some(slot) = writing.free_slot() else { continue };
             if !admit() {
-                return Learned::Refused;
+                return LearnOutcome::Refused;
             }
             self.chain(key).take(distance).for_each(Bucket::spill_one_more);
             slot.fill(&writing, key, state);
-            return Learned::New;
+            return LearnOutcome::New;
         }
-        Learned::Full
+        LearnOutcome::Full
     }
 
     /// The buckets that a MAC can be in, home first.
@@ -295,7 +295,7 @@ impl Fdb {
     /// The slot of a MAC, if it has one.
     #[expect(clippy::inline_always, reason = "small, and asked twice for each frame")]
     #[inline(always)]
-    fn find(&self, key: Key) -> Result<Option<Found<'_>>, Disturbed> {
+    fn find(&self, key: Key) -> Result<Option<FoundSlot<'_>>, Disturbed> {
         let Some(home) = self.home(key) else { return Ok(None) };
         match home.find(key)? {
             None if home.has_spilled() => self.find_spilled(key),
@@ -305,7 +305,7 @@ impl Fdb {
 
     /// The slot of a MAC that is not in its home.
     #[inline(never)]
-    fn find_spilled(&self, key: Key) -> Result<Option<Found<'_>>, Disturbed> {
+    fn find_spilled(&self, key: Key) -> Result<Option<FoundSlot<'_>>, Disturbed> {
         for bucket in self.chain(key).skip(1) {
             if let Some(found) = bucket.find(key)? {
                 return Ok(Some(found));
@@ -318,7 +318,7 @@ impl Fdb {
     }
 
     /// The right to add, move or free the MACs whose home is this key's.
-    fn claim(&self, key: Key) -> Option<Claim<'_>> {
+    fn claim(&self, key: Key) -> Option<HomeClaim<'_>> {
         self.home(key)?.claim()
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use transload_encaps::Carrier;
 
-use super::{EndpointId, Forwarding, GroupId, Hop, Map, Members, Peer, PeerId, Sender};
+use super::{EndpointId, FileTables, Forwarding, GroupId, Map, Members, Peer, PeerId, Sender};
 
 /// Peers that share a mesh.
 #[derive(Debug, Clone, Default)]
@@ -43,8 +43,6 @@ pub struct Learned {
     pub senders: Map<Sender, PeerId>,
     /// Those of each group, in the order of their addresses.
     pub members: Map<GroupId, Vec<PeerId>>,
-    /// The ways to them, as [`Forwarding::hops`].
-    pub hops: Map<PeerId, Vec<Hop>>,
 }
 
 /// A peer that no configuration names.
@@ -56,14 +54,7 @@ pub struct LearnedPeer {
     pub peer: Peer,
 }
 
-impl Forwarding {
-    /// Whom a sender counts as that no configuration names: a learned peer, or, if it is only allowed to become one,
-    /// who stands for such senders.
-    #[must_use]
-    pub fn unnamed(&self, sender: &Sender) -> Option<PeerId> {
-        self.learned.senders.get(sender).copied().or_else(|| self.learner(sender).map(|learner| learner.peer))
-    }
-
+impl FileTables {
     /// From where a sender that nobody names may be learned.
     #[must_use]
     pub fn learner(&self, sender: &Sender) -> Option<&Learner> {
@@ -81,6 +72,27 @@ impl Forwarding {
             Members::One(peer) => std::slice::from_ref(peer),
             Members::Group(group) => self.groups.get(group.0 as usize).map_or(&[], |group| &group.members),
         }
+    }
+
+    /// Who speaks for an attachment's encapsulation: any peer behind it.
+    #[must_use]
+    pub fn speaker(&self, members: &Members) -> Option<PeerId> {
+        match members {
+            Members::One(peer) => Some(*peer),
+            Members::Group(group) => {
+                let group = self.groups.get(group.0 as usize)?;
+                group.members.first().copied().or(group.anonymous)
+            }
+        }
+    }
+}
+
+impl Forwarding {
+    /// Whom a sender counts as that no configuration names: a learned peer, or, if it is only allowed to become one,
+    /// who stands for such senders.
+    #[must_use]
+    pub fn unnamed(&self, sender: &Sender) -> Option<PeerId> {
+        self.learned.senders.get(sender).copied().or_else(|| self.learner(sender).map(|learner| learner.peer))
     }
 
     /// The peers behind an attachment that were learned.
@@ -112,17 +124,5 @@ impl Forwarding {
             None => (self.members(members), self.learned_members(members)),
         };
         multicast.into_iter().chain(named.iter().chain(learned).copied())
-    }
-
-    /// Who speaks for an attachment's encapsulation: any peer behind it.
-    #[must_use]
-    pub fn speaker(&self, members: &Members) -> Option<PeerId> {
-        match members {
-            Members::One(peer) => Some(*peer),
-            Members::Group(group) => {
-                let group = self.groups.get(group.0 as usize)?;
-                group.members.first().copied().or(group.anonymous)
-            }
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicU64;
 
-use transload_encaps::{InnerTags, Mac, Segment};
+use transload_encaps::{InnerTags, Segment};
 
 use super::{PeerId, Scope};
 use crate::mapping::Mapping;
@@ -27,8 +27,6 @@ pub struct Connection {
     pub ids: Mapping,
     /// The `from` side and the `to` side.
     pub ends: [End; 2],
-    /// The gateway's own address in every one of its tenants, from which it says that a packet is too big.
-    pub mac: Mac,
     /// When the next ICMP error would be on schedule, in nanoseconds of the workers' clock.
     pub icmp_due: AtomicU64,
 }

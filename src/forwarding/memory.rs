@@ -11,8 +11,8 @@ pub struct DomainState {
     pub bum_due: AtomicU64,
     /// When the next ICMP error would be on schedule, in nanoseconds of the workers' clock.
     pub icmp_due: AtomicU64,
-    /// When the next news of an unknown sender would be on schedule, in nanoseconds of the workers' clock.
-    pub stranger_due: AtomicU64,
+    /// When the next report of an unknown sender would be on schedule, in nanoseconds of the workers' clock.
+    pub unknown_sender_due: AtomicU64,
     /// What the loop guard remembers.
     pub loops: LoopMemory,
 }

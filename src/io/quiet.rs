@@ -18,14 +18,11 @@ use super::ingress::Ingress;
 /// A socket filter that lets nothing through: `ret #0`.
 pub(super) const DROP_ALL: [SockFilter; 1] = [SockFilter::new(0x06, 0, 0, 0)];
 
-/// GRE's IP protocol number, which NVGRE shares.
-const GRE: i32 = 47;
-
 /// What a socket listens to, so that nobody else answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Listener {
     Udp(SocketAddr),
-    Gre { v6: bool },
+    Ip { protocol: u8, v6: bool },
 }
 
 /// What is kept quiet, until dropped. What is quiet already stays so.
@@ -73,18 +70,19 @@ impl Quiet {
         }
     }
 
-    /// No "protocol unreachable" for GRE packets over IPv4 or IPv6, to whatever address.
+    /// No "protocol unreachable" for packets of this protocol over IPv4 or IPv6, to whatever address.
     ///
     /// # Errors
     /// Without the right to open raw sockets (`CAP_NET_RAW`).
-    pub fn gre(&mut self, v6: bool) -> io::Result<()> {
-        if self.sockets.contains_key(&Listener::Gre { v6 }) {
+    pub fn ip(&mut self, protocol: u8, v6: bool) -> io::Result<()> {
+        let listener = Listener::Ip { protocol, v6 };
+        if self.sockets.contains_key(&listener) {
             return Ok(());
         }
         let domain = if v6 { Domain::IPV6 } else { Domain::IPV4 };
-        let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(GRE)))?;
+        let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(i32::from(protocol))))?;
         socket.attach_filter(&DROP_ALL)?;
-        self.sockets.insert(Listener::Gre { v6 }, socket);
+        self.sockets.insert(listener, socket);
         Ok(())
     }
 

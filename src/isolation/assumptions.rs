@@ -23,7 +23,7 @@ pub struct Assumption {
 const SOURCE_ADDRESS: &str = "The source address of a tunnel packet is what identifies a peer: nobody else on the \
      underlay can send from the address of a peer to one of our endpoints. The tunnels carry no other proof of origin.";
 const LEARNERS: &str = "Whoever can send from these addresses to our endpoint is a member of the group, and may speak as any of its \
-     tenants: `learn_from` names nobody. Peers that the file names take precedence.";
+     tenants: `learn_from` names nobody. Configured peers take precedence over learned ones.";
 const FAR_ENDS: &str = "A far end keeps tenants apart by the IDs of this file: what we send with an ID reaches only \
      that tenant there, and only that tenant's frames come back with it.";
 const DELIVERY: &str = "The underlay delivers packets to the addresses, and frames to the MAC addresses, they are sent \
@@ -67,7 +67,7 @@ pub(super) fn of(claims: &ClaimTable<'_>) -> Vec<Assumption> {
 
 /// `group leafs: 198.51.100.0 to 198.51.100.255, UDP port 4789`
 fn learners(claims: &ClaimTable<'_>) -> Vec<String> {
-    let (tables, names) = (&claims.plan.forwarding, &claims.plan.names);
+    let (tables, names) = (&claims.plan.tables, &claims.plan.names);
     let mut here: Vec<_> = tables
         .learners
         .iter()
@@ -83,7 +83,7 @@ fn learners(claims: &ClaimTable<'_>) -> Vec<String> {
 
 fn ports_without_mac(claims: &ClaimTable<'_>) -> Vec<String> {
     let ports = claims.plan.ports.iter().filter(|port| {
-        let row = claims.plan.forwarding.ports.get(usize::from(port.id.0));
+        let row = claims.plan.tables.ports.get(usize::from(port.id.0));
         row.is_some_and(|row| row.mac.is_none() && !row.endpoints.is_empty())
     });
     let mut names: Vec<_> = ports.map(|port| format!("port {}", port.name)).collect();

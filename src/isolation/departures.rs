@@ -128,11 +128,11 @@ fn same_place(claims: &ClaimTable<'_>, one: (usize, &Held), other: (usize, &Held
 
 /// Static addresses name a peer, which must be one of the attachment's.
 fn statics(claims: &ClaimTable<'_>, found: &mut Meetings) -> ControlFlow<()> {
-    let tables = &claims.plan.forwarding;
+    let tables = &claims.plan.tables;
     for entry in &claims.plan.statics {
         let attachment = tables.domain(entry.domain).and_then(|domain| domain.attachment(entry.target.attachment));
         let Some(attachment) = attachment else { continue };
-        if tables.is_member(&attachment.members, entry.target.peer) {
+        if tables.members(&attachment.members).contains(&entry.target.peer) {
             continue;
         }
         let from = Claim { domain: entry.domain, attachment: entry.target.attachment };

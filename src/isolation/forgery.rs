@@ -62,7 +62,7 @@ fn victim<'c>(claims: &'c ClaimTable<'_>, wire: Wire, vlan: Option<u16>, attacke
 /// VLAN of every endpoint, to keep such frames from leaving.
 fn by_its_own_tag(claims: &ClaimTable<'_>, entrance: &TagEntrance, found: &mut Meetings) -> ControlFlow<()> {
     let space = &claims.spaces[entrance.space];
-    let Some(peer) = claims.plan.forwarding.peer(entrance.peer) else { return ControlFlow::Continue(()) };
+    let Some(peer) = claims.plan.tables.peer(entrance.peer) else { return ControlFlow::Continue(()) };
     // Whoever leaves by tags that the tenant's own come first behind: no others can be made into something else.
     let exposed =
         |compiled: &Compiled, held: &&Held| compiled.overhead(held.segment) <= transload_encaps::ethernet::TAG_LEN;
@@ -86,6 +86,6 @@ fn by_its_own_tag(claims: &ClaimTable<'_>, entrance: &TagEntrance, found: &mut M
 /// Whether the tags know this claim; of a mapping, every outer VLAN ID that it may have.
 fn is_heeded(claims: &ClaimTable<'_>, tags: &Compiled, held: &Held) -> bool {
     let Owner::Mapping { mapping, side, .. } = held.owner else { return tags.heeds(held.segment) };
-    let ids = claims.plan.forwarding.mappings.get(mapping).map(|connection| &connection.ids);
+    let ids = claims.plan.tables.mappings.get(mapping).map(|connection| &connection.ids);
     ids.is_some_and(|ids| ids.first_values(side).all(|segment| tags.heeds(segment)))
 }

@@ -87,7 +87,7 @@ pub enum Party {
         mapping: String,
         /// `from` or `to`.
         side: &'static str,
-        /// The ID.
+        /// The ID, as `id` stands for it in the file.
         id: u64,
     },
 }

@@ -8,7 +8,7 @@ use crate::claims::ClaimTable;
 use crate::mapping::Flaw;
 
 pub(super) fn look(claims: &ClaimTable<'_>, found: &mut Meetings) -> ControlFlow<()> {
-    let (names, tables) = (&claims.plan.names, &claims.plan.forwarding.mappings);
+    let (names, tables) = (&claims.plan.names, &claims.plan.tables.mappings);
     for &(mapping, side, flaw) in &claims.flaws {
         let Some(connection) = tables.get(mapping) else { continue };
         let (one, other, why) = match flaw {

@@ -106,9 +106,9 @@ pub struct HeldRow {
     /// Where not all values between the two are held: the bits that may be added to the first value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bits: Option<u64>,
-    /// The ID fields; of a mapping, those of the first value.
-    pub id: String,
-    /// The owner.
+    /// The tenant ID, such as `vni 10100`; of a mapping, that of the first value.
+    pub segment: String,
+    /// The tenant, or the mapping and its ID, that holds them.
     #[serde(flatten)]
     pub party: Party,
 }
@@ -116,7 +116,7 @@ pub struct HeldRow {
 pub(super) fn document(claims: &ClaimTable<'_>, meetings: Vec<Meeting>) -> Document {
     let names = &claims.plan.names;
     let broken: BTreeSet<_> = meetings.iter().map(|meeting| meeting.rule).collect();
-    let domains = names.domains().filter(|(id, _)| claims.plan.forwarding.domain(*id).is_some());
+    let domains = names.domains().filter(|(id, _)| claims.plan.tables.domain(*id).is_some());
     let mut tenants: Vec<_> = domains.map(|(_, name)| name.to_owned()).collect();
     tenants.sort();
     let mut spaces: Vec<_> =
@@ -124,7 +124,7 @@ pub(super) fn document(claims: &ClaimTable<'_>, meetings: Vec<Meeting>) -> Docum
     spaces.sort();
     let rules = Rule::ALL.map(|rule| Examined { rule, statement: rule.statement(), holds: !broken.contains(&rule) });
     let mappings = names.mappings().filter_map(|(id, name)| {
-        let ids = &claims.plan.forwarding.mappings.get(id)?.ids;
+        let ids = &claims.plan.tables.mappings.get(id)?.ids;
         Some(ProvenMapping { mapping: name.to_owned(), ids: ids.count() })
     });
     let mut mappings: Vec<_> = mappings.collect();
@@ -182,7 +182,7 @@ fn held_row(claims: &ClaimTable<'_>, at: usize, held: &Held) -> HeldRow {
         Values::OffsetAndBits { free, .. } if free & (free + 1) != 0 => Some(free),
         _ => None,
     };
-    HeldRow { first: bounds.first(), last: bounds.last(), bits, id: ids.to_string(), party }
+    HeldRow { first: bounds.first(), last: bounds.last(), bits, segment: ids.to_string(), party }
 }
 
 /// `peer leaf-9`, `group leafs`, `port access`: the peers that share an ID space.

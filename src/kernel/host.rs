@@ -8,8 +8,8 @@ use crate::compile::Plan;
 use crate::config::{At, Config, Problem, nearest};
 use crate::io::Backend;
 use crate::kernel::netlink::Netlink;
-use crate::kernel::next_hops::{Complaint, Tunnel, resolve};
-use crate::rib::tunnels::{port_links, tunnels};
+use crate::kernel::next_hops::{Complaint, flows, resolve};
+use crate::rib::facts::{PortLink, Tunnel};
 
 /// Everything about this machine that a configuration may trip over: what [`check`] and [`check_routes`] find.
 ///
@@ -18,7 +18,7 @@ use crate::rib::tunnels::{port_links, tunnels};
 pub fn look(config: &Config, plan: &Plan) -> io::Result<Vec<Problem>> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let mut problems = check(config, plan).await?;
-        problems.extend(check_routes(config, plan).await?);
+        problems.extend(check_routes(plan).await?);
         problems.sort_by_key(Problem::span);
         Ok(problems)
     })
@@ -43,13 +43,15 @@ pub async fn check(config: &Config, plan: &Plan) -> io::Result<Vec<Problem>> {
 ///
 /// # Errors
 /// When the kernel will not say what it has.
-pub async fn check_routes(config: &Config, plan: &Plan) -> io::Result<Vec<Problem>> {
+pub async fn check_routes(plan: &Plan) -> io::Result<Vec<Problem>> {
     let (netlink, _changes) = Netlink::open()?;
-    let tunnels = tunnels(config, plan);
-    let flows = Tunnel::flows(&tunnels);
-    let kernel = netlink.read(&flows).await?;
-    let complaints = resolve(&tunnels, &port_links(plan), &kernel).complaints;
-    let lasting = complaints.into_iter().filter(|(_, complaint)| !complaint.is_passing());
+    let (tunnels, ports) = (Tunnel::all_of(plan), PortLink::all_of(plan));
+    let kernel = netlink.read(&flows(&tunnels)).await?;
+    let complaints = tunnels.iter().flat_map(|tunnel| {
+        let complaints = resolve(tunnel, &ports, &kernel).complaints;
+        complaints.into_iter().map(|complaint| (tunnel.peer, complaint))
+    });
+    let lasting = complaints.filter(|(_, complaint)| !complaint.is_passing());
     let problem = |(peer, complaint): (_, Complaint)| {
         let tunnel = plan.tunnels.iter().find(|tunnel| tunnel.peer == peer)?;
         let make = if matches!(complaint, Complaint::NoRoute(_)) { Problem::warning } else { Problem::error };
@@ -58,14 +60,16 @@ pub async fn check_routes(config: &Config, plan: &Plan) -> io::Result<Vec<Proble
     Ok(lasting.filter_map(problem).collect())
 }
 
-/// The endpoints whose addresses this machine does not have.
+/// The addresses that a machine has.
+pub type Addresses = BTreeSet<IpAddr>;
+
+/// The addresses that this machine has now.
 ///
 /// # Errors
-/// When the kernel will not say what it has.
-pub async fn check_addresses(config: &Config, plan: &Plan) -> io::Result<Vec<Problem>> {
+/// When the kernel will not say.
+pub async fn addresses() -> io::Result<Addresses> {
     let (netlink, _changes) = Netlink::open()?;
-    let addresses: BTreeSet<_> = netlink.addresses().await?.into_iter().map(|(_, address)| address).collect();
-    Ok(missing_addresses(config, plan, &addresses))
+    Ok(netlink.addresses().await?.into_iter().map(|(_, address)| address).collect())
 }
 
 fn missing_devices(config: &Config, plan: &Plan, names: &[String]) -> Vec<Problem> {
@@ -99,7 +103,9 @@ fn device_meant(device: &str, names: &[String]) -> String {
     }
 }
 
-fn missing_addresses(config: &Config, plan: &Plan, addresses: &BTreeSet<IpAddr>) -> Vec<Problem> {
+/// The endpoints whose addresses a machine does not have.
+#[must_use]
+pub fn missing_addresses(config: &Config, plan: &Plan, addresses: &Addresses) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (_, endpoint) in config.file.endpoints.iter() {
         let Some(endpoint) = endpoint else { continue };

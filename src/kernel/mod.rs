@@ -1,5 +1,6 @@
 //! What Linux knows: its devices, routes and neighbours, and what tunnels make of them.
 
+pub mod devices;
 pub mod host;
 pub mod joins;
 pub mod netlink;

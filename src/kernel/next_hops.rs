@@ -1,6 +1,6 @@
 //! From the kernel's routes and neighbours to the ways a tunnel packet can take.
 //!
-//! A pure function: [`resolve`] reads a [`Kernel`] and says for every tunnel which [`Hop`]s it has, which neighbours
+//! A pure function: [`resolve`] reads a [`Kernel`] and says of a tunnel which [`Hop`]s it has, which neighbours
 //! must be kept alive for that, and, in words, why a tunnel has none.
 
 use std::collections::BTreeSet;
@@ -10,69 +10,34 @@ use thiserror::Error;
 use transload_encaps::Mac;
 use transload_encaps::underlay::LinkAddresses;
 
-use crate::forwarding::{Hop, PeerId, PortId};
+use crate::forwarding::{Hop, PortId};
 use crate::kernel::tables::{Flow, Kernel, Link, LinkIndex, LinkState, Route, Way};
+use crate::rib::facts::{PortLink, Tunnel};
 
-/// A tunnel that needs next hops.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tunnel {
-    /// The peer at its far end.
-    pub peer: PeerId,
-    /// Its name, for what we say about it.
-    pub name: String,
-    /// The name of our endpoint, for what we say about it.
-    pub endpoint: String,
-    /// Our tunnel address.
-    pub local: IpAddr,
-    /// The peer's.
-    pub remote: IpAddr,
-    /// The ports that the endpoint names.
-    pub ports: Vec<PortId>,
-    /// The tag its packets carry on the wire.
-    pub vlan: Option<u16>,
+/// Every route that these tunnels need, once.
+#[must_use]
+pub fn flows<'t>(tunnels: impl IntoIterator<Item = &'t Tunnel>) -> Vec<Flow> {
+    let mut flows: Vec<_> = tunnels.into_iter().filter(|tunnel| !tunnel.remote.is_multicast()).map(flow).collect();
+    flows.sort_unstable();
+    flows.dedup();
+    flows
 }
 
-impl Tunnel {
-    /// Every route that these tunnels need, once.
-    #[must_use]
-    pub fn flows(tunnels: &[Self]) -> Vec<Flow> {
-        let mut flows: Vec<_> = tunnels.iter().filter(|tunnel| !tunnel.remote.is_multicast()).map(Self::flow).collect();
-        flows.sort_unstable();
-        flows.dedup();
-        flows
-    }
-
-    /// What its route is looked up for.
-    #[must_use]
-    pub fn flow(&self) -> Flow {
-        Flow { src: self.local, dst: self.remote }
-    }
+/// What the route of a tunnel is looked up for.
+#[must_use]
+pub fn flow(tunnel: &Tunnel) -> Flow {
+    Flow { src: tunnel.local, dst: tunnel.remote }
 }
 
-/// A port, as far as next hops are concerned.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct PortLink {
-    /// Its name in the configuration.
-    pub name: String,
-    /// The network device behind it; `None` for a socket.
-    pub device: Option<String>,
-    /// The MAC address to send from; `None` for the device's own.
-    pub mac: Option<Mac>,
-    /// Most bytes an IP packet may have; `None` for the device's own limit.
-    pub mtu: Option<u32>,
-    /// Neighbours written in the configuration, which win over the kernel's.
-    pub next_hops: Vec<(IpAddr, Mac)>,
-}
-
-/// What came of resolving every tunnel.
+/// What came of resolving a tunnel.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Resolution {
-    /// By [`PeerId`], as [`Forwarding`](crate::forwarding::Forwarding) wants them.
-    pub hops: Vec<Vec<Hop>>,
-    /// The kernel's neighbours that the hops depend on, resolved or not.
+    /// The paths to it, all of equal cost.
+    pub hops: Vec<Hop>,
+    /// The kernel's neighbours that the paths depend on, resolved or not.
     pub neighbours: BTreeSet<(LinkIndex, IpAddr)>,
-    /// What stands in a tunnel's way, all of it. A tunnel may work in spite of a complaint, by another way.
-    pub complaints: Vec<(PeerId, Complaint)>,
+    /// What stands in its way, all of it. A tunnel may work in spite of a complaint, by another path.
+    pub complaints: Vec<Complaint>,
 }
 
 /// Why a tunnel, or one of its equal-cost ways, cannot be used.
@@ -149,17 +114,12 @@ impl Complaint {
     }
 }
 
-/// Resolves every tunnel. `ports` is indexed by [`PortId`].
+/// Resolves a tunnel. `ports` is indexed by [`PortId`].
 #[must_use]
-pub fn resolve(tunnels: &[Tunnel], ports: &[PortLink], kernel: &Kernel) -> Resolution {
+pub fn resolve(tunnel: &Tunnel, ports: &[PortLink], kernel: &Kernel) -> Resolution {
     let mut resolver = Resolver { ports, kernel, out: Resolution::default() };
-    let peers = tunnels.iter().map(|tunnel| tunnel.peer.0 as usize + 1).max().unwrap_or(0);
-    resolver.out.hops.resize(peers, Vec::new());
-    for tunnel in tunnels {
-        let hops = resolver.tunnel(tunnel);
-        resolver.out.hops[tunnel.peer.0 as usize] = hops;
-    }
-    resolver.out
+    let hops = resolver.tunnel(tunnel);
+    Resolution { hops, ..resolver.out }
 }
 
 struct Resolver<'a> {
@@ -177,11 +137,11 @@ impl Resolver<'_> {
             return hops;
         }
         if let Some(port) = self.sockets_only(tunnel) {
-            return self.complain(tunnel, Complaint::NeedsNextHop { port, remote: tunnel.remote });
+            return self.complain(Complaint::NeedsNextHop { port, remote: tunnel.remote });
         }
-        match self.kernel.routes.get(&tunnel.flow()) {
-            None | Some(Route::None) => self.complain(tunnel, Complaint::NoRoute(tunnel.remote)),
-            Some(Route::Local) => self.complain(tunnel, Complaint::Local(tunnel.remote)),
+        match self.kernel.routes.get(&flow(tunnel)) {
+            None | Some(Route::None) => self.complain(Complaint::NoRoute(tunnel.remote)),
+            Some(Route::Local) => self.complain(Complaint::Local(tunnel.remote)),
             Some(Route::Out(ways)) => {
                 let mut hops: Vec<_> = ways.iter().filter_map(|way| self.way(tunnel, way)).collect();
                 // The kernel lists IPv6 next hops in any order; flows must keep their place.
@@ -200,11 +160,11 @@ impl Resolver<'_> {
             if let Some(device) = port.device.clone().filter(|_| link.is_none_or(|link| !link.is_up())) {
                 let state = link.map_or(LinkState::Down, |link| link.state);
                 let down = Complaint::LinkDown { remote: tunnel.remote, device, state };
-                self.out.complaints.push((tunnel.peer, down));
+                self.out.complaints.push(down);
                 continue;
             }
             let hop = self.hop(id, link, dst, None);
-            if let Some(hop) = self.or_complain(tunnel, hop) {
+            if let Some(hop) = self.or_complain(hop) {
                 return Some(hop);
             }
         }
@@ -223,7 +183,7 @@ impl Resolver<'_> {
             named.push(is_usable(link, tunnel.remote).and_then(|()| self.hop(id, link, dst, None)));
         }
         let configured = !named.is_empty();
-        let hops = named.into_iter().filter_map(|hop| self.or_complain(tunnel, hop)).collect();
+        let hops = named.into_iter().filter_map(|hop| self.or_complain(hop)).collect();
         configured.then_some(hops)
     }
 
@@ -236,7 +196,7 @@ impl Resolver<'_> {
 
     fn way(&mut self, tunnel: &Tunnel, way: &Way) -> Option<Hop> {
         let hop = self.try_way(tunnel, way);
-        self.or_complain(tunnel, hop)
+        self.or_complain(hop)
     }
 
     fn try_way(&mut self, tunnel: &Tunnel, way: &Way) -> Result<Hop, Complaint> {
@@ -296,12 +256,12 @@ impl Resolver<'_> {
         Ok(Hop { port: id, link: LinkAddresses { dst, src }, mtu })
     }
 
-    fn or_complain(&mut self, tunnel: &Tunnel, hop: Result<Hop, Complaint>) -> Option<Hop> {
-        hop.map_err(|complaint| self.out.complaints.push((tunnel.peer, complaint))).ok()
+    fn or_complain(&mut self, hop: Result<Hop, Complaint>) -> Option<Hop> {
+        hop.map_err(|complaint| self.out.complaints.push(complaint)).ok()
     }
 
-    fn complain(&mut self, tunnel: &Tunnel, complaint: Complaint) -> Vec<Hop> {
-        self.out.complaints.push((tunnel.peer, complaint));
+    fn complain(&mut self, complaint: Complaint) -> Vec<Hop> {
+        self.out.complaints.push(complaint);
         Vec::new()
     }
 }

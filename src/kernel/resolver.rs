@@ -1,8 +1,9 @@
 //! Keeps next hops right while the gateway runs: reads the kernel's tables once, then follows what changes, and has
 //! the kernel confirm the neighbours that tunnels use.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -10,10 +11,11 @@ use futures_util::stream::{Stream, StreamExt};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, MissedTickBehavior};
 
+use super::netlink::{Change, Netlink};
+use super::next_hops::{Complaint, Resolution, flows, resolve};
+use super::tables::{Kernel, LinkIndex};
 use crate::forwarding::PeerId;
-use crate::kernel::netlink::{Change, Netlink};
-use crate::kernel::next_hops::{Complaint, PortLink, Resolution, Tunnel, resolve};
-use crate::kernel::tables::{Flow, Kernel};
+use crate::rib::facts::{PathFact, PortLink, Targets, Tunnel};
 
 /// How often unresolved neighbours are asked for, and complaints looked at.
 const TICK: Duration = Duration::from_secs(1);
@@ -27,24 +29,18 @@ const SHARE: u32 = 10;
 
 type Changes = Pin<Box<dyn Stream<Item = Change> + Send + Sync>>;
 
-/// What is to be resolved.
-#[derive(Debug)]
-pub struct Targets {
-    /// The tunnels.
-    pub tunnels: Vec<Tunnel>,
-    /// The ports, by [`PortId`](crate::forwarding::PortId).
-    pub ports: Vec<PortLink>,
-}
-
 /// Follows the kernel's tables for a set of tunnels.
 pub struct Resolver {
     netlink: Netlink,
     changes: Changes,
-    tunnels: Vec<Tunnel>,
+    tunnels: BTreeMap<PeerId, Tunnel>,
     ports: Vec<PortLink>,
-    flows: Vec<Flow>,
     kernel: Kernel,
-    resolution: Resolution,
+    resolutions: BTreeMap<PeerId, Resolution>,
+    /// The neighbours that any of them depends on.
+    neighbours: BTreeSet<(LinkIndex, IpAddr)>,
+    /// The peers whose resolution has changed since the RIB was told.
+    changed: BTreeSet<PeerId>,
     /// What the log has already said.
     said: HashSet<(PeerId, Complaint)>,
     ticks: u32,
@@ -68,29 +64,29 @@ impl Resolver {
     /// When the kernel answers no netlink question.
     pub async fn start(tunnels: Vec<Tunnel>, ports: Vec<PortLink>) -> io::Result<Self> {
         let (netlink, changes) = Netlink::open()?;
-        let flows = Tunnel::flows(&tunnels);
-        let kernel = netlink.read(&flows).await?;
-        let resolution = resolve(&tunnels, &ports, &kernel);
-        let resolver = Self {
+        let kernel = netlink.read(&flows(&tunnels)).await?;
+        let mut resolver = Self {
             netlink,
             changes: Box::pin(changes),
-            tunnels,
+            tunnels: tunnels.into_iter().map(|tunnel| (tunnel.peer, tunnel)).collect(),
             ports,
-            flows,
             kernel,
-            resolution,
+            resolutions: BTreeMap::new(),
+            neighbours: BTreeSet::new(),
+            changed: BTreeSet::new(),
             said: HashSet::new(),
             ticks: 0,
             lost: false,
         };
+        resolver.resolve_all();
         resolver.probe(|known| !known).await;
         Ok(resolver)
     }
 
-    /// What is resolved now.
+    /// The ports that it knows, by [`PortId`](crate::forwarding::PortId).
     #[must_use]
-    pub fn resolution(&self) -> &Resolution {
-        &self.resolution
+    pub fn ports(&self) -> &[PortLink] {
+        &self.ports
     }
 
     /// The kernel's tables as we know them now.
@@ -99,23 +95,44 @@ impl Resolver {
         &self.kernel
     }
 
+    /// What has been found of the tunnel to a peer.
+    #[must_use]
+    pub fn resolution(&self, peer: PeerId) -> Option<&Resolution> {
+        self.resolutions.get(&peer)
+    }
+
+    /// What has been found since the last call, of the tunnels for which it is not what it was.
+    pub fn news(&mut self) -> Vec<PathFact> {
+        let fact = |peer: PeerId| {
+            let Resolution { hops, complaints, .. } = self.resolutions.get(&peer)?;
+            let complaints = complaints.iter().map(Complaint::to_string).collect();
+            Some(PathFact { peer, hops: hops.as_slice().into(), complaints })
+        };
+        std::mem::take(&mut self.changed).into_iter().filter_map(fact).collect()
+    }
+
     /// Gives neighbours a moment to answer, so that a gateway that says it is ready usually is.
     pub async fn settle(&mut self, patience: Duration) {
         let deadline = Instant::now() + patience;
-        while self.resolution.complaints.iter().any(|(_, complaint)| complaint.is_passing()) {
+        while self.complaints().any(|(_, complaint)| complaint.is_passing()) {
             let Ok(Some(change)) = tokio::time::timeout_at(deadline, self.changes.next()).await else { return };
             self.follow(change).await;
         }
     }
 
-    /// Follows the kernel for ever, calling `publish` whenever something that it may care about has changed.
+    fn complaints(&self) -> impl Iterator<Item = (PeerId, &Complaint)> {
+        let all = self.resolutions.iter();
+        all.flat_map(|(peer, resolution)| resolution.complaints.iter().map(|complaint| (*peer, complaint)))
+    }
+
+    /// Follows the kernel for ever, calling `report` whenever something that it may care about has changed.
     /// `targets` brings other tunnels and ports.
-    pub async fn run(mut self, mut targets: UnboundedReceiver<Targets>, mut publish: impl FnMut(&Resolution, &Kernel)) {
+    pub async fn run(mut self, mut targets: UnboundedReceiver<Targets>, mut report: impl FnMut(&mut Self)) {
         let mut tick = tokio::time::interval_at(Instant::now() + TICK, TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // Neighbours have a moment more before we complain of them; what time will not heal is said now.
         self.say(|complaint| !complaint.is_passing());
-        publish(&self.resolution, &self.kernel);
+        report(&mut self);
         loop {
             tokio::select! {
                 change = self.changes.next() => {
@@ -124,12 +141,11 @@ impl Resolver {
                         tokio::time::sleep(TICK).await;
                     }
                     self.follow(change.unwrap_or(Change::Lost)).await;
-                    publish(&self.resolution, &self.kernel);
+                    report(&mut self);
                 }
                 Some(newest) = targets.recv() => {
-                    let newest = std::iter::from_fn(|| targets.try_recv().ok()).last().unwrap_or(newest);
                     self.aim(newest).await;
-                    publish(&self.resolution, &self.kernel);
+                    report(&mut self);
                 }
                 _ = tick.tick() => self.tick().await,
             }
@@ -153,9 +169,9 @@ impl Resolver {
         }
         let started = Instant::now();
         self.refresh(stale).await;
-        let before = self.resolution.neighbours.clone();
-        self.resolution = resolve(&self.tunnels, &self.ports, &self.kernel);
-        if self.resolution.neighbours.iter().any(|neighbour| !before.contains(neighbour)) {
+        let before = self.neighbours.clone();
+        self.resolve_all();
+        if self.neighbours.iter().any(|neighbour| !before.contains(neighbour)) {
             self.probe(|known| !known).await;
         }
         if stale > Stale::Nothing {
@@ -163,17 +179,65 @@ impl Resolver {
         }
     }
 
+    fn resolve_all(&mut self) {
+        self.neighbours.clear();
+        let all: Vec<_> = self.tunnels.keys().copied().collect();
+        self.resolve(&all);
+    }
+
+    fn resolve(&mut self, peers: &[PeerId]) {
+        for peer in peers {
+            let Some(tunnel) = self.tunnels.get(peer) else { continue };
+            let resolution = resolve(tunnel, &self.ports, &self.kernel);
+            self.neighbours.extend(&resolution.neighbours);
+            if self.resolutions.get(peer) != Some(&resolution) {
+                self.resolutions.insert(*peer, resolution);
+                self.changed.insert(*peer);
+            }
+        }
+    }
+
     /// Goes on with other tunnels and ports.
-    async fn aim(&mut self, Targets { tunnels, ports }: Targets) {
-        (self.tunnels, self.ports) = (tunnels, ports);
-        self.flows = Tunnel::flows(&self.tunnels);
-        let wanted: HashSet<_> = self.flows.iter().copied().collect();
-        self.kernel.routes.retain(|flow, _| wanted.contains(flow));
-        let missing: Vec<_> =
-            self.flows.iter().copied().filter(|flow| !self.kernel.routes.contains_key(flow)).collect();
+    async fn aim(&mut self, targets: Targets) {
+        let fresh = match targets {
+            Targets::All { tunnels, ports } => {
+                self.ports = ports;
+                self.tunnels = tunnels.into_iter().map(|tunnel| (tunnel.peer, tunnel)).collect();
+                let tunnels = &self.tunnels;
+                self.resolutions.retain(|peer, _| tunnels.contains_key(peer));
+                let wanted: HashSet<_> = flows(tunnels.values()).into_iter().collect();
+                self.kernel.routes.retain(|flow, _| wanted.contains(flow));
+                // The RIB has other facts now, and hears all of ours again.
+                self.changed.extend(tunnels.keys());
+                self.neighbours.clear();
+                tunnels.keys().copied().collect()
+            }
+            Targets::Add(tunnels) => {
+                let fresh: Vec<_> = tunnels.iter().map(|tunnel| tunnel.peer).collect();
+                self.tunnels.extend(tunnels.into_iter().map(|tunnel| (tunnel.peer, tunnel)));
+                fresh
+            }
+            Targets::Remove(peers) => {
+                self.remove(&peers);
+                return;
+            }
+        };
+        let wanted = flows(fresh.iter().filter_map(|peer| self.tunnels.get(peer)));
+        let missing: Vec<_> = wanted.into_iter().filter(|flow| !self.kernel.routes.contains_key(flow)).collect();
         self.kernel.routes.extend(self.netlink.routes(&missing).await);
-        self.resolution = resolve(&self.tunnels, &self.ports, &self.kernel);
-        self.probe(|known| !known).await;
+        self.resolve(&fresh);
+        let found = fresh.iter().filter_map(|peer| self.resolutions.get(peer));
+        let neighbours = found.flat_map(|resolution| &resolution.neighbours).copied().collect();
+        self.probe_each(&neighbours, |known| !known).await;
+    }
+
+    fn remove(&mut self, peers: &[PeerId]) {
+        for peer in peers {
+            self.tunnels.remove(peer);
+            self.resolutions.remove(peer);
+            self.changed.remove(peer);
+        }
+        self.neighbours = self.resolutions.values().flat_map(|resolution| &resolution.neighbours).copied().collect();
     }
 
     fn note(&mut self, change: Change) -> Stale {
@@ -197,7 +261,10 @@ impl Resolver {
     async fn refresh(&mut self, stale: Stale) {
         match stale {
             Stale::Nothing => {}
-            Stale::Routes => self.kernel.routes = self.netlink.routes(&self.flows).await.into_iter().collect(),
+            Stale::Routes => {
+                let wanted = flows(self.tunnels.values());
+                self.kernel.routes = self.netlink.routes(&wanted).await.into_iter().collect();
+            }
             Stale::Everything => {
                 self.lost = match self.read_anew().await {
                     Ok(()) => false,
@@ -214,7 +281,7 @@ impl Resolver {
     /// would undo it.
     async fn read_anew(&mut self) -> io::Result<()> {
         let (netlink, changes) = Netlink::open()?;
-        self.kernel = netlink.read(&self.flows).await?;
+        self.kernel = netlink.read(&flows(self.tunnels.values())).await?;
         self.netlink = netlink;
         self.changes = Box::pin(changes);
         Ok(())
@@ -232,7 +299,11 @@ impl Resolver {
 
     /// Probes the neighbours that tunnels depend on, of those that `wanted` picks by whether they are resolved.
     async fn probe(&self, wanted: impl Fn(bool) -> bool) {
-        for &(link, address) in &self.resolution.neighbours {
+        self.probe_each(&self.neighbours, wanted).await;
+    }
+
+    async fn probe_each(&self, neighbours: &BTreeSet<(LinkIndex, IpAddr)>, wanted: impl Fn(bool) -> bool) {
+        for &(link, address) in neighbours {
             let entry = self.kernel.neighbours.get(&(link, address));
             if entry.is_some_and(|entry| entry.fixed) || !wanted(entry.is_some_and(|entry| entry.mac.is_some())) {
                 continue;
@@ -245,8 +316,8 @@ impl Resolver {
 
     /// Logs each complaint once, and once more when it is over.
     fn say(&mut self, about: impl Fn(&Complaint) -> bool) {
-        let complaints = self.resolution.complaints.iter().filter(|(_, complaint)| about(complaint));
-        let now: HashSet<_> = complaints.cloned().collect();
+        let complaints = self.complaints().filter(|(_, complaint)| about(complaint));
+        let now: HashSet<_> = complaints.map(|(peer, complaint)| (peer, complaint.clone())).collect();
         for (peer, complaint) in now.difference(&self.said) {
             let name = self.name(*peer).unwrap_or_default();
             if complaint.is_passing() {
@@ -265,6 +336,6 @@ impl Resolver {
     }
 
     fn name(&self, peer: PeerId) -> Option<&str> {
-        self.tunnels.iter().find(|tunnel| tunnel.peer == peer).map(|tunnel| &*tunnel.name)
+        self.tunnels.get(&peer).map(|tunnel| &*tunnel.name)
     }
 }

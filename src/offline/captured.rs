@@ -5,39 +5,35 @@
 //! the folded sum of the pseudo-header, not complemented. Such frames may be super-frames, longer than any on the wire.
 //! A capture of both directions also holds what the gateway itself has sent.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use transload_encaps::outer::{self, Outer, pseudo_header};
-use transload_encaps::{Carrier, Checksum, Gso, GsoKind, checksum, ethernet};
+use transload_encaps::{Carrier, Checksum, Gso, GsoKind, Kind, checksum, ethernet};
 
-use crate::forwarding::{EndpointId, Forwarding, PortId};
+use crate::forwarding::{EndpointId, Forwarding, PortId, Sender};
 use crate::io::arena::LONGEST;
 use crate::io::memory::Packet;
 use crate::io::pcap::Record;
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
-const GRE: u8 = 47;
 const UDP_LEN: usize = 8;
 const TCP_CHECKSUM: usize = 16;
 /// The high half of TCP's byte here is the length of its header, in words.
 const TCP_DATA_OFFSET: usize = 12;
-/// VXLAN's I flag, in the first of its eight bytes.
-const VNI_FLAG: u8 = 0x08;
-/// GRE's flags that each mean another word of header: checksum, key, sequence number.
-const GRE_WORDS: u16 = 0xb000;
 /// A tunnel, what the tenant built inside, and once more.
 const MOST_LAYERS: usize = 3;
 /// MTU of a port that states none, where a super-frame shows that there must be one.
 const MTU: u32 = 1500;
 
 /// How many frames of captures were not what they seem.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, JsonSchema)]
 pub struct Captured {
     /// Frames whose checksum their sender's device had still to fill in.
     pub unfinished: u64,
-    /// Those of them that were super-frames.
+    /// Frames of the unfinished ones that were super-frames.
     pub super_frames: u64,
-    /// Our own tunnel packets on their way out, which the live port does not receive, and which are left out.
+    /// Frames that were our own tunnel packets on their way out, which the live port does not receive; they are left out.
     pub leaving: u64,
 }
 
@@ -104,7 +100,7 @@ pub fn of_record(tables: &Forwarding, port: PortId, record: Record) -> Packet {
 #[must_use]
 pub fn of_bytes(tables: &Forwarding, port: PortId, bytes: Vec<u8>) -> Packet {
     let mtu = tables.ports.get(usize::from(port.0)).and_then(|port| port.mtu).unwrap_or(MTU);
-    match unfinished(&bytes, mtu) {
+    match unfinished(tables, &bytes, mtu) {
         Some((checksum, gso)) => Packet { bytes, checksum, gso, cut: false },
         None => bytes.into(),
     }
@@ -127,8 +123,8 @@ pub fn leaving(tables: &Forwarding, port: PortId, frame: &[u8]) -> Option<Endpoi
 /// the MTU, how long the payload of a segment may be.
 ///
 /// None where the checksum of a header further out can never become right.
-fn unfinished(frame: &[u8], mtu: u32) -> Option<(Checksum, Option<Gso>)> {
-    let layers = layers(frame);
+fn unfinished(tables: &Forwarding, frame: &[u8], mtu: u32) -> Option<(Checksum, Option<Gso>)> {
+    let layers = layers(tables, frame);
     let at = layers.iter().rposition(|layer| layer.is_unfinished(frame))?;
     let (layer, around) = (layers.get(at)?, layers.get(..at)?);
     let filled = layer.filled(frame)?;
@@ -137,7 +133,7 @@ fn unfinished(frame: &[u8], mtu: u32) -> Option<(Checksum, Option<Gso>)> {
     }
     let first = layers.first()?;
     let is_long = first.packet.end - u32::from(first.packet.ip_at) > mtu;
-    let is_tunnel = inside(frame, &layer.packet).is_some();
+    let is_tunnel = inside(tables, frame, &layer.packet).is_some();
     let gso = if is_long && !is_tunnel { layer.segments(frame, first, mtu) } else { None };
     Some((Checksum::Partial { start: layer.start as u32, offset: layer.field as u16 }, gso))
 }
@@ -153,7 +149,7 @@ struct Layer {
 }
 
 /// The TCP and UDP headers of a frame, the outermost first.
-fn layers(frame: &[u8]) -> Vec<Layer> {
+fn layers(tables: &Forwarding, frame: &[u8]) -> Vec<Layer> {
     let (mut found, mut from) = (Vec::new(), Some(0));
     for _ in 0..MOST_LAYERS {
         let Some(packet) = from.and_then(|from| packet(frame, from)) else { break };
@@ -165,7 +161,7 @@ fn layers(frame: &[u8]) -> Vec<Layer> {
         if matches!(packet.carrier, Carrier::Udp(_) | Carrier::Ip(TCP)) {
             found.push(Layer { packet, protocol, start, field });
         }
-        from = inside(frame, &packet);
+        from = inside(tables, frame, &packet);
     }
     found
 }
@@ -177,16 +173,24 @@ fn packet(frame: &[u8], from: usize) -> Option<Outer> {
     outer::walk(frame, from + at).ok().filter(|_| is_ip)
 }
 
-/// Where the frame in a tunnel packet begins, if it may be one.
-fn inside(frame: &[u8], packet: &Outer) -> Option<usize> {
+/// Where the frame in a tunnel packet begins, if it may be one: as the peer's encapsulation says that sent it, else as
+/// those say that usually ride on its carrier. A tenant's own tunnels are such, too.
+fn inside(tables: &Forwarding, frame: &[u8], packet: &Outer) -> Option<usize> {
     let at = usize::from(packet.at);
-    match packet.carrier {
-        Carrier::Udp(_) => (frame.get(at)? & VNI_FLAG != 0).then_some(at + 8),
-        Carrier::Ip(GRE) if ethernet::be16(frame, at + 2)? == ethernet::BRIDGING => {
-            Some(at + 4 + 4 * (ethernet::be16(frame, at)? & GRE_WORDS).count_ones() as usize)
-        }
-        _ => None,
-    }
+    let tunnel = frame.get(at..packet.end as usize)?;
+    let mut kinds = spoken(tables, packet).into_iter().chain(Kind::on(packet.carrier));
+    kinds.find_map(|kind| kind.inner_at(tunnel)).map(|inner| at + inner)
+}
+
+/// What the peer speaks that sent a packet to one of our endpoints.
+fn spoken(tables: &Forwarding, packet: &Outer) -> Option<Kind> {
+    let endpoints = (0..).map(EndpointId).zip(&tables.endpoints);
+    let mut here = endpoints.filter(|(_, endpoint)| endpoint.carriers.contains(&packet.carrier));
+    let peer = here.find_map(|(endpoint, _)| {
+        let sender = Sender { endpoint, address: packet.src, carrier: packet.carrier };
+        tables.senders.get(&sender).copied().or_else(|| tables.unnamed(&sender))
+    })?;
+    tables.peer(peer).map(|peer| peer.compiled.kind())
 }
 
 impl Layer {

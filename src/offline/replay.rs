@@ -12,7 +12,7 @@ use crate::forwarding::PortId;
 use crate::io::memory::Handle;
 use crate::io::pcap::{Capture, CaptureError, CaptureWriter, Record};
 use crate::offline::captured::Captured;
-use crate::report::summary::Report;
+use crate::report::rows::Summary;
 
 /// One capture, and the port its frames arrive at.
 #[derive(Debug, Clone)]
@@ -68,7 +68,7 @@ impl Merged {
     ///
     /// # Errors
     /// When a capture is broken.
-    pub fn next(&mut self) -> Result<Option<(PortId, Record)>, CaptureError> {
+    pub fn next_record(&mut self) -> Result<Option<(PortId, Record)>, CaptureError> {
         let stamps = self.heads.iter().enumerate().filter_map(|(at, head)| Some((head.as_ref()?.stamp, at)));
         let Some((_, at)) = stamps.map(|(stamp, at)| (stamp.max(self.clock), at)).min() else { return Ok(None) };
         let (port, capture) = &mut self.captures[at];
@@ -134,7 +134,7 @@ impl Outputs<'_> {
 pub struct Replayed {
     /// What the gateway knows and has counted at the end.
     #[serde(flatten)]
-    pub report: Report,
+    pub summary: Summary,
     /// Frames of the captures that were not what they seem; left out without any.
     #[serde(skip_serializing_if = "Captured::is_plain")]
     pub captured: Captured,
@@ -148,7 +148,7 @@ pub struct Replayed {
 pub fn replay(plan: Plan, inputs: &[Input], out: &Path) -> Result<Replayed, ReplayError> {
     // Once through all captures, so that a broken one is found before anything is written.
     let mut all = Merged::open(inputs)?;
-    while all.next()?.is_some() {}
+    while all.next_record()?.is_some() {}
 
     let files = plan.ports.iter().map(|port| out.join(format!("{}.pcap", port.name))).collect();
     let mut outputs = Outputs { files, writers: BTreeMap::new(), directory: out };
@@ -165,7 +165,7 @@ pub fn replay(plan: Plan, inputs: &[Input], out: &Path) -> Result<Replayed, Repl
     let mut gateway = Offline::new(plan, &mut arena);
     let mut records = Merged::open(inputs)?;
     let mut captured = Captured::default();
-    while let Some((port, record)) = records.next()? {
+    while let Some((port, record)) = records.next_record()? {
         let stamp = record.stamp;
         let tables = gateway.shared().forwarding.load_full();
         let Some(packet) = captured.arrival(&tables, port, record) else { continue };
@@ -173,6 +173,6 @@ pub fn replay(plan: Plan, inputs: &[Input], out: &Path) -> Result<Replayed, Repl
         outputs.write(&gateway, stamp)?;
     }
     outputs.finish()?;
-    let report = Report::of(gateway.shared(), &[gateway.counters()], gateway.loops(), gateway.names());
-    Ok(Replayed { report, captured })
+    let summary = gateway.state(records.clock).summary();
+    Ok(Replayed { summary, captured })
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use transload_encaps::{IdForm, Segment};
 
 use crate::compile::Names;
-use crate::forwarding::{Connection, End, Forwarding};
+use crate::forwarding::{Connection, End, FileTables};
 use crate::mapping::{Field, Mapping};
 
 /// One side of a mapping in words.
@@ -27,11 +27,11 @@ impl std::fmt::Display for SideText {
 
 /// Both sides of a mapping, `from` first.
 #[must_use]
-pub fn sides(connection: &Connection, tables: &Forwarding, names: &Names) -> [SideText; 2] {
+pub fn sides(connection: &Connection, tables: &FileTables, names: &Names) -> [SideText; 2] {
     [0, 1].map(|side| text(&connection.ids, side, &connection.ends[side], tables, names))
 }
 
-fn text(ids: &Mapping, side: usize, end: &End, tables: &Forwarding, names: &Names) -> SideText {
+fn text(ids: &Mapping, side: usize, end: &End, tables: &FileTables, names: &Names) -> SideText {
     let name = names.peer(end.peer);
     let Some(kind) = tables.peer(end.peer).map(|peer| peer.compiled.kind()) else {
         return SideText { to: name.into_owned(), fields: Vec::new() };

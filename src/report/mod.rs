@@ -1,6 +1,12 @@
 //! The state of a gateway in names instead of numbers, one vocabulary for `replay`, `show` and whatever else tells it.
+//!
+//! A [`GatewayState`] borrows what a gateway, live or offline, knows; its methods make [`rows`] of it.
 
 pub mod crossings;
-mod read;
+mod links;
+mod macs;
 pub mod rows;
-pub mod summary;
+mod state;
+mod tenants;
+
+pub use state::{GatewayState, NoSuchTenant, PortState, TunnelState};

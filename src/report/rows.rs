@@ -1,13 +1,49 @@
-//! What the admin socket answers, row by row: names, not numbers. The same types read it again in `transload show`.
+//! The rows that say what a gateway knows and has counted: names instead of numbers, all workers together.
+//!
+//! One vocabulary for everybody who tells it: `show` draws them as tables whose heads are their keys, the admin socket
+//! carries them as JSON, `replay` ends with them. `docs/ROWS.md` lists their keys; it is made from the comments of this
+//! file. The comment of a number begins with its unit.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::report::summary::Crossed;
+/// Who says that something is so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RowSource {
+    /// The file.
+    Static,
+    /// A frame that arrived.
+    Learned,
+}
 
-/// Where a tenant's MAC address lives.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+impl fmt::Display for RowSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Static => "static",
+            Self::Learned => "learned",
+        })
+    }
+}
+
+/// Frames and bytes, in and out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Traffic {
+    /// Frames received.
+    pub rx_frames: u64,
+    /// Bytes received.
+    pub rx_bytes: u64,
+    /// Frames sent.
+    pub tx_frames: u64,
+    /// Bytes sent.
+    pub tx_bytes: u64,
+}
+
+/// A MAC address that a tenant knows, and where it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FdbRow {
     /// The tenant.
     pub tenant: String,
@@ -17,20 +53,22 @@ pub struct FdbRow {
     pub attachment: String,
     /// The peer or port that it is reached by.
     pub via: String,
+    /// Who says so: `static` (the file) or `learned`.
+    pub source: RowSource,
     /// Seconds since a frame came from it; none for a static entry.
     pub age: Option<u16>,
     /// Seconds since it was first heard in this place, if that is known.
     pub here_for: Option<u64>,
-    /// How often it moved, if that is known.
+    /// Times that it moved to another place, as far as is known.
     pub moves: u64,
     /// Its last move, if that is known.
     pub last_move: Option<MoveRow>,
-    /// Seconds for which it stays there whatever it sends, having moved too often; none if it may move.
+    /// Seconds for which it still stays there whatever it sends, having moved too often; none if it may move.
     pub held_for: Option<u64>,
 }
 
 /// A move of a MAC address.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MoveRow {
     /// Seconds since then.
     pub ago: u64,
@@ -44,39 +82,42 @@ pub struct MoveRow {
     pub to_via: String,
 }
 
-/// Two attachments of a tenant that something besides the gateway joins.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Two attachments of a tenant that are joined outside of the gateway, so that broadcasts run round.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LoopRow {
+    /// The tenant.
+    pub tenant: String,
     /// The two attachments.
     pub between: [String; 2],
-    /// How often that was found.
+    /// Times that this was found.
     pub times: u64,
     /// Seconds since the last time.
     pub ago: u64,
-    /// Whose broadcast it was that came back.
+    /// The source of the broadcast that came back.
     pub mac: String,
-    /// Seconds for which broadcast, unknown and multicast frames do not pass between the two; none if they do.
+    /// Seconds for which broadcast, unknown and multicast frames still do not pass between the two; none if they do.
     pub held_for: Option<u64>,
 }
 
-/// A tenant, and what it does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TenantRow {
     /// The tenant.
     pub tenant: String,
     /// Its attachments.
     pub attachments: Vec<AttachmentRow>,
-    /// MAC addresses learned now.
+    /// MAC addresses learned and not forgotten.
     pub macs: u32,
-    /// Most that it may learn.
+    /// MAC addresses that it may learn at most.
     pub mac_limit: u32,
-    /// The tenant's frames that came in, and that went out.
+    /// The tenant's frames; a flooded one leaves several times.
+    #[serde(flatten)]
     pub traffic: Traffic,
-    /// Frames that went to everyone.
+    /// Frames that went to everyone: broadcast, unknown and multicast.
     pub flooded: u64,
-    /// Frames dropped after the tenant was known.
+    /// Frames, or copies of flooded ones, dropped after the tenant was known.
     pub dropped: u64,
-    /// ICMP errors that told a host its packet was too big.
+    /// Frames that were too big for their path and whose sender was told so by ICMP.
     pub too_big_answers: u64,
     /// MAC addresses that appeared.
     pub learned: u64,
@@ -92,8 +133,8 @@ pub struct TenantRow {
     pub table_full: u64,
 }
 
-/// One attachment of a tenant.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// An attachment of a tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AttachmentRow {
     /// Its name.
     pub attachment: String,
@@ -104,7 +145,7 @@ pub struct AttachmentRow {
 }
 
 /// A mapping.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MappingRow {
     /// The mapping.
     pub mapping: String,
@@ -112,32 +153,28 @@ pub struct MappingRow {
     pub from: String,
     /// Its `to` side: the peer or port, and the bits of the ID that make every ID field.
     pub to: String,
-    /// How many IDs it has.
+    /// IDs that it has.
     pub ids: u64,
-    /// How many of them have no counterpart.
-    pub holes: u64,
-    /// What crossed, and what did not.
-    pub crossed: Crossed,
-}
-
-/// What a reload has changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reloaded {
-    /// A line for each thing that changed: `+` is new, `-` is gone, `~` is not as it was.
-    pub changes: Vec<String>,
-    /// What somebody should look at in the file.
-    pub warnings: Vec<String>,
-    /// What the gateway has now.
-    pub summary: String,
+    /// IDs that have no counterpart, since it is reserved.
+    pub unmapped_ids: u64,
+    /// Frames that came by the `from` side and left by the `to` side.
+    pub from_to_frames: u64,
+    /// Frames that came by the `to` side and left by the `from` side.
+    pub to_from_frames: u64,
+    /// Frames with an ID that has a counterpart, dropped on their way across.
+    pub dropped: u64,
+    /// Frames dropped because their ID has no counterpart.
+    pub dropped_unmapped: u64,
 }
 
 /// A tunnel peer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PeerRow {
     /// The peer.
     pub peer: String,
-    /// For one that the file does not name: how many seconds ago it was learned from what it sent.
-    #[serde(default)]
+    /// Who says that there is such a peer: `static` (the file) or `learned`.
+    pub source: RowSource,
+    /// Seconds since it was learned; none for one of the file's.
     pub learned_ago: Option<u64>,
     /// What it speaks, by its word in the configuration.
     pub encap: String,
@@ -145,85 +182,96 @@ pub struct PeerRow {
     pub address: String,
     /// Our endpoint.
     pub endpoint: String,
-    /// The ways to it.
-    pub hops: Vec<HopRow>,
-    /// What stands in the way of it, or of some of its ways.
-    pub complaints: Vec<String>,
+    /// The next hops towards it.
+    pub next_hops: Vec<HopRow>,
+    /// Why it, or one of its paths, cannot be used; empty if nothing is wrong.
+    pub failures: Vec<String>,
     /// Frames from it that were dropped.
-    #[serde(default)]
     pub dropped: u64,
     /// Tenants' frames from it and to it.
+    #[serde(flatten)]
     pub traffic: Traffic,
 }
 
-/// One way to a peer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A next hop towards a peer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HopRow {
-    /// The port it leaves by.
+    /// The port that packets leave by.
     pub port: String,
-    /// The next hop's MAC address.
+    /// The MAC address that they are sent to.
     pub mac: String,
 }
 
 /// A port.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PortRow {
     /// The port.
     pub port: String,
-    /// The device or socket behind it, and what moves its frames.
-    pub io: String,
+    /// What moves its frames, and the device or socket behind it; none where captures stand for it.
+    pub io: Option<String>,
     /// Its MAC address, if it has one.
     pub mac: Option<String>,
-    /// Most bytes of an IP packet on it.
+    /// Bytes of the longest IP packet that it carries, if there is a limit.
     pub mtu: Option<u32>,
     /// Why it does not receive, if it does not.
     pub failure: Option<String>,
-    /// Frames that were dropped after they came in by it, or when they were to leave by it. Left out is
-    /// `underlay_control`, with which nothing is wrong.
-    #[serde(default)]
+    /// Frames dropped after they came in by it, or when they were to leave by it, but for `underlay_control`, with
+    /// which nothing is wrong.
     pub dropped: u64,
     /// Whole frames from it and to it.
+    #[serde(flatten)]
     pub traffic: Traffic,
     /// Frames that arrived and were lost before the gateway could take them: its queue was full, or they were longer
     /// than what they were to be received into. On XDP sockets also what the kernel refused as no frame at all.
-    #[serde(default)]
     pub lost: u64,
 }
 
-/// One reason for drops.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A reason for which frames are dropped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DropRow {
-    /// Its name, which is also the metric's label.
+    /// Its name, which never changes.
     pub reason: String,
-    /// Frames, or copies of flooded ones, that died of it.
+    /// Frames, or copies of flooded ones, dropped for it.
     pub dropped: u64,
-    /// Frames that were carried all the same, though a stricter gateway would have dropped them.
+    /// Frames carried, though a stricter gateway would have dropped them for it.
     pub tolerated: u64,
-    /// Whose move it is: `peer`, `config` or `local`.
-    pub fault: String,
-    /// What to look at.
-    pub hint: String,
-    /// By port: how many of them came in by it, or were to leave by it. Copies of flooded frames are nowhere here.
-    #[serde(default)]
+    /// Frames dropped, by the port that they came in by or were to leave by; copies of flooded ones are not in it.
     pub ports: BTreeMap<String, u64>,
+    /// Who can do something about it: `peer`, `config` (the file) or `local` (this machine).
+    pub responsible: String,
+    /// What it means, and where to look.
+    pub meaning: String,
 }
 
-/// Frames and bytes, in and out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Traffic {
-    /// Frames received.
-    pub rx_frames: u64,
-    /// Bytes received.
-    pub rx_bytes: u64,
-    /// Frames sent.
-    pub tx_frames: u64,
-    /// Bytes sent.
-    pub tx_bytes: u64,
+/// What a replay knows at its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Summary {
+    /// The ports.
+    pub ports: Vec<PortRow>,
+    /// The mappings.
+    pub mappings: Vec<MappingRow>,
+    /// The reasons for which a frame was dropped, or would have been by a stricter gateway.
+    pub drops: Vec<DropRow>,
+    /// The MAC addresses; ages are counted from the last frame of the captures.
+    pub fdb: Vec<FdbRow>,
+    /// The loops that were found.
+    pub loops: Vec<LoopRow>,
 }
 
-/// What is answered instead of rows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refusal {
-    /// In words.
+/// What a reload has changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Reloaded {
+    /// A line for each thing that changed: `+` is new, `-` is gone, `~` is not as it was.
+    pub changes: Vec<String>,
+    /// What somebody should look at in the file.
+    pub warnings: Vec<String>,
+    /// How many ports, tunnel peers and tenants the gateway has now.
+    pub summary: String,
+}
+
+/// What is answered when there are no rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ErrorRow {
+    /// What is wrong, in words.
     pub error: String,
 }

@@ -7,7 +7,7 @@
 use std::sync::atomic::Ordering;
 
 use crate::dataplane::{Now, Shared};
-use crate::fdb::{Entry, MAX_AGEING};
+use crate::fdb::{Entry, EntrySource, MAX_AGEING};
 use crate::forwarding::Forwarding;
 
 /// The table is swept once around in this many seconds.
@@ -36,7 +36,7 @@ impl Ageing {
             // Nothing was received meanwhile that could have been dated, and the dates may have wrapped around.
             let before = (second - elapsed) as u16;
             return sweep(shared, &tables, 0..all, |entry| {
-                entry.is_static || u64::from(entry.age(before)) + elapsed <= u64::from(ageing(entry))
+                !entry.source.is_learned() || u64::from(entry.age(before)) + elapsed <= u64::from(ageing(entry))
             });
         }
         let slice = all.div_ceil(SLICES as usize);
@@ -67,7 +67,7 @@ pub fn sweep(
     shared.fdb.sweep(range, |entry| {
         let keep = is_meant(tables, entry) && wanted(entry);
         if !keep
-            && !entry.is_static
+            && entry.source != EntrySource::File
             && let Some(domain) = tables.domain(entry.domain)
         {
             domain.state.macs.fetch_sub(1, Ordering::Relaxed);

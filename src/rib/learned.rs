@@ -1,7 +1,7 @@
 //! Learned peers: senders inside a group's `learn_from` that get a number because of what they send, and lose it when
 //! nothing is left behind them (RFC 7348 §4.1: the outer source address of a learned MAC becomes its tunnel).
 //!
-//! The data path lets a stranger's frames in at once but learns nothing from them; it tells of the stranger, control
+//! The data path lets an unknown sender's frames in at once but learns nothing from them; it reports the sender, the RIB
 //! gives it a number and publishes tables that have it, and from then on its addresses are learned.
 
 use std::collections::{BTreeMap, HashSet};
@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use transload_encaps::underlay::{Underlay, UnderlaySpec};
 
-use crate::compile::{LearningGroup, Numbers, TunnelPlan};
+use super::facts::Tunnel;
+use crate::compile::{LearningGroup, Numbers, Plan, TunnelPlan};
 use crate::dataplane::{Now, Shared};
-use crate::events::Event;
-use crate::forwarding::{Exit, Forwarding, GroupId, Hop, Learned, LearnedPeer, MAX_PEERS, Peer, PeerId, Sender};
+use crate::forwarding::{Exit, FileTables, GroupId, Learned, LearnedPeer, MAX_PEERS, Map, Peer, PeerId, Sender};
 
 const SECOND: u64 = 1_000_000_000;
 /// How often learned peers are looked at.
@@ -21,13 +21,18 @@ const LOOK: u64 = 15 * SECOND;
 /// A peer that has been silent, with no address behind it, for so long is forgotten.
 const PATIENCE: u64 = 60 * SECOND;
 
-/// The peers that were learned, by group and address.
+/// The peers that were learned.
 #[derive(Debug, Default)]
 pub struct LearnedPeers {
     rows: BTreeMap<(GroupId, IpAddr), Row>,
+    /// By group, in order: the addresses of [`Learned::members`].
+    addresses: Map<GroupId, Vec<IpAddr>>,
+    /// As the data plane has them.
+    tables: Arc<Learned>,
+    /// By group: how many senders it had no room for.
     refused: BTreeMap<GroupId, u64>,
-    /// The groups of which it has been told that they are full.
-    told: HashSet<GroupId>,
+    /// The groups that were reported as full.
+    reported: HashSet<GroupId>,
     looked_at: u64,
 }
 
@@ -44,16 +49,7 @@ pub struct Row {
     received: u64,
 }
 
-/// A peer that has been given a number.
-#[derive(Debug)]
-pub struct Newcomer {
-    /// The number.
-    pub id: PeerId,
-    /// `GROUP/ADDRESS`
-    pub name: String,
-}
-
-/// What a learned peer is called: as a member that the file names would be.
+/// The name of a learned peer, `GROUP/ADDRESS`: as that of a member that the file names.
 fn name(group: &LearningGroup, address: IpAddr) -> String {
     format!("{}/{address}", group.name)
 }
@@ -62,51 +58,55 @@ fn identity(group: &LearningGroup, address: IpAddr) -> String {
     Numbers::peer_identity(&format!("group `{}`", group.name), &name(group, address))
 }
 
+fn group_of(groups: &[LearningGroup], id: GroupId) -> Option<&LearningGroup> {
+    groups.iter().find(|group| group.group == id)
+}
+
 impl LearnedPeers {
-    /// Gives a stranger a number, if it has none and its group has room.
-    pub fn meet(
-        &mut self,
-        event: &Event,
-        groups: &[LearningGroup],
-        tables: &Forwarding,
-        numbers: &mut Numbers,
-    ) -> Option<Newcomer> {
-        let Event::Stranger { anonymous, address, at, .. } = *event else { return None };
-        let group = groups.iter().find(|group| group.anonymous == anonymous)?;
-        if self.rows.contains_key(&(group.group, address)) || !is_allowed(group, tables, address) {
+    /// Gives an unknown sender, heard at this time in nanoseconds, a number and a name in the plan, if it has none and
+    /// its group has room. Returns its tunnel.
+    pub(super) fn learn(&mut self, plan: &mut Plan, anonymous: PeerId, address: IpAddr, at: u64) -> Option<Tunnel> {
+        let group = plan.learning.iter().find(|group| group.anonymous == anonymous)?;
+        if self.rows.contains_key(&(group.group, address)) || !is_allowed(group, &plan.tables, address) {
             return None;
         }
-        let id = (self.of(group.group).count() < group.most).then(|| numbers.peer(&identity(group, address)));
+        let count = self.addresses.get(&group.group).map_or(0, Vec::len);
+        let id = (count < group.most).then(|| plan.numbers.peer(&identity(group, address)));
         let Some(id) = id.filter(|id| (id.0 as usize) < MAX_PEERS) else {
             *self.refused.entry(group.group).or_default() += 1;
             return None;
         };
+        let name = name(group, address);
+        plan.names.set_peer(id, name.clone());
         self.rows.insert((group.group, address), Row { id, since: at, used: at, received: 0 });
-        Some(Newcomer { id, name: name(group, address) })
+        self.insert(group, &plan.tables, address, id, None);
+        Some(Tunnel::of(&tunnel(group, address, id), name))
     }
 
-    /// Goes on under other tables: whoever may still be learned keeps its number, the others are forgotten. Gives back
-    /// the names of those who stay.
-    pub fn adopt(&mut self, groups: &[LearningGroup], tables: &Forwarding, numbers: &mut Numbers) -> Vec<Newcomer> {
-        let mut stay = Vec::new();
-        self.rows.retain(|(id, address), row| {
-            let group = groups.iter().find(|group| group.group == *id && is_allowed(group, tables, *address));
-            let Some(group) = group else { return false };
-            row.id = numbers.peer(&identity(group, *address));
-            stay.push(Newcomer { id: row.id, name: name(group, *address) });
-            true
-        });
-        self.refused.retain(|id, _| groups.iter().any(|group| group.group == *id));
-        stay
+    /// Goes on under another plan: whoever may still be learned keeps its number and gets its name in the plan, the
+    /// others are forgotten.
+    pub(super) fn adopt(&mut self, plan: &mut Plan) {
+        let before = std::mem::take(&mut self.tables);
+        self.addresses.clear();
+        for ((id, address), row) in std::mem::take(&mut self.rows) {
+            let Some(group) = group_of(&plan.learning, id).filter(|group| is_allowed(group, &plan.tables, address))
+            else {
+                continue;
+            };
+            let row = Row { id: plan.numbers.peer(&identity(group, address)), ..row };
+            plan.names.set_peer(row.id, name(group, address));
+            self.insert(group, &plan.tables, address, row.id, before.peers.get(&row.id));
+            self.rows.insert((id, address), row);
+        }
+        self.refused.retain(|id, _| group_of(&plan.learning, *id).is_some());
     }
 
-    /// Forgets the peers that have been silent for long enough and that no address lives behind; gives back which.
-    /// `received` says how many frames came from a peer so far.
-    pub fn age(
+    /// Forgets the peers that have been silent for long enough and that no address lives behind; their numbers are
+    /// retired. Returns which. `received` says how many frames came from a peer so far.
+    pub(super) fn age(
         &mut self,
         shared: &Shared,
-        groups: &[LearningGroup],
-        numbers: &mut Numbers,
+        plan: &mut Plan,
         received: impl Fn(PeerId) -> u64,
         now: Now,
     ) -> Vec<PeerId> {
@@ -119,52 +119,79 @@ impl LearnedPeers {
             in_use.insert(entry.target.peer);
         });
         let mut gone = Vec::new();
-        self.rows.retain(|(id, address), row| {
+        self.rows.retain(|(group, address), row| {
             let frames = received(row.id);
             if frames != row.received || in_use.contains(&row.id) {
                 (row.received, row.used) = (frames, now.nanos);
             }
             let stays = now.nanos.saturating_sub(row.used) < PATIENCE;
             if !stays {
-                gone.push(row.id);
-                if let Some(group) = groups.iter().find(|group| group.group == *id) {
-                    numbers.retire_peer(&identity(group, *address));
-                }
+                gone.push((*group, *address, row.id));
             }
             stays
         });
-        gone
+        gone.into_iter().map(|(group, address, id)| self.forget(plan, group, address, id)).collect()
     }
 
-    /// As the data plane wants them, with the ways that `hops` gives. Sequence numbers go on where `before` has them.
-    pub fn tables(
-        &self,
-        groups: &[LearningGroup],
-        tables: &Forwarding,
-        before: &Learned,
-        mut hops: impl FnMut(&TunnelPlan) -> Vec<Hop>,
-    ) -> Learned {
-        let mut all = Learned::default();
-        for (group, address, row) in self.of_groups(groups) {
-            let Some(anonymous) = tables.peer(group.anonymous) else { continue };
-            let carrier = anonymous.compiled.carrier();
-            let peer = newcomer(group, anonymous, address, before.peers.get(&row.id));
-            all.peers.insert(row.id, Arc::new(LearnedPeer { group: group.group, peer }));
-            all.senders.insert(Sender { endpoint: group.endpoint, address, carrier }, row.id);
-            all.members.entry(group.group).or_default().push(row.id);
-            all.hops.insert(row.id, hops(&tunnel(group, address, row.id)));
+    fn forget(&mut self, plan: &mut Plan, group: GroupId, address: IpAddr, id: PeerId) -> PeerId {
+        let tables = Arc::make_mut(&mut self.tables);
+        tables.peers.remove(&id);
+        if let Some(group) = group_of(&plan.learning, group) {
+            plan.numbers.retire_peer(&identity(group, address));
+            if let Some(sender) = sender(group, &plan.tables, address) {
+                tables.senders.remove(&sender);
+            }
         }
-        all
+        let places = self.addresses.get_mut(&group).zip(tables.members.get_mut(&group));
+        if let Some((addresses, members)) = places
+            && let Ok(place) = addresses.binary_search(&address)
+        {
+            addresses.remove(place);
+            members.remove(place);
+        }
+        id
     }
 
-    /// The tunnels to find next hops for, with the names of their peers.
-    pub fn tunnels<'a>(&'a self, groups: &'a [LearningGroup]) -> impl Iterator<Item = (TunnelPlan, String)> + 'a {
-        self.of_groups(groups).map(|(group, address, row)| (tunnel(group, address, row.id), name(group, address)))
+    /// Writes a peer into the tables. Its sequence numbers go on from those of `before`.
+    fn insert(
+        &mut self,
+        group: &LearningGroup,
+        tables: &FileTables,
+        address: IpAddr,
+        id: PeerId,
+        before: Option<&Arc<LearnedPeer>>,
+    ) {
+        let Some(anonymous) = tables.peer(group.anonymous) else { return };
+        let learned = Arc::make_mut(&mut self.tables);
+        let peer = member(group, anonymous, address, before);
+        learned.peers.insert(id, Arc::new(LearnedPeer { group: group.group, peer }));
+        if let Some(sender) = sender(group, tables, address) {
+            learned.senders.insert(sender, id);
+        }
+        let addresses = self.addresses.entry(group.group).or_default();
+        let place = addresses.partition_point(|known| *known < address);
+        addresses.insert(place, address);
+        learned.members.entry(group.group).or_default().insert(place, id);
     }
 
-    /// When each learned peer was heard first.
-    pub fn since(&self) -> impl Iterator<Item = (PeerId, u64)> {
-        self.rows().map(|row| (row.id, row.since))
+    /// The peers as the data plane has them.
+    #[must_use]
+    pub const fn tables(&self) -> &Arc<Learned> {
+        &self.tables
+    }
+
+    /// The tunnels to find next hops for.
+    pub(super) fn tunnels<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = Tunnel> + 'a {
+        self.rows.iter().filter_map(|((id, address), row)| {
+            let group = group_of(&plan.learning, *id)?;
+            Some(Tunnel::of(&tunnel(group, *address, row.id), name(group, *address)))
+        })
+    }
+
+    /// When each learned peer was heard first, in nanoseconds of the workers' clock.
+    #[must_use]
+    pub fn since(&self) -> Map<PeerId, u64> {
+        self.rows().map(|row| (row.id, row.since)).collect()
     }
 
     /// Every learned peer.
@@ -172,56 +199,46 @@ impl LearnedPeers {
         self.rows.values()
     }
 
-    /// How many strangers a group had no room for.
+    /// How many unknown senders a group had no room for.
     #[must_use]
     pub fn refused(&self, group: GroupId) -> u64 {
         self.refused.get(&group).copied().unwrap_or(0)
     }
 
     /// The groups that had no room for the first time, and for how many.
-    pub fn newly_full(&mut self, groups: &[LearningGroup]) -> Vec<(String, u64)> {
-        let fresh = self.refused.iter().filter(|(id, _)| self.told.insert(**id));
-        let name = |id: &GroupId| groups.iter().find(|group| group.group == *id).map(|group| group.name.clone());
-        fresh.filter_map(|(id, refused)| Some((name(id)?, *refused))).collect()
-    }
-
-    fn of(&self, group: GroupId) -> impl Iterator<Item = &Row> {
-        self.rows.iter().filter(move |((id, _), _)| *id == group).map(|(_, row)| row)
-    }
-
-    fn of_groups<'a>(
-        &'a self,
-        groups: &'a [LearningGroup],
-    ) -> impl Iterator<Item = (&'a LearningGroup, IpAddr, &'a Row)> {
-        self.rows
-            .iter()
-            .filter_map(|((id, address), row)| Some((groups.iter().find(|group| group.group == *id)?, *address, row)))
+    pub(super) fn newly_full(&mut self, plan: &Plan) -> Vec<(String, u64)> {
+        let fresh = self.refused.iter().filter(|(id, _)| self.reported.insert(**id));
+        fresh.filter_map(|(id, refused)| Some((group_of(&plan.learning, *id)?.name.clone(), *refused))).collect()
     }
 }
 
 /// Whether a group may learn this address: nobody names it, and a host can have it.
-fn is_allowed(group: &LearningGroup, tables: &Forwarding, address: IpAddr) -> bool {
+fn is_allowed(group: &LearningGroup, tables: &FileTables, address: IpAddr) -> bool {
     let is_host = match address {
         IpAddr::V4(v4) => !v4.is_broadcast() && v4.octets()[0] != 0,
         IpAddr::V6(v6) => v6.to_ipv4_mapped().is_none(),
     };
-    let carrier = tables.peer(group.anonymous).map(|peer| peer.compiled.carrier());
-    let sender = carrier.map(|carrier| Sender { endpoint: group.endpoint, address, carrier });
     is_host
         && !address.is_unspecified()
         && !address.is_multicast()
         && !address.is_loopback()
-        && sender.is_some_and(|sender| {
+        && sender(group, tables, address).is_some_and(|sender| {
             !tables.senders.contains_key(&sender)
                 && tables.learner(&sender).is_some_and(|learner| learner.peer == group.anonymous)
         })
+}
+
+/// How packets of this address come in.
+fn sender(group: &LearningGroup, tables: &FileTables, address: IpAddr) -> Option<Sender> {
+    let carrier = tables.peer(group.anonymous)?.compiled.carrier();
+    Some(Sender { endpoint: group.endpoint, address, carrier })
 }
 
 fn tunnel(group: &LearningGroup, address: IpAddr, peer: PeerId) -> TunnelPlan {
     TunnelPlan { peer, name: name(group, address), remote: address, ..group.tunnel.clone() }
 }
 
-fn newcomer(group: &LearningGroup, anonymous: &Peer, address: IpAddr, before: Option<&Arc<LearnedPeer>>) -> Peer {
+fn member(group: &LearningGroup, anonymous: &Peer, address: IpAddr, before: Option<&Arc<LearnedPeer>>) -> Peer {
     let mut compiled = anonymous.compiled.twin();
     compiled.carry_state(before.map(|before| &before.peer.compiled));
     let underlay = Underlay::compile(&UnderlaySpec { dst: address, ..group.underlay.clone() });
@@ -230,7 +247,7 @@ fn newcomer(group: &LearningGroup, anonymous: &Peer, address: IpAddr, before: Op
         scope: anonymous.scope,
         exit: Exit::Tunnel(underlay),
         udp: group.udp,
-        hears: group.hears,
+        multicast_group: group.hears,
         is_anonymous: false,
     }
 }

@@ -1,10 +1,393 @@
-//! The routing information base: everything that is known, and from whom; the only place that makes the frozen tables
-//! of it.
+//! The routing information base: everything that is known, from whom, and the tables that come of it.
+//!
+//! Facts come in by source: the file ([`Rib::take_in`], at the start and at every reload alike), the workers
+//! ([`Rib::hear`]), whoever resolves tunnels ([`Rib::resolved`]) and looks at devices ([`Rib::devices`]). Each says
+//! what it knows and nothing about tables; where two know the same, the file takes precedence. Out of all of them
+//! `assemble` makes a [`Forwarding`], and [`Rib::poll`] gives it to the workers, once for all that has changed.
+//!
+//! No I/O, no clock, no thread: the live gateway and the one in memory drive the same RIB, and so do tests. A source
+//! knows the RIB, the RIB knows no source.
 
 pub mod ageing;
+mod assemble;
+pub mod facts;
 pub mod history;
+mod identity;
 pub mod learned;
 pub mod loops;
-pub mod reload;
-pub mod standing;
-pub mod tunnels;
+mod news;
+mod settle;
+mod versions;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use crate::compile::{Names, Plan, Static, TunnelPlan};
+use crate::counters::Counters;
+use crate::dataplane::{Now, Shared};
+use crate::events::Event;
+use crate::fdb::Fdb;
+use crate::forwarding::{Forwarding, Hop, Map, OwnMacs, PeerId, PortId};
+use ageing::Ageing;
+use assemble::{Facts, assemble, ports, stated_hops};
+use facts::{DeviceFact, DeviceState, PathFact, PortLink, Targets, Tunnel};
+use history::History;
+pub use identity::own_macs;
+use learned::LearnedPeers;
+use loops::Loops;
+pub use news::{News, Output};
+use versions::{Serial, Versions};
+
+/// When one part in so many of the remembered MAC addresses has left the FDB, it is time to forget them.
+const FORGETFUL: usize = 4;
+
+/// Everything that is known, and from whom.
+pub struct Rib {
+    /// What the workers share; only the RIB writes the tables, and pins MAC addresses in the FDB.
+    shared: Arc<Shared>,
+    /// One block per worker.
+    counters: Vec<Arc<Counters>>,
+    /// What the file says; its names and numbers include learned peers.
+    plan: Plan,
+    /// What the devices of ports say, by [`PortId`].
+    devices: Vec<Option<DeviceState>>,
+    /// The gateway's own MAC addresses, as of the last time that the file was taken in.
+    own_macs: Arc<OwnMacs>,
+    /// The peers that the file does not name.
+    learned: LearnedPeers,
+    /// The paths to all peers, by [`PeerId`].
+    hops: Vec<Arc<[Hop]>>,
+    /// What stands in the way of peers, in words.
+    complaints: Map<PeerId, Vec<String>>,
+    /// Where MAC addresses have been.
+    history: History,
+    /// The loops that workers found.
+    loops: Loops,
+    /// Ports that do not carry frames, and why.
+    failures: BTreeMap<PortId, String>,
+    /// How far the search for silent MAC addresses has come.
+    ageing: Ageing,
+    /// How many of the addresses that are remembered may have left the FDB.
+    left: usize,
+    versions: Versions,
+    /// Tables that workers have to pass before the FDB is swept and numbers are freed, and the generation of numbers
+    /// that is free then.
+    unsettled: VecDeque<(Serial, u64)>,
+    /// Whether something has changed that workers do not have yet.
+    is_changed: bool,
+    outputs: VecDeque<Output>,
+}
+
+impl Rib {
+    /// The RIB of a gateway that starts with this plan and so many workers. A random `seed` keeps tenants from
+    /// choosing MAC addresses that crowd into one place of the FDB; `None` is the same from run to run.
+    #[must_use]
+    pub fn new(plan: Plan, devices: Vec<DeviceFact>, workers: usize, seed: Option<u64>) -> Self {
+        let capacity = plan.settings.fdb_capacity;
+        let fdb = match seed {
+            Some(seed) => Fdb::with_capacity_and_seed(capacity, seed),
+            None => Fdb::with_capacity(capacity),
+        };
+        let mut rib = Self {
+            shared: Arc::new(Shared::new(Forwarding::default(), fdb)),
+            counters: (0..workers).map(|_| Arc::new(Counters::new(&plan.tables))).collect(),
+            plan: Plan::default(),
+            devices: Vec::new(),
+            own_macs: Arc::default(),
+            learned: LearnedPeers::default(),
+            hops: Vec::new(),
+            complaints: Map::default(),
+            history: History::default(),
+            loops: Loops::default(),
+            failures: BTreeMap::new(),
+            ageing: Ageing::default(),
+            left: 0,
+            versions: Versions::default(),
+            unsettled: VecDeque::new(),
+            is_changed: false,
+            outputs: VecDeque::new(),
+        };
+        rib.devices(devices);
+        rib.take_in(plan);
+        rib
+    }
+
+    /// Goes by another plan, compiled with [`numbers`](Self::plan) and [`tables`](Self::plan) of the one before. What
+    /// both have stays: paths of tunnels that lead where they did, learned peers that may still be learned, counters,
+    /// MAC addresses. Workers get it by the next [`poll`](Self::poll); it is in force once [`settle`](Self::settle) is
+    /// true.
+    pub fn take_in(&mut self, plan: Plan) {
+        let before = std::mem::replace(&mut self.plan, plan);
+        self.learned.adopt(&mut self.plan);
+        let ports = ports(&self.plan, &self.devices);
+        self.own_macs = Arc::new(own_macs(&self.plan.tables, &ports, &self.plan.names));
+        self.keep_paths(&before);
+        let mut tunnels = Tunnel::all_of(&self.plan);
+        tunnels.extend(self.learned.tunnels(&self.plan));
+        self.outputs.push_back(Output::Resolve(Targets::All { tunnels, ports: PortLink::all_of(&self.plan) }));
+        self.publish();
+        self.unsettled.push_back((self.versions.newest(), self.plan.numbers.generation()));
+        self.settle();
+    }
+
+    /// Tunnels that lead where they did keep their paths; the others have what the file states, until a source says
+    /// more.
+    fn keep_paths(&mut self, before: &Plan) {
+        let old: Map<_, _> = before.tunnels.iter().map(|tunnel| (tunnel.peer, tunnel)).collect();
+        let ports = ports(&self.plan, &self.devices);
+        let known = std::mem::take(&mut self.hops);
+        let known = |peer: PeerId| known.get(peer.0 as usize).filter(|hops| !hops.is_empty()).map(Arc::clone);
+        let hops = |tunnel: &TunnelPlan| {
+            let is_alike = old.get(&tunnel.peer).is_some_and(|old| old.is_alike(tunnel));
+            let kept = known(tunnel.peer).filter(|_| is_alike);
+            kept.unwrap_or_else(|| stated_hops(&self.plan.ports, &ports, tunnel))
+        };
+        let stated: Vec<_> = self.plan.tunnels.iter().map(|tunnel| (tunnel.peer, hops(tunnel))).collect();
+        let learned: Vec<_> = self.learned.rows().filter_map(|row| Some((row.id, known(row.id)?))).collect();
+        stated.into_iter().chain(learned).for_each(|(peer, hops)| self.set_hops(peer, hops));
+        let hops = &self.hops;
+        self.complaints.retain(|peer, _| hops.get(peer.0 as usize).is_some());
+    }
+
+    fn set_hops(&mut self, peer: PeerId, hops: Arc<[Hop]>) {
+        let at = peer.0 as usize;
+        if self.hops.len() <= at {
+            self.hops.resize_with(at + 1, Arc::default);
+        }
+        self.hops[at] = hops;
+    }
+
+    /// Takes in what a worker says.
+    pub fn hear(&mut self, event: &Event) {
+        match *event {
+            Event::Heard { .. } => {
+                let duplicate = self.history.note(event, &self.shared);
+                self.outputs.extend(duplicate.map(|duplicate| Output::News(News::Duplicate(duplicate))));
+            }
+            Event::Loop { .. } => self.loops.note(event),
+            Event::UnknownSender { anonymous, address, at, .. } => self.unknown_sender(anonymous, address, at),
+            // Of a device that fails, its source knows more than the worker, and first.
+            Event::PortFailed { port, .. } | Event::PortBack { port } if self.has_device(port) => {}
+            Event::PortFailed { port, errno } => {
+                let cause = errno.map_or_else(|| "it is gone".into(), cause);
+                self.failures.insert(port, cause.clone());
+                self.outputs.push_back(Output::News(News::PortFailed { port, cause }));
+            }
+            Event::PortBack { port } => {
+                self.failures.remove(&port);
+                self.outputs.push_back(Output::News(News::PortWorks { port }));
+            }
+        }
+    }
+
+    fn unknown_sender(&mut self, anonymous: PeerId, address: std::net::IpAddr, at: u64) {
+        if let Some(tunnel) = self.learned.learn(&mut self.plan, anonymous, address, at) {
+            self.outputs.push_back(Output::News(News::PeerLearned { name: tunnel.name.clone() }));
+            match self.outputs.iter_mut().rev().find(|output| matches!(output, Output::Resolve(_))) {
+                Some(Output::Resolve(Targets::Add(more))) => more.push(tunnel),
+                _ => self.outputs.push_back(Output::Resolve(Targets::Add(vec![tunnel]))),
+            }
+            self.is_changed = true;
+        }
+        let full = self.learned.newly_full(&self.plan);
+        self.outputs.extend(full.into_iter().map(|(group, refused)| Output::News(News::GroupFull { group, refused })));
+    }
+
+    fn has_device(&self, port: PortId) -> bool {
+        self.plan.ports.iter().any(|plan| plan.id == port && plan.backend.network_device().is_some())
+    }
+
+    /// Takes in the paths to tunnel peers, as far as they have changed.
+    pub fn resolved(&mut self, paths: impl IntoIterator<Item = PathFact>) {
+        for PathFact { peer, hops, complaints } in paths {
+            // A source may still speak of a peer that is gone.
+            if !self.is_tunnel(peer) {
+                continue;
+            }
+            if self.hops(peer) != &*hops {
+                self.set_hops(peer, hops);
+                self.is_changed = true;
+            }
+            if complaints.is_empty() {
+                self.complaints.remove(&peer);
+            } else {
+                self.complaints.insert(peer, complaints);
+            }
+        }
+    }
+
+    fn is_tunnel(&self, peer: PeerId) -> bool {
+        self.learned.tables().peers.contains_key(&peer) || self.plan.tables.peer(peer).is_some()
+    }
+
+    /// Takes in what is known of devices, as far as it has changed.
+    pub fn devices(&mut self, devices: impl IntoIterator<Item = DeviceFact>) {
+        for device in devices {
+            let (port, now) = (device.port, device.failure.clone());
+            if self.failures.get(&port) != now.as_ref() {
+                let news = if let Some(cause) = now {
+                    self.failures.insert(port, cause.clone());
+                    News::PortFailed { port, cause }
+                } else {
+                    self.failures.remove(&port);
+                    News::PortWorks { port }
+                };
+                self.outputs.push_back(Output::News(news));
+            }
+            if let Some(state) = device.state {
+                self.set_device(port, state);
+            }
+        }
+    }
+
+    fn set_device(&mut self, port: PortId, state: DeviceState) {
+        let at = usize::from(port.0);
+        if self.devices.len() <= at {
+            self.devices.resize(at + 1, None);
+        }
+        if self.devices[at] != Some(state) {
+            self.devices[at] = Some(state);
+            self.is_changed = true;
+        }
+    }
+
+    /// Does what is due by now: forgets silent MAC addresses and peers, releases what was held, and finishes what
+    /// waited for the workers.
+    pub fn tick(&mut self, now: Now) {
+        if self.settle() {
+            self.forget_peers(now);
+        }
+        let released = self.history.release(&self.shared, now);
+        self.outputs.extend(released.into_iter().map(|(domain, mac)| Output::News(News::Released { domain, mac })));
+        self.left += self.ageing.advance(&self.shared, now);
+        if self.left > self.history.len() / FORGETFUL {
+            let fdb = &self.shared.fdb;
+            self.history.retain(|domain, mac| fdb.lookup(fdb.key(domain, mac), 0, u16::MAX).is_some());
+            self.left = 0;
+        }
+    }
+
+    /// Forgets learned peers that are not needed any more.
+    fn forget_peers(&mut self, now: Now) {
+        let counters = &self.counters;
+        let received = |id| {
+            let peers = counters.iter().filter_map(|counters| counters.peer(id));
+            peers.map(|peer| peer.rx.frames.get()).sum()
+        };
+        let gone = self.learned.age(&self.shared, &mut self.plan, received, now);
+        if gone.is_empty() {
+            return;
+        }
+        for &peer in &gone {
+            self.set_hops(peer, Arc::default());
+            self.complaints.remove(&peer);
+        }
+        self.outputs.push_back(Output::News(News::PeersForgotten(gone.len())));
+        self.outputs.push_back(Output::Resolve(Targets::Remove(gone)));
+        self.publish();
+        self.unsettled.push_back((self.versions.newest(), self.plan.numbers.generation()));
+    }
+
+    /// Gives the workers what has changed, and returns what somebody else has to do or may want to know; `None` when
+    /// that is all.
+    pub fn poll(&mut self) -> Option<Output> {
+        if self.is_changed {
+            self.publish();
+        }
+        self.outputs.pop_front()
+    }
+
+    /// Gives the workers the tables of all that is known now.
+    fn publish(&mut self) {
+        let tables = assemble(&Facts {
+            plan: &self.plan,
+            devices: &self.devices,
+            own_macs: &self.own_macs,
+            learned: self.learned.tables(),
+            hops: &self.hops,
+        });
+        self.counters.iter().for_each(|counters| counters.grow(&tables));
+        self.versions.publish(&self.shared, tables);
+        self.is_changed = false;
+    }
+}
+
+/// What the system calls this error, without Rust's "(os error 100)".
+fn cause(errno: i32) -> String {
+    let text = std::io::Error::from_raw_os_error(errno).to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}
+
+/// What is known, to be looked at.
+impl Rib {
+    /// The tables and the FDB, as the workers share them.
+    #[must_use]
+    pub const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// What the workers count, one block each.
+    #[must_use]
+    pub fn counters(&self) -> &[Arc<Counters>] {
+        &self.counters
+    }
+
+    /// What the file says.
+    #[must_use]
+    pub const fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// What the numbers of the tables are called, learned peers included.
+    #[must_use]
+    pub const fn names(&self) -> &Names {
+        &self.plan.names
+    }
+
+    /// The peers that were learned.
+    #[must_use]
+    pub const fn learned(&self) -> &LearnedPeers {
+        &self.learned
+    }
+
+    /// The tunnels that need next hops, those to learned peers included.
+    pub fn tunnels(&self) -> impl Iterator<Item = Tunnel> + '_ {
+        Tunnel::all_of(&self.plan).into_iter().chain(self.learned.tunnels(&self.plan))
+    }
+
+    /// The paths to a peer.
+    #[must_use]
+    pub fn hops(&self, peer: PeerId) -> &[Hop] {
+        self.hops.get(peer.0 as usize).map_or(&[], |hops| hops)
+    }
+
+    /// What stands in the way of a peer, in words.
+    #[must_use]
+    pub fn complaints(&self, peer: PeerId) -> &[String] {
+        self.complaints.get(&peer).map_or(&[], Vec::as_slice)
+    }
+
+    /// Where MAC addresses have been.
+    #[must_use]
+    pub const fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// The loops that were found.
+    #[must_use]
+    pub const fn loops(&self) -> &Loops {
+        &self.loops
+    }
+
+    /// The ports that do not carry frames, and why.
+    #[must_use]
+    pub const fn failures(&self) -> &BTreeMap<PortId, String> {
+        &self.failures
+    }
+
+    /// The static addresses of the file.
+    #[must_use]
+    pub fn statics(&self) -> &[Static] {
+        &self.plan.statics
+    }
+}

@@ -133,7 +133,7 @@ tenants:
 ",
             io[0], io[1]
         );
-        let plan = compile(&config::parse("gateway.yaml", &text).unwrap(), &mut Numbers::default(), None).unwrap();
+        let plan = compile(&config::parse("gateway.yaml", &text).unwrap(), &Numbers::default(), None).unwrap();
         choose_by(&plan, |device| {
             let queues = queues[usize::from(device == "card1")];
             Survey::made_up("ice", "0000:3b:00.0", queues, queues)

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use transload_encaps::qinq::{FIRST_VID_AT, FirstTag, first_tag};
-use transload_encaps::{Compiled, Segment};
+use transload_encaps::{Compiled, Mac, Segment};
 
-use crate::forwarding::{Forwarding, PeerId, Port, PortId, Scope};
+use crate::forwarding::{FileTables, PeerId, Port, PortId, Scope};
 use crate::io::af_xdp::{Claims, Entrance, Filter, Tags};
 
-/// Which frames of a port are the gateway's.
+/// Which frames of a port, whose MAC address this is, are the gateway's.
 #[must_use]
-pub fn filter(tables: &Forwarding, port: PortId) -> Filter {
+pub fn filter(tables: &FileTables, port: PortId, mac: Option<Mac>) -> Filter {
     let Some(port) = tables.ports.get(usize::from(port.0)) else { return Filter::default() };
     let endpoints = port.endpoints.iter().filter_map(|id| tables.endpoints.get(usize::from(id.0)));
     let entrances = endpoints.flat_map(|endpoint| {
@@ -21,10 +21,10 @@ pub fn filter(tables: &Forwarding, port: PortId) -> Filter {
             carriers: endpoint.carriers.clone(),
         })
     });
-    Filter { mac: port.mac, entrances: entrances.collect(), tags: tags(tables, port) }
+    Filter { mac, entrances: entrances.collect(), tags: tags(tables, port) }
 }
 
-fn tags(tables: &Forwarding, port: &Port) -> Tags {
+fn tags(tables: &FileTables, port: &Port) -> Tags {
     match port.tags {
         None => Tags::None,
         // Only tenants are behind it: what nobody claims is dropped by name.
@@ -34,7 +34,7 @@ fn tags(tables: &Forwarding, port: &Port) -> Tags {
 }
 
 /// The first tags that attachments and mappings claim of a port.
-fn claims(tables: &Forwarding, peer: PeerId) -> Option<Claims> {
+fn claims(tables: &FileTables, peer: PeerId) -> Option<Claims> {
     let peer = tables.peer(peer)?;
     let Compiled::QinQ(grammar, _) = &peer.compiled else { return None };
     let (mut outer, mut single, mut untagged) = (BTreeSet::new(), BTreeSet::new(), false);
@@ -52,7 +52,7 @@ fn claims(tables: &Forwarding, peer: PeerId) -> Option<Claims> {
 }
 
 /// Segments that mappings have in a scope, one for every first tag.
-fn mapped(tables: &Forwarding, scope: Scope) -> impl Iterator<Item = Segment> {
+fn mapped(tables: &FileTables, scope: Scope) -> impl Iterator<Item = Segment> {
     let sides = tables.mappings.by_scope.get(scope.0 as usize).into_iter().flatten();
     sides.flat_map(|&(mapping, side)| {
         let side = tables.mappings.get(mapping).and_then(|connection| connection.ids.sides.get(side));
@@ -94,9 +94,9 @@ tenants:
       single: { port: shared, vid: 300 }
       office: { port: tenants, vid: 5 }
 ";
-        let plan = compile(&config::parse("gateway.yaml", text).unwrap(), &mut Numbers::default(), None).unwrap();
+        let plan = compile(&config::parse("gateway.yaml", text).unwrap(), &Numbers::default(), None).unwrap();
         let named = |name: &str| plan.ports.iter().find(|port| port.name == name).unwrap().id;
-        ["tunnels", "shared", "tenants"].map(|name| filter(&plan.forwarding, named(name)))
+        ["tunnels", "shared", "tenants"].map(|name| filter(&plan.tables, named(name), None))
     }
 
     #[test]

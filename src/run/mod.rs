@@ -1,14 +1,16 @@
 //! The live gateway: it opens the ports, starts the workers, and drives the RIB by what the kernel, the workers and
 //! the operator say, until it is told to stop.
 
+mod asked;
 pub mod backends;
 pub mod exclusive;
 pub mod filters;
+pub mod fixed;
 pub mod gateway;
-pub mod housekeeping;
+mod housekeeping;
+mod log;
 pub mod opening;
-pub mod publish;
-pub mod reloading;
-pub mod revive;
+pub mod reload;
+pub mod reopen;
 pub mod start;
 pub mod supervise;

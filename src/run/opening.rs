@@ -8,16 +8,16 @@ use std::sync::Arc;
 use thiserror::Error;
 use transload_encaps::Carrier;
 
-use crate::compile::{Plan, PortPlan, own_macs};
+use crate::compile::{Plan, PortPlan};
 use crate::forwarding::{EndpointId, PortId};
 use crate::io::af_xdp::Umem;
 use crate::io::quiet::Quiet;
 use crate::io::{Backend, BoxedPort, OpenError, Pool, Xdp};
-use crate::rib::tunnels::backend_words;
+use crate::rib::facts::{DeviceFact, DeviceState};
 use crate::run::backends::Choices;
 use crate::run::exclusive::Exclusive;
 use crate::run::filters::filter;
-use crate::run::revive::{Revival, exchangeable};
+use crate::run::reopen::{Revival, exchangeable};
 
 /// The ports of a gateway, open. Everything is undone when this is dropped.
 pub struct Opening<'mem> {
@@ -27,6 +27,8 @@ pub struct Opening<'mem> {
     pub revivals: Vec<Revival<'mem>>,
     /// What moves the frames of each port, in words, by [`PortId`].
     pub backends: Vec<String>,
+    /// What the devices of the ports say.
+    pub devices: Vec<DeviceFact>,
     /// What keeps the machine quiet.
     pub quiet: Quiet,
     /// What no other gateway of this machine may serve.
@@ -81,21 +83,17 @@ impl<'mem> Opening<'mem> {
     }
 }
 
-/// Opens every port as was chosen; `umems` is the memory of each worker, if any port is on XDP sockets. MAC addresses
-/// and MTUs that the plan leaves to the devices are filled in.
+/// Opens every port as was chosen; `umems` is the memory of each worker, if any port is on XDP sockets.
 ///
 /// # Errors
 /// When a port cannot be opened or kept quiet. Nothing is left open then.
-pub fn open<'mem>(
-    plan: &mut Plan,
-    choices: &Choices,
-    umems: &[Arc<Umem<'mem>>],
-) -> Result<Opening<'mem>, OpeningError> {
+pub fn open<'mem>(plan: &Plan, choices: &Choices, umems: &[Arc<Umem<'mem>>]) -> Result<Opening<'mem>, OpeningError> {
     let workers = choices.workers;
     let mut opening = Opening {
         workers: (0..workers).map(|_| Vec::new()).collect(),
         revivals: Vec::new(),
-        backends: vec![String::new(); plan.forwarding.ports.len()],
+        backends: vec![String::new(); plan.tables.ports.len()],
+        devices: Vec::new(),
         quiet: Quiet::new(),
         exclusive: Exclusive::default(),
     };
@@ -106,26 +104,23 @@ pub fn open<'mem>(
             tracing::info!(port, "{words}");
         }
         let on_xdp = choice.filter(|choice| choice.xdp);
-        if let (Some(choice), Some(table)) = (on_xdp, plan.forwarding.ports.get_mut(usize::from(port.id.0))) {
-            table.mac = port.mac.or(choice.survey.mac);
-        }
         let umems = if on_xdp.is_some() { umems } else { &[] };
-        let xdp = on_xdp.map(|_| Xdp { umems, filter: filter(&plan.forwarding, port.id) });
+        let xdp = on_xdp.map(|choice| {
+            let mac = port.mac.or(choice.survey.mac);
+            Xdp { umems, filter: filter(&plan.tables, port.id, mac) }
+        });
         let opened = crate::io::open(&port.name, &port.backend, workers, xdp)?;
         if let Some(backend) = opening.backends.get_mut(usize::from(port.id.0)) {
             *backend = backend_words(port, opened.kind);
         }
-        if let Some(table) = plan.forwarding.ports.get_mut(usize::from(port.id.0)) {
-            table.mac = port.mac.or(opened.mac);
-            table.mtu = port.mtu.or(opened.mtu);
-        }
+        let state = DeviceState { mac: opened.mac, mtu: opened.mtu, is_down: false };
+        opening.devices.push(DeviceFact { port: port.id, state: Some(state), failure: None });
         let (ports, revival) = exchangeable(port, opened, umems);
         opening.revivals.extend(revival);
         for (worker, io) in opening.workers.iter_mut().zip(ports) {
             worker.push((port.id, io));
         }
     }
-    own_macs(&mut plan.forwarding, &plan.names);
     keep_quiet(plan, &mut opening.quiet)?;
     Ok(opening)
 }
@@ -133,12 +128,12 @@ pub fn open<'mem>(
 /// The endpoints and the tags of devices that other gateways could serve as well.
 #[must_use]
 pub fn claims(plan: &Plan) -> Vec<String> {
-    let endpoints = (0..).map(EndpointId).zip(&plan.forwarding.endpoints).filter(|(id, _)| is_heard(plan, *id));
+    let endpoints = (0..).map(EndpointId).zip(&plan.tables.endpoints).filter(|(id, _)| is_heard(plan, *id));
     let endpoints = endpoints.map(|(_, endpoint)| match endpoint.vlan {
         Some(vlan) => format!("endpoint {} in VLAN {vlan}", endpoint.address),
         None => format!("endpoint {}", endpoint.address),
     });
-    let tags = plan.ports.iter().filter(|port| has_tags(plan, port.id)).filter_map(|port| {
+    let tags = plan.ports.iter().filter(|port| plan.has_tags(port.id)).filter_map(|port| {
         let device = port.backend.network_device()?;
         Some(format!("the tags of {device}"))
     });
@@ -163,7 +158,7 @@ pub fn claim(plan: &Plan, exclusive: &mut Exclusive) -> Result<(), OpeningError>
 /// The UDP ports that the machine must not answer from.
 #[must_use]
 pub fn listeners(plan: &Plan) -> HashSet<SocketAddr> {
-    let endpoints = (0..).map(EndpointId).zip(&plan.forwarding.endpoints).filter(|(id, _)| is_heard(plan, *id));
+    let endpoints = (0..).map(EndpointId).zip(&plan.tables.endpoints).filter(|(id, _)| is_heard(plan, *id));
     let ports = endpoints.flat_map(|(_, endpoint)| {
         endpoint.carriers.iter().filter_map(|carrier| match carrier {
             Carrier::Udp(port) => Some(SocketAddr::new(endpoint.address, *port)),
@@ -173,17 +168,12 @@ pub fn listeners(plan: &Plan) -> HashSet<SocketAddr> {
     ports.collect()
 }
 
-fn has_tags(plan: &Plan, port: PortId) -> bool {
-    plan.forwarding.ports.get(usize::from(port.0)).is_some_and(|table| table.tags.is_some())
-}
-
 /// Keeps the machine from answering what is this plan's.
 ///
 /// # Errors
 /// Without the right to.
 pub fn keep_quiet(plan: &Plan, quiet: &mut Quiet) -> Result<(), OpeningError> {
-    let mut gre = [false; 2];
-    for (id, endpoint) in (0..).map(EndpointId).zip(&plan.forwarding.endpoints) {
+    for (id, endpoint) in (0..).map(EndpointId).zip(&plan.tables.endpoints) {
         if !is_heard(plan, id) {
             continue;
         }
@@ -201,12 +191,12 @@ pub fn keep_quiet(plan: &Plan, quiet: &mut Quiet) -> Result<(), OpeningError> {
                         );
                     }
                 }
-                Carrier::Ip(_) if !std::mem::replace(&mut gre[usize::from(v6)], true) => {
-                    let what = || "GRE packets".into();
-                    let ours = quiet.gre(v6);
+                Carrier::Ip(protocol) => {
+                    let what = || format!("packets of {}", carrier.in_words());
+                    let ours = quiet.ip(protocol, v6);
                     ours.map_err(|error| OpeningError::Quiet { what: what(), error, capability: "CAP_NET_RAW" })?;
                 }
-                Carrier::Ip(_) | Carrier::Port => {}
+                Carrier::Port => {}
             }
         }
     }
@@ -217,7 +207,7 @@ pub fn keep_quiet(plan: &Plan, quiet: &mut Quiet) -> Result<(), OpeningError> {
 /// and a gateway with no other ports needs no privilege.
 fn is_heard(plan: &Plan, endpoint: EndpointId) -> bool {
     let has_endpoint = |port: PortId| {
-        let table = plan.forwarding.ports.get(usize::from(port.0));
+        let table = plan.tables.ports.get(usize::from(port.0));
         table.is_some_and(|table| table.endpoints.contains(&endpoint))
     };
     plan.ports.iter().any(|port| !matches!(port.backend, Backend::Unix { .. }) && has_endpoint(port.id))
@@ -225,16 +215,8 @@ fn is_heard(plan: &Plan, endpoint: EndpointId) -> bool {
 
 /// Behind a device with tags and no endpoint are only tenants, whom the machine has nothing to say to.
 fn quiet_tenants(plan: &Plan, port: &PortPlan, quiet: &mut Quiet) -> Result<(), OpeningError> {
-    let Some(device) = tenant_device(plan, port) else { return Ok(()) };
+    let Some(device) = plan.tenant_device(port) else { return Ok(()) };
     quiet_device(device, quiet)
-}
-
-/// The device of a port that only tenants are behind.
-#[must_use]
-pub fn tenant_device<'p>(plan: &Plan, port: &'p PortPlan) -> Option<&'p str> {
-    let device = port.backend.network_device()?;
-    let table = plan.forwarding.ports.get(usize::from(port.id.0))?;
-    (table.tags.is_some() && table.endpoints.is_empty()).then_some(device)
 }
 
 /// Drops, behind the packet sockets, whatever comes in by a device.
@@ -253,5 +235,16 @@ pub fn quiet_device(device: &str, quiet: &mut Quiet) -> Result<(), OpeningError>
             Ok(())
         }
         Ok(()) => Ok(()),
+    }
+}
+
+/// The device of a port, or where its socket is, and what moves its frames.
+fn backend_words(port: &PortPlan, kind: &str) -> String {
+    match &port.backend {
+        Backend::Auto { device }
+        | Backend::AfPacket { device }
+        | Backend::AfXdp { device }
+        | Backend::Tap { device } => format!("{kind} {device}"),
+        Backend::Unix { local, .. } => format!("{kind} {}", local.display()),
     }
 }

@@ -20,15 +20,13 @@ use crate::config::{self, Config, Polling, Problems};
 use crate::dataplane::Worker;
 use crate::dataplane::thread::{pin, work};
 use crate::events;
+use crate::kernel::devices::devices as kernel_devices;
 use crate::kernel::host;
 use crate::kernel::resolver::Resolver;
-use crate::rib::learned::LearnedPeers;
-use crate::rib::standing::Standing;
-use crate::rib::tunnels::{port_links, tunnels};
+use crate::rib::facts::{PortLink, Tunnel};
 use crate::run::backends;
 use crate::run::gateway::Gateway;
 use crate::run::opening::{self, Opening, OpeningError};
-use crate::run::publish;
 use crate::run::supervise::{Signals, Supervision};
 
 /// Events a worker may be ahead of the control plane.
@@ -79,7 +77,7 @@ fn while_doing(what: &'static str) -> impl Fn(io::Error) -> StartError {
 /// # Errors
 /// When it cannot start. Nothing is left of it then.
 pub fn run(orders: &Orders) -> Result<(), StartError> {
-    let (config, mut plan, numbers) = read(&orders.file)?;
+    let (config, plan) = read(&orders.file)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(while_doing("cannot start"))?;
     let signals = Signals::listen(&runtime).map_err(while_doing("cannot listen for signals"))?;
@@ -99,27 +97,30 @@ pub fn run(orders: &Orders) -> Result<(), StartError> {
     let mut arenas: Vec<_> = (0..threads).map(|_| layout.arena()).collect();
     let (mut pools, umems): (Vec<_>, Vec<_>) = arenas.iter_mut().map(|arena| layout.cut(arena)).unzip();
     let umems: Vec<_> = umems.into_iter().flatten().collect();
-    let mut opening = opening::open(&mut plan, &choices, &umems)?;
+    let mut opening = opening::open(&plan, &choices, &umems)?;
     // What arrives from here on waits for the workers.
     opening.start(&mut pools)?;
-    let Opening { workers: ports, revivals, quiet, backends, exclusive } = opening;
+    let Opening { workers: ports, revivals, backends, devices, quiet, exclusive } = opening;
     // Who may not open ports may often not make the socket either; the ports say better what is missing.
     let (admin, listener) = admin?;
-    let resolver = runtime.block_on(resolve(&config, &plan)).map_err(while_doing("cannot read the kernel's routes"))?;
-    let standing = Standing { config, plan, numbers, learned: LearnedPeers::default() };
-    let (gateway, ears) = Gateway::new(standing, backends, threads)?;
+    let mut resolver = runtime.block_on(resolve(&plan)).map_err(while_doing("cannot read the kernel's routes"))?;
+    let (gateway, requests) = Gateway::new(plan, devices, backends, threads)?;
     let gateway = Arc::new(gateway);
-    publish::publish(&gateway, resolver.resolution(), resolver.kernel());
+    gateway.change(|rib| {
+        rib.devices(kernel_devices(resolver.ports(), resolver.kernel()));
+        rib.resolved(resolver.news());
+    });
 
     let stop = AtomicBool::new(false);
     let result = thread::scope(|scope| {
         let _leaving = Leaving(&stop);
         let mut crew = Vec::new();
         let mut rings = Vec::new();
-        for ((pool, ports), counters) in pools.into_iter().zip(ports).zip(&gateway.counters) {
+        let counters = gateway.rib().counters().to_vec();
+        for ((pool, ports), counters) in pools.into_iter().zip(ports).zip(counters) {
             let (sender, ring) = events::ring(EVENTS);
             rings.push(ring);
-            let worker = Worker::new(gateway.shared.clone(), pool, ports, counters.clone(), sender);
+            let worker = Worker::new(gateway.shared.clone(), pool, ports, counters, sender);
             let (number, clock, stop) = (crew.len(), gateway.clock, &stop);
             let thread = thread::Builder::new().name(format!("worker-{number}"));
             let thread = thread.spawn_scoped(scope, move || {
@@ -130,8 +131,19 @@ pub fn run(orders: &Orders) -> Result<(), StartError> {
         }
         tracing::info!("ready: {}; `transload show` asks {}", gateway.summary(), admin.path().display());
         let (gateway, file) = (&gateway, orders.file.clone());
-        let supervision =
-            Supervision { gateway, resolver, revivals, quiet, rings, listener, signals, ears, file, exclusive };
+        let supervision = Supervision {
+            gateway,
+            resolver,
+            revivals,
+            quiet,
+            rings,
+            listener,
+            signals,
+            requests,
+            file,
+            config,
+            exclusive,
+        };
         let alive = || crew.iter().all(|worker| !worker.is_finished());
         runtime.block_on(supervision.run(orders.attended, alive))
     });
@@ -151,14 +163,13 @@ impl Drop for Leaving<'_> {
     }
 }
 
-fn read(file: &Path) -> Result<(Config, Plan, Numbers), Problems> {
+fn read(file: &Path) -> Result<(Config, Plan), Problems> {
     let config = config::load(file)?;
-    let mut numbers = Numbers::default();
-    let plan = compile(&config, &mut numbers, None)?;
+    let plan = compile(&config, &Numbers::default(), None)?;
     for warning in &plan.warnings {
         tracing::warn!("{}{warning}", warning.place());
     }
-    Ok((config, plan, numbers))
+    Ok((config, plan))
 }
 
 fn look_at_the_machine(runtime: &Runtime, config: &Config, plan: &Plan) -> Result<(), StartError> {
@@ -167,8 +178,8 @@ fn look_at_the_machine(runtime: &Runtime, config: &Config, plan: &Plan) -> Resul
     if problems.is_empty() { Ok(()) } else { Err(Problems(problems).into()) }
 }
 
-async fn resolve(config: &Config, plan: &Plan) -> io::Result<Resolver> {
-    let mut resolver = Resolver::start(tunnels(config, plan), port_links(plan)).await?;
+async fn resolve(plan: &Plan) -> io::Result<Resolver> {
+    let mut resolver = Resolver::start(Tunnel::all_of(plan), PortLink::all_of(plan)).await?;
     resolver.settle(FIRST_ANSWERS).await;
     Ok(resolver)
 }

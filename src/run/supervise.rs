@@ -13,17 +13,18 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
 use crate::admin;
-use crate::events::Receiver;
+use crate::config::Config;
+use crate::events::EventReceiver;
 use crate::io::quiet::Quiet;
-use crate::kernel::joins::Joins;
+use crate::kernel::devices::devices;
+use crate::kernel::joins::{Joins, wishes};
 use crate::kernel::resolver::Resolver;
 use crate::run::exclusive::Exclusive;
-use crate::run::gateway::{Answer, Ears, Gateway};
+use crate::run::gateway::{Gateway, ReloadReply, Requests};
 use crate::run::housekeeping;
 use crate::run::opening::quiet_device;
-use crate::run::publish;
-use crate::run::reloading::Reloader;
-use crate::run::revive::Revival;
+use crate::run::reload::Reloader;
+use crate::run::reopen::Revival;
 use crate::run::start::StartError;
 
 const LOOK: Duration = Duration::from_secs(1);
@@ -39,15 +40,17 @@ pub struct Supervision<'g, 'mem> {
     /// What keeps the machine from answering.
     pub quiet: Quiet,
     /// What the workers tell.
-    pub rings: Vec<Receiver>,
+    pub rings: Vec<EventReceiver>,
     /// The admin socket.
     pub listener: UnixListener,
     /// What tells us to stop, or to read the file again.
     pub signals: Signals,
-    /// Who wants something of the gateway.
-    pub ears: Ears,
+    /// What others ask of control.
+    pub requests: Requests,
     /// The gateway's file.
     pub file: PathBuf,
+    /// What it said when it was taken in last.
+    pub config: Config,
     /// What no other gateway may serve.
     pub exclusive: Exclusive,
 }
@@ -58,34 +61,48 @@ impl Supervision<'_, '_> {
     /// # Errors
     /// When the admin socket breaks, or a worker is not `alive` any more.
     pub async fn run(self, attended: bool, alive: impl Fn() -> bool) -> Result<(), StartError> {
-        let Self { gateway, resolver, mut revivals, quiet, rings, listener, signals, ears, file, exclusive } = self;
+        let Self {
+            gateway,
+            resolver,
+            mut revivals,
+            quiet,
+            rings,
+            listener,
+            signals,
+            requests,
+            file,
+            config,
+            exclusive,
+        } = self;
         let Signals { interrupt, terminate, hangup } = signals;
         let quiet = Mutex::new(quiet);
         let mut joins = Joins::default();
-        let follow = resolver.run(ears.targets, |resolution, kernel| {
-            let view = gateway.view();
+        let follow = resolver.run(requests.targets, |resolver| {
             for revival in &mut revivals {
-                let Some(device) = revival.look(kernel, &gateway.shared.forwarding.load()) else { continue };
-                if view.tenant_devices.iter().any(|tenants| tenants == device)
+                let Some(device) = revival.look(resolver.kernel(), &gateway.shared.forwarding.load()) else { continue };
+                if is_tenants_only(gateway, device)
                     && let Err(error) = quiet_device(device, &mut quiet.lock().unwrap_or_else(PoisonError::into_inner))
                 {
                     tracing::warn!("{error}");
                 }
             }
-            joins.look(&view.wishes, kernel);
-            publish::publish(gateway, resolution, kernel);
+            joins.look(&wishes(gateway.rib().plan()), resolver.kernel());
+            gateway.change(|rib| {
+                rib.devices(devices(resolver.ports(), resolver.kernel()));
+                rib.resolved(resolver.news());
+            });
             for revival in &revivals {
                 revival.follow(&gateway.shared.forwarding.load());
             }
         });
-        let reloader = Reloader { file, exclusive, quiet: &quiet };
+        let reloader = Reloader { file, config, exclusive, quiet: &quiet };
         tokio::select! {
             () = told(interrupt, terminate) => Ok(()),
             () = closed_input(attended) => Ok(()),
             () = died(alive) => Err(StartError::WorkerDied),
             () = follow => Ok(()),
             () = housekeeping::keep(gateway, rings) => Ok(()),
-            () = reloads(gateway, reloader, ears.reloads, hangup) => Ok(()),
+            () = reloads(gateway, reloader, requests.reloads, hangup) => Ok(()),
             served = admin::serve(listener, gateway.clone()) => {
                 served.map_err(|error| StartError::System("the admin socket broke", error))
             }
@@ -93,11 +110,18 @@ impl Supervision<'_, '_> {
     }
 }
 
+/// Whether only tenants are behind a device.
+fn is_tenants_only(gateway: &Gateway, device: &str) -> bool {
+    let rib = gateway.rib();
+    let plan = rib.plan();
+    plan.ports.iter().any(|port| plan.tenant_device(port) == Some(device))
+}
+
 /// Reads the file again whenever somebody asks for it, or SIGHUP comes.
 async fn reloads(
     gateway: &Arc<Gateway>,
     mut reloader: Reloader<'_>,
-    mut asked: UnboundedReceiver<Answer>,
+    mut asked: UnboundedReceiver<ReloadReply>,
     mut hangup: Signal,
 ) {
     loop {
@@ -111,7 +135,7 @@ async fn reloads(
                 done.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
                 tracing::info!("reloaded: {} changed; {}", done.changes.len(), done.summary);
             }
-            Err(refused) => tracing::error!("the file is not taken in, and nothing has changed:\n{refused}"),
+            Err(refused) => tracing::error!("reload rejected, running configuration unchanged:\n{refused}"),
         }
         if let Some(answer) = answer {
             // Whoever asked may have gone.

@@ -1,6 +1,7 @@
 //! A gateway from YAML, with its ports in the test's hands.
 #![allow(dead_code, unreachable_pub, reason = "every test binary uses its own part of this")]
 
+pub mod ordered;
 pub mod places;
 pub mod three;
 pub mod wire;
@@ -11,8 +12,7 @@ use transload::compile::{self, Numbers, Plan};
 use transload::forwarding::PortId;
 use transload::io::memory::Packet;
 use transload::offline::{self, Offline};
-use transload::report::summary;
-use transload::report::summary::FdbRow;
+use transload::report::rows::FdbRow;
 use transload::{config, forwarding};
 
 const SECOND: u64 = 1_000_000_000;
@@ -28,9 +28,8 @@ impl Lab {
     /// The gateway of this configuration, which must be good.
     pub fn new(yaml: &str) -> Self {
         let config = config::parse("lab.yaml", yaml).unwrap_or_else(|problems| panic!("{problems:?}"));
-        let mut plan =
-            compile::compile(&config, &mut Numbers::default(), None).unwrap_or_else(|problems| panic!("{problems:?}"));
-        compile::placeholder_hops(&mut plan);
+        let plan =
+            compile::compile(&config, &Numbers::default(), None).unwrap_or_else(|problems| panic!("{problems:?}"));
         Self::of(plan)
     }
 
@@ -92,7 +91,7 @@ impl Lab {
 
     /// The FDB in names.
     pub fn fdb(&self) -> Vec<FdbRow> {
-        summary::fdb(self.gateway.shared(), self.gateway.names())
+        self.gateway.state(self.clock).fdb(None).unwrap()
     }
 
     pub fn tables(&self) -> std::sync::Arc<forwarding::Forwarding> {

@@ -11,13 +11,15 @@ mod underlay;
 
 use std::fmt::Write;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use common::wire::{self, BROADCAST, mac, tag};
-use transload::compile::{compile_with_origins, placeholder_hops};
+use transload::compile::compile_with_origins;
 use transload::config;
 use transload::explain::{self, Explanation};
 use transload::io::memory::Packet;
 use transload::offline::{self, Offline};
+use transload::rib::facts::{PathFact, Tunnel};
 
 const UP_MAC: [u8; 6] = [2, 0xaa, 0, 0, 0, 1];
 const PEER_MAC: [u8; 6] = [2, 0xbb, 0, 0, 0, 1];
@@ -158,16 +160,19 @@ fn row(
 fn explained(row: &Row) -> Explanation {
     let yaml = format!("{}{}", row.house, row.config.trim_start());
     let config = config::parse("gw.yaml", &yaml).unwrap_or_else(|problems| panic!("{}: {problems}", row.name));
-    let (mut plan, origins) =
-        compile_with_origins(&config).unwrap_or_else(|problems| panic!("{}: {problems}", row.name));
-    if row.resolved {
-        placeholder_hops(&mut plan);
-    }
+    let (plan, origins) = compile_with_origins(&config).unwrap_or_else(|problems| panic!("{}: {problems}", row.name));
     let port = |name: &str| plan.names.port_id(name).unwrap_or_else(|| panic!("no port {name}"));
     let before: Vec<_> = row.before.iter().map(|(name, frame)| (port(name), frame.clone())).collect();
     let at = port(row.frame.0);
     let mut arena = offline::arena();
     let mut gateway = Offline::new(plan, &mut arena);
+    if !row.resolved {
+        gateway.change(|rib| {
+            let lost = |tunnel: Tunnel| PathFact { peer: tunnel.peer, hops: Arc::default(), complaints: Vec::new() };
+            let lost: Vec<_> = rib.tunnels().map(lost).collect();
+            rib.resolved(lost);
+        });
+    }
     for (port, frame) in before {
         gateway.receive(port, frame, SECOND);
     }

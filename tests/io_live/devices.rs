@@ -9,7 +9,7 @@ use transload::io::memory::Packet;
 use transload::io::{Backend, Pool, open};
 use transload_encaps::{Checksum, Gso, GsoKind, HEADROOM};
 
-use crate::lab::{may_make_taps, namespaces};
+use crate::lab::{Place, may_make_taps, namespaces};
 use crate::wire::{CHUNK, PATIENCE, Wire, arena, frame, ours};
 
 /// A TCP segment behind these tags, its checksum left to the device.

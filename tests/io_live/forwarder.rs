@@ -9,7 +9,7 @@ use transload::dataplane::offload::segments;
 use transload::io::{Backend, open};
 use transload_encaps::{Frame, HEADROOM, checksum};
 
-use crate::lab::{Namespace, may_make_taps, namespaces};
+use crate::lab::{Namespace, Place, may_make_taps, namespaces};
 use crate::wire::{PATIENCE, Wire};
 
 const AMOUNT: usize = 3_000_000;

@@ -9,7 +9,7 @@ use transload::io::quiet::Quiet;
 use transload_encaps::checksum;
 use transload_encaps::outer::pseudo_header;
 
-use crate::lab::{Namespace, namespaces};
+use crate::lab::{Namespace, Place, namespaces};
 use crate::wire::{Wire, frame, ours};
 
 const HERE: &str = "192.0.2.1";
@@ -99,7 +99,7 @@ fn tunnel_packets_are_answered_by_nobody() {
         let quiet = gw.run(|| {
             let mut quiet = Quiet::new();
             assert!(quiet.udp(if v6 { HERE6 } else { HERE }.parse().unwrap(), 4789).unwrap());
-            quiet.gre(v6).unwrap();
+            quiet.ip(47, v6).unwrap();
             quiet
         });
         for question in tunnel_packets(v6) {

@@ -8,7 +8,7 @@ use transload::io::{Backend, Pool, open};
 use transload_encaps::underlay::{Dscp, EcnMode, LinkAddresses, Summing, UdpChecksum, Underlay, UnderlaySpec};
 use transload_encaps::{Carrier, Checksum, Frame, HEADROOM, Mac, checksum};
 
-use crate::lab::{may_make_taps, namespaces};
+use crate::lab::{Place, may_make_taps, namespaces};
 use crate::wire::{CHUNK, Wire, arena, ours};
 
 /// Packets of three sizes and two flows, as the pipeline leaves them to the device.

@@ -11,8 +11,9 @@ use std::collections::BTreeSet;
 
 use common::Lab;
 use proptest::prelude::*;
-use transload::compile::{self, Numbers, Plan};
+use transload::compile::{self, Plan};
 use transload::config;
+use transload::fdb::EntrySource;
 use transload::forwarding::DomainId;
 
 use frames::{Delivery, HOSTS, Host};
@@ -43,19 +44,16 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 /// A gateway and its model, side by side.
 struct Pair {
     lab: Lab,
-    numbers: Numbers,
     model: Reference,
     frames: u32,
 }
 
 impl Pair {
     fn new(settings: &Settings) -> Self {
-        let mut numbers = Numbers::default();
-        let plan = plan(settings, &mut numbers, None);
-        let lab = Lab::of(plan);
+        let lab = Lab::of(plan(settings, &Plan::default()));
         let mut model = Reference::new(lab.clock / 1_000_000_000);
         model.reload(settings);
-        Self { lab, numbers, model, frames: 0 }
+        Self { lab, model, frames: 0 }
     }
 
     fn take(&mut self, step: Step) -> Result<(), TestCaseError> {
@@ -75,11 +73,8 @@ impl Pair {
                 self.model.sleep(seconds, &table);
             }
             Step::Reload(settings) => {
-                let before = self.lab.gateway.shared().forwarding.load_full();
-                let plan = plan(&settings, &mut self.numbers, Some(&before));
-                drop(before);
-                let unplaced = self.lab.gateway.reload(plan, &mut self.numbers, self.lab.clock);
-                prop_assert_eq!(unplaced, Some(vec![]));
+                let plan = plan(&settings, self.lab.gateway.rib().plan());
+                prop_assert!(self.lab.gateway.reload(plan, self.lab.clock));
                 self.model.reload(&settings);
             }
         }
@@ -109,20 +104,18 @@ impl Pair {
             mac: entry.mac.0,
             attachment: names.attachment(entry.domain, entry.target.attachment).into_owned(),
             peer: names.peer(entry.target.peer).into_owned(),
-            seen: if entry.is_static { 0 } else { u64::from(entry.seen) },
-            pinned: entry.is_static,
+            seen: if entry.source.is_learned() { u64::from(entry.seen) } else { 0 },
+            pinned: entry.source == EntrySource::File,
         });
         known.collect()
     }
 }
 
-fn plan(settings: &Settings, numbers: &mut Numbers, before: Option<&transload::forwarding::Forwarding>) -> Plan {
+fn plan(settings: &Settings, before: &Plan) -> Plan {
     let text = settings.yaml();
     let config = config::parse("model.yaml", &text).unwrap_or_else(|problems| panic!("{problems}\n{text}"));
-    let plan = compile::compile(&config, numbers, before);
-    let mut plan = plan.unwrap_or_else(|problems| panic!("{problems}\n{text}"));
-    compile::placeholder_hops(&mut plan);
-    plan
+    let plan = compile::compile(&config, &before.numbers, Some(&before.tables));
+    plan.unwrap_or_else(|problems| panic!("{problems}\n{text}"))
 }
 
 proptest! {

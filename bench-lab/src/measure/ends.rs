@@ -3,8 +3,7 @@
 
 use std::io;
 
-use transload_interop_tests::Host;
-use transload_interop_tests::peers::Namespace;
+use transload_lab::{Host, Namespace};
 
 use crate::path::{Encapsulation, Side, text};
 use crate::systems::{Why, device, missing};

@@ -3,8 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use transload_interop_tests::Host;
-use transload_interop_tests::peers::{Namespace, veth};
+use transload_lab::{Host, Namespace, veth};
 
 use crate::path::{Encapsulation, Path};
 use crate::traffic::{Generator, Order, Sink, Variety, frame};

@@ -5,8 +5,7 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use transload_interop_tests::Host;
-use transload_interop_tests::peers::Namespace;
+use transload_lab::{Host, Namespace};
 
 use super::ends::End;
 use crate::cpus;

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use transload::fdb::{Fdb, Key, Learned};
+use transload::fdb::{Fdb, Key, LearnOutcome};
 use transload::forwarding::{DomainId, Target};
 use transload_encaps::Mac;
 
@@ -20,7 +20,7 @@ pub(super) fn costs(macs: u64) -> Vec<f64> {
     let begin = Instant::now();
     let mut learned = 0_u64;
     in_bursts(&fdb, keys.iter().copied(), |key| {
-        learned += u64::from(fdb.learn(key, Target::from_bits(1), 0, || true) == Learned::New);
+        learned += u64::from(fdb.learn(key, Target::from_bits(1), 0, || true) == LearnOutcome::New);
     });
     let learn = begin.elapsed().as_secs_f64() / macs as f64;
     // Learned in one order, asked for in another.

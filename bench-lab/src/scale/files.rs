@@ -65,7 +65,7 @@ mod tests {
     fn every_file_is_a_good_one() {
         for text in [tenants(5), mapping(16), peers(5000), mesh(1), mesh(255)] {
             let plan = config::parse("scale.yaml", &text)
-                .and_then(|config| compile::compile(&config, &mut Numbers::default(), None));
+                .and_then(|config| compile::compile(&config, &Numbers::default(), None));
             assert!(plan.is_ok(), "{:?}\n{text}", plan.err());
         }
     }

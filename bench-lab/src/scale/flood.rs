@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 
 use transload::compile::{self, Numbers};
 use transload::config;
-use transload::counters::Counters;
-use transload::dataplane::{Now, Shared, Worker};
+use transload::dataplane::{Now, Worker};
 use transload::events;
-use transload::fdb::{DEFAULT_CAPACITY, Fdb};
 use transload::io::{BoxedPort, Pool, Port, Sent};
+use transload::offline;
 use transload_encaps::{Frame, HEADROOM};
 
 use super::files;
@@ -58,15 +57,14 @@ pub(super) fn nanos_per_copy(targets: u64) -> io::Result<f64> {
     let mut arena = vec![0; CHUNK * CHUNKS];
     let refused = |problems| io::Error::other(format!("{problems:?}"));
     let config = config::parse("flood.yaml", &files::mesh(targets)).map_err(refused)?;
-    let mut plan = compile::compile(&config, &mut Numbers::default(), None).map_err(refused)?;
-    compile::placeholder_hops(&mut plan);
+    let plan = compile::compile(&config, &Numbers::default(), None).map_err(refused)?;
     let sent = Arc::new(AtomicU64::new(0));
     let ports = plan.ports.iter().map(|port| -> (_, BoxedPort<'_>) {
         (port.id, Box::new(Beacon { speaks: port.name == "access", sent: sent.clone() }))
     });
     let ports = ports.collect();
-    let counters = Arc::new(Counters::new(&plan.forwarding));
-    let shared = Arc::new(Shared::new(plan.forwarding, Fdb::with_capacity(DEFAULT_CAPACITY)));
+    let (rib, _) = offline::rib(plan, 1);
+    let (shared, counters) = (Arc::clone(rib.shared()), Arc::clone(&rib.counters()[0]));
     let (sender, _receiver) = events::ring(1024);
     let mut worker = Worker::new(shared, Pool::new(&mut arena, CHUNK), ports, counters, sender);
     let (begin, mut breaths) = (Instant::now(), 0_u64);

@@ -33,7 +33,7 @@ pub fn load() -> io::Result<()> {
     let begin = Instant::now();
     let refused = |problems| io::Error::other(format!("{problems:?}"));
     let config = config::parse("scale.yaml", &text).map_err(refused)?;
-    let plan = compile::compile(&config, &mut Numbers::default(), None).map_err(refused)?;
+    let plan = compile::compile(&config, &Numbers::default(), None).map_err(refused)?;
     drop(config);
     let millis = begin.elapsed().as_secs_f64() * 1000.0;
     println!("{millis} {}", resident(&us).saturating_sub(before) as f64 / 1e6);

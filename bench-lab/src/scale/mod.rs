@@ -10,7 +10,7 @@ pub use load::load;
 use std::io;
 
 use serde::{Deserialize, Serialize};
-use transload_interop_tests::interrupt;
+use transload_lab::interrupt;
 
 /// Several costs over the sizes of one thing.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -3,9 +3,10 @@
 
 use std::io;
 
+use transload_lab::Host;
+
 use crate::lab::Lab;
 use crate::path::{Encapsulation, Path, Side};
-use transload_interop_tests::Host;
 
 use super::{Holder, Running, Why};
 

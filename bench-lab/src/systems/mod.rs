@@ -7,8 +7,7 @@ mod transload;
 
 use std::io;
 
-use transload_interop_tests::Gateway;
-use transload_interop_tests::peers::OpenVswitch;
+use transload_lab::{Gateway, OpenVswitch};
 
 use crate::lab::Lab;
 use crate::path::Path;

@@ -1,8 +1,7 @@
 //! Open vSwitch with its userspace datapath: a bridge for each cable, and one for the tenant that forwards by learned
 //! addresses.
 
-use transload_interop_tests::peers::OpenVswitch;
-use transload_interop_tests::{Host, skip};
+use transload_lab::{Host, OpenVswitch, skip};
 
 use crate::cpus;
 use crate::lab::Lab;

@@ -1,6 +1,6 @@
 //! Ours, from a file as an operator would write it.
 
-use transload_interop_tests::Gateway;
+use transload_lab::Gateway;
 
 use crate::lab::Lab;
 use crate::path::{Encapsulation, Path, Side};

@@ -8,8 +8,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use transload::bpf::{Hook, Link, Map, MapKind, Program, ProgramKind};
-use transload_interop_tests::interrupt;
-use transload_interop_tests::peers::Namespace;
+use transload_lab::{Namespace, interrupt};
 
 use super::frame::{self, ENTROPY, Packet, SOURCE_PORT};
 use super::generator_code::{self as code, Pick, Place, Script, State};

@@ -7,7 +7,7 @@ use transload::bpf::Register::{R0, R1, R2, R3, R6, R7, R8};
 use transload::bpf::{
     Alu, Assembler, BadJump, Helper, Hook, If, Instruction, Label, Link, Map, MapKind, Program, ProgramKind, Width,
 };
-use transload_interop_tests::peers::Namespace;
+use transload_lab::Namespace;
 
 use super::frame::{self, MARK, MARK_AT, TIME_AT};
 use super::histogram::{BUCKETS, Histogram};

@@ -6,7 +6,7 @@ use std::io;
 use std::net::Ipv4Addr;
 
 use transload::bpf::{Direction, Link, Program, ProgramKind};
-use transload_interop_tests::peers::Namespace;
+use transload_lab::Namespace;
 
 use super::index_of;
 use super::tunnel_code as code;
@@ -90,7 +90,7 @@ mod tests {
             let load = |code: io::Result<Vec<_>>| Program::load(&code.unwrap(), ProgramKind::Classifier);
             match (load(code::decap(&end(&path))), load(code::encap(&end(&path)))) {
                 (Err(error), _) if error.kind() == io::ErrorKind::PermissionDenied => {
-                    transload_interop_tests::skip::say(test, "the right to load BPF programs (run as root)");
+                    transload_lab::skip::say(test, "the right to load BPF programs (run as root)");
                     return Vec::new();
                 }
                 (decap, encap) => all.push((path, decap.unwrap(), encap.unwrap())),

@@ -4,7 +4,9 @@
 mod support;
 
 mod ecn;
+mod entropy;
 mod gre;
+mod inner;
 mod nvgre;
 mod outer;
 mod overhead;

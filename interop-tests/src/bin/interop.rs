@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
-use transload_interop_tests::bench::{Absent, Bench, Endpoint, Site, now, roster};
 use transload_interop_tests::cases::{self, Case};
 use transload_interop_tests::report::{self, Report, WireFrame};
-use transload_interop_tests::{interrupt, runner, supervise};
+use transload_interop_tests::testbed::{Absent, Endpoint, Site, Testbed, now, roster};
+use transload_interop_tests::{runner, supervise};
+use transload_lab::{interrupt, uml};
 
 type Frames = BTreeMap<&'static str, Vec<WireFrame>>;
 
@@ -53,19 +54,22 @@ fn main() -> ExitCode {
             }
         }
     }
+    if !options.list && !options.supervised {
+        return ended(supervised(&options));
+    }
     if let Err(what) = meant(&options) {
         eprintln!("interop: {what}");
         return ExitCode::from(2);
     }
-    let ended = if options.list {
+    if options.list {
         list(&options);
-        Ok(0)
-    } else if options.supervised {
-        work(&options)
-    } else {
-        supervised()
-    };
-    match ended {
+        return ExitCode::SUCCESS;
+    }
+    ended(work(&options))
+}
+
+fn ended(outcome: io::Result<u8>) -> ExitCode {
+    match outcome {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("interop: {error}");
@@ -87,10 +91,12 @@ fn meant(options: &Options) -> Result<(), String> {
 }
 
 /// Runs this program once more, with a parent that cleans up after it.
-fn supervised() -> io::Result<u8> {
+fn supervised(options: &Options) -> io::Result<u8> {
     let scratch = tempfile::Builder::new().prefix("interop-").tempdir()?;
     let mut command = Command::new(std::env::current_exe()?);
     command.args(std::env::args_os().skip(1)).arg("--supervised").env("TMPDIR", scratch.path());
+    // What is named in the report must outlive the scratch directory.
+    command.env(uml::KEEP_IN, std::path::absolute(&options.out)?);
     supervise::run(&mut command)
 }
 
@@ -100,8 +106,12 @@ fn list(options: &Options) {
     for site in &sites {
         println!("  {:<16} {}", site.name, site.stack.version());
     }
+    let mut before = None;
     for Absent { name, why, .. } in &absent {
-        println!("  {name:<16} not here: {why}");
+        match before.replace(why) {
+            Some(same) if same == why => println!("  {name:<16} not here, as above"),
+            _ => println!("  {name:<16} not here: {why}"),
+        }
     }
     if let Some(endpoint) = Endpoint::here() {
         println!("Wanted of the far end:\n  {}", endpoint.wanted());
@@ -124,14 +134,14 @@ fn work(options: &Options) -> io::Result<u8> {
     interrupt::watch()?;
     std::fs::create_dir_all(&options.out)?;
     let (begun, started) = (Instant::now(), now() / 1_000_000_000);
-    let (sites, absent) = roster(&options.peer);
+    let (sites, mut absent) = roster(&options.peer);
     let scratch = tempfile::tempdir()?;
     let bar = ProgressBar::new(0);
     let style = ProgressStyle::with_template("{spinner} {prefix} {wide_msg} {pos}/{len} {elapsed}");
     bar.set_style(style.map_err(io::Error::other)?);
     bar.enable_steady_tick(Duration::from_millis(100));
 
-    let (runs, frames) = run(options, &sites, &absent, scratch.path(), &bar)?;
+    let (sites, runs, frames) = run(options, sites, &mut absent, scratch.path(), &bar)?;
     bar.finish_and_clear();
     let report = Report::new(&sites, &absent, &runs, frames, (started, begun.elapsed().as_secs_f64()));
     std::fs::write(options.out.join("report.json"), serde_json::to_string_pretty(&report)?)?;
@@ -142,25 +152,22 @@ fn work(options: &Options) -> io::Result<u8> {
     Ok(if interrupt::is_asked() { 130 } else { u8::from(!is_good) })
 }
 
+/// Runs the cases. Returns the sites that took part; what did not come up is added to those that are absent.
 fn run(
     options: &Options,
-    sites: &[Site],
-    absent: &[Absent],
+    sites: Vec<Site>,
+    absent: &mut Vec<Absent>,
     scratch: &std::path::Path,
     bar: &ProgressBar,
-) -> io::Result<(Vec<runner::CaseRun>, Frames)> {
+) -> io::Result<(Vec<Site>, Vec<runner::CaseRun>, Frames)> {
     let say = |text: &str| if bar.is_hidden() { eprintln!("{text}") } else { bar.println(text) };
-    let mut bench = if sites.is_empty() {
-        None
-    } else {
-        let bench = Bench::build(sites.to_vec(), scratch, &mut say.clone());
-        Some(bench?)
-    };
+    let mut testbed = Testbed::build(sites, scratch, &mut say.clone())?;
+    let sites = testbed.sites().to_vec();
     let mut runs = Vec::new();
     for case in chosen(options) {
         bar.set_prefix(case.name);
         bar.set_position(0);
-        let run = runner::run(case, bench.as_mut(), absent, &mut |total, words| {
+        let run = runner::run(case, &mut testbed, absent, &mut |total, words| {
             bar.set_length(total as u64);
             bar.inc(1);
             bar.set_message(words.to_owned());
@@ -168,8 +175,8 @@ fn run(
         say(&format!("{:<28} {} cells in {:.1} s", case.name, run.cells.len(), run.seconds));
         runs.push(run);
     }
-    let tapes = bench.as_ref().map_or(&[][..], Bench::tapes);
+    absent.extend_from_slice(testbed.left_out());
     // Whoever interrupts does not want to wait for it.
-    let frames = if interrupt::is_asked() { Frames::new() } else { report::collect(&runs, tapes, scratch)? };
-    Ok((runs, frames))
+    let frames = if interrupt::is_asked() { Frames::new() } else { report::collect(&runs, testbed.tapes(), scratch)? };
+    Ok((sites, runs, frames))
 }

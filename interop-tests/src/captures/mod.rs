@@ -19,8 +19,7 @@ pub use case::Case;
 pub use record::record;
 use replay::Made;
 pub use seen::Seen;
-
-use crate::skip;
+use transload_lab::skip;
 
 /// What came of one case.
 #[derive(Debug)]

@@ -4,10 +4,11 @@ use std::fmt::Write;
 use std::fs;
 use std::io;
 
+use transload_lab::host::failed;
+
 use super::case::Case;
 use super::replay::Made;
 use super::{lines, pnet, tshark};
-use crate::host::failed;
 
 /// Replaces a case's `out` by what the gateway makes of its `in` now, and gives back what tshark and `pnet_packet`
 /// see in it and what was counted. Somebody must read that, and believe it, before it becomes what must be.

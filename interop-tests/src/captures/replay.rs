@@ -5,11 +5,11 @@ use std::fmt::Write;
 use std::io;
 use std::path::Path;
 
-use transload::compile::{Numbers, compile, placeholder_hops};
+use transload::compile::{Numbers, compile};
 use transload::config;
 use transload::io::pcap::Record;
 use transload::offline::replay::{Input, replay};
-use transload::report::summary::Report;
+use transload::report::rows::{RowSource, Summary};
 
 use super::case::{Case, captures, frames};
 
@@ -26,8 +26,7 @@ impl Made {
     /// Replays a case's `in` into a directory.
     pub(super) fn replayed(case: &Case, out: &Path) -> io::Result<Self> {
         let config = config::load(&case.gateway()).map_err(io::Error::other)?;
-        let mut plan = compile(&config, &mut Numbers::default(), None).map_err(io::Error::other)?;
-        placeholder_hops(&mut plan);
+        let plan = compile(&config, &Numbers::default(), None).map_err(io::Error::other)?;
         let mut inputs = Vec::new();
         for port in case.ports("in")? {
             let file = case.file("in", &port, "pcap");
@@ -39,7 +38,7 @@ impl Made {
         for port in captures(out)? {
             sent.insert(port.clone(), frames(&out.join(format!("{port}.pcap")))?);
         }
-        Ok(Self { sent, summary: summary(&done.report) })
+        Ok(Self { sent, summary: summary(&done.summary) })
     }
 
     /// What the case says must come of it.
@@ -84,34 +83,37 @@ fn difference(port: &str, at: usize, ours: &Record, theirs: &Record) -> String {
 }
 
 /// What a replay counted: what it dropped and tolerated by name, what crossed mappings, where every MAC lives.
-fn summary(report: &Report) -> String {
+fn summary(found: &Summary) -> String {
     let mut text = String::new();
     let mut say = |line: String| {
         let _ = writeln!(text, "{line}");
     };
-    for (port, traffic) in &report.ports {
-        say(format!("port {port}: {} received, {} sent", traffic.received, traffic.sent));
+    let (mut ports, mut drops) = (found.ports.clone(), found.drops.clone());
+    ports.sort_by(|a, b| a.port.cmp(&b.port));
+    drops.sort_by(|a, b| a.reason.cmp(&b.reason));
+    for row in &ports {
+        say(format!("port {}: {} received, {} sent", row.port, row.traffic.rx_frames, row.traffic.tx_frames));
     }
-    for (reason, times) in &report.drops {
-        say(format!("dropped {times} {reason}"));
+    for row in drops.iter().filter(|row| row.dropped > 0) {
+        say(format!("dropped {} {}", row.dropped, row.reason));
     }
-    for (reason, times) in &report.tolerated {
-        say(format!("tolerated {times} {reason}"));
+    for row in drops.iter().filter(|row| row.tolerated > 0) {
+        say(format!("tolerated {} {}", row.tolerated, row.reason));
     }
-    for (mapping, crossed) in &report.mappings {
+    for row in &found.mappings {
         say(format!(
-            "mapping {mapping}: {} sent from, {} sent to, {} holes, {} dropped",
-            crossed.sent_from, crossed.sent_to, crossed.holes, crossed.dropped
+            "mapping {}: {} sent from, {} sent to, {} holes, {} dropped",
+            row.mapping, row.to_from_frames, row.from_to_frames, row.dropped_unmapped, row.dropped
         ));
     }
-    for row in &report.fdb {
-        let kind = if row.is_static { ", static" } else { "" };
-        let held = if row.held { ", held" } else { "" };
-        say(format!("{} of {}: at {}, behind {}{kind}{held}", row.mac, row.tenant, row.attachment, row.peer));
+    for row in &found.fdb {
+        let kind = if row.source == RowSource::Static { ", static" } else { "" };
+        let held = if row.held_for.is_some() { ", held" } else { "" };
+        say(format!("{} of {}: at {}, behind {}{kind}{held}", row.mac, row.tenant, row.attachment, row.via));
     }
-    for found in &report.loops {
-        let [a, b] = &found.between;
-        say(format!("loop in {} between {a} and {b}, found {} times", found.tenant, found.times));
+    for row in &found.loops {
+        let [a, b] = &row.between;
+        say(format!("loop in {} between {a} and {b}, found {} times", row.tenant, row.times));
     }
     text
 }

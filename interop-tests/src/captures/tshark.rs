@@ -7,9 +7,9 @@ use std::process::Command;
 
 use serde_json::Value;
 use transload::io::pcap::CaptureWriter;
+use transload_lab::host::output;
 
 use super::seen::{Checksum, Ip, Seen, Shim, Tag, Tenant};
-use crate::host::output;
 
 /// All of these frames, in their order; `ports` are UDP ports that are VXLAN's. `None` is one that it finds
 /// malformed.

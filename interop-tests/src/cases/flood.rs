@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use transload_lab::{interrupt, programs, skip};
+
 use super::listen::Listeners;
 use super::{Case, Cells, Scope};
-use crate::bench::{Bench, Site, Tenant};
 use crate::outcome::{Stop, Verdict, must, not_run, passed};
+use crate::testbed::{Site, Tenant, Testbed};
 use crate::traffic::{is_silent, ping, settle};
-use crate::{interrupt, programs, skip};
 
 const COUNT: u32 = 3;
 const BROADCAST: u16 = 7401;
@@ -20,14 +21,14 @@ pub(super) const ONCE: Case = Case {
     says: "A broadcast, and a multicast, of any host reaches every other host of its tenant exactly once and never \
            comes back.",
     standard: "RFC 7348 §4.2; RFC 7637 §4.3 (N-way unicast)",
-    scope: Scope::Bench(once),
+    scope: Scope::Testbed(once),
 };
 
-fn once(bench: &mut Bench, cells: &mut Cells) {
-    match shouts(bench) {
+fn once(testbed: &mut Testbed, cells: &mut Cells) {
+    match shouts(testbed) {
         Ok(heard) => {
             for (at, lines) in heard {
-                for from in senders(bench) {
+                for from in senders(testbed) {
                     cells.between(&from, &at, heard_once(&from, &at, &lines));
                 }
             }
@@ -39,12 +40,12 @@ fn once(bench: &mut Bench, cells: &mut Cells) {
 const TO: [(&str, u16); 2] = [("10.1.0.255", BROADCAST), ("239.1.2.3", MULTICAST)];
 
 /// One host of each stack speaks to everyone, in both ways.
-fn shouts(bench: &Bench) -> Result<Vec<(Site, Vec<String>)>, Stop> {
-    let ears = listen(bench, Tenant::Blue, &format!("udp dst portrange {BROADCAST}-{MULTICAST}"))?;
+fn shouts(testbed: &Testbed) -> Result<Vec<(Site, Vec<String>)>, Stop> {
+    let ears = listen(testbed, Tenant::Blue, &format!("udp dst portrange {BROADCAST}-{MULTICAST}"))?;
     let talk = programs::beside("talk")?.display().to_string();
-    for from in senders(bench) {
+    for from in senders(testbed) {
         for (to, port) in TO {
-            bench.host(&from, Tenant::Blue).sh(&format!("{talk} shout {} {to} {port} {COUNT}", from.v4()))?;
+            testbed.host(&from, Tenant::Blue).sh(&format!("{talk} shout {} {to} {port} {COUNT}", from.v4()))?;
         }
     }
     interrupt::pause(SPREADING)?;
@@ -63,16 +64,16 @@ fn heard_once(from: &Site, at: &Site, lines: &[String]) -> Verdict {
 }
 
 /// One site of each stack.
-fn senders(bench: &Bench) -> Vec<Site> {
-    let first = |stack| bench.sites().iter().find(|site| site.stack == stack).cloned();
-    bench.stacks().into_iter().filter_map(first).collect()
+fn senders(testbed: &Testbed) -> Vec<Site> {
+    let first = |stack| testbed.sites().iter().find(|site| site.stack == stack).cloned();
+    testbed.stacks().into_iter().filter_map(first).collect()
 }
 
-fn listen<'b>(bench: &'b Bench, tenant: Tenant, filter: &str) -> Result<Listeners<'b>, Stop> {
+fn listen<'b>(testbed: &'b Testbed, tenant: Tenant, filter: &str) -> Result<Listeners<'b>, Stop> {
     if let Err(missing) = skip::tcpdump() {
         return not_run(format!("needs {missing}"));
     }
-    Ok(Listeners::start(bench, tenant, bench.sites(), filter)?)
+    Ok(Listeners::start(testbed, tenant, testbed.sites(), filter)?)
 }
 
 pub(super) const ISOLATION: Case = Case {
@@ -80,17 +81,17 @@ pub(super) const ISOLATION: Case = Case {
     says: "Nothing that one tenant says reaches a host of the other, which has the same addresses in the same places; \
            nor is an address of the one found by the other.",
     standard: "RFC 7348 §4; RFC 7637 §3",
-    scope: Scope::Bench(isolation),
+    scope: Scope::Testbed(isolation),
 };
 
-fn isolation(bench: &mut Bench, cells: &mut Cells) {
+fn isolation(testbed: &mut Testbed, cells: &mut Cells) {
     for (speaker, other) in [(Tenant::Blue, Tenant::Red), (Tenant::Red, Tenant::Blue)] {
         let said = (|| {
             let filter = format!("udp and dst port {BROADCAST} or host 10.1.0.200");
-            let ears = listen(bench, other, &filter)?;
+            let ears = listen(testbed, other, &filter)?;
             let talk = programs::beside("talk")?.display().to_string();
-            for from in senders(bench) {
-                let host = bench.host(&from, speaker);
+            for from in senders(testbed) {
+                let host = testbed.host(&from, speaker);
                 host.sh(&format!("{talk} shout {} 10.1.0.255 {BROADCAST} {COUNT}", from.v4()))?;
                 // Nobody has this address: the request is a broadcast and stays one.
                 host.sh("ping -n -q -c 1 -W 1 10.1.0.200 || true")?;
@@ -108,24 +109,26 @@ fn isolation(bench: &mut Bench, cells: &mut Cells) {
             Err(stop) => cells.put(speaker.name(), Err(stop)),
         }
     }
-    for site in bench.sites().to_vec() {
-        cells.at(&site, own_only(bench, &site));
+    for site in testbed.sites().to_vec() {
+        cells.at(&site, own_only(testbed, &site));
     }
 }
 
 /// An address that only blue has at a site is answered to blue, and to red never.
-fn own_only(bench: &Bench, site: &Site) -> Verdict {
-    let Some(asker) = bench.sites().iter().find(|other| other.number != site.number) else {
+fn own_only(testbed: &Testbed, site: &Site) -> Verdict {
+    let Some(asker) = testbed.sites().iter().find(|other| other.number != site.number) else {
         return not_run("needs a second site");
     };
     let address = format!("10.1.1.{}", site.number);
-    let host = bench.host(site, Tenant::Blue);
+    let host = testbed.host(site, Tenant::Blue);
     host.sh(&format!("ip addr replace {address}/32 dev t0"))?;
     for tenant in Tenant::ALL {
-        bench.host(asker, tenant).sh(&format!("ip route replace {address} dev t0"))?;
+        testbed.host(asker, tenant).sh(&format!("ip route replace {address} dev t0"))?;
     }
-    settle(&*bench.host(asker, Tenant::Blue), &address)?;
-    must(is_silent(&*bench.host(asker, Tenant::Red), &address), || format!("red at {asker} reaches blue's {address}"))?;
+    settle(&*testbed.host(asker, Tenant::Blue), &address)?;
+    must(is_silent(&*testbed.host(asker, Tenant::Red), &address), || {
+        format!("red at {asker} reaches blue's {address}")
+    })?;
     passed()
 }
 
@@ -133,20 +136,20 @@ pub(super) const LEARNING: Case = Case {
     name: "learning",
     says: "Once a host has spoken, what is said to it goes to its site alone: no third host sees it.",
     standard: "RFC 7348 §4.1; IEEE 802.1Q §8.7",
-    scope: Scope::Bench(learning),
+    scope: Scope::Testbed(learning),
 };
 
-fn learning(bench: &mut Bench, cells: &mut Cells) {
-    let senders = senders(bench);
+fn learning(testbed: &mut Testbed, cells: &mut Cells) {
+    let senders = senders(testbed);
     let pairs = senders.iter().zip(senders.iter().cycle().skip(1)).filter(|(a, b)| a.number != b.number);
     let pairs: Vec<_> = pairs.collect();
     let heard = (|| {
         for (from, to) in &pairs {
-            settle(&*bench.host(from, Tenant::Blue), &to.v4())?;
+            settle(&*testbed.host(from, Tenant::Blue), &to.v4())?;
         }
-        let ears = listen(bench, Tenant::Blue, "icmp")?;
+        let ears = listen(testbed, Tenant::Blue, "icmp")?;
         for (from, to) in &pairs {
-            ping(&*bench.host(from, Tenant::Blue), &to.v4(), 100)?;
+            ping(&*testbed.host(from, Tenant::Blue), &to.v4(), 100)?;
         }
         interrupt::pause(SPREADING)?;
         Ok::<_, Stop>(ears.heard()?)

@@ -4,8 +4,9 @@ use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::bench::{Bench, Site, Tenant};
-use crate::interrupt;
+use transload_lab::interrupt;
+
+use crate::testbed::{Site, Tenant, Testbed};
 
 /// A listener ends by itself after so many seconds.
 const LONGEST: u32 = 90;
@@ -16,15 +17,15 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// One tcpdump at each host of a tenant.
 pub(super) struct Listeners<'b> {
-    bench: &'b Bench,
+    testbed: &'b Testbed,
     tenant: Tenant,
     ears: Vec<(Site, String)>,
 }
 
 impl<'b> Listeners<'b> {
     /// Listens to what arrives at a tenant's hosts and matches the filter; returns when all do.
-    pub(super) fn start(bench: &'b Bench, tenant: Tenant, sites: &[Site], filter: &str) -> io::Result<Self> {
-        let mut listeners = Self { bench, tenant, ears: Vec::new() };
+    pub(super) fn start(testbed: &'b Testbed, tenant: Tenant, sites: &[Site], filter: &str) -> io::Result<Self> {
+        let mut listeners = Self { testbed, tenant, ears: Vec::new() };
         for site in sites {
             let file = listeners.listen(site, filter)?;
             listeners.ears.push((site.clone(), file));
@@ -51,24 +52,24 @@ impl<'b> Listeners<'b> {
     /// Starts one, and says where it writes.
     fn listen(&self, site: &Site, filter: &str) -> io::Result<String> {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        // A Linux as a process can write nowhere else.
+        // User-Mode Linux can write nowhere else.
         let file = format!("/run/transload-{}-{number}.pcap", std::process::id());
         let line =
             format!("timeout {LONGEST} tcpdump -i t0 -n -p -Q in -U --immediate-mode -Z root -w {file} {filter}");
-        self.bench.host(site, self.tenant).background(&line)?;
+        self.testbed.host(site, self.tenant).background(&line)?;
         Ok(file)
     }
 
     fn is_listening(&self, at: usize) -> bool {
         let (site, file) = &self.ears[at];
         // The capture's own header is the first that is written.
-        self.bench.host(site, self.tenant).sh(&format!("test -s {file}")).is_ok()
+        self.testbed.host(site, self.tenant).sh(&format!("test -s {file}")).is_ok()
     }
 
     /// What each host has received so far: a line of tcpdump's for each frame.
     pub(super) fn heard(&self) -> io::Result<Vec<(Site, Vec<String>)>> {
         let lines = |(site, file): &(Site, String)| {
-            let printed = self.bench.host(site, self.tenant).sh(&format!("tcpdump -n -t -r {file} 2>/dev/null"))?;
+            let printed = self.testbed.host(site, self.tenant).sh(&format!("tcpdump -n -t -r {file} 2>/dev/null"))?;
             Ok((site.clone(), printed.lines().map(str::to_owned).collect()))
         };
         self.ears.iter().map(lines).collect()
@@ -79,7 +80,7 @@ impl Drop for Listeners<'_> {
     fn drop(&mut self) {
         for (site, file) in &self.ears {
             // The listener ends with its limit; nobody reads the file any more.
-            let _ = self.bench.host(site, self.tenant).sh(&format!("rm -f {file}"));
+            let _ = self.testbed.host(site, self.tenant).sh(&format!("rm -f {file}"));
         }
     }
 }

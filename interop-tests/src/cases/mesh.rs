@@ -3,13 +3,13 @@
 use std::io;
 use std::time::Duration;
 
+use transload_lab::{Gateway, Host, Namespace, interrupt, programs, skip, veth};
+
 use super::{Case, Cells, Scope};
-use crate::bench::Stack;
 use crate::outcome::{Verdict, must, not_run, passed};
-use crate::peers::{Namespace, veth};
+use crate::testbed::Stack;
 use crate::traffic::{ping, settle};
 use crate::world::Leaf;
-use crate::{Gateway, Host, interrupt, programs, skip};
 
 pub(super) const MESH: Case = Case {
     name: "split-horizon",

@@ -13,14 +13,13 @@ use std::thread;
 use std::time::Duration;
 
 use tempfile::TempDir;
+use transload_lab::{Gateway, Host, Namespace, OpenVswitch, interrupt, programs, skip, veth};
 
 use super::{Case, Cells, Scope};
-use crate::bench::Stack;
 use crate::outcome::{Verdict, must, not_run};
-use crate::peers::{Namespace, OpenVswitch, veth};
+use crate::testbed::Stack;
 use crate::traffic::settle;
 use crate::world::Leaf;
-use crate::{Gateway, Host, interrupt, programs, skip};
 
 pub(super) const MIGRATION: Case = Case {
     name: "migration",

@@ -15,8 +15,8 @@ mod reach;
 mod size;
 mod tags;
 
-use crate::bench::{Bench, Site, Stack};
 use crate::outcome::{Outcome, Stop, Verdict};
+use crate::testbed::{Site, Stack, Testbed};
 
 /// A promise, and how it is tried.
 #[derive(Debug, Clone, Copy)]
@@ -35,11 +35,11 @@ pub struct Case {
 #[derive(Debug, Clone, Copy)]
 pub enum Scope {
     /// From every site to every other.
-    Pairs(fn(&Bench, &Site, &Site) -> Verdict),
+    Pairs(fn(&Testbed, &Site, &Site) -> Verdict),
     /// At every site, with a partner of another stack and encapsulation.
-    Sites(fn(&Bench, &Site, &Site) -> Verdict),
-    /// Once, on the whole bench; every site it speaks of gets a cell.
-    Bench(fn(&mut Bench, &mut Cells)),
+    Sites(fn(&Testbed, &Site, &Site) -> Verdict),
+    /// Once, on the whole testbed; every site it speaks of gets a cell.
+    Testbed(fn(&mut Testbed, &mut Cells)),
     /// Once, in a world that the case builds itself.
     World(fn(&mut Cells)),
 }
@@ -68,7 +68,7 @@ impl Cells {
         self.0.push((Place::Site(from.clone(), Some(to.clone())), verdict.into()));
     }
 
-    /// Says how it went where there are no sites of the bench.
+    /// Says how it went where there are no sites of the testbed.
     pub fn put(&mut self, place: &str, verdict: Verdict) {
         self.among(&[], place, verdict);
     }

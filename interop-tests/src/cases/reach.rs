@@ -1,8 +1,8 @@
 //! Hosts find each other, and whatever fits gets through.
 
 use super::{Case, Scope};
-use crate::bench::{Bench, Site, Tenant};
 use crate::outcome::{Verdict, must, passed};
+use crate::testbed::{Site, Tenant, Testbed};
 use crate::traffic::{ping, settle};
 
 pub(super) const PING: Case = Case {
@@ -12,8 +12,8 @@ pub(super) const PING: Case = Case {
     scope: Scope::Pairs(find),
 };
 
-fn find(bench: &Bench, from: &Site, to: &Site) -> Verdict {
-    let host = bench.host(from, Tenant::Blue);
+fn find(testbed: &Testbed, from: &Site, to: &Site) -> Verdict {
+    let host = testbed.host(from, Tenant::Blue);
     let address = to.v4();
     // What an earlier pair taught is forgotten: the request goes out as a broadcast.
     let line = format!("ip neigh flush to {address} dev t0; ping -n -q -c 1 -W 1 {address} > /dev/null");
@@ -32,8 +32,8 @@ pub(super) const NEIGHBOUR_DISCOVERY: Case = Case {
     scope: Scope::Sites(discover),
 };
 
-fn discover(bench: &Bench, site: &Site, partner: &Site) -> Verdict {
-    let host = bench.host(site, Tenant::Blue);
+fn discover(testbed: &Testbed, site: &Site, partner: &Site) -> Verdict {
+    let host = testbed.host(site, Tenant::Blue);
     host.sh("ip -6 neigh flush dev t0")?;
     settle(&*host, &partner.v6())?;
     ping(&*host, &partner.v6(), budget(site, partner))?;
@@ -47,12 +47,12 @@ pub(super) const PAYLOADS: Case = Case {
     scope: Scope::Sites(every_length),
 };
 
-fn every_length(bench: &Bench, site: &Site, partner: &Site) -> Verdict {
+fn every_length(testbed: &Testbed, site: &Site, partner: &Site) -> Verdict {
     let full = budget(site, partner);
     let payload = full - 28;
     let sizes = format!("1 2 4 17 18 19 46 63 64 100 256 512 999 1000 1280 {} {payload}", payload - 1);
     for (from, to) in [(site, partner), (partner, site)] {
-        let host = bench.host(from, Tenant::Blue);
+        let host = testbed.host(from, Tenant::Blue);
         settle(&*host, &to.v4())?;
         host.sh(&format!(
             "for size in {sizes}; do ping -n -q -M do -c 3 -i 0.01 -W 2 -s $size {} > /dev/null || \

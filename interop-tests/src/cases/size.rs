@@ -1,9 +1,10 @@
 //! Frames that are too big for their way.
 
+use transload_lab::Host;
+
 use super::{Case, Cells, Scope};
-use crate::Host;
-use crate::bench::{Bench, Site, Tenant};
 use crate::outcome::{Verdict, must, not_run};
+use crate::testbed::{Site, Tenant, Testbed};
 use crate::traffic::{ping, settle};
 
 pub(super) const TOO_BIG: Case = Case {
@@ -11,23 +12,23 @@ pub(super) const TOO_BIG: Case = Case {
     says: "A packet that does not fit its way is answered as a router would, over IPv4 and IPv6; the sender's kernel \
            learns the path MTU, and packets that fit get through.",
     standard: "RFC 1191 §4; RFC 8201 §4; RFC 7348 §4.3",
-    scope: Scope::Bench(too_big),
+    scope: Scope::Testbed(too_big),
 };
 
-fn too_big(bench: &mut Bench, cells: &mut Cells) {
-    for site in bench.sites().to_vec() {
+fn too_big(testbed: &mut Testbed, cells: &mut Cells) {
+    for site in testbed.sites().to_vec() {
         // The widest way in, from another stack if there is one.
-        let wider = bench.sites().iter().filter(|other| other.mtu() > site.way_mtu());
+        let wider = testbed.sites().iter().filter(|other| other.mtu() > site.way_mtu());
         let Some(from) = wider.max_by_key(|other| (other.stack != site.stack, other.mtu())).cloned() else { continue };
-        cells.between(&from, &site, learns(bench, &from, &site));
+        cells.between(&from, &site, learns(testbed, &from, &site));
     }
-    if bench.sites().len() < 2 {
+    if testbed.sites().len() < 2 {
         cells.put("anywhere", not_run("needs two sites of different MTU"));
     }
 }
 
-fn learns(bench: &Bench, from: &Site, to: &Site) -> Verdict {
-    let host = bench.host(from, Tenant::Blue);
+fn learns(testbed: &Testbed, from: &Site, to: &Site) -> Verdict {
+    let host = testbed.host(from, Tenant::Blue);
     for address in [to.v4(), to.v6()] {
         settle(&*host, &address)?;
         host.sh("ip route flush cache; ip -6 route flush cache")?;

@@ -1,11 +1,8 @@
-//! Tunnel endpoints that others wrote, each as something a test can start, command and drop.
+//! Tunnel endpoints that others wrote, each as something a test can start, command and drop; more of them are in
+//! `transload_lab`.
 
-mod namespace;
-mod ovs;
 mod uml;
 mod wire;
 
-pub use namespace::{Namespace, veth};
-pub use ovs::OpenVswitch;
 pub use uml::Uml;
 pub use wire::Wire;

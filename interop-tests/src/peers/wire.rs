@@ -1,4 +1,4 @@
-//! A cable between a Linux of its own and a `unix` port of the gateway: it stays when the gateway goes, and keeps a
+//! A cable between a User-Mode Linux and a `unix` port of the gateway: it stays when the gateway goes, and keeps a
 //! capture of everything that passes.
 
 use std::io;
@@ -10,8 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use transload::io::pcap::CaptureWriter;
-
-use crate::peers::Namespace;
+use transload_lab::Namespace;
 
 /// How often an idle cable looks whether it should end.
 const GLANCE: Duration = Duration::from_millis(100);

@@ -10,12 +10,12 @@ use serde::Serialize;
 use transload::explain::{Decoded, dissect};
 use transload::io::pcap::{CaptureWriter, Record};
 use transload_encaps::Kind;
+use transload_lab::host::output;
+use transload_lab::skip;
 
-use crate::bench::{Family, Site, Stack, Tape, Tenant, Underlay};
 use crate::cases::Place;
-use crate::host::output;
 use crate::runner::{CaseRun, Cell};
-use crate::skip;
+use crate::testbed::{Family, Site, Stack, Tape, Tenant, Underlay};
 
 /// Most frames of a case, and of one of its cells at one site.
 const PER_CASE: usize = 24;

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use super::frames::WireFrame;
 use super::{CaseReport, CellReport, Mark, Report, SiteReport, Totals};
-use crate::bench::Family;
 use crate::outcome::Outcome;
+use crate::testbed::Family;
 
 const STYLE: &str = include_str!("page.css");
 

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::bench::{Absent, Site, Stack};
 use crate::cases::Place;
 use crate::outcome::Outcome;
 use crate::runner::CaseRun;
+use crate::testbed::{Absent, Site, Stack};
 
 pub use frames::{WireFrame, collect};
 pub use html::page;

@@ -85,8 +85,7 @@ mod tests {
 
     #[test]
     fn tenants_that_are_alike_share_a_register_until_they_differ() {
-        let mut numbers = Numbers::default();
-        numbers.begin();
+        let mut numbers = Numbers::default().next();
         let (red, blue) = (numbers.domain("red"), numbers.domain("blue"));
         let at = |numbers: &mut Numbers, domain, names: &[&str]| -> Vec<u16> {
             numbers.attachments(domain, names).iter().map(|id| id.0).collect()
@@ -99,7 +98,7 @@ mod tests {
             assert_eq!(at(&mut numbers, domain, &["leafs", "site"]), [0, 1]);
         }
         assert!(is_shared(&numbers));
-        numbers.begin();
+        numbers = numbers.next();
         for domain in [red, blue] {
             numbers.domain(if domain == red { "red" } else { "blue" });
             assert_eq!(
@@ -117,11 +116,10 @@ mod tests {
 
     #[test]
     fn what_only_a_later_configuration_does_without_is_still_in_use() {
-        let mut numbers = Numbers::default();
-        numbers.begin();
+        let mut numbers = Numbers::default().next();
         let red = numbers.domain("red");
         let published = numbers.generation();
-        numbers.begin();
+        numbers = numbers.next();
         numbers.domain("blue");
         numbers.reclaim(published);
         assert_ne!(numbers.domain("green"), red, "the workers still have red");

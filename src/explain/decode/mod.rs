@@ -1,10 +1,10 @@
 //! A frame in words: every header with its fields by name, from the outer Ethernet to what the tenant sent.
 
 mod network;
-mod tunnel;
 
 use serde::{Serialize, Serializer};
-use transload_encaps::{Carrier, Kind, Mac, ethernet};
+use transload_encaps::words::type_name;
+use transload_encaps::{Kind, Mac, ethernet};
 
 /// A header of a frame.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -55,14 +55,12 @@ pub(super) fn decode(frame: &[u8], inside: Inside) -> Decoded {
     let carrier = cursor.network(ether_type);
     let kind = match (inside, carrier) {
         (Inside::Tunnel(kind), Some(_)) => Some(kind),
-        (Inside::Unknown, Some(Carrier::Udp(4789 | 8472))) => Some(Kind::Vxlan),
-        (Inside::Unknown, Some(Carrier::Ip(47))) => Some(Kind::Gre),
+        (Inside::Unknown, Some(carrier)) => Kind::on(carrier).find(|kind| !kind.fields(cursor.rest()).is_empty()),
         _ => None,
     };
-    if let Some(kind) = kind
-        && cursor.tunnel(kind)
-    {
-        decoded.inner_at = Some(cursor.at);
+    if let Some(inner_at) = kind.and_then(|kind| cursor.tunnel(kind)) {
+        decoded.inner_at = Some(inner_at);
+        cursor.at = inner_at;
         if let Some(ether_type) = cursor.ethernet() {
             cursor.network(ether_type);
         }
@@ -90,6 +88,16 @@ impl<'f> Cursor<'f> {
     fn layer(&mut self, name: &'static str, len: usize, fields: Vec<(&'static str, String)>) {
         self.layers.push(Layer { name, at: self.at, len, fields });
         self.at += len;
+    }
+
+    /// The tunnel's header; returns where the frame in it begins, if the header is whole and carries one.
+    fn tunnel(&mut self, kind: Kind) -> Option<usize> {
+        let (at, packet) = (self.at, self.rest());
+        let fields = kind.fields(packet);
+        let len = fields.last()?.at.end;
+        let shown = fields.iter().filter(|field| !field.is_blank);
+        self.layer(kind.info().title, len, shown.map(|field| (field.name, field.text())).collect());
+        kind.inner_at(packet).map(|inner| at + inner)
     }
 
     /// Addresses, tags and the type behind them.
@@ -125,14 +133,8 @@ impl<'f> Cursor<'f> {
 }
 
 fn type_words(ether_type: u16) -> String {
-    let name = match ether_type {
-        ethernet::IPV4 => " (IPv4)",
-        ethernet::IPV6 => " (IPv6)",
-        ethernet::ARP => " (ARP)",
-        ethernet::BRIDGING => " (Ethernet)",
-        0x88cc => " (LLDP)",
-        0..0x600 => " (length)",
-        _ => "",
-    };
-    format!("{ether_type:#06x}{name}")
+    match type_name(ether_type) {
+        Some(name) => format!("{ether_type:#06x} ({name})"),
+        None => format!("{ether_type:#06x}"),
+    }
 }

@@ -1,11 +1,11 @@
 //! Frames that the bridge stops, and those it forwards with a remark.
 
-use transload_encaps::{Common, DropReason, Kind, Mac};
+use transload_encaps::{Common, DropReason, Mac};
 
 use super::super::case::Case;
-use super::{Near, header};
+use super::Near;
 use crate::compile::Noun;
-use crate::fdb::Learned;
+use crate::fdb::LearnOutcome;
 use crate::forwarding::{Claim, Domain, Target};
 
 /// Why the bridge does not forward it.
@@ -34,7 +34,7 @@ pub(super) fn refused(case: &Case<'_>, reason: DropReason) -> Vec<Near> {
 }
 
 fn claim<'a>(case: &Case<'a>) -> Option<(Claim, &'a Domain)> {
-    let claim = case.trace.note()?.claim?;
+    let claim = case.trace.ingress()?;
     Some((claim, case.tables.domain(claim.domain)?))
 }
 
@@ -152,11 +152,7 @@ pub(in crate::explain) fn remarks(case: &Case<'_>) -> Vec<Near> {
 fn tolerated(case: &Case<'_>) -> Option<Near> {
     let (id, found, _) = case.trace.segment()?;
     let reason = found.tolerated?;
-    let (who, bytes) = (case.peer(id), case.tunnel());
-    let text = match (case.tables.peer(id)?.compiled.kind(), bytes) {
-        (Kind::Vxlan, &[flags, r1, r2, r3, _, _, _, r4, ..]) => header::extension(&who, [flags, r1, r2, r3, r4])?,
-        _ => format!("the header from {who} has reserved bits set"),
-    };
+    let text = case.tables.peer(id)?.compiled.why(reason, case.tunnel(), &case.peer(id))?;
     let text = format!("{text}: ignored, counted as {}, and what follows is taken for Ethernet", reason.label());
     Some(Near::new(text, case.line(Noun::Encap(id))))
 }
@@ -165,29 +161,29 @@ fn not_learned(case: &Case<'_>, claim: Claim, domain: &Domain) -> Option<Near> {
     let (mac, to, learned) = case.trace.source()?;
     let tenant = case.tenant(claim.domain);
     let (text, noun) = match learned? {
-        Learned::Refused => (
+        LearnOutcome::Refused => (
             format!(
                 "the source {mac} is not learned: {tenant} has its {} addresses already (`limits: {{ macs: .. }}`)",
                 domain.mac_limit
             ),
             Noun::Macs(claim.domain),
         ),
-        Learned::Full => (
+        LearnOutcome::Full => (
             format!("the source {mac} is not learned: the FDB is full (`fdb: {{ capacity: .. }}`)"),
             Noun::Tenant(claim.domain),
         ),
-        Learned::Static => (
+        LearnOutcome::Static => (
             format!("the source {mac} is not learned at {}: it is static elsewhere", case.target(claim.domain, to)),
             Noun::Static(claim.domain, mac),
         ),
-        Learned::Held => (
+        LearnOutcome::Held => (
             format!(
                 "the source {mac} is not learned at {}: it moved too often, and is held elsewhere (`duplicates:`)",
                 case.target(claim.domain, to)
             ),
             Noun::Tenant(claim.domain),
         ),
-        Learned::Moved { from } => (
+        LearnOutcome::Moved { from } => (
             format!(
                 "the source {mac} has moved from {} to {}",
                 case.target(claim.domain, from),
@@ -195,7 +191,7 @@ fn not_learned(case: &Case<'_>, claim: Claim, domain: &Domain) -> Option<Near> {
             ),
             Noun::Attachment(claim.domain, from.attachment),
         ),
-        Learned::Known | Learned::New | Learned::Busy => return None,
+        LearnOutcome::Known | LearnOutcome::New | LearnOutcome::Busy => return None,
     };
     Some(Near::new(text, case.line(noun)))
 }

@@ -14,7 +14,7 @@ use crate::forwarding::{Claim, Exit, Peer};
 pub(super) fn refused(case: &Case<'_>, reason: DropReason) -> Vec<Near> {
     let is = |common: Common| reason == common.into();
     if is(Common::NoTargets) {
-        let claim = case.trace.note().and_then(|note| note.claim);
+        let claim = case.trace.ingress();
         return claim.map(|claim| no_targets(case, claim)).into_iter().collect();
     }
     if is(Common::InnerTags) {
@@ -29,10 +29,18 @@ pub(super) fn refused(case: &Case<'_>, reason: DropReason) -> Vec<Near> {
             } else if is(Common::NoNextHop) {
                 Some(no_next_hop(case, &way))
             } else {
-                None
+                refused_by_encapsulation(case, &way, reason)
             }
         })
         .collect()
+}
+
+/// What the way's encapsulation would not carry.
+fn refused_by_encapsulation(case: &Case<'_>, way: &Way<'_>, reason: DropReason) -> Option<Near> {
+    let peer = case.tables.peer(way.peer)?;
+    let text = peer.compiled.why(reason, &case.trace.after(Stage::Bridge)?.bytes, &case.peer(way.peer))?;
+    let attachment = way.attachment.and_then(|(domain, place)| case.line(Noun::Attachment(domain, place)));
+    Some(Near::new(text, attachment))
 }
 
 fn too_big(case: &Case<'_>, way: &Way<'_>) -> Option<Near> {
@@ -103,7 +111,7 @@ fn no_targets(case: &Case<'_>, claim: Claim) -> Near {
 pub(super) fn inner_tags(case: &Case<'_>, stage: Stage) -> Vec<Near> {
     let claim = match stage {
         Stage::Decap => case.trace.segment().and_then(|(_, _, claim)| claim),
-        _ => case.trace.note().and_then(|note| note.claim),
+        _ => case.trace.ingress(),
     };
     let Some(claim) = claim else { return Vec::new() };
     let places = if stage == Stage::Decap {

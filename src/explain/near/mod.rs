@@ -8,6 +8,7 @@ mod checks;
 mod exit;
 mod header;
 mod outer;
+mod reading;
 mod segment;
 mod sender;
 mod tags;
@@ -61,7 +62,7 @@ fn of(case: &Case<'_>, stage: Stage, reason: DropReason) -> Vec<Near> {
         Stage::Decap if is(Common::EcnDropped) => checks::ecn(case),
         Stage::Decap if is(Common::InnerTags) => exit::inner_tags(case, stage),
         Stage::Decap if case.trace.endpoint().is_none() => tags::unclaimed(case, reason),
-        Stage::Decap => header::refused(case, reason),
+        Stage::Decap => header::refused(case, reason).into_iter().collect(),
         Stage::Bridge => bridge::refused(case, reason),
         Stage::Encap => exit::refused(case, reason),
     }

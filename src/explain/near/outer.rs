@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use transload_encaps::{Carrier, Mac, ethernet, outer};
+use transload_encaps::{Carrier, Kind, Mac, ethernet, outer};
 
-use super::super::case::{Case, carrier};
+use super::super::case::Case;
 use super::{Near, sender};
 use crate::compile::Noun;
 use crate::forwarding::{Endpoint, EndpointId, Sender};
@@ -63,8 +63,7 @@ pub(super) fn nearly_a_tunnel(case: &Case<'_>) -> Vec<Near> {
     let Some(nearest) = here.iter().min_by_key(|id| distance(case, **id, packet.dst)) else { return Vec::new() };
     let Some(endpoint) = case.tables.endpoints.get(usize::from(nearest.0)) else { return Vec::new() };
     // A tenant's own packet to anywhere is no near miss.
-    let is_tunnel =
-        |carrier| endpoint.carriers.contains(&carrier) || matches!(carrier, Carrier::Udp(4789) | Carrier::Ip(47));
+    let is_tunnel = |carrier| endpoint.carriers.contains(&carrier) || Kind::on(carrier).next().is_some();
     if !packet.carrier.is_some_and(is_tunnel) || !packet.tags.is_empty() && endpoint.vlan.is_none() {
         return Vec::new();
     }
@@ -87,7 +86,7 @@ pub(super) fn nearly_a_tunnel(case: &Case<'_>) -> Vec<Near> {
 
 /// A multicast group of the underlay that the gateway does not listen to.
 fn unheard(case: &Case<'_>, to: IpAddr) -> Near {
-    let heard = case.peers().filter_map(|(id, peer)| Some((id, peer.hears?)));
+    let heard = case.peers().filter_map(|(id, peer)| Some((id, peer.multicast_group?)));
     let nearest = heard.min_by_key(|(_, group)| sender::distance(*group, to).unwrap_or(u128::MAX));
     let Some((id, group)) = nearest else {
         let text = format!("{to} is a multicast group, and no group of the configuration has `bum`: write `bum: {to}`");
@@ -109,12 +108,12 @@ pub(super) fn other_group(case: &Case<'_>) -> Vec<Near> {
         return Vec::new();
     };
     let to = packet.dst;
-    let owner = case.peers().find(|(_, row)| row.hears == Some(to)).map(|(id, _)| case.names.peer(id));
+    let owner = case.peers().find(|(_, row)| row.multicast_group == Some(to)).map(|(id, _)| case.names.peer(id));
     let whose = owner
         .as_deref()
         .and_then(|name| name.split_once('/'))
         .map_or_else(String::new, |(group, _)| format!(" of group {group}"));
-    let help = match case.tables.peer(peer).and_then(|peer| peer.hears) {
+    let help = match case.tables.peer(peer).and_then(|peer| peer.multicast_group) {
         Some(own) => format!("its own group has `bum: {own}`"),
         None => "let it send to our own address, or make it a member of that group".to_owned(),
     };
@@ -187,6 +186,7 @@ pub(super) fn not_our_mac(case: &Case<'_>) -> Vec<Near> {
 /// What is left to say where neither sender nor carrier is known.
 pub(super) fn carriers(case: &Case<'_>, id: EndpointId) -> String {
     let endpoint = case.tables.endpoints.get(usize::from(id.0));
-    let known: Vec<_> = endpoint.into_iter().flat_map(|endpoint| &endpoint.carriers).map(|&way| carrier(way)).collect();
+    let carriers = endpoint.into_iter().flat_map(|endpoint| &endpoint.carriers);
+    let known: Vec<_> = carriers.map(|carrier| carrier.in_words()).collect();
     if known.is_empty() { "nothing at all".to_owned() } else { known.join(", ") }
 }

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use transload_encaps::outer::Outer;
 use transload_encaps::{Carrier, Kind};
 
-use super::super::case::{Case, carrier};
+use super::super::case::Case;
 use super::{Near, outer};
 use crate::compile::Noun;
-use crate::forwarding::{EndpointId, Learner, PeerId, Sender};
+use crate::forwarding::{EndpointId, Learner, Peer, PeerId, Sender};
 
 /// The peers with the packet's source, in the order of how near they are.
 pub(super) fn unknown(case: &Case<'_>) -> Vec<Near> {
@@ -36,7 +36,7 @@ pub(super) fn wrong_carrier(case: &Case<'_>) -> Vec<Near> {
     let mut all = same_address(case, endpoint, &packet);
     let text = format!(
         "the packet is {}, and the peers of {} speak {}",
-        carrier(packet.carrier),
+        packet.carrier.in_words(),
         case.endpoint(endpoint),
         outer::carriers(case, endpoint)
     );
@@ -58,32 +58,21 @@ fn same_source(case: &Case<'_>, endpoint: EndpointId, packet: &Outer, sender: &S
         return Near::new(text, case.line(Noun::Sender(*sender)));
     }
     let line = case.line(Noun::Encap(peer)).or_else(|| case.line(Noun::Sender(*sender)));
-    let kind = case.tables.peer(peer).map(|peer| peer.compiled.kind());
-    Near::new(format!("{who}: {}", wrong_way(kind, sender.carrier, packet.carrier)), line)
+    let text = case.tables.peer(peer).map(|peer| wrong_carrier_of(peer, packet.carrier)).unwrap_or_default();
+    Near::new(format!("{who}: {text}"), line)
 }
 
-/// The configuration says `stated`, the packet is `sent`.
-fn wrong_way(kind: Option<Kind>, stated: Carrier, sent: Carrier) -> String {
-    let title = kind.map_or("", |kind| kind.info().title);
-    let is_vxlan = kind == Some(Kind::Vxlan);
-    match (stated, sent) {
-        (Carrier::Udp(_), Carrier::Udp(4790)) if is_vxlan => {
-            format!("it sends to {}, the configuration says {stated}: let it speak plain VXLAN", carrier(sent))
-        }
-        (Carrier::Udp(_), Carrier::Udp(6081)) if is_vxlan => {
-            format!("it speaks Geneve ({sent}), the configuration says vxlan ({stated})")
-        }
-        (Carrier::Udp(_), Carrier::Udp(port)) if is_vxlan => format!(
-            "it sends to {}, the configuration says {}: write `encap: {{ vxlan: {{ udp_port: {port} }} }}`",
-            carrier(sent),
-            carrier(stated)
-        ),
-        (_, Carrier::Ip(47)) => format!("it speaks GRE or NVGRE ({sent}), the configuration says {title} ({stated})"),
-        (_, Carrier::Udp(4789 | 8472)) => {
-            format!("it speaks VXLAN ({sent}), the configuration says {title} ({stated})")
-        }
-        _ => format!("it sends {}, the configuration says {title} ({stated})", carrier(sent)),
+/// What a peer does whose packet came on another carrier than the configuration says.
+fn wrong_carrier_of(peer: &Peer, sent: Carrier) -> String {
+    let own = peer.compiled.kind();
+    let (title, stated) = (own.info().title, peer.compiled.carrier());
+    let spoken: Vec<_> = Kind::on(sent).collect();
+    if !spoken.is_empty() && !spoken.contains(&own) {
+        let titles: Vec<_> = spoken.iter().map(|kind| kind.info().title).collect();
+        return format!("it speaks {} ({sent}), the configuration says {title} ({stated})", titles.join(" or "));
     }
+    let usual = || format!("it sends {}, the configuration says {title} ({stated})", sent.in_words());
+    peer.compiled.elsewhere(sent).unwrap_or_else(usual)
 }
 
 /// An IPv4 peer's address, as an IPv6 socket writes it.

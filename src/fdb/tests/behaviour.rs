@@ -1,7 +1,9 @@
 //! What the FDB promises, one promise a test.
 
 use super::{mac, target};
-use crate::fdb::{DEFAULT_CAPACITY, Entry, Fdb, Full, Key, Learned, MAX_AGEING, REACH, bucket, sync::AtomicU64};
+use crate::fdb::{
+    DEFAULT_CAPACITY, Entry, EntrySource, Fdb, Full, Key, LearnOutcome, MAX_AGEING, REACH, bucket, sync::AtomicU64,
+};
 use crate::forwarding::{DomainId, Target};
 
 const BLUE: DomainId = DomainId(1);
@@ -64,7 +66,7 @@ fn a_key_gives_back_what_it_was_made_of() {
 fn a_learned_mac_is_found_in_its_own_domain_only() {
     let fdb = Fdb::with_capacity(1000);
     let widest = target(0xfff, 0xf_ffff);
-    assert_eq!(fdb.learn(fdb.key(BLUE, mac(7)), widest, 0, yes), Learned::New);
+    assert_eq!(fdb.learn(fdb.key(BLUE, mac(7)), widest, 0, yes), LearnOutcome::New);
     assert_eq!(fdb.lookup(fdb.key(BLUE, mac(7)), 0, AGEING), Some(widest));
     for other in [GREEN, FAR_BLUE, DomainId(0), DomainId(0xff_ffff)] {
         assert_eq!(fdb.lookup(fdb.key(other, mac(7)), 0, AGEING), None, "{other:?}");
@@ -76,7 +78,7 @@ fn a_learned_mac_is_found_in_its_own_domain_only() {
 fn domains_may_use_the_same_macs() {
     let fdb = Fdb::with_capacity(1000);
     for (place, domain) in (0..).zip([BLUE, GREEN, FAR_BLUE]) {
-        assert_eq!(fdb.learn(fdb.key(domain, mac(7)), target(place, 9), 0, yes), Learned::New);
+        assert_eq!(fdb.learn(fdb.key(domain, mac(7)), target(place, 9), 0, yes), LearnOutcome::New);
     }
     for (place, domain) in (0..).zip([BLUE, GREEN, FAR_BLUE]) {
         assert_eq!(fdb.lookup(fdb.key(domain, mac(7)), 0, AGEING), Some(target(place, 9)));
@@ -87,9 +89,9 @@ fn domains_may_use_the_same_macs() {
 fn two_domains_in_one_bucket_are_told_apart_by_their_high_bits() {
     let fdb = Fdb::with_capacity(2);
     assert_eq!(fdb.homes, 1, "the two have the same home and the same first word");
-    assert_eq!(fdb.learn(fdb.key(BLUE, mac(7)), target(1, 1), 0, yes), Learned::New);
+    assert_eq!(fdb.learn(fdb.key(BLUE, mac(7)), target(1, 1), 0, yes), LearnOutcome::New);
     assert_eq!(fdb.lookup(fdb.key(FAR_BLUE, mac(7)), 0, AGEING), None);
-    assert_eq!(fdb.learn(fdb.key(FAR_BLUE, mac(7)), target(2, 2), 0, yes), Learned::New);
+    assert_eq!(fdb.learn(fdb.key(FAR_BLUE, mac(7)), target(2, 2), 0, yes), LearnOutcome::New);
     assert_eq!(fdb.lookup(fdb.key(BLUE, mac(7)), 0, AGEING), Some(target(1, 1)));
 }
 
@@ -98,7 +100,7 @@ fn mac_zero_of_domain_zero_is_a_mac_like_any_other() {
     let fdb = Fdb::with_capacity(2);
     let key = fdb.key(DomainId(0), mac(0));
     assert_eq!(fdb.lookup(key, 0, AGEING), None);
-    assert_eq!(fdb.learn(key, target(0, 0), 0, yes), Learned::New);
+    assert_eq!(fdb.learn(key, target(0, 0), 0, yes), LearnOutcome::New);
     assert_eq!(fdb.lookup(key, 0, AGEING), Some(target(0, 0)));
 }
 
@@ -106,9 +108,9 @@ fn mac_zero_of_domain_zero_is_a_mac_like_any_other() {
 fn a_mac_that_is_seen_again_is_known_and_nobody_asks_to_admit_it() {
     let fdb = Fdb::with_capacity(1000);
     let key = fdb.key(BLUE, mac(7));
-    assert_eq!(fdb.learn(key, target(1, 1), 10, yes), Learned::New);
-    assert_eq!(fdb.learn(key, target(1, 1), 11, never), Learned::Known);
-    assert_eq!(fdb.learn(key, target(2, 1), 12, never), Learned::Moved { from: target(1, 1) });
+    assert_eq!(fdb.learn(key, target(1, 1), 10, yes), LearnOutcome::New);
+    assert_eq!(fdb.learn(key, target(1, 1), 11, never), LearnOutcome::Known);
+    assert_eq!(fdb.learn(key, target(2, 1), 12, never), LearnOutcome::Moved { from: target(1, 1) });
     assert_eq!(fdb.lookup(key, 12, AGEING), Some(target(2, 1)));
     assert_eq!(fdb.len(), 1);
 }
@@ -117,22 +119,22 @@ fn a_mac_that_is_seen_again_is_known_and_nobody_asks_to_admit_it() {
 fn a_mac_that_is_not_admitted_is_not_learned() {
     let fdb = Fdb::with_capacity(1000);
     let key = fdb.key(BLUE, mac(7));
-    assert_eq!(fdb.learn(key, target(1, 1), 0, || false), Learned::Refused);
+    assert_eq!(fdb.learn(key, target(1, 1), 0, || false), LearnOutcome::Refused);
     assert_eq!((fdb.lookup(key, 0, AGEING), fdb.len()), (None, 0));
     assert!(is_clean(&fdb));
-    assert_eq!(fdb.learn(key, target(1, 1), 0, yes), Learned::New);
+    assert_eq!(fdb.learn(key, target(1, 1), 0, yes), LearnOutcome::New);
 }
 
 #[test]
 fn a_silent_mac_expires_and_comes_back_in_its_own_place() {
     let fdb = Fdb::with_capacity(1000);
     let key = fdb.key(BLUE, mac(7));
-    assert_eq!(fdb.learn(key, target(1, 1), 65_500, yes), Learned::New);
+    assert_eq!(fdb.learn(key, target(1, 1), 65_500, yes), LearnOutcome::New);
     assert_eq!(fdb.lookup(key, 264, AGEING), Some(target(1, 1)), "300 s later, across the wrap");
     assert_eq!(fdb.lookup(key, 265, AGEING), None, "301 s later");
-    assert_eq!(fdb.learn(key, target(1, 1), 265, never), Learned::Known);
+    assert_eq!(fdb.learn(key, target(1, 1), 265, never), LearnOutcome::Known);
     assert_eq!(fdb.lookup(key, 265, AGEING), Some(target(1, 1)));
-    assert_eq!(fdb.learn(key, target(2, 2), 1000, never), Learned::Moved { from: target(1, 1) });
+    assert_eq!(fdb.learn(key, target(2, 2), 1000, never), LearnOutcome::Moved { from: target(1, 1) });
     assert_eq!((fdb.lookup(key, 1000, AGEING), fdb.len()), (Some(target(2, 2)), 1));
 }
 
@@ -140,10 +142,10 @@ fn a_silent_mac_expires_and_comes_back_in_its_own_place() {
 fn a_mac_that_another_worker_saw_a_moment_later_is_not_an_old_one() {
     let fdb = Fdb::with_capacity(1000);
     let key = fdb.key(BLUE, mac(7));
-    assert_eq!(fdb.learn(key, target(1, 1), 1, yes), Learned::New);
+    assert_eq!(fdb.learn(key, target(1, 1), 1, yes), LearnOutcome::New);
     assert_eq!(fdb.lookup(key, 0, AGEING), Some(target(1, 1)));
     assert_eq!(fdb.lookup(key, 65_535, AGEING), Some(target(1, 1)));
-    assert_eq!(fdb.learn(key, target(1, 1), 0, never), Learned::Known);
+    assert_eq!(fdb.learn(key, target(1, 1), 0, never), LearnOutcome::Known);
     assert_eq!(entries(&fdb).first().unwrap().seen, 1, "the later of the two");
 }
 
@@ -151,7 +153,7 @@ fn a_mac_that_another_worker_saw_a_moment_later_is_not_an_old_one() {
 fn ageing_longer_than_the_clock_can_tell_is_cut() {
     let fdb = Fdb::with_capacity(1000);
     let key = fdb.key(BLUE, mac(7));
-    assert_eq!(fdb.learn(key, target(1, 1), 0, yes), Learned::New);
+    assert_eq!(fdb.learn(key, target(1, 1), 0, yes), LearnOutcome::New);
     assert_eq!(fdb.lookup(key, MAX_AGEING, u16::MAX), Some(target(1, 1)));
     assert_eq!(fdb.lookup(key, MAX_AGEING + 1, u16::MAX), None);
     assert!(entries(&fdb).first().unwrap().is_expired(MAX_AGEING + 1, u16::MAX));
@@ -162,14 +164,14 @@ fn a_held_mac_stays_where_it_is_until_it_is_let_go_or_falls_silent() {
     let fdb = Fdb::with_capacity(1000);
     let key = fdb.key(BLUE, mac(7));
     assert_eq!(fdb.hold(key, true), None, "there is nothing to hold");
-    assert_eq!(fdb.learn(key, target(1, 1), 0, yes), Learned::New);
+    assert_eq!(fdb.learn(key, target(1, 1), 0, yes), LearnOutcome::New);
     assert!(fdb.hold(key, true).is_some_and(|entry| entry.is_held && entry.target == target(1, 1)));
-    assert_eq!(fdb.learn(key, target(2, 2), 5, never), Learned::Held);
-    assert_eq!(fdb.learn(key, target(1, 1), 6, never), Learned::Known);
+    assert_eq!(fdb.learn(key, target(2, 2), 5, never), LearnOutcome::Held);
+    assert_eq!(fdb.learn(key, target(1, 1), 6, never), LearnOutcome::Known);
     assert_eq!(entries(&fdb).first().map(|entry| (entry.seen, entry.is_held)), Some((6, true)), "it is refreshed");
     assert_eq!((fdb.lookup(key, 306, AGEING), fdb.lookup(key, 307, AGEING)), (Some(target(1, 1)), None), "it ages");
     assert!(fdb.hold(key, false).is_some_and(|entry| !entry.is_held));
-    assert_eq!(fdb.learn(key, target(2, 2), 7, never), Learned::Moved { from: target(1, 1) });
+    assert_eq!(fdb.learn(key, target(2, 2), 7, never), LearnOutcome::Moved { from: target(1, 1) });
     assert!(is_clean(&fdb));
 }
 
@@ -177,33 +179,41 @@ fn a_held_mac_stays_where_it_is_until_it_is_let_go_or_falls_silent() {
 fn a_static_mac_cannot_be_held() {
     let fdb = Fdb::with_capacity(1000);
     let key = fdb.key(BLUE, mac(7));
-    assert_eq!(fdb.insert_static(key, target(1, 1)), Ok(None));
+    assert_eq!(fdb.install(key, target(1, 1), EntrySource::File), Ok(None));
     assert_eq!(fdb.hold(key, true), None);
-    assert_eq!(fdb.learn(key, target(2, 2), 5, never), Learned::Static);
+    assert_eq!(fdb.learn(key, target(2, 2), 5, never), LearnOutcome::Static);
 }
 
 #[test]
 fn a_static_mac_neither_moves_nor_ages() {
     let fdb = Fdb::with_capacity(1000);
     let key = fdb.key(BLUE, mac(7));
-    assert_eq!(fdb.insert_static(key, target(1, 1)), Ok(None));
-    assert_eq!(fdb.learn(key, target(2, 2), 5, never), Learned::Static);
-    assert_eq!(fdb.learn(key, target(1, 1), 5, never), Learned::Known);
+    assert_eq!(fdb.install(key, target(1, 1), EntrySource::File), Ok(None));
+    assert_eq!(fdb.learn(key, target(2, 2), 5, never), LearnOutcome::Static);
+    assert_eq!(fdb.learn(key, target(1, 1), 5, never), LearnOutcome::Known);
     assert_eq!(fdb.lookup(key, 40_000, AGEING), Some(target(1, 1)));
-    let pinned = Entry { domain: BLUE, mac: mac(7), target: target(1, 1), seen: 0, is_static: true, is_held: false };
+    let pinned =
+        Entry { domain: BLUE, mac: mac(7), target: target(1, 1), seen: 0, source: EntrySource::File, is_held: false };
     assert_eq!(entries(&fdb), [pinned]);
     assert!(!pinned.is_expired(40_000, AGEING));
     assert_eq!(fdb.remove(key), Some(pinned));
-    assert_eq!(fdb.learn(key, target(2, 2), 5, yes), Learned::New);
+    assert_eq!(fdb.learn(key, target(2, 2), 5, yes), LearnOutcome::New);
 }
 
 #[test]
 fn pinning_takes_the_place_of_what_was_learned() {
     let fdb = Fdb::with_capacity(1000);
     let key = fdb.key(BLUE, mac(7));
-    assert_eq!(fdb.learn(key, target(2, 2), 5, yes), Learned::New);
-    let learned = Entry { domain: BLUE, mac: mac(7), target: target(2, 2), seen: 5, is_static: false, is_held: false };
-    assert_eq!(fdb.insert_static(key, target(1, 1)), Ok(Some(learned)));
+    assert_eq!(fdb.learn(key, target(2, 2), 5, yes), LearnOutcome::New);
+    let learned = Entry {
+        domain: BLUE,
+        mac: mac(7),
+        target: target(2, 2),
+        seen: 5,
+        source: EntrySource::Learned,
+        is_held: false,
+    };
+    assert_eq!(fdb.install(key, target(1, 1), EntrySource::File), Ok(Some(learned)));
     assert_eq!((fdb.lookup(key, 5, AGEING), fdb.len()), (Some(target(1, 1)), 1));
 }
 
@@ -213,7 +223,7 @@ fn a_removed_mac_is_gone_and_its_slot_is_used_again() {
     let key = fdb.key(BLUE, mac(7));
     assert_eq!(fdb.remove(key), None);
     for round in 0..10 {
-        assert_eq!(fdb.learn(key, target(1, round), 3, yes), Learned::New);
+        assert_eq!(fdb.learn(key, target(1, round), 3, yes), LearnOutcome::New);
         assert_eq!(fdb.remove(key).map(|entry| (entry.target, entry.seen)), Some((target(1, round), 3)));
         assert_eq!((fdb.lookup(key, 3, AGEING), fdb.len()), (None, 0));
     }
@@ -225,11 +235,11 @@ fn macs_that_spill_are_found_whichever_of_them_leave() {
     let fdb = Fdb::with_capacity(4000);
     let keys = of_one_home(&fdb, 3 * REACH);
     for (place, &key) in (0..).zip(&keys) {
-        assert_eq!(fdb.learn(key, target(1, place), 0, yes), Learned::New);
+        assert_eq!(fdb.learn(key, target(1, place), 0, yes), LearnOutcome::New);
     }
     let one_more = *of_one_home(&fdb, 3 * REACH + 1).last().unwrap();
-    assert_eq!(fdb.learn(one_more, target(1, 1), 0, never), Learned::Full, "all buckets in reach are full");
-    assert_eq!(fdb.insert_static(one_more, target(1, 1)), Err(Full));
+    assert_eq!(fdb.learn(one_more, target(1, 1), 0, never), LearnOutcome::Full, "all buckets in reach are full");
+    assert_eq!(fdb.install(one_more, target(1, 1), EntrySource::File), Err(Full));
     for (place, &key) in (0..).zip(&keys).step_by(2) {
         assert_eq!(fdb.remove(key).map(|entry| entry.target), Some(target(1, place)));
     }
@@ -249,7 +259,7 @@ fn sweep_takes_out_what_is_refused_and_shows_each_entry_once() {
     for number in 0..1000 {
         fdb.learn(fdb.key(BLUE, mac(number)), target(1, 1), number as u16, yes);
     }
-    fdb.insert_static(fdb.key(GREEN, mac(5)), target(3, 3)).unwrap();
+    fdb.install(fdb.key(GREEN, mac(5)), target(3, 3), EntrySource::File).unwrap();
     let mut seen = 0;
     let mut removed = 0;
     for start in (0..fdb.buckets()).step_by(100) {
@@ -259,7 +269,7 @@ fn sweep_takes_out_what_is_refused_and_shows_each_entry_once() {
         });
     }
     assert_eq!((seen, removed, fdb.len()), (1001, 700, 301));
-    assert!(entries(&fdb).iter().all(|entry| entry.is_static || entry.seen >= 700));
+    assert!(entries(&fdb).iter().all(|entry| !entry.source.is_learned() || entry.seen >= 700));
     assert_eq!(fdb.sweep(0..usize::MAX, |_| false), 301);
     assert_eq!(fdb.sweep(usize::MAX - 1..usize::MAX, |_| false), 0);
     assert!(is_clean(&fdb) && fdb.is_empty());
@@ -268,7 +278,7 @@ fn sweep_takes_out_what_is_refused_and_shows_each_entry_once() {
 /// Fills a table to its capacity and says how many MACs did not fit.
 fn refused_when_filled(fdb: &Fdb, macs: impl Iterator<Item = (DomainId, u64)>) -> usize {
     macs.take(fdb.capacity())
-        .filter(|&(domain, number)| fdb.learn(fdb.key(domain, mac(number)), target(1, 1), 0, yes) != Learned::New)
+        .filter(|&(domain, number)| fdb.learn(fdb.key(domain, mac(number)), target(1, 1), 0, yes) != LearnOutcome::New)
         .count()
 }
 
@@ -285,8 +295,8 @@ fn as_many_macs_as_the_capacity_says_fit_and_no_more() {
         assert_eq!(refused_when_filled(&fdb, macs), 0, "capacity {capacity}");
         assert_eq!(fdb.len(), capacity);
         let one_more = fdb.key(BLUE, mac(1));
-        assert_eq!(fdb.learn(one_more, target(1, 1), 0, never), Learned::Full);
-        assert_eq!(fdb.insert_static(one_more, target(1, 1)), Err(Full));
+        assert_eq!(fdb.learn(one_more, target(1, 1), 0, never), LearnOutcome::Full);
+        assert_eq!(fdb.install(one_more, target(1, 1), EntrySource::File), Err(Full));
     }
 }
 
@@ -311,7 +321,7 @@ fn a_million_macs_are_found_and_a_million_others_are_not() {
     let place = |number: u64| Target::from_bits(number as u32);
     let fdb = Fdb::with_capacity(MACS as usize);
     for number in 0..MACS {
-        assert_eq!(fdb.learn(fdb.key(BLUE, mac(number)), place(number), 0, yes), Learned::New);
+        assert_eq!(fdb.learn(fdb.key(BLUE, mac(number)), place(number), 0, yes), LearnOutcome::New);
     }
     for number in 0..MACS {
         assert_eq!(fdb.lookup(fdb.key(BLUE, mac(number)), 0, AGEING), Some(place(number)));
@@ -341,7 +351,7 @@ fn a_table_is_spread_once_nearly_all_of_its_pages_have_a_mac() {
         }
         assert!(number < 3 * pages, "it never is");
         let key = fdb.key(BLUE, mac(number));
-        assert_eq!(fdb.learn(key, target(1, 1), 0, yes), Learned::New);
+        assert_eq!(fdb.learn(key, target(1, 1), 0, yes), LearnOutcome::New);
         used.insert(key.home() / 64);
     }
     assert!(used.len() as u64 * 100 > pages * 80, "{} of {pages} pages are used", used.len());

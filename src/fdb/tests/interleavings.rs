@@ -7,7 +7,7 @@ use loom::sync::Arc;
 use loom::thread::{self, JoinHandle};
 
 use super::{mac, target};
-use crate::fdb::{Entry, Fdb, Key, Learned};
+use crate::fdb::{Entry, EntrySource, Fdb, Key, LearnOutcome};
 use crate::forwarding::{DomainId, Target};
 
 const BLUE: DomainId = DomainId(1);
@@ -39,7 +39,7 @@ fn there() -> Target {
     target(2, 2)
 }
 
-fn learn(fdb: &Fdb, key: Key, target: Target, tick: u16) -> Learned {
+fn learn(fdb: &Fdb, key: Key, target: Target, tick: u16) -> LearnOutcome {
     fdb.learn(key, target, tick, || true)
 }
 
@@ -78,10 +78,10 @@ fn two_threads_that_learn_one_mac_make_one_entry() {
         let theirs = other.join().unwrap();
 
         let expected = match (ours, theirs) {
-            (Learned::New, Learned::Busy) => here(),
-            (Learned::Busy, Learned::New) => there(),
-            (Learned::New, Learned::Moved { from }) if from == here() => there(),
-            (Learned::Moved { from }, Learned::New) if from == there() => here(),
+            (LearnOutcome::New, LearnOutcome::Busy) => here(),
+            (LearnOutcome::Busy, LearnOutcome::New) => there(),
+            (LearnOutcome::New, LearnOutcome::Moved { from }) if from == here() => there(),
+            (LearnOutcome::Moved { from }, LearnOutcome::New) if from == there() => here(),
             neither => panic!("{neither:?}"),
         };
         assert_eq!(lookup(&fdb, key), Some(expected));
@@ -99,7 +99,7 @@ fn a_mac_that_moves_is_found_at_the_old_or_the_new_place() {
 
         let found = lookup(&fdb, key);
         assert!([Some(here()), Some(there())].contains(&found), "{found:?}");
-        assert_eq!(mover.join().unwrap(), Learned::Moved { from: here() });
+        assert_eq!(mover.join().unwrap(), LearnOutcome::Moved { from: here() });
         assert_eq!(lookup(&fdb, key), Some(there()));
     });
 }
@@ -114,10 +114,10 @@ fn two_threads_that_move_a_mac_agree_on_where_it_came_from() {
         let ours = learn(&fdb, key, target(3, 3), 1);
         let theirs = other.join().unwrap();
 
-        let moved = |from| Learned::Moved { from };
+        let moved = |from| LearnOutcome::Moved { from };
         let expected = match (ours, theirs) {
-            (ours, Learned::Busy) if ours == moved(here()) => target(3, 3),
-            (Learned::Busy, theirs) if theirs == moved(here()) => there(),
+            (ours, LearnOutcome::Busy) if ours == moved(here()) => target(3, 3),
+            (LearnOutcome::Busy, theirs) if theirs == moved(here()) => there(),
             (ours, theirs) if ours == moved(here()) && theirs == moved(target(3, 3)) => there(),
             (ours, theirs) if ours == moved(there()) && theirs == moved(here()) => target(3, 3),
             neither => panic!("{neither:?}"),
@@ -139,7 +139,7 @@ fn hand_over(other: DomainId, look_for: DomainId) {
         let found = lookup(&fdb, fdb.key(look_for, mac(7)));
         let own = if look_for == BLUE { here() } else { there() };
         assert!([None, Some(own)].contains(&found), "{look_for:?} found at {found:?}");
-        assert_eq!(writer.join().unwrap(), Learned::New);
+        assert_eq!(writer.join().unwrap(), LearnOutcome::New);
     });
 }
 
@@ -161,8 +161,8 @@ fn a_mac_that_is_seen_while_it_is_removed_is_not_raised_from_the_dead() {
         let learned = learn(&fdb, key, here(), 1);
 
         assert!(remover.join().unwrap().is_some());
-        let left = usize::from(learned == Learned::New);
-        assert!([Learned::New, Learned::Known, Learned::Busy].contains(&learned), "{learned:?}");
+        let left = usize::from(learned == LearnOutcome::New);
+        assert!([LearnOutcome::New, LearnOutcome::Known, LearnOutcome::Busy].contains(&learned), "{learned:?}");
         assert_eq!(entries(&fdb).len(), left);
         assert_eq!(lookup(&fdb, key).is_some(), left == 1);
     });
@@ -184,7 +184,7 @@ fn a_swept_mac_is_out_even_if_it_is_seen_or_moves_meanwhile() {
             let learned = learner.join().unwrap();
 
             assert_eq!(removed, refused);
-            let left = 1 - removed + usize::from(learned == Learned::New);
+            let left = 1 - removed + usize::from(learned == LearnOutcome::New);
             assert_eq!(entries(&fdb).len(), left);
             assert_eq!(lookup(&fdb, key).is_some(), left == 1);
         });
@@ -197,13 +197,13 @@ fn a_learned_mac_that_is_pinned_stays_pinned() {
         let fdb = small();
         let key = fdb.key(BLUE, mac(7));
         let learner = meanwhile(&fdb, move |fdb| learn(fdb, key, there(), 0));
-        let replaced = fdb.insert_static(key, here()).unwrap();
+        let replaced = fdb.install(key, here(), EntrySource::File).unwrap();
         let learned = learner.join().unwrap();
 
-        assert_eq!(replaced.is_some(), learned == Learned::New);
-        assert!([Learned::New, Learned::Static, Learned::Busy].contains(&learned), "{learned:?}");
+        assert_eq!(replaced.is_some(), learned == LearnOutcome::New);
+        assert!([LearnOutcome::New, LearnOutcome::Static, LearnOutcome::Busy].contains(&learned), "{learned:?}");
         assert_eq!(lookup(&fdb, key), Some(here()));
-        assert!(matches!(entries(&fdb)[..], [Entry { is_static: true, .. }]));
+        assert!(matches!(entries(&fdb)[..], [Entry { source: EntrySource::File, .. }]));
     });
 }
 
@@ -224,11 +224,11 @@ fn macs_of_two_homes_that_want_one_slot_both_get_one() {
         let theirs = other.join().unwrap();
 
         for (key, learned) in [(spilled, ours), (neighbour, theirs)] {
-            assert!([Learned::New, Learned::Full, Learned::Busy].contains(&learned), "{learned:?}");
-            assert_eq!(lookup(&fdb, key).is_some(), learned == Learned::New);
+            assert!([LearnOutcome::New, LearnOutcome::Full, LearnOutcome::Busy].contains(&learned), "{learned:?}");
+            assert_eq!(lookup(&fdb, key).is_some(), learned == LearnOutcome::New);
         }
-        assert!([ours, theirs].contains(&Learned::New));
-        assert_ne!(theirs, Learned::Full, "the neighbour can spill further");
+        assert!([ours, theirs].contains(&LearnOutcome::New));
+        assert_ne!(theirs, LearnOutcome::Full, "the neighbour can spill further");
     });
 }
 
@@ -246,7 +246,7 @@ fn a_spilled_mac_stays_found_when_another_one_leaves() {
             fdb.remove(at_home);
         });
         let learned = learn(&fdb, staying, here(), 1);
-        assert!([Learned::Known, Learned::Busy].contains(&learned), "{learned:?}");
+        assert!([LearnOutcome::Known, LearnOutcome::Busy].contains(&learned), "{learned:?}");
         remover.join().unwrap();
         assert_eq!(lookup(&fdb, staying), Some(here()));
         assert_eq!(entries(&fdb).len(), 3);

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use super::{mac, target};
-use crate::fdb::{Entry, Fdb, Key, Learned};
+use crate::fdb::{Entry, EntrySource, Fdb, Key, LearnOutcome};
 use crate::forwarding::{DomainId, Target};
 
 #[derive(Debug, Clone)]
-enum Step {
+enum ModelStep {
     Learn { who: Who, target: Target, admit: bool },
     Pin { who: Who, target: Target },
     Hold { who: Who, yes: bool },
@@ -30,16 +30,16 @@ fn place() -> impl Strategy<Value = Target> {
     (0..3_u16, 0..3_u32).prop_map(|(attachment, peer)| target(attachment, peer))
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = ModelStep> {
     prop_oneof![
         5 => (who(), place(), prop::bool::weighted(0.9))
-            .prop_map(|(who, target, admit)| Step::Learn { who, target, admit }),
-        1 => (who(), place()).prop_map(|(who, target)| Step::Pin { who, target }),
-        2 => (who(), any::<bool>()).prop_map(|(who, yes)| Step::Hold { who, yes }),
-        2 => who().prop_map(Step::Remove),
-        4 => (who(), 0..600_u16).prop_map(|(who, ageing)| Step::Lookup { who, ageing }),
-        1 => (0..400_u16).prop_map(|seconds| Step::Wait { seconds }),
-        1 => (0..600_u16).prop_map(|ageing| Step::Sweep { ageing }),
+            .prop_map(|(who, target, admit)| ModelStep::Learn { who, target, admit }),
+        1 => (who(), place()).prop_map(|(who, target)| ModelStep::Pin { who, target }),
+        2 => (who(), any::<bool>()).prop_map(|(who, yes)| ModelStep::Hold { who, yes }),
+        2 => who().prop_map(ModelStep::Remove),
+        4 => (who(), 0..600_u16).prop_map(|(who, ageing)| ModelStep::Lookup { who, ageing }),
+        1 => (0..400_u16).prop_map(|seconds| ModelStep::Wait { seconds }),
+        1 => (0..600_u16).prop_map(|ageing| ModelStep::Sweep { ageing }),
     ]
 }
 
@@ -59,21 +59,21 @@ struct Known {
 }
 
 impl Model {
-    fn learn(&mut self, who: Who, target: Target, admit: bool, capacity: usize) -> Learned {
+    fn learn(&mut self, who: Who, target: Target, admit: bool, capacity: usize) -> LearnOutcome {
         let count = self.entries.len();
         match self.entries.get_mut(&who) {
-            Some(known) if known.is_static && known.target == target => Learned::Known,
-            Some(known) if known.is_static => Learned::Static,
-            Some(known) if known.is_held && known.target != target => Learned::Held,
+            Some(known) if known.is_static && known.target == target => LearnOutcome::Known,
+            Some(known) if known.is_static => LearnOutcome::Static,
+            Some(known) if known.is_held && known.target != target => LearnOutcome::Held,
             Some(known) => {
                 let from = std::mem::replace(known, Known { target, seen: self.now, ..*known }).target;
-                if from == target { Learned::Known } else { Learned::Moved { from } }
+                if from == target { LearnOutcome::Known } else { LearnOutcome::Moved { from } }
             }
-            None if count == capacity => Learned::Full,
-            None if !admit => Learned::Refused,
+            None if count == capacity => LearnOutcome::Full,
+            None if !admit => LearnOutcome::Refused,
             None => {
                 self.entries.insert(who, Known { target, seen: self.now, is_static: false, is_held: false });
-                Learned::New
+                LearnOutcome::New
             }
         }
     }
@@ -101,7 +101,7 @@ impl Model {
             mac: mac(number),
             target: known.target,
             seen,
-            is_static: known.is_static,
+            source: if known.is_static { EntrySource::File } else { EntrySource::Learned },
             is_held: known.is_held,
         })
     }
@@ -119,7 +119,7 @@ fn check(fdb: &Fdb, model: &Model) {
     }
 }
 
-fn run(capacity: usize, steps: Vec<Step>) {
+fn run(capacity: usize, steps: Vec<ModelStep>) {
     let fdb = Fdb::with_capacity(capacity);
     // Near the wrap of the tick, so that it happens.
     let mut model = Model { now: 65_000, ..Model::default() };
@@ -127,34 +127,34 @@ fn run(capacity: usize, steps: Vec<Step>) {
     for step in steps {
         let tick = model.now as u16;
         match step {
-            Step::Learn { who, target, admit } => {
+            ModelStep::Learn { who, target, admit } => {
                 let expected = model.learn(who, target, admit, capacity);
                 assert_eq!(fdb.learn(key(who), target, tick, || admit), expected);
             }
-            Step::Pin { who, target } => {
+            ModelStep::Pin { who, target } => {
                 let before = model.entry(who);
                 let full = before.is_none() && model.entries.len() == capacity;
-                assert_eq!(fdb.insert_static(key(who), target).ok(), (!full).then_some(before));
+                assert_eq!(fdb.install(key(who), target, EntrySource::File).ok(), (!full).then_some(before));
                 if !full {
                     model.entries.insert(who, Known { target, seen: 0, is_static: true, is_held: false });
                 }
             }
-            Step::Hold { who, yes } => {
+            ModelStep::Hold { who, yes } => {
                 if let Some(known) = model.entries.get_mut(&who).filter(|known| !known.is_static) {
                     known.is_held = yes;
                 }
-                let held = model.entry(who).filter(|entry| !entry.is_static);
+                let held = model.entry(who).filter(|entry| entry.source.is_learned());
                 assert_eq!(fdb.hold(key(who), yes), held);
             }
-            Step::Remove(who) => {
+            ModelStep::Remove(who) => {
                 assert_eq!(fdb.remove(key(who)), model.entry(who));
                 model.entries.remove(&who);
             }
-            Step::Lookup { who, ageing } => {
+            ModelStep::Lookup { who, ageing } => {
                 assert_eq!(fdb.lookup(key(who), tick, ageing), model.lookup(who, ageing));
             }
-            Step::Wait { seconds } => model.now += u64::from(seconds),
-            Step::Sweep { ageing } => {
+            ModelStep::Wait { seconds } => model.now += u64::from(seconds),
+            ModelStep::Sweep { ageing } => {
                 let before = model.entries.len();
                 model.sweep(ageing);
                 let removed = fdb.sweep(0..fdb.buckets(), |entry| !entry.is_expired(tick, ageing));

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::thread;
 
 use super::{mac, target};
-use crate::fdb::{Fdb, Learned};
+use crate::fdb::{EntrySource, Fdb, LearnOutcome};
 use crate::forwarding::{DomainId, Target};
 
 const AGEING: u16 = 300;
@@ -39,10 +39,10 @@ fn learn_at_random(fdb: &Fdb, seed: u64, admitted: &AtomicI64) {
         let (domain, number) = anyone(&mut random);
         let place = own(domain, number, (next(&mut random) % 16) as u32);
         let learned = fdb.learn(fdb.key(domain, mac(number)), place, next(&mut random) as u16 % 100, || true);
-        if learned == Learned::New {
+        if learned == LearnOutcome::New {
             admitted.fetch_add(1, Ordering::Relaxed);
         }
-        if let Learned::Moved { from } = learned {
+        if let LearnOutcome::Moved { from } = learned {
             assert!(is_own(domain, number, from), "{domain:?} {number} moved from {from:?}");
         }
     }
@@ -70,7 +70,7 @@ fn free_at_random(fdb: &Fdb, seed: u64, stop: &AtomicBool, admitted: &AtomicI64)
             }
             1 => {
                 let place = own(domain, number, 0);
-                if fdb.insert_static(key, place) == Ok(None) {
+                if fdb.install(key, place, EntrySource::File) == Ok(None) {
                     admitted.fetch_add(1, Ordering::Relaxed);
                 }
             }
@@ -142,7 +142,7 @@ fn of_threads_that_learn_the_same_macs_only_one_learns_each_as_new() {
                 for number in 0..3000 {
                     let key = fdb.key(DomainId(1), mac(number));
                     let mut tries = std::iter::repeat_with(|| fdb.learn(key, target(1, 1), 0, || true));
-                    if tries.find(|&learned| learned != Learned::Busy) == Some(Learned::New) {
+                    if tries.find(|&learned| learned != LearnOutcome::Busy) == Some(LearnOutcome::New) {
                         new.fetch_add(1, Ordering::Relaxed);
                     }
                 }

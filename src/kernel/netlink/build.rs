@@ -47,6 +47,19 @@ pub struct GreDevice {
     pub remote: IpAddr,
 }
 
+/// Opens netlink in the network namespace of the calling thread and drives this to its end: for whoever is outside
+/// tokio.
+///
+/// # Errors
+/// When the kernel gives no netlink socket, or as `work` says.
+pub fn furnish<T>(work: impl AsyncFnOnce(&Netlink) -> io::Result<T>) -> io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let (netlink, _changes) = Netlink::open()?;
+        work(&netlink).await
+    })
+}
+
 impl Netlink {
     /// The index of a device.
     ///

@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 
 use crate::kernel::tables::{Flow, Kernel, Link, LinkIndex, Neighbour, Route};
 
-pub use build::{GreDevice, VxlanDevice};
+pub use build::{GreDevice, VxlanDevice, furnish};
 
 /// The kernel said this.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,9 +3,9 @@
 use super::packet::Packet;
 use super::probe::Probe;
 use super::{from_sites, to_sites};
-use crate::bench::{Bench, Encap, Family, Site, Stack, Underlay};
 use crate::cases::{Case, Cells, Scope};
 use crate::outcome::{Verdict, must, passed};
+use crate::testbed::{Encap, Family, Site, Stack, Testbed, Underlay};
 
 pub(in crate::cases) const SENDER: Case = Case {
     name: "ecn-of-a-sender",
@@ -18,28 +18,28 @@ pub(in crate::cases) const UNDERLAY: Case = Case {
     name: "ecn-mark-of-the-underlay",
     says: "A packet that the underlay marked CE arrives marked, inside and on the next tunnel.",
     standard: "RFC 6040 §4.2",
-    scope: Scope::Bench(underlay),
+    scope: Scope::Testbed(underlay),
 };
 
 pub(in crate::cases) const NOT_MARKABLE: Case = Case {
     name: "ecn-mark-on-not-ect",
     says: "A packet that the underlay marked CE and whose sender does not understand marks is dropped by name.",
     standard: "RFC 6040 §4.2",
-    scope: Scope::Bench(not_markable),
+    scope: Scope::Testbed(not_markable),
 };
 
 pub(in crate::cases) const AROUND_CE: Case = Case {
     name: "deviation-ecn-around-ce",
     says: "Around a packet marked CE Linux and Open vSwitch write ECT(0), Linux's ip6gretap nothing; inside, CE stays and goes on.",
     standard: "RFC 6040 §4.1, RFC 3168 §9.1.1",
-    scope: Scope::Bench(around_ce),
+    scope: Scope::Testbed(around_ce),
 };
 
 pub(in crate::cases) const ECT_1_AT_OPEN_VSWITCH: Case = Case {
     name: "deviation-ecn-ect1-of-open-vswitch",
     says: "Open vSwitch does not bring ECT(1) of the tunnel inside, as Linux does.",
     standard: "RFC 6040 §4.2",
-    scope: Scope::Bench(ect_1_at_peers),
+    scope: Scope::Testbed(ect_1_at_peers),
 };
 
 pub(in crate::cases) const DSCP: Case = Case {
@@ -55,9 +55,9 @@ const ECT_1: u8 = 1;
 /// DSCP EF.
 const EF: u8 = 46 << 2;
 
-fn sender(bench: &Bench, from: &Site, to: &Site) -> Verdict {
+fn sender(testbed: &Testbed, from: &Site, to: &Site) -> Verdict {
     for marks in 0..=CE {
-        let probe = Probe::ask(bench, from, to, &format!("-Q {marks}"))?;
+        let probe = Probe::ask(testbed, from, to, &format!("-Q {marks}"))?;
         let inside = probe.carried.echo.class;
         must(inside == marks, || format!("{marks:02b} goes on as {inside:02b}"))?;
         let outside = probe.carried.packet.as_ref().map_or(marks, Packet::class);
@@ -74,9 +74,9 @@ fn is_plain(site: &Site) -> bool {
     site.underlay != Underlay::Cable && site.encap != Encap::GreChecked
 }
 
-fn underlay(bench: &mut Bench, cells: &mut Cells) {
-    from_sites(bench, cells, is_plain, |bench, from, to| {
-        let probe = Probe::ask(bench, from, to, &format!("-Q {ECT_0}"))?;
+fn underlay(testbed: &mut Testbed, cells: &mut Cells) {
+    from_sites(testbed, cells, is_plain, |testbed, from, to| {
+        let probe = Probe::ask(testbed, from, to, &format!("-Q {ECT_0}"))?;
         let mut packet = probe.packet()?;
         packet.mark();
         let again = probe.is_carried(&packet.bytes)?;
@@ -87,9 +87,9 @@ fn underlay(bench: &mut Bench, cells: &mut Cells) {
     });
 }
 
-fn not_markable(bench: &mut Bench, cells: &mut Cells) {
-    from_sites(bench, cells, is_plain, |bench, from, to| {
-        let probe = Probe::ask(bench, from, to, "-Q 0")?;
+fn not_markable(testbed: &mut Testbed, cells: &mut Cells) {
+    from_sites(testbed, cells, is_plain, |testbed, from, to| {
+        let probe = Probe::ask(testbed, from, to, "-Q 0")?;
         let mut packet = probe.packet()?;
         packet.mark();
         probe.is_dropped(&packet.bytes, "ecn_dropped")?;
@@ -97,10 +97,10 @@ fn not_markable(bench: &mut Bench, cells: &mut Cells) {
     });
 }
 
-fn around_ce(bench: &mut Bench, cells: &mut Cells) {
+fn around_ce(testbed: &mut Testbed, cells: &mut Cells) {
     let meant = |site: &Site| site.underlay != Underlay::Cable;
-    from_sites(bench, cells, meant, |bench, from, to| {
-        let probe = Probe::ask(bench, from, to, &format!("-Q {CE}"))?;
+    from_sites(testbed, cells, meant, |testbed, from, to| {
+        let probe = Probe::ask(testbed, from, to, &format!("-Q {CE}"))?;
         let (outside, inside) = (probe.packet()?.class(), probe.sent.echo.class);
         let is_ip6gretap = from.underlay == Underlay::V6 && from.family() != Family::Vxlan && from.stack != Stack::Ovs;
         let expected = if is_ip6gretap { 0 } else { ECT_0 };
@@ -110,9 +110,9 @@ fn around_ce(bench: &mut Bench, cells: &mut Cells) {
     });
 }
 
-fn ect_1_at_peers(bench: &mut Bench, cells: &mut Cells) {
-    to_sites(bench, cells, is_plain, |bench, from, to| {
-        let probe = Probe::ask(bench, from, to, &format!("-Q {ECT_0}"))?;
+fn ect_1_at_peers(testbed: &mut Testbed, cells: &mut Cells) {
+    to_sites(testbed, cells, is_plain, |testbed, from, to| {
+        let probe = Probe::ask(testbed, from, to, &format!("-Q {ECT_0}"))?;
         let mut packet = probe.carried_packet()?;
         packet.set_ecn(ECT_1);
         let expected = if to.stack == Stack::Ovs { ECT_0 } else { ECT_1 };
@@ -122,8 +122,8 @@ fn ect_1_at_peers(bench: &mut Bench, cells: &mut Cells) {
     });
 }
 
-fn dscp(bench: &Bench, from: &Site, to: &Site) -> Verdict {
-    let probe = Probe::ask(bench, from, to, &format!("-Q {EF}"))?;
+fn dscp(testbed: &Testbed, from: &Site, to: &Site) -> Verdict {
+    let probe = Probe::ask(testbed, from, to, &format!("-Q {EF}"))?;
     for (what, class) in [("goes on", probe.carried.echo.class), ("is read", probe.answer.echo.class)] {
         must(class == EF, || format!("{EF:#04x} {what} as {class:#04x}"))?;
     }

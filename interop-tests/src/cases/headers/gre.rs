@@ -4,57 +4,57 @@ use super::packet::Packet;
 use super::probe::Probe;
 use super::reserved::answers_only_untouched;
 use super::{from_sites, to_sites};
-use crate::bench::{Bench, Encap, Family, Site, Stack};
 use crate::cases::{Case, Cells, Scope};
 use crate::outcome::{Stop, must, passed};
+use crate::testbed::{Encap, Family, Site, Stack, Testbed};
 
 pub(in crate::cases) const KEYS: Case = Case {
     name: "gre-keys",
     says: "A key that nobody claims, and none where there should be one, are dropped by name.",
     standard: "RFC 2890 §2.1, RFC 7637 §3.2",
-    scope: Scope::Bench(keys),
+    scope: Scope::Testbed(keys),
 };
 
 pub(in crate::cases) const FLAGS: Case = Case {
     name: "gre-flags",
     says: "Source routing and another version are dropped by name.",
     standard: "RFC 2784 §2.2, RFC 7637 §3.2",
-    scope: Scope::Bench(flags),
+    scope: Scope::Testbed(flags),
 };
 
 pub(in crate::cases) const CHECKSUM: Case = Case {
     name: "gre-checksum-error",
     says: "A wrong GRE checksum is dropped by name, also where none is asked for; a right one is taken.",
     standard: "RFC 2784 §2.3",
-    scope: Scope::Bench(checksum),
+    scope: Scope::Testbed(checksum),
 };
 
 pub(in crate::cases) const CHECKSUM_AT_LINUX: Case = Case {
     name: "deviation-gre-checksum-of-linux",
     says: "Linux drops a right GRE checksum on a tunnel without `csum`: the gateway sends one only where the file says so.",
     standard: "RFC 2784 §2.3",
-    scope: Scope::Bench(checksum_at_linux),
+    scope: Scope::Testbed(checksum_at_linux),
 };
 
 pub(in crate::cases) const ORDER: Case = Case {
     name: "gre-out-of-order",
     says: "A sequence number that was there already is dropped by name.",
     standard: "RFC 2890 §2.2",
-    scope: Scope::Bench(order),
+    scope: Scope::Testbed(order),
 };
 
 pub(in crate::cases) const ORDER_AT_LINUX: Case = Case {
     name: "gre-out-of-order-at-linux",
     says: "Linux drops a sequence number that was there already, and the gateway's go up.",
     standard: "RFC 2890 §2.2",
-    scope: Scope::Bench(order_at_linux),
+    scope: Scope::Testbed(order_at_linux),
 };
 
 pub(in crate::cases) const ORDER_AT_OPEN_VSWITCH: Case = Case {
     name: "deviation-gre-order-of-open-vswitch",
     says: "Open vSwitch does not look at sequence numbers: it takes old ones.",
     standard: "RFC 2890 §2.2",
-    scope: Scope::Bench(order_at_open_vswitch),
+    scope: Scope::Testbed(order_at_open_vswitch),
 };
 
 const CHECKSUM_BIT: u8 = 0x80;
@@ -71,9 +71,9 @@ fn is_checked(site: &Site) -> bool {
     site.encap == Encap::GreChecked
 }
 
-fn keys(bench: &mut Bench, cells: &mut Cells) {
-    from_sites(bench, cells, is_plain, |bench, from, to| {
-        let probe = Probe::ask(bench, from, to, "")?;
+fn keys(testbed: &mut Testbed, cells: &mut Cells) {
+    from_sites(testbed, cells, is_plain, |testbed, from, to| {
+        let probe = Probe::ask(testbed, from, to, "")?;
         let mut wrong = probe.packet()?;
         wrong.header()[5] ^= 0x40;
         probe.is_dropped(&wrong.bytes, "unknown_segment")?;
@@ -88,9 +88,9 @@ fn keys(bench: &mut Bench, cells: &mut Cells) {
     });
 }
 
-fn flags(bench: &mut Bench, cells: &mut Cells) {
-    from_sites(bench, cells, is_plain, |bench, from, to| {
-        let probe = Probe::ask(bench, from, to, "")?;
+fn flags(testbed: &mut Testbed, cells: &mut Cells) {
+    from_sites(testbed, cells, is_plain, |testbed, from, to| {
+        let probe = Probe::ask(testbed, from, to, "")?;
         let is_nvgre = from.family() == Family::Nvgre;
         for (at, bit, reason) in [(0, ROUTING_BIT, "gre_routing_bits"), (1, 1, "gre_version")] {
             let mut packet = probe.packet()?;
@@ -101,10 +101,10 @@ fn flags(bench: &mut Bench, cells: &mut Cells) {
     });
 }
 
-fn checksum(bench: &mut Bench, cells: &mut Cells) {
+fn checksum(testbed: &mut Testbed, cells: &mut Cells) {
     let meant = |site: &Site| site.encap == Encap::Gre || is_checked(site);
-    from_sites(bench, cells, meant, |bench, from, to| {
-        let probe = Probe::ask(bench, from, to, "")?;
+    from_sites(testbed, cells, meant, |testbed, from, to| {
+        let probe = Probe::ask(testbed, from, to, "")?;
         let mut packet = probe.packet()?;
         if !is_checked(from) {
             packet.header()[0] |= CHECKSUM_BIT;
@@ -120,10 +120,10 @@ fn checksum(bench: &mut Bench, cells: &mut Cells) {
     });
 }
 
-fn checksum_at_linux(bench: &mut Bench, cells: &mut Cells) {
+fn checksum_at_linux(testbed: &mut Testbed, cells: &mut Cells) {
     let meant = |site: &Site| is_plain(site) && site.stack != Stack::Ovs;
-    to_sites(bench, cells, meant, |bench, from, to| {
-        let probe = Probe::ask(bench, from, to, "")?;
+    to_sites(testbed, cells, meant, |testbed, from, to| {
+        let probe = Probe::ask(testbed, from, to, "")?;
         answers_only_untouched(&probe, |packet| {
             packet.header()[0] |= CHECKSUM_BIT;
             packet.splice(4, 0, &[0; 4]);
@@ -131,18 +131,18 @@ fn checksum_at_linux(bench: &mut Bench, cells: &mut Cells) {
     });
 }
 
-fn order(bench: &mut Bench, cells: &mut Cells) {
-    from_sites(bench, cells, is_checked, |bench, from, to| {
-        let probe = Probe::ask(bench, from, to, "")?;
+fn order(testbed: &mut Testbed, cells: &mut Cells) {
+    from_sites(testbed, cells, is_checked, |testbed, from, to| {
+        let probe = Probe::ask(testbed, from, to, "")?;
         probe.is_dropped(&probe.packet()?.bytes, "gre_out_of_order")?;
         passed()
     });
 }
 
-fn order_at_linux(bench: &mut Bench, cells: &mut Cells) {
-    to_sites(bench, cells, is_checked, |bench, from, to| {
-        let first = Probe::ask(bench, from, to, "")?;
-        let second = Probe::ask(bench, from, to, "")?;
+fn order_at_linux(testbed: &mut Testbed, cells: &mut Cells) {
+    to_sites(testbed, cells, is_checked, |testbed, from, to| {
+        let first = Probe::ask(testbed, from, to, "")?;
+        let second = Probe::ask(testbed, from, to, "")?;
         let numbers = [sequence(&mut first.carried_packet()?)?, sequence(&mut second.carried_packet()?)?];
         must(numbers[1] > numbers[0], || format!("we sent {numbers:?}"))?;
         let repeated = second.carried_packet()?;
@@ -157,10 +157,10 @@ fn sequence(packet: &mut Packet) -> Result<u32, Stop> {
     number.map(u32::from_be_bytes).ok_or_else(|| Stop::Failed("the packet has no number".to_owned()))
 }
 
-fn order_at_open_vswitch(bench: &mut Bench, cells: &mut Cells) {
+fn order_at_open_vswitch(testbed: &mut Testbed, cells: &mut Cells) {
     let meant = |site: &Site| site.stack == Stack::Ovs && site.encap == Encap::Gre;
-    to_sites(bench, cells, meant, |bench, from, to| {
-        let probe = Probe::ask(bench, from, to, "")?;
+    to_sites(testbed, cells, meant, |testbed, from, to| {
+        let probe = Probe::ask(testbed, from, to, "")?;
         for number in [9_u32, 3] {
             let mut packet = probe.carried_packet()?;
             packet.header()[0] |= SEQUENCE_BIT;

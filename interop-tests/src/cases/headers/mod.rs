@@ -13,35 +13,35 @@ pub(super) mod strangers;
 pub(super) mod udp;
 
 use super::Cells;
-use crate::bench::{Bench, Site};
 use crate::outcome::Verdict;
 use crate::runner::partner;
+use crate::testbed::{Site, Testbed};
 
 /// Tries something from every site that is meant, towards its partner.
 fn from_sites(
-    bench: &Bench,
+    testbed: &Testbed,
     cells: &mut Cells,
     meant: impl Fn(&Site) -> bool,
-    work: impl Fn(&Bench, &Site, &Site) -> Verdict,
+    work: impl Fn(&Testbed, &Site, &Site) -> Verdict,
 ) {
-    for (site, other) in pairs(bench, meant) {
-        cells.between(site, other, work(bench, site, other));
+    for (site, other) in pairs(testbed, meant) {
+        cells.between(site, other, work(testbed, site, other));
     }
 }
 
 /// Tries something at every site that is meant, with requests from its partner.
 fn to_sites(
-    bench: &Bench,
+    testbed: &Testbed,
     cells: &mut Cells,
     meant: impl Fn(&Site) -> bool,
-    work: impl Fn(&Bench, &Site, &Site) -> Verdict,
+    work: impl Fn(&Testbed, &Site, &Site) -> Verdict,
 ) {
-    for (site, other) in pairs(bench, meant) {
-        cells.between(other, site, work(bench, other, site));
+    for (site, other) in pairs(testbed, meant) {
+        cells.between(other, site, work(testbed, other, site));
     }
 }
 
-fn pairs(bench: &Bench, meant: impl Fn(&Site) -> bool) -> Vec<(&Site, &Site)> {
-    let sites = bench.sites().iter().filter(|site| meant(site));
-    sites.filter_map(|site| Some((site, partner(bench, site)?))).collect()
+fn pairs(testbed: &Testbed, meant: impl Fn(&Site) -> bool) -> Vec<(&Site, &Site)> {
+    let sites = testbed.sites().iter().filter(|site| meant(site));
+    sites.filter_map(|site| Some((site, partner(testbed, site)?))).collect()
 }

@@ -5,10 +5,11 @@ use std::io;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use transload_lab::interrupt;
+
 use super::packet::Packet;
-use crate::bench::{Bench, Site, Tenant, Underlay, now};
-use crate::interrupt;
 use crate::outcome::{Stop, must};
+use crate::testbed::{Site, Tenant, Testbed, Underlay, now};
 use crate::traffic::settle;
 
 /// How long a frame may take from cable to cable, captures included, on a machine that does other things too.
@@ -79,9 +80,9 @@ fn hex(mac: &[u8]) -> String {
 }
 
 /// Every echo message on a site's cable since a moment.
-fn sights(bench: &Bench, site: &Site, since: u64) -> io::Result<Vec<Sight>> {
+fn sights(testbed: &Testbed, site: &Site, since: u64) -> io::Result<Vec<Sight>> {
     let mut found = Vec::new();
-    for tape in bench.tapes().iter().filter(|tape| tape.stack == site.stack) {
+    for tape in testbed.tapes().iter().filter(|tape| tape.stack == site.stack) {
         found.extend(tape.frames(since, now())?.iter().filter_map(|record| Sight::of(&record.bytes)));
     }
     Ok(found)
@@ -101,7 +102,7 @@ fn wait<T>(mut look: impl FnMut() -> io::Result<Option<T>>) -> io::Result<Option
 
 /// One ping from a host at a site to one at another, which was answered.
 pub(super) struct Probe<'b> {
-    bench: &'b Bench,
+    testbed: &'b Testbed,
     from: &'b Site,
     to: &'b Site,
     /// The request as it left the first site.
@@ -114,23 +115,23 @@ pub(super) struct Probe<'b> {
 
 impl<'b> Probe<'b> {
     /// Sends one, with these options of `ping`.
-    pub(super) fn ask(bench: &'b Bench, from: &'b Site, to: &'b Site, options: &str) -> Result<Self, Stop> {
-        if bench.tapes().is_empty() {
+    pub(super) fn ask(testbed: &'b Testbed, from: &'b Site, to: &'b Site, options: &str) -> Result<Self, Stop> {
+        if testbed.tapes().is_empty() {
             return Err(Stop::NotRun("needs captures (apt-get install tcpdump)".to_owned()));
         }
-        let host = bench.host(from, Tenant::Blue);
+        let host = testbed.host(from, Tenant::Blue);
         settle(&*host, &to.v4())?;
         let since = now();
         host.sh(&format!("ping -n -q -c 1 -W 5 {options} {}", to.v4()))?;
         let seen = |site: &Site, is_it: &dyn Fn(&Sight) -> bool| {
-            wait(|| Ok(sights(bench, site, since)?.into_iter().find(is_it)))?
+            wait(|| Ok(sights(testbed, site, since)?.into_iter().find(is_it)))?
                 .ok_or_else(|| Stop::Failed(format!("the ping is not on the cable of {site}")))
         };
         let sent = seen(from, &|sight| sight.echo.kind == 8 && sight.is_from(from))?;
         let own = sent.echo.number;
         let carried = seen(to, &|sight| sight.echo.kind == 8 && sight.echo.number == own && sight.is_to(to))?;
         let answer = seen(to, &|sight| sight.echo.kind == 0 && sight.echo.number == own && sight.is_from(to))?;
-        Ok(Self { bench, from, to, sent, carried, answer })
+        Ok(Self { testbed, from, to, sent, carried, answer })
     }
 
     /// The request's packet as the first site sent it.
@@ -146,7 +147,7 @@ impl<'b> Probe<'b> {
     /// Sends this to the gateway, as if from the first site, and waits until the request reaches the second once more.
     pub(super) fn is_carried(&self, frame: &[u8]) -> Result<Sight, Stop> {
         let since = now();
-        self.bench.machine(self.from.stack).send_to_gateway(frame, self.from)?;
+        self.testbed.machine(self.from.stack).send_to_gateway(frame, self.from)?;
         let again = wait(|| self.at(self.to, since))?;
         again.ok_or_else(|| Stop::Failed(format!("the gateway did not carry it; it dropped {}", self.drops())))
     }
@@ -154,7 +155,7 @@ impl<'b> Probe<'b> {
     /// Sends this to the gateway: it must be dropped under this name, and not reach the second site.
     pub(super) fn is_dropped(&self, frame: &[u8], reason: &str) -> Result<(), Stop> {
         let (since, before) = (now(), self.count(reason, "dropped")?);
-        self.bench.machine(self.from.stack).send_to_gateway(frame, self.from)?;
+        self.testbed.machine(self.from.stack).send_to_gateway(frame, self.from)?;
         let counted = wait(|| Ok((self.count(reason, "dropped")? > before).then_some(())))?;
         must(counted.is_some(), || format!("it is not counted as {reason}; dropped {}", self.drops()))?;
         must(self.at(self.to, since)?.is_none(), || "it was carried all the same".to_owned())
@@ -163,7 +164,7 @@ impl<'b> Probe<'b> {
     fn at(&self, site: &Site, since: u64) -> io::Result<Option<Sight>> {
         let own = self.sent.echo.number;
         let is_it = |sight: &Sight| sight.echo.kind == 8 && sight.echo.number == own && sight.is_to(site);
-        Ok(sights(self.bench, site, since)?.into_iter().find(is_it))
+        Ok(sights(self.testbed, site, since)?.into_iter().find(is_it))
     }
 
     /// Sends this to the second site, as if from the gateway: whether its host answers.
@@ -175,23 +176,23 @@ impl<'b> Probe<'b> {
     /// those that it read. `None` if it does not: it has answered a later request by then.
     pub(super) fn answer_class(&self, frame: &[u8]) -> Result<Option<u8>, Stop> {
         let since = now();
-        self.bench.machine(self.to.stack).send_to_peer(frame, self.to)?;
-        Self::ask(self.bench, self.from, self.to, "")?;
+        self.testbed.machine(self.to.stack).send_to_peer(frame, self.to)?;
+        Self::ask(self.testbed, self.from, self.to, "")?;
         interrupt::pause(GRACE)?;
         let own = self.sent.echo.number;
         let is_it = |sight: &Sight| sight.echo.kind == 0 && sight.echo.number == own && sight.is_from(self.to);
-        Ok(sights(self.bench, self.to, since)?.into_iter().find(is_it).map(|sight| sight.echo.class))
+        Ok(sights(self.testbed, self.to, since)?.into_iter().find(is_it).map(|sight| sight.echo.class))
     }
 
     /// How often the gateway has counted this.
     pub(super) fn count(&self, reason: &str, what: &str) -> io::Result<u64> {
-        let rows = self.bench.gateway()?.show("drops")?;
+        let rows = self.testbed.gateway()?.show("drops")?;
         let row = rows.as_array().and_then(|rows| rows.iter().find(|row| row["reason"] == reason));
         Ok(row.and_then(|row| row[what].as_u64()).unwrap_or(0))
     }
 
     fn drops(&self) -> String {
-        let rows = self.bench.gateway().and_then(|gateway| gateway.show("drops")).unwrap_or_default();
+        let rows = self.testbed.gateway().and_then(|gateway| gateway.show("drops")).unwrap_or_default();
         let rows = rows.as_array().cloned().unwrap_or_default();
         let some = rows.iter().filter(|row| row["dropped"].as_u64().unwrap_or(0) > 0);
         some.map(|row| format!("{} {}", row["dropped"], row["reason"])).collect::<Vec<_>>().join(", ")

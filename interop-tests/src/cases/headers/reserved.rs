@@ -2,36 +2,36 @@
 
 use super::probe::Probe;
 use super::{from_sites, to_sites};
-use crate::bench::{Bench, Encap, Family, Site, Stack, Underlay};
 use crate::cases::{Case, Cells, Scope};
 use crate::outcome::{Stop, Verdict, must};
+use crate::testbed::{Encap, Family, Site, Stack, Testbed, Underlay};
 
 pub(in crate::cases) const BITS: Case = Case {
     name: "reserved-bits",
     says: "Reserved bits and fields are ignored on receive, and counted.",
     standard: "RFC 7348 §5, RFC 7637 §3.2, RFC 2784 §2.2",
-    scope: Scope::Bench(bits),
+    scope: Scope::Testbed(bits),
 };
 
 pub(in crate::cases) const AT_PEERS: Case = Case {
     name: "deviation-vxlan-reserved-bits",
     says: "Linux and Open vSwitch drop VXLAN with a reserved bit set: the gateway never sets one.",
     standard: "RFC 7348 §5",
-    scope: Scope::Bench(at_peers),
+    scope: Scope::Testbed(at_peers),
 };
 
 pub(in crate::cases) const GRE_AT_LINUX: Case = Case {
     name: "deviation-gre-reserved-bits-of-linux",
     says: "Linux takes GRE with bit 5 set, and over IPv4 drops it with bit 12: the gateway sets neither.",
     standard: "RFC 2784 §2.2",
-    scope: Scope::Bench(gre_at_linux),
+    scope: Scope::Testbed(gre_at_linux),
 };
 
 pub(in crate::cases) const GRE_AT_OPEN_VSWITCH: Case = Case {
     name: "deviation-gre-reserved-bits-of-open-vswitch",
     says: "Open vSwitch drops GRE with any reserved bit set: the gateway never sets one.",
     standard: "RFC 2784 §2.2",
-    scope: Scope::Bench(gre_at_open_vswitch),
+    scope: Scope::Testbed(gre_at_open_vswitch),
 };
 
 /// Byte of the header, and bits of it.
@@ -44,14 +44,14 @@ fn can_be_repeated(site: &Site) -> bool {
     site.family() != Family::Tags && site.encap != Encap::GreChecked
 }
 
-fn bits(bench: &mut Bench, cells: &mut Cells) {
-    from_sites(bench, cells, can_be_repeated, |bench, from, to| {
+fn bits(testbed: &mut Testbed, cells: &mut Cells) {
+    from_sites(testbed, cells, can_be_repeated, |testbed, from, to| {
         let (reserved, reason) = match from.family() {
             Family::Vxlan => (VXLAN, "vxlan_reserved_bits"),
             Family::Nvgre => (GRE, "nvgre_reserved_bits"),
             _ => (GRE, "gre_reserved_bits"),
         };
-        let probe = Probe::ask(bench, from, to, "")?;
+        let probe = Probe::ask(testbed, from, to, "")?;
         let before = probe.count(reason, "tolerated")?;
         for &(at, bits) in reserved {
             let mut packet = probe.packet()?;
@@ -65,10 +65,10 @@ fn bits(bench: &mut Bench, cells: &mut Cells) {
     });
 }
 
-fn at_peers(bench: &mut Bench, cells: &mut Cells) {
+fn at_peers(testbed: &mut Testbed, cells: &mut Cells) {
     let meant = |site: &Site| site.family() == Family::Vxlan;
-    to_sites(bench, cells, meant, |bench, from, to| {
-        let probe = Probe::ask(bench, from, to, "")?;
+    to_sites(testbed, cells, meant, |testbed, from, to| {
+        let probe = Probe::ask(testbed, from, to, "")?;
         let mut packet = probe.carried_packet()?;
         let header: Vec<_> = packet.header()[..8].to_vec();
         must(header[0] == 0x08 && header[1..4] == [0; 3] && header[7] == 0, || format!("we sent {header:02x?}"))?;
@@ -76,10 +76,10 @@ fn at_peers(bench: &mut Bench, cells: &mut Cells) {
     });
 }
 
-fn gre_at_linux(bench: &mut Bench, cells: &mut Cells) {
+fn gre_at_linux(testbed: &mut Testbed, cells: &mut Cells) {
     let meant = |site: &Site| is_gre(site) && site.stack != Stack::Ovs;
-    to_sites(bench, cells, meant, |bench, from, to| {
-        let probe = Probe::ask(bench, from, to, "")?;
+    to_sites(testbed, cells, meant, |testbed, from, to| {
+        let probe = Probe::ask(testbed, from, to, "")?;
         sends_none(&probe)?;
         for (at, bit, is_taken) in [(0, 0x04, true), (1, 0x08, to.underlay == Underlay::V6)] {
             let mut packet = probe.carried_packet()?;
@@ -91,10 +91,10 @@ fn gre_at_linux(bench: &mut Bench, cells: &mut Cells) {
     });
 }
 
-fn gre_at_open_vswitch(bench: &mut Bench, cells: &mut Cells) {
+fn gre_at_open_vswitch(testbed: &mut Testbed, cells: &mut Cells) {
     let meant = |site: &Site| is_gre(site) && site.stack == Stack::Ovs;
-    to_sites(bench, cells, meant, |bench, from, to| {
-        let probe = Probe::ask(bench, from, to, "")?;
+    to_sites(testbed, cells, meant, |testbed, from, to| {
+        let probe = Probe::ask(testbed, from, to, "")?;
         sends_none(&probe)?;
         for &(at, bit) in GRE {
             answers_only_untouched(&probe, |packet| packet.header()[at] |= bit)?;

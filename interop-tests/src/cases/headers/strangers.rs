@@ -2,28 +2,28 @@
 
 use super::from_sites;
 use super::probe::Probe;
-use crate::bench::{Bench, Encap, Site, Underlay};
 use crate::cases::{Case, Cells, Scope};
 use crate::outcome::passed;
+use crate::testbed::{Encap, Site, Testbed, Underlay};
 
 pub(in crate::cases) const PEER: Case = Case {
     name: "unknown-peer",
     says: "The same packet from an address that no peer has is dropped by name.",
     standard: "RFC 7348 §7",
-    scope: Scope::Bench(peer),
+    scope: Scope::Testbed(peer),
 };
 
 pub(in crate::cases) const TPID: Case = Case {
     name: "wrong-tpid",
     says: "The same frame under an outer TPID that the port does not take is dropped by name.",
     standard: "IEEE 802.1Q clause 9",
-    scope: Scope::Bench(tpid),
+    scope: Scope::Testbed(tpid),
 };
 
-fn peer(bench: &mut Bench, cells: &mut Cells) {
+fn peer(testbed: &mut Testbed, cells: &mut Cells) {
     let meant = |site: &Site| site.underlay != Underlay::Cable;
-    from_sites(bench, cells, meant, |bench, from, to| {
-        let probe = Probe::ask(bench, from, to, "")?;
+    from_sites(testbed, cells, meant, |testbed, from, to| {
+        let probe = Probe::ask(testbed, from, to, "")?;
         let mut packet = probe.packet()?;
         packet.turn_source(0x80);
         probe.is_dropped(&packet.bytes, "unknown_peer")?;
@@ -31,10 +31,10 @@ fn peer(bench: &mut Bench, cells: &mut Cells) {
     });
 }
 
-fn tpid(bench: &mut Bench, cells: &mut Cells) {
+fn tpid(testbed: &mut Testbed, cells: &mut Cells) {
     let meant = |site: &Site| site.encap == Encap::QinQ;
-    from_sites(bench, cells, meant, |bench, from, to| {
-        let probe = Probe::ask(bench, from, to, "")?;
+    from_sites(testbed, cells, meant, |testbed, from, to| {
+        let probe = Probe::ask(testbed, from, to, "")?;
         let mut frame = probe.sent.frame.clone();
         frame[12..14].copy_from_slice(&[0x91, 0x00]);
         probe.is_dropped(&frame, "qinq_wrong_tpid")?;

@@ -1,0 +1,34 @@
+//! What a stage remembers of the frame before: most frames of a burst are like it.
+//!
+//! Each stage has one memo. It says in a few inlined words what "the same as before, and nothing special" is; every other
+//! frame takes the full path, out of line, and that alone sets the memo. A memo lives as long as the stage has the
+//! burst, under one set of tables, so that nothing in it can be out of date.
+
+/// What the full path of a stage found out about the frame before, if it found anything that others can share.
+pub(super) struct Memo<T>(Option<T>);
+
+impl<T> Memo<T> {
+    /// Of the first frame of a burst.
+    #[inline]
+    pub(super) const fn new() -> Self {
+        Self(None)
+    }
+
+    /// What was found out about the frame before.
+    #[inline]
+    pub(super) const fn get(&self) -> Option<&T> {
+        self.0.as_ref()
+    }
+
+    /// The same, if this frame is alike, so that it holds for it too.
+    #[inline]
+    pub(super) fn alike(&self, is_alike: impl FnOnce(&T) -> bool) -> Option<&T> {
+        self.0.as_ref().filter(|before| is_alike(before))
+    }
+
+    /// Remembers what the full path has found out. Returns it.
+    #[inline]
+    pub(super) fn set(&mut self, found: T) -> &T {
+        self.0.insert(found)
+    }
+}

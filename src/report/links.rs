@@ -1,0 +1,112 @@
+//! The rows of what frames come from and go to: ports, tunnel peers, and the mappings between them.
+
+use std::collections::HashSet;
+
+use transload_encaps::Common;
+
+use super::crossings;
+use super::rows::{HopRow, MappingRow, PeerRow, PortRow, RowSource};
+use super::state::{GatewayState, NoSuchTenant, TunnelState};
+use crate::counters::MappingCounters;
+use crate::forwarding::{Connection, Domain, Exit, Forwarding, Hop, MappingId, Peer, PeerId, PortId};
+
+impl GatewayState<'_> {
+    /// Ports, in the order of the file.
+    #[must_use]
+    pub fn ports(&self) -> Vec<PortRow> {
+        let tables = self.shared.forwarding.load();
+        self.names.ports().map(|(id, name)| self.port_row(id, name, &tables)).collect()
+    }
+
+    fn port_row(&self, id: PortId, name: &str, tables: &Forwarding) -> PortRow {
+        let at = usize::from(id.0);
+        let (port, state) = (tables.ports.get(at), self.ports.get(at));
+        let harmless = self.sum(|counters| counters.drops_at(id, Common::UnderlayControl.into()));
+        let dropped = self.sum(|counters| counters.port(id).map(|port| &port.dropped));
+        PortRow {
+            port: name.into(),
+            io: state.map(|state| state.io.to_owned()),
+            mac: port.and_then(|port| port.mac).map(|mac| mac.to_string()),
+            mtu: port.and_then(|port| port.mtu),
+            failure: state.and_then(|state| state.failure).map(str::to_owned),
+            dropped: dropped.saturating_sub(harmless),
+            traffic: self.traffic(|counters| counters.port(id)),
+            lost: self.sum(|counters| counters.lost(id)),
+        }
+    }
+
+    /// Tunnel peers, of all or of one tenant, by name.
+    ///
+    /// # Errors
+    /// When there is no such tenant.
+    pub fn peers(&self, tenant: Option<&str>) -> Result<Vec<PeerRow>, NoSuchTenant> {
+        let tables = self.shared.forwarding.load();
+        let only = self.tenant(tenant)?.and_then(|id| tables.domain(id)).map(|domain| peers_of(domain, &tables));
+        let chosen = self.tunnels.iter().filter(|it| only.as_ref().is_none_or(|peers| peers.contains(&it.peer)));
+        let rows = chosen.filter_map(|tunnel| {
+            let peer = tables.peer(tunnel.peer).filter(|peer| matches!(peer.exit, Exit::Tunnel(_)))?;
+            Some(self.peer_row(tunnel, peer, &tables))
+        });
+        let mut rows: Vec<_> = rows.collect();
+        rows.sort_by(|a, b| a.peer.cmp(&b.peer));
+        Ok(rows)
+    }
+
+    fn peer_row(&self, tunnel: &TunnelState<'_>, peer: &Peer, tables: &Forwarding) -> PeerRow {
+        let id = tunnel.peer;
+        let hop = |hop: &Hop| HopRow { port: self.names.port(hop.port).into(), mac: hop.link.dst.to_string() };
+        PeerRow {
+            peer: self.names.peer(id).into(),
+            source: if tunnel.learned.is_some() { RowSource::Learned } else { RowSource::Static },
+            learned_ago: tunnel.learned.map(|at| self.seconds_since(at)),
+            encap: peer.compiled.kind().info().tag.into(),
+            address: tunnel.remote.to_string(),
+            endpoint: tunnel.endpoint.into(),
+            next_hops: tables.hops(id).unwrap_or_default().iter().map(hop).collect(),
+            failures: tunnel.failures.clone(),
+            dropped: self.sum(|counters| counters.peer(id).map(|peer| &peer.dropped)),
+            traffic: self.traffic(|counters| counters.peer(id)),
+        }
+    }
+
+    /// Mappings, by name.
+    #[must_use]
+    pub fn mappings(&self) -> Vec<MappingRow> {
+        let tables = self.shared.forwarding.load();
+        let rows = self.names.mappings().filter_map(|(id, name)| {
+            let connection = tables.mappings.get(id)?;
+            Some(self.mapping_row(id, name, connection, &tables))
+        });
+        let mut rows: Vec<_> = rows.collect();
+        rows.sort_by(|a, b| a.mapping.cmp(&b.mapping));
+        rows
+    }
+
+    fn mapping_row(&self, id: MappingId, name: &str, connection: &Connection, tables: &Forwarding) -> MappingRow {
+        let [from, to] = crossings::sides(connection, tables, self.names).map(|side| side.to_string());
+        let sum = |of: fn(&MappingCounters) -> u64| -> u64 {
+            self.counters.iter().filter_map(|counters| counters.mapping(id)).map(of).sum()
+        };
+        MappingRow {
+            mapping: name.into(),
+            from,
+            to,
+            ids: connection.ids.count(),
+            unmapped_ids: connection.ids.holes().iter().map(|(first, last)| last - first + 1).sum(),
+            from_to_frames: sum(|mapping| mapping.sent[1].frames.get()),
+            to_from_frames: sum(|mapping| mapping.sent[0].frames.get()),
+            dropped: sum(|mapping| mapping.dropped.get()),
+            dropped_unmapped: sum(|mapping| mapping.holes.get()),
+        }
+    }
+}
+
+/// The peers that a tenant's frames come from or go to.
+fn peers_of(domain: &Domain, tables: &Forwarding) -> HashSet<PeerId> {
+    let members = domain.attachments.iter().flatten().map(|attachment| &attachment.members);
+    let peers = members.flat_map(|members| {
+        let known = tables.members(members).iter().chain(tables.learned_members(members)).copied();
+        known.chain(tables.flooded(members))
+    });
+    peers.collect()
+}

@@ -1,0 +1,72 @@
+//! The rows of the FDB: where every MAC address is, since when, and where it came from.
+
+use super::rows::{FdbRow, MoveRow, RowSource};
+use super::state::{GatewayState, NoSuchTenant};
+use crate::fdb::Entry;
+use crate::forwarding::{DomainId, Target};
+use crate::rib::history::{Heard, Move};
+
+impl GatewayState<'_> {
+    /// The MAC addresses of one tenant or of all, in the order of tenant and address.
+    ///
+    /// # Errors
+    /// When there is no such tenant.
+    pub fn fdb(&self, tenant: Option<&str>) -> Result<Vec<FdbRow>, NoSuchTenant> {
+        let only = self.tenant(tenant)?;
+        Ok(self.macs(|domain| only.is_none_or(|only| only == domain)))
+    }
+
+    /// The MAC addresses of all tenants.
+    pub(super) fn all_macs(&self) -> Vec<FdbRow> {
+        self.macs(|_| true)
+    }
+
+    fn macs(&self, wanted: impl Fn(DomainId) -> bool) -> Vec<FdbRow> {
+        let tables = self.shared.forwarding.load();
+        // An entry that has expired is only waiting to be swept; for the data path it is gone.
+        let is_alive = |entry: &Entry| {
+            let domain = tables.domain(entry.domain);
+            domain.is_some_and(|domain| !entry.is_expired(self.now.tick(), domain.ageing))
+        };
+        let mut entries = Vec::new();
+        self.shared.fdb.for_each(|entry| {
+            if wanted(entry.domain) && is_alive(&entry) {
+                entries.push(entry);
+            }
+        });
+        entries.sort_unstable_by_key(|entry| (entry.domain, entry.mac));
+        let mut rows: Vec<_> = entries.iter().map(|entry| self.fdb_row(entry)).collect();
+        // Stable, so that every tenant's addresses stay in order.
+        rows.sort_by(|a, b| a.tenant.cmp(&b.tenant));
+        rows
+    }
+
+    fn fdb_row(&self, entry: &Entry) -> FdbRow {
+        let heard = self.history.of(entry.domain, entry.mac).filter(|_| entry.source.is_learned());
+        let moves = heard.and_then(|heard| heard.moves.as_deref());
+        let held_until = moves.and_then(|moves| moves.held).filter(|_| entry.is_held);
+        let (attachment, via) = self.place(entry.domain, entry.target);
+        FdbRow {
+            tenant: self.names.domain(entry.domain).into(),
+            mac: entry.mac.to_string(),
+            attachment,
+            via,
+            source: if entry.source.is_learned() { RowSource::Learned } else { RowSource::Static },
+            age: entry.source.is_learned().then(|| entry.age(self.now.tick())),
+            here_for: heard.map(|heard| self.seconds_since(heard.since)),
+            moves: heard.map_or(0, Heard::move_count),
+            last_move: moves.map(|moves| self.move_row(entry.domain, moves.last)),
+            held_for: held_until.map(|until| self.seconds_until(until)),
+        }
+    }
+
+    fn move_row(&self, domain: DomainId, last: Move) -> MoveRow {
+        let ((from, from_via), (to, to_via)) = (self.place(domain, last.from), self.place(domain, last.to));
+        MoveRow { ago: self.seconds_since(last.at), from, from_via, to, to_via }
+    }
+
+    /// The names of an attachment, and of the peer or port behind it.
+    fn place(&self, domain: DomainId, target: Target) -> (String, String) {
+        (self.names.attachment(domain, target.attachment).into(), self.names.peer(target.peer).into())
+    }
+}

@@ -1,0 +1,134 @@
+//! What rows are made from, and how what several workers have counted is added up.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use thiserror::Error;
+use transload_encaps::DropReason;
+
+use super::rows::{DropRow, Summary, Traffic};
+use crate::compile::Names;
+use crate::counters::{Both, Counter, Counters};
+use crate::dataplane::{Now, Shared};
+use crate::forwarding::{DomainId, PeerId, PortId};
+use crate::rib::history::History;
+use crate::rib::loops::Loops;
+
+/// A second, in nanoseconds.
+pub(super) const SECOND: u64 = 1_000_000_000;
+
+/// All that a gateway knows, borrowed for as long as somebody reads it.
+#[derive(Debug, Clone)]
+pub struct GatewayState<'a> {
+    /// The tables and the FDB.
+    pub shared: &'a Shared,
+    /// What was counted, a block for each worker.
+    pub counters: &'a [Arc<Counters>],
+    /// What the numbers of the tables are called.
+    pub names: &'a Names,
+    /// Where MAC addresses have been.
+    pub history: &'a History,
+    /// The loops that were found.
+    pub loops: &'a Loops,
+    /// The ports, by [`PortId`]; empty where captures stand for them.
+    pub ports: Vec<PortState<'a>>,
+    /// The tunnel peers.
+    pub tunnels: Vec<TunnelState<'a>>,
+    /// The moment that ages are counted from, by the workers' clock.
+    pub now: Now,
+}
+
+/// What is known of a port besides the tables.
+#[derive(Debug, Clone)]
+pub struct PortState<'a> {
+    /// What moves its frames, and the device or socket behind it.
+    pub io: &'a str,
+    /// Why it does not receive, if it does not.
+    pub failure: Option<&'a str>,
+}
+
+/// What is known of a tunnel peer besides the tables.
+#[derive(Debug, Clone)]
+pub struct TunnelState<'a> {
+    /// Its number.
+    pub peer: PeerId,
+    /// The name of our endpoint.
+    pub endpoint: &'a str,
+    /// Its tunnel address.
+    pub remote: IpAddr,
+    /// When it was learned, in nanoseconds of the workers' clock; none for one of the file's.
+    pub learned: Option<u64>,
+    /// Why it, or one of its paths, cannot be used.
+    pub failures: Vec<String>,
+}
+
+/// Rows were asked for of a tenant that does not exist.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("there is no tenant `{0}`")]
+pub struct NoSuchTenant(pub String);
+
+impl GatewayState<'_> {
+    /// Every reason for drops, in the order of the drop table.
+    #[must_use]
+    pub fn drops(&self) -> Vec<DropRow> {
+        DropReason::all().map(|reason| self.drop_row(reason)).collect()
+    }
+
+    fn drop_row(&self, reason: DropReason) -> DropRow {
+        let at = |id: PortId| self.sum(|counters| counters.drops_at(id, reason));
+        let ports = self.names.ports().map(|(id, name)| (name.to_owned(), at(id)));
+        DropRow {
+            reason: reason.label().into(),
+            dropped: self.sum(|counters| counters.drops(reason)),
+            tolerated: self.sum(|counters| counters.tolerated(reason)),
+            ports: ports.filter(|(_, frames)| *frames > 0).collect(),
+            responsible: reason.info().fault.word().into(),
+            meaning: reason.info().hint.into(),
+        }
+    }
+
+    /// What a replay ends with: of the reasons for drops, those that occurred.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let occurred = |row: &DropRow| row.dropped + row.tolerated > 0;
+        Summary {
+            ports: self.ports(),
+            mappings: self.mappings(),
+            drops: self.drops().into_iter().filter(occurred).collect(),
+            fdb: self.all_macs(),
+            loops: self.all_loops(),
+        }
+    }
+
+    /// The number of the tenant that somebody asks for.
+    pub(super) fn tenant(&self, name: Option<&str>) -> Result<Option<DomainId>, NoSuchTenant> {
+        name.map(|name| self.names.domain_id(name).ok_or_else(|| NoSuchTenant(name.into()))).transpose()
+    }
+
+    /// The sum over all workers.
+    pub(super) fn sum<'c>(&'c self, of: impl Fn(&'c Counters) -> Option<&'c Counter>) -> u64 {
+        self.counters.iter().filter_map(|counters| of(counters)).map(Counter::get).sum()
+    }
+
+    /// The sum over all workers.
+    pub(super) fn traffic<'c>(&'c self, of: impl Fn(&'c Counters) -> Option<&'c Both>) -> Traffic {
+        let mut sum = Traffic::default();
+        for both in self.counters.iter().filter_map(|counters| of(counters)) {
+            sum.rx_frames += both.rx.frames.get();
+            sum.rx_bytes += both.rx.bytes.get();
+            sum.tx_frames += both.tx.frames.get();
+            sum.tx_bytes += both.tx.bytes.get();
+        }
+        sum
+    }
+
+    /// Whole seconds since a moment, in nanoseconds, of the workers' clock.
+    pub(super) fn seconds_since(&self, at: u64) -> u64 {
+        self.now.nanos.saturating_sub(at) / SECOND
+    }
+
+    /// Seconds until a moment, in nanoseconds, of the workers' clock, begun ones included.
+    pub(super) fn seconds_until(&self, at: u64) -> u64 {
+        at.saturating_sub(self.now.nanos).div_ceil(SECOND)
+    }
+}

@@ -1,0 +1,102 @@
+//! The rows of tenants: their attachments, what they did, and the loops they are in.
+
+use std::sync::atomic::Ordering;
+
+use transload_encaps::{Kind, Segment};
+
+use super::rows::{AttachmentRow, LoopRow, TenantRow};
+use super::state::{GatewayState, NoSuchTenant, SECOND};
+use crate::counters::{Counter, DomainCounters};
+use crate::dataplane::held_for;
+use crate::forwarding::{Attachment, AttachmentId, Domain, DomainId, Forwarding, Members};
+use crate::rib::loops::{Loop, Pair};
+
+impl GatewayState<'_> {
+    /// Tenants, or one of them, by name.
+    ///
+    /// # Errors
+    /// When there is no such tenant.
+    pub fn tenants(&self, tenant: Option<&str>) -> Result<Vec<TenantRow>, NoSuchTenant> {
+        let only = self.tenant(tenant)?;
+        let tables = self.shared.forwarding.load();
+        let chosen = self.names.domains().filter(|(id, _)| only.is_none_or(|only| only == *id));
+        let rows = chosen.filter_map(|(id, name)| Some(self.tenant_row(id, name, tables.domain(id)?, &tables)));
+        let mut rows: Vec<_> = rows.collect();
+        rows.sort_by(|a, b| a.tenant.cmp(&b.tenant));
+        Ok(rows)
+    }
+
+    fn tenant_row(&self, id: DomainId, name: &str, domain: &Domain, tables: &Forwarding) -> TenantRow {
+        let sum = |of: fn(&DomainCounters) -> &Counter| self.sum(|counters| counters.domain(id).map(of));
+        TenantRow {
+            tenant: name.into(),
+            attachments: self.attachments(id, domain, tables),
+            macs: domain.state.macs.load(Ordering::Relaxed),
+            mac_limit: domain.mac_limit,
+            traffic: self.traffic(|counters| counters.domain(id).map(|domain| &domain.traffic)),
+            flooded: sum(|domain| &domain.flooded),
+            dropped: sum(|domain| &domain.dropped),
+            too_big_answers: sum(|domain| &domain.too_big_answers),
+            learned: sum(|domain| &domain.learned),
+            moved: sum(|domain| &domain.moved),
+            held_moves: sum(|domain| &domain.held_moves),
+            loops: self.loops.of(id).map(|(between, found)| self.loop_row((id, between), found, tables)).collect(),
+            over_mac_limit: sum(|domain| &domain.over_mac_limit),
+            table_full: sum(|domain| &domain.table_full),
+        }
+    }
+
+    /// The loops of all tenants.
+    pub(super) fn all_loops(&self) -> Vec<LoopRow> {
+        let tables = self.shared.forwarding.load();
+        let mut rows: Vec<_> = self.loops.iter().map(|(pair, found)| self.loop_row(pair, found, &tables)).collect();
+        rows.sort_by(|a, b| a.tenant.cmp(&b.tenant));
+        rows
+    }
+
+    fn loop_row(&self, (id, between): Pair, found: Loop, tables: &Forwarding) -> LoopRow {
+        let left = tables.domain(id).and_then(|domain| held_for(&domain.state.loops, between, self.now));
+        LoopRow {
+            tenant: self.names.domain(id).into(),
+            between: between.map(|at| self.names.attachment(id, at).into()),
+            times: found.times,
+            ago: self.seconds_since(found.at),
+            mac: found.mac.to_string(),
+            held_for: left.map(|nanos| nanos.div_ceil(SECOND)),
+        }
+    }
+
+    fn attachments(&self, id: DomainId, domain: &Domain, tables: &Forwarding) -> Vec<AttachmentRow> {
+        let all = (0..).map(AttachmentId).zip(&domain.attachments);
+        all.filter_map(|(at, attachment)| Some(self.attachment_row(id, at, attachment.as_ref()?, tables))).collect()
+    }
+
+    fn attachment_row(
+        &self,
+        id: DomainId,
+        at: AttachmentId,
+        attachment: &Attachment,
+        tables: &Forwarding,
+    ) -> AttachmentRow {
+        let kind = tables.speaker(&attachment.members).and_then(|peer| tables.peer(peer));
+        let kind = kind.map(|peer| peer.compiled.kind());
+        let via = match attachment.members {
+            Members::One(peer) => vec![self.names.peer(peer).into()],
+            Members::Group(_) => {
+                let members = tables.members(&attachment.members).iter();
+                let all = members.chain(tables.learned_members(&attachment.members));
+                all.map(|peer| self.names.peer(*peer).into()).collect()
+            }
+        };
+        AttachmentRow {
+            attachment: self.names.attachment(id, at).into(),
+            segment: kind.map_or_else(String::new, |kind| segment(kind, attachment.segment)),
+            via,
+        }
+    }
+}
+
+/// `vni 10100`, `s_vid 100, c_vid 7`.
+fn segment(kind: Kind, segment: Segment) -> String {
+    kind.ids(segment).to_string()
+}

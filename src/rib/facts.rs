@@ -1,0 +1,135 @@
+//! What sources of knowledge tell the RIB, and what they have to know for it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use transload_encaps::Mac;
+
+use crate::compile::{Plan, PortPlan, TunnelPlan};
+use crate::forwarding::{Hop, PeerId, PortId};
+
+/// What a source knows of the device behind a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceFact {
+    /// The port.
+    pub port: PortId,
+    /// How it is; `None` while there is no such device: what is known of the last one stays.
+    pub state: Option<DeviceState>,
+    /// Why the port carries no frames, in words; `None` if nothing is wrong.
+    pub failure: Option<String>,
+}
+
+/// How a device is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceState {
+    /// Its MAC address, if it has one.
+    pub mac: Option<Mac>,
+    /// Most bytes an IP packet may have on it, if that is known.
+    pub mtu: Option<u32>,
+    /// It is switched off or has no carrier: the kernel would drop what is sent by it without a word.
+    pub is_down: bool,
+}
+
+/// What a source knows of the paths to a tunnel peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathFact {
+    /// The peer.
+    pub peer: PeerId,
+    /// The paths to it, all of equal cost.
+    pub hops: Arc<[Hop]>,
+    /// What stands in the way of it, or of one of its paths, in words.
+    pub complaints: Vec<String>,
+}
+
+/// A tunnel that needs next hops.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tunnel {
+    /// The peer at its far end.
+    pub peer: PeerId,
+    /// The peer's name, for messages.
+    pub name: String,
+    /// The name of our endpoint, for messages.
+    pub endpoint: String,
+    /// Our tunnel address.
+    pub local: IpAddr,
+    /// The peer's.
+    pub remote: IpAddr,
+    /// The ports that the endpoint names.
+    pub ports: Vec<PortId>,
+    /// The VLAN ID that its packets carry on the wire.
+    pub vlan: Option<u16>,
+}
+
+impl Tunnel {
+    /// A tunnel of the file, or of a learned peer, with the name of its peer.
+    #[must_use]
+    pub fn of(plan: &TunnelPlan, name: String) -> Self {
+        let TunnelPlan { peer, endpoint, local, remote, ports, vlan, .. } = plan;
+        Self {
+            peer: *peer,
+            name,
+            endpoint: endpoint.clone(),
+            local: *local,
+            remote: *remote,
+            ports: ports.clone(),
+            vlan: *vlan,
+        }
+    }
+
+    /// The tunnels of a file.
+    #[must_use]
+    pub fn all_of(plan: &Plan) -> Vec<Self> {
+        plan.tunnels.iter().map(|tunnel| Self::of(tunnel, plan.names.peer(tunnel.peer).into_owned())).collect()
+    }
+}
+
+/// A port, as far as next hops are concerned.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PortLink {
+    /// Its name in the configuration.
+    pub name: String,
+    /// The network device behind it; `None` for a socket.
+    pub device: Option<String>,
+    /// The MAC address to send from; `None` for the device's own.
+    pub mac: Option<Mac>,
+    /// Most bytes an IP packet may have; `None` for the device's own limit.
+    pub mtu: Option<u32>,
+    /// Neighbours written in the configuration, which take precedence over those of a source.
+    pub next_hops: Vec<(IpAddr, Mac)>,
+}
+
+impl PortLink {
+    /// The ports of a file, by [`PortId`].
+    #[must_use]
+    pub fn all_of(plan: &Plan) -> Vec<Self> {
+        let mut links = vec![Self::default(); plan.tables.ports.len()];
+        for port in &plan.ports {
+            if let Some(link) = links.get_mut(usize::from(port.id.0)) {
+                *link = Self::of(port);
+            }
+        }
+        links
+    }
+
+    fn of(port: &PortPlan) -> Self {
+        // The kernel's routes by a TAP lead to the machine at its other end, not out of it.
+        let device = port.backend.network_device().map(str::to_owned);
+        Self { name: port.name.clone(), device, mac: port.mac, mtu: port.mtu, next_hops: port.next_hops.clone() }
+    }
+}
+
+/// What a source of paths is to find paths for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Targets {
+    /// These and no others: the file has been taken in.
+    All {
+        /// The tunnels.
+        tunnels: Vec<Tunnel>,
+        /// The ports, by [`PortId`].
+        ports: Vec<PortLink>,
+    },
+    /// These as well.
+    Add(Vec<Tunnel>),
+    /// The tunnels to these peers no longer.
+    Remove(Vec<PeerId>),
+}

@@ -1,0 +1,59 @@
+//! What comes out of the RIB besides tables.
+
+use transload_encaps::Mac;
+
+use super::facts::Targets;
+use super::history::Duplicate;
+use crate::compile::Static;
+use crate::forwarding::{DomainId, PortId};
+
+/// What somebody else has to do, or may want to know.
+#[derive(Debug)]
+pub enum Output {
+    /// To find paths for these tunnels.
+    Resolve(Targets),
+    /// To be told to people.
+    News(News),
+}
+
+/// What people may want to know.
+#[derive(Debug)]
+pub enum News {
+    /// Two hosts seem to have this MAC address; it is held where it is.
+    Duplicate(Duplicate),
+    /// A MAC address that was held may move again.
+    Released {
+        /// The tenant.
+        domain: DomainId,
+        /// The address.
+        mac: Mac,
+    },
+    /// A peer was learned from what it sends.
+    PeerLearned {
+        /// Its name.
+        name: String,
+    },
+    /// A group has no room for further peers; told once.
+    GroupFull {
+        /// The group's name.
+        group: String,
+        /// How many unknown senders it had no room for so far.
+        refused: u64,
+    },
+    /// So many learned peers were silent and are forgotten.
+    PeersForgotten(usize),
+    /// The FDB has no room for this address of the file.
+    NoRoom(Static),
+    /// A port does not carry frames.
+    PortFailed {
+        /// The port.
+        port: PortId,
+        /// Why, in words.
+        cause: String,
+    },
+    /// A port that had failed carries frames again.
+    PortWorks {
+        /// The port.
+        port: PortId,
+    },
+}

@@ -1,0 +1,69 @@
+//! After the workers have passed to other tables: the FDB is made to mean what they say, and numbers become free.
+
+use std::collections::HashSet;
+use std::sync::atomic::Ordering;
+
+use super::ageing::sweep;
+use super::{News, Output, Rib};
+use crate::compile::{Freed, Static};
+use crate::dataplane::Shared;
+use crate::fdb::{Entry, EntrySource};
+use crate::forwarding::{Forwarding, Map};
+
+impl Rib {
+    /// Finishes what has waited until every worker goes by the newest tables. Returns whether nothing waits any more;
+    /// if not, call it again later.
+    pub fn settle(&mut self) -> bool {
+        while let Some(&(serial, generation)) = self.unsettled.front() {
+            if !self.versions.is_passed(serial) {
+                return false;
+            }
+            self.unsettled.pop_front();
+            self.pin();
+            let freed = self.plan.numbers.reclaim(generation);
+            self.forget(&freed);
+        }
+        true
+    }
+
+    /// Makes the FDB mean what the tables say: what they do not name leaves, and of the file's addresses exactly the
+    /// present ones are pinned.
+    fn pin(&mut self) {
+        let (shared, statics) = (&self.shared, &self.plan.statics);
+        let tables = shared.forwarding.load();
+        let pins: Map<_, _> = statics.iter().map(|entry| ((entry.domain, entry.mac), entry.target)).collect();
+        let is_pinned = |entry: &Entry| pins.get(&(entry.domain, entry.mac)) == Some(&entry.target);
+        let wanted = |entry: &Entry| entry.source != EntrySource::File || is_pinned(entry);
+        sweep(shared, &tables, 0..shared.fdb.buckets(), wanted);
+        let unplaced = statics.iter().filter(|entry| !place(shared, &tables, entry)).copied();
+        self.outputs.extend(unplaced.map(|entry| Output::News(News::NoRoom(entry))));
+    }
+
+    /// Forgets what was counted and told of numbers that are free now, so that their next owners begin with nothing.
+    fn forget(&mut self, freed: &Freed) {
+        for counters in &self.counters {
+            freed.peers.iter().for_each(|id| counters.forget_peer(*id));
+            freed.domains.iter().for_each(|id| counters.forget_domain(*id));
+            freed.mappings.iter().for_each(|id| counters.forget_mapping(*id));
+        }
+        if freed.domains.is_empty() {
+            return;
+        }
+        let gone: HashSet<_> = freed.domains.iter().collect();
+        self.history.retain(|domain, _| !gone.contains(&domain));
+        self.loops.retain(|domain| !gone.contains(&domain));
+    }
+}
+
+/// Pins an address of the file; false when there is no room. One that was learned no longer counts against its
+/// tenant's limit.
+fn place(shared: &Shared, tables: &Forwarding, entry: &Static) -> bool {
+    let key = shared.fdb.key(entry.domain, entry.mac);
+    let Ok(replaced) = shared.fdb.install(key, entry.target, EntrySource::File) else { return false };
+    if replaced.is_some_and(|replaced| replaced.source != EntrySource::File)
+        && let Some(domain) = tables.domain(entry.domain)
+    {
+        domain.state.macs.fetch_sub(1, Ordering::Relaxed);
+    }
+    true
+}

@@ -1,0 +1,42 @@
+//! What the running gateway lends to those who ask it.
+
+use super::gateway::Gateway;
+use crate::admin::Asked;
+use crate::forwarding::PortId;
+use crate::report::rows::Reloaded;
+use crate::report::{GatewayState, PortState, TunnelState};
+
+impl Asked for Gateway {
+    fn read<R>(&self, read: impl FnOnce(&GatewayState<'_>) -> R) -> R {
+        let rib = self.rib();
+        let tunnels: Vec<_> = rib.tunnels().collect();
+        let since = rib.learned().since();
+        read(&GatewayState {
+            shared: rib.shared(),
+            counters: rib.counters(),
+            names: rib.names(),
+            history: rib.history(),
+            loops: rib.loops(),
+            ports: (0..)
+                .map(PortId)
+                .zip(&self.backends)
+                .map(|(id, io)| PortState { io, failure: rib.failures().get(&id).map(String::as_str) })
+                .collect(),
+            tunnels: tunnels
+                .iter()
+                .map(|tunnel| TunnelState {
+                    peer: tunnel.peer,
+                    endpoint: &tunnel.endpoint,
+                    remote: tunnel.remote,
+                    learned: since.get(&tunnel.peer).copied(),
+                    failures: rib.complaints(tunnel.peer).to_vec(),
+                })
+                .collect(),
+            now: self.clock.now(),
+        })
+    }
+
+    async fn reload(&self) -> Option<Result<Reloaded, String>> {
+        self.ask_for_reload().await.ok()
+    }
+}

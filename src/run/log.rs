@@ -1,0 +1,74 @@
+//! What the log says of events and news, in names instead of numbers.
+
+use crate::events::Event;
+use crate::forwarding::Target;
+use crate::rib::history::Duplicate;
+use crate::rib::{News, Rib};
+
+/// What a worker reports.
+pub(super) fn event(rib: &Rib, event: &Event) {
+    let names = rib.names();
+    match *event {
+        Event::Heard { domain, mac, to, from, .. } => {
+            let tenant = names.domain(domain);
+            let (at, via) = (names.attachment(domain, to.attachment), names.peer(to.peer));
+            match from {
+                None => tracing::debug!("{tenant}: {mac} is behind {at} ({via})"),
+                Some(from) => {
+                    let before = names.attachment(domain, from.attachment);
+                    tracing::info!("{tenant}: {mac} moved from {before} to {at} ({via})");
+                }
+            }
+        }
+        Event::Loop { domain, between, mac, .. } => {
+            let tenant = names.domain(domain);
+            let [a, b] = between.map(|id| names.attachment(domain, id));
+            tracing::warn!(
+                "{tenant}: {a} and {b} are joined in a loop: what {mac} broadcasts keeps coming back; broadcast, \
+                 unknown and multicast frames do not pass between the two for now, known unicast does"
+            );
+        }
+        Event::UnknownSender { .. } | Event::PortFailed { .. } | Event::PortBack { .. } => {}
+    }
+}
+
+/// What the RIB makes of what it was told.
+pub(super) fn news(rib: &Rib, news: &News) {
+    let names = rib.names();
+    match news {
+        News::Duplicate(duplicate) => warn_of(rib, duplicate),
+        News::Released { domain, mac } => tracing::info!("{}: {mac} may move again", names.domain(*domain)),
+        News::PeerLearned { name } => tracing::info!("peer {name}: learned from what it sends"),
+        News::GroupFull { group, refused } => tracing::warn!(
+            "group {group}: {refused} senders are not learned, since `max_learned` is reached; their frames are \
+             carried, but answers to them are flooded"
+        ),
+        News::PeersForgotten(count) => tracing::info!("{count} learned peers are silent, and forgotten"),
+        News::NoRoom(entry) => {
+            let tenant = names.domain(entry.domain);
+            tracing::error!("{tenant}: the MAC table has no room for the static address {}", entry.mac);
+        }
+        News::PortFailed { port, cause } => {
+            tracing::warn!("port {}: {cause}; the other ports go on, and it is tried again", names.port(*port));
+        }
+        News::PortWorks { port } => tracing::info!("port {} works again", names.port(*port)),
+    }
+}
+
+fn warn_of(rib: &Rib, duplicate: &Duplicate) {
+    let Duplicate { domain, mac, held_at, last, policy } = *duplicate;
+    let names = rib.names();
+    let seconds = |nanos: u64| nanos / 1_000_000_000;
+    let place =
+        |target: Target| format!("{} ({})", names.attachment(domain, target.attachment), names.peer(target.peer));
+    tracing::warn!(
+        "{}: {mac} moved {} times within {} s, last from {} to {}: two hosts seem to have it; it stays behind {} for {} s",
+        names.domain(domain),
+        policy.moves,
+        seconds(policy.within),
+        place(last.from),
+        place(last.to),
+        place(held_at),
+        seconds(policy.hold)
+    );
+}

@@ -1,0 +1,131 @@
+//! Reload of a running gateway: the file is read again, and what it says now takes the place of what it said before,
+//! or, if anything is wrong with it, nothing changes at all.
+//!
+//! Numbers keep their meaning (`rib`), so frames of tenants that are in both files never notice. What is opened once
+//! stays as it is; a file that wants other ones is refused by name (`fixed`).
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::exclusive::Exclusive;
+use super::fixed;
+use super::gateway::Gateway;
+use super::opening::{self, OpeningError};
+use crate::compile::{Plan, compile};
+use crate::config::{self, Config, Problem, Problems};
+use crate::diff::{self, How};
+use crate::io::quiet::Quiet;
+use crate::kernel::host;
+use crate::report::rows::Reloaded;
+use crate::rib::Rib;
+
+/// How often it is looked whether the workers have passed.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Why a reload is rejected. The gateway is as it was.
+#[derive(Debug, Error)]
+pub enum ReloadError {
+    /// The file is wrong, or wants what cannot change while the gateway runs.
+    #[error("{}", listed(.0))]
+    Problems(#[from] Problems),
+    /// Another gateway is in the way, or the machine.
+    #[error(transparent)]
+    Opening(#[from] OpeningError),
+    /// The kernel does not answer.
+    #[error("cannot ask the kernel for its addresses: {0}")]
+    System(#[from] io::Error),
+}
+
+fn listed(problems: &Problems) -> String {
+    let one = |problem: &Problem| {
+        let help = problem.help.as_ref().map_or_else(String::new, |help| format!("\n  {help}"));
+        format!("{}{problem}{help}", problem.place())
+    };
+    problems.0.iter().map(one).collect::<Vec<_>>().join("\n")
+}
+
+/// Reloads a gateway from its file.
+pub struct Reloader<'q> {
+    /// The file.
+    pub file: PathBuf,
+    /// What it said when it was taken in last.
+    pub config: Config,
+    /// What no other gateway may serve.
+    pub exclusive: Exclusive,
+    /// What keeps the machine from answering.
+    pub quiet: &'q Mutex<Quiet>,
+}
+
+impl Reloader<'_> {
+    /// Takes the file in. Returns what changed, once every worker goes by it.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn reload(&mut self, gateway: &Arc<Gateway>) -> Result<Reloaded, ReloadError> {
+        let addresses = host::addresses().await?;
+        // Nothing else happens from here until it is taken in: peers are learned by this same thread.
+        let config = config::load(&self.file)?;
+        let plan = compile_beside(gateway, &config, &addresses)?;
+        self.prepare(&plan)?;
+        let reloaded = self.changes(gateway, &config, &plan);
+        gateway.change(|rib| rib.take_in(plan));
+        self.config = config;
+        while !gateway.change(Rib::settle) {
+            tokio::time::sleep(LOOK).await;
+        }
+        self.tidy(gateway);
+        Ok(reloaded)
+    }
+
+    /// Claims and keeps quiet what is new. What is not taken in after all is let go of.
+    fn prepare(&mut self, plan: &Plan) -> Result<(), OpeningError> {
+        opening::claim(plan, &mut self.exclusive)?;
+        opening::keep_quiet(plan, &mut self.quiet.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn tidy(&mut self, gateway: &Gateway) {
+        let rib = gateway.rib();
+        self.exclusive.keep(&opening::claims(rib.plan()));
+        let mut quiet = self.quiet.lock().unwrap_or_else(PoisonError::into_inner);
+        quiet.keep_udp(&opening::listeners(rib.plan()));
+    }
+
+    /// What changes, in lines.
+    fn changes(&self, gateway: &Gateway, config: &Config, plan: &Plan) -> Reloaded {
+        let rib = gateway.rib();
+        let old = diff::Side { config: &self.config, plan: rib.plan() };
+        let changes = diff::changes(old, diff::Side { config, plan });
+        let line = |change: &diff::Change| {
+            let how = match change.how {
+                How::Added(_) => "+",
+                How::Removed(_) => "-",
+                How::Changed(_) => "~",
+            };
+            format!("{how} {} {} ({})", change.thing.word(), change.name, change.details())
+        };
+        let warning = |problem: &Problem| format!("{}{problem}", problem.place());
+        Reloaded {
+            changes: changes.iter().map(line).collect(),
+            warnings: plan.warnings.iter().map(warning).collect(),
+            summary: plan.summary(),
+        }
+    }
+}
+
+/// Compiles a file beside the running one, if it asks for nothing that cannot be had without a restart.
+fn compile_beside(gateway: &Gateway, config: &Config, addresses: &host::Addresses) -> Result<Plan, Problems> {
+    let rib = gateway.rib();
+    let before = rib.plan();
+    let plan = compile(config, &before.numbers, Some(&before.tables))?;
+    refuse(fixed::check(before, config, &plan))?;
+    refuse(host::missing_addresses(config, &plan, addresses))?;
+    Ok(plan)
+}
+
+fn refuse(problems: Vec<Problem>) -> Result<(), Problems> {
+    if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
+}

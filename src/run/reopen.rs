@@ -1,0 +1,96 @@
+//! Ports whose device went away and came back: the worker's port is exchanged for a new one without the worker
+//! noticing more than a pause.
+
+use std::sync::Arc;
+
+use super::filters::filter;
+use crate::compile::PortPlan;
+use crate::forwarding::Forwarding;
+use crate::io::af_xdp::{Filter, Redirect, Umem};
+use crate::io::swappable::{Swap, swappable};
+use crate::io::{Backend, BoxedPort, Opened, Xdp};
+use crate::kernel::tables::{Kernel, LinkIndex};
+
+/// The control plane's end of a port on a device.
+pub struct Revival<'mem> {
+    plan: PortPlan,
+    device: String,
+    /// The device that is open now; another one of its name has another index.
+    open: Option<LinkIndex>,
+    workers: Vec<Swap<'mem>>,
+    /// The memory of each worker, if the port is to be on XDP sockets.
+    umems: Vec<Arc<Umem<'mem>>>,
+    /// What decides which frames come to it, if it is on XDP sockets.
+    redirect: Option<Arc<Redirect>>,
+}
+
+/// A port as every worker gets it, and what revives it, if it is on a device.
+#[must_use]
+pub fn exchangeable<'mem>(
+    plan: &PortPlan,
+    opened: Opened<'mem>,
+    umems: &[Arc<Umem<'mem>>],
+) -> (Vec<BoxedPort<'mem>>, Option<Revival<'mem>>) {
+    let device = match &plan.backend {
+        Backend::Auto { device }
+        | Backend::AfPacket { device }
+        | Backend::AfXdp { device }
+        | Backend::Tap { device } => device.clone(),
+        Backend::Unix { .. } => return (opened.ports, None),
+    };
+    let mut ports = Vec::new();
+    let mut workers = Vec::new();
+    for port in opened.ports {
+        let (port, swap) = swappable(port);
+        workers.push(swap);
+        ports.push(port);
+    }
+    let (plan, open, umems, redirect) = (plan.clone(), opened.ifindex, umems.to_vec(), opened.redirect);
+    (ports, Some(Revival { plan, device, open, workers, umems, redirect }))
+}
+
+impl Revival<'_> {
+    fn filter(&self, tables: &Forwarding) -> Filter {
+        let mac = tables.ports.get(usize::from(self.plan.id.0)).and_then(|port| port.mac);
+        filter(tables, self.plan.id, mac)
+    }
+
+    /// Has the frames come that belong to the gateway by these tables.
+    pub fn follow(&self, tables: &Forwarding) {
+        let Some(redirect) = &self.redirect else { return };
+        if let Err(error) = redirect.replace(&self.filter(tables)) {
+            tracing::warn!("port {}: the frames that reach it are those of before: {error}", self.plan.name);
+        }
+    }
+
+    /// Opens the device again if another one of its name is there now. Gives back its name if so.
+    pub fn look(&mut self, kernel: &Kernel, tables: &Forwarding) -> Option<&str> {
+        let now = kernel.link_named(&self.device).map(|(index, _)| index);
+        // A TAP is ours: when it is gone, nobody else will bring it back.
+        let is_due = match now {
+            Some(index) => self.open != Some(index),
+            None => matches!(self.plan.backend, Backend::Tap { .. }) && self.open.is_some(),
+        };
+        // A worker that has not taken the last one yet will, and then find that it is gone.
+        if !is_due || self.workers.iter().any(Swap::is_full) {
+            return None;
+        }
+        let umems = &self.umems;
+        let xdp = (!umems.is_empty()).then(|| Xdp { umems, filter: self.filter(tables) });
+        match crate::io::open(&self.plan.name, &self.plan.backend, self.workers.len(), xdp) {
+            Ok(opened) => {
+                (self.open, self.redirect) = (opened.ifindex, opened.redirect);
+                for (worker, port) in self.workers.iter_mut().zip(opened.ports) {
+                    // There is room: it was not full.
+                    let _ = worker.put(port);
+                }
+                tracing::info!("port {}: {} is back, and open again", self.plan.name, self.device);
+                Some(&self.device)
+            }
+            Err(error) => {
+                tracing::warn!("{error}");
+                None
+            }
+        }
+    }
+}
