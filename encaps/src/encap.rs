@@ -207,7 +207,7 @@ pub trait Encap: Sized + Send + Sync + 'static {
     const CAN_KEEP_TAGS: bool = true;
     /// Whether a UDP checksum of zero over IPv6 is accepted unless the peer says otherwise.
     const UDP6_ZERO_CHECKSUM: bool = false;
-    /// The bits that [`taken`](Self::taken) and [`written`](Self::written) count in. Two encapsulations with the
+    /// The bits that [`rx_ids`](Self::rx_ids) and [`tx_ids`](Self::tx_ids) count in. Two encapsulations with the
     /// same name here read the same bits; those of others on one carrier cannot be told apart at all.
     const ID_BITS: &'static str = Self::TAG;
 
@@ -268,18 +268,18 @@ pub trait Encap: Sized + Send + Sync + 'static {
     }
 
     /// Control plane: the values of the ID bits that [`decap`](Self::decap) takes for this segment.
-    fn taken(&self, segment: Segment) -> WireIds {
+    fn rx_ids(&self, segment: Segment) -> WireIds {
         WireIds::one(segment.0)
     }
 
     /// Control plane: the values of the ID bits that [`encap`](Self::encap) writes for this segment.
-    fn written(&self, segment: Segment) -> WireIds {
-        self.taken(segment)
+    fn tx_ids(&self, segment: Segment) -> WireIds {
+        self.rx_ids(segment)
     }
 
     /// Control plane: whether [`encap`](Self::encap) keeps every frame of another segment from leaving as this one,
     /// whatever the tenant's frame begins with.
-    fn heeds(&self, segment: Segment) -> bool {
+    fn blocks_foreign_tags(&self, segment: Segment) -> bool {
         let _ = segment;
         true
     }

@@ -226,7 +226,7 @@ impl Encap for Gre {
 
         let mut found = Decap::ethernet(segment);
         if flags & IGNORED_BITS != 0 {
-            found.tolerated = Some(self.reserved.judge(Drop::ReservedBits)?);
+            found.tolerated = Some(self.reserved.check(Drop::ReservedBits)?);
         }
 
         // RFC 2890 §2.2: a numbered packet that is not newer than the last is discarded. Last of all checks,

@@ -111,7 +111,7 @@ impl Encap for Nvgre {
         Ids::of(&[("vsid", segment.0)])
     }
 
-    fn taken(&self, segment: Segment) -> WireIds {
+    fn rx_ids(&self, segment: Segment) -> WireIds {
         // The key with any FlowID.
         WireIds::range(segment.0 << 8, segment.0 << 8 | 0xff)
     }
@@ -130,7 +130,7 @@ impl Encap for Nvgre {
         }
         let mut found = Decap::ethernet(Segment(u64::from(u32::from_be_bytes([0, v1, v2, v3]))));
         if flags & gre::IGNORED_BITS != 0 {
-            found.tolerated = Some(self.reserved.judge(Drop::ReservedBits)?);
+            found.tolerated = Some(self.reserved.check(Drop::ReservedBits)?);
         }
 
         // RFC 7637 §3.2: the receiver drops an inner frame that carries a tag.

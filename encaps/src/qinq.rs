@@ -298,7 +298,7 @@ impl Encap for QinQ {
         Ok(())
     }
 
-    fn taken(&self, segment: Segment) -> WireIds {
+    fn rx_ids(&self, segment: Segment) -> WireIds {
         let (shape, vid, inner) = parts(segment);
         let tagged = |vid, next, last| {
             let range = move |first| Some((wire_id(first, vid, next), wire_id(first, vid, last)));
@@ -326,7 +326,7 @@ impl Encap for QinQ {
     }
 
     /// What the tenant's frame begins with is left out where [`encap`](Self::encap) sees to it.
-    fn written(&self, segment: Segment) -> WireIds {
+    fn tx_ids(&self, segment: Segment) -> WireIds {
         let (shape, vid, inner) = parts(segment);
         let first = match self.emit_tpid {
             C_TAG => First::CTag,
@@ -341,7 +341,7 @@ impl Encap for QinQ {
         }
     }
 
-    fn heeds(&self, segment: Segment) -> bool {
+    fn blocks_foreign_tags(&self, segment: Segment) -> bool {
         let (shape, vid, _) = parts(segment);
         match shape {
             Shape::Untagged => true,

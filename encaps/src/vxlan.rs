@@ -127,7 +127,7 @@ impl Encap for Vxlan {
         // RFC 7348 §5: reserved bits are ignored on receipt. Linux, OVS and VPP drop such frames; peers do send
         // them (GBP, the B bit of GPE).
         if (flags ^ FLAG_VNI) | r1 | r2 | r3 | r4 != 0 {
-            found.tolerated = Some(self.reserved.judge(Drop::ReservedBits)?);
+            found.tolerated = Some(self.reserved.check(Drop::ReservedBits)?);
         }
         Ok(found)
     }

@@ -320,11 +320,11 @@ proptest! {
 fn what_is_written_for_a_segment_is_taken_for_it_and_for_no_other() {
     for (n, sample) in SAMPLES.iter().enumerate() {
         let (peer, segment) = (&sample.peer, sample.segment);
-        assert!(peer.written(segment).iter().all(|range| peer.taken(segment).contains(*range.start())), "{sample}");
+        assert!(peer.tx_ids(segment).iter().all(|range| peer.rx_ids(segment).contains(*range.start())), "{sample}");
         for other in SAMPLES[..n].iter().filter(|other| other.spec == sample.spec && other.segment != segment) {
             let mut both = sample.spec.compile().expect("it did before");
             let can_both_be_claimed = both.claim(segment).is_ok() && both.claim(other.segment).is_ok();
-            let do_meet = peer.taken(segment).meets(&peer.taken(other.segment));
+            let do_meet = peer.rx_ids(segment).meets(&peer.rx_ids(other.segment));
             assert!(!(can_both_be_claimed && do_meet), "{sample} and {other} are the same on the wire");
         }
     }

@@ -163,7 +163,7 @@ impl<'c> PeerPass<'_, '_, 'c> {
         id: PeerId,
         is_anonymous: bool,
     ) -> Path {
-        let compiled = draft.spoken.compiled.twin();
+        let compiled = draft.spoken.compiled.for_new_peer();
         let underlay = Underlay::compile(&draft.underlay(place));
         let (ip_overhead, is_ipv6) = (underlay.ip_overhead(), draft.address.is_ipv6());
         let udp = wire::udp_rules(draft.knobs, compiled.kind());

@@ -25,7 +25,7 @@ use thiserror::Error;
 use transload_lab::interrupt;
 
 use crate::report::rows::DropRow;
-use outcome::{Exchange, Reach};
+use outcome::{Reach, Translation};
 use sites::SITES;
 pub use speakers::Hosts;
 use speakers::{Cast, Speaker};
@@ -176,7 +176,7 @@ fn dropped(rows: &[DropRow]) -> String {
 /// The last line, and whether all is well.
 fn conclude(
     reaches: &[Reach],
-    exchange: &Exchange,
+    exchange: &Translation,
     clean: bool,
     took: Duration,
     out: &mut impl Write,

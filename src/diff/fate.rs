@@ -50,14 +50,14 @@ pub struct Fate {
     /// The mapping it belonged to, if one has its ID.
     pub mapping: Option<String>,
     /// Where it, and its copies, were sent.
-    pub sent: Vec<Sent>,
+    pub sent: Vec<SentFrame>,
     /// Why it, or copies of it, were dropped.
     pub dropped: Vec<&'static str>,
 }
 
 /// A frame that was sent.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Sent {
+pub struct SentFrame {
     /// By which port.
     pub port: String,
     /// To which peer, or the port's own name where it left by tags.
@@ -106,7 +106,7 @@ impl<'mem> Runner<'mem> {
         for (id, name) in self.reader.plan().names.ports() {
             for packet in self.gateway.port(id).map(Handle::collect).unwrap_or_default() {
                 let (via, segment) = self.reader.sent(id, &packet.bytes);
-                sent.push(Sent { port: name.to_owned(), via, segment, bytes: packet.bytes });
+                sent.push(SentFrame { port: name.to_owned(), via, segment, bytes: packet.bytes });
             }
         }
         sent.sort();

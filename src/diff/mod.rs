@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::compile::Plan;
 use crate::config::Config;
 use facts::{Facts, facts, tunnels};
-pub use fate::{Changed, Fate, Fates, Plans, Sent, fates};
+pub use fate::{Changed, Fate, Fates, Plans, SentFrame, fates};
 
 /// What kind of thing changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

@@ -10,10 +10,10 @@ mod decode;
 mod hex;
 mod learned;
 mod near;
+mod paths;
 mod render;
 mod steps;
 mod trace;
-mod ways;
 
 use std::ops::Range;
 
@@ -27,8 +27,8 @@ use crate::io::memory::Packet;
 use crate::offline::Offline;
 use case::Case;
 use decode::{Inside, decode};
+use paths::paths;
 use trace::{Step, Trace};
-use ways::ways;
 
 pub use decode::{Decoded, Layer};
 pub use learned::{NotLearned, learn};
@@ -52,7 +52,7 @@ pub struct Explanation {
     /// Every stage in order, as far as the frame came.
     pub stages: Vec<StageReport>,
     /// What left because of it.
-    pub outputs: Vec<Output>,
+    pub outputs: Vec<OutputFrame>,
     /// Copies of a flooded frame that did not leave.
     pub lost: Vec<Dropped>,
 }
@@ -108,7 +108,7 @@ impl FrameReport {
 
 /// A frame that left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Output {
+pub struct OutputFrame {
     /// The port it left by.
     pub port: String,
     /// The attachment and the peer it is for.
@@ -121,7 +121,7 @@ pub struct Output {
     pub changed: Vec<Range<usize>>,
 }
 
-impl Output {
+impl OutputFrame {
     /// The frame's bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
@@ -180,7 +180,7 @@ fn tell(case: &Case<'_>) -> Explanation {
     }
 }
 
-fn headline(case: &Case<'_>, dropped: Option<(Stage, DropReason)>, near: &[Near], outputs: &[Output]) -> String {
+fn headline(case: &Case<'_>, dropped: Option<(Stage, DropReason)>, near: &[Near], outputs: &[OutputFrame]) -> String {
     let nearest = near.first().map(|near| match &near.line {
         Some(line) => format!("{} ({line})", near.text),
         None => near.text.clone(),
@@ -208,11 +208,11 @@ fn headline(case: &Case<'_>, dropped: Option<(Stage, DropReason)>, near: &[Near]
     format!("sent: {whose}, from {from} {to}{but}")
 }
 
-fn outputs(case: &Case<'_>, arrived: &FrameReport) -> Vec<Output> {
+fn outputs(case: &Case<'_>, arrived: &FrameReport) -> Vec<OutputFrame> {
     let from = arrived.decoded.inner_at.unwrap_or(0);
     let end = case.trace.note().map_or(0, |note| note.origin.end as usize).min(case.frame.len());
     let mut outputs = Vec::new();
-    for way in ways(case) {
+    for way in paths(case) {
         for (port, bytes) in &way.left {
             let frame = FrameReport::new(bytes, inside(case, way.peer));
             let changed = if way.is_answer {
@@ -221,7 +221,7 @@ fn outputs(case: &Case<'_>, arrived: &FrameReport) -> Vec<Output> {
                 hex::changed(case.frame, from, end, bytes, frame.decoded.inner_at.unwrap_or(0))
             };
             let port = case.names.port(*port).into_owned();
-            outputs.push(Output { port, to: way.to.clone(), answer: way.is_answer, frame, changed });
+            outputs.push(OutputFrame { port, to: way.to.clone(), answer: way.is_answer, frame, changed });
         }
     }
     outputs

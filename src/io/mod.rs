@@ -8,6 +8,7 @@ pub mod af_packet;
 pub mod af_xdp;
 pub mod arena;
 mod ethtool;
+mod gso;
 pub mod huge;
 mod ingress;
 pub mod memory;
@@ -18,7 +19,6 @@ pub mod quiet;
 pub mod swappable;
 mod sys;
 pub mod tap;
-mod train;
 pub mod unix;
 mod vnet;
 

@@ -9,7 +9,7 @@ use transload_encaps::Mac;
 
 use super::Port;
 use super::af_packet::AfPacketPort;
-use super::af_xdp::{self, Filter, Redirect, Survey, Umem, Wish};
+use super::af_xdp::{self, Filter, OpenRequest, Redirect, Survey, Umem};
 use super::sys::{self, Device};
 use super::tap::TapPort;
 use super::unix::UnixPort;
@@ -145,7 +145,7 @@ pub enum OpenCause {
         device: String,
         /// Why.
         #[source]
-        fault: af_xdp::Fault,
+        fault: af_xdp::SetupError,
     },
     /// Anything else.
     #[error("cannot open {what}: {error}{}", .help.map_or_else(String::new, |help| format!("; {help}")))]
@@ -213,14 +213,14 @@ fn af_xdp<'mem>(
 ) -> Result<Opened<'mem>, OpenCause> {
     let Device { ifindex, mac, mtu, up } = ethernet(device)?;
     let refused = |fault| OpenCause::Xdp { device: device.to_owned(), fault };
-    let Xdp { umems, filter } = xdp.ok_or_else(|| refused(af_xdp::Fault::NoMemory))?;
+    let Xdp { umems, filter } = xdp.ok_or_else(|| refused(af_xdp::SetupError::NoMemory))?;
     let survey = Survey::of(device);
     if survey.most_workers() < umems.len() {
-        return Err(refused(af_xdp::Fault::Queues(survey.most_workers() as u32, umems.len())));
+        return Err(refused(af_xdp::SetupError::Queues(survey.most_workers() as u32, umems.len())));
     }
     let queues = survey.queues;
-    let wish = Wish { device, ifindex, queues, filter, umems, may_be_generic };
-    let (ports, redirect, mode) = af_xdp::open(wish).map_err(refused)?;
+    let request = OpenRequest { device, ifindex, queues, filter, umems, may_be_generic };
+    let (ports, redirect, mode) = af_xdp::open(request).map_err(refused)?;
     tracing::info!(port = name, device, "af_xdp: {mode}");
     let (mtu, ifindex) = (Some(mtu), Some(ifindex));
     Ok(Opened { ports: boxed(ports), kind: "af_xdp", redirect: Some(redirect), mac, mtu, ifindex, up })

@@ -42,7 +42,7 @@ impl Quiet {
     /// No "port unreachable" for UDP packets to this address and port, whether the machine has the address or not.
     ///
     /// True if the port is ours now; false if another socket, such as a kernel tunnel device's, has it already: then
-    /// there is no ICMP either, but that socket hears our tunnels' packets too.
+    /// there is no ICMP either, but that socket receives the same packets.
     ///
     /// # Errors
     /// When the socket cannot be made or bound.

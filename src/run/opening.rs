@@ -185,8 +185,8 @@ pub fn keep_quiet(plan: &Plan, quiet: &mut Quiet) -> Result<(), OpeningError> {
                     let ours = quiet.udp(endpoint.address, port);
                     if !ours.map_err(|error| OpeningError::Quiet { what: what(), error, capability: "CAP_NET_RAW" })? {
                         tracing::warn!(
-                            "UDP port {port} of {} belongs to another socket, such as a kernel VXLAN device: it hears \
-                             our tunnels' packets too",
+                            "UDP port {port} of {} belongs to another socket, such as a kernel VXLAN device: it \
+                             receives the same packets",
                             endpoint.address
                         );
                     }
@@ -203,7 +203,7 @@ pub fn keep_quiet(plan: &Plan, quiet: &mut Quiet) -> Result<(), OpeningError> {
     plan.ports.iter().try_for_each(|port| quiet_tenants(plan, port, quiet))
 }
 
-/// Whether the machine's own stack hears the packets to an endpoint too: what comes by a Unix socket it never sees,
+/// Whether the machine's own stack receives the packets to an endpoint too: what comes by a Unix socket it never sees,
 /// and a gateway with no other ports needs no privilege.
 fn is_heard(plan: &Plan, endpoint: EndpointId) -> bool {
     let has_endpoint = |port: PortId| {
@@ -231,7 +231,9 @@ pub fn quiet_device(device: &str, quiet: &mut Quiet) -> Result<(), OpeningError>
         // Since Linux 6.16 a chain outlives its device and takes up the next one of that name.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(error) => {
-            tracing::warn!("this machine also hears the tenants on {device}, and may answer them: {error}");
+            tracing::warn!(
+                "this machine's own network stack also receives the frames of tenants on {device}, and may answer them: {error}"
+            );
             Ok(())
         }
         Ok(()) => Ok(()),

@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::events::EventReceiver;
 use crate::io::quiet::Quiet;
 use crate::kernel::devices::devices;
-use crate::kernel::joins::{Joins, wishes};
+use crate::kernel::memberships::{Memberships, wanted_groups};
 use crate::kernel::resolver::Resolver;
 use crate::run::exclusive::Exclusive;
 use crate::run::gateway::{Gateway, ReloadReply, Requests};
@@ -76,7 +76,7 @@ impl Supervision<'_, '_> {
         } = self;
         let Signals { interrupt, terminate, hangup } = signals;
         let quiet = Mutex::new(quiet);
-        let mut joins = Joins::default();
+        let mut memberships = Memberships::default();
         let follow = resolver.run(requests.targets, |resolver| {
             for revival in &mut revivals {
                 let Some(device) = revival.look(resolver.kernel(), &gateway.shared.forwarding.load()) else { continue };
@@ -86,7 +86,7 @@ impl Supervision<'_, '_> {
                     tracing::warn!("{error}");
                 }
             }
-            joins.look(&wishes(gateway.rib().plan()), resolver.kernel());
+            memberships.update(&wanted_groups(gateway.rib().plan()), resolver.kernel());
             gateway.change(|rib| {
                 rib.devices(devices(resolver.ports(), resolver.kernel()));
                 rib.resolved(resolver.news());

@@ -7,7 +7,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use transload::bpf::{Hook, Link, Map, MapKind, Program, ProgramKind};
+use transload::bpf::{AttachedProgram, Hook, Map, MapKind, Program, ProgramKind};
 use transload_lab::{Namespace, interrupt};
 
 use super::frame::{self, ENTROPY, Packet, SOURCE_PORT};
@@ -65,7 +65,7 @@ pub struct Generator {
     frame: Vec<u8>,
     /// Where no frame ever arrives. For a program that is attached nowhere, the kernel rewrites its own code before
     /// and after each run, and waits until every processor has seen it: tens of milliseconds in which nothing is sent.
-    _attached: Link,
+    _attached: AttachedProgram,
 }
 
 impl Generator {

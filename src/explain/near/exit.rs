@@ -4,7 +4,7 @@ use transload_encaps::ethernet::{self, HEADER_LEN};
 use transload_encaps::{Common, DropReason, Frame, HEADROOM, InnerTags, Segment};
 
 use super::super::case::Case;
-use super::super::ways::{Way, ways};
+use super::super::paths::{TracedPath, paths};
 use super::Near;
 use crate::compile::Noun;
 use crate::dataplane::Stage;
@@ -20,7 +20,7 @@ pub(super) fn refused(case: &Case<'_>, reason: DropReason) -> Vec<Near> {
     if is(Common::InnerTags) {
         return inner_tags(case, Stage::Encap);
     }
-    ways(case)
+    paths(case)
         .into_iter()
         .filter(|way| way.lost == Some(reason))
         .filter_map(|way| {
@@ -36,14 +36,14 @@ pub(super) fn refused(case: &Case<'_>, reason: DropReason) -> Vec<Near> {
 }
 
 /// What the way's encapsulation would not carry.
-fn refused_by_encapsulation(case: &Case<'_>, way: &Way<'_>, reason: DropReason) -> Option<Near> {
+fn refused_by_encapsulation(case: &Case<'_>, way: &TracedPath<'_>, reason: DropReason) -> Option<Near> {
     let peer = case.tables.peer(way.peer)?;
     let text = peer.compiled.why(reason, &case.trace.after(Stage::Bridge)?.bytes, &case.peer(way.peer))?;
     let attachment = way.attachment.and_then(|(domain, place)| case.line(Noun::Attachment(domain, place)));
     Some(Near::new(text, attachment))
 }
 
-fn too_big(case: &Case<'_>, way: &Way<'_>) -> Option<Near> {
+fn too_big(case: &Case<'_>, way: &TracedPath<'_>) -> Option<Near> {
     let peer = case.tables.peer(way.peer)?;
     let bytes = &case.trace.after(Stage::Bridge)?.bytes;
     let tenant = bytes.len() - stripped(way.inner_tags, bytes);
@@ -88,7 +88,7 @@ fn outermost(peer: &Peer, segment: Segment, bytes: &[u8]) -> Option<u16> {
     ethernet::be16(frame.bytes(), ethernet::ADDRESSES_LEN)
 }
 
-fn no_next_hop(case: &Case<'_>, way: &Way<'_>) -> Near {
+fn no_next_hop(case: &Case<'_>, way: &TracedPath<'_>) -> Near {
     let text = format!(
         "the next hop of {} is not known: no route to its address leaves by a port of its endpoint, or its neighbour \
          does not answer; `next_hops` of the port can state it",
@@ -117,7 +117,7 @@ pub(super) fn inner_tags(case: &Case<'_>, stage: Stage) -> Vec<Near> {
     let places = if stage == Stage::Decap {
         vec![claim.attachment]
     } else {
-        let lost = ways(case).into_iter().filter(|way| way.lost == Some(Common::InnerTags.into()));
+        let lost = paths(case).into_iter().filter(|way| way.lost == Some(Common::InnerTags.into()));
         lost.filter_map(|way| Some(way.attachment?.1)).collect()
     };
     let bytes = case.trace.after(if stage == Stage::Decap { Stage::Decap } else { Stage::Bridge }).map(|it| &it.bytes);

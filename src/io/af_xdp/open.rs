@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(25);
 
 /// What a port is to be.
 #[derive(Debug)]
-pub struct Wish<'w, 'mem> {
+pub struct OpenRequest<'w, 'mem> {
     /// The device.
     pub device: &'w str,
     /// The device's number.
@@ -69,7 +69,7 @@ impl fmt::Display for Mode {
 
 /// Why a device is not open.
 #[derive(Debug, thiserror::Error)]
-pub enum Fault {
+pub enum SetupError {
     /// We may not.
     #[error("no permission for XDP sockets: {} missing; run as root, or grant {}", list(.0), list(.0))]
     Capabilities(Vec<&'static str>),
@@ -118,17 +118,17 @@ pub(super) fn missing(locking: bool) -> Vec<&'static str> {
     wanted.into_iter().filter(|(any, _)| lacks(*any)).map(|(_, name)| name).collect()
 }
 
-fn fault(doing: &'static str, error: io::Error) -> Fault {
+fn fault(doing: &'static str, error: io::Error) -> SetupError {
     match Errno::from_io_error(&error) {
         Some(Errno::PERM) => {
             let missing = missing(false);
-            if missing.is_empty() { Fault::UserNamespace } else { Fault::Capabilities(missing) }
+            if missing.is_empty() { SetupError::UserNamespace } else { SetupError::Capabilities(missing) }
         }
         // The memory is more than an ordinary process may lock.
-        Some(Errno::NOBUFS) => Fault::Capabilities(vec!["CAP_IPC_LOCK"]),
-        Some(Errno::BUSY | Errno::EXIST) => Fault::Attached,
-        Some(Errno::RANGE) => Fault::Mtu(error),
-        _ => Fault::System(doing, error),
+        Some(Errno::NOBUFS) => SetupError::Capabilities(vec!["CAP_IPC_LOCK"]),
+        Some(Errno::BUSY | Errno::EXIST) => SetupError::Attached,
+        Some(Errno::RANGE) => SetupError::Mtu(error),
+        _ => SetupError::System(doing, error),
     }
 }
 
@@ -137,12 +137,13 @@ fn fault(doing: &'static str, error: io::Error) -> Fault {
 ///
 /// # Errors
 /// Why not. Nothing is left behind then.
-pub fn open<'mem>(wish: Wish<'_, 'mem>) -> Result<(Vec<AfXdpPort<'mem>>, Arc<Redirect>, Mode), Fault> {
-    let Wish { device, ifindex, queues, filter, umems, may_be_generic } = wish;
+pub fn open<'mem>(request: OpenRequest<'_, 'mem>) -> Result<(Vec<AfXdpPort<'mem>>, Arc<Redirect>, Mode), SetupError> {
+    let OpenRequest { device, ifindex, queues, filter, umems, may_be_generic } = request;
     if (queues as usize) < umems.len() {
-        return Err(Fault::Queues(queues, umems.len()));
+        return Err(SetupError::Queues(queues, umems.len()));
     }
-    let unstripped = if filter.reads_tags() { Unstripped::of(device, ifindex).map_err(Fault::Strips)? } else { None };
+    let unstripped =
+        if filter.reads_tags() { Unstripped::of(device, ifindex).map_err(SetupError::Strips)? } else { None };
     let frags = umems.first().is_some_and(|umem| umem.frags());
     let attached = Redirect::attach(ifindex, filter, queues, frags, may_be_generic, unstripped);
     let (redirect, no_driver) = attached.map_err(|error| fault("cannot attach an XDP program", error))?;

@@ -8,7 +8,7 @@ use crate::dataplane::Stage;
 use crate::forwarding::{AttachmentId, Crossing, DomainId, Hop, MappingId, PeerId, PortId, Target};
 
 /// One way, and what happened to the frame, or a copy of it, there.
-pub(super) struct Way<'a> {
+pub(super) struct TracedPath<'a> {
     /// "leafs (peer leafs/192.0.2.11, vni 10100)"
     pub(super) to: String,
     pub(super) peer: PeerId,
@@ -24,16 +24,17 @@ pub(super) struct Way<'a> {
 }
 
 /// All of them, in the order in which they were gone.
-pub(super) fn ways<'a>(case: &Case<'a>) -> Vec<Way<'a>> {
+pub(super) fn paths<'a>(case: &Case<'a>) -> Vec<TracedPath<'a>> {
     let trace = case.trace;
     let ingress = trace.ingress().map(|ingress| ingress.domain);
-    let mut all: Vec<Way<'a>> = trace.crossing().and_then(|crossing| across(case, crossing)).into_iter().collect();
+    let mut all: Vec<TracedPath<'a>> =
+        trace.crossing().and_then(|crossing| across(case, crossing)).into_iter().collect();
     for step in trace.steps_of(Stage::Encap) {
         match (step, all.last_mut()) {
             (Step::Egress(domain, target), _) => all.extend(to(case, *domain, *target)),
             (Step::SentTooBig(_, origin), _) => {
                 let back = ingress.zip(*origin).and_then(|(domain, origin)| to(case, domain, origin));
-                all.extend(back.or_else(|| returning(case)).map(|way| Way { is_answer: true, ..way }));
+                all.extend(back.or_else(|| returning(case)).map(|way| TracedPath { is_answer: true, ..way }));
             }
             (Step::Hop(hop, _), Some(way)) => way.hop = Some(*hop),
             (Step::Leaves(port, bytes), Some(way)) => way.left.push((*port, bytes)),
@@ -44,9 +45,9 @@ pub(super) fn ways<'a>(case: &Case<'a>) -> Vec<Way<'a>> {
     all
 }
 
-fn to<'a>(case: &Case<'a>, domain: DomainId, target: Target) -> Option<Way<'a>> {
+fn to<'a>(case: &Case<'a>, domain: DomainId, target: Target) -> Option<TracedPath<'a>> {
     let row = case.tables.domain(domain)?.attachment(target.attachment)?;
-    Some(Way {
+    Some(TracedPath {
         to: case.target(domain, target),
         peer: target.peer,
         segment: row.segment,
@@ -59,20 +60,20 @@ fn to<'a>(case: &Case<'a>, domain: DomainId, target: Target) -> Option<Way<'a>> 
     })
 }
 
-fn across<'a>(case: &Case<'a>, crossing: Crossing) -> Option<Way<'a>> {
+fn across<'a>(case: &Case<'a>, crossing: Crossing) -> Option<TracedPath<'a>> {
     end(case, crossing.mapping, crossing.to, crossing.segment)
 }
 
 /// Back to the side of the mapping that the frame came in by.
-fn returning<'a>(case: &Case<'a>) -> Option<Way<'a>> {
+fn returning<'a>(case: &Case<'a>) -> Option<TracedPath<'a>> {
     let crossing = case.trace.crossing()?;
     end(case, crossing.mapping, 1 - crossing.to.min(1), case.trace.segment()?.1.segment)
 }
 
-fn end<'a>(case: &Case<'a>, mapping: MappingId, side: u8, segment: Segment) -> Option<Way<'a>> {
+fn end<'a>(case: &Case<'a>, mapping: MappingId, side: u8, segment: Segment) -> Option<TracedPath<'a>> {
     let end = case.tables.mappings.get(mapping)?.ends.get(usize::from(side))?;
     let kind = case.tables.peer(end.peer)?.compiled.kind();
-    Some(Way {
+    Some(TracedPath {
         to: format!("{}, {}", case.peer(end.peer), Case::ids(kind, segment)),
         peer: end.peer,
         segment,
