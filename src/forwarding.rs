@@ -188,11 +188,11 @@ pub struct Endpoint {
     pub vlan: Option<u16>,
     /// What its peers ride on; a packet of any other kind is not a tunnel's.
     pub carriers: Vec<Carrier>,
-    /// The multicast groups that it hears besides.
+    /// The multicast groups that its packets may be sent to besides.
     pub multicast: Vec<IpAddr>,
 }
 
-/// Who sends a tunnel packet: names exactly one peer.
+/// The sender of a tunnel packet, as its outer headers show it: names exactly one peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Sender {
     /// The endpoint it came to.
@@ -236,11 +236,11 @@ pub struct Hop {
     pub port: PortId,
     /// The outer MAC addresses.
     pub link: LinkAddresses,
-    /// Most bytes an IP packet may have on this way; `None` for no limit.
+    /// Most bytes an IP packet may have on this path; `None` for no limit.
     pub mtu: Option<u32>,
 }
 
-/// Whose a segment is.
+/// The attachment that a segment belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Claim {
     /// The tenant's domain.
@@ -288,7 +288,7 @@ pub struct Duplicates {
 /// How long TCP segments may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MssClamp {
-    /// As long as the ways in both directions can carry.
+    /// As long as the paths in both directions can carry.
     Path,
     /// At most so many bytes of payload.
     Bytes(u16),
@@ -299,7 +299,7 @@ pub enum MssClamp {
 pub struct Attachment {
     /// The tenant ID there.
     pub segment: Segment,
-    /// Who is behind it.
+    /// The peers behind it.
     pub members: Members,
     /// What happens to VLAN tags inside the tenant's frames.
     pub inner_tags: InnerTags,
@@ -309,7 +309,7 @@ pub struct Attachment {
     pub horizon: u16,
 }
 
-/// Who is behind an attachment.
+/// The peers behind an attachment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Members {
     /// One peer, or the tags of a port.

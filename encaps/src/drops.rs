@@ -1,11 +1,11 @@
-//! The ways a frame can die: those that belong to everyone, and the mould for those of one encapsulation.
+//! The ways a frame can die: those that belong to everyone, and the template for those of one encapsulation.
 //!
 //! One line per reason gives the enum, the counter, the metric label, whose move it is, and what the operator
 //! should look at. A label is never renamed, only retired.
 
 use crate::registry;
 
-/// Whose move it is when a counter climbs.
+/// The party that can do something about a drop: the one that is responsible when a counter climbs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fault {
     /// The sender broke the wire format, or sent what it must not.
@@ -33,9 +33,9 @@ impl Fault {
 pub struct DropInfo {
     /// The metric label, unique over all tables.
     pub label: &'static str,
-    /// Whose move it is.
+    /// The party that is responsible.
     pub fault: Fault,
-    /// What the operator should look at.
+    /// What the drop means and what the operator should look at, one sentence.
     pub hint: &'static str,
 }
 

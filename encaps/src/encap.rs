@@ -267,7 +267,7 @@ pub trait Encap: Sized + Send + Sync + 'static {
         Ok(())
     }
 
-    /// Control plane: the values of the ID bits that [`decap`](Self::decap) takes for this segment.
+    /// Control plane: the values of the ID bits that [`decap`](Self::decap) accepts for this segment.
     fn rx_ids(&self, segment: Segment) -> WireIds {
         WireIds::one(segment.0)
     }
@@ -290,7 +290,7 @@ pub trait Encap: Sized + Send + Sync + 'static {
         Self::State::default()
     }
 
-    /// Data plane: strips the header, gives back the segment and what the payload is.
+    /// Data plane: strips the header. Returns the segment and what the payload is.
     ///
     /// # Errors
     /// Why the frame must be dropped. Its contents are then unspecified.

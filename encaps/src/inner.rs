@@ -106,9 +106,9 @@ pub struct IpPacket {
     pub ending: Ending,
     /// What the packet carries behind its extension headers; the type of the one that could not be passed, if so.
     pub protocol: u8,
-    /// Who sent it.
+    /// The source address.
     pub src: IpAddr,
-    /// To whom.
+    /// The destination address.
     pub dst: IpAddr,
     /// Whether nobody on the way may fragment it: IPv4's DF; in IPv6 it is always so.
     pub dont_fragment: bool,

@@ -165,7 +165,7 @@ macro_rules! encapsulations {
                 match self { $($(#[$cfg])* Self::$Type(peer, _) => peer.claim(segment)),+ }
             }
 
-            /// Control plane: the values of the ID bits taken for a segment. See [`Encap::rx_ids`].
+            /// Control plane: the values of the ID bits accepted for a segment. See [`Encap::rx_ids`].
             #[must_use]
             pub fn rx_ids(&self, segment: Segment) -> WireIds {
                 match self { $($(#[$cfg])* Self::$Type(peer, _) => peer.rx_ids(segment)),+ }

@@ -32,7 +32,7 @@ pub enum UdpChecksum {
     Compute,
 }
 
-/// Who computes a UDP checksum that is sent.
+/// Where the UDP checksum of a packet that is sent is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Summing {
     /// We do.

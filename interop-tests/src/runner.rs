@@ -12,7 +12,7 @@ use crate::testbed::{Absent, Site, Stack, Testbed, now};
 /// How a case went in one place.
 #[derive(Debug, Clone)]
 pub struct Cell {
-    /// Where.
+    /// The sites that it was run between.
     pub place: Place,
     /// How it ended.
     pub outcome: Outcome,

@@ -1,4 +1,4 @@
-//! What happened: who reached whom, and one frame on both sides of the gateway.
+//! What happened: which host reached which, and one frame on both sides of the gateway.
 
 use std::io::{self, ErrorKind};
 use std::time::Duration;
@@ -17,13 +17,13 @@ const BUDGET: Budget = Budget { bytes: 8 * 1024 * 1024, time: Duration::from_mil
 /// One host tried to reach another.
 #[derive(Debug)]
 pub(super) struct Reach {
-    /// Places in [`SITES`](super::sites::SITES).
+    /// The host that tried: its place in [`SITES`](super::sites::SITES).
     pub from: usize,
-    /// Whom.
+    /// The host that was to be reached: its place there.
     pub to: usize,
     /// The time until a ping was answered.
     pub ping: io::Result<Duration>,
-    /// What TCP moved.
+    /// How much TCP moved, in how long.
     pub tcp: io::Result<Moved>,
 }
 

@@ -30,7 +30,7 @@ pub(super) fn world(speakers: Cast) -> String {
     lines.join("\n")
 }
 
-/// Who the speakers in the picture are.
+/// The legend of the picture: which network stack stands for each host.
 pub(super) fn legend(speakers: Cast) -> String {
     let mut lines = Vec::new();
     for speaker in speakers {
@@ -61,7 +61,7 @@ fn cable(site: &Site) -> [String; 5] {
     [blank.clone(), format!("{:^CABLE$}", site.id), "-".repeat(CABLE), format!("{under:^CABLE$}"), blank]
 }
 
-/// Who reached whom.
+/// The table of which host reached which.
 #[must_use]
 pub(super) fn reaches(all: &[Reach]) -> String {
     let mut table = Table::new();

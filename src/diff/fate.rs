@@ -16,7 +16,7 @@ use crate::offline::{self, Offline};
 /// What became of the frames of some captures.
 #[derive(Debug, Serialize)]
 pub struct Fates {
-    /// How many frames went in.
+    /// Number of frames that went in.
     pub frames: u64,
     /// Those that the two files handle differently.
     pub changed: Vec<Changed>,
@@ -30,7 +30,7 @@ pub struct Fates {
 pub struct Changed {
     /// Its number among all, from 1, in the order of time.
     pub frame: u64,
-    /// When, in nanoseconds.
+    /// When it was captured, in nanoseconds.
     pub stamp: u64,
     /// The port it arrives at.
     pub port: String,
@@ -42,10 +42,10 @@ pub struct Changed {
     pub because: Vec<String>,
 }
 
-/// How a frame's way ends.
+/// What becomes of a frame.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fate {
-    /// Whose it was, if any tenant's.
+    /// The tenant it belonged to, if one has its ID or its tags.
     pub tenant: Option<String>,
     /// The mapping it belonged to, if one has its ID.
     pub mapping: Option<String>,
@@ -58,11 +58,11 @@ pub struct Fate {
 /// A frame that was sent.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct SentFrame {
-    /// By which port.
+    /// The port it left by.
     pub port: String,
-    /// To which peer, or the port's own name where it left by tags.
+    /// The peer it was sent to; the port's own name where it left by tags.
     pub via: String,
-    /// Under which tenant ID, such as `vni 10100`.
+    /// The tenant ID it carries, such as `vni 10100`.
     pub segment: String,
     #[serde(skip)]
     bytes: Vec<u8>,

@@ -95,7 +95,7 @@ impl<'a> Case<'a> {
         kind.ids(segment).to_string()
     }
 
-    /// Whose a segment is, and where the file says so: "tenant blue (attachment leafs)", "mapping wholesale".
+    /// The owner of a segment, and where the file says so: "tenant blue (attachment leafs)", "mapping wholesale".
     pub(super) fn owner(&self, scope: Scope, segment: Segment) -> Option<(String, Option<Line>)> {
         if let Some(claim) = self.tables.segments.get(&(scope, segment)) {
             return Some((self.claim(*claim), self.line(Noun::Segment(scope, segment))));

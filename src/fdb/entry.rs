@@ -189,7 +189,7 @@ fn age(seen: u16, now: u16) -> u16 {
     if age > u16::MAX - AHEAD { 0 } else { age }
 }
 
-/// Who says where a MAC lives.
+/// The source of an entry: what made it known where a MAC lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EntrySource {
     /// A worker that received a frame from it: it moves, and expires.
@@ -221,7 +221,7 @@ pub struct Entry {
     pub target: Target,
     /// The tick, in wrapping seconds of the workers' clock, of the last frame from it. 0 for one that control installed.
     pub seen: u16,
-    /// Who put it there.
+    /// What made it known.
     pub source: EntrySource,
     /// Control keeps it where it is; it expires all the same.
     pub is_held: bool,

@@ -14,7 +14,7 @@
 //! never changes its slot. A search stops at the first bucket that nothing has spilled past, so nearly every miss
 //! costs one cache line. There is no wrap-around: the homes are followed by buckets that are nobody's.
 //!
-//! Who may write what:
+//! Readers and writers:
 //!
 //! * **Readers** take no lock. They read a bucket between two looks at its version, a bounded number of times; then
 //!   they report a miss, since flooding is always safe and waiting never is.
@@ -25,7 +25,7 @@
 //!   slot is filled or emptied with the bucket's version odd. A writer holds one bucket at a time, for a few stores.
 //! * **The state word** of an occupied slot changes on its own: a move stores it under the claim, and a refresh
 //!   swaps in a newer tick if nothing else has changed. Should the slot have been emptied and filled with the very
-//!   same state by then, a stranger that was seen in the same second looks a little younger, and that is all.
+//!   same state by then, another MAC that was seen in the same second looks a little younger, and that is all.
 //! * **Holding** a MAC where it is, is control's, under the claim: a refresh keeps the flag, a move finds it.
 //! * **Freeing** is control's, one call at a time, and control may wait for workers.
 //!

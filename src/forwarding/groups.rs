@@ -12,10 +12,10 @@ use super::{EndpointId, FileTables, Forwarding, GroupId, Map, Members, Peer, Pee
 pub struct Group {
     /// Those that the configuration names.
     pub members: Vec<PeerId>,
-    /// Who stands for all of them at once: what goes there goes to a multicast group of the underlay, and what is
-    /// flooded goes nowhere else.
+    /// The peer that stands for all of them at once: frames for it go to a multicast group of the underlay, and frames
+    /// that are flooded go nowhere else.
     pub multicast: Option<PeerId>,
-    /// Who stands for its senders that have no number, if it takes such.
+    /// The peer that stands for senders without a number; none for a group that does not learn.
     pub anonymous: Option<PeerId>,
 }
 
@@ -30,7 +30,7 @@ pub struct Learner {
     pub first: IpAddr,
     /// The last one.
     pub last: IpAddr,
-    /// Who they count as until they have a number of their own.
+    /// The peer that they count as until they have a number of their own.
     pub peer: PeerId,
 }
 
@@ -74,7 +74,7 @@ impl FileTables {
         }
     }
 
-    /// Who speaks for an attachment's encapsulation: any peer behind it.
+    /// A peer that speaks an attachment's encapsulation: any one behind it.
     #[must_use]
     pub fn speaker(&self, members: &Members) -> Option<PeerId> {
         match members {
@@ -88,8 +88,8 @@ impl FileTables {
 }
 
 impl Forwarding {
-    /// Whom a sender counts as that no configuration names: a learned peer, or, if it is only allowed to become one,
-    /// who stands for such senders.
+    /// The peer that a sender counts as that the configuration does not name: a learned peer, or, if it may still become
+    /// one, the group's anonymous peer.
     #[must_use]
     pub fn unnamed(&self, sender: &Sender) -> Option<PeerId> {
         self.learned.senders.get(sender).copied().or_else(|| self.learner(sender).map(|learner| learner.peer))

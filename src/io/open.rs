@@ -106,7 +106,7 @@ impl fmt::Debug for Opened<'_> {
 pub struct OpenError {
     /// The port's name in the configuration.
     pub port: String,
-    /// Why.
+    /// The reason.
     #[source]
     pub cause: OpenCause,
 }
@@ -143,7 +143,7 @@ pub enum OpenCause {
     Xdp {
         /// The device.
         device: String,
-        /// Why.
+        /// The reason.
         #[source]
         fault: af_xdp::SetupError,
     },

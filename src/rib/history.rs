@@ -84,7 +84,7 @@ impl Moves {
         Self { count: 0, last, held: None, recent: VecDeque::new() }
     }
 
-    /// One more move; gives back whether they are too many.
+    /// Notes one more move. Returns whether there are too many now.
     fn add(&mut self, new: Move, policy: Option<Duplicates>) -> bool {
         self.count += 1;
         // Each worker tells its moves in order, but not all of them together.
@@ -132,7 +132,7 @@ impl History {
         }
     }
 
-    /// Lets go of the addresses that have been held for long enough; gives back which.
+    /// Lets go of the addresses that have been held for long enough. Returns which.
     pub fn release(&mut self, shared: &Shared, now: Now) -> Vec<(DomainId, Mac)> {
         let due: Vec<_> = self.held.iter().filter(|(_, until)| **until <= now.nanos).map(|(who, _)| *who).collect();
         for who in &due {

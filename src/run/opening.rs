@@ -140,7 +140,7 @@ pub fn claims(plan: &Plan) -> Vec<String> {
     endpoints.chain(tags).collect()
 }
 
-/// Claims them.
+/// Claims, for this gateway alone, what a plan serves.
 ///
 /// # Errors
 /// When another gateway has one of them.

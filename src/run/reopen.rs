@@ -63,7 +63,7 @@ impl Revival<'_> {
         }
     }
 
-    /// Opens the device again if another one of its name is there now. Gives back its name if so.
+    /// Opens the device again if another one of its name is there now. Returns its name if so.
     pub fn look(&mut self, kernel: &Kernel, tables: &Forwarding) -> Option<&str> {
         let now = kernel.link_named(&self.device).map(|(index, _)| index);
         // A TAP is ours: when it is gone, nobody else will bring it back.

@@ -91,7 +91,7 @@ fn instructions(program: &Path, who: &str, (tenant, len): Case, breaths: u64) ->
     count.filter(|_| output.status.success()).ok_or_else(|| format!("valgrind counted nothing:\n{text}"))
 }
 
-/// Builds the program that breathes; gives back where it is.
+/// Builds the program that is counted. Returns its path.
 fn build(tree: &Path) -> Result<PathBuf, String> {
     let mut command = run::cargo_command(&["bench", "--bench", "instructions", "--no-run"]);
     command.current_dir(tree).stderr(Stdio::piped());

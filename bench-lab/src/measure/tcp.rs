@@ -61,7 +61,7 @@ fn switch_offloads(host: &Namespace, side: &Side, end: &End, on: bool) -> io::Re
     Ok(())
 }
 
-/// Takes one connection and gives back how many bits a second it carried.
+/// Takes one connection. Returns how many bits a second it carried.
 fn receive() -> io::Result<f64> {
     cpus::pin(cpus::GENERATOR)?;
     let listener = TcpListener::bind((RIGHT, PORT))?;

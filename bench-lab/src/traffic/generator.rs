@@ -121,7 +121,7 @@ impl Generator {
         self.state.set(0, &code::initial(gap))
     }
 
-    /// Gives back the nanoseconds of processor time that it took.
+    /// Sends for so long. Returns the nanoseconds of processor time that it took.
     fn go_on(&self, lab: &Namespace, duration: Duration, pace: Option<f64>) -> io::Result<u64> {
         let batch = if pace.is_some() { PACED_BATCH } else { BATCH };
         lab.enter(|| {

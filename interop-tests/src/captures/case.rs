@@ -19,7 +19,7 @@ pub struct Case {
     pub shows: String,
     /// The standard and its section that ask for this, or the rule of ours.
     pub section: String,
-    /// Who made the frames that arrive, by port.
+    /// The maker of the frames that arrive, by port.
     pub makers: BTreeMap<String, String>,
 }
 

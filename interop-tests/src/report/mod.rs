@@ -58,7 +58,7 @@ pub struct StackReport {
     pub name: &'static str,
     /// Its version.
     pub version: String,
-    /// Whose implementation it is.
+    /// The implementation it counts as: two versions of one count once.
     pub implementation: &'static str,
 }
 
@@ -67,7 +67,7 @@ pub struct StackReport {
 pub struct SiteReport {
     /// Its name.
     pub name: String,
-    /// Whose it is.
+    /// The peer stack that it runs.
     pub stack: &'static str,
     /// Its encapsulation.
     pub family: String,
@@ -80,7 +80,7 @@ pub struct SiteReport {
 pub struct AbsentReport {
     /// Its name.
     pub name: String,
-    /// Why.
+    /// Why it is absent, in words.
     pub why: String,
 }
 

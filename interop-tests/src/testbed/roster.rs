@@ -34,7 +34,7 @@ const OVS: &[(&str, Encap, Underlay)] = &[
 pub struct Absent {
     /// Its name.
     pub name: String,
-    /// Whose it would be.
+    /// The peer stack that it would run.
     pub stack: Stack,
     /// What is missing.
     pub why: String,

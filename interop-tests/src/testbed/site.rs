@@ -95,7 +95,7 @@ impl Tenant {
 pub struct Site {
     /// Such as `uml-gre6`; also its name in the gateway's file.
     pub name: String,
-    /// Who is at the far end.
+    /// The peer stack at the far end.
     pub stack: Stack,
     /// How it is spoken to.
     pub encap: Encap,

@@ -29,7 +29,7 @@ pub struct Entrance {
 /// The tags that belong to tenants.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Tags {
-    /// None.
+    /// No tag belongs to a tenant.
     #[default]
     None,
     /// Those that are claimed.

@@ -161,7 +161,8 @@ impl<'mem> Queue<'mem> {
         }
     }
 
-    /// The chunk that lies at this address, which the kernel gives back; and how far behind its beginning that is.
+    /// Takes the chunk at this address back from the kernel. Returns it, and how many bytes behind its beginning the
+    /// address is.
     #[inline]
     fn release(&mut self, address: u64) -> Option<(&'mem mut [u8], usize)> {
         let granule = u64::from(self.umem.granule());
