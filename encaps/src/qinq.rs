@@ -30,7 +30,7 @@ drop_reasons! {
         WrongTpid, "qinq_wrong_tpid", Config, "The outer tag's TPID is not in the port's tpids.";
         ReservedVid, "qinq_reserved_vid", Peer, "VLAN ID 4095 is reserved by IEEE 802.1Q.";
         TagShape, "qinq_tag_shape", Config, "The tags have a shape that no attachment of the port can have: too many, too few, or an inner TPID other than 0x8100.";
-        ForeignTag, "qinq_foreign_tag", Config, "A VLAN tag of the tenant's own would have made its frame another attachment's on the way out: write `inner_tags: strip` or `drop`, or give the attachment tags of its own.";
+        ForeignTag, "qinq_foreign_tag", Config, "A VLAN tag inside the tenant's frame would have made it another attachment's frame where it leaves: write `inner_tags: strip` or `drop`, or give the attachment tags of its own.";
     }
 }
 

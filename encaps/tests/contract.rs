@@ -200,9 +200,9 @@ fn every_drop_reason_has_one_label_and_a_hint() {
     let labels: HashSet<_> = DropReason::all().map(DropReason::label).collect();
     assert_eq!(labels.len(), DropReason::COUNT);
     for reason in DropReason::all() {
-        let (label, hint) = (reason.label(), reason.info().hint);
+        let (label, meaning) = (reason.label(), reason.info().meaning);
         assert!(label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'), "{label}");
-        assert!(hint.ends_with('.'), "{label}: {hint}");
+        assert!(meaning.ends_with('.'), "{label}: {meaning}");
         assert_eq!(DropReason::from_index(reason.index()), Some(reason));
     }
     assert_eq!(DropReason::from_index(DropReason::COUNT), None);
@@ -213,7 +213,7 @@ fn the_reasons_of_an_encapsulation_are_rows_of_the_whole_table() {
     for &kind in Kind::ALL {
         for row in kind.info().drops {
             let at = DropReason::all().find(|reason| reason.label() == row.label);
-            assert_eq!(at.map(|reason| reason.info().hint), Some(row.hint), "{kind:?} {}", row.label);
+            assert_eq!(at.map(|reason| reason.info().meaning), Some(row.meaning), "{kind:?} {}", row.label);
         }
     }
 }

@@ -84,8 +84,12 @@ pub fn run(hosts: Hosts, out: &mut impl Write) -> Result<bool, DemoError> {
     writeln!(out, "Up and running after {}.\n", seconds(started.elapsed())).map_err(DemoError::Untold)?;
     let go_on = || !interrupt::is_asked();
     let reaches = outcome::everybody(&mut world, go_on).map_err(DemoError::of("pinging"))?;
-    writeln!(out, "Who reached whom, and how much TCP moved in a moment:\n\n{}\n", picture::reaches(&reaches))
-        .map_err(DemoError::Untold)?;
+    writeln!(
+        out,
+        "Which host reached which, and how much TCP carried in a moment:\n\n{}\n",
+        picture::reaches(&reaches)
+    )
+    .map_err(DemoError::Untold)?;
 
     let exchange = match world.hosts.as_mut_slice() {
         [from, to, ..] => outcome::exchange(from, to).map_err(DemoError::of("watching one frame"))?,
@@ -169,7 +173,7 @@ fn dropped(rows: &[DropRow]) -> String {
     if reasons.is_empty() {
         "The gateway dropped no frame.".into()
     } else {
-        format!("Dropped by name, such as the cables' own ARP and IPv6 chatter:\n{}.", reasons.join(", "))
+        format!("Dropped, by reason (the links' own ARP and IPv6 traffic is among them):\n{}.", reasons.join(", "))
     }
 }
 

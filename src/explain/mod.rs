@@ -74,16 +74,17 @@ pub struct Dropped {
     pub reason: &'static str,
     /// The stage that dropped it.
     pub stage: &'static str,
-    /// Whose move it is: `peer`, `config` or `local`; `capture` of a packet that was leaving.
-    pub whose_move: &'static str,
-    /// What to look at.
-    pub hint: &'static str,
+    /// Who can do something about it: `peer`, `config` (the file) or `local` (this machine); `capture` of a packet that
+    /// was leaving.
+    pub responsible: &'static str,
+    /// What it means, and where to look.
+    pub meaning: &'static str,
 }
 
 impl Dropped {
     fn new(stage: Stage, reason: DropReason) -> Self {
         let info = reason.info();
-        Self { reason: info.label, stage: steps::name(stage), whose_move: info.fault.word(), hint: info.hint }
+        Self { reason: info.label, stage: steps::name(stage), responsible: info.fault.word(), meaning: info.meaning }
     }
 }
 
@@ -169,7 +170,7 @@ fn tell(case: &Case<'_>) -> Explanation {
         headline: headline(case, dropped, &near, &outputs),
         port: case.names.port(case.port).into_owned(),
         dropped: dropped.map(|(stage, reason)| match case.leaving() {
-            Some(_) => Dropped { whose_move: "capture", hint: LEAVING, ..Dropped::new(stage, reason) },
+            Some(_) => Dropped { responsible: "capture", meaning: LEAVING, ..Dropped::new(stage, reason) },
             None => Dropped::new(stage, reason),
         }),
         stages: steps::stages(case),
@@ -186,8 +187,8 @@ fn headline(case: &Case<'_>, dropped: Option<(Stage, DropReason)>, near: &[Near]
         None => near.text.clone(),
     });
     if let Some((_, reason)) = dropped {
-        let why = nearest.unwrap_or_else(|| reason.info().hint.trim_end_matches('.').to_owned());
-        let told = if outputs.iter().any(|output| output.answer) { "; its sender has been told" } else { "" };
+        let why = nearest.unwrap_or_else(|| reason.info().meaning.trim_end_matches('.').to_owned());
+        let told = if outputs.iter().any(|output| output.answer) { "; its sender got an ICMP error" } else { "" };
         return format!("dropped ({}): {why}{told}", reason.label());
     }
     let Some(note) = case.trace.note() else {

@@ -71,9 +71,9 @@ fn choose_by(plan: &Plan, look: impl Fn(&str) -> Survey) -> Choices {
     };
     let is_ours = |id| plan.ports.iter().any(|port| port.id == id && matches!(port.backend, Backend::Auto { .. }));
     for choice in ports.iter_mut().filter(|choice| is_ours(choice.port)) {
-        let judged = choice.survey.judge(workers);
-        choice.xdp = judged.is_ok();
-        choice.why = Some(judged.unwrap_or_else(|why| why));
+        let suits = choice.survey.suits(workers);
+        choice.xdp = suits.is_ok();
+        choice.why = Some(suits.unwrap_or_else(|why| why));
     }
     Choices { workers, fewer, ports }
 }

@@ -59,7 +59,10 @@ impl Revival<'_> {
     pub fn follow(&self, tables: &Forwarding) {
         let Some(redirect) = &self.redirect else { return };
         if let Err(error) = redirect.replace(&self.filter(tables)) {
-            tracing::warn!("port {}: the frames that reach it are those of before: {error}", self.plan.name);
+            tracing::warn!(
+                "port {}: cannot update its XDP filter, the old one stays in force: {error}",
+                self.plan.name
+            );
         }
     }
 
@@ -84,7 +87,7 @@ impl Revival<'_> {
                     // There is room: it was not full.
                     let _ = worker.put(port);
                 }
-                tracing::info!("port {}: {} is back, and open again", self.plan.name, self.device);
+                tracing::info!("port {}: {} is back and has been opened again", self.plan.name, self.device);
                 Some(&self.device)
             }
             Err(error) => {

@@ -50,7 +50,7 @@ pub(crate) fn check() -> Result<(), String> {
     let baseline = Baseline::read()?;
     let counts = counts()?;
     baseline.print(&counts);
-    baseline.judge(&counts)
+    baseline.check(&counts)
 }
 
 /// Makes what is counted now the baseline, for this reason.

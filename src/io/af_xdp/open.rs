@@ -21,16 +21,16 @@ use crate::io::ethtool::Unstripped;
 const TRIES: u32 = 40;
 const PAUSE: Duration = Duration::from_millis(25);
 
-/// What a port is to be.
+/// What a port on XDP sockets is to be opened with.
 #[derive(Debug)]
 pub struct OpenRequest<'w, 'mem> {
     /// The device.
     pub device: &'w str,
-    /// The device's number.
+    /// The device's interface index.
     pub ifindex: u32,
-    /// How many queues it has.
+    /// Number of its queues.
     pub queues: u32,
-    /// Which frames are the gateway's.
+    /// The frames that are the gateway's.
     pub filter: Filter,
     /// The memory of each worker; there are at most as many as queues.
     pub umems: &'w [Arc<Umem<'mem>>],
@@ -43,9 +43,9 @@ pub struct OpenRequest<'w, 'mem> {
 pub struct Mode {
     hook: Hook,
     transfer: Transfer,
-    /// Why not in the driver.
+    /// The driver's error, if it runs no XDP program.
     no_driver: Option<io::Error>,
-    /// Why not without copies.
+    /// The error of the first bind without copies, if that was refused.
     no_zero_copy: Option<io::Error>,
     queues: u32,
 }
@@ -70,13 +70,13 @@ impl fmt::Display for Mode {
 /// Why a device is not open.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// We may not.
+    /// Capabilities are missing.
     #[error("no permission for XDP sockets: {} missing; run as root, or grant {}", list(.0), list(.0))]
     Capabilities(Vec<&'static str>),
-    /// We have every capability, and may not.
+    /// Every capability is here, but only within a user namespace.
     #[error(
-        "the kernel refuses to load XDP programs although all capabilities are here: in a user namespace it does, \
-         since it wants those of the machine"
+        "the kernel refuses to load XDP programs although all capabilities are here: they do not count in a user \
+         namespace"
     )]
     UserNamespace,
     /// Somebody else's program is on the device.
@@ -86,7 +86,7 @@ pub enum SetupError {
     #[error("the device takes no XDP program at its MTU: {0}; a smaller MTU may do")]
     Mtu(io::Error),
     /// The device takes the tags that matter out of the frames.
-    #[error("it strips VLAN tags on receive and cannot be told not to: {0}")]
+    #[error("it strips VLAN tags on receive, and that cannot be turned off: {0}")]
     Strips(io::Error),
     /// Some worker would have none of its queues.
     #[error("it has {0} queues for {1} workers (`ethtool -l`)")]
