@@ -86,7 +86,7 @@ pub struct DomainCounters {
     pub flooded: Counter,
     /// Frames, or copies of flooded ones, that were dropped after the tenant was known.
     pub dropped: Counter,
-    /// Hosts told that their packet was too big.
+    /// ICMP errors sent to hosts whose packet was too big.
     pub too_big_answers: Counter,
     /// MACs that appeared.
     pub learned: Counter,
@@ -109,7 +109,7 @@ pub struct MappingCounters {
     pub sent: [TrafficCounter; 2],
     /// Frames whose tenant ID has no counterpart.
     pub holes: Counter,
-    /// Frames that were dropped on their way across.
+    /// Frames that were dropped while they crossed.
     pub dropped: Counter,
 }
 

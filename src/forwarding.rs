@@ -229,7 +229,7 @@ pub enum Exit {
     Port(PortId),
 }
 
-/// One way to a tunnel peer.
+/// One path to a tunnel peer: its next hop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hop {
     /// The port it leaves by.

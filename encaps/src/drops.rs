@@ -1,4 +1,4 @@
-//! The ways a frame can die: those that belong to everyone, and the template for those of one encapsulation.
+//! Drop reasons: those that every encapsulation shares, and the template for those of one encapsulation.
 //!
 //! One line per reason gives the enum, the counter, the metric label, who is responsible, and what the operator
 //! should look at. A label is never renamed, only retired.

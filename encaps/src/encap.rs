@@ -213,7 +213,7 @@ pub trait Encap: Sized + Send + Sync + 'static {
 
     /// The YAML block under the tag.
     type Spec: Clone + fmt::Debug + Default + PartialEq + Serialize + DeserializeOwned + JsonSchema;
-    /// The ways to die that only this encapsulation has.
+    /// The drop reasons that only this encapsulation has.
     type Drop: DropTable;
     /// What changes from frame to frame and outlives a reload: sequence numbers. Most have none.
     type State: Default + fmt::Debug + Send + Sync;
@@ -323,7 +323,7 @@ pub trait Encap: Sized + Send + Sync + 'static {
     }
 
     /// In words: what is wrong with a packet that was dropped, or tolerated, for one of the encapsulation's own
-    /// reasons. `who` is its sender, such as `peer leaf-9`; of a frame on its way out, where it was to go.
+    /// reasons. `who` is its sender, such as `peer leaf-9`; of a frame that leaves, where it was to go.
     fn why(&self, reason: Self::Drop, packet: &[u8], who: &str) -> Option<String> {
         let _ = (reason, packet, who);
         None

@@ -52,7 +52,7 @@ const OPTION_LEN: usize = 4;
 const KEYLESS: Segment = Segment(1 << 32);
 
 drop_reasons! {
-    /// The ways to die that only GRE has.
+    /// The drop reasons that only GRE has.
     pub enum Drop for Gre {
         Version, "gre_version", Peer, "A GRE version other than 0 (version 1 is PPTP).";
         RoutingBits, "gre_routing_bits", Peer, "GRE flag bits of RFC 1701 source routing, which RFC 2784 tells receivers to discard.";

@@ -27,7 +27,7 @@ use crate::words::{HeaderField, Reading, Readings, readings_of_24_bits, type_nam
 const HEADER_LEN: usize = 8;
 
 drop_reasons! {
-    /// The ways to die that only NVGRE has.
+    /// The drop reasons that only NVGRE has.
     pub enum Drop for Nvgre {
         BadFlags, "nvgre_bad_flags", Peer, "An NVGRE header must have a key, no checksum, no sequence number and version 0; the peer may speak plain GRE.";
         ReservedBits, "nvgre_reserved_bits", Peer, "Reserved bits of the NVGRE header are set.";

@@ -25,7 +25,7 @@ const VID_RESERVED: u16 = 0x0fff;
 const MOST_TPIDS: usize = 8;
 
 drop_reasons! {
-    /// The ways to die that only tagged ports have.
+    /// The drop reasons that only tagged ports have.
     pub enum Drop for QinQ {
         WrongTpid, "qinq_wrong_tpid", Config, "The outer tag's TPID is not in the port's tpids.";
         ReservedVid, "qinq_reserved_vid", Peer, "VLAN ID 4095 is reserved by IEEE 802.1Q.";

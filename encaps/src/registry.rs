@@ -294,7 +294,7 @@ pub struct KindInfo {
     pub udp6_zero_checksum: bool,
     /// The bits its tenant ID is in: others with the same name here read the same ones.
     pub id_bits: &'static str,
-    /// The ways to die that only this encapsulation has.
+    /// The drop reasons that only this encapsulation has.
     pub drops: &'static [DropInfo],
 }
 

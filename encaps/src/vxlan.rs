@@ -35,7 +35,7 @@ const GPE_UDP_PORT: u16 = 4790;
 const GENEVE_UDP_PORT: u16 = 6081;
 
 drop_reasons! {
-    /// The ways to die that only VXLAN has.
+    /// The drop reasons that only VXLAN has.
     pub enum Drop for Vxlan {
         VniFlagClear, "vxlan_vni_flag_clear", Peer, "A VXLAN header without the I bit carries no VNI.";
         ReservedBits, "vxlan_reserved_bits", Peer, "Reserved bits of the VXLAN header are set: the peer may speak GPE or GBP.";

@@ -65,7 +65,7 @@ pub enum Failure {
         /// What to do about it.
         help: Option<String>,
     },
-    /// It has been told already.
+    /// The output has said it already.
     Told,
 }
 

@@ -106,7 +106,7 @@ pub struct LearningGroup {
     /// Rules for UDP checksums of received packets.
     pub udp: UdpRules,
     /// The multicast group that members' packets may come to.
-    pub hears: Option<IpAddr>,
+    pub multicast_group: Option<IpAddr>,
     /// The tunnel to find next hops for, towards anybody: `peer`, `name` and `remote` are the member's.
     pub tunnel: TunnelPlan,
     /// Most members that are learned at a time.

@@ -1,7 +1,7 @@
 //! What senders left to their device, done in software: unfinished checksums and super-frames.
 //!
 //! Over a veth or a TAP a host's TCP arrives as frames of up to 64 KB with only the pseudo-header summed into the
-//! checksum field. Where the way out is a device that takes such frames, they leave as they came. Everywhere else
+//! checksum field. Where the path out is a device that takes such frames, they leave as they came. Everywhere else
 //! [`finish`] completes the checksum and [`segments`] cuts the super-frame, as the sender's network card would have.
 
 use transload_encaps::inner::{Ending, Extensions, Inner, IpPacket};

@@ -37,7 +37,7 @@ pub enum DemoError {
     /// No namespaces.
     #[error("this system gives the demonstration no network namespaces of its own: {0}")]
     NotPermitted(io::Error),
-    /// Something went wrong on the way.
+    /// Something went wrong while it ran.
     #[error("{0}")]
     Failed(String),
     /// Nobody reads on; everything is cleaned up.
@@ -133,7 +133,7 @@ fn replaced(speakers: Cast) -> String {
     format!("A second transload speaks in its place for: {}.", titles.join(", "))
 }
 
-/// The gateway's file. Linux compares the whole key of NVGRE with what it was told, so that only flow ID 0
+/// The gateway's file. Linux compares the whole key of NVGRE with what it is configured to, so that only flow ID 0
 /// will do.
 fn configuration(speakers: Cast) -> String {
     let [_, nvgre, ..] = speakers;

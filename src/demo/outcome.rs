@@ -9,7 +9,7 @@ use super::sites::{SITES, Site};
 use super::tcp::{Budget, Moved};
 use super::world::{Host, World};
 
-/// Long enough for a first packet that has to find its way.
+/// How long a ping may take: enough for a first packet that waits for ARP.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Twelve of these fit into the time a demonstration may take.
 const BUDGET: Budget = Budget { bytes: 8 * 1024 * 1024, time: Duration::from_millis(400) };

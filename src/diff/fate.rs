@@ -160,7 +160,7 @@ pub fn fates(plans: Plans, inputs: &[Input], changes: &[Change]) -> Result<Fates
     Ok(fates)
 }
 
-/// What a frame met on its way through either gateway.
+/// What a frame met in either gateway.
 #[derive(Default)]
 struct Touched {
     ports: BTreeSet<String>,

@@ -33,7 +33,7 @@ pub enum Thing {
     Static,
     /// A stateless cross-connect.
     Mapping,
-    /// A way out, as `tenant/attachment -> peer`.
+    /// A path out, as `tenant/attachment -> peer`.
     Tunnel,
     /// What belongs to none of these: workers, the size of the MAC table.
     Setting,

@@ -29,7 +29,7 @@ impl<'a> Case<'a> {
         self.origins.line(noun)
     }
 
-    /// The endpoint it is on its way out from, if nobody took it for an arrival.
+    /// The endpoint of ours that sent it, if it is a packet of the gateway's own that was captured as it left.
     pub(super) fn leaving(&self) -> Option<EndpointId> {
         self.trace.dropped().filter(|(_, reason)| *reason == Common::NotForUs.into())?;
         captured::leaving(self.tables, self.port, self.frame)

@@ -1,4 +1,4 @@
-//! Explain: what the gateway does with one frame, and why, told by the stages that do it.
+//! Explain: what the gateway does with one frame, and why, as the stages themselves report it.
 //!
 //! The frame goes through the production pipeline with a [`Tracer`](crate::dataplane::Tracer) that writes everything
 //! down (`trace`); its words come from the compiler's names and places (`case`, `steps`); what would have let a
@@ -213,16 +213,16 @@ fn outputs(case: &Case<'_>, arrived: &FrameReport) -> Vec<OutputFrame> {
     let from = arrived.decoded.inner_at.unwrap_or(0);
     let end = case.trace.note().map_or(0, |note| note.origin.end as usize).min(case.frame.len());
     let mut outputs = Vec::new();
-    for way in paths(case) {
-        for (port, bytes) in &way.left {
-            let frame = FrameReport::new(bytes, inside(case, way.peer));
-            let changed = if way.is_answer {
+    for path in paths(case) {
+        for (port, bytes) in &path.left {
+            let frame = FrameReport::new(bytes, inside(case, path.peer));
+            let changed = if path.is_answer {
                 vec![Range { start: 0, end: bytes.len() }]
             } else {
                 hex::changed(case.frame, from, end, bytes, frame.decoded.inner_at.unwrap_or(0))
             };
             let port = case.names.port(*port).into_owned();
-            outputs.push(OutputFrame { port, to: way.to.clone(), answer: way.is_answer, frame, changed });
+            outputs.push(OutputFrame { port, to: path.to.clone(), answer: path.is_answer, frame, changed });
         }
     }
     outputs

@@ -1,4 +1,4 @@
-//! The ways a frame went, or should have gone: to attachments of its tenant, across a mapping, back to its sender.
+//! The paths that a frame took, or should have taken: to attachments of its tenant, across a mapping, back to its sender.
 
 use transload_encaps::{DropReason, InnerTags, Segment};
 
@@ -7,23 +7,23 @@ use super::trace::Step;
 use crate::dataplane::Stage;
 use crate::forwarding::{AttachmentId, Crossing, DomainId, Hop, MappingId, PeerId, PortId, Target};
 
-/// One way, and what happened to the frame, or a copy of it, there.
+/// One path, and what happened to the frame, or a copy of it, on it.
 pub(super) struct TracedPath<'a> {
-    /// "leafs (peer leafs/192.0.2.11, vni 10100)"
+    /// Where it leads, in words: "leafs (peer leafs/192.0.2.11, vni 10100)"
     pub(super) to: String,
     pub(super) peer: PeerId,
     pub(super) segment: Segment,
     pub(super) inner_tags: InnerTags,
-    /// None across a mapping.
+    /// The attachment that the frame leaves by; none across a mapping.
     pub(super) attachment: Option<(DomainId, AttachmentId)>,
-    /// Whether the gateway's own answer went this way.
+    /// Whether it is the gateway's own ICMP error that took this path.
     pub(super) is_answer: bool,
     pub(super) hop: Option<Hop>,
     pub(super) left: Vec<(PortId, &'a [u8])>,
     pub(super) lost: Option<DropReason>,
 }
 
-/// All of them, in the order in which they were gone.
+/// All of them, in the order in which they were taken.
 pub(super) fn paths<'a>(case: &Case<'a>) -> Vec<TracedPath<'a>> {
     let trace = case.trace;
     let ingress = trace.ingress().map(|ingress| ingress.domain);
@@ -34,11 +34,11 @@ pub(super) fn paths<'a>(case: &Case<'a>) -> Vec<TracedPath<'a>> {
             (Step::Egress(domain, target), _) => all.extend(to(case, *domain, *target)),
             (Step::SentTooBig(_, origin), _) => {
                 let back = ingress.zip(*origin).and_then(|(domain, origin)| to(case, domain, origin));
-                all.extend(back.or_else(|| returning(case)).map(|way| TracedPath { is_answer: true, ..way }));
+                all.extend(back.or_else(|| returning(case)).map(|path| TracedPath { is_answer: true, ..path }));
             }
-            (Step::Hop(hop, _), Some(way)) => way.hop = Some(*hop),
-            (Step::Leaves(port, bytes), Some(way)) => way.left.push((*port, bytes)),
-            (Step::Lost(reason), Some(way)) => way.lost = Some(*reason),
+            (Step::Hop(hop, _), Some(path)) => path.hop = Some(*hop),
+            (Step::Leaves(port, bytes), Some(path)) => path.left.push((*port, bytes)),
+            (Step::Lost(reason), Some(path)) => path.lost = Some(*reason),
             _ => {}
         }
     }

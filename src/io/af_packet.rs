@@ -2,7 +2,7 @@
 //!
 //! The kernel takes the outer VLAN tag out of what it delivers; it is put back here, or stacked tags would be lost.
 //! Senders on a veth, a TAP or a bridge leave checksums and segmentation to their device; the virtio-net header in
-//! front of each frame says so, both ways, so that super-frames pass whole where the way out has no outer IP header.
+//! front of each frame says so, both ways, so that super-frames pass whole where they leave without an outer IP header.
 //!
 //! `PACKET_QDISC_BYPASS` is left off on purpose: on that path the kernel drops super-frames the device cannot cut,
 //! and the operator's traffic control would not see our frames.

@@ -276,7 +276,7 @@ pub(super) fn bring_up(name: &str) -> io::Result<()> {
     device_ioctl(socket.as_fd(), libc::SIOCSIFFLAGS, &mut ask)
 }
 
-/// What a device's driver can be asked or told.
+/// The questions and commands that a device's driver takes.
 #[derive(Debug, Clone, Copy)]
 #[repr(u32)]
 pub(super) enum DriverCommand {

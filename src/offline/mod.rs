@@ -122,7 +122,7 @@ impl<'mem> Offline<'mem> {
         follow(&mut self.rib, &mut self.placeholders);
     }
 
-    /// Does what control does when the workers have told something.
+    /// Does what the control plane does with the workers' events.
     fn hear(&mut self) {
         while let Some(event) = self.events.hear() {
             self.rib.hear(&event);

@@ -247,7 +247,7 @@ fn member(group: &LearningGroup, anonymous: &Peer, address: IpAddr, before: Opti
         scope: anonymous.scope,
         exit: Exit::Tunnel(underlay),
         udp: group.udp,
-        multicast_group: group.hears,
+        multicast_group: group.multicast_group,
         is_anonymous: false,
     }
 }

@@ -1,5 +1,5 @@
 //! Which back-end every port gets, and how many workers run: decided before anything is opened, since it says how the
-//! workers' memory is laid out, and told in words.
+//! workers' memory is laid out; with the reasons in words.
 
 use crate::compile::Plan;
 use crate::forwarding::PortId;

@@ -1,4 +1,4 @@
-//! What has to be done again and again: hear what the workers have to say, and let the RIB do what is due.
+//! Housekeeping: hands the workers' events to the RIB, and has it do what is due.
 
 use std::time::Duration;
 

@@ -32,7 +32,7 @@ pub(super) fn event(rib: &Rib, event: &Event) {
     }
 }
 
-/// What the RIB makes of what it was told.
+/// What the RIB reports.
 pub(super) fn news(rib: &Rib, news: &News) {
     let names = rib.names();
     match news {

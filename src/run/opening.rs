@@ -17,14 +17,14 @@ use crate::rib::facts::{DeviceFact, DeviceState};
 use crate::run::backends::Choices;
 use crate::run::exclusive::Exclusive;
 use crate::run::filters::filter;
-use crate::run::reopen::{Revival, exchangeable};
+use crate::run::reopen::{PortReopener, reopenable};
 
 /// The ports of a gateway, open. Everything is undone when this is dropped.
 pub struct Opening<'mem> {
     /// By worker: its ports.
     pub workers: Vec<Vec<(PortId, BoxedPort<'mem>)>>,
     /// What brings ports back whose device went away.
-    pub revivals: Vec<Revival<'mem>>,
+    pub reopeners: Vec<PortReopener<'mem>>,
     /// What moves the frames of each port, in words, by [`PortId`].
     pub backends: Vec<String>,
     /// What the devices of the ports say.
@@ -91,7 +91,7 @@ pub fn open<'mem>(plan: &Plan, choices: &Choices, umems: &[Arc<Umem<'mem>>]) -> 
     let workers = choices.workers;
     let mut opening = Opening {
         workers: (0..workers).map(|_| Vec::new()).collect(),
-        revivals: Vec::new(),
+        reopeners: Vec::new(),
         backends: vec![String::new(); plan.tables.ports.len()],
         devices: Vec::new(),
         quiet: Quiet::new(),
@@ -115,8 +115,8 @@ pub fn open<'mem>(plan: &Plan, choices: &Choices, umems: &[Arc<Umem<'mem>>]) -> 
         }
         let state = DeviceState { mac: opened.mac, mtu: opened.mtu, is_down: false };
         opening.devices.push(DeviceFact { port: port.id, state: Some(state), failure: None });
-        let (ports, revival) = exchangeable(port, opened, umems);
-        opening.revivals.extend(revival);
+        let (ports, reopener) = reopenable(port, opened, umems);
+        opening.reopeners.extend(reopener);
         for (worker, io) in opening.workers.iter_mut().zip(ports) {
             worker.push((port.id, io));
         }

@@ -300,7 +300,7 @@ impl<'mem> Queue<'mem> {
         Ok(())
     }
 
-    /// Has the kernel look at what is to be sent, if it wants to be told.
+    /// Wakes the kernel to send what is in the ring, if it asks for that.
     #[inline]
     pub(super) fn kick(&mut self) {
         if !self.rings.send.needs_wakeup() {
@@ -336,7 +336,7 @@ impl<'mem> Queue<'mem> {
         self.rings.send.untaken() > 0
     }
 
-    /// Whether the kernel could send no more when it was last told to: nobody tells when it could.
+    /// Whether the kernel could send no more when it was last woken; it does not report when it can again.
     pub(super) const fn is_stuck(&self) -> bool {
         self.rings.send.was_untaken() && !self.down
     }
