@@ -2,7 +2,17 @@
 //!
 //! Exit codes: 0 when it worked, 1 when it did not, 2 for a command line that cannot be understood.
 
+mod check;
+mod demo;
+mod diff;
+mod explain;
+mod isolation;
+mod reload;
 mod render;
+mod replay;
+mod run;
+mod schema;
+mod show;
 mod unmapped;
 
 use std::fmt;
@@ -12,11 +22,10 @@ use clap::Parser;
 
 use crate::config::Problems;
 
-/// Registers the verbs: a module with `Args` and `run`, and what it does in one line.
+/// Registers the verbs: a module with `Args` and `run`, and what it does in one line. The modules are declared above, in
+/// plain sight of rustfmt.
 macro_rules! verbs {
     ($($module:ident, $Verb:ident, $about:literal;)*) => {
-        $(mod $module;)*
-
         #[derive(Debug, clap::Subcommand)]
         enum Verb {
             $(#[doc = $about] $Verb($module::Args),)*
