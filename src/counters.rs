@@ -33,14 +33,14 @@ impl Counter {
 /// Frames and their bytes.
 #[derive(Debug, Default)]
 pub struct TrafficCounter {
-    /// How many frames.
+    /// Number of frames.
     pub frames: Counter,
     /// How many bytes, without preamble and FCS.
     pub bytes: Counter,
 }
 
 impl TrafficCounter {
-    /// One more frame.
+    /// Counts one more frame, of this length in bytes.
     #[inline]
     pub fn count(&self, len: usize) {
         self.add(1, len as u64);
@@ -62,9 +62,9 @@ impl TrafficCounter {
 /// Frames in both directions, of a port (whole frames), a peer or a tenant (tenants' frames).
 #[derive(Debug, Default)]
 pub struct Both {
-    /// Received.
+    /// Frames received.
     pub rx: TrafficCounter,
-    /// Sent.
+    /// Frames sent.
     pub tx: TrafficCounter,
     /// Of those received, or of those that were to leave by this port, how many were dropped.
     pub dropped: Counter,
@@ -88,9 +88,9 @@ pub struct DomainCounters {
     pub dropped: Counter,
     /// ICMP errors sent to hosts whose packet was too big.
     pub too_big_answers: Counter,
-    /// MACs that appeared.
+    /// New MAC addresses that were learned.
     pub learned: Counter,
-    /// MACs that appeared elsewhere.
+    /// Known MAC addresses that appeared in another place.
     pub moved: Counter,
     /// Frames whose source has moved once too often and is held where it was.
     pub held_moves: Counter,
@@ -284,7 +284,7 @@ impl Counters {
         }
     }
 
-    /// Counts a drop.
+    /// Counts so many frames dropped for this reason, of a tenant if it is known.
     #[inline]
     pub fn dropped(&self, reason: DropReason, domain: Option<DomainId>, frames: u64) {
         if let Some(counter) = self.drops(reason) {

@@ -83,7 +83,7 @@ impl Target {
 pub const MAX_PEERS: usize = 1 << 20;
 /// Most attachments of one domain.
 pub const MAX_ATTACHMENTS: usize = 1 << 12;
-/// Most domains.
+/// Most domains of a gateway.
 pub const MAX_DOMAINS: usize = 1 << 24;
 
 /// A hash map for keys that an attacker cannot choose: they come from the configuration.
@@ -199,7 +199,7 @@ pub struct Sender {
     pub endpoint: EndpointId,
     /// The outer source address.
     pub address: IpAddr,
-    /// What carries it.
+    /// The carrier: a UDP port or an IP protocol.
     pub carrier: Carrier,
 }
 
@@ -260,7 +260,7 @@ pub struct Domain {
     pub ageing: u16,
     /// Whether a unicast frame to an unknown MAC goes to everyone.
     pub flood_unknown: bool,
-    /// Most MACs learned.
+    /// Most MAC addresses that are learned.
     pub mac_limit: u32,
     /// Nanoseconds between broadcast, unknown and multicast frames at the full allowed rate; 0 for no limit.
     pub bum_interval: u64,

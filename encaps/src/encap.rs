@@ -98,7 +98,7 @@ pub struct Ids {
 }
 
 impl Ids {
-    /// These fields.
+    /// The set of these fields.
     #[must_use]
     pub fn of(fields: &[(&'static str, u64)]) -> Self {
         let mut ids = Self::default();

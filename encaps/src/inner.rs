@@ -148,7 +148,7 @@ impl Ending {
 pub enum Fragment {
     /// The first, which has the transport's header; or one that is first and last (RFC 6946).
     First,
-    /// Any other.
+    /// Any later fragment.
     Later,
 }
 

@@ -69,7 +69,7 @@ pub struct Readings {
 /// Another tenant ID that may have been meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
-    /// That ID.
+    /// The other ID.
     pub segment: Segment,
     /// The same in words: `VNI 10100`.
     pub words: String,

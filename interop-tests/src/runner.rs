@@ -23,9 +23,9 @@ pub struct Cell {
 /// How a case went.
 #[derive(Debug)]
 pub struct CaseRun {
-    /// Which.
+    /// The case.
     pub case: Case,
-    /// Everywhere.
+    /// Its outcome at every place.
     pub cells: Vec<Cell>,
     /// How long it took.
     pub seconds: f64,

@@ -66,7 +66,7 @@ pub struct TagEntrance {
     pub wire: Wire,
     /// The port.
     pub port: PortId,
-    /// Its tags.
+    /// The port's tags, as a peer.
     pub peer: PeerId,
     /// The space of the tags, as an index of [`spaces`](ClaimTable::spaces).
     pub space: usize,
@@ -79,7 +79,7 @@ pub struct Departure {
     pub peer: PeerId,
     /// The space of their IDs, as an index of [`spaces`](ClaimTable::spaces).
     pub space: usize,
-    /// Where they go.
+    /// The far end that the frames go to.
     pub far_end: FarEnd,
 }
 

@@ -56,7 +56,7 @@ pub struct Held {
 pub struct Space {
     /// The number space that their segments are looked up in.
     pub scope: Scope,
-    /// Their encapsulation.
+    /// The peers' encapsulation.
     pub kind: Kind,
     /// The peers.
     pub peers: Vec<PeerId>,

@@ -42,7 +42,7 @@ struct Difference {
     frames: Option<Fates>,
 }
 
-/// Both files.
+/// The two files that are compared.
 struct Files {
     configs: [Config; 2],
 }

@@ -67,9 +67,9 @@ struct Cli {
 pub enum Failure {
     /// The file is wrong.
     Problems(Problems),
-    /// Something else is.
+    /// Any other failure.
     Other {
-        /// What happened.
+        /// What happened, in words.
         message: String,
         /// What to do about it.
         help: Option<String>,
@@ -79,12 +79,12 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// This happened.
+    /// A failure with this message.
     pub fn new(message: impl Into<String>) -> Self {
         Self::Other { message: message.into(), help: None }
     }
 
-    /// This happened, and that can be done about it.
+    /// A failure with this message, and what can be done about it.
     pub fn with_help(message: impl Into<String>, help: impl Into<String>) -> Self {
         Self::Other { message: message.into(), help: Some(help.into()) }
     }

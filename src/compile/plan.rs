@@ -33,7 +33,7 @@ pub struct Plan {
     pub tunnels: Vec<TunnelPlan>,
     /// The groups that learn their members.
     pub learning: Vec<LearningGroup>,
-    /// Sizes and paths.
+    /// What the file sets for the whole gateway.
     pub settings: Settings,
     /// Warnings, in the order of the file.
     pub warnings: Vec<Problem>,
@@ -113,7 +113,7 @@ pub struct LearningGroup {
     pub most: usize,
 }
 
-/// Sizes and paths.
+/// What the file sets for the whole gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Settings {
     /// Most addresses in the FDB.

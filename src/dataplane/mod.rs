@@ -54,7 +54,7 @@ use crate::io::{BoxedPort, Pool};
 /// A moment of the workers' clock: monotonic, from any origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Now {
-    /// Nanoseconds.
+    /// Nanoseconds since the clock's origin.
     pub nanos: u64,
 }
 
@@ -72,7 +72,7 @@ impl Now {
 pub struct Shared {
     /// The frozen tables; control swaps them, workers read them once a burst.
     pub forwarding: Arc<ArcSwap<Forwarding>>,
-    /// Where MACs live.
+    /// The FDB: the place of every MAC address.
     pub fdb: Fdb,
 }
 

@@ -88,7 +88,7 @@ pub trait Tracer {
     fn lost(&mut self, reason: DropReason) {}
 }
 
-/// No observer.
+/// The observer that observes nothing: what the workers run with.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoTrace;
 

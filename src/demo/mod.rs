@@ -34,7 +34,7 @@ use world::World;
 /// Why there was nothing to see.
 #[derive(Debug, Error)]
 pub enum DemoError {
-    /// No namespaces.
+    /// The system permits no network namespaces.
     #[error("this system gives the demonstration no network namespaces of its own: {0}")]
     NotPermitted(io::Error),
     /// Something went wrong while it ran.

@@ -28,7 +28,7 @@ pub(super) struct Reach {
 }
 
 impl Reach {
-    /// Whether everything worked.
+    /// Whether both the ping and TCP worked.
     #[must_use]
     pub(super) const fn worked(&self) -> bool {
         self.ping.is_ok() && self.tcp.is_ok()

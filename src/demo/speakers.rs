@@ -52,7 +52,7 @@ impl Speaker {
         }
     }
 
-    /// For the legend.
+    /// Its explanation in the legend.
     pub(super) const fn explanation(self) -> &'static str {
         match self {
             Self::Kernel => "a tunnel device of the running kernel",

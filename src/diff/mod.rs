@@ -76,7 +76,7 @@ pub enum How {
 /// A thing that changes, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {
-    /// What it is.
+    /// The kind of thing.
     pub thing: Thing,
     /// Its name.
     pub name: String,

@@ -17,7 +17,7 @@ pub(super) struct Case<'a> {
     pub(super) names: &'a Names,
     pub(super) origins: &'a Origins,
     pub(super) port: PortId,
-    /// As it arrived.
+    /// The frame's bytes as it arrived.
     pub(super) frame: &'a [u8],
     /// The same, with what its port knew of it.
     pub(super) arrived: &'a Packet,

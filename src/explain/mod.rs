@@ -93,9 +93,9 @@ impl Dropped {
 pub struct FrameReport {
     /// Its length in bytes.
     pub len: usize,
-    /// Header by header.
+    /// The frame header by header.
     pub decoded: Decoded,
-    /// In hex.
+    /// The frame's bytes in hexadecimal.
     pub hex: String,
     #[serde(skip)]
     bytes: Vec<u8>,

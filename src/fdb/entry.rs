@@ -217,7 +217,7 @@ pub struct Entry {
     pub domain: DomainId,
     /// The address.
     pub mac: Mac,
-    /// Where it lives.
+    /// The attachment it is behind, and the peer.
     pub target: Target,
     /// The tick, in wrapping seconds of the workers' clock, of the last frame from it. 0 for one that control installed.
     pub seen: u16,

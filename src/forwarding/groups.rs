@@ -24,7 +24,7 @@ pub struct Group {
 pub struct Learner {
     /// The endpoint they come to.
     pub endpoint: EndpointId,
-    /// What carries them.
+    /// The carrier of their packets: a UDP port or an IP protocol.
     pub carrier: Carrier,
     /// The first address of the prefix.
     pub first: IpAddr,
@@ -50,7 +50,7 @@ pub struct Learned {
 pub struct LearnedPeer {
     /// The group it belongs to.
     pub group: GroupId,
-    /// All else.
+    /// The row that a peer of the file would have.
     pub peer: Peer,
 }
 

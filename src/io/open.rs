@@ -130,12 +130,12 @@ pub enum OpenCause {
         /// The device.
         device: String,
     },
-    /// We may not.
+    /// The permission to open it is missing.
     #[error("no permission to open {what}; run as root, or with {capability}")]
     NoPermission {
         /// What was to be opened.
         what: String,
-        /// What is missing.
+        /// The capability that is missing.
         capability: &'static str,
     },
     /// The device and XDP sockets do not go together.
@@ -147,7 +147,7 @@ pub enum OpenCause {
         #[source]
         fault: af_xdp::SetupError,
     },
-    /// Anything else.
+    /// Any other error of the system.
     #[error("cannot open {what}: {error}{}", .help.map_or_else(String::new, |help| format!("; {help}")))]
     Failed {
         /// What was to be opened.

@@ -44,7 +44,7 @@ impl Rule {
         Self::OneToOne,
     ];
 
-    /// As a sentence.
+    /// What the rule says, as a sentence.
     #[must_use]
     pub const fn statement(self) -> &'static str {
         match self {

@@ -55,7 +55,7 @@ pub struct ProvenMapping {
 pub struct Examined {
     /// The rule.
     pub rule: Rule,
-    /// As a sentence.
+    /// What the rule says, as a sentence.
     pub statement: &'static str,
     /// Whether it holds.
     pub holds: bool,

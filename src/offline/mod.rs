@@ -35,7 +35,7 @@ pub struct Offline<'mem> {
     rib: Rib,
     placeholders: Placeholders,
     worker: Worker<'mem>,
-    /// By port number.
+    /// The ports' far ends, by [`PortId`].
     handles: Vec<Option<Handle>>,
     events: events::EventReceiver,
 }

@@ -27,7 +27,7 @@ pub struct Heard {
 /// What is remembered of an address that has moved.
 #[derive(Debug, Clone)]
 pub struct Moves {
-    /// How often.
+    /// Number of moves so far.
     pub count: u64,
     /// The last time.
     pub last: Move,
@@ -42,9 +42,9 @@ pub struct Moves {
 pub struct Move {
     /// When, in nanoseconds of the workers' clock.
     pub at: u64,
-    /// From where.
+    /// The place it moved from.
     pub from: Target,
-    /// To where.
+    /// The place it moved to.
     pub to: Target,
 }
 
@@ -157,7 +157,7 @@ impl History {
         self.all.len()
     }
 
-    /// Whether none is.
+    /// Whether no address is remembered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()

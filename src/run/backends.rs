@@ -7,7 +7,7 @@ use crate::io::Backend;
 use crate::io::af_xdp::{Survey, chunks_for};
 use crate::io::arena::Layout;
 
-/// What was decided.
+/// The back-ends that were chosen, and the number of workers.
 #[derive(Debug)]
 pub struct Choices {
     /// How many workers run.

@@ -44,7 +44,7 @@ pub(super) fn news(rib: &Rib, news: &News) {
              carried, but answers to them are flooded"
         ),
         News::PeersForgotten(count) => {
-            tracing::info!("{count} learned peers removed: silent, and no MAC address behind them")
+            tracing::info!("{count} learned peers removed, silent and without MAC addresses");
         }
         News::NoRoom(entry) => {
             let tenant = names.domain(entry.domain);

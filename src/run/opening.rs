@@ -57,7 +57,7 @@ pub enum OpeningError {
         what: String,
         /// What the kernel said.
         error: io::Error,
-        /// What it takes.
+        /// The capability that it takes.
         capability: &'static str,
     },
 }

@@ -20,10 +20,10 @@ const PORT: u16 = 5001;
 const PATIENCE: Duration = Duration::from_secs(5);
 const CHUNK: usize = 1 << 17;
 
-/// What came through.
+/// What one TCP connection carried.
 #[derive(Debug, Clone, Copy)]
 pub struct Stream {
-    /// Bits a second.
+    /// Bits per second that the receiver got.
     pub rate: f64,
     /// What the receiving host had as its end of the tunnel.
     pub far_end: &'static str,

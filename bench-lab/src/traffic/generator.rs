@@ -44,10 +44,10 @@ pub enum Order {
     Sources,
 }
 
-/// What was sent.
+/// The frames that were sent.
 #[derive(Debug, Clone, Copy)]
 pub struct Sent {
-    /// Frames.
+    /// Number of frames.
     pub frames: u64,
     /// How often the program ran: once for each frame, and while it waited for the next.
     pub turns: u64,

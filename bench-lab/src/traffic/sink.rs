@@ -32,12 +32,12 @@ pub struct Sink {
     _attached: AttachedProgram,
 }
 
-/// What arrived.
+/// The frames that arrived.
 #[derive(Debug, Clone)]
 pub struct Arrived {
     /// Frames of ours, rightly encapsulated.
     pub frames: u64,
-    /// Anything else.
+    /// Number of other frames.
     pub others: u64,
     /// How long ours were under way, in nanoseconds.
     pub latency: Histogram,

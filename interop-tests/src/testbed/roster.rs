@@ -36,7 +36,7 @@ pub struct Absent {
     pub name: String,
     /// The peer stack that it would run.
     pub stack: Stack,
-    /// What is missing.
+    /// What is missing, in words.
     pub why: String,
     /// Whether nothing can be installed that would bring it: then no case speaks of it.
     pub is_final: bool,
