@@ -154,7 +154,8 @@ pub struct FileTables {
     pub groups: Vec<Group>,
     /// The peer that a tunnel packet is from.
     pub senders: Map<Sender, PeerId>,
-    /// Where groups take packets of senders from that nobody names; sorted, and no two overlap.
+    /// The address ranges that groups accept senders from which the configuration does not name; sorted, and no two
+    /// overlap.
     pub learners: Vec<Learner>,
     /// The attachment that a segment belongs to.
     pub segments: Map<(Scope, Segment), Claim>,

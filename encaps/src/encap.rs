@@ -59,7 +59,7 @@ pub struct Decap {
 }
 
 impl Decap {
-    /// An Ethernet frame of this segment, with nothing to forgive.
+    /// An Ethernet frame of this segment, with no deviation to tolerate.
     #[must_use]
     pub const fn ethernet(segment: Segment) -> Self {
         Self { segment, payload: Payload::Ethernet, tolerated: None }

@@ -110,7 +110,7 @@ pub struct IpPacket {
     pub src: IpAddr,
     /// The destination address.
     pub dst: IpAddr,
-    /// Whether nobody on the way may fragment it: IPv4's DF; in IPv6 it is always so.
+    /// Whether routers may not fragment it: IPv4's DF; in IPv6 it is always so.
     pub dont_fragment: bool,
     /// Which part of a datagram it is; `None` for one that is whole.
     pub fragment: Option<Fragment>,

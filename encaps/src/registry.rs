@@ -84,7 +84,7 @@ macro_rules! encapsulations {
             $Type(<crate::$module::$Type as Encap>::Spec)),+ }
 
         impl Spec {
-            /// The encapsulation with the options nobody gave.
+            /// The encapsulation with default options.
             #[must_use]
             pub fn default_of(kind: Kind) -> Self {
                 match kind { $($(#[$cfg])* Kind::$Type => Self::$Type(Default::default())),+ }

@@ -1,7 +1,7 @@
 //! The data plane: one worker, one loop, one function a stage.
 //!
 //! [`Worker::breathe`] is the life of a frame. Nothing in it allocates, locks, logs, waits or reads a clock. A stage is
-//! one function in the file of its name. It takes the burst, and whatever else it reads or writes as one value.
+//! one function in the file of its name. It takes the burst, and all else that it reads or writes as one value.
 
 mod bridge;
 mod burst;
@@ -111,7 +111,8 @@ impl<'mem> Worker<'mem> {
         Self { shared, view, pool, ports: WorkerPorts::new(ports), burst: Burst::new(), segments, counters, events }
     }
 
-    /// One breath: every frame that has arrived leaves, or is dropped by name. Returns how many arrived.
+    /// One breath, a round over all ports: every frame that has arrived leaves, or is dropped and counted. Returns how
+    /// many arrived.
     pub fn breathe(&mut self, now: Now) -> usize {
         self.breathe_before(&mut NoTrace, now)
     }

@@ -18,7 +18,7 @@ const FIRST_ONLY: u8 = 0x80;
 
 /// Completes a checksum that was left [`Partial`](Checksum::Partial), after which it is [`Valid`](Checksum::Valid).
 ///
-/// A checksum in headers that were stripped meanwhile is nobody's any more: the state becomes `Unknown`.
+/// A checksum in headers that were stripped meanwhile no longer exists: the state becomes `Unknown`.
 ///
 /// # Errors
 /// `Truncated` when the frame does not reach the place of the checksum; the frame is unchanged.

@@ -1,7 +1,7 @@
 //! `transload demo`: a small world of real network stacks around a real gateway, in network namespaces of its own.
 //!
 //! Four sites of one tenant speak four encapsulations; the gateway between them runs from 25 lines of YAML. Everybody
-//! pings everybody and moves some TCP. Nothing is outside the namespaces, and nothing stays.
+//! pings everybody and sends some TCP. Nothing is outside the namespaces, and nothing stays.
 
 mod capture;
 mod decode;

@@ -47,7 +47,7 @@ pub struct Explanation {
     pub frame: FrameReport,
     /// Why it was dropped, if it was.
     pub dropped: Option<Dropped>,
-    /// What would have let it pass, the nearest first; of a frame that passed, what somebody should know.
+    /// What would have let it pass, the nearest first; of a frame that passed, remarks on it.
     pub near: Vec<Near>,
     /// Every stage in order, as far as the frame came.
     pub stages: Vec<StageReport>,

@@ -1,4 +1,4 @@
-//! What is in a slot: whose MAC, where it lives, when it was last seen.
+//! The contents of a slot: a domain's MAC address, where it lives, when it was last seen.
 
 use transload_encaps::Mac;
 

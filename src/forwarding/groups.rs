@@ -1,4 +1,4 @@
-//! Groups: who is in them, by name or because of what they sent, and whom a flooded frame reaches.
+//! Groups: their members, configured or learned, and the peers that a flooded frame goes to.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub struct Group {
     pub anonymous: Option<PeerId>,
 }
 
-/// From where a group takes packets of senders that nobody names.
+/// A range of addresses from which a group accepts senders that the configuration does not name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Learner {
     /// The endpoint they come to.
@@ -37,7 +37,7 @@ pub struct Learner {
 /// Peers that no configuration names: senders inside the prefix of a [`Learner`] that were heard.
 #[derive(Debug, Clone, Default)]
 pub struct Learned {
-    /// The peers. Their numbers are none of [`Forwarding::peers`].
+    /// The peers. Their numbers are none of [`FileTables::peers`](super::FileTables::peers).
     pub peers: Map<PeerId, Arc<LearnedPeer>>,
     /// Which of them a tunnel packet is from.
     pub senders: Map<Sender, PeerId>,
@@ -55,7 +55,7 @@ pub struct LearnedPeer {
 }
 
 impl FileTables {
-    /// From where a sender that nobody names may be learned.
+    /// The range that a sender may be learned from, if the configuration does not name it.
     #[must_use]
     pub fn learner(&self, sender: &Sender) -> Option<&Learner> {
         let key = (sender.endpoint, sender.carrier, sender.address);

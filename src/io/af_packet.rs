@@ -32,8 +32,8 @@ pub struct AfPacketPort {
     arrivals: Box<[Arrival; BATCH]>,
     /// The GSO batches of the present call of the kernel, laid out before each; kept so that none allocates.
     gso_batches: Vec<GsoBatch>,
-    /// Whether a device, or the kernel for it, completes tunnel packets and cuts GSO batches of them. On a veth nobody
-    /// does: they would arrive as they are, at somebody who may not expect it.
+    /// Whether a device, or the kernel for it, completes tunnel packets and cuts GSO batches of them. On a veth
+    /// nothing does: they would arrive as they are, at a receiver that may not expect it.
     is_hardware: bool,
     /// Whether frames are joined to GSO batches.
     is_batching: bool,

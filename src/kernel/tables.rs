@@ -91,7 +91,7 @@ pub struct NextHop {
 /// An entry of the kernel's neighbour table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Neighbour {
-    /// Its MAC address; `None` while the kernel asks, or when nobody answered.
+    /// Its MAC address; `None` while the kernel asks, or when there was no answer.
     pub mac: Option<Mac>,
     /// Set by hand: it never expires and must not be probed, which would make it expire.
     pub fixed: bool,

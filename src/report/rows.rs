@@ -1,6 +1,6 @@
 //! The rows that say what a gateway knows and has counted: names instead of numbers, all workers together.
 //!
-//! One vocabulary for everybody who tells it: `show` draws them as tables whose heads are their keys, the admin socket
+//! One vocabulary: `show` draws them as tables whose heads are their keys, the admin socket
 //! carries them as JSON, `replay` ends with them. `docs/ROWS.md` lists their keys; it is made from the comments of this
 //! file. The comment of a number begins with its unit.
 
@@ -263,7 +263,7 @@ pub struct Summary {
 pub struct Reloaded {
     /// A line for each thing that changed: `+` is new, `-` is gone, `~` is not as it was.
     pub changes: Vec<String>,
-    /// What somebody should look at in the file.
+    /// Warnings about the file.
     pub warnings: Vec<String>,
     /// How many ports, tunnel peers and tenants the gateway has now.
     pub summary: String,

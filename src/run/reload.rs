@@ -2,7 +2,7 @@
 //! or, if anything is wrong with it, nothing changes at all.
 //!
 //! Numbers keep their meaning (`rib`), so frames of tenants that are in both files never notice. What is opened once
-//! stays as it is; a file that wants other ones is refused by name (`fixed`).
+//! stays as it is; a file that changes it is rejected with a message that says what (`fixed`).
 
 use std::io;
 use std::path::PathBuf;

@@ -140,7 +140,7 @@ fn bad_source(case: &Case<'_>) -> Option<Near> {
     ))
 }
 
-/// What somebody should know of a frame that was forwarded.
+/// Remarks on a frame that was forwarded.
 pub(in crate::explain) fn remarks(case: &Case<'_>) -> Vec<Near> {
     let mut all: Vec<_> = tolerated(case).into_iter().collect();
     if let Some((claim, domain)) = claim(case) {

@@ -9,7 +9,7 @@ use super::{Near, sender};
 use crate::compile::Noun;
 use crate::forwarding::{Endpoint, EndpointId, Sender};
 
-/// The IP packet in a frame, behind whatever tags.
+/// The IP packet in a frame, behind any VLAN tags.
 struct TaggedPacket {
     /// The VLAN IDs before it, outermost first, with their types.
     tags: Vec<(u16, u16)>,

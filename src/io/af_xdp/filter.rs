@@ -34,7 +34,7 @@ pub enum Tags {
     None,
     /// Those that are claimed.
     Some(Claims),
-    /// Every frame: nobody but tenants is behind the port.
+    /// Every frame: only tenants are behind the port.
     All,
 }
 

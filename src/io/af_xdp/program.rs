@@ -163,7 +163,7 @@ impl RedirectAssembler<'_> {
         }
     }
 
-    /// What is sent to our address behind another MAC is nobody's tag either.
+    /// A packet to our address with another MAC is no tenant's frame either.
     fn need_mac(&mut self, mac: Option<Mac>) {
         let Some(Mac([first @ .., high, low])) = mac else { return };
         self.need_words(0, &first, self.pass);
@@ -293,7 +293,7 @@ impl RedirectAssembler<'_> {
         self.asm.place(next);
     }
 
-    /// The ends of a section that are used: the kernel refuses what nobody can reach.
+    /// The ends of a section that are used: the kernel refuses code that is not reachable.
     fn ends(&mut self) {
         if self.asm.is_used(self.pass) {
             self.asm.place(self.pass);
