@@ -83,7 +83,7 @@ impl Target {
 pub const MAX_PEERS: usize = 1 << 20;
 /// Most attachments of one domain.
 pub const MAX_ATTACHMENTS: usize = 1 << 12;
-/// Most domains.
+/// Most domains of a gateway.
 pub const MAX_DOMAINS: usize = 1 << 24;
 
 /// A hash map for keys that an attacker cannot choose: they come from the configuration.
@@ -154,7 +154,8 @@ pub struct FileTables {
     pub groups: Vec<Group>,
     /// The peer that a tunnel packet is from.
     pub senders: Map<Sender, PeerId>,
-    /// Where groups take packets of senders from that nobody names; sorted, and no two overlap.
+    /// The address ranges that groups accept senders from which the configuration does not name; sorted, and no two
+    /// overlap.
     pub learners: Vec<Learner>,
     /// The attachment that a segment belongs to.
     pub segments: Map<(Scope, Segment), Claim>,
@@ -188,18 +189,18 @@ pub struct Endpoint {
     pub vlan: Option<u16>,
     /// What its peers ride on; a packet of any other kind is not a tunnel's.
     pub carriers: Vec<Carrier>,
-    /// The multicast groups that it hears besides.
+    /// The multicast groups that its packets may be sent to besides.
     pub multicast: Vec<IpAddr>,
 }
 
-/// Who sends a tunnel packet: names exactly one peer.
+/// The sender of a tunnel packet, as its outer headers show it: names exactly one peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Sender {
     /// The endpoint it came to.
     pub endpoint: EndpointId,
     /// The outer source address.
     pub address: IpAddr,
-    /// What carries it.
+    /// The carrier: a UDP port or an IP protocol.
     pub carrier: Carrier,
 }
 
@@ -229,18 +230,18 @@ pub enum Exit {
     Port(PortId),
 }
 
-/// One way to a tunnel peer.
+/// One path to a tunnel peer: its next hop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hop {
     /// The port it leaves by.
     pub port: PortId,
     /// The outer MAC addresses.
     pub link: LinkAddresses,
-    /// Most bytes an IP packet may have on this way; `None` for no limit.
+    /// Most bytes an IP packet may have on this path; `None` for no limit.
     pub mtu: Option<u32>,
 }
 
-/// Whose a segment is.
+/// The attachment that a segment belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Claim {
     /// The tenant's domain.
@@ -260,7 +261,7 @@ pub struct Domain {
     pub ageing: u16,
     /// Whether a unicast frame to an unknown MAC goes to everyone.
     pub flood_unknown: bool,
-    /// Most MACs learned.
+    /// Most MAC addresses that are learned.
     pub mac_limit: u32,
     /// Nanoseconds between broadcast, unknown and multicast frames at the full allowed rate; 0 for no limit.
     pub bum_interval: u64,
@@ -288,7 +289,7 @@ pub struct Duplicates {
 /// How long TCP segments may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MssClamp {
-    /// As long as the ways in both directions can carry.
+    /// As long as the paths in both directions can carry.
     Path,
     /// At most so many bytes of payload.
     Bytes(u16),
@@ -299,7 +300,7 @@ pub enum MssClamp {
 pub struct Attachment {
     /// The tenant ID there.
     pub segment: Segment,
-    /// Who is behind it.
+    /// The peers behind it.
     pub members: Members,
     /// What happens to VLAN tags inside the tenant's frames.
     pub inner_tags: InnerTags,
@@ -309,7 +310,7 @@ pub struct Attachment {
     pub horizon: u16,
 }
 
-/// Who is behind an attachment.
+/// The peers behind an attachment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Members {
     /// One peer, or the tags of a port.

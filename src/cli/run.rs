@@ -1,4 +1,4 @@
-//! `transload run FILE`: the gateway itself, until somebody stops it.
+//! `transload run FILE`: the gateway itself, until it is stopped.
 
 use std::io::IsTerminal;
 use std::path::PathBuf;

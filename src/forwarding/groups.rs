@@ -1,4 +1,4 @@
-//! Groups: who is in them, by name or because of what they sent, and whom a flooded frame reaches.
+//! Groups: their members, configured or learned, and the peers that a flooded frame goes to.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,32 +12,32 @@ use super::{EndpointId, FileTables, Forwarding, GroupId, Map, Members, Peer, Pee
 pub struct Group {
     /// Those that the configuration names.
     pub members: Vec<PeerId>,
-    /// Who stands for all of them at once: what goes there goes to a multicast group of the underlay, and what is
-    /// flooded goes nowhere else.
+    /// The peer that stands for all of them at once: frames for it go to a multicast group of the underlay, and frames
+    /// that are flooded go nowhere else.
     pub multicast: Option<PeerId>,
-    /// Who stands for its senders that have no number, if it takes such.
+    /// The peer that stands for senders without a number; none for a group that does not learn.
     pub anonymous: Option<PeerId>,
 }
 
-/// From where a group takes packets of senders that nobody names.
+/// A range of addresses from which a group accepts senders that the configuration does not name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Learner {
     /// The endpoint they come to.
     pub endpoint: EndpointId,
-    /// What carries them.
+    /// The carrier of their packets: a UDP port or an IP protocol.
     pub carrier: Carrier,
     /// The first address of the prefix.
     pub first: IpAddr,
     /// The last one.
     pub last: IpAddr,
-    /// Who they count as until they have a number of their own.
+    /// The peer that they count as until they have a number of their own.
     pub peer: PeerId,
 }
 
 /// Peers that no configuration names: senders inside the prefix of a [`Learner`] that were heard.
 #[derive(Debug, Clone, Default)]
 pub struct Learned {
-    /// The peers. Their numbers are none of [`Forwarding::peers`].
+    /// The peers. Their numbers are none of [`FileTables::peers`](super::FileTables::peers).
     pub peers: Map<PeerId, Arc<LearnedPeer>>,
     /// Which of them a tunnel packet is from.
     pub senders: Map<Sender, PeerId>,
@@ -50,12 +50,12 @@ pub struct Learned {
 pub struct LearnedPeer {
     /// The group it belongs to.
     pub group: GroupId,
-    /// All else.
+    /// The row that a peer of the file would have.
     pub peer: Peer,
 }
 
 impl FileTables {
-    /// From where a sender that nobody names may be learned.
+    /// The range that a sender may be learned from, if the configuration does not name it.
     #[must_use]
     pub fn learner(&self, sender: &Sender) -> Option<&Learner> {
         let key = (sender.endpoint, sender.carrier, sender.address);
@@ -74,7 +74,7 @@ impl FileTables {
         }
     }
 
-    /// Who speaks for an attachment's encapsulation: any peer behind it.
+    /// A peer that speaks an attachment's encapsulation: any one behind it.
     #[must_use]
     pub fn speaker(&self, members: &Members) -> Option<PeerId> {
         match members {
@@ -88,8 +88,8 @@ impl FileTables {
 }
 
 impl Forwarding {
-    /// Whom a sender counts as that no configuration names: a learned peer, or, if it is only allowed to become one,
-    /// who stands for such senders.
+    /// The peer that a sender counts as that the configuration does not name: a learned peer, or, if it may still become
+    /// one, the group's anonymous peer.
     #[must_use]
     pub fn unnamed(&self, sender: &Sender) -> Option<PeerId> {
         self.learned.senders.get(sender).copied().or_else(|| self.learner(sender).map(|learner| learner.peer))

@@ -128,7 +128,7 @@ pub enum Targets {
         /// The ports, by [`PortId`].
         ports: Vec<PortLink>,
     },
-    /// These as well.
+    /// These tunnels besides those of before.
     Add(Vec<Tunnel>),
     /// The tunnels to these peers no longer.
     Remove(Vec<PeerId>),

@@ -56,7 +56,7 @@ pub(crate) fn check() -> Result<(), String> {
     let baseline = Baseline::read()?;
     let counts = counts()?;
     baseline.print(&counts);
-    baseline.judge(&counts)
+    baseline.check(&counts)
 }
 
 /// Makes what is counted now the baseline, for this reason.
@@ -109,7 +109,7 @@ fn instructions(program: &Path, arguments: &[&str]) -> Result<u64, String> {
     count.filter(|_| output.status.success()).ok_or_else(|| format!("valgrind counted nothing:\n{text}"))
 }
 
-/// Builds the program that breathes; gives back where it is.
+/// Builds the program that is counted. Returns its path.
 fn build(tree: &Path) -> Result<PathBuf, String> {
     let mut command = run::cargo_command(&["bench", "--bench", "instructions", "--no-run"]);
     command.current_dir(tree).stderr(Stdio::piped());

@@ -11,7 +11,7 @@ use crate::forwarding::{AttachmentId, DomainId};
 /// The numbers of all attachments.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Attachments {
-    /// By domain.
+    /// The numbers of each domain's attachments, by [`DomainId`].
     registers: Vec<Option<Arc<NumberPool>>>,
     latest: Option<NumberedAttachments>,
 }

@@ -58,7 +58,7 @@ impl Baseline {
         }
     }
 
-    pub(super) fn judge(&self, counts: &[(String, u64)]) -> Result<(), String> {
+    pub(super) fn check(&self, counts: &[(String, u64)]) -> Result<(), String> {
         let compiler = compiler();
         if compiler != self.compiler {
             println!("The baseline was counted with {}, this with {compiler}.", self.compiler);
