@@ -1,4 +1,4 @@
-//! Groups: who is in them, by name or because of what they sent, and whom a flooded frame reaches.
+//! Groups: their members, named or learned, and the peers that a flooded frame goes to.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,27 +10,27 @@ use super::{EndpointId, FileTables, Forwarding, GroupId, Map, Members, Peer, Pee
 /// Peers that share a mesh.
 #[derive(Debug, Clone, Default)]
 pub struct Group {
-    /// Those that the configuration names.
+    /// The members that the configuration names.
     pub members: Vec<PeerId>,
-    /// Who stands for all of them at once: what goes there goes to a multicast group of the underlay, and what is
-    /// flooded goes nowhere else.
+    /// The peer that stands for all of them at once: what goes there goes to a multicast group of the underlay, and
+    /// what is flooded goes nowhere else.
     pub multicast: Option<PeerId>,
-    /// Who stands for its senders that have no number, if it takes such.
+    /// The peer that stands for its senders that have no number, if it takes such.
     pub anonymous: Option<PeerId>,
 }
 
-/// From where a group takes packets of senders that nobody names.
+/// A prefix in which a group learns senders that nobody names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Learner {
-    /// The endpoint they come to.
+    /// The endpoint that their packets come to.
     pub endpoint: EndpointId,
-    /// What carries them.
+    /// The protocol, and for UDP the port, that carries the tunnel.
     pub carrier: Carrier,
     /// The first address of the prefix.
     pub first: IpAddr,
     /// The last one.
     pub last: IpAddr,
-    /// Who they count as until they have a number of their own.
+    /// The peer that they count as until they have a number of their own.
     pub peer: PeerId,
 }
 
@@ -39,9 +39,9 @@ pub struct Learner {
 pub struct Learned {
     /// The peers. Their numbers are none of [`Forwarding::peers`].
     pub peers: Map<PeerId, Arc<LearnedPeer>>,
-    /// Which of them a tunnel packet is from.
+    /// The one that a tunnel packet is from.
     pub senders: Map<Sender, PeerId>,
-    /// Those of each group, in the order of their addresses.
+    /// The members of each group, in the order of their addresses.
     pub members: Map<GroupId, Vec<PeerId>>,
 }
 
@@ -50,12 +50,12 @@ pub struct Learned {
 pub struct LearnedPeer {
     /// The group it belongs to.
     pub group: GroupId,
-    /// All else.
+    /// Its row, as that of a peer that is named.
     pub peer: Peer,
 }
 
 impl FileTables {
-    /// From where a sender that nobody names may be learned.
+    /// The prefix in which a sender that nobody names may be learned.
     #[must_use]
     pub fn learner(&self, sender: &Sender) -> Option<&Learner> {
         let key = (sender.endpoint, sender.carrier, sender.address);
@@ -70,17 +70,17 @@ impl FileTables {
     pub fn members<'a>(&'a self, members: &'a Members) -> &'a [PeerId] {
         match members {
             Members::One(peer) => std::slice::from_ref(peer),
-            Members::Group(group) => self.groups.get(group.0 as usize).map_or(&[], |group| &group.members),
+            Members::Group(group) => self.groups.get(*group).map_or(&[], |group| &group.members),
         }
     }
 
-    /// Who speaks for an attachment's encapsulation: any peer behind it.
+    /// A peer behind an attachment, which has its encapsulation: any of them.
     #[must_use]
     pub fn speaker(&self, members: &Members) -> Option<PeerId> {
         match members {
             Members::One(peer) => Some(*peer),
             Members::Group(group) => {
-                let group = self.groups.get(group.0 as usize)?;
+                let group = self.groups.get(*group)?;
                 group.members.first().copied().or(group.anonymous)
             }
         }
@@ -88,8 +88,8 @@ impl FileTables {
 }
 
 impl Forwarding {
-    /// Whom a sender counts as that no configuration names: a learned peer, or, if it is only allowed to become one,
-    /// who stands for such senders.
+    /// The peer of a sender that no configuration names: a learned one, or, if the sender is only allowed to become
+    /// one, that which stands for such senders.
     #[must_use]
     pub fn unnamed(&self, sender: &Sender) -> Option<PeerId> {
         self.learned.senders.get(sender).copied().or_else(|| self.learner(sender).map(|learner| learner.peer))
@@ -113,11 +113,11 @@ impl Forwarding {
         }
     }
 
-    /// Where a flooded frame goes behind an attachment: to everyone there, or once to their multicast group.
+    /// The peers that a flooded frame goes to behind an attachment: all there, or once their multicast group.
     pub fn flooded<'a>(&'a self, members: &'a Members) -> impl Iterator<Item = PeerId> + 'a {
         let multicast = match members {
             Members::One(_) => None,
-            Members::Group(group) => self.groups.get(group.0 as usize).and_then(|group| group.multicast),
+            Members::Group(group) => self.groups.get(*group).and_then(|group| group.multicast),
         };
         let (named, learned) = match multicast {
             Some(_) => (&[][..], &[][..]),
