@@ -7,7 +7,7 @@ use transload::fdb::{DEFAULT_CAPACITY, Fdb, Key, LearnOutcome};
 use transload::forwarding::{DomainId, Target};
 use transload_encaps::Mac;
 
-const DOMAIN: DomainId = DomainId(7);
+const DOMAIN: DomainId = DomainId::new(7);
 const AGEING: u16 = 300;
 const BURST: usize = 32;
 const SIZES: [usize; 4] = [1, 1_000, 100_000, 1_000_000];

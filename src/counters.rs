@@ -1,11 +1,12 @@
 //! The workers' counters: one block per worker, plain stores; readers add the blocks up.
 
+use std::marker::PhantomData;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use transload_encaps::DropReason;
 
-use crate::forwarding::{DomainId, FileTables, Forwarding, MappingId, PeerId, PortId};
+use crate::forwarding::{DomainId, FileTables, Forwarding, MappingId, PeerId, PortId, RowId};
 
 /// A number that one worker writes and any thread reads.
 #[derive(Debug, Default)]
@@ -118,34 +119,38 @@ pub struct MappingCounters {
 pub struct Counters {
     drops: Box<[Counter]>,
     tolerated: Box<[Counter]>,
+    /// By port.
     ports: Box<[Both]>,
     /// By port, and in it by reason.
     port_drops: Box<[Counter]>,
+    /// By port.
     lost: Box<[Counter]>,
-    peers: Growing<Both>,
-    domains: Growing<DomainCounters>,
-    mappings: Growing<MappingCounters>,
+    peers: Growing<PeerId, Both>,
+    domains: Growing<DomainId, DomainCounters>,
+    mappings: Growing<MappingId, MappingCounters>,
 }
 
-/// A table that control makes longer while a worker counts in it; what is there stays where it is.
+/// A table, by number, that control makes longer while a worker counts in it; what is there stays where it is.
 #[derive(Debug)]
-struct Growing<T> {
+struct Growing<Id, T> {
     /// As long as the first tables needed.
     first: Box<[T]>,
     /// Later parts, each twice as long as the one before.
     more: [OnceLock<Box<[T]>>; 19],
+    kind: PhantomData<fn(Id)>,
 }
 
-impl<T: Default> Growing<T> {
+impl<Id: RowId, T: Default> Growing<Id, T> {
     /// How long the first of the later ones is.
     const STEP: usize = 64;
 
     fn new(len: usize) -> Self {
-        Self { first: block(len), more: [const { OnceLock::new() }; 19] }
+        Self { first: block(len), more: [const { OnceLock::new() }; 19], kind: PhantomData }
     }
 
     #[inline]
-    fn get(&self, at: usize) -> Option<&T> {
+    fn get(&self, id: Id) -> Option<&T> {
+        let at = id.index();
         self.first.get(at).or_else(|| self.later(at - self.first.len()))
     }
 
@@ -179,21 +184,21 @@ impl Counters {
         Self {
             drops: block(DropReason::COUNT),
             tolerated: block(DropReason::COUNT),
-            ports: block(tables.ports.len()),
-            port_drops: block(tables.ports.len() * DropReason::COUNT),
-            lost: block(tables.ports.len()),
-            peers: Growing::new(tables.peers.len()),
-            domains: Growing::new(tables.domains.len()),
-            mappings: Growing::new(tables.mappings.all.len()),
+            ports: block(tables.ports.span()),
+            port_drops: block(tables.ports.span() * DropReason::COUNT),
+            lost: block(tables.ports.span()),
+            peers: Growing::new(tables.peers.span()),
+            domains: Growing::new(tables.domains.span()),
+            mappings: Growing::new(tables.mappings.all.span()),
         }
     }
 
     /// Makes room for what other tables number, before a worker gets them. Ports stay as many as they were.
     pub fn grow(&self, tables: &Forwarding) {
-        let learned = tables.learned.peers.keys().map(|id| id.0 as usize + 1).max().unwrap_or(0);
-        self.peers.grow(tables.peers.len().max(learned));
-        self.domains.grow(tables.domains.len());
-        self.mappings.grow(tables.mappings.all.len());
+        let learned = tables.learned.peers.keys().map(|id| id.index() + 1).max().unwrap_or(0);
+        self.peers.grow(tables.peers.span().max(learned));
+        self.domains.grow(tables.domains.span());
+        self.mappings.grow(tables.mappings.all.span());
     }
 
     /// Forgets what was counted under a number that is free now, so that its next owner begins with nothing. The
@@ -239,40 +244,40 @@ impl Counters {
     #[must_use]
     #[inline]
     pub fn port(&self, id: PortId) -> Option<&Both> {
-        self.ports.get(usize::from(id.0))
+        self.ports.get(id.index())
     }
 
     /// Frames that arrived at a port and that its device lost before they could be received.
     #[must_use]
     pub fn lost(&self, id: PortId) -> Option<&Counter> {
-        self.lost.get(usize::from(id.0))
+        self.lost.get(id.index())
     }
 
     /// The frames that came from and went to a peer.
     #[must_use]
     #[inline]
     pub fn peer(&self, id: PeerId) -> Option<&Both> {
-        self.peers.get(id.0 as usize)
+        self.peers.get(id)
     }
 
     /// A tenant's counters.
     #[must_use]
     #[inline]
     pub fn domain(&self, id: DomainId) -> Option<&DomainCounters> {
-        self.domains.get(id.0 as usize)
+        self.domains.get(id)
     }
 
     /// A mapping's counters.
     #[must_use]
     #[inline]
     pub fn mapping(&self, id: MappingId) -> Option<&MappingCounters> {
-        self.mappings.get(id.0 as usize)
+        self.mappings.get(id)
     }
 
     /// Frames dropped for this reason that a port received, or was to send.
     #[must_use]
     pub fn drops_at(&self, id: PortId, reason: DropReason) -> Option<&Counter> {
-        self.port_drops.get(usize::from(id.0) * DropReason::COUNT + reason.index())
+        self.port_drops.get(id.index() * DropReason::COUNT + reason.index())
     }
 
     /// Counts dropped frames at the port, and at the peer they came from, if it is known.
@@ -302,16 +307,19 @@ mod tests {
 
     #[test]
     fn a_table_grows_without_moving_what_it_counted() {
-        let table = Growing::<Counter>::new(3);
-        table.get(2).unwrap().add(7);
-        assert!(table.get(3).is_none());
+        let table = Growing::<PeerId, Counter>::new(3);
+        table.get(PeerId::new(2)).unwrap().add(7);
+        assert!(table.get(PeerId::new(3)).is_none());
         table.grow(1_000);
         for at in 3..1_000 {
-            table.get(at).unwrap().add(at as u64);
+            table.get(PeerId::new(at)).unwrap().add(at.into());
         }
         table.grow(2_000);
-        assert_eq!(table.get(2).unwrap().get(), 7);
-        assert!((3..1_000).all(|at| table.get(at).unwrap().get() == at as u64), "every place is one of its own");
-        assert_eq!(table.get(1_999).unwrap().get(), 0);
+        assert_eq!(table.get(PeerId::new(2)).unwrap().get(), 7);
+        assert!(
+            (3..1_000).all(|at| table.get(PeerId::new(at)).unwrap().get() == u64::from(at)),
+            "every place is one of its own"
+        );
+        assert_eq!(table.get(PeerId::new(1_999)).unwrap().get(), 0);
     }
 }

@@ -114,11 +114,11 @@ mod tests {
     fn what_does_not_fit_is_counted_and_the_rest_arrives() {
         let (mut sender, mut receiver) = ring(2);
         for port in 0..5 {
-            sender.send(Event::PortBack { port: PortId(port) });
+            sender.send(Event::PortBack { port: PortId::new(port) });
         }
         assert_eq!(receiver.lost(), 3);
-        assert_eq!(receiver.hear(), Some(Event::PortBack { port: PortId(0) }));
-        assert_eq!(receiver.hear(), Some(Event::PortBack { port: PortId(1) }));
+        assert_eq!(receiver.hear(), Some(Event::PortBack { port: PortId::new(0) }));
+        assert_eq!(receiver.hear(), Some(Event::PortBack { port: PortId::new(1) }));
         assert_eq!(receiver.hear(), None);
     }
 }

@@ -5,8 +5,10 @@
 //! control and keep their meaning from one `Forwarding` to the next, because the FDB outlives them all.
 
 mod groups;
+mod ids;
 mod mappings;
 mod memory;
+mod slab;
 
 use std::net::IpAddr;
 use std::ops::Deref;
@@ -19,37 +21,10 @@ use transload_encaps::underlay::{LinkAddresses, Underlay};
 use transload_encaps::{Carrier, Compiled, InnerTags, Mac, Segment};
 
 pub use groups::{Group, Learned, LearnedPeer, Learner};
-pub use mappings::{Connection, Crossing, End, MappingId, Mappings};
+pub use ids::{AttachmentId, DomainId, EndpointId, GroupId, MappingId, PeerId, PortId, Scope};
+pub use mappings::{Connection, Crossing, End, Mappings};
 pub use memory::{DomainState, LoopMemory, Watched};
-
-/// A port of the configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PortId(pub u16);
-
-/// A far tunnel endpoint, or the tags of a port: whatever frames are decapsulated from and encapsulated for.
-/// At most 20 bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PeerId(pub u32);
-
-/// A tenant's bridge domain. At most 24 bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct DomainId(pub u32);
-
-/// One of our tunnel addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct EndpointId(pub u16);
-
-/// The number space that a peer's segments are looked up in: its own, its group's, or its port's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Scope(pub u32);
-
-/// Peers that share a mesh.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct GroupId(pub u32);
-
-/// An attachment's place in its domain. At most 12 bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct AttachmentId(pub u16);
+pub use slab::{RowId, Slab};
 
 /// Where a MAC address lives: an attachment of its own domain, and which peer of it.
 ///
@@ -68,14 +43,14 @@ impl Target {
     /// As the FDB stores it.
     #[must_use]
     pub const fn to_bits(self) -> u32 {
-        (self.attachment.0 as u32) << Self::PEER_BITS | self.peer.0 & ((1 << Self::PEER_BITS) - 1)
+        (self.attachment.number() as u32) << Self::PEER_BITS | self.peer.number() & ((1 << Self::PEER_BITS) - 1)
     }
 
     /// Out of the FDB.
     #[must_use]
     pub const fn from_bits(bits: u32) -> Self {
-        let attachment = AttachmentId((bits >> Self::PEER_BITS) as u16);
-        Self { attachment, peer: PeerId(bits & ((1 << Self::PEER_BITS) - 1)) }
+        let attachment = AttachmentId::new((bits >> Self::PEER_BITS) as u16);
+        Self { attachment, peer: PeerId::new(bits & ((1 << Self::PEER_BITS) - 1)) }
     }
 }
 
@@ -97,25 +72,24 @@ pub type Map<K, V> = HashMap<K, V, FixedState>;
 pub struct Forwarding {
     /// What the file decides, shared by all tables until it is read again.
     pub file: Arc<FileTables>,
-    /// By [`PortId`]: the ports with what their devices say of themselves.
-    pub ports: Vec<Port>,
+    /// The ports, with what their devices say of themselves.
+    pub ports: Slab<PortId, Port>,
     /// The gateway's own address in every tenant and mapping.
     pub own_macs: Arc<OwnMacs>,
     /// The peers that no configuration names.
     pub learned: Arc<Learned>,
-    /// By [`PeerId`], learned ones included: the paths to a tunnel peer, all of equal cost; empty while unresolved, and
-    /// for tags of ports.
-    pub hops: Vec<Arc<[Hop]>>,
+    /// The next hops to a tunnel peer, learned ones included, all of equal cost; none or empty while unresolved.
+    pub hops: Slab<PeerId, Arc<[Hop]>>,
 }
 
 /// The gateway's own MAC address in every tenant and mapping, from which it says that a packet is too big. Never
 /// learned.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OwnMacs {
-    /// By [`DomainId`].
-    pub domains: Vec<Mac>,
-    /// By [`MappingId`].
-    pub mappings: Vec<Mac>,
+    /// That in a tenant.
+    pub domains: Slab<DomainId, Mac>,
+    /// That in every tenant of a mapping.
+    pub mappings: Slab<MappingId, Mac>,
 }
 
 impl OwnMacs {
@@ -123,13 +97,13 @@ impl OwnMacs {
     #[must_use]
     #[inline]
     pub fn domain(&self, id: DomainId) -> Option<Mac> {
-        self.domains.get(id.0 as usize).copied()
+        self.domains.get(id).copied()
     }
 
     /// The gateway's address in every tenant of a mapping.
     #[must_use]
     pub fn mapping(&self, id: MappingId) -> Option<Mac> {
-        self.mappings.get(id.0 as usize).copied()
+        self.mappings.get(id).copied()
     }
 }
 
@@ -144,14 +118,14 @@ impl Deref for Forwarding {
 /// The tables that the file alone decides.
 #[derive(Debug, Default)]
 pub struct FileTables {
-    /// By [`PortId`], as far as the file states what they are.
-    pub ports: Vec<Port>,
-    /// By [`EndpointId`].
-    pub endpoints: Vec<Endpoint>,
-    /// By [`PeerId`]; `None` where a number is free.
-    pub peers: Vec<Option<Peer>>,
-    /// By [`GroupId`].
-    pub groups: Vec<Group>,
+    /// The ports, as far as the file states what they are.
+    pub ports: Slab<PortId, Port>,
+    /// Our tunnel addresses.
+    pub endpoints: Slab<EndpointId, Endpoint>,
+    /// The peers that the file names, and the tags of ports.
+    pub peers: Slab<PeerId, Peer>,
+    /// The groups.
+    pub groups: Slab<GroupId, Group>,
     /// The peer that a tunnel packet is from.
     pub senders: Map<Sender, PeerId>,
     /// The address ranges that groups accept senders from which the configuration does not name; sorted, and no two
@@ -159,8 +133,8 @@ pub struct FileTables {
     pub learners: Vec<Learner>,
     /// The attachment that a segment belongs to.
     pub segments: Map<(Scope, Segment), Claim>,
-    /// By [`DomainId`]; `None` where a number is free.
-    pub domains: Vec<Option<Domain>>,
+    /// The tenants' bridge domains.
+    pub domains: Slab<DomainId, Domain>,
     /// Stateless cross-connects, for the segments that no attachment claims.
     pub mappings: Mappings,
 }
@@ -196,7 +170,7 @@ pub struct Endpoint {
 /// The sender of a tunnel packet, as its outer headers show it: names exactly one peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Sender {
-    /// The endpoint it came to.
+    /// The endpoint that the packet came to.
     pub endpoint: EndpointId,
     /// The outer source address.
     pub address: IpAddr,
@@ -209,11 +183,11 @@ pub struct Sender {
 pub struct Peer {
     /// Its encapsulation, compiled.
     pub compiled: Compiled,
-    /// Where its segments are looked up.
+    /// The number space that its segments are looked up in.
     pub scope: Scope,
     /// How frames leave towards it.
     pub exit: Exit,
-    /// What it makes of UDP checksums.
+    /// Rules for the UDP checksums of its packets.
     pub udp: UdpRules,
     /// The multicast group of the underlay that its packets may come to.
     pub multicast_group: Option<IpAddr>,
@@ -253,8 +227,8 @@ pub struct Claim {
 /// A tenant's bridge domain.
 #[derive(Debug, Clone)]
 pub struct Domain {
-    /// By [`AttachmentId`]; `None` where a number is free.
-    pub attachments: Vec<Option<Attachment>>,
+    /// The attachments.
+    pub attachments: Slab<AttachmentId, Attachment>,
     /// Whether sources are learned.
     pub learning: bool,
     /// Seconds after which a silent MAC is forgotten.
@@ -275,14 +249,14 @@ pub struct Domain {
     pub state: Arc<DomainState>,
 }
 
-/// When a MAC is taken for one that two hosts have (RFC 7432 §15.1); all times in nanoseconds.
+/// When a MAC is taken for one that two hosts have (RFC 7432 §15.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Duplicates {
-    /// So many moves,
+    /// Number of moves that make a duplicate.
     pub moves: u32,
-    /// within so long,
+    /// Window in which they are counted, in nanoseconds.
     pub within: u64,
-    /// hold it where it is for so long.
+    /// Time for which the MAC is then held where it is, in nanoseconds.
     pub hold: u64,
 }
 
@@ -302,7 +276,7 @@ pub struct Attachment {
     pub segment: Segment,
     /// The peers behind it.
     pub members: Members,
-    /// What happens to VLAN tags inside the tenant's frames.
+    /// The rule for VLAN tags inside the tenant's frames.
     pub inner_tags: InnerTags,
     /// Whether bridges' control frames (01:80:c2:00:00:0x) pass here, to and from others where they do.
     pub tunnels_l2cp: bool,
@@ -324,17 +298,17 @@ impl Forwarding {
     #[must_use]
     #[inline]
     pub fn peer(&self, id: PeerId) -> Option<&Peer> {
-        match self.file.peers.get(id.0 as usize) {
-            Some(Some(peer)) => Some(peer),
-            _ => self.learned.peers.get(&id).map(|learned| &learned.peer),
+        match self.file.peers.get(id) {
+            Some(peer) => Some(peer),
+            None => self.learned.peers.get(&id).map(|learned| &learned.peer),
         }
     }
 
-    /// The paths to a tunnel peer; `None` while there is none.
+    /// The next hops to a tunnel peer; `None` while there is none.
     #[must_use]
     #[inline]
     pub fn hops(&self, id: PeerId) -> Option<&[Hop]> {
-        self.hops.get(id.0 as usize).filter(|hops| !hops.is_empty()).map(|hops| &**hops)
+        self.hops.get(id).filter(|hops| !hops.is_empty()).map(|hops| &**hops)
     }
 
     /// The domain with this number.
@@ -350,14 +324,14 @@ impl FileTables {
     #[must_use]
     #[inline]
     pub fn peer(&self, id: PeerId) -> Option<&Peer> {
-        self.peers.get(id.0 as usize)?.as_ref()
+        self.peers.get(id)
     }
 
     /// The domain with this number.
     #[must_use]
     #[inline]
     pub fn domain(&self, id: DomainId) -> Option<&Domain> {
-        self.domains.get(id.0 as usize)?.as_ref()
+        self.domains.get(id)
     }
 }
 
@@ -366,6 +340,6 @@ impl Domain {
     #[must_use]
     #[inline]
     pub fn attachment(&self, id: AttachmentId) -> Option<&Attachment> {
-        self.attachments.get(usize::from(id.0))?.as_ref()
+        self.attachments.get(id)
     }
 }

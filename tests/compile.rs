@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use transload::compile::{Numbers, Plan, compile};
 use transload::config;
-use transload::forwarding::{Exit, Members, PeerId, Sender, Target};
+use transload::forwarding::{Exit, Members, PeerId, PortId, Sender, Target};
 use transload::offline;
 use transload::offline::placeholders::{placeholder_next_hop, placeholder_port};
 use transload::rib::Rib;
@@ -60,7 +60,7 @@ tenants:
 #[test]
 fn a_tunnel_packet_is_one_peers_by_endpoint_address_and_carrier() {
     let plan = plan(SMALL);
-    let endpoint = plan.tables.ports[0].endpoints[0];
+    let endpoint = plan.tables.ports.values().next().unwrap().endpoints[0];
     let find = |address_text: &str, carrier| {
         let sender = Sender { endpoint, address: address(address_text), carrier };
         plan.tables.senders.get(&sender).copied()
@@ -70,7 +70,7 @@ fn a_tunnel_packet_is_one_peers_by_endpoint_address_and_carrier() {
     assert_eq!(find("192.0.2.9", Carrier::Udp(8472)), None);
     assert_eq!(find("192.0.2.21", Carrier::Ip(47)), Some(peer(&plan, "mesh/192.0.2.21")));
     assert_eq!(find("192.0.2.23", Carrier::Ip(47)), None);
-    let carriers = &plan.tables.endpoints[usize::from(endpoint.0)].carriers;
+    let carriers = &plan.tables.endpoints.get(endpoint).unwrap().carriers;
     assert_eq!(carriers.len(), 2, "UDP 4789 and GRE: {carriers:?}");
 }
 
@@ -89,7 +89,7 @@ fn the_members_of_a_group_share_one_number_space() {
 fn attachments_of_one_split_horizon_share_its_number_and_no_other_does() {
     let plan = plan(SMALL);
     let blue = plan.names.domain_id("blue").expect("blue is there");
-    let rows: Vec<_> = plan.tables.domain(blue).expect("it is there").attachments.iter().flatten().collect();
+    let rows: Vec<_> = plan.tables.domain(blue).expect("it is there").attachments.values().collect();
     assert_eq!(rows.len(), 3);
     assert_eq!(rows[1].horizon, rows[2].horizon);
     assert_ne!(rows[0].horizon, rows[1].horizon);
@@ -102,7 +102,7 @@ fn defaults_are_those_of_the_standards() {
     let domain = plan.tables.domain(red).expect("it is there");
     assert!(domain.learning && domain.flood_unknown);
     assert_eq!((domain.ageing, domain.bum_interval), (300, 1_000_000));
-    let tags: Vec<_> = domain.attachments.iter().flatten().map(|row| row.inner_tags).collect();
+    let tags: Vec<_> = domain.attachments.values().map(|row| row.inner_tags).collect();
     assert_eq!(tags, [InnerTags::Keep, InnerTags::Drop, InnerTags::Keep], "RFC 7637 §3.2: no tag inside NVGRE");
     assert_eq!((plan.settings.workers, plan.settings.fdb_capacity), (1, 1 << 20));
 }
@@ -121,9 +121,9 @@ fn a_static_address_leads_to_the_attachment_and_its_peer() {
 #[test]
 fn a_port_without_tenants_has_no_tags() {
     let plan = plan(SMALL);
-    let tags: Vec<_> = plan.tables.ports.iter().map(|port| port.tags.is_some()).collect();
+    let tags: Vec<_> = plan.tables.ports.values().map(|port| port.tags.is_some()).collect();
     assert_eq!(tags, [false, false, true]);
-    assert_eq!(plan.tables.peers.iter().flatten().filter(|peer| matches!(peer.exit, Exit::Port(_))).count(), 1);
+    assert_eq!(plan.tables.peers.values().filter(|peer| matches!(peer.exit, Exit::Port(_))).count(), 1);
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn placeholders_give_every_tunnel_a_way_out_and_are_all_different() {
     assert_eq!(hops[0].link.src, Mac([2, 0, 0, 0, 0, 0xaa]), "the port's own");
     assert_eq!(hops[1].link.src, placeholder_port(hops[1].port));
     assert_ne!(hops[1].link.src, hops[1].link.dst);
-    assert_eq!(tables.ports[1].mac, None, "it goes on accepting any address");
+    assert_eq!(tables.ports.get(PortId::new(1)).unwrap().mac, None, "it goes on accepting any address");
 }
 
 #[test]
@@ -215,10 +215,7 @@ fn an_attachment_that_leads_elsewhere_is_another_one() {
     let number = |plan: &Plan, name: &str| {
         let red = plan.names.domain_id("red").expect("red is there");
         let rows = &plan.tables.domain(red).expect("it is there").attachments;
-        (0..rows.len() as u16)
-            .map(transload::forwarding::AttachmentId)
-            .find(|id| rows[usize::from(id.0)].is_some() && plan.names.attachment(red, *id) == name)
-            .expect("it is there")
+        rows.iter().map(|(id, _)| id).find(|id| plan.names.attachment(red, *id) == name).expect("it is there")
     };
     assert_eq!(number(&before, "mesh"), number(&after, "mesh"));
     assert_ne!(number(&before, "leaf"), number(&after, "leaf"), "it was peer leaf's and is peer early's");
@@ -241,8 +238,7 @@ fn gre_sequence_numbers_go_on_across_a_reload() {
     let sequence = |plan: &Plan| {
         let site = plan.tables.peer(peer(plan, "site")).expect("it is there");
         let blue = plan.tables.domain(plan.names.domain_id("blue").expect("blue is there")).expect("it is there");
-        let mut segments =
-            blue.attachments.iter().flatten().filter(|row| row.members == Members::One(peer(plan, "site")));
+        let mut segments = blue.attachments.values().filter(|row| row.members == Members::One(peer(plan, "site")));
         let mut chunk = [0; 256];
         let mut frame = Frame::new(&mut chunk);
         assert!(frame.fill(64, &[0; 60]));
@@ -261,7 +257,7 @@ fn a_refused_file_leaves_the_numbers_as_they_were() {
     let config = config::parse("broken.yaml", &broken).expect("it is YAML");
     assert!(compile(&config, &before.numbers, Some(&before.tables)).is_err());
     let after = plan_after(&SMALL.replace("red:", "white:"), &before);
-    let white = after.names.domain_id("white").expect("white is there").0;
+    let white = after.names.domain_id("white").expect("white is there").number();
     assert_eq!(white, 2, "red and blue are 0 and 1, and green never was");
 }
 

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use common::Lab;
 use common::wire::{self, BROADCAST, mac};
-use transload::forwarding::{Claim, DomainId, Exit, Forwarding, PeerId, Sender};
+use transload::forwarding::{Claim, Exit, Forwarding, PeerId, Sender};
 use transload_encaps::{Carrier, Frame, HEADROOM};
 
 /// A place from which frames of a tenant come: a peer, under the segment of one attachment.
@@ -20,13 +20,11 @@ struct Place {
 }
 
 fn places(tables: &Forwarding) -> Vec<Place> {
-    let domains = tables.domains.iter().enumerate().filter_map(|(id, domain)| Some((id, domain.as_ref()?)));
+    let domains = tables.domains.iter();
     domains
-        .flat_map(|(id, domain)| {
-            let attachments = domain.attachments.iter().enumerate().filter_map(|(at, a)| Some((at, a.as_ref()?)));
-            attachments.flat_map(move |(at, attachment)| {
-                let attachment_id = transload::forwarding::AttachmentId(at as u16);
-                let claim = Claim { domain: DomainId(id as u32), attachment: attachment_id };
+        .flat_map(|(domain, row)| {
+            row.attachments.iter().flat_map(move |(id, attachment)| {
+                let claim = Claim { domain, attachment: id };
                 tables.members(&attachment.members).iter().map(move |&peer| Place { peer, claim })
             })
         })
@@ -48,19 +46,19 @@ fn arriving(lab: &Lab, tables: &Forwarding, place: Place, inner: &[u8]) -> (Stri
     let senders: Vec<&Sender> =
         tables.senders.iter().filter(|(_, peer)| **peer == place.peer).map(|(sender, _)| sender).collect();
     let sender = senders[0];
-    let endpoint = &tables.endpoints[usize::from(sender.endpoint.0)];
+    let endpoint = tables.endpoints.get(sender.endpoint).unwrap();
     let (protocol, packet) = match sender.carrier {
         Carrier::Udp(port) => (17, udp(sender.address, endpoint.address, port, frame.bytes())),
         Carrier::Ip(protocol) => (protocol, frame.bytes().to_vec()),
         Carrier::Port => unreachable!("tunnels ride on IP"),
     };
-    let port = tables.ports.iter().position(|port| port.endpoints.contains(&sender.endpoint)).unwrap();
-    let dst = tables.ports[port].mac.map_or(mac(0xee), |mac| mac.0);
+    let (port, row) = tables.ports.iter().find(|(_, row)| row.endpoints.contains(&sender.endpoint)).unwrap();
+    let dst = row.mac.map_or(mac(0xee), |mac| mac.0);
     let mut packet = wire::outer((dst, mac(0xff)), (sender.address, endpoint.address), 0, protocol, &packet);
     if let Some(vlan) = endpoint.vlan {
         packet = wire::tag(&packet, 0x8100, vlan);
     }
-    (lab.name_of(transload::forwarding::PortId(port as u16)), packet)
+    (lab.name_of(port), packet)
 }
 
 fn udp(src: IpAddr, dst: IpAddr, port: u16, payload: &[u8]) -> Vec<u8> {
@@ -83,7 +81,7 @@ fn host(number: usize) -> [u8; 6] {
 fn audience(tables: &Forwarding, from: Place) -> usize {
     let domain = tables.domain(from.claim.domain).unwrap();
     let horizon = domain.attachment(from.claim.attachment).unwrap().horizon;
-    let others = domain.attachments.iter().flatten().filter(|attachment| attachment.horizon != horizon);
+    let others = domain.attachments.values().filter(|attachment| attachment.horizon != horizon);
     others.map(|attachment| tables.members(&attachment.members).len()).sum()
 }
 

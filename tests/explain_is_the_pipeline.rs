@@ -19,8 +19,8 @@ use transload::offline::{self, Offline};
 const FRAMES: u64 = 100_000;
 const WORLDS: u64 = 2;
 const PORTS: u16 = 3;
-const UP: PortId = PortId(0);
-const ACCESS: PortId = PortId(1);
+const UP: PortId = PortId::new(0);
+const ACCESS: PortId = PortId::new(1);
 
 const GATEWAY: &str = r#"
 version: 1
@@ -177,7 +177,7 @@ impl Dice {
             0..6 => (UP, self.tunnel_packet()),
             6..9 => (ACCESS, self.tagged_frame()),
             _ => (
-                PortId(self.below(PORTS.into()) as u16),
+                PortId::new(self.below(PORTS.into()) as u16),
                 (0..=self.below(200)).map(|_| self.below(256) as u8).collect(),
             ),
         };
@@ -194,7 +194,7 @@ fn gateway() -> (Offline<'static>, Origins) {
 
 /// What has left, by port.
 fn sent(gateway: &Offline<'_>) -> Vec<(String, Vec<u8>)> {
-    let ports = (0..PORTS).map(PortId);
+    let ports = (0..PORTS).map(PortId::new);
     ports
         .flat_map(|id| {
             let name = gateway.names().port(id).into_owned();

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use transload::claims::{ArrivingFrame, ClaimTable, Owner};
 use transload::compile::{Names, Numbers, Plan, compile};
 use transload::config;
-use transload::forwarding::{AttachmentId, Connection, DomainId, FileTables, MappingId, PeerId, PortId};
+use transload::forwarding::{Connection, DomainId, EndpointId, FileTables, MappingId, PeerId, PortId};
 use transload::isolation::{self, Meeting, Rule};
 use transload::offline::{self, Offline};
 use transload_encaps::{Carrier, Ids, Kind, qinq};
@@ -107,20 +107,20 @@ struct World {
 
 impl World {
     fn new(plan: Plan) -> Self {
-        let (ports, domains) = (plan.ports.len(), plan.tables.domains.len());
-        let mappings = plan.tables.mappings.all.len();
+        let (ports, domains) = (plan.ports.len(), plan.tables.domains.span());
+        let mappings = plan.tables.mappings.all.span();
         let arena = Box::leak(offline::arena().into_boxed_slice());
         Self { gateway: Offline::new(plan, arena), ports, domains, mappings, frames: 0 }
     }
 
     fn received(&self) -> Vec<u64> {
-        let domain = |n| self.gateway.counters().domain(DomainId(n as u32)).unwrap().traffic.rx.frames.get();
+        let domain = |n| self.gateway.counters().domain(DomainId::new(n as u32)).unwrap().traffic.rx.frames.get();
         (0..self.domains).map(domain).collect()
     }
 
     /// By mapping: what crossed towards `from` and towards `to`, and what fell into holes.
     fn crossed(&self) -> Vec<[u64; 3]> {
-        let mapping = |n| self.gateway.counters().mapping(MappingId(n as u32)).unwrap();
+        let mapping = |n| self.gateway.counters().mapping(MappingId::new(n as u32)).unwrap();
         let counts = |n| {
             let counters = mapping(n);
             [counters.sent[0].frames.get(), counters.sent[1].frames.get(), counters.holes.get()]
@@ -136,12 +136,13 @@ impl World {
         let after = self.received();
         let mut sent = Vec::new();
         for n in 0..self.ports {
-            let packets = self.gateway.port(PortId(n as u16)).unwrap().collect();
-            sent.extend(packets.into_iter().map(|packet| (PortId(n as u16), packet.bytes)));
+            let packets = self.gateway.port(PortId::new(n as u16)).unwrap().collect();
+            sent.extend(packets.into_iter().map(|packet| (PortId::new(n as u16), packet.bytes)));
         }
-        let tenants = (0..self.domains).filter(|&n| after[n] != before[n]).map(|n| Whose::Tenant(DomainId(n as u32)));
+        let tenants =
+            (0..self.domains).filter(|&n| after[n] != before[n]).map(|n| Whose::Tenant(DomainId::new(n as u32)));
         let (now, sent_first) = (self.crossed(), sent.first().map(|(_, frame)| frame));
-        let ids = (0..self.mappings).filter(|&n| now[n] != crossed[n]).map(|n| match MappingId(n as u32) {
+        let ids = (0..self.mappings).filter(|&n| now[n] != crossed[n]).map(|n| match MappingId::new(n as u32) {
             mapping if now[n][0] != crossed[n][0] => Whose::Id(mapping, vni(sent_first.expect("it crossed"))),
             mapping if now[n][1] != crossed[n][1] => Whose::Id(mapping, vni(frame)),
             mapping => Whose::Hole(mapping),
@@ -175,7 +176,7 @@ fn tunnel_packets(inner: &[u8]) -> Vec<(ArrivingFrame, Vec<u8>)> {
     payloads.extend(keys.map(|key| (Carrier::Ip(47), u64::from(key), 47, wire::gre(Some(key), inner))));
     payloads.push((Carrier::Ip(47), 1 << 32, 47, wire::gre(None, inner)));
     let mut all = Vec::new();
-    for (port, vlan) in (0..3).flat_map(|port| [None, Some(5), Some(6)].map(|vlan| (PortId(port), vlan))) {
+    for (port, vlan) in (0..3).flat_map(|port| [None, Some(5), Some(6)].map(|vlan| (PortId::new(port), vlan))) {
         for (to, from) in (1..4).flat_map(|to| (8..15).map(move |from| (to, from))) {
             for (carrier, id, protocol, payload) in &payloads {
                 let packet = wire::ipv4(ours(from), ours(to), 0, *protocol, payload);
@@ -228,7 +229,10 @@ fn the_pipeline_takes_every_frame_of_a_small_space_to_the_tenant_that_the_algebr
     for (port, tpids) in [(0, &[0x88a8][..]), (1, &[0x88a8, 0x9100]), (2, &[0x8100, 0x88a8])] {
         let stacks = tag_stacks().into_iter();
         frames.extend(stacks.map(|stack| {
-            (ArrivingFrame { port: PortId(port), tags: counted(tpids, &stack), tunnel: None }, tenant_frame(&stack))
+            (
+                ArrivingFrame { port: PortId::new(port), tags: counted(tpids, &stack), tunnel: None },
+                tenant_frame(&stack),
+            )
         }));
     }
     let (mut taken, total) = (0, frames.len());
@@ -272,7 +276,7 @@ fn meetings_found_by_trying(plan_of: impl Fn() -> Plan, tags: &[Vec<(u16, u16)>]
             .filter(|(arrival, _)| !claims.owners(arrival).is_empty())
             .map(|(arrival, frame)| (arrival.port, frame))
             .collect();
-        frames.extend((0..3).map(|port| (PortId(port), tenant_frame(own))));
+        frames.extend((0..3).map(|port| (PortId::new(port), tenant_frame(own))));
         for (port, frame) in frames {
             let (Some(origin), sent) = world.send(port, &frame) else { continue };
             for (port, frame) in sent {
@@ -311,10 +315,8 @@ fn path(plan: &Plan, rule: Rule, from: &str, to: &str) -> String {
 
 fn attachment<'p>(plan: &'p mut Plan, tenant: &str, name: &str) -> &'p mut transload::forwarding::Attachment {
     let domain = domain(plan, tenant);
-    let rows = plan.tables.domain(domain).unwrap().attachments.len();
-    let at = (0..rows).find(|&n| plan.names.attachment(domain, AttachmentId(n as u16)) == name).unwrap();
-    let domains = &mut Arc::get_mut(&mut plan.tables).unwrap().domains;
-    domains[domain.0 as usize].as_mut().unwrap().attachments[at].as_mut().unwrap()
+    let rows = &mut Arc::get_mut(&mut plan.tables).unwrap().domains.get_mut(domain).unwrap().attachments;
+    rows.iter_mut().find(|(id, _)| plan.names.attachment(domain, *id) == name).unwrap().1
 }
 
 #[test]
@@ -370,7 +372,7 @@ fn a_sender_that_is_taken_for_another_peer_is_found() {
 fn a_claim_that_the_tags_of_its_port_do_not_know_is_found() {
     let mut plan = plan(CLOSE);
     let (a, c) = (domain(&plan, "a"), domain(&plan, "c"));
-    let scope = plan.tables.peer(plan.tables.ports[2].tags.unwrap()).unwrap().scope;
+    let scope = plan.tables.peer(plan.tables.ports.get(PortId::new(2)).unwrap().tags.unwrap()).unwrap().scope;
     let claim = plan.tables.segments.iter().find(|((at, _), claim)| *at == scope && claim.domain == a).unwrap().1;
     let claim = *claim;
     Arc::get_mut(&mut plan.tables).unwrap().segments.insert((scope, qinq::single(3)), claim);
@@ -410,7 +412,7 @@ fn two_ports_of_one_device_are_one_wire() {
 #[test]
 fn two_endpoints_with_one_address_on_one_wire_are_found() {
     let mut plan = plan(CLOSE);
-    for endpoint in &mut Arc::get_mut(&mut plan.tables).unwrap().endpoints {
+    for endpoint in Arc::get_mut(&mut plan.tables).unwrap().endpoints.values_mut() {
         (endpoint.address, endpoint.vlan) = (ours(1).into(), None);
     }
     let path = path(&plan, Rule::Arrivals, "a", "c");
@@ -434,7 +436,7 @@ tenants:
         [("0xfffff", false), ("0x100000", true), ("0x1000ff", true), ("0x100100", false), ("4096", false)]
     {
         let mut plan = plan(&both.replace("KEY", key));
-        Arc::get_mut(&mut plan.tables).unwrap().endpoints[1].address = ours(1).into();
+        Arc::get_mut(&mut plan.tables).unwrap().endpoints.get_mut(EndpointId::new(1)).unwrap().address = ours(1).into();
         let all = meetings(&plan);
         assert_eq!(all.iter().any(|meeting| meeting.rule == Rule::Arrivals), meets, "key {key}: {all:#?}");
     }
@@ -473,7 +475,7 @@ fn the_hash_is_of_what_the_file_says_and_not_of_its_order() {
 
 fn connection<'p>(plan: &'p mut Plan, name: &str) -> &'p mut Connection {
     let id = plan.names.mappings().find(|(_, mapping)| *mapping == name).unwrap().0;
-    Arc::get_mut(&mut plan.tables).unwrap().mappings.all[id.0 as usize].as_mut().unwrap()
+    Arc::get_mut(&mut plan.tables).unwrap().mappings.all.get_mut(id).unwrap()
 }
 
 #[test]
@@ -558,15 +560,10 @@ fn break_tables(tables: &mut FileTables, what: u8, one: usize, other: usize) {
         }
         1 => {
             let domains = &mut tables.domains;
-            let segments: Vec<_> = domains
-                .iter()
-                .flatten()
-                .flat_map(|domain| &domain.attachments)
-                .flatten()
-                .map(|at| (at.segment, at.members))
-                .collect();
+            let rows = domains.values().flat_map(|domain| domain.attachments.values());
+            let segments: Vec<_> = rows.map(|at| (at.segment, at.members)).collect();
             let (segment, members) = segments[one % segments.len()];
-            let mut rows = domains.iter_mut().flatten().flat_map(|domain| &mut domain.attachments).flatten();
+            let mut rows = domains.values_mut().flat_map(|domain| domain.attachments.values_mut());
             let row = rows.nth(other % segments.len()).unwrap();
             (row.segment, row.members) = (segment, members);
         }
@@ -578,12 +575,12 @@ fn break_tables(tables: &mut FileTables, what: u8, one: usize, other: usize) {
             senders.insert(to, from);
         }
         _ => {
-            let kind = |peer: PeerId| tables.peers[peer.0 as usize].as_ref().map(|peer| peer.compiled.kind());
+            let kind = |peer: PeerId| tables.peers.get(peer).map(|peer| peer.compiled.kind());
             let mappings = &mut tables.mappings;
-            let connection = mappings.all[one % 4].as_mut().unwrap();
+            let connection = mappings.all.values_mut().nth(one % 4).unwrap();
             // Of the same encapsulation: an ID of another one would mean nothing there, and no loader makes such tables.
             let now = kind(connection.ends[one / 4 % 2].peer);
-            let peers: Vec<_> = (0..tables.peers.len() as u32).map(PeerId).filter(|peer| kind(*peer) == now).collect();
+            let peers: Vec<_> = tables.peers.iter().map(|(id, _)| id).filter(|peer| kind(*peer) == now).collect();
             break_mapping(connection, what, one / 4, peers[other % peers.len()], 1 << (other % 4));
         }
     }

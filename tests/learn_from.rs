@@ -206,7 +206,7 @@ fn no_more_are_learned_than_the_group_allows_and_the_others_are_counted() {
         }
     }
     assert_eq!(lab.gateway.learned().rows().count(), 2);
-    let group = lab.gateway.learned().refused(transload::forwarding::GroupId(0));
+    let group = lab.gateway.learned().refused(transload::forwarding::GroupId::new(0));
     assert_eq!(group, 4, "two strangers, twice");
     assert_eq!((via(&lab, 2).is_some(), via(&lab, 3)), (true, None));
 }

@@ -40,7 +40,7 @@ fn plan(rest: &str) -> Plan {
 }
 
 fn only(plan: &Plan) -> &Connection {
-    plan.tables.mappings.get(MappingId(0)).expect("there is a mapping")
+    plan.tables.mappings.get(MappingId::new(0)).expect("there is a mapping")
 }
 
 fn lab(rest: &str) -> Lab {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use transload::forwarding::{PeerId, PortId};
+use transload::forwarding::{PeerId, PortId, Slab};
 use transload::kernel::resolver::Resolver;
 use transload::kernel::tables::Neighbour;
 use transload::rib::facts::{PortLink, Tunnel};
@@ -87,23 +87,23 @@ where
 
 fn tunnel(local: &str, remote: &str) -> Tunnel {
     Tunnel {
-        peer: PeerId(0),
+        peer: PeerId::new(0),
         name: "leaf-9".into(),
         endpoint: "fabric".into(),
         local: ip(local),
         remote: ip(remote),
-        ports: vec![PortId(0), PortId(1)],
+        ports: vec![PortId::new(0), PortId::new(1)],
         vlan: None,
     }
 }
 
-fn ports() -> Vec<PortLink> {
+fn ports() -> Slab<PortId, PortLink> {
     let port = |name: &str| PortLink { name: name.into(), device: Some(name.into()), ..PortLink::default() };
-    vec![port("up1"), port("up2")]
+    [(PortId::new(0), port("up1")), (PortId::new(1), port("up2"))].into_iter().collect()
 }
 
 fn next_macs(resolver: &Resolver) -> Vec<(PortId, Mac)> {
-    resolver.resolution(PeerId(0)).unwrap().hops.iter().map(|hop| (hop.port, hop.link.dst)).collect()
+    resolver.resolution(PeerId::new(0)).unwrap().hops.iter().map(|hop| (hop.port, hop.link.dst)).collect()
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn the_kernel_resolves_every_equal_cost_next_hop_when_asked() {
         resolver.settle(PATIENCE).await;
         Ok(next_macs(&resolver))
     });
-    assert_eq!(found.unwrap(), [(PortId(0), LEAF1), (PortId(1), LEAF2)]);
+    assert_eq!(found.unwrap(), [(PortId::new(0), LEAF1), (PortId::new(1), LEAF2)]);
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn ipv6_peers_and_ipv4_peers_behind_ipv6_next_hops_are_resolved() {
         mixed.settle(PATIENCE).await;
         Ok((next_macs(&v6), next_macs(&mixed)))
     });
-    assert_eq!(found.unwrap(), (vec![(PortId(0), LEAF1), (PortId(1), LEAF2)], vec![(PortId(1), LEAF2)]));
+    assert_eq!(found.unwrap(), (vec![(PortId::new(0), LEAF1), (PortId::new(1), LEAF2)], vec![(PortId::new(1), LEAF2)]));
 }
 
 /// What a running resolver publishes: the ports and next hops of the only tunnel.
@@ -165,11 +165,11 @@ fn a_link_that_fails_takes_its_hop_away_and_brings_it_back() {
     let up2 = |up| lab.leaf.netlink(async |netlink| netlink.set_up("leaf2", up).await);
     let followed = enter_async(&lab.gateway, || async {
         let mut running = Running::start(Resolver::start(vec![tunnel("192.0.2.1", "203.0.113.9")], ports()).await?);
-        running.wait_for(&[(PortId(0), LEAF1), (PortId(1), LEAF2)]).await;
+        running.wait_for(&[(PortId::new(0), LEAF1), (PortId::new(1), LEAF2)]).await;
         up2(false)?;
-        running.wait_for(&[(PortId(0), LEAF1)]).await;
+        running.wait_for(&[(PortId::new(0), LEAF1)]).await;
         up2(true)?;
-        running.wait_for(&[(PortId(0), LEAF1), (PortId(1), LEAF2)]).await;
+        running.wait_for(&[(PortId::new(0), LEAF1), (PortId::new(1), LEAF2)]).await;
         Ok(())
     });
     followed.unwrap();
@@ -180,12 +180,12 @@ fn a_neighbour_that_changes_its_address_is_followed() {
     let Some(lab) = Lab::new("a_neighbour_that_changes_its_address_is_followed") else { return };
     let followed = enter_async(&lab.gateway, || async {
         let mut running = Running::start(Resolver::start(vec![tunnel("192.0.2.1", "10.0.1.2")], ports()).await?);
-        running.wait_for(&[(PortId(0), LEAF1)]).await;
+        running.wait_for(&[(PortId::new(0), LEAF1)]).await;
         let other = Mac([2, 0, 0, 0, 0x10, 0x99]);
         lab.leaf.netlink(async |netlink| netlink.set_mac("leaf1", other).await)?;
         // The kernel forgets, as it does when memory is short; it is asked again.
         lab.gateway.netlink(async |netlink| netlink.delete_neighbour("up1", ip("10.0.1.2")).await)?;
-        running.wait_for(&[(PortId(0), other)]).await;
+        running.wait_for(&[(PortId::new(0), other)]).await;
         Ok(())
     });
     followed.unwrap();
@@ -219,7 +219,7 @@ fn what_an_overrun_swallowed_is_read_again() {
             }
             netlink.add_neighbour("up1", ip("10.0.1.77"), LEAF1).await
         })?;
-        running.wait_for(&[(PortId(0), LEAF1)]).await;
+        running.wait_for(&[(PortId::new(0), LEAF1)]).await;
         Ok(())
     });
     followed.unwrap();

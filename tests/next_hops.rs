@@ -2,16 +2,16 @@
 
 use std::net::IpAddr;
 
-use transload::forwarding::{Hop, PeerId, PortId};
+use transload::forwarding::{Hop, PeerId, PortId, Slab};
 use transload::kernel::next_hops::{Complaint, Resolution, flow, resolve};
 use transload::kernel::tables::{Flow, Kernel, Link, LinkState, Neighbour, NextHop, Route};
 use transload::rib::facts::{PortLink, Tunnel};
 use transload_encaps::Mac;
 use transload_encaps::underlay::LinkAddresses;
 
-const UP1: PortId = PortId(0);
-const UP2: PortId = PortId(1);
-const SOCKET: PortId = PortId(2);
+const UP1: PortId = PortId::new(0);
+const UP2: PortId = PortId::new(1);
+const SOCKET: PortId = PortId::new(2);
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -25,7 +25,7 @@ fn mac(last: u8) -> Mac {
 /// a port that is a socket.
 struct World {
     kernel: Kernel,
-    ports: Vec<PortLink>,
+    ports: Slab<PortId, PortLink>,
     tunnel: Tunnel,
 }
 
@@ -42,9 +42,10 @@ impl World {
             device: device.map(Into::into),
             ..PortLink::default()
         };
-        let ports = vec![port("up1", Some("eth1")), port("up2", Some("eth2")), port("uml", None)];
+        let ports = [port("up1", Some("eth1")), port("up2", Some("eth2")), port("uml", None)];
+        let ports = (0..).map(PortId::new).zip(ports).collect();
         let tunnel = Tunnel {
-            peer: PeerId(3),
+            peer: PeerId::new(3),
             name: "leaf-9".into(),
             endpoint: "fabric".into(),
             local: ip("192.0.2.1"),
@@ -66,6 +67,10 @@ impl World {
         let entry = Neighbour { mac: Some(mac(last)), fixed: false };
         self.kernel.neighbours.insert((link, ip(address)), entry);
         self
+    }
+
+    fn port(&mut self, number: u16) -> &mut PortLink {
+        self.ports.get_mut(PortId::new(number)).unwrap()
     }
 
     fn resolve(&self) -> Resolution {
@@ -144,7 +149,7 @@ fn a_device_without_carrier_is_no_path() {
     assert_eq!(world.hops(), []);
     assert_eq!(world.complaints(), ["the path to 192.0.2.9 leaves by eth1, which is down"]);
     world.kernel.links.get_mut(&1).unwrap().state = LinkState::NoCarrier;
-    world.ports[0].next_hops = vec![(ip("192.0.2.9"), mac(0x77))];
+    world.port(0).next_hops = vec![(ip("192.0.2.9"), mac(0x77))];
     assert_eq!(world.hops(), [], "nor is it one that the configuration names");
     let words = "the path to 192.0.2.9 leaves by eth1, which has no carrier: the other end of the cable is down";
     assert_eq!(world.complaints(), [words]);
@@ -168,14 +173,14 @@ fn what_has_come_right_is_told_by_what_the_kernel_shows() {
 #[test]
 fn a_next_hop_in_the_configuration_wins_over_the_kernel() {
     let mut world = World::new().route(&[(1, None)]).neighbour(1, "192.0.2.9", 0x29);
-    world.ports[1].next_hops = vec![(ip("192.0.2.9"), mac(0x77))];
+    world.port(1).next_hops = vec![(ip("192.0.2.9"), mac(0x77))];
     assert_eq!(world.hops(), [hop(UP2, 0x77, 2)]);
 }
 
 #[test]
 fn a_gateway_in_the_configuration_needs_no_answer_from_the_kernel() {
     let mut world = World::new().route(&[(1, Some("10.0.1.2"))]);
-    world.ports[0].next_hops = vec![(ip("10.0.1.2"), mac(0x78))];
+    world.port(0).next_hops = vec![(ip("10.0.1.2"), mac(0x78))];
     assert_eq!(world.hops(), [hop(UP1, 0x78, 1)]);
     assert!(world.resolve().neighbours.is_empty());
 }
@@ -185,9 +190,9 @@ fn a_socket_has_no_routes_and_says_what_it_needs() {
     let mut world = World::new();
     world.tunnel.ports = vec![SOCKET];
     assert_eq!(world.complaints(), ["port uml is no network device: give it `next_hops: { 192.0.2.9: MAC }`"]);
-    world.ports[2].next_hops = vec![(ip("192.0.2.9"), mac(0x79))];
+    world.port(2).next_hops = vec![(ip("192.0.2.9"), mac(0x79))];
     assert_eq!(world.complaints(), ["port uml has no MAC address to send tunnel packets from: give it `mac:`"]);
-    world.ports[2].mac = Some(mac(0x70));
+    world.port(2).mac = Some(mac(0x70));
     let expected = Hop { mtu: None, ..hop(SOCKET, 0x79, 0x70) };
     assert_eq!(world.hops(), [expected]);
 }
@@ -210,7 +215,7 @@ fn a_tagged_endpoint_leaves_by_the_vlan_device_on_its_port() {
 #[test]
 fn the_smallest_known_mtu_counts() {
     let mut world = World::new().route(&[(1, None)]).neighbour(1, "192.0.2.9", 0x29);
-    world.ports[0].mtu = Some(9000);
+    world.port(0).mtu = Some(9000);
     assert_eq!(world.hops()[0].mtu, Some(9000));
     if let Some(Route::Out(next_hops)) = world.kernel.routes.get_mut(&flow(&world.tunnel)) {
         next_hops[0].mtu = Some(1400);

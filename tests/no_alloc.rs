@@ -93,7 +93,7 @@ fn no_breath_allocates() {
     while lab.gateway.breathe(lab.clock) > 0 {}
     assert!(ports[0].sent().frames > 200, "the traffic was carried: {:?}", ports[0].sent());
     assert!(lab.gateway.is_whole());
-    let domain = lab.gateway.counters().domain(transload::forwarding::DomainId(0)).unwrap();
+    let domain = lab.gateway.counters().domain(transload::forwarding::DomainId::new(0)).unwrap();
     assert!(domain.too_big_answers.get() > 0, "and hosts were told");
 }
 

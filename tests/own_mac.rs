@@ -23,13 +23,13 @@ fn on(machine: u8) -> [Mac; 2] {
     let plan = compile(&config, &Numbers::default(), None).expect("it is right");
     let device = |n: u8| {
         let state = DeviceState { mac: Some(Mac([2, 0, 0, 0, machine, n])), mtu: None, is_down: false };
-        DeviceFact { port: PortId(n.into()), state: Some(state), failure: None }
+        DeviceFact { port: PortId::new(n.into()), state: Some(state), failure: None }
     };
     let rib = Rib::new(plan, vec![device(0), device(1)], 1, None);
     let own = &rib.shared().forwarding.load().own_macs;
-    let [domain] = own.domains[..] else { panic!("{own:?}") };
-    let [mapping] = own.mappings[..] else { panic!("{own:?}") };
-    [domain, mapping]
+    let (domains, mappings): (Vec<_>, Vec<_>) = (own.domains.values().collect(), own.mappings.values().collect());
+    let ([domain], [mapping]) = (&domains[..], &mappings[..]) else { panic!("{own:?}") };
+    [**domain, **mapping]
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn what_leaves_by_a_port_without_carrier_is_dropped_by_name() {
     let mut lab = Lab::new(ALL);
     learn(&mut lab, "both", 1);
     let mut tables = lab.tables().as_ref().clone();
-    tables.ports.iter_mut().for_each(|port| port.is_down = true);
+    tables.ports.values_mut().for_each(|port| port.is_down = true);
     lab.gateway.shared().forwarding.store(tables.into());
     let (port, packet) = from("vxlan4", &wire::tenant_frame(mac(1), mac(2), 1));
     assert_eq!(lab.dropped_for(port, packet), "port_down");

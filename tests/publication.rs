@@ -151,7 +151,7 @@ fn work(own: u32, shared: Arc<Shared>, handles: &[Handle; 2], counters: Arc<Coun
     let ports = handles
         .iter()
         .enumerate()
-        .map(|(id, handle)| (PortId(id as u16), Box::new(MemoryPort::of(handle)) as BoxedPort<'_>));
+        .map(|(id, handle)| (PortId::new(id as u16), Box::new(MemoryPort::of(handle)) as BoxedPort<'_>));
     let (sender, _receiver) = events::ring(64);
     let mut worker = Worker::new(shared, Pool::new(&mut arena, CHUNK), ports.collect(), counters, sender);
     for number in (0..FRAMES).filter(|number| number % 2 == own) {

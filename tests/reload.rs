@@ -109,7 +109,7 @@ fn named(rib: &Rib, name: &str) -> PeerId {
 }
 
 fn hop(last: u8) -> Hop {
-    Hop { port: PortId(0), link: LinkAddresses { dst: Mac(mac(last)), src: Mac(UP) }, mtu: None }
+    Hop { port: PortId::new(0), link: LinkAddresses { dst: Mac(mac(last)), src: Mac(UP) }, mtu: None }
 }
 
 fn path(peer: PeerId, last: u8) -> PathFact {
@@ -191,7 +191,12 @@ fn loops_of_a_tenant_that_is_gone_are_forgotten() {
     let (blue, red) = (domain(&lab.gateway, "blue"), domain(&lab.gateway, "red"));
     lab.gateway.change(|rib| {
         for domain in [blue, red] {
-            rib.hear(&Event::Loop { domain, between: [AttachmentId(0), AttachmentId(1)], mac: Mac(mac(1)), at: 1 });
+            rib.hear(&Event::Loop {
+                domain,
+                between: [AttachmentId::new(0), AttachmentId::new(1)],
+                mac: Mac(mac(1)),
+                at: 1,
+            });
         }
     });
     reload(&mut lab, &FILE.replace("  red:", "  white:"));
@@ -251,7 +256,7 @@ fn a_static_address_without_room_is_told() {
     outputs(&mut rib);
     let blue = rib.names().domain_id("blue").unwrap();
     let shared = Arc::clone(rib.shared());
-    let target = Target { attachment: AttachmentId(2), peer: named(&rib, "access") };
+    let target = Target { attachment: AttachmentId::new(2), peer: named(&rib, "access") };
     shared.fdb.remove(shared.fdb.key(blue, Mac(mac(0x77)))).unwrap();
     shared.fdb.install(shared.fdb.key(blue, Mac(mac(0x50))), target, EntrySource::Told).unwrap();
     take_in(&mut rib, &moved);
@@ -288,7 +293,7 @@ fn whoever_resolves_tunnels_is_told_all_of_them_again() {
     let told = outputs(&mut rib);
     let [Output::Resolve(Targets::All { tunnels, ports })] = &told[..] else { panic!("{told:?}") };
     assert_eq!(tunnels.iter().map(|tunnel| tunnel.name.as_str()).collect::<Vec<_>>(), ["site"]);
-    assert_eq!(ports.iter().map(|port| port.name.as_str()).collect::<Vec<_>>(), ["up", "access"]);
+    assert_eq!(ports.values().map(|port| port.name.as_str()).collect::<Vec<_>>(), ["up", "access"]);
 }
 
 #[test]
@@ -301,20 +306,20 @@ fn what_a_source_says_late_of_a_peer_that_is_gone_changes_nothing() {
         .replace("site: { peer: site, key: 8 }", "far: { peer: far, vsid: 5001 }");
     take_in(&mut rib, &gone);
     outputs(&mut rib);
-    rib.resolved([path(site, 0x21), path(PeerId(9_999), 0x22)]);
+    rib.resolved([path(site, 0x21), path(PeerId::new(9_999), 0x22)]);
     assert_eq!(rib.hops(site), []);
-    assert!(rib.shared().forwarding.load().hops(PeerId(9_999)).is_none());
+    assert!(rib.shared().forwarding.load().hops(PeerId::new(9_999)).is_none());
 }
 
 #[test]
 fn a_port_is_what_the_file_states_and_otherwise_what_its_device_says() {
     let device = |mtu, is_down| {
         let state = DeviceState { mac: Some(Mac(mac(0x41))), mtu: Some(mtu), is_down };
-        DeviceFact { port: PortId(0), state: Some(state), failure: None }
+        DeviceFact { port: PortId::new(0), state: Some(state), failure: None }
     };
     let mut rib = rib(FILE);
     let port = |rib: &Rib| {
-        let port = rib.shared().forwarding.load().ports[0].clone();
+        let port = rib.shared().forwarding.load().ports.get(PortId::new(0)).unwrap().clone();
         (port.mac, port.mtu, port.is_down)
     };
     rib.devices([device(1500, true)]);
@@ -333,16 +338,16 @@ fn a_port_is_what_the_file_states_and_otherwise_what_its_device_says() {
 fn a_device_that_is_gone_leaves_the_port_as_it_was_and_is_told_once() {
     let mut rib = rib(FILE);
     let state = DeviceState { mac: Some(Mac(mac(0x41))), mtu: Some(1500), is_down: false };
-    rib.devices([DeviceFact { port: PortId(1), state: Some(state), failure: None }]);
-    let gone = || DeviceFact { port: PortId(1), state: None, failure: Some("access is gone".into()) };
+    rib.devices([DeviceFact { port: PortId::new(1), state: Some(state), failure: None }]);
+    let gone = || DeviceFact { port: PortId::new(1), state: None, failure: Some("access is gone".into()) };
     rib.devices([gone()]);
     rib.devices([gone()]);
     let told = outputs(&mut rib);
     let failed = told.iter().filter(|output| matches!(output, Output::News(News::PortFailed { .. })));
     assert_eq!(failed.count(), 1);
-    assert_eq!(rib.failures().get(&PortId(1)).map(String::as_str), Some("access is gone"));
-    assert_eq!(rib.shared().forwarding.load().ports[1].mac, Some(Mac(mac(0x41))));
-    rib.devices([DeviceFact { port: PortId(1), state: Some(state), failure: None }]);
+    assert_eq!(rib.failures().get(&PortId::new(1)).map(String::as_str), Some("access is gone"));
+    assert_eq!(rib.shared().forwarding.load().ports.get(PortId::new(1)).unwrap().mac, Some(Mac(mac(0x41))));
+    rib.devices([DeviceFact { port: PortId::new(1), state: Some(state), failure: None }]);
     assert!(matches!(outputs(&mut rib)[..], [Output::News(News::PortWorks { .. })]));
     assert!(rib.failures().is_empty());
 }
@@ -379,7 +384,7 @@ fn nothing_is_settled_while_a_worker_may_use_older_tables() {
     assert!(rib.settle());
     take_in(&mut rib, &text.replace("black", "grey"));
     let grey = rib.names().domain_id("grey").unwrap();
-    assert!([red, DomainId(3)].contains(&grey), "{grey:?} is a number that was free");
+    assert!([red, DomainId::new(3)].contains(&grey), "{grey:?} is a number that was free");
 }
 
 /// Why a file cannot be taken in without a restart.

@@ -16,6 +16,7 @@ use common::wire::{self, BROADCAST, mac};
 use schemars::{JsonSchema, Schema, schema_for};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use transload::forwarding::PortId;
 use transload::io::pcap::CaptureWriter;
 use transload::offline::captured::Captured;
 use transload::report::rows::{
@@ -132,7 +133,7 @@ fn rows_are_written_with_the_keys_that_the_page_has() {
     lab.send("access", wire::tag(&wire::tenant_frame(BROADCAST, mac(1), 0), 0x88a8, 8));
     let peer = lab.tables().senders.values().copied().next().unwrap();
     let mut state = lab.gateway.state(lab.clock);
-    state.ports = vec![PortState { io: "af_packet eth0", failure: Some("eth0 is gone") }];
+    state.ports.insert(PortId::new(0), PortState { io: "af_packet eth0", failure: Some("eth0 is gone") });
     let remote = "192.0.2.9".parse().unwrap();
     state.tunnels = vec![TunnelState { peer, endpoint: "vtep", remote, learned: Some(0), failures: vec![] }];
     agree(&state.fdb(None).unwrap());
@@ -158,7 +159,7 @@ fn what_a_gateway_says_of_its_ports_and_peers_is_in_their_rows() {
     assert_eq!((state.ports()[0].io.as_deref(), state.peers(None).unwrap().len()), (None, 0));
     let failures = vec!["no route to 192.0.2.9".to_owned()];
     let remote = "192.0.2.9".parse().unwrap();
-    state.ports = vec![PortState { io: "tap up", failure: None }];
+    state.ports.insert(PortId::new(0), PortState { io: "tap up", failure: None });
     state.tunnels = vec![TunnelState { peer, endpoint: "vtep", remote, learned: Some(30_000_000_000), failures }];
     let row = state.peers(Some("blue")).unwrap().remove(0);
     assert_eq!((row.source.to_string().as_str(), row.learned_ago), ("learned", Some(60)));

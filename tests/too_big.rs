@@ -336,7 +336,7 @@ fn the_gateways_own_address_is_derived_never_learned_and_takes_nothing() {
     assert_eq!(lab.fdb().len(), rows);
 
     // Another tenant's and another gateway's are others; this one's stays over a restart.
-    let of = |yaml: &str| Lab::new(yaml).tables().own_macs.domains[0].0;
+    let of = |yaml: &str| Lab::new(yaml).tables().own_macs.domains.values().next().unwrap().0;
     assert_eq!(of(ALL), own);
     assert_ne!(of(&ALL.replace("blue:", "green:")), own);
     assert_ne!(of(&ALL.replace("address: 192.0.2.1,", "address: 192.0.2.3,")), own);

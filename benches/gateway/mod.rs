@@ -13,7 +13,7 @@ use transload::config;
 use transload::counters::{Counter, Counters};
 use transload::dataplane::{Burst, Now, Shared, Worker};
 use transload::events;
-use transload::forwarding::{AttachmentId, DomainId, PortId, Target};
+use transload::forwarding::{DomainId, PortId, Target};
 use transload::io::{BoxedPort, Pool, Port, Sent};
 use transload::offline;
 use transload_encaps::{DropReason, Frame, HEADROOM, Mac};
@@ -165,8 +165,7 @@ fn arriving(tenant: &str, len: usize) -> (Vec<u8>, usize, &'static str) {
 fn learn_all(shared: &Shared, domain: DomainId, case: &Case) {
     let tables = shared.forwarding.load();
     let attachments = &tables.domain(domain).expect("the tenant").attachments;
-    for (side, attachment) in attachments.iter().flatten().enumerate() {
-        let id = AttachmentId(side as u16);
+    for (side, (id, attachment)) in attachments.iter().enumerate() {
         let peer = tables.members(&attachment.members)[0];
         for number in 0..[case.sources, case.destinations][side] {
             let key = shared.fdb.key(domain, Mac(mac(side as u8 + 1, number)));

@@ -79,11 +79,11 @@ impl Lab {
     fn receive(&mut self, port: usize, packet: Packet) {
         let is_something = !packet.bytes.is_empty();
         let before = self.dropped();
-        self.gateway.receive(PortId(port as u16), packet, self.clock);
+        self.gateway.receive(PortId::new(port as u16), packet, self.clock);
         assert!(self.gateway.is_whole(), "a chunk is lost");
         let mut sent = 0;
         for (id, name) in PORTS.iter().enumerate() {
-            for packet in self.gateway.port(PortId(id as u16)).expect("it is one of ours").collect() {
+            for packet in self.gateway.port(PortId::new(id as u16)).expect("it is one of ours").collect() {
                 let stray = three::strays(name, &packet.bytes).next();
                 assert_eq!(stray, None, "by {name}: {:02x?}", packet.bytes);
                 sent += 1;

@@ -10,8 +10,7 @@ impl ClaimTable<'_> {
     /// Adds the values that mappings take, in the spaces their segments are looked up in, and those they write, in the
     /// spaces of the peers they send to.
     pub(super) fn add_mappings(&mut self, tables: &FileTables, space_of: &Map<PeerId, usize>) {
-        for (n, connection) in tables.mappings.all.iter().enumerate() {
-            let (mapping, Some(connection)) = (MappingId(n as u32), connection) else { continue };
+        for (mapping, connection) in tables.mappings.all.iter() {
             let runs = runs(&connection.ids).unwrap_or_else(|flaw| {
                 self.flaws.push((mapping, 0, flaw));
                 Vec::new()
@@ -22,7 +21,7 @@ impl ClaimTable<'_> {
                     continue;
                 }
                 for at in 0..self.spaces.len() {
-                    let here = tables.mappings.by_scope.get(self.spaces[at].scope.0 as usize);
+                    let here = tables.mappings.by_scope.get(self.spaces[at].scope);
                     if here.is_some_and(|here| here.contains(&(mapping, side))) {
                         let rows = self.mapped(tables, at, (mapping, side), &runs, Compiled::rx_ids);
                         self.spaces[at].rx_ids.extend(rows);

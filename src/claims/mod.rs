@@ -16,10 +16,8 @@ use std::net::IpAddr;
 
 use transload_encaps::{Carrier, qinq};
 
-use crate::compile::Plan;
-use crate::forwarding::{
-    Claim, DomainId, EndpointId, Exit, FileTables, Group, Map, MappingId, Members, PeerId, PortId,
-};
+use crate::compile::{Plan, PortPlan};
+use crate::forwarding::{Claim, EndpointId, Exit, FileTables, Group, Map, MappingId, Members, PeerId, PortId, Slab};
 use crate::io::Backend;
 use crate::mapping::Flaw;
 use crate::mapping::interval::Interval;
@@ -130,7 +128,7 @@ pub struct ClaimTable<'p> {
     pub spaces: Vec<Space>,
     /// Sides of mappings that do not tell their IDs apart.
     pub flaws: Vec<(MappingId, usize, Flaw)>,
-    wires: Vec<Wire>,
+    wires: Slab<PortId, Wire>,
 }
 
 impl<'p> ClaimTable<'p> {
@@ -158,7 +156,7 @@ impl<'p> ClaimTable<'p> {
     /// The wire of a port.
     #[must_use]
     pub fn wire(&self, port: PortId) -> Wire {
-        self.wires.get(usize::from(port.0)).copied().unwrap_or(Wire(port.0))
+        self.wires.get(port).copied().unwrap_or(Wire(port.number()))
     }
 
     /// All owners of a frame: at most one, if no tenants can meet.
@@ -189,8 +187,7 @@ impl<'p> ClaimTable<'p> {
 
     fn find_entrances(&mut self, tables: &FileTables, space_of: &Map<PeerId, usize>) {
         let mut listeners: HashMap<EndpointId, Vec<PortId>> = HashMap::new();
-        for (n, port) in tables.ports.iter().enumerate() {
-            let id = PortId(n as u16);
+        for (id, port) in tables.ports.iter() {
             for &endpoint in &port.endpoints {
                 listeners.entry(endpoint).or_default().push(id);
             }
@@ -199,7 +196,7 @@ impl<'p> ClaimTable<'p> {
             }
         }
         for (source, endpoint, carrier, peer) in sources::of(tables) {
-            let (Some(row), Some(&space)) = (tables.endpoints.get(usize::from(endpoint.0)), space_of.get(&peer)) else {
+            let (Some(row), Some(&space)) = (tables.endpoints.get(endpoint), space_of.get(&peer)) else {
                 continue;
             };
             let multicast_group = tables.peer(peer).and_then(|peer| peer.multicast_group);
@@ -218,9 +215,8 @@ impl<'p> ClaimTable<'p> {
 
     fn find_departures(&mut self, plan: &Plan, space_of: &Map<PeerId, usize>) {
         let tunnels: HashMap<_, _> = plan.tunnels.iter().map(|tunnel| (tunnel.peer, tunnel)).collect();
-        for (n, peer) in plan.tables.peers.iter().enumerate() {
-            let id = PeerId(n as u32);
-            let (Some(peer), Some(&space)) = (peer, space_of.get(&id)) else { continue };
+        for (id, peer) in plan.tables.peers.iter() {
+            let Some(&space) = space_of.get(&id) else { continue };
             let far_end = match &peer.exit {
                 Exit::Port(port) => FarEnd::Port { wire: self.wire(*port), port: *port },
                 Exit::Tunnel(_) => {
@@ -237,9 +233,8 @@ impl<'p> ClaimTable<'p> {
 fn spaces(tables: &FileTables) -> (Vec<Space>, Map<PeerId, usize>) {
     let (mut spaces, mut known, mut space_of) = (Vec::<Space>::new(), HashMap::new(), Map::default());
     let mut by_scope: Map<_, Vec<usize>> = Map::default();
-    for (n, peer) in tables.peers.iter().enumerate() {
-        let Some(peer) = peer else { continue };
-        let (id, kind) = (PeerId(n as u32), peer.compiled.kind());
+    for (id, peer) in tables.peers.iter() {
+        let kind = peer.compiled.kind();
         let at = *known.entry((peer.scope, kind)).or_insert_with(|| {
             spaces.push(Space::new(peer.scope, kind));
             by_scope.entry(peer.scope).or_default().push(spaces.len() - 1);
@@ -256,7 +251,7 @@ fn spaces(tables: &FileTables) -> (Vec<Space>, Map<PeerId, usize>) {
             }
         }
     }
-    let meshes: Vec<_> = tables.groups.iter().map(|group| distinct(group, &space_of)).collect();
+    let meshes: Slab<_, _> = tables.groups.iter().map(|(id, group)| (id, distinct(group, &space_of))).collect();
     for (claim, attachment) in attachments(tables) {
         let one;
         let ways = match attachment.members {
@@ -264,7 +259,7 @@ fn spaces(tables: &FileTables) -> (Vec<Space>, Map<PeerId, usize>) {
                 one = space_of.get(&peer).map(|&at| (at, peer));
                 one.as_slice()
             }
-            Members::Group(group) => meshes.get(group.0 as usize).map_or(&[][..], Vec::as_slice),
+            Members::Group(group) => meshes.get(group).map_or(&[][..], Vec::as_slice),
         };
         for &(at, peer) in ways {
             if let Some(peer) = tables.peer(peer) {
@@ -286,21 +281,15 @@ fn distinct(group: &Group, space_of: &Map<PeerId, usize>) -> Vec<(usize, PeerId)
 
 /// Every attachment of every tenant.
 pub fn attachments(tables: &FileTables) -> impl Iterator<Item = (Claim, &crate::forwarding::Attachment)> {
-    let domains = tables.domains.iter().enumerate().filter_map(|(n, domain)| Some((n, domain.as_ref()?)));
-    domains.flat_map(|(n, domain)| {
-        let rows = domain.attachments.iter().enumerate();
-        rows.filter_map(move |(place, attachment)| {
-            let id = crate::forwarding::AttachmentId(place as u16);
-            Some((Claim { domain: DomainId(n as u32), attachment: id }, attachment.as_ref()?))
-        })
+    tables.domains.iter().flat_map(|(domain, row)| {
+        row.attachments.iter().map(move |(attachment, row)| (Claim { domain, attachment }, row))
     })
 }
 
 /// Two ports that are opened with the same thing are one wire, under the lower number.
-fn wires(plan: &Plan) -> Vec<Wire> {
-    let mut wires: Vec<_> = (0..plan.tables.ports.len()).map(|n| Wire(n as u16)).collect();
+fn wires(plan: &Plan) -> Slab<PortId, Wire> {
     let mut first = HashMap::new();
-    for port in &plan.ports {
+    let wire = |port: &PortPlan| {
         let thing = match &port.backend {
             Backend::Auto { device }
             | Backend::AfPacket { device }
@@ -308,10 +297,7 @@ fn wires(plan: &Plan) -> Vec<Wire> {
             | Backend::Tap { device } => device.clone(),
             Backend::Unix { local, .. } => format!("/{}", local.display()),
         };
-        let wire = *first.entry(thing).or_insert(Wire(port.id.0));
-        if let Some(slot) = wires.get_mut(usize::from(port.id.0)) {
-            *slot = wire;
-        }
-    }
-    wires
+        (port.id, *first.entry(thing).or_insert(Wire(port.id.number())))
+    };
+    plan.ports.iter().map(wire).collect()
 }

@@ -113,10 +113,10 @@ fn summary(plan: &Plan) -> String {
             parts.push(plural(count, word));
         }
     };
-    add(tables.endpoints.iter().filter(|endpoint| !endpoint.carriers.is_empty()).count(), "endpoint");
+    add(tables.endpoints.values().filter(|endpoint| !endpoint.carriers.is_empty()).count(), "endpoint");
     add(plan.tunnels.len(), "tunnel peer");
     add(plan.statics.len(), "static address");
-    add(tables.mappings.all.iter().flatten().count(), "mapping");
+    add(tables.mappings.all.values().count(), "mapping");
     let (tenants, attachments, tunnels) = sizes(tables);
     let tenants = plural(tenants, "tenant");
     let (attachments, tunnels) = (plural(attachments, "attachment"), plural(tunnels, "tunnel"));
@@ -126,9 +126,9 @@ fn summary(plan: &Plan) -> String {
 /// Tenants, their attachments, and the tunnels behind these.
 fn sizes(tables: &FileTables) -> (usize, usize, usize) {
     let (mut tenants, mut attachments, mut tunnels) = (0, 0, 0);
-    for domain in tables.domains.iter().flatten() {
+    for domain in tables.domains.values() {
         tenants += 1;
-        for attachment in domain.attachments.iter().flatten() {
+        for attachment in domain.attachments.values() {
             attachments += 1;
             tunnels += match attachment.members {
                 Members::One(_) => 1,

@@ -119,7 +119,7 @@ fn from_capture(gateway: &mut Offline<'_>, port: PortId, file: &Path, args: &Arg
             && let Some(packet) = Captured::default().arrival(&tables, port, record)
         {
             gateway.receive(port, packet, clock);
-            (0..).map_while(|id| gateway.port(PortId(id))).for_each(|port| drop(port.collect()));
+            (0..).map_while(|id| gateway.port(PortId::new(id))).for_each(|port| drop(port.collect()));
         }
     }
     let message = format!("{} has {count} packets, so there is no packet {wanted}", file.display());

@@ -9,7 +9,6 @@ use super::attachments::{AttachmentDraft, StatedNumber};
 use super::claims::Segments;
 use super::context::Context;
 use super::drafts::TenantDraft;
-use super::names::slot;
 use super::patterns;
 use super::plan::Static;
 use super::room::Room;
@@ -17,11 +16,13 @@ use super::sides::{FarSide, FarSides};
 use super::specs;
 use super::table::check_name;
 use crate::config::{File, Name, Offset, Span, Tenant};
-use crate::forwarding::{self, AttachmentId, Claim, Domain, DomainId, FileTables, MAX_ATTACHMENTS, MAX_DOMAINS, Peer};
+use crate::forwarding::{
+    self, AttachmentId, Claim, Domain, DomainId, FileTables, MAX_ATTACHMENTS, MAX_DOMAINS, Peer, PeerId, RowId, Slab,
+};
 
 #[derive(Default)]
 pub(super) struct TenantSection<'c> {
-    pub(super) forwarding: Vec<Option<Domain>>,
+    pub(super) forwarding: Slab<DomainId, Domain>,
     pub(super) segments: Segments<'c>,
     pub(super) statics: Vec<Static>,
 }
@@ -30,7 +31,7 @@ pub(super) struct TenantSection<'c> {
 pub(super) struct TenantPass<'p, 'n, 'c> {
     pub(super) sides: FarSides<'p, 'c>,
     /// By number; they learn which segments are used.
-    pub(super) peers: &'p mut [Option<Peer>],
+    pub(super) peers: &'p mut Slab<PeerId, Peer>,
     pub(super) room: &'p mut Room<'c>,
     /// The tables before a reload, whose tenants' state goes on.
     pub(super) previous: Option<&'p FileTables>,
@@ -124,7 +125,7 @@ impl<'c> TenantPass<'_, '_, 'c> {
     /// The number of a tenant, if one is left.
     fn number(&mut self, name: &str, span: Span) -> Option<DomainId> {
         let id = self.context.numbers.domain(name);
-        if id.0 as usize >= MAX_DOMAINS {
+        if id.index() >= MAX_DOMAINS {
             self.context.findings.error(span, format!("a gateway has at most {MAX_DOMAINS} tenants"), "use fewer");
             return None;
         }
@@ -143,7 +144,7 @@ impl<'c> TenantPass<'_, '_, 'c> {
         let numbers = self.context.numbers.attachments(id, &draft.identities());
         let names = numbers.iter().zip(&draft.attachments).map(|(number, draft)| (*number, draft.name.text));
         self.context.names.set_attachments(id, names);
-        let mut attachments = Vec::with_capacity(draft.attachments.len());
+        let mut attachments = Slab::with_capacity(draft.attachments.len());
         let mut places = Vec::with_capacity(draft.attachments.len());
         for (draft, &number) in draft.attachments.iter_mut().zip(&*numbers) {
             let claim = Claim { domain: id, attachment: number };
@@ -151,13 +152,13 @@ impl<'c> TenantPass<'_, '_, 'c> {
             draft.is_broken = made.is_none();
             places.push(made.as_ref().map(|_| number));
             if let Some(attachment) = made {
-                *slot(&mut attachments, usize::from(number.0)) = Some(attachment);
+                attachments.insert(number, attachment);
             }
         }
         all.statics.extend(draft.statics.iter().filter_map(|fixed| fixed.at(id, &places)));
         let state = self.previous.and_then(|before| before.domain(id)).map(|domain| Arc::clone(&domain.state));
-        *slot(&mut all.forwarding, id.0 as usize) =
-            Some(Domain { attachments, state: state.unwrap_or_default(), ..draft.policies.clone() });
+        let domain = Domain { attachments, state: state.unwrap_or_default(), ..draft.policies.clone() };
+        all.forwarding.insert(id, domain);
         numbers
     }
 
@@ -169,7 +170,7 @@ impl<'c> TenantPass<'_, '_, 'c> {
         segments: &mut Segments<'c>,
     ) -> Option<forwarding::Attachment> {
         let segment = draft.segment(n, &mut self.context.findings)?;
-        if usize::from(claim.attachment.0) >= MAX_ATTACHMENTS {
+        if claim.attachment.index() >= MAX_ATTACHMENTS {
             // Those of the configuration before it are still in the FDB.
             let message = "too many attachments of this tenant change in one reload";
             self.context.findings.error(draft.name.span, message, "change fewer of them at once");

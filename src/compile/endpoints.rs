@@ -7,12 +7,11 @@ use transload_encaps::Carrier;
 
 use super::context::Context;
 use super::findings::Findings;
-use super::names::slot;
 use super::origins::Noun;
 use super::ports::PortSection;
 use super::table::{Declared, Table};
 use crate::config::{Address, At, Endpoint, Name, Named, Span, Ttl};
-use crate::forwarding::{self, EndpointId, PortId};
+use crate::forwarding::{self, EndpointId, PortId, Slab};
 
 /// An endpoint of the file, checked.
 #[derive(Debug, Clone)]
@@ -27,7 +26,7 @@ pub(super) struct OwnEndpoint<'c> {
 
 pub(super) struct EndpointSection<'c> {
     pub(super) table: Table<'c, OwnEndpoint<'c>>,
-    pub(super) forwarding: Vec<forwarding::Endpoint>,
+    pub(super) forwarding: Slab<EndpointId, forwarding::Endpoint>,
 }
 
 /// RFC 1700's default TTL, as Linux sends; RFC 7348 names none.
@@ -38,7 +37,7 @@ pub(super) fn compile<'c>(
     ports: &mut PortSection<'c>,
     context: &mut Context<'_>,
 ) -> EndpointSection<'c> {
-    let mut all = EndpointSection { table: Table::new("endpoint"), forwarding: Vec::new() };
+    let mut all = EndpointSection { table: Table::new("endpoint"), forwarding: Slab::new() };
     if endpoints.len() > usize::from(u16::MAX) {
         context.findings.error(Span::default(), "more than 65535 endpoints", "use fewer");
         return all;
@@ -49,17 +48,12 @@ pub(super) fn compile<'c>(
         let row = config.and_then(|config| endpoint(id, name, config, ports, context));
         if let Some(row) = &row {
             one_endpoint_per_wire(&mut listeners, name, row, &mut context.findings);
-            for port in &row.ports {
-                slot(&mut ports.forwarding, usize::from(port.0)).endpoints.push(id);
-            }
-            let unused =
-                forwarding::Endpoint { address: row.address, vlan: None, carriers: Vec::new(), multicast: Vec::new() };
-            if all.forwarding.len() <= usize::from(id.0) {
-                all.forwarding.resize(usize::from(id.0) + 1, unused);
+            for &port in &row.ports {
+                ports.forwarding.get_or_default(port).endpoints.push(id);
             }
             let (address, vlan) = (row.address, row.vlan);
-            all.forwarding[usize::from(id.0)] =
-                forwarding::Endpoint { address, vlan, carriers: Vec::new(), multicast: Vec::new() };
+            let row = forwarding::Endpoint { address, vlan, carriers: Vec::new(), multicast: Vec::new() };
+            all.forwarding.insert(id, row);
         }
         all.table.add(name, row, &mut context.findings);
     }
@@ -216,7 +210,7 @@ impl<'c> EndpointSection<'c> {
 
     /// An endpoint gets tunnel packets of this carrier.
     pub(super) fn add_carrier(&mut self, id: EndpointId, carrier: Carrier) {
-        let Some(endpoint) = self.forwarding.get_mut(usize::from(id.0)) else { return };
+        let Some(endpoint) = self.forwarding.get_mut(id) else { return };
         if !endpoint.carriers.contains(&carrier) {
             endpoint.carriers.push(carrier);
         }
@@ -224,7 +218,7 @@ impl<'c> EndpointSection<'c> {
 
     /// An endpoint gets packets to this multicast group.
     pub(super) fn add_multicast_group(&mut self, id: EndpointId, group: IpAddr) {
-        let Some(endpoint) = self.forwarding.get_mut(usize::from(id.0)) else { return };
+        let Some(endpoint) = self.forwarding.get_mut(id) else { return };
         if !endpoint.multicast.contains(&group) {
             endpoint.multicast.push(group);
         }

@@ -22,8 +22,8 @@ pub(super) fn check(
     for row in endpoints.table.rows() {
         let Some(endpoint) = &row.thing else { continue };
         for &port in &endpoint.ports {
-            let tags = ports.forwarding.get(usize::from(port.0)).and_then(|port| port.tags);
-            let peer = tags.and_then(|tags| peers.forwarding.get(tags.0 as usize)?.as_ref());
+            let tags = ports.forwarding.get(port).and_then(|port| port.tags);
+            let peer = tags.and_then(|tags| peers.forwarding.get(tags));
             let Some(peer) = peer else { continue };
             let found = segments_of_tunnel_packets(&peer.compiled, endpoint.vlan);
             let names = &context.names;

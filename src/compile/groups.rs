@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::endpoints::{self, OwnEndpoint};
-use super::names::slot;
 use super::peers::{PeerDraft, PeerPass};
 use super::plan::{LearningGroup, TunnelPlan};
 use super::sides::{FarSide, Path};
@@ -70,7 +69,7 @@ impl PeerPass<'_, '_, '_> {
         let mut named = self.named(&making)?;
         let id = self.context.numbers.group(name.text);
         let everyone = self.everyone(&making, id);
-        let row = slot(&mut self.all.members, id.0 as usize);
+        let row = self.all.members.get_or_default(id);
         row.members.clone_from(&named.peers);
         if let Some((peer, path)) = everyone {
             row.multicast = multicast.map(|_| peer);

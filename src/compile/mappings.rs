@@ -8,14 +8,13 @@ use super::attachments;
 use super::bits;
 use super::claims::Segments;
 use super::context::Context;
-use super::names::slot;
 use super::origins::Noun;
 use super::room::Room;
 use super::sides::{FarSide, FarSides};
 use super::specs;
 use super::table::check_name;
 use crate::config::{self, At, Attachment, Name, Named, Range, Span};
-use crate::forwarding::{Connection, End, Map, MappingId, Mappings, Members, Peer, PeerId, Scope};
+use crate::forwarding::{Connection, End, Map, MappingId, Mappings, Members, Peer, PeerId, Scope, Slab};
 use crate::mapping::{self, BitMove, Mapping};
 use crate::mapping::{Values, common_segment, segments};
 
@@ -25,8 +24,8 @@ const MOST_IDS: u64 = 1 << 24;
 /// The pass over the mappings.
 pub(super) struct MappingPass<'p, 'n, 'c> {
     pub(super) sides: FarSides<'p, 'c>,
-    /// By number; they learn which segments are used.
-    pub(super) peers: &'p mut [Option<Peer>],
+    /// They learn which segments are used.
+    pub(super) peers: &'p mut Slab<PeerId, Peer>,
     pub(super) room: &'p mut Room<'c>,
     /// The segments of the tenants.
     pub(super) segments: &'p Segments<'c>,
@@ -288,14 +287,14 @@ impl<'c> MappingSection<'c> {
     fn add(&mut self, id: MappingId, connection: Connection) {
         let Mappings { all, by_scope } = &mut self.forwarding;
         for (side, end) in connection.ends.iter().enumerate() {
-            slot(by_scope, end.scope.0 as usize).push((id, side));
+            by_scope.get_or_default(end.scope).push((id, side));
         }
-        *slot(all, id.0 as usize) = Some(connection);
+        all.insert(id, connection);
     }
 
     /// The mappings with a side in this number space, and which side it is.
     fn in_scope(&self, scope: Scope) -> impl Iterator<Item = (&PlacedMapping<'c>, &Connection, usize)> {
-        let here = self.forwarding.by_scope.get(scope.0 as usize).map_or(&[][..], Vec::as_slice);
+        let here = self.forwarding.by_scope.get(scope).map_or(&[][..], Vec::as_slice);
         here.iter().filter_map(|&(id, side)| Some((self.placed.get(&id)?, self.forwarding.get(id)?, side)))
     }
 

@@ -44,7 +44,7 @@ pub use plan::{LearningGroup, Plan, PortPlan, Settings, Static, TunnelPlan};
 
 use crate::config::{At, Config, File, Problems};
 use crate::fdb;
-use crate::forwarding::{FileTables, Peer};
+use crate::forwarding::{FileTables, Peer, PeerId, Slab};
 use context::Context;
 use domains::{TenantPass, TenantSection};
 use endpoints::EndpointSection;
@@ -158,13 +158,10 @@ fn attempt(
 }
 
 /// Sequence numbers go on across a reload, as far as the peer is the same.
-fn carry_state(peers: &mut [Option<Peer>], previous: Option<&FileTables>) {
-    let before = previous.map_or(&[][..], |previous| previous.peers.as_slice());
-    for (n, peer) in peers.iter_mut().enumerate() {
-        if let Some(peer) = peer {
-            let before = before.get(n).and_then(Option::as_ref);
-            peer.compiled.carry_state(before.map(|peer| &peer.compiled));
-        }
+fn carry_state(peers: &mut Slab<PeerId, Peer>, previous: Option<&FileTables>) {
+    for (id, peer) in peers.iter_mut() {
+        let before = previous.and_then(|previous| previous.peer(id));
+        peer.compiled.carry_state(before.map(|peer| &peer.compiled));
     }
 }
 

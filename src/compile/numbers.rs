@@ -34,11 +34,11 @@ impl Numbers {
     }
 
     pub(super) fn port(&mut self, name: &str) -> PortId {
-        PortId(self.ports.number(name, self.generation) as u16)
+        PortId::new(self.ports.number(name, self.generation) as u16)
     }
 
     pub(super) fn endpoint(&mut self, name: &str) -> EndpointId {
-        EndpointId(self.endpoints.number(name, self.generation) as u16)
+        EndpointId::new(self.endpoints.number(name, self.generation) as u16)
     }
 
     /// The identity of a peer, of a group or a single one, by which it keeps its number.
@@ -49,7 +49,7 @@ impl Numbers {
 
     /// The number of the peer with this identity, a new one if it has none.
     pub fn peer(&mut self, name: &str) -> PeerId {
-        PeerId(self.peers.number(name, self.generation))
+        PeerId::new(self.peers.number(name, self.generation))
     }
 
     /// A peer that no configuration names is gone: its number is freed as if one had left it out.
@@ -58,19 +58,19 @@ impl Numbers {
     }
 
     pub(super) fn group(&mut self, name: &str) -> GroupId {
-        GroupId(self.groups.number(name, self.generation))
+        GroupId::new(self.groups.number(name, self.generation))
     }
 
     pub(super) fn scope(&mut self, name: &str) -> Scope {
-        Scope(self.scopes.number(name, self.generation))
+        Scope::new(self.scopes.number(name, self.generation))
     }
 
     pub(super) fn mapping(&mut self, name: &str) -> MappingId {
-        MappingId(self.mappings.number(name, self.generation))
+        MappingId::new(self.mappings.number(name, self.generation))
     }
 
     pub(super) fn domain(&mut self, name: &str) -> DomainId {
-        DomainId(self.domains.number(name, self.generation))
+        DomainId::new(self.domains.number(name, self.generation))
     }
 
     /// The numbers of all attachments of a tenant, in the order of their names.
@@ -93,9 +93,9 @@ impl Numbers {
             register.reclaim(generation);
         }
         let freed = Freed {
-            peers: self.peers.reclaim(generation).into_iter().map(PeerId).collect(),
-            domains: self.domains.reclaim(generation).into_iter().map(DomainId).collect(),
-            mappings: self.mappings.reclaim(generation).into_iter().map(MappingId).collect(),
+            peers: self.peers.reclaim(generation).into_iter().map(PeerId::new).collect(),
+            domains: self.domains.reclaim(generation).into_iter().map(DomainId::new).collect(),
+            mappings: self.mappings.reclaim(generation).into_iter().map(MappingId::new).collect(),
         };
         self.attachments.reclaim(generation, &freed.domains);
         freed

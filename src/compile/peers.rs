@@ -9,7 +9,6 @@ use super::claims::{Senders, Wanted};
 use super::context::Context;
 use super::endpoints::{self, EndpointSection, OwnEndpoint};
 use super::learners::ClaimedPrefixes;
-use super::names::slot;
 use super::numbers::Numbers;
 use super::origins::Noun;
 use super::plan::{LearningGroup, TunnelPlan};
@@ -18,13 +17,13 @@ use super::specs::{self, Spoken};
 use super::table::Table;
 use super::wire;
 use crate::config::{File, Knobs, Name, Peer, Span};
-use crate::forwarding::{self, Exit, MAX_PEERS, Members, PeerId, Scope};
+use crate::forwarding::{self, Exit, GroupId, MAX_PEERS, Members, PeerId, RowId, Scope, Slab};
 
 pub(super) struct PeerSection<'c> {
     pub(super) single: Table<'c, FarSide>,
     pub(super) groups: Table<'c, FarSide>,
-    pub(super) forwarding: Vec<Option<forwarding::Peer>>,
-    pub(super) members: Vec<forwarding::Group>,
+    pub(super) forwarding: Slab<PeerId, forwarding::Peer>,
+    pub(super) members: Slab<GroupId, forwarding::Group>,
     pub(super) senders: Senders,
     pub(super) learners: ClaimedPrefixes,
     pub(super) tunnels: Vec<TunnelPlan>,
@@ -39,8 +38,8 @@ pub(super) fn compile<'c>(
     let mut all = PeerSection {
         single: Table::new("peer"),
         groups: Table::new("group"),
-        forwarding: Vec::new(),
-        members: Vec::new(),
+        forwarding: Slab::new(),
+        members: Slab::new(),
         senders: Senders::default(),
         learners: ClaimedPrefixes::default(),
         tunnels: Vec::new(),
@@ -149,7 +148,7 @@ impl<'c> PeerPass<'_, '_, 'c> {
 
     pub(super) fn number(&mut self, draft: &PeerDraft<'_>) -> Option<PeerId> {
         let id = self.context.numbers.peer(&Numbers::peer_identity(draft.label, &draft.name));
-        if id.0 as usize >= MAX_PEERS {
+        if id.index() >= MAX_PEERS {
             self.context.findings.error(draft.span, format!("a gateway has at most {MAX_PEERS} peers"), "use fewer");
             return None;
         }
@@ -170,7 +169,7 @@ impl<'c> PeerPass<'_, '_, 'c> {
         let udp = wire::udp_rules(draft.knobs, compiled.kind());
         let (scope, exit, multicast_group) = (draft.scope, Exit::Tunnel(underlay), draft.multicast_group);
         let peer = forwarding::Peer { compiled, scope, exit, udp, multicast_group, is_anonymous };
-        *slot(&mut self.all.forwarding, id.0 as usize) = Some(peer);
+        self.all.forwarding.insert(id, peer);
         self.context.names.set_peer(id, draft.name.clone());
         if !draft.address.is_unspecified() {
             self.all.tunnels.push(draft.tunnel(place, id));

@@ -158,12 +158,12 @@ impl Plan {
     #[must_use]
     pub fn summary(&self) -> String {
         let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
-        let tenants = self.tables.domains.iter().flatten().count();
+        let tenants = self.tables.domains.values().count();
         [plural(self.ports.len(), "port"), plural(self.tunnels.len(), "tunnel peer"), plural(tenants, "tenant")]
             .join(", ")
     }
 
     fn port(&self, id: PortId) -> Option<&Port> {
-        self.tables.ports.get(usize::from(id.0))
+        self.tables.ports.get(id)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::findings::Findings;
 use crate::config::{self, At, MssClamp, Rate, Seconds, Switch, Tenant, UnknownUnicast};
-use crate::forwarding::{self, Domain, Duplicates};
+use crate::forwarding::{self, Domain, Duplicates, Slab};
 
 /// IEEE 802.1Q §8.8.3 recommends 300 seconds.
 const DEFAULT_AGEING: u16 = 300;
@@ -26,7 +26,7 @@ pub(super) fn of<V>(tenant: &Tenant<V>, findings: &mut Findings) -> Domain {
     let limits = &tenant.limits;
     let flood = tenant.unknown_unicast.as_ref().and_then(At::value).unwrap_or(UnknownUnicast::Flood);
     Domain {
-        attachments: Vec::new(),
+        attachments: Slab::new(),
         learning: tenant.learning.as_ref().and_then(At::value).unwrap_or(true),
         ageing: ageing(tenant.ageing.as_ref(), findings),
         flood_unknown: flood == UnknownUnicast::Flood,

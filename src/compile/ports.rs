@@ -7,12 +7,11 @@ use transload_encaps::Mac;
 
 use super::context::Context;
 use super::findings::Findings;
-use super::names::slot;
 use super::origins::Noun;
 use super::plan::PortPlan;
 use super::table::Table;
 use crate::config::{At, Io, MacAddress, Name, Named, Port, Span};
-use crate::forwarding::{self, PortId};
+use crate::forwarding::{self, PortId, Slab};
 use crate::io::Backend;
 
 /// A port of the file with its number.
@@ -25,11 +24,11 @@ pub(super) struct NumberedPort<'c> {
 pub(super) struct PortSection<'c> {
     pub(super) table: Table<'c, NumberedPort<'c>>,
     pub(super) plans: Vec<PortPlan>,
-    pub(super) forwarding: Vec<forwarding::Port>,
+    pub(super) forwarding: Slab<PortId, forwarding::Port>,
 }
 
 pub(super) fn compile<'c>(ports: &'c Named<Port>, context: &mut Context<'_>) -> PortSection<'c> {
-    let mut all = PortSection { table: Table::new("port"), plans: Vec::new(), forwarding: Vec::new() };
+    let mut all = PortSection { table: Table::new("port"), plans: Vec::new(), forwarding: Slab::new() };
     if ports.len() > usize::from(u16::MAX) {
         context.findings.error(Span::default(), "more than 65535 ports", "use fewer");
         return all;
@@ -41,7 +40,7 @@ pub(super) fn compile<'c>(ports: &'c Named<Port>, context: &mut Context<'_>) -> 
         let Some(config) = config else { continue };
         let mac = own_mac(config.mac.as_ref(), &mut context.findings);
         let mtu = config.mtu.as_ref().and_then(At::value).map(|mtu| mtu.0 as u32);
-        *slot(&mut all.forwarding, usize::from(id.0)) = forwarding::Port { mac, mtu, ..Default::default() };
+        all.forwarding.insert(id, forwarding::Port { mac, mtu, ..Default::default() });
         if let Some(backend) = backend(name, config, &mut context.findings) {
             one_port_per_device(&mut devices, name, config, &mut context.findings);
             let next_hops = next_hops(config, &mut context.findings);

@@ -8,7 +8,7 @@ use transload_encaps::{Compiled, Kind, Segment, Spec, SpecError};
 use super::findings::Findings;
 use super::table::Table;
 use crate::config::{Attachment, Name};
-use crate::forwarding::{Members, Peer, PeerId, PortId, Scope};
+use crate::forwarding::{Members, Peer, PeerId, PortId, Scope, Slab};
 
 /// The far side of an attachment.
 #[derive(Debug)]
@@ -38,9 +38,9 @@ impl FarSide {
     ///
     /// # Errors
     /// When they cannot tell it from a segment that is used already.
-    pub(super) fn claim(&self, segment: Segment, peers: &mut [Option<Peer>]) -> Result<(), SpecError> {
-        for id in &self.peers {
-            if let Some(peer) = peers.get_mut(id.0 as usize).and_then(Option::as_mut) {
+    pub(super) fn claim(&self, segment: Segment, peers: &mut Slab<PeerId, Peer>) -> Result<(), SpecError> {
+        for &id in &self.peers {
+            if let Some(peer) = peers.get_mut(id) {
                 peer.compiled.claim(segment)?;
             }
         }

@@ -7,7 +7,6 @@ use transload_encaps::{Spec, qinq};
 
 use super::context::Context;
 use super::endpoints::EndpointSection;
-use super::names::slot;
 use super::peers::PeerSection;
 use super::ports::PortSection;
 use super::sides::FarSide;
@@ -63,7 +62,7 @@ fn side(
         multicast_group: None,
         is_anonymous: false,
     };
-    *slot(&mut peers.forwarding, id.0 as usize) = Some(peer);
+    peers.forwarding.insert(id, peer);
     let (members, by_address) = (Members::One(id), HashMap::new());
     Some(FarSide { label, kind: spec.kind(), spec, compiled, scope, members, peers: vec![id], by_address, path: None })
 }
@@ -95,14 +94,14 @@ impl PortTags<'_> {
         for row in self.table.rows() {
             let Some(side) = &row.thing else { continue };
             let Members::One(id) = side.members else { continue };
-            let peer = slot(&mut peers.forwarding, id.0 as usize);
             if !row.is_used() {
-                *peer = None;
-            } else if let Some(forwarding::Peer { exit: Exit::Port(port), compiled, .. }) = peer {
-                let port = slot(&mut ports.forwarding, usize::from(port.0));
+                peers.forwarding.remove(id);
+            } else if let Some(forwarding::Peer { exit: Exit::Port(port), compiled, .. }) = peers.forwarding.get_mut(id)
+            {
+                let port = ports.forwarding.get_or_default(*port);
                 port.tags = Some(id);
                 context.names.set_peer(id, row.name.text.to_owned());
-                let endpoints = port.endpoints.iter().filter_map(|id| endpoints.forwarding.get(usize::from(id.0)));
+                let endpoints = port.endpoints.iter().filter_map(|&id| endpoints.forwarding.get(id));
                 for vlan in endpoints.filter_map(|endpoint| endpoint.vlan) {
                     // It is only refused where a tenant has it, which the check of forgery reports.
                     let _ = compiled.claim(qinq::single(vlan));

@@ -1,15 +1,14 @@
 //! Places of tenants and their attachments in the file: one place for all tenants of a pattern.
 
-use super::names::slot;
 use crate::config::Span;
-use crate::forwarding::DomainId;
+use crate::forwarding::{DomainId, Slab};
 
 /// The place of every tenant.
 #[derive(Default)]
 pub(super) struct Written<'c> {
     entries: Vec<WrittenEntry<'c>>,
-    /// The entry of a tenant, by domain.
-    of: Vec<Option<EntryId>>,
+    /// The entry of a tenant.
+    of: Slab<DomainId, EntryId>,
 }
 
 /// The number of an entry.
@@ -34,7 +33,7 @@ impl<'c> Written<'c> {
 
     /// Sets the place of a tenant.
     pub(super) fn set(&mut self, domain: DomainId, entry: EntryId) {
-        *slot(&mut self.of, domain.0 as usize) = Some(entry);
+        self.of.insert(domain, entry);
     }
 
     /// The place of the name of a tenant, or of its pattern.
@@ -50,7 +49,7 @@ impl<'c> Written<'c> {
     }
 
     fn entry(&self, domain: DomainId) -> Option<&WrittenEntry<'c>> {
-        let EntryId(at) = (*self.of.get(domain.0 as usize)?)?;
+        let EntryId(at) = *self.of.get(domain)?;
         self.entries.get(at as usize)
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct Classifier<'a, T> {
 
 /// Finds the origin of every frame of a burst.
 pub(super) fn classify<T: Tracer>(burst: &mut Burst<'_>, with: &mut Classifier<'_, T>) {
-    let Some(port) = with.tables.ports.get(usize::from(with.port.0)) else {
+    let Some(port) = with.tables.ports.get(with.port) else {
         return burst.pending().for_each(|(_, note)| note.drop(Common::NotForUs.into()));
     };
     let mut memo = Memo::new();
@@ -117,7 +117,7 @@ impl<'a, T: Tracer> Classifier<'a, T> {
     #[inline]
     fn addressee(&self, frame: &Frame<'_>, port: &Port) -> Option<Addressee<'a>> {
         port.endpoints.iter().find_map(|&id| {
-            let endpoint = self.tables.endpoints.get(usize::from(id.0))?;
+            let endpoint = self.tables.endpoints.get(id)?;
             // Exactly the endpoint's outer tag: a tagged tenant must not be able to forge a tunnel.
             let ip_at = outer::ip_start(frame.bytes(), endpoint.vlan)?;
             let to = outer::ip_destination(frame.bytes(), ip_at)?;
@@ -174,7 +174,7 @@ fn not_ours(frame: &[u8]) -> Common {
 #[cold]
 fn unnamed(sender: &Sender, tables: &Forwarding) -> Result<PeerId, DropReason> {
     let is_ours = |endpoint: &Endpoint| endpoint.address == sender.address;
-    if tables.endpoints.iter().any(is_ours) {
+    if tables.endpoints.values().any(is_ours) {
         return Err(Common::OwnPacket.into());
     }
     tables.unnamed(sender).ok_or(Common::UnknownPeer.into())

@@ -97,7 +97,7 @@ impl<'a, T> Egress<'a, '_, T> {
                 Some(path.room_in_ip(mtu, underlay))
             }
             Exit::Port(port) => {
-                let mtu = self.tables.ports.get(usize::from(port.0))?.mtu?;
+                let mtu = self.tables.ports.get(*port)?.mtu?;
                 Some(path.room_in_tags(mtu, frame, stripped))
             }
         }

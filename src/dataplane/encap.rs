@@ -10,7 +10,7 @@ use super::path::{EgressPath, IngressSide};
 use super::trace::Tracer;
 use super::wrap::Obstacle;
 use super::{loop_guard, offload, rate, too_big};
-use crate::forwarding::{Attachment, AttachmentId, Claim, Crossing, DomainId, Target};
+use crate::forwarding::{Attachment, Claim, Crossing, DomainId, Target};
 
 /// Nanoseconds between ICMP errors of one tenant at the full allowed rate (RFC 1812 §4.3.2.8, RFC 4443 §2.4 (f)).
 const ICMP_INTERVAL: u64 = 10_000_000;
@@ -101,14 +101,11 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         let loops = &domain.state.loops;
         let guarded = from.filter(|_| domain.loop_hold != 0 && loop_guard::is_holding(loops, self.now));
         let (mut sent, mut failed) = (false, None);
-        for (place, attachment) in domain.attachments.iter().enumerate() {
-            let may_feed =
-                |egress: &&Attachment| Some(egress.horizon) != horizon && (egress.tunnels_l2cp || !is_control);
-            let Some(attachment) = attachment.as_ref().filter(may_feed) else { continue };
-            let attachment_id = AttachmentId(place as u16);
-            let is_held = guarded.is_some_and(|from| loop_guard::is_held(loops, from, attachment_id, self.now));
-            for peer in self.tables.flooded(&attachment.members) {
-                let target = Target { attachment: attachment_id, peer };
+        let may_feed = |egress: &Attachment| Some(egress.horizon) != horizon && (egress.tunnels_l2cp || !is_control);
+        for (attachment, egress) in domain.attachments.iter().filter(|(_, egress)| may_feed(egress)) {
+            let is_held = guarded.is_some_and(|from| loop_guard::is_held(loops, from, attachment, self.now));
+            for peer in self.tables.flooded(&egress.members) {
+                let target = Target { attachment, peer };
                 self.tracer.egress(id, target);
                 let gone = if is_held {
                     Err(Common::LoopGuard.into())

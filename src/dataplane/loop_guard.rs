@@ -79,7 +79,7 @@ struct Track {
 impl Track {
     fn to_bits(self) -> u64 {
         let word = u64::from(self.tag) << DATE_BITS | u64::from(self.date);
-        let word = word << ID_BITS | u64::from(self.here.0);
+        let word = word << ID_BITS | u64::from(self.here.number());
         (word << COUNT_BITS | u64::from(self.changes)) << COUNT_BITS | u64::from(self.returns)
     }
 
@@ -89,7 +89,7 @@ impl Track {
         Self {
             tag: (date >> DATE_BITS) as u32,
             date: date as u16,
-            here: AttachmentId(here as u16 & ((1 << ID_BITS) - 1)),
+            here: AttachmentId::new(here as u16 & ((1 << ID_BITS) - 1)),
             changes: (bits >> COUNT_BITS) as u8 & MANY,
             returns: bits as u8 & MANY,
         }
@@ -112,7 +112,7 @@ pub(super) fn see(memory: &LoopMemory, digest: u64, from: Target, now: Now) -> S
     // Whoever changes the track first is right; the other worker's sight is not counted.
     let put = |after: u64| place.track.compare_exchange(before, after, Relaxed, Relaxed).is_ok();
     let home_tag = digest & !0xffff_ffff;
-    let side = 1 << (from.attachment.0 % 64);
+    let side = 1 << (from.attachment.number() % 64);
     if track.is_over(date) {
         if put(Track { tag, date, here: from.attachment, changes: 0, returns: 0 }.to_bits()) {
             place.sides.store(side, Relaxed);
@@ -182,7 +182,7 @@ pub fn held_for(memory: &LoopMemory, [a, b]: [AttachmentId; 2], now: Now) -> Opt
 
 /// Both numbers, the lower one first.
 fn pair(a: AttachmentId, b: AttachmentId) -> u64 {
-    let (low, high) = (a.0.min(b.0), a.0.max(b.0));
+    let (low, high) = (a.number().min(b.number()), a.number().max(b.number()));
     u64::from(low) << ID_BITS | u64::from(high)
 }
 
@@ -199,7 +199,7 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     fn at(attachment: u16) -> Target {
-        Target { attachment: AttachmentId(attachment), peer: PeerId(7) }
+        Target { attachment: AttachmentId::new(attachment), peer: PeerId::new(7) }
     }
 
     fn now(nanos: u64) -> Now {
@@ -220,7 +220,7 @@ mod tests {
     fn the_third_return_is_a_loop_that_began_at_home() {
         let seen = sights(&LoopMemory::default(), &[0, 2, 1, 2, 1, 2], 1000);
         assert!(!seen[..5].iter().any(is_loop), "{seen:?}");
-        assert_eq!(seen[5], Sight::Loop { other: AttachmentId(1), home: Some(at(0)) });
+        assert_eq!(seen[5], Sight::Loop { other: AttachmentId::new(1), home: Some(at(0)) });
         assert_eq!(seen[4], Sight::Seen { changes: 4 });
     }
 
@@ -228,7 +228,7 @@ mod tests {
     fn what_is_still_on_its_way_when_the_loop_is_found_has_the_same_home() {
         let seen = sights(&LoopMemory::default(), &[0, 2, 1, 2, 1, 2, 1, 2, 1], 1000);
         assert_eq!(seen[6], Sight::Seen { changes: MANY }, "not a new frame, whose source lives where it comes in");
-        assert_eq!(seen[8], Sight::Loop { other: AttachmentId(2), home: Some(at(0)) });
+        assert_eq!(seen[8], Sight::Loop { other: AttachmentId::new(2), home: Some(at(0)) });
     }
 
     #[test]
@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn a_pair_is_held_in_either_order_for_its_time_and_no_other_is() {
         let memory = LoopMemory::default();
-        let (a, b, c) = (AttachmentId(3), AttachmentId(4095), AttachmentId(0));
+        let (a, b, c) = (AttachmentId::new(3), AttachmentId::new(4095), AttachmentId::new(0));
         let start = now(1_700_000_000 * SECOND);
         assert!(!is_holding(&memory, start));
         assert!(hold(&memory, b, a, 60 * SECOND, start));
@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn with_more_pairs_than_room_the_one_that_ends_first_goes() {
         let memory = LoopMemory::default();
-        let pairs: Vec<_> = (0..9).map(|n| (AttachmentId(n), AttachmentId(n + 1))).collect();
+        let pairs: Vec<_> = (0..9).map(|n| (AttachmentId::new(n), AttachmentId::new(n + 1))).collect();
         for (n, (a, b)) in (0..).zip(&pairs) {
             assert!(hold(&memory, *a, *b, 60 * SECOND, now(n * SECOND)));
         }

@@ -85,7 +85,7 @@ impl Note {
     /// That of a frame that has just been received by this port.
     #[inline]
     pub(super) const fn new(port: PortId) -> Self {
-        let peer = PeerId(u32::MAX);
+        let peer = PeerId::new(u32::MAX);
         Self {
             port,
             origin: PacketOrigin { peer, at: 0, end: 0, outer_class: None, unknown_sender: None },

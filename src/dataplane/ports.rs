@@ -4,7 +4,7 @@ use transload_encaps::{Common, DropReason, Frame};
 
 use super::burst::Burst;
 use crate::counters::Counters;
-use crate::forwarding::PortId;
+use crate::forwarding::{PortId, Slab};
 use crate::io::{BoxedPort, Caps, Pool, Port};
 
 /// A port of this worker.
@@ -24,18 +24,15 @@ pub(super) struct WorkerPort<'mem> {
 /// The ports of one worker.
 pub struct WorkerPorts<'mem> {
     slots: Vec<WorkerPort<'mem>>,
-    /// By [`PortId`]: the slot.
-    index: Vec<Option<usize>>,
+    /// The slot of a port.
+    index: Slab<PortId, usize>,
 }
 
 impl<'mem> WorkerPorts<'mem> {
     /// The set of these ports, with nothing to send.
     #[must_use]
     pub fn new(ports: Vec<(PortId, BoxedPort<'mem>)>) -> Self {
-        let mut index = vec![None; ports.iter().map(|(id, _)| usize::from(id.0) + 1).max().unwrap_or(0)];
-        for (slot, (id, _)) in ports.iter().enumerate() {
-            index[usize::from(id.0)] = Some(slot);
-        }
+        let index = ports.iter().enumerate().map(|(slot, (id, _))| (*id, slot)).collect();
         let slots = ports.into_iter().map(|(id, io)| {
             let caps = io.caps();
             WorkerPort { id, io, caps, waiting: Vec::with_capacity(Burst::LEN), retry_at: None, lost: 0 }
@@ -81,15 +78,15 @@ impl<'mem> WorkerPorts<'mem> {
 
     #[inline]
     fn port(&mut self, id: PortId) -> Option<&mut WorkerPort<'mem>> {
-        let slot = (*self.index.get(usize::from(id.0))?)?;
-        self.slots.get_mut(slot)
+        let slot = self.index.get(id)?;
+        self.slots.get_mut(*slot)
     }
 
     /// What a port can do by itself.
     #[inline]
     pub(super) fn caps(&self, id: PortId) -> Caps {
-        let slot = self.index.get(usize::from(id.0)).copied().flatten();
-        slot.and_then(|slot| self.slots.get(slot)).map_or_else(Caps::default, |slot| slot.caps)
+        let slot = self.index.get(id);
+        slot.and_then(|slot| self.slots.get(*slot)).map_or_else(Caps::default, |slot| slot.caps)
     }
 
     /// Puts a frame where it waits to leave by a port.

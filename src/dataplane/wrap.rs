@@ -91,7 +91,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         port: PortId,
         stripped: usize,
     ) -> Result<PortId, Obstacle> {
-        let out = self.tables.ports.get(usize::from(port.0));
+        let out = self.tables.ports.get(port);
         if out.is_some_and(|out| out.is_down) {
             return Err(Common::PortDown.into());
         }

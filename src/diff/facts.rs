@@ -223,12 +223,9 @@ fn attachment_fields(side: Side<'_>, claim: Claim, attachment: &Attachment) -> F
     let inner_tags = format!("{:?}", attachment.inner_tags).to_lowercase();
     fields.insert("inner_tags".into(), inner_tags);
     fields.insert("l2cp".into(), if attachment.tunnels_l2cp { "tunnel" } else { "drop" }.into());
-    let others = tables.domain(claim.domain).into_iter().flat_map(|domain| domain.attachments.iter().enumerate());
-    let fellows = others.filter(|(n, other)| {
-        usize::from(claim.attachment.0) != *n && other.as_ref().is_some_and(|other| other.horizon == attachment.horizon)
-    });
-    let fellows =
-        fellows.map(|(n, _)| names.attachment(claim.domain, crate::forwarding::AttachmentId(n as u16)).into_owned());
+    let others = tables.domain(claim.domain).into_iter().flat_map(|domain| domain.attachments.iter());
+    let fellows = others.filter(|(id, other)| *id != claim.attachment && other.horizon == attachment.horizon);
+    let fellows = fellows.map(|(id, _)| names.attachment(claim.domain, id).into_owned());
     fields.insert("split_horizon with".into(), fellows.collect::<Vec<_>>().join(" "));
     fields
 }

@@ -45,7 +45,7 @@ impl Reader {
             let outer = outer::walk(bytes, outer::ip_start(bytes, vlan)?).ok()?;
             Some((*self.tunnels.get(&(outer.src, outer.dst, outer.carrier))?, Some(outer)))
         });
-        let tags = || Some((self.plan.tables.ports.get(usize::from(port.0))?.tags?, None));
+        let tags = || Some((self.plan.tables.ports.get(port)?.tags?, None));
         let Some((peer, outer)) = tunnel.or_else(tags) else { return (String::new(), String::new()) };
         let ids = self
             .segment(peer, bytes, outer.as_ref())
@@ -56,9 +56,9 @@ impl Reader {
     /// How a frame comes in, as far as it does.
     pub(super) fn received(&self, port: PortId, bytes: &[u8]) -> Origin {
         let tables = &self.plan.tables;
-        let Some(row) = tables.ports.get(usize::from(port.0)) else { return Origin::default() };
+        let Some(row) = tables.ports.get(port) else { return Origin::default() };
         for &id in &row.endpoints {
-            let Some(endpoint) = tables.endpoints.get(usize::from(id.0)) else { continue };
+            let Some(endpoint) = tables.endpoints.get(id) else { continue };
             let Some(at) = outer::ip_start(bytes, endpoint.vlan) else { continue };
             let Some(to) = outer::ip_destination(bytes, at) else { continue };
             if to != endpoint.address && !endpoint.multicast.contains(&to) {

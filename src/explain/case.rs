@@ -37,7 +37,7 @@ impl<'a> Case<'a> {
 
     /// "endpoint fabric (192.0.2.1)"
     pub(super) fn endpoint(&self, id: EndpointId) -> String {
-        let address = self.tables.endpoints.get(usize::from(id.0)).map(|endpoint| endpoint.address);
+        let address = self.tables.endpoints.get(id).map(|endpoint| endpoint.address);
         match address {
             Some(address) => format!("endpoint {} ({address})", self.origins.endpoint(id)),
             None => format!("endpoint {}", self.origins.endpoint(id)),
@@ -106,7 +106,7 @@ impl<'a> Case<'a> {
 
     /// The names of the mappings that have a side in a number space.
     pub(super) fn mappings(&self, scope: Scope) -> Vec<String> {
-        let here = self.tables.mappings.by_scope.get(scope.0 as usize).into_iter().flatten();
+        let here = self.tables.mappings.by_scope.get(scope).into_iter().flatten();
         here.map(|(mapping, _)| format!("mapping {}", self.names.mapping(*mapping))).collect()
     }
 
@@ -120,7 +120,7 @@ impl<'a> Case<'a> {
 
     /// Every peer with its number.
     pub(super) fn peers(&self) -> impl Iterator<Item = (PeerId, &'a Peer)> {
-        (0..).map(PeerId).zip(self.tables.peers.iter()).filter_map(|(id, peer)| Some((id, peer.as_ref()?)))
+        self.tables.peers.iter()
     }
 
     /// The peer that the frame is from, once it is known.
@@ -146,11 +146,8 @@ impl<'a> Case<'a> {
 
     /// The names of the ports that an endpoint is reached by.
     pub(super) fn ports_of(&self, endpoint: EndpointId) -> Vec<String> {
-        let ports = (0..).map(PortId).zip(&self.tables.ports);
-        ports
-            .filter(|(_, port)| port.endpoints.contains(&endpoint))
-            .map(|(id, _)| self.names.port(id).into_owned())
-            .collect()
+        let ports = self.tables.ports.iter().filter(|(_, port)| port.endpoints.contains(&endpoint));
+        ports.map(|(id, _)| self.names.port(id).into_owned()).collect()
     }
 
     /// Whether an attachment is a mesh.

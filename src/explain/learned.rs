@@ -8,7 +8,7 @@ use transload_encaps::Mac;
 use crate::compile::Names;
 use crate::config::suggestion;
 use crate::dataplane::Now;
-use crate::forwarding::{AttachmentId, DomainId, Target};
+use crate::forwarding::{DomainId, Target};
 use crate::offline::Offline;
 
 /// Why an address cannot be taken for learned.
@@ -63,8 +63,7 @@ fn target(
     member: Option<&str>,
 ) -> Result<Target, NotLearned> {
     let tables = gateway.shared().forwarding.load();
-    let rows = tables.domain(domain).map_or(&[][..], |domain| domain.attachments.as_slice());
-    let known = || (0..).map(AttachmentId).zip(rows).filter_map(|(id, row)| Some((id, row.as_ref()?)));
+    let known = || tables.domain(domain).into_iter().flat_map(|domain| domain.attachments.iter());
     let Some((id, row)) = known().find(|(id, _)| names.attachment(domain, *id) == attachment) else {
         let all: Vec<_> = known().map(|(id, _)| names.attachment(domain, id).into_owned()).collect();
         let message = format!("tenant `{}` has no attachment `{attachment}`", names.domain(domain));

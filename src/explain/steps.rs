@@ -76,7 +76,7 @@ fn opening(case: &Case<'_>, stage: Stage) -> Vec<Said> {
             all
         }
         Stage::Classify if case.trace.endpoint().is_none() => {
-            let tags = case.tables.ports.get(usize::from(case.port.0)).and_then(|port| port.tags);
+            let tags = case.tables.ports.get(case.port).and_then(|port| port.tags);
             let text = match tags {
                 Some(_) => {
                     format!("no tunnel packet to an endpoint: the tags of port {} decide", case.names.port(case.port))

@@ -23,9 +23,9 @@ pub struct Key {
 impl Key {
     #[inline]
     pub(super) fn new(domain: DomainId, mac: u64, homes: usize, seed: u64) -> Self {
-        debug_assert!(domain.0 < 1 << 24, "a domain has at most 24 bits");
-        let identity = mac << 16 | u64::from(domain.0 & 0xffff);
-        let domain_high = (domain.0 >> 16) as u8;
+        debug_assert!(domain.number() < 1 << 24, "a domain has at most 24 bits");
+        let identity = mac << 16 | u64::from(domain.number() & 0xffff);
+        let domain_high = (domain.number() >> 16) as u8;
         let hash = hash(identity, domain_high, seed);
         let home = ((u128::from(hash) * homes as u128) >> 64) as u32;
         Self { identity, home, domain_high }
@@ -34,7 +34,7 @@ impl Key {
     /// The bridge domain.
     #[must_use]
     pub fn domain(self) -> DomainId {
-        DomainId(u32::from(self.domain_high) << 16 | (self.identity & 0xffff) as u32)
+        DomainId::new(u32::from(self.domain_high) << 16 | (self.identity & 0xffff) as u32)
     }
 
     /// The address as a number.
@@ -172,7 +172,7 @@ impl SlotState {
     pub(super) fn entry(self, identity: u64) -> Entry {
         let domain = (self.0 >> Self::DOMAIN_AT) as u32;
         Entry {
-            domain: DomainId(domain << 16 | (identity & 0xffff) as u32),
+            domain: DomainId::new(domain << 16 | (identity & 0xffff) as u32),
             mac: Mac::from_bits(identity >> 16),
             target: self.target(),
             seen: self.seen(),

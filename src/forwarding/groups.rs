@@ -10,7 +10,7 @@ use super::{EndpointId, FileTables, Forwarding, GroupId, Map, Members, Peer, Pee
 /// Peers that share a mesh.
 #[derive(Debug, Clone, Default)]
 pub struct Group {
-    /// Those that the configuration names.
+    /// The members that the configuration names.
     pub members: Vec<PeerId>,
     /// The peer that stands for all of them at once: frames for it go to a multicast group of the underlay, and frames
     /// that are flooded go nowhere else.
@@ -22,7 +22,7 @@ pub struct Group {
 /// A range of addresses from which a group accepts senders that the configuration does not name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Learner {
-    /// The endpoint they come to.
+    /// The endpoint that their packets come to.
     pub endpoint: EndpointId,
     /// The carrier of their packets: a UDP port or an IP protocol.
     pub carrier: Carrier,
@@ -39,9 +39,9 @@ pub struct Learner {
 pub struct Learned {
     /// The peers. Their numbers are none of [`FileTables::peers`](super::FileTables::peers).
     pub peers: Map<PeerId, Arc<LearnedPeer>>,
-    /// Which of them a tunnel packet is from.
+    /// The one that a tunnel packet is from.
     pub senders: Map<Sender, PeerId>,
-    /// Those of each group, in the order of their addresses.
+    /// The members of each group, in the order of their addresses.
     pub members: Map<GroupId, Vec<PeerId>>,
 }
 
@@ -70,7 +70,7 @@ impl FileTables {
     pub fn members<'a>(&'a self, members: &'a Members) -> &'a [PeerId] {
         match members {
             Members::One(peer) => std::slice::from_ref(peer),
-            Members::Group(group) => self.groups.get(group.0 as usize).map_or(&[], |group| &group.members),
+            Members::Group(group) => self.groups.get(*group).map_or(&[], |group| &group.members),
         }
     }
 
@@ -80,7 +80,7 @@ impl FileTables {
         match members {
             Members::One(peer) => Some(*peer),
             Members::Group(group) => {
-                let group = self.groups.get(group.0 as usize)?;
+                let group = self.groups.get(*group)?;
                 group.members.first().copied().or(group.anonymous)
             }
         }
@@ -113,11 +113,11 @@ impl Forwarding {
         }
     }
 
-    /// Where a flooded frame goes behind an attachment: to everyone there, or once to their multicast group.
+    /// The peers that a flooded frame goes to behind an attachment: all there, or once their multicast group.
     pub fn flooded<'a>(&'a self, members: &'a Members) -> impl Iterator<Item = PeerId> + 'a {
         let multicast = match members {
             Members::One(_) => None,
-            Members::Group(group) => self.groups.get(group.0 as usize).and_then(|group| group.multicast),
+            Members::Group(group) => self.groups.get(*group).and_then(|group| group.multicast),
         };
         let (named, learned) = match multicast {
             Some(_) => (&[][..], &[][..]),

@@ -4,20 +4,16 @@ use std::sync::atomic::AtomicU64;
 
 use transload_encaps::{InnerTags, Segment};
 
-use super::{PeerId, Scope};
+use super::{MappingId, PeerId, Scope, Slab};
 use crate::mapping::Mapping;
-
-/// A stateless cross-connect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct MappingId(pub u32);
 
 /// The stateless cross-connects.
 #[derive(Debug, Default)]
 pub struct Mappings {
-    /// By [`MappingId`]; `None` where a number is free.
-    pub all: Vec<Option<Connection>>,
-    /// By [`Scope`]: which mappings have a side there, and whether it is side 0 or 1.
-    pub by_scope: Vec<Vec<(MappingId, usize)>>,
+    /// All of them.
+    pub all: Slab<MappingId, Connection>,
+    /// The mappings that have a side in a number space, and whether it is side 0 or 1.
+    pub by_scope: Slab<Scope, Vec<(MappingId, usize)>>,
 }
 
 /// A stateless cross-connect.
@@ -36,9 +32,9 @@ pub struct Connection {
 pub struct End {
     /// The peer, or the tags of a port.
     pub peer: PeerId,
-    /// Where its segments are looked up.
+    /// The number space that its segments are looked up in.
     pub scope: Scope,
-    /// What happens to VLAN tags inside the frames.
+    /// The rule for VLAN tags inside the frames.
     pub inner_tags: InnerTags,
 }
 
@@ -58,7 +54,7 @@ impl Mappings {
     #[must_use]
     #[inline]
     pub fn get(&self, id: MappingId) -> Option<&Connection> {
-        self.all.get(id.0 as usize)?.as_ref()
+        self.all.get(id)
     }
 
     /// The mapping that has this segment.
@@ -67,7 +63,7 @@ impl Mappings {
     /// The mapping, when the segment is one of its holes.
     #[must_use]
     pub fn find(&self, scope: Scope, segment: Segment) -> Option<Result<Crossing, MappingId>> {
-        self.by_scope.get(scope.0 as usize)?.iter().find_map(|&(mapping, side)| {
+        self.by_scope.get(scope)?.iter().find_map(|&(mapping, side)| {
             let across = self.get(mapping)?.ids.across(side, segment)?;
             let to = u8::from(side == 0);
             Some(across.map(|segment| Crossing { mapping, to, segment }).map_err(|_| mapping))

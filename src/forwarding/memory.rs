@@ -1,4 +1,4 @@
-//! What a domain remembers from frame to frame, and from one set of tables to the next.
+//! A domain's memory: what it remembers from frame to frame, and from one set of tables to the next.
 
 use std::sync::atomic::{AtomicU32, AtomicU64};
 

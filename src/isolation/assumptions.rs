@@ -83,7 +83,7 @@ fn learners(claims: &ClaimTable<'_>) -> Vec<String> {
 
 fn ports_without_mac(claims: &ClaimTable<'_>) -> Vec<String> {
     let ports = claims.plan.ports.iter().filter(|port| {
-        let row = claims.plan.tables.ports.get(usize::from(port.id.0));
+        let row = claims.plan.tables.ports.get(port.id);
         row.is_some_and(|row| row.mac.is_none() && !row.endpoints.is_empty())
     });
     let mut names: Vec<_> = ports.map(|port| format!("port {}", port.name)).collect();

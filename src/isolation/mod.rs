@@ -52,7 +52,7 @@ pub fn examine(plan: &Plan) -> Isolation<'_> {
         .map(|_| forgery::look(&claims, &mut found))
         .filter(ControlFlow::is_continue)
         .map(|_| departures::look(&claims, &mut found));
-    let tenants = plan.tables.domains.iter().flatten().count();
+    let tenants = plan.tables.domains.values().count();
     Isolation { claims, tenants, meetings: found.meetings.into_iter().collect() }
 }
 

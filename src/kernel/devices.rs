@@ -1,13 +1,13 @@
 //! What the kernel says of the devices behind ports, as facts for the RIB.
 
 use super::tables::{Kernel, Link};
-use crate::forwarding::PortId;
+use crate::forwarding::{PortId, Slab};
 use crate::rib::facts::{DeviceFact, DeviceState, PortLink};
 
-/// The devices of these ports, which are indexed by [`PortId`]. A port without a device is left out.
+/// The devices of these ports. A port without a device is left out.
 #[must_use]
-pub fn devices(ports: &[PortLink], kernel: &Kernel) -> Vec<DeviceFact> {
-    let named = (0..).map(PortId).zip(ports).filter_map(|(port, link)| Some((port, link.device.as_ref()?)));
+pub fn devices(ports: &Slab<PortId, PortLink>, kernel: &Kernel) -> Vec<DeviceFact> {
+    let named = ports.iter().filter_map(|(port, link)| Some((port, link.device.as_ref()?)));
     named.map(|(port, name)| fact(port, name, kernel.link_named(name).map(|(_, device)| device))).collect()
 }
 

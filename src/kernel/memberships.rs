@@ -23,9 +23,9 @@ pub fn wanted_groups(plan: &Plan) -> Vec<WantedGroup> {
     let mut all = BTreeSet::new();
     for port in &plan.ports {
         let Some(device) = port.backend.network_device() else { continue };
-        let table = plan.tables.ports.get(usize::from(port.id.0));
+        let table = plan.tables.ports.get(port.id);
         let endpoints = table.into_iter().flat_map(|table| &table.endpoints);
-        for endpoint in endpoints.filter_map(|id| plan.tables.endpoints.get(usize::from(id.0))) {
+        for endpoint in endpoints.filter_map(|id| plan.tables.endpoints.get(*id)) {
             let wanted = |group: &IpAddr| WantedGroup { group: *group, device: device.to_owned(), vlan: endpoint.vlan };
             all.extend(endpoint.multicast.iter().map(wanted));
         }

@@ -10,7 +10,7 @@ use thiserror::Error;
 use transload_encaps::Mac;
 use transload_encaps::underlay::LinkAddresses;
 
-use crate::forwarding::{Hop, PortId};
+use crate::forwarding::{Hop, PortId, Slab};
 use crate::kernel::tables::{Flow, Kernel, Link, LinkIndex, LinkState, NextHop, Route};
 use crate::rib::facts::{PortLink, Tunnel};
 
@@ -130,16 +130,16 @@ impl Complaint {
     }
 }
 
-/// Resolves a tunnel. `ports` is indexed by [`PortId`].
+/// Resolves a tunnel.
 #[must_use]
-pub fn resolve(tunnel: &Tunnel, ports: &[PortLink], kernel: &Kernel) -> Resolution {
+pub fn resolve(tunnel: &Tunnel, ports: &Slab<PortId, PortLink>, kernel: &Kernel) -> Resolution {
     let mut resolver = TunnelResolver { ports, kernel, out: Resolution::default() };
     let hops = resolver.tunnel(tunnel);
     Resolution { hops, ..resolver.out }
 }
 
 struct TunnelResolver<'a> {
-    ports: &'a [PortLink],
+    ports: &'a Slab<PortId, PortLink>,
     kernel: &'a Kernel,
     out: Resolution,
 }
@@ -171,7 +171,7 @@ impl TunnelResolver<'_> {
     fn multicast(&mut self, tunnel: &Tunnel) -> Option<Hop> {
         let dst = Mac::of_group(tunnel.remote);
         for &id in &tunnel.ports {
-            let Some(port) = self.ports.get(usize::from(id.0)) else { continue };
+            let Some(port) = self.ports.get(id) else { continue };
             let link = port.device.as_deref().and_then(|name| self.kernel.link_named(name)).map(|(_, link)| link);
             if let Some(device) = port.device.clone().filter(|_| link.is_none_or(|link| !link.is_up())) {
                 let state = link.map_or(LinkState::Down, |link| link.state);
@@ -191,7 +191,7 @@ impl TunnelResolver<'_> {
     fn configured(&mut self, tunnel: &Tunnel) -> Option<Vec<Hop>> {
         let mut named = Vec::new();
         for &id in &tunnel.ports {
-            let port = self.ports.get(usize::from(id.0))?;
+            let port = self.ports.get(id)?;
             let Some(&(_, dst)) = port.next_hops.iter().find(|(address, _)| *address == tunnel.remote) else {
                 continue;
             };
@@ -205,7 +205,7 @@ impl TunnelResolver<'_> {
 
     /// When no port of the endpoint is a device, the kernel's routes say nothing: the name of such a port.
     fn sockets_only(&self, tunnel: &Tunnel) -> Option<String> {
-        let mut ports = tunnel.ports.iter().filter_map(|id| self.ports.get(usize::from(id.0))).peekable();
+        let mut ports = tunnel.ports.iter().filter_map(|&id| self.ports.get(id)).peekable();
         let first = ports.peek()?.name.clone();
         ports.all(|port| port.device.is_none()).then_some(first)
     }
@@ -240,7 +240,7 @@ impl TunnelResolver<'_> {
     }
 
     fn port_device(&self, id: PortId) -> Option<&String> {
-        self.ports.get(usize::from(id.0))?.device.as_ref()
+        self.ports.get(id)?.device.as_ref()
     }
 
     fn wrong_port(&self, tunnel: &Tunnel, next: &NextHop) -> Complaint {
@@ -254,7 +254,7 @@ impl TunnelResolver<'_> {
     }
 
     fn neighbour(&mut self, port: PortId, link: LinkIndex, address: IpAddr) -> Option<Mac> {
-        let fixed = &self.ports.get(usize::from(port.0))?.next_hops;
+        let fixed = &self.ports.get(port)?.next_hops;
         if let Some(&(_, mac)) = fixed.iter().find(|(known, _)| *known == address) {
             return Some(mac);
         }
@@ -263,7 +263,7 @@ impl TunnelResolver<'_> {
     }
 
     fn hop(&self, id: PortId, link: Option<&Link>, dst: Mac, route_mtu: Option<u32>) -> Result<Hop, Complaint> {
-        let port = self.ports.get(usize::from(id.0));
+        let port = self.ports.get(id);
         let src = port.and_then(|port| port.mac).or_else(|| link?.mac);
         let src = src.ok_or_else(|| Complaint::NeedsMac(port.map_or_else(String::new, |port| port.name.clone())))?;
         let port_mtu = port.and_then(|port| port.mtu).or_else(|| Some(link?.mtu));

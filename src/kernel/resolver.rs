@@ -14,7 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::netlink::{KernelChange, Netlink};
 use super::next_hops::{Complaint, Resolution, flows, resolve};
 use super::tables::{Kernel, LinkIndex};
-use crate::forwarding::PeerId;
+use crate::forwarding::{PeerId, PortId, Slab};
 use crate::rib::facts::{PathFact, PortLink, Targets, Tunnel};
 
 /// How often unresolved neighbours are asked for, and complaints looked at.
@@ -34,7 +34,7 @@ pub struct Resolver {
     netlink: Netlink,
     changes: Changes,
     tunnels: BTreeMap<PeerId, Tunnel>,
-    ports: Vec<PortLink>,
+    ports: Slab<PortId, PortLink>,
     kernel: Kernel,
     resolutions: BTreeMap<PeerId, Resolution>,
     /// The neighbours that any of them depends on.
@@ -57,12 +57,11 @@ enum Stale {
 }
 
 impl Resolver {
-    /// Reads the kernel's tables in this thread's network namespace and resolves what is already known. `ports` is
-    /// indexed by [`PortId`](crate::forwarding::PortId).
+    /// Reads the kernel's tables in this thread's network namespace and resolves what is already known.
     ///
     /// # Errors
     /// When the kernel answers no netlink question.
-    pub async fn start(tunnels: Vec<Tunnel>, ports: Vec<PortLink>) -> io::Result<Self> {
+    pub async fn start(tunnels: Vec<Tunnel>, ports: Slab<PortId, PortLink>) -> io::Result<Self> {
         let (netlink, changes) = Netlink::open()?;
         let kernel = netlink.read(&flows(&tunnels)).await?;
         let mut resolver = Self {
@@ -83,9 +82,9 @@ impl Resolver {
         Ok(resolver)
     }
 
-    /// The ports that it knows, by [`PortId`](crate::forwarding::PortId).
+    /// The ports that it knows.
     #[must_use]
-    pub fn ports(&self) -> &[PortLink] {
+    pub fn ports(&self) -> &Slab<PortId, PortLink> {
         &self.ports
     }
 

@@ -99,7 +99,7 @@ pub fn of_record(tables: &Forwarding, port: PortId, record: Record) -> Packet {
 /// A frame as a port receives it.
 #[must_use]
 pub fn of_bytes(tables: &Forwarding, port: PortId, bytes: Vec<u8>) -> Packet {
-    let mtu = tables.ports.get(usize::from(port.0)).and_then(|port| port.mtu).unwrap_or(MTU);
+    let mtu = tables.ports.get(port).and_then(|port| port.mtu).unwrap_or(MTU);
     match unfinished(tables, &bytes, mtu) {
         Some((checksum, gso)) => Packet { bytes, checksum, gso, cut: false },
         None => bytes.into(),
@@ -109,11 +109,11 @@ pub fn of_bytes(tables: &Forwarding, port: PortId, bytes: Vec<u8>) -> Packet {
 /// The endpoint that a frame is on its way out from, if it is one of our own tunnel packets.
 #[must_use]
 pub fn leaving(tables: &Forwarding, port: PortId, frame: &[u8]) -> Option<EndpointId> {
-    let here = &tables.ports.get(usize::from(port.0))?.endpoints;
+    let here = &tables.ports.get(port)?.endpoints;
     let is_ours = |id: &&EndpointId| -> Option<bool> {
-        let endpoint = tables.endpoints.get(usize::from(id.0))?;
+        let endpoint = tables.endpoints.get(**id)?;
         let packet = outer::walk(frame, outer::ip_start(frame, endpoint.vlan)?).ok()?;
-        let comes_back = tables.endpoints.iter().any(|other| other.address == packet.dst);
+        let comes_back = tables.endpoints.values().any(|other| other.address == packet.dst);
         Some(packet.src == endpoint.address && endpoint.carriers.contains(&packet.carrier) && !comes_back)
     };
     here.iter().find(|id| is_ours(id).unwrap_or(false)).copied()
@@ -184,8 +184,7 @@ fn inside(tables: &Forwarding, frame: &[u8], packet: &Outer) -> Option<usize> {
 
 /// What the peer speaks that sent a packet to one of our endpoints.
 fn spoken(tables: &Forwarding, packet: &Outer) -> Option<Kind> {
-    let endpoints = (0..).map(EndpointId).zip(&tables.endpoints);
-    let mut here = endpoints.filter(|(_, endpoint)| endpoint.carriers.contains(&packet.carrier));
+    let mut here = tables.endpoints.iter().filter(|(_, endpoint)| endpoint.carriers.contains(&packet.carrier));
     let peer = here.find_map(|(endpoint, _)| {
         let sender = Sender { endpoint, address: packet.src, carrier: packet.carrier };
         tables.senders.get(&sender).copied().or_else(|| tables.unnamed(&sender))

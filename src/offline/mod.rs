@@ -16,7 +16,7 @@ use crate::counters::Counters;
 use crate::dataplane::{Now, Shared, Tracer, Worker};
 use crate::events;
 use crate::fdb::Entry;
-use crate::forwarding::PortId;
+use crate::forwarding::{PortId, Slab};
 use crate::io::arena::LONG;
 use crate::io::memory::{Handle, MemoryPort, Packet};
 use crate::io::{BoxedPort, Pool};
@@ -35,8 +35,8 @@ pub struct Offline<'mem> {
     rib: Rib,
     placeholders: Placeholders,
     worker: Worker<'mem>,
-    /// The ports' far ends, by [`PortId`].
-    handles: Vec<Option<Handle>>,
+    /// The ports' far ends.
+    handles: Slab<PortId, Handle>,
     events: events::EventReceiver,
 }
 
@@ -69,14 +69,12 @@ impl<'mem> Offline<'mem> {
     /// The gateway that a plan describes, its frames in this [`arena`].
     #[must_use]
     pub fn new(plan: Plan, arena: &'mem mut [u8]) -> Self {
-        let mut handles = vec![None; plan.tables.ports.len()];
+        let mut handles = Slab::new();
         let mut ports = Vec::with_capacity(plan.ports.len());
         for plan in &plan.ports {
             let (port, handle) = MemoryPort::new();
             ports.push((plan.id, Box::new(port) as BoxedPort<'mem>));
-            if let Some(slot) = handles.get_mut(usize::from(plan.id.0)) {
-                *slot = Some(handle);
-            }
+            handles.insert(plan.id, handle);
         }
         let (rib, placeholders) = rib(plan, 1);
         let (sender, events) = events::ring(EVENTS);
@@ -176,7 +174,7 @@ impl<'mem> Offline<'mem> {
             names: self.rib.names(),
             history: self.rib.history(),
             loops: self.rib.loops(),
-            ports: Vec::new(),
+            ports: Slab::new(),
             tunnels: Vec::new(),
             now: Now { nanos },
         }
@@ -191,7 +189,7 @@ impl<'mem> Offline<'mem> {
     /// The far side of a port.
     #[must_use]
     pub fn port(&self, id: PortId) -> Option<&Handle> {
-        self.handles.get(usize::from(id.0))?.as_ref()
+        self.handles.get(id)
     }
 
     /// What has been counted.

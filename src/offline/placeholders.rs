@@ -4,18 +4,18 @@
 use transload_encaps::Mac;
 use transload_encaps::underlay::LinkAddresses;
 
-use crate::forwarding::{Hop, PeerId, Port, PortId};
+use crate::forwarding::{Hop, PeerId, Port, PortId, Slab};
 use crate::rib::facts::{PathFact, PortLink, Targets, Tunnel};
 
-/// Resolves tunnels without looking at any device. `ports` are the ports in force, by [`PortId`].
+/// Resolves tunnels without looking at any device. `ports` are the ports in force.
 #[derive(Debug, Default)]
 pub struct Placeholders {
-    links: Vec<PortLink>,
+    links: Slab<PortId, PortLink>,
 }
 
 impl Placeholders {
     /// The paths of the tunnels that are to be resolved from now on.
-    pub fn resolve(&mut self, targets: Targets, ports: &[Port]) -> Vec<PathFact> {
+    pub fn resolve(&mut self, targets: Targets, ports: &Slab<PortId, Port>) -> Vec<PathFact> {
         let tunnels = match targets {
             Targets::All { tunnels, ports } => {
                 self.links = ports;
@@ -36,12 +36,11 @@ impl Placeholders {
 /// The paths to one tunnel peer: the next hops that the file states where it has some, else one by every port of the
 /// endpoint, towards [`placeholder_next_hop`]. Packets come from [`placeholder_port`] where the port has no `mac`; such
 /// a port goes on accepting tunnel packets to any address.
-fn paths(links: &[PortLink], ports: &[Port], tunnel: &Tunnel) -> Vec<Hop> {
+fn paths(links: &Slab<PortId, PortLink>, ports: &Slab<PortId, Port>, tunnel: &Tunnel) -> Vec<Hop> {
     let hop = |id: PortId, stated_only: bool| {
-        let at = usize::from(id.0);
-        let link = links.get(at)?;
+        let link = links.get(id)?;
         let stated = link.next_hops.iter().find(|(address, _)| *address == tunnel.remote).map(|(_, mac)| *mac);
-        let port = ports.get(at)?;
+        let port = ports.get(id)?;
         let dst = if stated_only { stated? } else { stated.unwrap_or_else(|| placeholder_next_hop(tunnel.peer)) };
         let src = port.mac.unwrap_or_else(|| placeholder_port(id));
         Some(Hop { port: id, link: LinkAddresses { dst, src }, mtu: port.mtu })
@@ -59,13 +58,13 @@ fn paths(links: &[PortLink], ports: &[Port], tunnel: &Tunnel) -> Vec<Hop> {
 /// What stands for the MAC address of a port that nobody looked at: 02:74:6c:70 and the port's number.
 #[must_use]
 pub fn placeholder_port(id: PortId) -> Mac {
-    let [high, low] = id.0.to_be_bytes();
+    let [high, low] = id.number().to_be_bytes();
     Mac([0x02, 0x74, 0x6c, 0x70, high, low])
 }
 
 /// What stands for the MAC address of a next hop that nobody looked for: 02:74:6e and the peer's number.
 #[must_use]
 pub fn placeholder_next_hop(peer: PeerId) -> Mac {
-    let [_, high, middle, low] = peer.0.to_be_bytes();
+    let [_, high, middle, low] = peer.number().to_be_bytes();
     Mac([0x02, 0x74, 0x6e, high, middle, low])
 }

@@ -90,7 +90,7 @@ struct Outputs<'a> {
 impl Outputs<'_> {
     fn write(&mut self, gateway: &Offline<'_>, stamp: u64) -> Result<(), ReplayError> {
         for (at, file) in self.files.iter().enumerate() {
-            let sent = gateway.port(PortId(at as u16)).map(Handle::collect).unwrap_or_default();
+            let sent = gateway.port(PortId::new(at as u16)).map(Handle::collect).unwrap_or_default();
             if sent.is_empty() {
                 continue;
             }

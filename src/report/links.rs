@@ -19,8 +19,7 @@ impl GatewayState<'_> {
     }
 
     fn port_row(&self, id: PortId, name: &str, tables: &Forwarding) -> PortRow {
-        let at = usize::from(id.0);
-        let (port, state) = (tables.ports.get(at), self.ports.get(at));
+        let (port, state) = (tables.ports.get(id), self.ports.get(id));
         let harmless = self.sum(|counters| counters.drops_at(id, Common::UnderlayControl.into()));
         let dropped = self.sum(|counters| counters.port(id).map(|port| &port.dropped));
         PortRow {
@@ -103,7 +102,7 @@ impl GatewayState<'_> {
 
 /// The peers that a tenant's frames come from or go to.
 fn peers_of(domain: &Domain, tables: &Forwarding) -> HashSet<PeerId> {
-    let members = domain.attachments.iter().flatten().map(|attachment| &attachment.members);
+    let members = domain.attachments.values().map(|attachment| &attachment.members);
     let peers = members.flat_map(|members| {
         let known = tables.members(members).iter().chain(tables.learned_members(members)).copied();
         known.chain(tables.flooded(members))

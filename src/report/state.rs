@@ -10,7 +10,7 @@ use super::rows::{DropRow, Summary, Traffic};
 use crate::compile::Names;
 use crate::counters::{Both, Counter, Counters};
 use crate::dataplane::{Now, Shared};
-use crate::forwarding::{DomainId, PeerId, PortId};
+use crate::forwarding::{DomainId, PeerId, PortId, Slab};
 use crate::rib::history::History;
 use crate::rib::loops::Loops;
 
@@ -30,8 +30,8 @@ pub struct GatewayState<'a> {
     pub history: &'a History,
     /// The loops that were found.
     pub loops: &'a Loops,
-    /// The ports, by [`PortId`]; empty where captures stand for them.
-    pub ports: Vec<PortState<'a>>,
+    /// The ports; empty where captures stand for them.
+    pub ports: Slab<PortId, PortState<'a>>,
     /// The tunnel peers.
     pub tunnels: Vec<TunnelState<'a>>,
     /// The moment that ages are counted from, by the workers' clock.

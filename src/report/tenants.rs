@@ -67,8 +67,8 @@ impl GatewayState<'_> {
     }
 
     fn attachments(&self, id: DomainId, domain: &Domain, tables: &Forwarding) -> Vec<AttachmentRow> {
-        let all = (0..).map(AttachmentId).zip(&domain.attachments);
-        all.filter_map(|(at, attachment)| Some(self.attachment_row(id, at, attachment.as_ref()?, tables))).collect()
+        let all = domain.attachments.iter();
+        all.map(|(at, attachment)| self.attachment_row(id, at, attachment, tables)).collect()
     }
 
     fn attachment_row(

@@ -7,20 +7,20 @@ use transload_encaps::underlay::LinkAddresses;
 
 use super::facts::DeviceState;
 use crate::compile::{Plan, PortPlan, TunnelPlan};
-use crate::forwarding::{Forwarding, Hop, Learned, OwnMacs, Port, PortId};
+use crate::forwarding::{Forwarding, Hop, Learned, OwnMacs, PeerId, Port, PortId, Slab};
 
 /// What tables are made of, by source.
 pub(super) struct Facts<'a> {
     /// What the file says.
     pub(super) plan: &'a Plan,
-    /// What the devices say, by [`PortId`].
-    pub(super) devices: &'a [Option<DeviceState>],
+    /// What the devices say.
+    pub(super) devices: &'a Slab<PortId, DeviceState>,
     /// The gateway's own addresses.
     pub(super) own_macs: &'a Arc<OwnMacs>,
     /// The peers learned from what they send.
     pub(super) learned: &'a Arc<Learned>,
-    /// The paths to all peers, by [`PeerId`](crate::forwarding::PeerId).
-    pub(super) hops: &'a [Arc<[Hop]>],
+    /// The paths to all peers.
+    pub(super) hops: &'a Slab<PeerId, Arc<[Hop]>>,
 }
 
 /// The tables that these facts come to. What has not changed is shared with the tables before.
@@ -30,15 +30,15 @@ pub(super) fn assemble(facts: &Facts<'_>) -> Forwarding {
         ports: ports(facts.plan, facts.devices),
         own_macs: Arc::clone(facts.own_macs),
         learned: Arc::clone(facts.learned),
-        hops: facts.hops.to_vec(),
+        hops: facts.hops.clone(),
     }
 }
 
 /// The ports, as the file states them and, where it does not, as their devices are.
-pub(super) fn ports(plan: &Plan, devices: &[Option<DeviceState>]) -> Vec<Port> {
+pub(super) fn ports(plan: &Plan, devices: &Slab<PortId, DeviceState>) -> Slab<PortId, Port> {
     let mut ports = plan.tables.ports.clone();
-    for (port, device) in ports.iter_mut().zip(devices) {
-        if let Some(device) = device {
+    for (id, port) in ports.iter_mut() {
+        if let Some(device) = devices.get(id) {
             port.mac = port.mac.or(device.mac);
             port.mtu = port.mtu.or(device.mtu);
             port.is_down = device.is_down;
@@ -48,9 +48,9 @@ pub(super) fn ports(plan: &Plan, devices: &[Option<DeviceState>]) -> Vec<Port> {
 }
 
 /// The paths to a peer that the file's `next_hops` give, by ports whose MAC address is known.
-pub(super) fn stated_hops(plans: &[PortPlan], ports: &[Port], tunnel: &TunnelPlan) -> Arc<[Hop]> {
+pub(super) fn stated_hops(plans: &[PortPlan], ports: &Slab<PortId, Port>, tunnel: &TunnelPlan) -> Arc<[Hop]> {
     let hop = |id: PortId| {
-        let port = ports.get(usize::from(id.0))?;
+        let port = ports.get(id)?;
         Some(Hop { port: id, link: LinkAddresses { dst: stated(plans, id, tunnel)?, src: port.mac? }, mtu: port.mtu })
     };
     tunnel.ports.iter().copied().filter_map(hop).collect()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use transload_encaps::Mac;
 
 use crate::compile::{Plan, PortPlan, TunnelPlan};
-use crate::forwarding::{Hop, PeerId, PortId};
+use crate::forwarding::{Hop, PeerId, PortId, Slab};
 
 /// What a source knows of the device behind a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,16 +99,10 @@ pub struct PortLink {
 }
 
 impl PortLink {
-    /// The ports of a file, by [`PortId`].
+    /// The ports of a file.
     #[must_use]
-    pub fn all_of(plan: &Plan) -> Vec<Self> {
-        let mut links = vec![Self::default(); plan.tables.ports.len()];
-        for port in &plan.ports {
-            if let Some(link) = links.get_mut(usize::from(port.id.0)) {
-                *link = Self::of(port);
-            }
-        }
-        links
+    pub fn all_of(plan: &Plan) -> Slab<PortId, Self> {
+        plan.ports.iter().map(|port| (port.id, Self::of(port))).collect()
     }
 
     fn of(port: &PortPlan) -> Self {
@@ -125,8 +119,8 @@ pub enum Targets {
     All {
         /// The tunnels.
         tunnels: Vec<Tunnel>,
-        /// The ports, by [`PortId`].
-        ports: Vec<PortLink>,
+        /// The ports.
+        ports: Slab<PortId, PortLink>,
     },
     /// These tunnels besides those of before.
     Add(Vec<Tunnel>),

@@ -3,7 +3,7 @@
 use transload_encaps::Mac;
 
 use crate::compile::Names;
-use crate::forwarding::{DomainId, FileTables, MappingId, OwnMacs, Port};
+use crate::forwarding::{FileTables, OwnMacs, Port, PortId, Slab};
 
 /// FNV-1a: small, and the same on every machine and in every release.
 const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
@@ -14,9 +14,9 @@ const PRIME: u64 = 0x0000_0100_0000_01b3;
 struct Identity(u64);
 
 impl Identity {
-    fn of(tables: &FileTables, ports: &[Port]) -> Self {
-        let hash = tables.endpoints.iter().fold(OFFSET, |hash, row| mix(hash, row.address.to_string().as_bytes()));
-        let macs = ports.iter().filter_map(|port| port.mac);
+    fn of(tables: &FileTables, ports: &Slab<PortId, Port>) -> Self {
+        let hash = tables.endpoints.values().fold(OFFSET, |hash, row| mix(hash, row.address.to_string().as_bytes()));
+        let macs = ports.values().filter_map(|port| port.mac);
         Self(macs.fold(hash, |hash, mac| mix(hash, &mac.0)))
     }
 
@@ -28,16 +28,13 @@ impl Identity {
     }
 }
 
-/// The gateway's own address in every tenant and every mapping. `ports` are the ports as they are by now; a free
-/// number has an address that nobody asks for.
+/// The gateway's own address in every tenant and every mapping. `ports` are the ports as they are by now.
 #[must_use]
-pub fn own_macs(tables: &FileTables, ports: &[Port], names: &Names) -> OwnMacs {
+pub fn own_macs(tables: &FileTables, ports: &Slab<PortId, Port>, names: &Names) -> OwnMacs {
     let identity = Identity::of(tables, ports);
-    let domain = |n: usize| identity.mac(&names.domain(DomainId(n as u32)));
-    let mapping = |n: usize| identity.mac(&names.mapping(MappingId(n as u32)));
     OwnMacs {
-        domains: (0..tables.domains.len()).map(domain).collect(),
-        mappings: (0..tables.mappings.all.len()).map(mapping).collect(),
+        domains: tables.domains.iter().map(|(id, _)| (id, identity.mac(&names.domain(id)))).collect(),
+        mappings: tables.mappings.all.iter().map(|(id, _)| (id, identity.mac(&names.mapping(id)))).collect(),
     }
 }
 

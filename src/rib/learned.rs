@@ -13,7 +13,7 @@ use transload_encaps::underlay::{Underlay, UnderlaySpec};
 use super::facts::Tunnel;
 use crate::compile::{LearningGroup, Numbers, Plan, TunnelPlan};
 use crate::dataplane::{Now, Shared};
-use crate::forwarding::{Exit, FileTables, GroupId, Learned, LearnedPeer, MAX_PEERS, Map, Peer, PeerId, Sender};
+use crate::forwarding::{Exit, FileTables, GroupId, Learned, LearnedPeer, MAX_PEERS, Map, Peer, PeerId, RowId, Sender};
 
 const SECOND: u64 = 1_000_000_000;
 /// How often learned peers are looked at.
@@ -72,7 +72,7 @@ impl LearnedPeers {
         }
         let count = self.addresses.get(&group.group).map_or(0, Vec::len);
         let id = (count < group.most).then(|| plan.numbers.peer(&identity(group, address)));
-        let Some(id) = id.filter(|id| (id.0 as usize) < MAX_PEERS) else {
+        let Some(id) = id.filter(|id| id.index() < MAX_PEERS) else {
             *self.refused.entry(group.group).or_default() += 1;
             return None;
         };

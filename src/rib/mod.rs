@@ -28,7 +28,7 @@ use crate::counters::Counters;
 use crate::dataplane::{Now, Shared};
 use crate::events::Event;
 use crate::fdb::Fdb;
-use crate::forwarding::{Forwarding, Hop, Map, OwnMacs, PeerId, PortId};
+use crate::forwarding::{Forwarding, Hop, Map, OwnMacs, PeerId, PortId, Slab};
 use ageing::Ageing;
 use assemble::{Facts, assemble, ports, stated_hops};
 use facts::{DeviceFact, DeviceState, PathFact, PortLink, Targets, Tunnel};
@@ -50,14 +50,14 @@ pub struct Rib {
     counters: Vec<Arc<Counters>>,
     /// What the file says; its names and numbers include learned peers.
     plan: Plan,
-    /// What the devices of ports say, by [`PortId`].
-    devices: Vec<Option<DeviceState>>,
+    /// What the devices of ports say.
+    devices: Slab<PortId, DeviceState>,
     /// The gateway's own MAC addresses, as of the last time that the file was taken in.
     own_macs: Arc<OwnMacs>,
     /// The peers that the file does not name.
     learned: LearnedPeers,
-    /// The paths to all peers, by [`PeerId`].
-    hops: Vec<Arc<[Hop]>>,
+    /// The paths to all peers.
+    hops: Slab<PeerId, Arc<[Hop]>>,
     /// What stands in the way of peers, in words.
     complaints: Map<PeerId, Vec<String>>,
     /// Where MAC addresses have been.
@@ -93,10 +93,10 @@ impl Rib {
             shared: Arc::new(Shared::new(Forwarding::default(), fdb)),
             counters: (0..workers).map(|_| Arc::new(Counters::new(&plan.tables))).collect(),
             plan: Plan::default(),
-            devices: Vec::new(),
+            devices: Slab::new(),
             own_macs: Arc::default(),
             learned: LearnedPeers::default(),
-            hops: Vec::new(),
+            hops: Slab::new(),
             complaints: Map::default(),
             history: History::default(),
             loops: Loops::default(),
@@ -137,7 +137,7 @@ impl Rib {
         let old: Map<_, _> = before.tunnels.iter().map(|tunnel| (tunnel.peer, tunnel)).collect();
         let ports = ports(&self.plan, &self.devices);
         let known = std::mem::take(&mut self.hops);
-        let known = |peer: PeerId| known.get(peer.0 as usize).filter(|hops| !hops.is_empty()).map(Arc::clone);
+        let known = |peer: PeerId| known.get(peer).filter(|hops| !hops.is_empty()).map(Arc::clone);
         let hops = |tunnel: &TunnelPlan| {
             let is_alike = old.get(&tunnel.peer).is_some_and(|old| old.is_alike(tunnel));
             let kept = known(tunnel.peer).filter(|_| is_alike);
@@ -145,17 +145,9 @@ impl Rib {
         };
         let stated: Vec<_> = self.plan.tunnels.iter().map(|tunnel| (tunnel.peer, hops(tunnel))).collect();
         let learned: Vec<_> = self.learned.rows().filter_map(|row| Some((row.id, known(row.id)?))).collect();
-        stated.into_iter().chain(learned).for_each(|(peer, hops)| self.set_hops(peer, hops));
-        let hops = &self.hops;
-        self.complaints.retain(|peer, _| hops.get(peer.0 as usize).is_some());
-    }
-
-    fn set_hops(&mut self, peer: PeerId, hops: Arc<[Hop]>) {
-        let at = peer.0 as usize;
-        if self.hops.len() <= at {
-            self.hops.resize_with(at + 1, Arc::default);
-        }
-        self.hops[at] = hops;
+        self.hops = stated.into_iter().chain(learned).collect();
+        let complaints = std::mem::take(&mut self.complaints);
+        self.complaints = complaints.into_iter().filter(|(peer, _)| self.is_tunnel(*peer)).collect();
     }
 
     /// Takes in what a worker says.
@@ -206,7 +198,7 @@ impl Rib {
                 continue;
             }
             if self.hops(peer) != &*hops {
-                self.set_hops(peer, hops);
+                self.hops.insert(peer, hops);
                 self.is_changed = true;
             }
             if complaints.is_empty() {
@@ -242,14 +234,7 @@ impl Rib {
     }
 
     fn set_device(&mut self, port: PortId, state: DeviceState) {
-        let at = usize::from(port.0);
-        if self.devices.len() <= at {
-            self.devices.resize(at + 1, None);
-        }
-        if self.devices[at] != Some(state) {
-            self.devices[at] = Some(state);
-            self.is_changed = true;
-        }
+        self.is_changed |= self.devices.insert(port, state) != Some(state);
     }
 
     /// Does what is due by now: forgets silent MAC addresses and peers, releases what was held, and finishes what
@@ -280,7 +265,7 @@ impl Rib {
             return;
         }
         for &peer in &gone {
-            self.set_hops(peer, Arc::default());
+            self.hops.remove(peer);
             self.complaints.remove(&peer);
         }
         self.outputs.push_back(Output::News(News::PeersForgotten(gone.len())));

@@ -52,7 +52,7 @@ impl Rib {
     /// The paths to a peer.
     #[must_use]
     pub fn hops(&self, peer: PeerId) -> &[Hop] {
-        self.hops.get(peer.0 as usize).map_or(&[], |hops| hops)
+        self.hops.get(peer).map_or(&[], |hops| hops)
     }
 
     /// What stands in the way of a peer, in words.

@@ -2,7 +2,6 @@
 
 use super::gateway::Gateway;
 use crate::admin::Asked;
-use crate::forwarding::PortId;
 use crate::report::rows::Reloaded;
 use crate::report::{GatewayState, PortState, TunnelState};
 
@@ -17,10 +16,10 @@ impl Asked for Gateway {
             names: rib.names(),
             history: rib.history(),
             loops: rib.loops(),
-            ports: (0..)
-                .map(PortId)
-                .zip(&self.backends)
-                .map(|(id, io)| PortState { io, failure: rib.failures().get(&id).map(String::as_str) })
+            ports: self
+                .backends
+                .iter()
+                .map(|(id, io)| (id, PortState { io, failure: rib.failures().get(&id).map(String::as_str) }))
                 .collect(),
             tunnels: tunnels
                 .iter()

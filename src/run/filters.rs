@@ -11,8 +11,8 @@ use crate::io::af_xdp::{Claims, Entrance, Filter, Tags};
 /// Which frames of a port, whose MAC address this is, are the gateway's.
 #[must_use]
 pub fn filter(tables: &FileTables, port: PortId, mac: Option<Mac>) -> Filter {
-    let Some(port) = tables.ports.get(usize::from(port.0)) else { return Filter::default() };
-    let endpoints = port.endpoints.iter().filter_map(|id| tables.endpoints.get(usize::from(id.0)));
+    let Some(port) = tables.ports.get(port) else { return Filter::default() };
+    let endpoints = port.endpoints.iter().filter_map(|&id| tables.endpoints.get(id));
     let entrances = endpoints.flat_map(|endpoint| {
         let addresses = std::iter::once(&endpoint.address).chain(&endpoint.multicast);
         addresses.map(|address| Entrance {
@@ -53,7 +53,7 @@ fn claims(tables: &FileTables, peer: PeerId) -> Option<Claims> {
 
 /// Segments that mappings have in a scope, one for every first tag.
 fn mapped(tables: &FileTables, scope: Scope) -> impl Iterator<Item = Segment> {
-    let sides = tables.mappings.by_scope.get(scope.0 as usize).into_iter().flatten();
+    let sides = tables.mappings.by_scope.get(scope).into_iter().flatten();
     sides.flat_map(|&(mapping, side)| {
         let side = tables.mappings.get(mapping).and_then(|connection| connection.ids.sides.get(side));
         side.into_iter().flat_map(|side| {

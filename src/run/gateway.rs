@@ -11,7 +11,7 @@ use super::start::StartError;
 use crate::compile::Plan;
 use crate::dataplane::Shared;
 use crate::dataplane::clock::Clock;
-use crate::forwarding::PeerId;
+use crate::forwarding::{PeerId, PortId, Slab};
 use crate::report::rows::Reloaded;
 use crate::rib::facts::{DeviceFact, Targets};
 use crate::rib::{News, Output, Rib};
@@ -22,8 +22,8 @@ pub struct Gateway {
     pub shared: Arc<Shared>,
     /// The workers' clock.
     pub clock: Clock,
-    /// What moves the frames of each port, in words, by [`PortId`](crate::forwarding::PortId).
-    pub backends: Vec<String>,
+    /// What moves the frames of each port, in words.
+    pub backends: Slab<PortId, String>,
     rib: Mutex<Rib>,
     targets: UnboundedSender<Targets>,
     reloads: UnboundedSender<ReloadReply>,
@@ -48,7 +48,7 @@ impl Gateway {
     pub fn new(
         plan: Plan,
         devices: Vec<DeviceFact>,
-        backends: Vec<String>,
+        backends: Slab<PortId, String>,
         workers: usize,
     ) -> Result<(Self, Requests), StartError> {
         // Random, so that no tenant can choose MACs that crowd into one place of the table.

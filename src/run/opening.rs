@@ -9,7 +9,7 @@ use thiserror::Error;
 use transload_encaps::Carrier;
 
 use crate::compile::{Plan, PortPlan};
-use crate::forwarding::{EndpointId, PortId};
+use crate::forwarding::{EndpointId, PortId, Slab};
 use crate::io::af_xdp::Umem;
 use crate::io::quiet::Quiet;
 use crate::io::{Backend, BoxedPort, OpenError, Pool, Xdp};
@@ -25,8 +25,8 @@ pub struct Opening<'mem> {
     pub workers: Vec<Vec<(PortId, BoxedPort<'mem>)>>,
     /// What brings ports back whose device went away.
     pub reopeners: Vec<PortReopener<'mem>>,
-    /// What moves the frames of each port, in words, by [`PortId`].
-    pub backends: Vec<String>,
+    /// What moves the frames of each port, in words.
+    pub backends: Slab<PortId, String>,
     /// What the devices of the ports say.
     pub devices: Vec<DeviceFact>,
     /// What keeps the machine quiet.
@@ -92,7 +92,7 @@ pub fn open<'mem>(plan: &Plan, choices: &Choices, umems: &[Arc<Umem<'mem>>]) -> 
     let mut opening = Opening {
         workers: (0..workers).map(|_| Vec::new()).collect(),
         reopeners: Vec::new(),
-        backends: vec![String::new(); plan.tables.ports.len()],
+        backends: Slab::new(),
         devices: Vec::new(),
         quiet: Quiet::new(),
         exclusive: Exclusive::default(),
@@ -110,9 +110,7 @@ pub fn open<'mem>(plan: &Plan, choices: &Choices, umems: &[Arc<Umem<'mem>>]) -> 
             Xdp { umems, filter: filter(&plan.tables, port.id, mac) }
         });
         let opened = crate::io::open(&port.name, &port.backend, workers, xdp)?;
-        if let Some(backend) = opening.backends.get_mut(usize::from(port.id.0)) {
-            *backend = backend_words(port, opened.kind);
-        }
+        opening.backends.insert(port.id, backend_words(port, opened.kind));
         let state = DeviceState { mac: opened.mac, mtu: opened.mtu, is_down: false };
         opening.devices.push(DeviceFact { port: port.id, state: Some(state), failure: None });
         let (ports, reopener) = reopenable(port, opened, umems);
@@ -128,7 +126,7 @@ pub fn open<'mem>(plan: &Plan, choices: &Choices, umems: &[Arc<Umem<'mem>>]) -> 
 /// The endpoints and the tags of devices that other gateways could serve as well.
 #[must_use]
 pub fn claims(plan: &Plan) -> Vec<String> {
-    let endpoints = (0..).map(EndpointId).zip(&plan.tables.endpoints).filter(|(id, _)| is_heard(plan, *id));
+    let endpoints = plan.tables.endpoints.iter().filter(|(id, _)| is_heard(plan, *id));
     let endpoints = endpoints.map(|(_, endpoint)| match endpoint.vlan {
         Some(vlan) => format!("endpoint {} in VLAN {vlan}", endpoint.address),
         None => format!("endpoint {}", endpoint.address),
@@ -158,7 +156,7 @@ pub fn claim(plan: &Plan, exclusive: &mut Exclusive) -> Result<(), OpeningError>
 /// The UDP ports that the machine must not answer from.
 #[must_use]
 pub fn listeners(plan: &Plan) -> HashSet<SocketAddr> {
-    let endpoints = (0..).map(EndpointId).zip(&plan.tables.endpoints).filter(|(id, _)| is_heard(plan, *id));
+    let endpoints = plan.tables.endpoints.iter().filter(|(id, _)| is_heard(plan, *id));
     let ports = endpoints.flat_map(|(_, endpoint)| {
         endpoint.carriers.iter().filter_map(|carrier| match carrier {
             Carrier::Udp(port) => Some(SocketAddr::new(endpoint.address, *port)),
@@ -173,7 +171,7 @@ pub fn listeners(plan: &Plan) -> HashSet<SocketAddr> {
 /// # Errors
 /// Without the right to.
 pub fn keep_quiet(plan: &Plan, quiet: &mut Quiet) -> Result<(), OpeningError> {
-    for (id, endpoint) in (0..).map(EndpointId).zip(&plan.tables.endpoints) {
+    for (id, endpoint) in plan.tables.endpoints.iter() {
         if !is_heard(plan, id) {
             continue;
         }
@@ -207,7 +205,7 @@ pub fn keep_quiet(plan: &Plan, quiet: &mut Quiet) -> Result<(), OpeningError> {
 /// and a gateway with no other ports needs no privilege.
 fn is_heard(plan: &Plan, endpoint: EndpointId) -> bool {
     let has_endpoint = |port: PortId| {
-        let table = plan.tables.ports.get(usize::from(port.0));
+        let table = plan.tables.ports.get(port);
         table.is_some_and(|table| table.endpoints.contains(&endpoint))
     };
     plan.ports.iter().any(|port| !matches!(port.backend, Backend::Unix { .. }) && has_endpoint(port.id))

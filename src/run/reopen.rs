@@ -51,7 +51,7 @@ pub fn reopenable<'mem>(
 
 impl PortReopener<'_> {
     fn filter(&self, tables: &Forwarding) -> Filter {
-        let mac = tables.ports.get(usize::from(self.plan.id.0)).and_then(|port| port.mac);
+        let mac = tables.ports.get(self.plan.id).and_then(|port| port.mac);
         filter(tables, self.plan.id, mac)
     }
 

@@ -42,11 +42,11 @@ impl Lab {
     }
 
     pub fn port(&self, name: &str) -> PortId {
-        PortId(self.ports.iter().position(|port| port == name).unwrap_or_else(|| panic!("no port {name}")) as u16)
+        PortId::new(self.ports.iter().position(|port| port == name).unwrap_or_else(|| panic!("no port {name}")) as u16)
     }
 
     pub fn name_of(&self, port: PortId) -> String {
-        self.ports[usize::from(port.0)].clone()
+        self.ports[usize::from(port.number())].clone()
     }
 
     /// A frame arrives; gives back what leaves because of it, by port.
@@ -60,7 +60,7 @@ impl Lab {
     pub fn sent(&self) -> Vec<(String, Vec<u8>)> {
         let mut all = Vec::new();
         for (id, name) in self.ports.iter().enumerate() {
-            let sent = self.gateway.port(PortId(id as u16)).unwrap().collect();
+            let sent = self.gateway.port(PortId::new(id as u16)).unwrap().collect();
             all.extend(sent.into_iter().map(|packet| (name.clone(), packet.bytes)));
         }
         all

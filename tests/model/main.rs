@@ -14,7 +14,6 @@ use proptest::prelude::*;
 use transload::compile::{self, Plan};
 use transload::config;
 use transload::fdb::EntrySource;
-use transload::forwarding::DomainId;
 
 use frames::{Delivery, HOSTS, Host};
 use reference::{Known, Reference};
@@ -86,9 +85,8 @@ impl Pair {
         let table = self.table();
         prop_assert_eq!(&table, &self.model.table());
         let tables = self.lab.tables();
-        for (number, domain) in tables.domains.iter().enumerate() {
-            let Some(domain) = domain else { continue };
-            let tenant = self.lab.gateway.names().domain(DomainId(number as u32)).into_owned();
+        for (id, domain) in tables.domains.iter() {
+            let tenant = self.lab.gateway.names().domain(id).into_owned();
             let learned = table.iter().filter(|known| known.tenant == tenant && !known.pinned).count();
             let counted = domain.state.macs.load(std::sync::atomic::Ordering::Relaxed);
             prop_assert_eq!(counted as usize, learned, "of tenant {}", tenant);

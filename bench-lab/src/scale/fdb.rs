@@ -7,7 +7,7 @@ use transload::fdb::{Fdb, Key, LearnOutcome};
 use transload::forwarding::{DomainId, Target};
 use transload_encaps::Mac;
 
-const DOMAIN: DomainId = DomainId(7);
+const DOMAIN: DomainId = DomainId::new(7);
 const BURST: usize = 32;
 const LOOKUPS: usize = 2_000_000;
 const BUCKET: usize = 64;

@@ -5,14 +5,13 @@
 use std::sync::Arc;
 
 use super::NumberPool;
-use crate::compile::names::slot;
-use crate::forwarding::{AttachmentId, DomainId};
+use crate::forwarding::{AttachmentId, DomainId, Slab};
 
 /// The numbers of all attachments.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Attachments {
-    /// The numbers of each domain's attachments, by [`DomainId`].
-    registers: Vec<Option<Arc<NumberPool>>>,
+    /// The numbers of each domain's attachments.
+    registers: Slab<DomainId, Arc<NumberPool>>,
     latest: Option<NumberedAttachments>,
 }
 
@@ -28,25 +27,25 @@ struct NumberedAttachments {
 
 impl Attachments {
     pub(super) fn numbers(&mut self, domain: DomainId, names: &[&str], generation: u64) -> Arc<[AttachmentId]> {
-        let register = slot(&mut self.registers, domain.0 as usize);
+        let register = self.registers.get(domain);
         let latest = match self.latest.take() {
-            Some(latest) if latest.is_of(register.as_ref(), names, generation) => latest,
-            _ => NumberedAttachments::new(register.take(), names, generation),
+            Some(latest) if latest.is_of(register, names, generation) => latest,
+            _ => NumberedAttachments::new(register.cloned(), names, generation),
         };
-        *register = Some(Arc::clone(&latest.after));
+        self.registers.insert(domain, Arc::clone(&latest.after));
         let numbers = Arc::clone(&latest.numbers);
         self.latest = Some(latest);
         numbers
     }
 
     pub(super) fn reclaim(&mut self, generation: u64, domains: &[DomainId]) {
-        for domain in domains {
-            *slot(&mut self.registers, domain.0 as usize) = None;
+        for &domain in domains {
+            self.registers.remove(domain);
         }
         self.latest = None;
         // What was shared stays shared.
         let mut latest: Option<[Arc<NumberPool>; 2]> = None;
-        for register in self.registers.iter_mut().flatten() {
+        for register in self.registers.values_mut() {
             let after = match &latest {
                 Some([before, after]) if Arc::ptr_eq(before, register) => Arc::clone(after),
                 _ => {
@@ -63,7 +62,7 @@ impl Attachments {
 impl NumberedAttachments {
     fn new(before: Option<Arc<NumberPool>>, names: &[&str], generation: u64) -> Self {
         let mut after = before.as_deref().cloned().unwrap_or_default();
-        let numbers = names.iter().map(|name| AttachmentId(after.number(name, generation) as u16)).collect();
+        let numbers = names.iter().map(|name| AttachmentId::new(after.number(name, generation) as u16)).collect();
         let names = names.iter().map(|&name| name.to_owned()).collect();
         Self { generation, names, before, after: Arc::new(after), numbers }
     }
@@ -88,10 +87,10 @@ mod tests {
         let mut numbers = Numbers::default().next();
         let (red, blue) = (numbers.domain("red"), numbers.domain("blue"));
         let at = |numbers: &mut Numbers, domain, names: &[&str]| -> Vec<u16> {
-            numbers.attachments(domain, names).iter().map(|id| id.0).collect()
+            numbers.attachments(domain, names).iter().map(|id| id.number()).collect()
         };
         let is_shared = |numbers: &Numbers| {
-            let [one, other] = [red, blue].map(|id| numbers.attachments.registers[id.0 as usize].as_ref().unwrap());
+            let [one, other] = [red, blue].map(|id| numbers.attachments.registers.get(id).unwrap());
             Arc::ptr_eq(one, other)
         };
         for domain in [red, blue] {

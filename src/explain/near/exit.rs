@@ -62,7 +62,7 @@ fn too_big(case: &Case<'_>, path: &TracedPath<'_>) -> Option<Near> {
     };
     let mtu = match path.hop {
         Some(hop) => hop.mtu?,
-        None => case.tables.ports.get(usize::from(port.0))?.mtu?,
+        None => case.tables.ports.get(port)?.mtu?,
     };
     let text = format!(
         "towards {} the frame of {tenant} bytes becomes a packet of {needed}, and port {} carries {mtu}: raise that \
@@ -100,7 +100,7 @@ fn no_next_hop(case: &Case<'_>, path: &TracedPath<'_>) -> Near {
 
 fn no_targets(case: &Case<'_>, claim: Claim) -> Near {
     let tenant = case.tenant(claim.domain);
-    let rows = case.tables.domain(claim.domain).map_or(0, |domain| domain.attachments.iter().flatten().count());
+    let rows = case.tables.domain(claim.domain).map_or(0, |domain| domain.attachments.values().count());
     let text = match rows {
         1 => format!("{tenant} has nobody else: its only attachment is the one the frame came in by"),
         _ => format!("{tenant} has nobody else to flood to: its other attachments are behind the same split horizon"),

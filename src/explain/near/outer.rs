@@ -49,9 +49,9 @@ pub(super) fn not_for_us(case: &Case<'_>) -> Vec<Near> {
 /// Whether only the port, the tag or the address keeps it from being one of an endpoint's.
 pub(super) fn nearly_a_tunnel(case: &Case<'_>) -> Vec<Near> {
     let Some(packet) = packet(case.frame) else { return Vec::new() };
-    let endpoints = || (0..).map(EndpointId).zip(&case.tables.endpoints);
+    let endpoints = || case.tables.endpoints.iter();
     let ours: Vec<_> = endpoints().filter(|(_, endpoint)| endpoint.address == packet.dst).collect();
-    let here = case.tables.ports.get(usize::from(case.port.0)).map_or(&[][..], |port| &port.endpoints);
+    let here = case.tables.ports.get(case.port).map_or(&[][..], |port| &port.endpoints);
     if let Some((id, endpoint)) = ours.iter().find(|(id, _)| here.contains(id)) {
         return vec![wrong_tag(case, *id, endpoint, &packet)];
     }
@@ -61,7 +61,7 @@ pub(super) fn nearly_a_tunnel(case: &Case<'_>) -> Vec<Near> {
         return vec![Near::new(text, case.line(Noun::Endpoint(*id)))];
     }
     let Some(nearest) = here.iter().min_by_key(|id| distance(case, **id, packet.dst)) else { return Vec::new() };
-    let Some(endpoint) = case.tables.endpoints.get(usize::from(nearest.0)) else { return Vec::new() };
+    let Some(endpoint) = case.tables.endpoints.get(*nearest) else { return Vec::new() };
     // A tenant's own packet to anywhere is no near miss.
     let is_tunnel = |carrier| endpoint.carriers.contains(&carrier) || Kind::on(carrier).next().is_some();
     if !packet.carrier.is_some_and(is_tunnel) || !packet.tags.is_empty() && endpoint.vlan.is_none() {
@@ -122,7 +122,7 @@ pub(super) fn other_group(case: &Case<'_>) -> Vec<Near> {
 }
 
 fn distance(case: &Case<'_>, id: EndpointId, to: IpAddr) -> u128 {
-    let address = case.tables.endpoints.get(usize::from(id.0)).map(|endpoint| endpoint.address);
+    let address = case.tables.endpoints.get(id).map(|endpoint| endpoint.address);
     address.map_or(u128::MAX, |address| sender::distance(address, to).unwrap_or(u128::MAX))
 }
 
@@ -151,7 +151,7 @@ fn wrong_tag(case: &Case<'_>, id: EndpointId, endpoint: &Endpoint, packet: &Tagg
 
 fn nobodys(case: &Case<'_>) -> Near {
     let name = case.names.port(case.port);
-    let port = case.tables.ports.get(usize::from(case.port.0));
+    let port = case.tables.ports.get(case.port);
     let text = match port.map(|port| port.endpoints.as_slice()) {
         None | Some([]) => format!("port {name} has neither endpoints nor attachments"),
         Some(_) => {
@@ -163,7 +163,7 @@ fn nobodys(case: &Case<'_>) -> Near {
 
 pub(super) fn not_our_mac(case: &Case<'_>) -> Vec<Near> {
     let Some(sent) = outer::destination(case.frame) else { return Vec::new() };
-    let Some(ours) = case.tables.ports.get(usize::from(case.port.0)).and_then(|port| port.mac) else {
+    let Some(ours) = case.tables.ports.get(case.port).and_then(|port| port.mac) else {
         return Vec::new();
     };
     if let Some(group) = packet(case.frame).map(|packet| packet.dst).filter(IpAddr::is_multicast) {
@@ -171,9 +171,9 @@ pub(super) fn not_our_mac(case: &Case<'_>) -> Vec<Near> {
         let text = format!("the packet is to the multicast group {group}, whose MAC is {right}, but is for MAC {sent}");
         return vec![Near::new(text, case.line(Noun::PortMac(case.port)))];
     }
-    let whose = (0..).zip(&case.tables.ports).find(|(_, port)| port.mac == Some(sent));
+    let whose = case.tables.ports.iter().find(|(_, port)| port.mac == Some(sent));
     let hint = match whose {
-        Some((id, _)) => format!("that is port {}", case.names.port(crate::forwarding::PortId(id))),
+        Some((id, _)) => format!("that is port {}", case.names.port(id)),
         None if sent.is_group() => "a tunnel packet is never a broadcast or multicast frame".to_owned(),
         None => "the sender's ARP or neighbour entry is stale, or a switch floods it".to_owned(),
     };
@@ -185,7 +185,7 @@ pub(super) fn not_our_mac(case: &Case<'_>) -> Vec<Near> {
 
 /// What is left to say where neither sender nor carrier is known.
 pub(super) fn carriers(case: &Case<'_>, id: EndpointId) -> String {
-    let endpoint = case.tables.endpoints.get(usize::from(id.0));
+    let endpoint = case.tables.endpoints.get(id);
     let carriers = endpoint.into_iter().flat_map(|endpoint| &endpoint.carriers);
     let known: Vec<_> = carriers.map(|carrier| carrier.in_words()).collect();
     if known.is_empty() { "nothing at all".to_owned() } else { known.join(", ") }

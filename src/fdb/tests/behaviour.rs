@@ -6,10 +6,10 @@ use crate::fdb::{
 };
 use crate::forwarding::{DomainId, Target};
 
-const BLUE: DomainId = DomainId(1);
-const GREEN: DomainId = DomainId(2);
+const BLUE: DomainId = DomainId::new(1);
+const GREEN: DomainId = DomainId::new(2);
 /// Differs from blue in the high 8 bits only, which are in another word than the rest.
-const FAR_BLUE: DomainId = DomainId(0xff_0001);
+const FAR_BLUE: DomainId = DomainId::new(0xff_0001);
 const AGEING: u16 = 300;
 
 fn yes() -> bool {
@@ -57,8 +57,8 @@ fn a_bucket_is_a_cache_line_and_a_mac_costs_at_most_32_bytes() {
 #[test]
 fn a_key_gives_back_what_it_was_made_of() {
     let fdb = Fdb::with_capacity(1000);
-    let key = fdb.key(DomainId(0xab_cdef), mac(0x0200_0000_0007));
-    assert_eq!((key.domain(), key.mac()), (DomainId(0xab_cdef), mac(0x0200_0000_0007)));
+    let key = fdb.key(DomainId::new(0xab_cdef), mac(0x0200_0000_0007));
+    assert_eq!((key.domain(), key.mac()), (DomainId::new(0xab_cdef), mac(0x0200_0000_0007)));
     assert!(key.home() < fdb.homes);
 }
 
@@ -68,7 +68,7 @@ fn a_learned_mac_is_found_in_its_own_domain_only() {
     let widest = target(0xfff, 0xf_ffff);
     assert_eq!(fdb.learn(fdb.key(BLUE, mac(7)), widest, 0, yes), LearnOutcome::New);
     assert_eq!(fdb.lookup(fdb.key(BLUE, mac(7)), 0, AGEING), Some(widest));
-    for other in [GREEN, FAR_BLUE, DomainId(0), DomainId(0xff_ffff)] {
+    for other in [GREEN, FAR_BLUE, DomainId::new(0), DomainId::new(0xff_ffff)] {
         assert_eq!(fdb.lookup(fdb.key(other, mac(7)), 0, AGEING), None, "{other:?}");
     }
     assert_eq!(fdb.lookup(fdb.key(BLUE, mac(8)), 0, AGEING), None);
@@ -98,7 +98,7 @@ fn two_domains_in_one_bucket_are_told_apart_by_their_high_bits() {
 #[test]
 fn mac_zero_of_domain_zero_is_a_mac_like_any_other() {
     let fdb = Fdb::with_capacity(2);
-    let key = fdb.key(DomainId(0), mac(0));
+    let key = fdb.key(DomainId::new(0), mac(0));
     assert_eq!(fdb.lookup(key, 0, AGEING), None);
     assert_eq!(fdb.learn(key, target(0, 0), 0, yes), LearnOutcome::New);
     assert_eq!(fdb.lookup(key, 0, AGEING), Some(target(0, 0)));
@@ -290,7 +290,7 @@ fn as_many_macs_as_the_capacity_says_fit_and_no_more() {
         let mut random = 7_u64;
         let macs = std::iter::repeat_with(|| {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (DomainId((random >> 16) as u32 & 0xff_ffff), random >> 16)
+            (DomainId::new((random >> 16) as u32 & 0xff_ffff), random >> 16)
         });
         assert_eq!(refused_when_filled(&fdb, macs), 0, "capacity {capacity}");
         assert_eq!(fdb.len(), capacity);
@@ -305,8 +305,9 @@ fn macs_that_people_give_out_in_a_row_fit_as_well_as_random_ones() {
     for seed in [0, 1, u64::MAX, 0x1234_5678_9abc_def0] {
         let in_a_row = (0..).map(|number| (BLUE, 0x0200_0000_0000 | number));
         let far_apart = (0..).map(|number| (GREEN, number << 24));
-        let in_many_domains = (0..).map(|number| (DomainId(number >> 4), 0x0200_0000_0000 | u64::from(number & 15)));
-        let in_high_domains = (0..).map(|number| (DomainId((number & 0xff) << 16), u64::from(number >> 8)));
+        let in_many_domains =
+            (0..).map(|number| (DomainId::new(number >> 4), 0x0200_0000_0000 | u64::from(number & 15)));
+        let in_high_domains = (0..).map(|number| (DomainId::new((number & 0xff) << 16), u64::from(number >> 8)));
         let new = || Fdb::with_capacity_and_seed(65_536, seed);
         assert_eq!(refused_when_filled(&new(), in_a_row), 0);
         assert_eq!(refused_when_filled(&new(), far_apart), 0);

@@ -10,11 +10,11 @@ use super::{mac, target};
 use crate::fdb::{Entry, EntrySource, Fdb, Key, LearnOutcome};
 use crate::forwarding::{DomainId, Target};
 
-const BLUE: DomainId = DomainId(1);
+const BLUE: DomainId = DomainId::new(1);
 /// Told from blue by the first word of a slot only.
-const GREEN: DomainId = DomainId(2);
+const GREEN: DomainId = DomainId::new(2);
 /// Told from blue by the second word of a slot only.
-const FAR_BLUE: DomainId = DomainId(0xff_0001);
+const FAR_BLUE: DomainId = DomainId::new(0xff_0001);
 const AGEING: u16 = 300;
 
 /// One home bucket, one to spill into.

@@ -26,5 +26,5 @@ fn mac(number: u64) -> Mac {
 }
 
 fn target(attachment: u16, peer: u32) -> Target {
-    Target { attachment: AttachmentId(attachment), peer: PeerId(peer) }
+    Target { attachment: AttachmentId::new(attachment), peer: PeerId::new(peer) }
 }

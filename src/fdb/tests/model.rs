@@ -23,7 +23,7 @@ type Who = (DomainId, u64);
 
 /// Few MACs, so that they meet again, of domains that differ in either word of a slot.
 fn who() -> impl Strategy<Value = Who> {
-    (prop_oneof![Just(1), Just(2), Just(0x01_0001), Just(0xff_ffff)].prop_map(DomainId), 0..12_u64)
+    (prop_oneof![Just(1), Just(2), Just(0x01_0001), Just(0xff_ffff)].prop_map(DomainId::new), 0..12_u64)
 }
 
 fn place() -> impl Strategy<Value = Target> {

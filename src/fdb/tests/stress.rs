@@ -10,7 +10,7 @@ use crate::forwarding::{DomainId, Target};
 
 const AGEING: u16 = 300;
 /// They differ in either word of a slot, so that a torn read would show another's target.
-const DOMAINS: [DomainId; 4] = [DomainId(1), DomainId(2), DomainId(0x01_0001), DomainId(0x01_0002)];
+const DOMAINS: [DomainId; 4] = [DomainId::new(1), DomainId::new(2), DomainId::new(0x01_0001), DomainId::new(0x01_0002)];
 const MACS: u64 = 60;
 const ROUNDS: u64 = 60_000;
 
@@ -140,7 +140,7 @@ fn of_threads_that_learn_the_same_macs_only_one_learns_each_as_new() {
         for _ in 0..learners {
             scope.spawn(|| {
                 for number in 0..3000 {
-                    let key = fdb.key(DomainId(1), mac(number));
+                    let key = fdb.key(DomainId::new(1), mac(number));
                     let mut tries = std::iter::repeat_with(|| fdb.learn(key, target(1, 1), 0, || true));
                     if tries.find(|&learned| learned != LearnOutcome::Busy) == Some(LearnOutcome::New) {
                         new.fetch_add(1, Ordering::Relaxed);
