@@ -81,6 +81,8 @@ impl<'mem> Pair<'mem> {
                 self.model.take_in(&settings);
             }
             Step::Sleep(seconds) => {
+                // Control is never so late that it has not seen when the last frame came.
+                self.tick();
                 self.model.now += seconds * 1_000;
                 self.breathe();
                 self.tick();
