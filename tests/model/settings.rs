@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 /// Tenants' IDs, as an offset that every encapsulation adds to its own first one.
-pub(crate) const IDS: u16 = 5;
+pub(crate) const IDS: u16 = 4;
 /// What tenants are called.
 pub(crate) const TENANTS: [&str; 4] = ["a", "b", "c", "d"];
 
