@@ -33,6 +33,7 @@ impl<Id, T> Slab<Id, T> {
     }
 
     /// The rows, in the order of their numbers.
+    #[must_use]
     pub fn values(&self) -> impl DoubleEndedIterator<Item = &T> + Clone {
         self.rows.iter().flatten()
     }
@@ -89,6 +90,7 @@ impl<Id: RowId, T> Slab<Id, T> {
     }
 
     /// Numbers and their rows, in order.
+    #[must_use]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (Id, &T)> + Clone {
         self.rows.iter().enumerate().filter_map(|(index, row)| Some((Id::from_index(index), row.as_ref()?)))
     }
