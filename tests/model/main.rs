@@ -6,7 +6,7 @@
 //! instead of numbers. `steps` says what may happen to both.
 
 #[path = "../common/wire.rs"]
-#[allow(dead_code, unreachable_pub, reason = "other test binaries use the rest")]
+#[expect(dead_code, unreachable_pub, reason = "other test binaries use the rest")]
 mod wire;
 
 mod common {
