@@ -278,11 +278,11 @@ pub struct Domain {
 /// When a MAC is taken for one that two hosts have (RFC 7432 §15.1); all times in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Duplicates {
-    /// So many moves,
+    /// Number of moves that make a duplicate.
     pub moves: u32,
-    /// within so long,
+    /// Window in which they count, in nanoseconds.
     pub within: u64,
-    /// hold it where it is for so long.
+    /// How long a duplicate is held where it is, in nanoseconds.
     pub hold: u64,
 }
 
@@ -291,7 +291,7 @@ pub struct Duplicates {
 pub enum MssClamp {
     /// As long as the paths in both directions can carry.
     Path,
-    /// At most so many bytes of payload.
+    /// Most bytes of payload of a segment.
     Bytes(u16),
 }
 
