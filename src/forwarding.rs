@@ -278,11 +278,11 @@ pub struct Domain {
 /// When a MAC is taken for one that two hosts have (RFC 7432 §15.1); all times in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Duplicates {
-    /// Number of moves that make a duplicate.
+    /// So many moves,
     pub moves: u32,
-    /// Window in which they count, in nanoseconds.
+    /// within so long,
     pub within: u64,
-    /// How long a duplicate is held where it is, in nanoseconds.
+    /// hold it where it is for so long.
     pub hold: u64,
 }
 
@@ -291,7 +291,7 @@ pub struct Duplicates {
 pub enum MssClamp {
     /// As long as the paths in both directions can carry.
     Path,
-    /// Most bytes of payload of a segment.
+    /// At most so many bytes of payload.
     Bytes(u16),
 }
 
