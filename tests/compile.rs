@@ -324,7 +324,7 @@ fn a_tenant_of_too_many_attachments_is_one_error() {
 }
 
 /// One address of ours in two VLANs, and ports of every kind.
-const TWO_VLANS: &str = r#"
+const TWO_VLANS: &str = r"
 version: 1
 ports:
   up: { device: eth1 }
@@ -346,7 +346,7 @@ tenants:
       access: { port: access, vid: 7 }
       both: { port: both, vid: 7 }
       vm: { port: vm, untagged: true }
-"#;
+";
 
 #[test]
 fn a_tunnel_knows_the_names_of_its_two_ends() {
