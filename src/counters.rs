@@ -34,14 +34,14 @@ impl Counter {
 /// Frames and their bytes.
 #[derive(Debug, Default)]
 pub struct TrafficCounter {
-    /// How many frames.
+    /// Number of frames.
     pub frames: Counter,
     /// How many bytes, without preamble and FCS.
     pub bytes: Counter,
 }
 
 impl TrafficCounter {
-    /// One more frame.
+    /// Counts one more frame, of this length in bytes.
     #[inline]
     pub fn count(&self, len: usize) {
         self.add(1, len as u64);
@@ -63,9 +63,9 @@ impl TrafficCounter {
 /// Frames in both directions, of a port (whole frames), a peer or a tenant (tenants' frames).
 #[derive(Debug, Default)]
 pub struct Both {
-    /// Received.
+    /// Frames received.
     pub rx: TrafficCounter,
-    /// Sent.
+    /// Frames sent.
     pub tx: TrafficCounter,
     /// Of those received, or of those that were to leave by this port, how many were dropped.
     pub dropped: Counter,
@@ -87,11 +87,11 @@ pub struct DomainCounters {
     pub flooded: Counter,
     /// Frames, or copies of flooded ones, that were dropped after the tenant was known.
     pub dropped: Counter,
-    /// Hosts told that their packet was too big.
+    /// ICMP errors sent to hosts whose packet was too big.
     pub too_big_answers: Counter,
-    /// MACs that appeared.
+    /// New MAC addresses that were learned.
     pub learned: Counter,
-    /// MACs that appeared elsewhere.
+    /// Known MAC addresses that appeared in another place.
     pub moved: Counter,
     /// Frames whose source has moved once too often and is held where it was.
     pub held_moves: Counter,
@@ -110,7 +110,7 @@ pub struct MappingCounters {
     pub sent: [TrafficCounter; 2],
     /// Frames whose tenant ID has no counterpart.
     pub holes: Counter,
-    /// Frames that were dropped on their way across.
+    /// Frames that were dropped while they crossed.
     pub dropped: Counter,
 }
 
@@ -289,7 +289,7 @@ impl Counters {
         }
     }
 
-    /// Counts a drop.
+    /// Counts so many frames dropped for this reason, of a tenant if it is known.
     #[inline]
     pub fn dropped(&self, reason: DropReason, domain: Option<DomainId>, frames: u64) {
         if let Some(counter) = self.drops(reason) {

@@ -58,7 +58,7 @@ impl Target {
 pub const MAX_PEERS: usize = 1 << 20;
 /// Most attachments of one domain.
 pub const MAX_ATTACHMENTS: usize = 1 << 12;
-/// Most domains.
+/// Most domains of a gateway.
 pub const MAX_DOMAINS: usize = 1 << 24;
 
 /// A hash map for keys that an attacker cannot choose: they come from the configuration.
@@ -128,7 +128,8 @@ pub struct FileTables {
     pub groups: Slab<GroupId, Group>,
     /// The peer that a tunnel packet is from.
     pub senders: Map<Sender, PeerId>,
-    /// The prefixes in which groups learn senders that nobody names; sorted, and no two overlap.
+    /// The address ranges that groups accept senders from which the configuration does not name; sorted, and no two
+    /// overlap.
     pub learners: Vec<Learner>,
     /// The attachment that a segment belongs to.
     pub segments: Map<(Scope, Segment), Claim>,
@@ -162,18 +163,18 @@ pub struct Endpoint {
     pub vlan: Option<u16>,
     /// What its peers ride on; a packet of any other kind is not a tunnel's.
     pub carriers: Vec<Carrier>,
-    /// The multicast groups that it hears besides.
+    /// The multicast groups that its packets may be sent to besides.
     pub multicast: Vec<IpAddr>,
 }
 
-/// The sender of a tunnel packet: names exactly one peer.
+/// The sender of a tunnel packet, as its outer headers show it: names exactly one peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Sender {
     /// The endpoint that the packet came to.
     pub endpoint: EndpointId,
     /// The outer source address.
     pub address: IpAddr,
-    /// The protocol, and for UDP the port, that carries the tunnel.
+    /// The carrier: a UDP port or an IP protocol.
     pub carrier: Carrier,
 }
 
@@ -203,7 +204,7 @@ pub enum Exit {
     Port(PortId),
 }
 
-/// One next hop to a tunnel peer.
+/// One path to a tunnel peer: its next hop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hop {
     /// The port it leaves by.
@@ -234,7 +235,7 @@ pub struct Domain {
     pub ageing: u16,
     /// Whether a unicast frame to an unknown MAC goes to everyone.
     pub flood_unknown: bool,
-    /// Most MACs learned.
+    /// Most MAC addresses that are learned.
     pub mac_limit: u32,
     /// Nanoseconds between broadcast, unknown and multicast frames at the full allowed rate; 0 for no limit.
     pub bum_interval: u64,

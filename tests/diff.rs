@@ -148,7 +148,7 @@ fn a_frame_that_goes_the_same_way_in_other_headers_is_one_that_changes() {
     files.capture("up.pcap", &[frame_of_leaf(1), frame_of_leaf(2)]);
     let (_, out, _) = files.diff(&["--in", "up=up.pcap"]);
     assert!(out.contains("1 of 2 frames is handled differently"), "{out}");
-    assert!(out.contains("now sent the same way, in other headers"), "{out}");
+    assert!(out.contains("now sent by the same path, with other headers"), "{out}");
     assert!(out.contains("because group mesh: ttl not set -> 9"), "{out}");
 }
 

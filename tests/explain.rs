@@ -139,12 +139,12 @@ fn headers_are_shown_by_name_and_value() {
 }
 
 #[test]
-fn a_drop_says_whose_move_it_is_and_stops_the_story_there() {
+fn a_drop_says_who_is_responsible_and_stops_the_story_there() {
     let mut frame = from_leaf(BROADCAST);
     frame[48] = 9;
     let told = explained(&[("up", frame)]);
     let dropped = told.dropped.as_ref().unwrap();
-    assert_eq!((dropped.reason, dropped.stage, dropped.whose_move), ("unknown_segment", "decap", "config"));
+    assert_eq!((dropped.reason, dropped.stage, dropped.responsible), ("unknown_segment", "decap", "config"));
     assert_eq!(told.stages.last().unwrap().stage, "decap");
     assert!(told.outputs.is_empty() && !told.near.is_empty());
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use transload::forwarding::{Hop, PeerId, PortId, Slab};
 use transload::kernel::next_hops::{Complaint, Resolution, flow, resolve};
-use transload::kernel::tables::{Flow, Kernel, Link, LinkState, Neighbour, Route, Way};
+use transload::kernel::tables::{Flow, Kernel, Link, LinkState, Neighbour, NextHop, Route};
 use transload::rib::facts::{PortLink, Tunnel};
 use transload_encaps::Mac;
 use transload_encaps::underlay::LinkAddresses;
@@ -56,9 +56,9 @@ impl World {
         Self { kernel, ports, tunnel }
     }
 
-    fn route(mut self, ways: &[(u32, Option<&str>)]) -> Self {
-        let way = |&(link, gateway): &(u32, Option<&str>)| Way { link, gateway: gateway.map(ip), mtu: None };
-        let route = Route::Out(ways.iter().map(way).collect());
+    fn route(mut self, next_hops: &[(u32, Option<&str>)]) -> Self {
+        let next_hop = |&(link, gateway): &(u32, Option<&str>)| NextHop { link, gateway: gateway.map(ip), mtu: None };
+        let route = Route::Out(next_hops.iter().map(next_hop).collect());
         self.kernel.routes.insert(flow(&self.tunnel), route);
         self
     }
@@ -117,7 +117,7 @@ fn the_same_address_on_another_link_is_another_neighbour() {
 }
 
 #[test]
-fn an_unanswered_neighbour_is_asked_for_and_costs_only_its_own_way() {
+fn an_unanswered_neighbour_is_asked_for_and_costs_only_its_own_path() {
     let world = World::new().route(&[(1, Some("10.0.1.2")), (2, Some("10.0.2.2"))]).neighbour(2, "10.0.2.2", 0x22);
     let resolution = world.resolve();
     assert_eq!(resolution.hops, [hop(UP2, 0x22, 2)]);
@@ -143,16 +143,31 @@ fn no_route_and_a_route_to_ourselves_are_told_apart() {
 }
 
 #[test]
-fn a_device_without_carrier_is_no_way() {
+fn a_device_without_carrier_is_no_path() {
     let mut world = World::new().route(&[(1, None)]).neighbour(1, "192.0.2.9", 0x29);
     world.kernel.links.get_mut(&1).unwrap().state = LinkState::Down;
     assert_eq!(world.hops(), []);
-    assert_eq!(world.complaints(), ["the way to 192.0.2.9 is by eth1, which is down"]);
+    assert_eq!(world.complaints(), ["the path to 192.0.2.9 leaves by eth1, which is down"]);
     world.kernel.links.get_mut(&1).unwrap().state = LinkState::NoCarrier;
     world.port(0).next_hops = vec![(ip("192.0.2.9"), mac(0x77))];
     assert_eq!(world.hops(), [], "nor is it one that the configuration names");
-    let words = "the way to 192.0.2.9 is by eth1, which has no carrier: the other end of the cable is down";
+    let words = "the path to 192.0.2.9 leaves by eth1, which has no carrier: the other end of the cable is down";
     assert_eq!(world.complaints(), [words]);
+}
+
+#[test]
+fn what_has_come_right_is_told_by_what_the_kernel_shows() {
+    let world = World::new().route(&[(1, Some("10.0.1.2"))]);
+    let complaint = world.resolve().complaints.remove(0);
+    let gone = "cleared: 10.0.1.2 on eth1, the next hop to 192.0.2.9, has not answered yet";
+    assert_eq!(complaint.cleared(&world.kernel), gone, "another route made it go");
+    let mut world = world.neighbour(1, "10.0.1.2", 0x21);
+    assert_eq!(complaint.cleared(&world.kernel), "next hop 10.0.1.2 (eth1) resolved");
+
+    world.kernel.links.get_mut(&1).unwrap().state = LinkState::Down;
+    let down = world.resolve().complaints.remove(0);
+    world.kernel.links.get_mut(&1).unwrap().state = LinkState::Up;
+    assert_eq!(down.cleared(&world.kernel), "eth1 is up again");
 }
 
 #[test]
@@ -202,8 +217,8 @@ fn the_smallest_known_mtu_counts() {
     let mut world = World::new().route(&[(1, None)]).neighbour(1, "192.0.2.9", 0x29);
     world.port(0).mtu = Some(9000);
     assert_eq!(world.hops()[0].mtu, Some(9000));
-    if let Some(Route::Out(ways)) = world.kernel.routes.get_mut(&flow(&world.tunnel)) {
-        ways[0].mtu = Some(1400);
+    if let Some(Route::Out(next_hops)) = world.kernel.routes.get_mut(&flow(&world.tunnel)) {
+        next_hops[0].mtu = Some(1400);
     }
     assert_eq!(world.hops()[0].mtu, Some(1400));
 }

@@ -375,7 +375,7 @@ fn outer_fragments_are_dropped_by_a_name_that_points_at_the_mtu() {
         assert_eq!(lab.dropped_for("up", wire::outer((UP, HOP), ends('6', 9), 0, 44, &fragment)), "outer_fragment");
     }
     let (reason, _) = lab.gateway.drops().next().unwrap();
-    assert!(reason.info().hint.contains("MTU"), "{}", reason.info().hint);
+    assert!(reason.info().meaning.contains("MTU"), "{}", reason.info().meaning);
 }
 
 /// A gateway whose `out` attachment, an untagged-by-default GRE one, has this rule.

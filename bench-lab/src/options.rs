@@ -23,9 +23,9 @@ Usage: cargo xtask bench [lab | scale] [--quick | --full] [--rounds N] [--json F
 pub struct Options {
     /// Whether the lab is measured.
     pub lab: bool,
-    /// Whether growth is.
+    /// Whether growth with size is measured.
     pub scale: bool,
-    /// How much.
+    /// How much is measured.
     pub extent: Extent,
     /// How often, if not as the extent says.
     pub rounds: Option<usize>,

@@ -53,7 +53,7 @@ pub struct Side {
     pub gateway: Ipv4Addr,
     /// The far tunnel end.
     pub peer: Ipv4Addr,
-    /// What is spoken.
+    /// The encapsulation that is spoken there.
     pub encap: Encapsulation,
     /// Tells the two sides apart in MAC addresses.
     pub number: u8,
@@ -98,12 +98,12 @@ pub fn text(mac: [u8; 6]) -> String {
 pub struct Path {
     /// Where the measured traffic comes from.
     pub from: Side,
-    /// Where it goes.
+    /// The side that frames leave by.
     pub to: Side,
 }
 
 impl Path {
-    /// Between these two.
+    /// The path between sides of these two encapsulations.
     #[must_use]
     pub fn new(from: Encapsulation, to: Encapsulation) -> Self {
         let side = |number: u8, device, outside, network: [u8; 3], encap| {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::measure::{Case, Patience};
 use crate::path::Path;
 
-/// How much.
+/// How much is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
     /// The least that shows something, in under three minutes.
@@ -36,7 +36,7 @@ const MACS: [u32; 2] = [1, 100_000];
 pub const LOSS: f64 = 0.001;
 
 impl Plan {
-    /// Of this extent.
+    /// The plan of this extent.
     #[must_use]
     pub fn new(extent: Extent) -> Self {
         let case = |len, flows, macs| Case { len, flows, macs };

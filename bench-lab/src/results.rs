@@ -12,7 +12,7 @@ use crate::systems::System;
 /// Everything that was measured.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Results {
-    /// Where.
+    /// The machine it was measured on.
     pub machine: Machine,
     /// The share of frames that may be missing in what is called lossless.
     pub loss: f64,
@@ -35,7 +35,7 @@ pub struct Results {
 pub struct Tcp {
     /// From what to what.
     pub path: String,
-    /// Who.
+    /// The name of the system that carried the traffic.
     pub system: String,
     /// Whether the hosts leave checksums and segmentation to their devices.
     pub offloads: bool,
@@ -55,7 +55,7 @@ pub struct Cell {
     pub path: String,
     /// The traffic.
     pub case: Case,
-    /// Who.
+    /// The name of the system that carried the traffic.
     pub system: String,
     /// What each run gave.
     pub runs: Vec<Point>,

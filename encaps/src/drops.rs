@@ -1,11 +1,11 @@
-//! The ways a frame can die: those that belong to everyone, and the mould for those of one encapsulation.
+//! Drop reasons: those that every encapsulation shares, and the template for those of one encapsulation.
 //!
-//! One line per reason gives the enum, the counter, the metric label, whose move it is, and what the operator
+//! One line per reason gives the enum, the counter, the metric label, who is responsible, and what the operator
 //! should look at. A label is never renamed, only retired.
 
 use crate::registry;
 
-/// Whose move it is when a counter climbs.
+/// The party that can do something about a drop: the one that is responsible when a counter climbs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fault {
     /// The sender broke the wire format, or sent what it must not.
@@ -33,10 +33,10 @@ impl Fault {
 pub struct DropInfo {
     /// The metric label, unique over all tables.
     pub label: &'static str,
-    /// Whose move it is.
+    /// The party that is responsible.
     pub fault: Fault,
-    /// What the operator should look at.
-    pub hint: &'static str,
+    /// What the drop means and what the operator should look at, one sentence.
+    pub meaning: &'static str,
 }
 
 /// Why a frame was dropped: a row of the drop table, as small as a counter index.
@@ -105,17 +105,17 @@ pub trait DropTable: Copy + Into<DropReason> {
 /// `for TYPE` says which registered encapsulation the reasons belong to; without it they are everyone's.
 macro_rules! drop_reasons {
     ($(#[$meta:meta])* $vis:vis enum $name:ident $(for $owner:ty)? {
-        $($variant:ident, $label:literal, $fault:ident, $hint:literal;)*
+        $($variant:ident, $label:literal, $fault:ident, $meaning:literal;)*
     }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        $vis enum $name { $(#[doc = $hint] $variant),* }
+        $vis enum $name { $(#[doc = $meaning] $variant),* }
 
         impl $crate::drops::DropTable for $name {
             const ROWS: &'static [$crate::drops::DropInfo] = &[$($crate::drops::DropInfo {
                 label: $label,
                 fault: $crate::drops::Fault::$fault,
-                hint: $hint,
+                meaning: $meaning,
             }),*];
             const FIRST: u16 = 0 $(+ <$owner as $crate::registry::Registered>::FIRST_DROP)?;
 
@@ -139,7 +139,7 @@ drop_reasons! {
     pub enum Common {
         // What is wrong with the bytes.
         Truncated, "truncated", Peer, "The frame ends inside a header, or was cut short by a capture.";
-        BadIpHeader, "bad_ip_header", Peer, "An outer IP header whose version or header length cannot be.";
+        BadIpHeader, "bad_ip_header", Peer, "An outer IP header with an impossible version or header length.";
         BadIpChecksum, "bad_ip_checksum", Peer, "The outer IPv4 header checksum is wrong: the underlay corrupts packets.";
         BadLength, "bad_length", Peer, "An outer IP or UDP length says more, or less, than the frame holds.";
         OuterFragment, "outer_fragment", Peer, "A fragment of a tunnel packet: the underlay's MTU is smaller than the peer believes. Raise it, or lower the MTU of the peer's tenants.";
@@ -168,13 +168,13 @@ drop_reasons! {
         SameAttachment, "same_attachment", Peer, "The destination lives where the frame came from; a bridge does not send back.";
         SplitHorizon, "split_horizon", Config, "The destination is another member of the same mesh, which it reaches without us.";
         NoTargets, "no_targets", Config, "Broadcast, multicast or unknown, and the domain has nobody else to send it to.";
-        UnknownUnicastOff, "unknown_unicast_off", Config, "The destination was never heard of, and this tenant does not flood unknown unicast.";
+        UnknownUnicastOff, "unknown_unicast_off", Config, "No frame has come from the destination yet, and this tenant does not flood unknown unicast.";
         BumLimit, "bum_limit", Config, "More broadcast, unknown and multicast frames than limits.bum allows this tenant; look for a loop.";
         LoopGuard, "loop_guard", Config, "Broadcast, unknown or multicast between two attachments that a loop joins: look for the link between them. `show tenants` names both.";
-        // The way out.
-        TooBig, "too_big", Config, "Longer than the way out can carry with its headers; the sender is told where the RFCs allow it. Raise the underlay's MTU or lower the tenant's.";
+        // On egress.
+        TooBig, "too_big", Config, "Longer than the path out carries with its headers; the sender gets an ICMP error where the RFCs allow one. Raise the underlay's MTU or lower the tenant's.";
         TooBigNoDf, "too_big_no_df", Config, "As `too_big`, and an IPv4 packet without DF, whose sender expects a fragmentation that no tunnel endpoint does: raise the underlay's MTU, lower the tenant's, or write `mss_clamp: true` for its TCP.";
-        TooBigNotIp, "too_big_not_ip", Config, "As `too_big`, and neither IPv4 nor IPv6, so that nobody can be told: raise the underlay's MTU or lower the tenant's.";
+        TooBigNotIp, "too_big_not_ip", Config, "As `too_big`, and neither IPv4 nor IPv6, so that no ICMP error can be sent: raise the underlay's MTU or lower the tenant's.";
         NoNextHop, "no_next_hop", Local, "The route or the neighbour of the peer's address is not resolved yet.";
         NoHeadroom, "no_headroom", Local, "The port reserves less room than the outer headers need.";
         NoBuffer, "no_buffer", Local, "No free chunk for a copy or a segment of this frame.";

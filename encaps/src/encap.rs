@@ -59,7 +59,7 @@ pub struct Decap {
 }
 
 impl Decap {
-    /// An Ethernet frame of this segment, with nothing to forgive.
+    /// An Ethernet frame of this segment, with no deviation to tolerate.
     #[must_use]
     pub const fn ethernet(segment: Segment) -> Self {
         Self { segment, payload: Payload::Ethernet, tolerated: None }
@@ -98,7 +98,7 @@ pub struct Ids {
 }
 
 impl Ids {
-    /// These fields.
+    /// The set of these fields.
     #[must_use]
     pub fn of(fields: &[(&'static str, u64)]) -> Self {
         let mut ids = Self::default();
@@ -207,13 +207,13 @@ pub trait Encap: Sized + Send + Sync + 'static {
     const CAN_KEEP_TAGS: bool = true;
     /// Whether a UDP checksum of zero over IPv6 is accepted unless the peer says otherwise.
     const UDP6_ZERO_CHECKSUM: bool = false;
-    /// The bits that [`taken`](Self::taken) and [`written`](Self::written) count in. Two encapsulations with the
+    /// The bits that [`rx_ids`](Self::rx_ids) and [`tx_ids`](Self::tx_ids) count in. Two encapsulations with the
     /// same name here read the same bits; those of others on one carrier cannot be told apart at all.
     const ID_BITS: &'static str = Self::TAG;
 
     /// The YAML block under the tag.
     type Spec: Clone + fmt::Debug + Default + PartialEq + Serialize + DeserializeOwned + JsonSchema;
-    /// The ways to die that only this encapsulation has.
+    /// The drop reasons that only this encapsulation has.
     type Drop: DropTable;
     /// What changes from frame to frame and outlives a reload: sequence numbers. Most have none.
     type State: Default + fmt::Debug + Send + Sync;
@@ -267,19 +267,19 @@ pub trait Encap: Sized + Send + Sync + 'static {
         Ok(())
     }
 
-    /// Control plane: the values of the ID bits that [`decap`](Self::decap) takes for this segment.
-    fn taken(&self, segment: Segment) -> WireIds {
+    /// Control plane: the values of the ID bits that [`decap`](Self::decap) accepts for this segment.
+    fn rx_ids(&self, segment: Segment) -> WireIds {
         WireIds::one(segment.0)
     }
 
     /// Control plane: the values of the ID bits that [`encap`](Self::encap) writes for this segment.
-    fn written(&self, segment: Segment) -> WireIds {
-        self.taken(segment)
+    fn tx_ids(&self, segment: Segment) -> WireIds {
+        self.rx_ids(segment)
     }
 
     /// Control plane: whether [`encap`](Self::encap) keeps every frame of another segment from leaving as this one,
     /// whatever the tenant's frame begins with.
-    fn heeds(&self, segment: Segment) -> bool {
+    fn blocks_foreign_tags(&self, segment: Segment) -> bool {
         let _ = segment;
         true
     }
@@ -290,7 +290,7 @@ pub trait Encap: Sized + Send + Sync + 'static {
         Self::State::default()
     }
 
-    /// Data plane: strips the header, gives back the segment and what the payload is.
+    /// Data plane: strips the header. Returns the segment and what the payload is.
     ///
     /// # Errors
     /// Why the frame must be dropped. Its contents are then unspecified.
@@ -323,7 +323,7 @@ pub trait Encap: Sized + Send + Sync + 'static {
     }
 
     /// In words: what is wrong with a packet that was dropped, or tolerated, for one of the encapsulation's own
-    /// reasons. `who` is its sender, such as `peer leaf-9`; of a frame on its way out, where it was to go.
+    /// reasons. `who` is its sender, such as `peer leaf-9`; of a frame that leaves, where it was to go.
     fn why(&self, reason: Self::Drop, packet: &[u8], who: &str) -> Option<String> {
         let _ = (reason, packet, who);
         None

@@ -17,7 +17,7 @@ pub enum Checksum {
     /// Nothing: whoever relies on it must verify it.
     #[default]
     Unknown,
-    /// Verified below us.
+    /// Verified by the device or the kernel.
     Valid,
     /// Left unfinished by a sender that counts on its device: the one's complement sum of everything from `start`
     /// to the end of the frame, plus what the field already holds, belongs into the field at `start + offset`.

@@ -52,7 +52,7 @@ const OPTION_LEN: usize = 4;
 const KEYLESS: Segment = Segment(1 << 32);
 
 drop_reasons! {
-    /// The ways to die that only GRE has.
+    /// The drop reasons that only GRE has.
     pub enum Drop for Gre {
         Version, "gre_version", Peer, "A GRE version other than 0 (version 1 is PPTP).";
         RoutingBits, "gre_routing_bits", Peer, "GRE flag bits of RFC 1701 source routing, which RFC 2784 tells receivers to discard.";
@@ -226,7 +226,7 @@ impl Encap for Gre {
 
         let mut found = Decap::ethernet(segment);
         if flags & IGNORED_BITS != 0 {
-            found.tolerated = Some(self.reserved.judge(Drop::ReservedBits)?);
+            found.tolerated = Some(self.reserved.check(Drop::ReservedBits)?);
         }
 
         // RFC 2890 §2.2: a numbered packet that is not newer than the last is discarded. Last of all checks,

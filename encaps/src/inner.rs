@@ -106,11 +106,11 @@ pub struct IpPacket {
     pub ending: Ending,
     /// What the packet carries behind its extension headers; the type of the one that could not be passed, if so.
     pub protocol: u8,
-    /// Who sent it.
+    /// The source address.
     pub src: IpAddr,
-    /// To whom.
+    /// The destination address.
     pub dst: IpAddr,
-    /// Whether nobody on the way may fragment it: IPv4's DF; in IPv6 it is always so.
+    /// Whether routers may not fragment it: IPv4's DF; in IPv6 it is always so.
     pub dont_fragment: bool,
     /// Which part of a datagram it is; `None` for one that is whole.
     pub fragment: Option<Fragment>,
@@ -148,7 +148,7 @@ impl Ending {
 pub enum Fragment {
     /// The first, which has the transport's header; or one that is first and last (RFC 6946).
     First,
-    /// Any other.
+    /// Any later fragment.
     Later,
 }
 

@@ -4,8 +4,8 @@
 //! and UDP headers once and says what carries the tunnel; the peer it belongs to, a
 //! [`Compiled`] encapsulation, strips the tunnel header and names the
 //! [`Segment`]; [`ecn`] brings congestion marks inward. What bridges the frame is the gateway's
-//! business. On the way out the egress peer pushes its header, and [`underlay`] writes UDP, IP and Ethernet around
-//! it, balanced by the [`flow`] hash. What the tenant's frame carries is read by [`inner`], whoever asks.
+//! business. On egress the peer pushes its header, and [`underlay`] writes UDP, IP and Ethernet around
+//! it, balanced by the [`flow`] hash. What the tenant's frame carries is read by [`inner`] only.
 //!
 //! Nothing here does I/O, reads a clock or, after `compile`, touches the heap; but for what an encapsulation says of its
 //! headers to people ([`words`]), which is text, and which no frame waits for.

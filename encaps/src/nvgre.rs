@@ -27,7 +27,7 @@ use crate::words::{HeaderField, Reading, Readings, readings_of_24_bits, type_nam
 const HEADER_LEN: usize = 8;
 
 drop_reasons! {
-    /// The ways to die that only NVGRE has.
+    /// The drop reasons that only NVGRE has.
     pub enum Drop for Nvgre {
         BadFlags, "nvgre_bad_flags", Peer, "An NVGRE header must have a key, no checksum, no sequence number and version 0; the peer may speak plain GRE.";
         ReservedBits, "nvgre_reserved_bits", Peer, "Reserved bits of the NVGRE header are set.";
@@ -111,7 +111,7 @@ impl Encap for Nvgre {
         Ids::of(&[("vsid", segment.0)])
     }
 
-    fn taken(&self, segment: Segment) -> WireIds {
+    fn rx_ids(&self, segment: Segment) -> WireIds {
         // The key with any FlowID.
         WireIds::range(segment.0 << 8, segment.0 << 8 | 0xff)
     }
@@ -130,7 +130,7 @@ impl Encap for Nvgre {
         }
         let mut found = Decap::ethernet(Segment(u64::from(u32::from_be_bytes([0, v1, v2, v3]))));
         if flags & gre::IGNORED_BITS != 0 {
-            found.tolerated = Some(self.reserved.judge(Drop::ReservedBits)?);
+            found.tolerated = Some(self.reserved.check(Drop::ReservedBits)?);
         }
 
         // RFC 7637 §3.2: the receiver drops an inner frame that carries a tag.

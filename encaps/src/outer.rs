@@ -21,9 +21,9 @@ const MOST_EXTENSIONS: usize = 4;
 /// An outer IP packet, as far as a tunnel is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outer {
-    /// Who sent it.
+    /// The outer source address.
     pub src: IpAddr,
-    /// To whom.
+    /// The outer destination address.
     pub dst: IpAddr,
     /// IP protocol, or UDP destination port.
     pub carrier: Carrier,

@@ -25,12 +25,12 @@ const VID_RESERVED: u16 = 0x0fff;
 const MOST_TPIDS: usize = 8;
 
 drop_reasons! {
-    /// The ways to die that only tagged ports have.
+    /// The drop reasons that only tagged ports have.
     pub enum Drop for QinQ {
         WrongTpid, "qinq_wrong_tpid", Config, "The outer tag's TPID is not in the port's tpids.";
         ReservedVid, "qinq_reserved_vid", Peer, "VLAN ID 4095 is reserved by IEEE 802.1Q.";
         TagShape, "qinq_tag_shape", Config, "The tags have a shape that no attachment of the port can have: too many, too few, or an inner TPID other than 0x8100.";
-        ForeignTag, "qinq_foreign_tag", Config, "A VLAN tag of the tenant's own would have made its frame another attachment's on the way out: write `inner_tags: strip` or `drop`, or give the attachment tags of its own.";
+        ForeignTag, "qinq_foreign_tag", Config, "A VLAN tag inside the tenant's frame would have made it another attachment's frame where it leaves: write `inner_tags: strip` or `drop`, or give the attachment tags of its own.";
     }
 }
 
@@ -298,7 +298,7 @@ impl Encap for QinQ {
         Ok(())
     }
 
-    fn taken(&self, segment: Segment) -> WireIds {
+    fn rx_ids(&self, segment: Segment) -> WireIds {
         let (shape, vid, inner) = parts(segment);
         let tagged = |vid, next, last| {
             let range = move |first| Some((wire_id(first, vid, next), wire_id(first, vid, last)));
@@ -326,7 +326,7 @@ impl Encap for QinQ {
     }
 
     /// What the tenant's frame begins with is left out where [`encap`](Self::encap) sees to it.
-    fn written(&self, segment: Segment) -> WireIds {
+    fn tx_ids(&self, segment: Segment) -> WireIds {
         let (shape, vid, inner) = parts(segment);
         let first = match self.emit_tpid {
             C_TAG => First::CTag,
@@ -341,7 +341,7 @@ impl Encap for QinQ {
         }
     }
 
-    fn heeds(&self, segment: Segment) -> bool {
+    fn blocks_foreign_tags(&self, segment: Segment) -> bool {
         let (shape, vid, _) = parts(segment);
         match shape {
             Shape::Untagged => true,

@@ -84,7 +84,7 @@ macro_rules! encapsulations {
             $Type(<crate::$module::$Type as Encap>::Spec)),+ }
 
         impl Spec {
-            /// The encapsulation with the options nobody gave.
+            /// The encapsulation with default options.
             #[must_use]
             pub fn default_of(kind: Kind) -> Self {
                 match kind { $($(#[$cfg])* Kind::$Type => Self::$Type(Default::default())),+ }
@@ -165,22 +165,22 @@ macro_rules! encapsulations {
                 match self { $($(#[$cfg])* Self::$Type(peer, _) => peer.claim(segment)),+ }
             }
 
-            /// Control plane: the values of the ID bits taken for a segment. See [`Encap::taken`].
+            /// Control plane: the values of the ID bits accepted for a segment. See [`Encap::rx_ids`].
             #[must_use]
-            pub fn taken(&self, segment: Segment) -> WireIds {
-                match self { $($(#[$cfg])* Self::$Type(peer, _) => peer.taken(segment)),+ }
+            pub fn rx_ids(&self, segment: Segment) -> WireIds {
+                match self { $($(#[$cfg])* Self::$Type(peer, _) => peer.rx_ids(segment)),+ }
             }
 
-            /// Control plane: the values of the ID bits written for a segment. See [`Encap::written`].
+            /// Control plane: the values of the ID bits written for a segment. See [`Encap::tx_ids`].
             #[must_use]
-            pub fn written(&self, segment: Segment) -> WireIds {
-                match self { $($(#[$cfg])* Self::$Type(peer, _) => peer.written(segment)),+ }
+            pub fn tx_ids(&self, segment: Segment) -> WireIds {
+                match self { $($(#[$cfg])* Self::$Type(peer, _) => peer.tx_ids(segment)),+ }
             }
 
-            /// Control plane: whether no frame of another segment leaves as this one. See [`Encap::heeds`].
+            /// Control plane: whether no frame of another segment leaves as this one. See [`Encap::blocks_foreign_tags`].
             #[must_use]
-            pub fn heeds(&self, segment: Segment) -> bool {
-                match self { $($(#[$cfg])* Self::$Type(peer, _) => peer.heeds(segment)),+ }
+            pub fn blocks_foreign_tags(&self, segment: Segment) -> bool {
+                match self { $($(#[$cfg])* Self::$Type(peer, _) => peer.blocks_foreign_tags(segment)),+ }
             }
 
             /// Control plane, after the last claim: makes the state, carrying over what `previous` counted.
@@ -196,7 +196,7 @@ macro_rules! encapsulations {
 
             /// Control plane, after the last claim: another peer like this one, which has counted nothing yet.
             #[must_use]
-            pub fn twin(&self) -> Self {
+            pub fn for_new_peer(&self) -> Self {
                 match self { $($(#[$cfg])* Self::$Type(peer, _) =>
                     Self::$Type(peer.clone(), Arc::new(peer.state(None)))),+ }
             }
@@ -294,7 +294,7 @@ pub struct KindInfo {
     pub udp6_zero_checksum: bool,
     /// The bits its tenant ID is in: others with the same name here read the same ones.
     pub id_bits: &'static str,
-    /// The ways to die that only this encapsulation has.
+    /// The drop reasons that only this encapsulation has.
     pub drops: &'static [DropInfo],
 }
 

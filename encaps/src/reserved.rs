@@ -21,7 +21,7 @@ impl Reserved {
     ///
     /// # Errors
     /// The reason itself, when strict.
-    pub(crate) fn judge(self, reason: impl Into<DropReason>) -> Result<DropReason, DropReason> {
+    pub(crate) fn check(self, reason: impl Into<DropReason>) -> Result<DropReason, DropReason> {
         match self {
             Self::Ignore => Ok(reason.into()),
             Self::Strict => Err(reason.into()),

@@ -16,7 +16,7 @@ use crate::words::{HeaderField, Reading, Readings};
 const HEADER_LEN: usize = 4;
 
 drop_reasons! {
-    /// The ways to die that only the shim has.
+    /// The drop reasons that only the shim has.
     pub enum Drop for Shim {
         Zero, "shim_zero", Peer, "The shim's tenant tag is zero.";
     }

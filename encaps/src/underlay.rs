@@ -32,10 +32,10 @@ pub enum UdpChecksum {
     Compute,
 }
 
-/// Who computes a UDP checksum that is sent.
+/// Where the UDP checksum of a packet that is sent is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Summing {
-    /// We do.
+    /// Here, by the gateway.
     Here,
     /// The device: it takes frames whose checksum is [`Partial`](Checksum::Partial).
     Device,

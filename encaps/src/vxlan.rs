@@ -35,7 +35,7 @@ const GPE_UDP_PORT: u16 = 4790;
 const GENEVE_UDP_PORT: u16 = 6081;
 
 drop_reasons! {
-    /// The ways to die that only VXLAN has.
+    /// The drop reasons that only VXLAN has.
     pub enum Drop for Vxlan {
         VniFlagClear, "vxlan_vni_flag_clear", Peer, "A VXLAN header without the I bit carries no VNI.";
         ReservedBits, "vxlan_reserved_bits", Peer, "Reserved bits of the VXLAN header are set: the peer may speak GPE or GBP.";
@@ -127,7 +127,7 @@ impl Encap for Vxlan {
         // RFC 7348 §5: reserved bits are ignored on receipt. Linux, OVS and VPP drop such frames; peers do send
         // them (GBP, the B bit of GPE).
         if (flags ^ FLAG_VNI) | r1 | r2 | r3 | r4 != 0 {
-            found.tolerated = Some(self.reserved.judge(Drop::ReservedBits)?);
+            found.tolerated = Some(self.reserved.check(Drop::ReservedBits)?);
         }
         Ok(found)
     }

@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 pub struct WireIds([Option<(u64, u64)>; 3]);
 
 impl WireIds {
-    /// This value only.
+    /// The set of this value only.
     #[must_use]
     pub const fn one(value: u64) -> Self {
         Self::range(value, value)

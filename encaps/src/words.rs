@@ -21,7 +21,7 @@ pub struct HeaderField {
     pub value: String,
     /// What the value means, where a number does not say it.
     pub remark: Option<Cow<'static, str>>,
-    /// Whether it is reserved and zero, as it should be: nobody needs to see it.
+    /// Whether it is reserved and zero, as it should be: it is left out for people.
     pub is_blank: bool,
 }
 
@@ -69,7 +69,7 @@ pub struct Readings {
 /// Another tenant ID that may have been meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
-    /// That ID.
+    /// The other ID.
     pub segment: Segment,
     /// The same in words: `VNI 10100`.
     pub words: String,

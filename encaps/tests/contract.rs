@@ -200,9 +200,9 @@ fn every_drop_reason_has_one_label_and_a_hint() {
     let labels: HashSet<_> = DropReason::all().map(DropReason::label).collect();
     assert_eq!(labels.len(), DropReason::COUNT);
     for reason in DropReason::all() {
-        let (label, hint) = (reason.label(), reason.info().hint);
+        let (label, meaning) = (reason.label(), reason.info().meaning);
         assert!(label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'), "{label}");
-        assert!(hint.ends_with('.'), "{label}: {hint}");
+        assert!(meaning.ends_with('.'), "{label}: {meaning}");
         assert_eq!(DropReason::from_index(reason.index()), Some(reason));
     }
     assert_eq!(DropReason::from_index(DropReason::COUNT), None);
@@ -213,7 +213,7 @@ fn the_reasons_of_an_encapsulation_are_rows_of_the_whole_table() {
     for &kind in Kind::ALL {
         for row in kind.info().drops {
             let at = DropReason::all().find(|reason| reason.label() == row.label);
-            assert_eq!(at.map(|reason| reason.info().hint), Some(row.hint), "{kind:?} {}", row.label);
+            assert_eq!(at.map(|reason| reason.info().meaning), Some(row.meaning), "{kind:?} {}", row.label);
         }
     }
 }
@@ -320,11 +320,11 @@ proptest! {
 fn what_is_written_for_a_segment_is_taken_for_it_and_for_no_other() {
     for (n, sample) in SAMPLES.iter().enumerate() {
         let (peer, segment) = (&sample.peer, sample.segment);
-        assert!(peer.written(segment).iter().all(|range| peer.taken(segment).contains(*range.start())), "{sample}");
+        assert!(peer.tx_ids(segment).iter().all(|range| peer.rx_ids(segment).contains(*range.start())), "{sample}");
         for other in SAMPLES[..n].iter().filter(|other| other.spec == sample.spec && other.segment != segment) {
             let mut both = sample.spec.compile().expect("it did before");
             let can_both_be_claimed = both.claim(segment).is_ok() && both.claim(other.segment).is_ok();
-            let do_meet = peer.taken(segment).meets(&peer.taken(other.segment));
+            let do_meet = peer.rx_ids(segment).meets(&peer.rx_ids(other.segment));
             assert!(!(can_both_be_claimed && do_meet), "{sample} and {other} are the same on the wire");
         }
     }

@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use transload::config::{self, Problem};
 use transload::compile::{Numbers, compile};
+use transload::config::{self, Problem};
 
 fuzz_target!(|input: &[u8]| {
     let Ok(text) = std::str::from_utf8(input) else { return };

@@ -13,11 +13,11 @@ use std::cell::RefCell;
 use std::sync::atomic::Ordering;
 
 use libfuzzer_sys::fuzz_target;
-use transload::config;
 use transload::compile::{self, Numbers};
-use transload::offline::{self, Offline};
+use transload::config;
 use transload::forwarding::PortId;
 use transload::io::memory::Packet;
+use transload::offline::{self, Offline};
 use transload_encaps::{Checksum, Gso, GsoKind};
 
 const SECOND: u64 = 1_000_000_000;

@@ -25,7 +25,7 @@ pub enum Stop {
     NotRun(String),
 }
 
-/// What a case gives back: a note for the report, which may be empty.
+/// What a case returns: a note for the report, which may be empty.
 pub type Verdict = Result<String, Stop>;
 
 impl From<io::Error> for Stop {

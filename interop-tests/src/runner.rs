@@ -12,7 +12,7 @@ use crate::testbed::{Absent, Site, Stack, Testbed, now};
 /// How a case went in one place.
 #[derive(Debug, Clone)]
 pub struct Cell {
-    /// Where.
+    /// The sites that it was run between.
     pub place: Place,
     /// How it ended.
     pub outcome: Outcome,
@@ -23,9 +23,9 @@ pub struct Cell {
 /// How a case went.
 #[derive(Debug)]
 pub struct CaseRun {
-    /// Which.
+    /// The case.
     pub case: Case,
-    /// Everywhere.
+    /// Its outcome at every place.
     pub cells: Vec<Cell>,
     /// How long it took.
     pub seconds: f64,

@@ -16,7 +16,7 @@ use transload_lab::interrupt;
 const PATIENCE: Duration = Duration::from_secs(45);
 const GLANCE: Duration = Duration::from_millis(50);
 
-/// Runs a program to its end, forwards the wish to end, and leaves none of its descendants behind. Gives back its
+/// Runs a program to its end, forwards the wish to end, and leaves none of its descendants behind. Returns its
 /// exit code.
 ///
 /// # Errors

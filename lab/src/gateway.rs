@@ -104,7 +104,7 @@ impl Gateway {
         write(self.directory.path(), file)
     }
 
-    /// `transload reload`: gives back what it prints.
+    /// Runs `transload reload`. Returns what it prints.
     ///
     /// # Errors
     /// When the file is refused; the error shows what it printed.

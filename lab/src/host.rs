@@ -15,7 +15,7 @@ pub const STEP: Duration = Duration::from_mins(1);
 
 /// A namespace of the running kernel, or a kernel of its own.
 pub trait Host {
-    /// Runs a shell line and gives back what it printed.
+    /// Runs a shell line. Returns what it printed.
     ///
     /// # Errors
     /// When the machine is gone, or the line fails: the error shows the line and what it printed.

@@ -18,7 +18,7 @@ const LONG_PATIENCE: Duration = Duration::from_mins(5);
 /// Why there is no answer.
 #[derive(Debug, Error)]
 pub enum AskError {
-    /// Nobody listens.
+    /// Nobody listens on this socket.
     #[error("no gateway answers on {}: is `transload run` running, and with this socket? (--socket PATH asks another)", .0.display())]
     NoGateway(PathBuf),
     /// The socket belongs to somebody else.

@@ -26,7 +26,7 @@ pub trait Asked: Send + Sync + 'static {
 
 /// What may be asked for: `?tenant=NAME`.
 #[derive(Debug, Deserialize)]
-struct Filter {
+struct TenantFilter {
     tenant: Option<String>,
 }
 
@@ -69,7 +69,7 @@ async fn reload(gateway: &impl Asked) -> Response {
 fn of_tenant<G: Asked, T: Serialize + 'static>(
     rows: fn(&GatewayState<'_>, Option<&str>) -> Result<Vec<T>, NoSuchTenant>,
 ) -> MethodRouter<Arc<G>> {
-    get(async move |Query(filter): Query<Filter>, State(gateway): State<Arc<G>>| {
+    get(async move |Query(filter): Query<TenantFilter>, State(gateway): State<Arc<G>>| {
         match gateway.read(|state| rows(state, filter.tenant.as_deref())) {
             Ok(rows) => Json(rows).into_response(),
             Err(missing) => refuse(StatusCode::NOT_FOUND, missing.to_string()),
@@ -82,7 +82,7 @@ fn whole<G: Asked, T: Serialize + 'static>(
     what: &'static str,
     rows: fn(&GatewayState<'_>) -> Vec<T>,
 ) -> MethodRouter<Arc<G>> {
-    get(async move |Query(filter): Query<Filter>, State(gateway): State<Arc<G>>| match filter.tenant {
+    get(async move |Query(filter): Query<TenantFilter>, State(gateway): State<Arc<G>>| match filter.tenant {
         None => Json(gateway.read(rows)).into_response(),
         Some(_) => refuse(
             StatusCode::BAD_REQUEST,

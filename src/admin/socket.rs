@@ -20,7 +20,7 @@ pub struct AdminSocket {
 /// Why there is no admin socket.
 #[derive(Debug, Error)]
 pub enum AdminSocketError {
-    /// Another gateway answers.
+    /// Another gateway answers on this path.
     #[error("another gateway answers on {}: give this one a socket of its own (`admin:` in the file, or --admin PATH)", .0.display())]
     Live(PathBuf),
     /// The path is taken by something else.
@@ -74,7 +74,7 @@ impl AdminSocket {
         Err(last.unwrap_or_else(|| AdminSocketError::Io(NAME.into(), ErrorKind::NotFound.into())))
     }
 
-    /// Where it is.
+    /// The path of the socket.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path

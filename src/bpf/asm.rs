@@ -131,7 +131,7 @@ impl Assembler {
         self.emit(CLASS_JMP | CALL, Register::R0, 0, 0, helper as i32);
     }
 
-    /// Ends with R0.
+    /// Ends the program with the verdict in R0.
     pub fn exit(&mut self) {
         self.emit(CLASS_JMP | EXIT, Register::R0, 0, 0, 0);
     }
@@ -155,7 +155,7 @@ impl Assembler {
         self.jumps.iter().rev().any(|(_, used)| *used == label)
     }
 
-    /// Jumps.
+    /// Jumps to a label.
     pub fn jump(&mut self, to: Label) {
         self.jump_when(CLASS_JMP | ALWAYS, Register::R0, 0.into(), to);
     }

@@ -31,13 +31,13 @@ pub enum Register {
 /// How many bytes a load or store moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Width {
-    /// 1.
+    /// 1 byte.
     Byte = 0x10,
-    /// 2.
+    /// 2 bytes.
     Half = 0x08,
-    /// 4.
+    /// 4 bytes.
     Word = 0x00,
-    /// 8.
+    /// 8 bytes.
     Double = 0x18,
 }
 

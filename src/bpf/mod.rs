@@ -11,4 +11,4 @@ mod tests;
 pub use asm::{Assembler, BadJump, Label};
 pub use instruction::{Alu, Helper, If, Instruction, Operand, Register, Width};
 pub use kinds::{Direction, Hook, MapKind, ProgramKind};
-pub use sys::{Link, Map, Program};
+pub use sys::{AttachedProgram, Map, Program};

@@ -213,7 +213,7 @@ impl Program {
     ///
     /// # Errors
     /// When the device has one already, or takes none there.
-    pub fn attach(&self, ifindex: u32, hook: Hook) -> io::Result<Link> {
+    pub fn attach(&self, ifindex: u32, hook: Hook) -> io::Result<AttachedProgram> {
         self.link(ifindex, ATTACH_XDP, hook as u32)
     }
 
@@ -221,14 +221,14 @@ impl Program {
     ///
     /// # Errors
     /// When the kernel says so.
-    pub fn classify(&self, ifindex: u32, direction: Direction) -> io::Result<Link> {
+    pub fn classify(&self, ifindex: u32, direction: Direction) -> io::Result<AttachedProgram> {
         self.link(ifindex, direction as u32, 0)
     }
 
-    fn link(&self, ifindex: u32, kind: u32, flags: u32) -> io::Result<Link> {
+    fn link(&self, ifindex: u32, kind: u32, flags: u32) -> io::Result<AttachedProgram> {
         let mut attributes = NewLink { program: number(&self.0), ifindex, kind, flags };
         // SAFETY: the structure of this command, without addresses.
-        unsafe { open(LINK_CREATE, &mut attributes) }.map(Link)
+        unsafe { open(LINK_CREATE, &mut attributes) }.map(AttachedProgram)
     }
 
     /// What it answers for a frame. Nothing is done with the frame.
@@ -283,7 +283,7 @@ fn explained(error: io::Error, log: &[u8]) -> io::Error {
 
 /// A program on a device. It is detached when this is dropped, and when the process ends, however it does.
 #[derive(Debug)]
-pub struct Link(OwnedFd);
+pub struct AttachedProgram(OwnedFd);
 
 /// What [`LINK_CREATE`] reads.
 #[repr(C)]
@@ -296,20 +296,20 @@ struct NewLink {
 
 /// What [`LINK_UPDATE`] reads.
 #[repr(C)]
-struct Exchange {
+struct LinkUpdate {
     link: u32,
     program: u32,
     flags: u32,
     old: u32,
 }
 
-impl Link {
+impl AttachedProgram {
     /// Puts another program in the place of the one that is there; no frame goes by without one.
     ///
     /// # Errors
     /// What the kernel says; the old program stays.
     pub fn exchange(&self, program: &Program) -> io::Result<()> {
-        let mut attributes = Exchange { link: number(&self.0), program: number(&program.0), flags: 0, old: 0 };
+        let mut attributes = LinkUpdate { link: number(&self.0), program: number(&program.0), flags: 0, old: 0 };
         // SAFETY: the structure of this command, without addresses.
         unsafe { call(LINK_UPDATE, &mut attributes) }.map(drop)
     }

@@ -23,13 +23,13 @@ impl ClaimTable<'_> {
                 for at in 0..self.spaces.len() {
                     let here = tables.mappings.by_scope.get(self.spaces[at].scope);
                     if here.is_some_and(|here| here.contains(&(mapping, side))) {
-                        let rows = self.mapped(tables, at, (mapping, side), &runs, Compiled::taken);
-                        self.spaces[at].taken.extend(rows);
+                        let rows = self.mapped(tables, at, (mapping, side), &runs, Compiled::rx_ids);
+                        self.spaces[at].rx_ids.extend(rows);
                     }
                 }
                 if let Some(&at) = space_of.get(&end.peer) {
-                    let rows = self.mapped(tables, at, (mapping, side), &runs, Compiled::written);
-                    self.spaces[at].written.extend(rows);
+                    let rows = self.mapped(tables, at, (mapping, side), &runs, Compiled::tx_ids);
+                    self.spaces[at].tx_ids.extend(rows);
                 }
             }
         }
@@ -65,7 +65,7 @@ impl ClaimTable<'_> {
         let tables = &self.plan.tables;
         let compiled = &tables.peer(*self.spaces.get(at)?.peers.first()?)?.compiled;
         let side = tables.mappings.get(mapping)?.ids.sides.get(side)?;
-        let writers = [Compiled::taken, Compiled::written]
+        let writers = [Compiled::rx_ids, Compiled::tx_ids]
             .into_iter()
             .filter_map(|of| RunWriter::of(side, |segment| of(compiled, segment)).ok());
         let id = writers.flatten().find(|writer| writer.values(run) == held.ids)?.id(run, value);

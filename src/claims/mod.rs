@@ -64,7 +64,7 @@ pub struct TagEntrance {
     pub wire: Wire,
     /// The port.
     pub port: PortId,
-    /// Its tags.
+    /// The port's tags, as a peer.
     pub peer: PeerId,
     /// The space of the tags, as an index of [`spaces`](ClaimTable::spaces).
     pub space: usize,
@@ -77,7 +77,7 @@ pub struct Departure {
     pub peer: PeerId,
     /// The space of their IDs, as an index of [`spaces`](ClaimTable::spaces).
     pub space: usize,
-    /// Where they go.
+    /// The far end that the frames go to.
     pub far_end: FarEnd,
 }
 
@@ -199,9 +199,9 @@ impl<'p> ClaimTable<'p> {
             let (Some(row), Some(&space)) = (tables.endpoints.get(endpoint), space_of.get(&peer)) else {
                 continue;
             };
-            let hears = tables.peer(peer).and_then(|peer| peer.multicast_group);
+            let multicast_group = tables.peer(peer).and_then(|peer| peer.multicast_group);
             for &port in listeners.get(&endpoint).into_iter().flatten() {
-                for address in [Some(row.address), hears].into_iter().flatten() {
+                for address in [Some(row.address), multicast_group].into_iter().flatten() {
                     let destination = Destination { wire: self.wire(port), vlan: row.vlan, address, carrier };
                     let entrance = TunnelEntrance { destination, port, endpoint, source, peer, space };
                     self.entrances.entry(destination).or_default().push(entrance);

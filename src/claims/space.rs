@@ -56,31 +56,31 @@ pub struct Held {
 pub struct Space {
     /// The number space that their segments are looked up in.
     pub scope: Scope,
-    /// Their encapsulation.
+    /// The peers' encapsulation.
     pub kind: Kind,
     /// The peers.
     pub peers: Vec<PeerId>,
     /// The values taken from the peers, and for which owner, sorted.
-    pub taken: Vec<Held>,
+    pub rx_ids: Vec<Held>,
     /// The values written to the peers, and by which owner, sorted.
-    pub written: Vec<Held>,
+    pub tx_ids: Vec<Held>,
 }
 
 impl Space {
     pub(super) fn new(scope: Scope, kind: Kind) -> Self {
-        Self { scope, kind, peers: Vec::new(), taken: Vec::new(), written: Vec::new() }
+        Self { scope, kind, peers: Vec::new(), rx_ids: Vec::new(), tx_ids: Vec::new() }
     }
 
     pub(super) fn take(&mut self, compiled: &Compiled, segment: Segment, claim: Claim) {
-        self.taken.extend(held(&compiled.taken(segment), segment, claim));
+        self.rx_ids.extend(held(&compiled.rx_ids(segment), segment, claim));
     }
 
     pub(super) fn write(&mut self, compiled: &Compiled, segment: Segment, claim: Claim) {
-        self.written.extend(held(&compiled.written(segment), segment, claim));
+        self.tx_ids.extend(held(&compiled.tx_ids(segment), segment, claim));
     }
 
     pub(super) fn sort(&mut self) {
-        for rows in [&mut self.taken, &mut self.written] {
+        for rows in [&mut self.rx_ids, &mut self.tx_ids] {
             let by_ids = |one: &Held, other: &Held| one.ids.bounds().cmp(&other.ids.bounds());
             rows.sort_unstable_by(|one, other| by_ids(one, other).then_with(|| one.owner.cmp(&other.owner)));
             rows.dedup();
@@ -89,8 +89,8 @@ impl Space {
 
     /// All that take this value.
     pub fn takers(&self, id: u64) -> impl Iterator<Item = &Held> {
-        let end = self.taken.partition_point(|held| held.ids.bounds().first() <= id);
-        self.taken.iter().take(end).rev().filter(move |held| held.ids.contains(id))
+        let end = self.rx_ids.partition_point(|held| held.ids.bounds().first() <= id);
+        self.rx_ids.iter().take(end).rev().filter(move |held| held.ids.contains(id))
     }
 
     /// Whether both read the same bits of a packet.

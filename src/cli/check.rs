@@ -74,7 +74,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     output(&format!("{}: {summary}: ok{warnings}", args.file.display()))
 }
 
-/// The plan and what somebody should look at, or why there is none.
+/// The plan and its warnings, or why there is none.
 fn look(args: &Args) -> Result<Result<(Plan, Problems), Problems>, Failure> {
     let compiled =
         config::load(&args.file).and_then(|config| Ok((compile(&config, &Numbers::default(), None)?, config)));

@@ -6,7 +6,7 @@ use crate::demo::{self, DemoError, Hosts};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Who may speak for the hosts
+    /// Which network stacks stand for the hosts
     #[arg(long, value_enum, default_value_t = Hosts::Auto)]
     hosts: Hosts,
     /// Be a host, as the only process of a User-Mode Linux

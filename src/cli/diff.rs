@@ -42,7 +42,7 @@ struct Difference {
     frames: Option<Fates>,
 }
 
-/// Both files.
+/// The two files that are compared.
 struct Files {
     configs: [Config; 2],
 }
@@ -134,7 +134,7 @@ fn frame(changed: &Changed, text: &mut String) {
     let (old, new) = (changed.old.describe(), changed.new.describe());
     // A frame that goes the same way may still be other bytes.
     let new = if old == new && owner(&changed.old) == owner(&changed.new) {
-        "sent the same way, in other headers".into()
+        "sent by the same path, with other headers".into()
     } else {
         new
     };

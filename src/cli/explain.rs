@@ -1,4 +1,4 @@
-//! `transload explain`: one frame through the production pipeline, and every reason on the way.
+//! `transload explain`: one frame through the production pipeline, and the reason for each step.
 
 use std::path::{Path, PathBuf};
 

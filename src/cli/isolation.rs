@@ -23,7 +23,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// What is printed.
+/// The JSON that is printed.
 #[derive(Serialize)]
 struct Printed<'a> {
     file: String,

@@ -2,7 +2,17 @@
 //!
 //! Exit codes: 0 when it worked, 1 when it did not, 2 for a command line that cannot be understood.
 
+mod check;
+mod demo;
+mod diff;
+mod explain;
+mod isolation;
+mod reload;
 mod render;
+mod replay;
+mod run;
+mod schema;
+mod show;
 mod unmapped;
 
 use std::fmt;
@@ -12,11 +22,10 @@ use clap::Parser;
 
 use crate::config::Problems;
 
-/// Registers the verbs: a module with `Args` and `run`, and what it does in one line.
+/// Registers the verbs: a module with `Args` and `run`, and what it does in one line. The modules are declared above, in
+/// plain sight of rustfmt.
 macro_rules! verbs {
     ($($module:ident, $Verb:ident, $about:literal;)*) => {
-        $(mod $module;)*
-
         #[derive(Debug, clap::Subcommand)]
         enum Verb {
             $(#[doc = $about] $Verb($module::Args),)*
@@ -58,24 +67,24 @@ struct Cli {
 pub enum Failure {
     /// The file is wrong.
     Problems(Problems),
-    /// Something else is.
+    /// Any other failure.
     Other {
-        /// What happened.
+        /// What happened, in words.
         message: String,
         /// What to do about it.
         help: Option<String>,
     },
-    /// It has been told already.
+    /// The output has said it already.
     Told,
 }
 
 impl Failure {
-    /// This happened.
+    /// A failure with this message.
     pub fn new(message: impl Into<String>) -> Self {
         Self::Other { message: message.into(), help: None }
     }
 
-    /// This happened, and that can be done about it.
+    /// A failure with this message, and what can be done about it.
     pub fn with_help(message: impl Into<String>, help: impl Into<String>) -> Self {
         Self::Other { message: message.into(), help: Some(help.into()) }
     }

@@ -1,9 +1,11 @@
-//! `transload run FILE`: the gateway itself, until somebody stops it.
+//! `transload run FILE`: the gateway itself, until it is stopped.
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt;
+use tracing_subscriber::prelude::*;
 
 use super::Failure;
 use crate::run::start::{self, Orders, StartError};
@@ -36,12 +38,10 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 
 /// The log goes to standard error; `RUST_LOG` says how much of it (`info` unless it does).
 fn log() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let stated = std::env::var("RUST_LOG").ok().filter(|text| !text.is_empty());
+    let filter = stated.and_then(|text| text.parse::<Targets>().ok());
+    let filter = filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     let ansi = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(ansi)
-        .with_target(false)
-        .init();
+    let layer = fmt::layer().with_writer(std::io::stderr).with_ansi(ansi).with_target(false).with_filter(filter);
+    tracing_subscriber::registry().with(layer).init();
 }

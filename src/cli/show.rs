@@ -12,14 +12,14 @@ use crate::admin::socket;
 use crate::report::rows::{DropRow, FdbRow, LoopRow, MappingRow, PeerRow, PortRow, TenantRow};
 
 const COLUMNS: &str = "\
-A column is a key of the JSON (docs/ROWS.md has them all). Those that need a word:
+A column is a key of the JSON (docs/ROWS.md has them all). Some need a word:
   LOST                frames that arrived and were lost before the gateway took them, since its queue was full
   DROPPED             frames dropped and counted by reason; of a port, without `underlay_control`, which is harmless
   TOLERATED           frames carried, though a stricter gateway would have dropped them for this reason
   RESPONSIBLE         who can do something about it: peer, config (the file) or local (this machine)
   UNMAPPED IDS        IDs of a mapping that have no counterpart, since it is reserved
   DROPPED (UNMAPPED)  frames that came with such an ID, and were dropped
-  SOURCE              who says so: static (the file) or learned
+  SOURCE              what made it known: static (the file) or learned
   MOVES               how often a MAC address has moved to another place
   LOOPS               attachment pairs with an external L2 loop";
 

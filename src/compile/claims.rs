@@ -125,7 +125,7 @@ impl<'c> Segments<'c> {
     /// The holder of a segment that cannot be told apart from this one.
     pub(super) fn rival(&self, side: &FarSide, segment: Segment, names: &Names) -> Option<Holder<'c>> {
         let clash = |other: Segment| {
-            let mut alone = side.compiled.twin();
+            let mut alone = side.compiled.for_new_peer();
             alone.claim(other).ok()?;
             alone.claim(segment).err()
         };

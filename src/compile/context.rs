@@ -12,7 +12,7 @@ pub(super) struct Context<'a> {
     pub(super) numbers: &'a mut Numbers,
     /// The names of these numbers, as far as the passes have come.
     pub(super) names: Names,
-    /// Errors and warnings.
+    /// Errors and warnings so far.
     pub(super) findings: Findings,
     /// The place in the file behind every number, if it was asked for.
     pub(super) origins: Option<&'a mut Origins>,

@@ -53,5 +53,5 @@ fn segments_of_tunnel_packets(tags: &Compiled, vlan: Option<u16>) -> Vec<Segment
     };
     let packet = qinq::wire_id_of_vlan(vlan);
     let segments = fields.iter().filter_map(|fields| tags.kind().segment(&Ids::of(fields)).ok());
-    segments.filter(|&segment| tags.taken(segment).contains(packet) || tags.written(segment).contains(packet)).collect()
+    segments.filter(|&segment| tags.rx_ids(segment).contains(packet) || tags.tx_ids(segment).contains(packet)).collect()
 }

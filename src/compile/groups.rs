@@ -15,7 +15,7 @@ use crate::forwarding::{GroupId, Learner, MAX_PEERS, Members, PeerId, Scope};
 /// Most members a group learns, unless the file says otherwise.
 const MAX_LEARNED: usize = 1024;
 
-/// A group on its way into the tables.
+/// A group that is being compiled.
 struct GroupDraft<'a> {
     name: Name<'a>,
     /// "group `leafs`"
@@ -41,7 +41,7 @@ impl GroupDraft<'_> {
             knobs: self.knobs,
             spoken: self.spoken,
             scope: self.scope,
-            hears: self.multicast,
+            multicast_group: self.multicast,
         }
     }
 }
@@ -204,7 +204,7 @@ impl PeerPass<'_, '_, '_> {
             endpoint: making.place.id,
             underlay: draft.underlay(&making.place),
             udp: wire::udp_rules(making.knobs, making.spoken.compiled.kind()),
-            hears: making.multicast,
+            multicast_group: making.multicast,
             tunnel: TunnelPlan { span, ..draft.tunnel(&making.place, id) },
             most: max_learned.as_ref().and_then(At::value).map_or(MAX_LEARNED, |most| most.0 as usize),
         });

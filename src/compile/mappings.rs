@@ -46,7 +46,7 @@ struct PlacedMapping<'c> {
     segments: [Vec<Values>; 2],
 }
 
-/// One side of a mapping on its way into the tables.
+/// One side of a mapping that is being compiled.
 struct SideDraft<'p, V> {
     side: &'p FarSide,
     peer: PeerId,

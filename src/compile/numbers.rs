@@ -105,11 +105,11 @@ impl Numbers {
 /// Numbers that are free again.
 #[derive(Debug, Default)]
 pub struct Freed {
-    /// Of peers.
+    /// Numbers of peers.
     pub peers: Vec<PeerId>,
-    /// Of tenants.
+    /// Numbers of tenants' domains.
     pub domains: Vec<DomainId>,
-    /// Of mappings.
+    /// Numbers of mappings.
     pub mappings: Vec<MappingId>,
 }
 

@@ -62,12 +62,12 @@ pub(super) fn compile<'c>(
 /// The pass over peers and groups.
 pub(super) struct PeerPass<'p, 'n, 'c> {
     pub(super) all: &'p mut PeerSection<'c>,
-    /// Each is told its peers' carriers and multicast groups.
+    /// The endpoints: each gets its peers' carriers and multicast groups.
     pub(super) endpoints: &'p mut EndpointSection<'c>,
     pub(super) context: &'p mut Context<'n>,
 }
 
-/// A peer on its way into the tables: a single one, or a member of a group.
+/// A peer that is being compiled: a single one, or a member of a group.
 pub(super) struct PeerDraft<'a> {
     /// "peer `leaf-9`", "group `leafs`"
     pub(super) label: &'a str,
@@ -80,7 +80,7 @@ pub(super) struct PeerDraft<'a> {
     pub(super) spoken: &'a Spoken<'a>,
     pub(super) scope: Scope,
     /// The multicast group that its packets may come to.
-    pub(super) hears: Option<IpAddr>,
+    pub(super) multicast_group: Option<IpAddr>,
 }
 
 impl PeerDraft<'_> {
@@ -115,7 +115,8 @@ impl<'c> PeerPass<'_, '_, 'c> {
         wire::warn_of_idle_udp_rules(knobs, spoken.compiled.kind(), address, &mut self.context.findings);
         let scope = self.context.numbers.scope(&label);
         let name = name.text.to_owned();
-        let draft = PeerDraft { label: &label, name, address, span, knobs, spoken: &spoken, scope, hears: None };
+        let draft =
+            PeerDraft { label: &label, name, address, span, knobs, spoken: &spoken, scope, multicast_group: None };
         let (id, path) = self.add(&draft, &place)?;
         self.accept_from(config, &draft, id, &place);
         let (members, peers, by_address) = (Members::One(id), vec![id], HashMap::from([(address, id)]));
@@ -162,11 +163,11 @@ impl<'c> PeerPass<'_, '_, 'c> {
         id: PeerId,
         is_anonymous: bool,
     ) -> Path {
-        let compiled = draft.spoken.compiled.twin();
+        let compiled = draft.spoken.compiled.for_new_peer();
         let underlay = Underlay::compile(&draft.underlay(place));
         let (ip_overhead, is_ipv6) = (underlay.ip_overhead(), draft.address.is_ipv6());
         let udp = wire::udp_rules(draft.knobs, compiled.kind());
-        let (scope, exit, multicast_group) = (draft.scope, Exit::Tunnel(underlay), draft.hears);
+        let (scope, exit, multicast_group) = (draft.scope, Exit::Tunnel(underlay), draft.multicast_group);
         let peer = forwarding::Peer { compiled, scope, exit, udp, multicast_group, is_anonymous };
         self.all.forwarding.insert(id, peer);
         self.context.names.set_peer(id, draft.name.clone());

@@ -33,7 +33,7 @@ pub struct Plan {
     pub tunnels: Vec<TunnelPlan>,
     /// The groups that learn their members.
     pub learning: Vec<LearningGroup>,
-    /// Sizes and paths.
+    /// What the file sets for the whole gateway.
     pub settings: Settings,
     /// Warnings, in the order of the file.
     pub warnings: Vec<Problem>,
@@ -106,14 +106,14 @@ pub struct LearningGroup {
     /// Rules for UDP checksums of received packets.
     pub udp: UdpRules,
     /// The multicast group that members' packets may come to.
-    pub hears: Option<IpAddr>,
+    pub multicast_group: Option<IpAddr>,
     /// The tunnel to find next hops for, towards anybody: `peer`, `name` and `remote` are the member's.
     pub tunnel: TunnelPlan,
     /// Most members that are learned at a time.
     pub most: usize,
 }
 
-/// Sizes and paths.
+/// What the file sets for the whole gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Settings {
     /// Most addresses in the FDB.

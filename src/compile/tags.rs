@@ -55,7 +55,7 @@ fn side(
         }
     };
     let peer = forwarding::Peer {
-        compiled: compiled.twin(),
+        compiled: compiled.for_new_peer(),
         scope,
         exit: Exit::Port(port),
         udp: UdpRules { zero6: false },

@@ -28,7 +28,7 @@ const UNKNOWN_SENDER_INTERVAL: u64 = 10_000_000;
 pub(super) struct Bridge<'a, T> {
     /// The frozen tables.
     pub tables: &'a Forwarding,
-    /// Where MACs live.
+    /// The FDB: the place of every MAC address.
     pub fdb: &'a Fdb,
     /// This worker's counters.
     pub counters: &'a Counters,

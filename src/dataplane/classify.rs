@@ -157,7 +157,7 @@ fn check_mac(frame: &Frame<'_>, port: &Port, addressee: &Addressee<'_>) -> Resul
     if mac.is_some() && mac != outer::destination(frame.bytes()) { Err(Common::NotOurMac) } else { Ok(()) }
 }
 
-/// What the underlay's devices say to each other is nobody's mistake.
+/// The underlay's own control traffic (ARP, LLDP and the like), which is no mistake of anybody.
 #[cold]
 fn not_ours(frame: &[u8]) -> Common {
     let Some((ether_type, at)) = ethernet::payload(frame) else { return Common::NotForUs };

@@ -15,7 +15,7 @@ impl Clock {
         Self(Instant::now())
     }
 
-    /// What it says.
+    /// The time now.
     #[must_use]
     #[inline]
     pub fn now(self) -> Now {

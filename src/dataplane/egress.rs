@@ -13,7 +13,7 @@ use crate::io::{Caps, Pool};
 pub(super) struct Egress<'a, 'mem, T> {
     /// The frozen tables.
     pub tables: &'a Forwarding,
-    /// Where frames leave.
+    /// The ports that frames leave by.
     pub ports: &'a mut WorkerPorts<'mem>,
     /// Chunks for copies and segments.
     pub pool: &'a mut Pool<'mem>,

@@ -15,7 +15,7 @@ use crate::forwarding::{Attachment, Claim, Crossing, DomainId, Target};
 /// Nanoseconds between ICMP errors of one tenant at the full allowed rate (RFC 1812 §4.3.2.8, RFC 4443 §2.4 (f)).
 const ICMP_INTERVAL: u64 = 10_000_000;
 
-/// Sends every pending frame of a burst on its way, and gives the chunks of all others back.
+/// Sends every pending frame of a burst, and puts the chunks of all others back into the pool.
 #[inline(never)]
 pub(super) fn encap<'mem, T: Tracer>(burst: &mut Burst<'mem>, with: &mut Egress<'_, 'mem, T>) {
     let mut memo = Memo::new();
@@ -75,7 +75,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         Some(&memo.set(KnownPath { domain: id, target, path }).path)
     }
 
-    /// The verdict on a frame that was sent one way.
+    /// The verdict on a frame that was sent by one path.
     #[inline]
     fn verdict(&mut self, gone: Result<(), DropReason>) -> Verdict {
         match gone {
@@ -162,7 +162,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         verdict
     }
 
-    /// Sends one frame one way, if there is a path.
+    /// Sends one frame by a path, if there is one.
     #[inline]
     fn depart(
         &mut self,

@@ -1,4 +1,4 @@
-//! Loop guard: a broadcast that keeps coming back has found a way round us.
+//! Loop guard: a broadcast that keeps coming back has found a path around the gateway.
 //!
 //! If something besides us joins two attachments of a tenant, each broadcast, unknown or multicast frame that we
 //! send into one comes back by the other, and is sent round again, for ever. The guard watches a few frames of each

@@ -7,7 +7,7 @@ use super::trace::Tracer;
 use crate::counters::Counters;
 use crate::forwarding::{Crossing, End, Exit, Forwarding, Peer};
 
-/// The way across for a segment that no tenant claims.
+/// The crossing of a segment that no tenant claims but a mapping has.
 ///
 /// # Errors
 /// `MappingHole` when its counterpart is reserved; `UnknownSegment` or `UnclaimedTags` when no mapping has it.

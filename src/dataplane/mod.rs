@@ -1,7 +1,7 @@
 //! The data plane: one worker, one loop, one function a stage.
 //!
 //! [`Worker::breathe`] is the life of a frame. Nothing in it allocates, locks, logs, waits or reads a clock. A stage is
-//! one function in the file of its name. It takes the burst, and whatever else it reads or writes as one value.
+//! one function in the file of its name. It takes the burst, and all else that it reads or writes as one value.
 
 mod bridge;
 mod burst;
@@ -54,7 +54,7 @@ use crate::io::{BoxedPort, Pool};
 /// A moment of the workers' clock: monotonic, from any origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Now {
-    /// Nanoseconds.
+    /// Nanoseconds since the clock's origin.
     pub nanos: u64,
 }
 
@@ -72,7 +72,7 @@ impl Now {
 pub struct Shared {
     /// The frozen tables; control swaps them, workers read them once a burst.
     pub forwarding: Arc<ArcSwap<Forwarding>>,
-    /// Where MACs live.
+    /// The FDB: the place of every MAC address.
     pub fdb: Fdb,
 }
 
@@ -111,7 +111,8 @@ impl<'mem> Worker<'mem> {
         Self { shared, view, pool, ports: WorkerPorts::new(ports), burst: Burst::new(), segments, counters, events }
     }
 
-    /// One breath: every frame that has arrived leaves, or is dropped by name. Returns how many arrived.
+    /// One breath, a round over all ports: every frame that has arrived leaves, or is dropped and counted. Returns how
+    /// many arrived.
     pub fn breathe(&mut self, now: Now) -> usize {
         self.breathe_before(&mut NoTrace, now)
     }

@@ -1,7 +1,7 @@
-//! MSS clamp: lowers what a TCP connection's two ends allow each other, so that no segment is too big on the way.
+//! MSS clamp: lowers what a TCP connection's two ends allow each other, so that no segment is too big for the path.
 //!
-//! For tenants whose hosts do not hear ICMP. Only a SYN carries the option (RFC 9293 §3.2), and what it allows are
-//! segments in the other direction; so the lesser room of both ways counts, as it does in other gateways.
+//! For tenants whose hosts ignore ICMP, or do not get it. Only a SYN carries the option (RFC 9293 §3.2), and what it allows are
+//! segments in the other direction; so the smaller room of both directions counts, as it does in other gateways.
 
 use transload_encaps::inner::{Extensions, Inner};
 use transload_encaps::ip::{IPV4_LEN, IPV6_LEN, TCP, TCP_CHECKSUM, TCP_LEN};

@@ -4,14 +4,14 @@ use transload_encaps::DropReason;
 
 use crate::forwarding::{Claim, Crossing, DomainId, PeerId, PortId, Target};
 
-/// How a frame's way through the gateway ends.
+/// What becomes of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Not decided yet.
     Pending,
     /// Sent to at least one tunnel or port.
     Sent,
-    /// Dropped by name.
+    /// Dropped, under a named reason.
     Dropped(DropReason),
 }
 

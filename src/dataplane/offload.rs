@@ -1,7 +1,7 @@
 //! What senders left to their device, done in software: unfinished checksums and super-frames.
 //!
 //! Over a veth or a TAP a host's TCP arrives as frames of up to 64 KB with only the pseudo-header summed into the
-//! checksum field. Where the way out is a device that takes such frames, they leave as they came. Everywhere else
+//! checksum field. Where the path out is a device that takes such frames, they leave as they came. Everywhere else
 //! [`finish`] completes the checksum and [`segments`] cuts the super-frame, as the sender's network card would have.
 
 use transload_encaps::inner::{Ending, Extensions, Inner, IpPacket};
@@ -18,7 +18,7 @@ const FIRST_ONLY: u8 = 0x80;
 
 /// Completes a checksum that was left [`Partial`](Checksum::Partial), after which it is [`Valid`](Checksum::Valid).
 ///
-/// A checksum in headers that were stripped meanwhile is nobody's any more: the state becomes `Unknown`.
+/// A checksum in headers that were stripped meanwhile no longer exists: the state becomes `Unknown`.
 ///
 /// # Errors
 /// `Truncated` when the frame does not reach the place of the checksum; the frame is unchanged.

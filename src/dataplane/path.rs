@@ -11,7 +11,7 @@ use super::offload;
 use crate::counters::TrafficCounter;
 use crate::forwarding::{AttachmentId, Crossing, Domain, DomainId, Forwarding, Hop, MssClamp, Peer, Target};
 
-/// The side that a frame on its way out came in by.
+/// The side that a frame which leaves came in by.
 #[derive(Clone, Copy)]
 pub(super) enum IngressSide<'t> {
     /// An attachment of a tenant, and the peer behind it.

@@ -29,7 +29,7 @@ pub struct WorkerPorts<'mem> {
 }
 
 impl<'mem> WorkerPorts<'mem> {
-    /// These ports.
+    /// The set of these ports, with nothing to send.
     #[must_use]
     pub fn new(ports: Vec<(PortId, BoxedPort<'mem>)>) -> Self {
         let index = ports.iter().enumerate().map(|(slot, (id, _))| (*id, slot)).collect();

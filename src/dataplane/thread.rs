@@ -81,6 +81,6 @@ pub fn pin(worker: usize) {
         sched_setaffinity(None, &only)
     });
     if let Err(error) = pinned {
-        tracing::warn!("worker {worker} is not kept on one processor: {error}");
+        tracing::warn!("worker {worker} is not pinned to a CPU: {error}");
     }
 }

@@ -1,4 +1,4 @@
-//! Too big: tells a tenant's host that its packet is longer than the way out can carry with its headers.
+//! Too big: the ICMP error to a tenant's host whose packet is longer than the path out carries with its headers.
 //!
 //! ```text
 //! | dst: the host | src: the gateway's own MAC | the frame's tags | type |
@@ -40,7 +40,7 @@ pub(super) fn reason(frame: &[u8]) -> DropReason {
     }
 }
 
-/// A packet that is too big, and whose sender may be told.
+/// A packet that is too big, and whose sender may get an ICMP error.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TooBigPacket<'a> {
     frame: &'a [u8],
@@ -49,14 +49,14 @@ pub(super) struct TooBigPacket<'a> {
 }
 
 impl<'a> TooBigPacket<'a> {
-    /// A frame that should have been `most` bytes long at most, if its sender may be told.
+    /// A frame that should have been `most` bytes long at most, if its sender may get an ICMP error.
     pub(super) fn of(frame: &'a [u8], most: usize) -> Option<Self> {
         // RFC 1122 §3.2.2, RFC 4443 §2.4 (e.4): nothing that was sent to several is answered.
         if Mac(*frame.first_chunk()?).is_group() {
             return None;
         }
         let packet = Inner::of(frame)?.packet()?;
-        // Ethernet and the tags that the way out keeps are not the tenant's packet.
+        // Ethernet and the tags that the path out keeps are not the tenant's packet.
         let mtu = most.checked_sub(packet.at)?;
         // What is too long may be the padding behind a packet that is not.
         let is_too_big = packet.end - packet.at > mtu && packet.ending != Ending::Cut;
@@ -104,7 +104,7 @@ impl<'a> TooBigPacket<'a> {
     }
 }
 
-/// Whether the sender of a packet may be told that it is too big.
+/// Whether the sender of a packet that is too big may get an ICMP error.
 fn may_be_answered(frame: &[u8], packet: &IpPacket) -> bool {
     // RFC 1812 §4.3.2.7: of IPv4's fragments the first alone. RFC 4443 has no such rule.
     let is_later = packet.fragment == Some(Fragment::Later) && packet.src.is_ipv4();

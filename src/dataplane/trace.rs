@@ -50,7 +50,7 @@ pub trait Tracer {
     #[inline]
     fn segment(&mut self, peer: PeerId, found: &Decap, claim: Option<Claim>) {}
 
-    /// Decap: no tenant has the segment, but a mapping: the way across, or the mapping that has none for it.
+    /// Decap: no tenant has the segment, but a mapping: the crossing, or the mapping that has none for it.
     #[inline]
     fn crossing(&mut self, crossing: Result<Crossing, MappingId>) {}
 
@@ -88,7 +88,7 @@ pub trait Tracer {
     fn lost(&mut self, reason: DropReason) {}
 }
 
-/// No observer.
+/// The observer that observes nothing: what the workers run with.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoTrace;
 

@@ -1,4 +1,4 @@
-//! Watching a wire: the next frame in a namespace that somebody is interested in.
+//! Watching a wire: waits for the next frame in a namespace that fits.
 
 use std::io::{self, ErrorKind, Read};
 use std::time::{Duration, Instant};

@@ -13,7 +13,7 @@ pub(super) type Layer = (&'static str, String);
 
 /// A frame taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Decoded {
+pub(super) struct TunnelPacket {
     /// From the outermost, the tunnel header last.
     pub outer: Vec<Layer>,
     /// The tenant's frame.
@@ -22,7 +22,7 @@ pub(super) struct Decoded {
 
 /// Takes a VXLAN or NVGRE packet over IPv4 apart; `None` for any other frame.
 #[must_use]
-pub(super) fn tunnel_packet(frame: &[u8]) -> Option<Decoded> {
+pub(super) fn tunnel_packet(frame: &[u8]) -> Option<TunnelPacket> {
     let packet = SlicedPacket::from_ethernet(frame).ok()?;
     let mut outer = plain_layers(&packet);
     let Some(InternetSlice::Ipv4(ip)) = &packet.net else { return None };
@@ -41,7 +41,7 @@ pub(super) fn tunnel_packet(frame: &[u8]) -> Option<Decoded> {
         }
         _ => return None,
     };
-    Some(Decoded { outer, inner: payload.to_vec() })
+    Some(TunnelPacket { outer, inner: payload.to_vec() })
 }
 
 /// The layers of a frame without a tunnel.

@@ -1,7 +1,7 @@
 //! `transload demo`: a small world of real network stacks around a real gateway, in network namespaces of its own.
 //!
 //! Four sites of one tenant speak four encapsulations; the gateway between them runs from 25 lines of YAML. Everybody
-//! pings everybody and moves some TCP. Nothing is outside the namespaces, and nothing stays.
+//! pings everybody and sends some TCP. Nothing is outside the namespaces, and nothing stays.
 
 mod capture;
 mod decode;
@@ -25,7 +25,7 @@ use thiserror::Error;
 use transload_lab::interrupt;
 
 use crate::report::rows::DropRow;
-use outcome::{Exchange, Reach};
+use outcome::{Reach, Translation};
 use sites::SITES;
 pub use speakers::Hosts;
 use speakers::{Cast, Speaker};
@@ -34,10 +34,10 @@ use world::World;
 /// Why there was nothing to see.
 #[derive(Debug, Error)]
 pub enum DemoError {
-    /// No namespaces.
+    /// The system permits no network namespaces.
     #[error("this system gives the demonstration no network namespaces of its own: {0}")]
     NotPermitted(io::Error),
-    /// Something went wrong on the way.
+    /// Something went wrong while it ran.
     #[error("{0}")]
     Failed(String),
     /// Nobody reads on; everything is cleaned up.
@@ -84,8 +84,12 @@ pub fn run(hosts: Hosts, out: &mut impl Write) -> Result<bool, DemoError> {
     writeln!(out, "Up and running after {}.\n", seconds(started.elapsed())).map_err(DemoError::Untold)?;
     let go_on = || !interrupt::is_asked();
     let reaches = outcome::everybody(&mut world, go_on).map_err(DemoError::of("pinging"))?;
-    writeln!(out, "Who reached whom, and how much TCP moved in a moment:\n\n{}\n", picture::reaches(&reaches))
-        .map_err(DemoError::Untold)?;
+    writeln!(
+        out,
+        "Which host reached which, and how much TCP carried in a moment:\n\n{}\n",
+        picture::reaches(&reaches)
+    )
+    .map_err(DemoError::Untold)?;
 
     let exchange = match world.hosts.as_mut_slice() {
         [from, to, ..] => outcome::exchange(from, to).map_err(DemoError::of("watching one frame"))?,
@@ -129,7 +133,7 @@ fn replaced(speakers: Cast) -> String {
     format!("A second transload speaks in its place for: {}.", titles.join(", "))
 }
 
-/// The gateway's file. Linux compares the whole key of NVGRE with what it was told, so that only flow ID 0
+/// The gateway's file. Linux compares the whole key of NVGRE with what it is configured to, so that only flow ID 0
 /// will do.
 fn configuration(speakers: Cast) -> String {
     let [_, nvgre, ..] = speakers;
@@ -169,14 +173,14 @@ fn dropped(rows: &[DropRow]) -> String {
     if reasons.is_empty() {
         "The gateway dropped no frame.".into()
     } else {
-        format!("Dropped by name, such as the cables' own ARP and IPv6 chatter:\n{}.", reasons.join(", "))
+        format!("Dropped, by reason (the links' own ARP and IPv6 traffic is among them):\n{}.", reasons.join(", "))
     }
 }
 
 /// The last line, and whether all is well.
 fn conclude(
     reaches: &[Reach],
-    exchange: &Exchange,
+    exchange: &Translation,
     clean: bool,
     took: Duration,
     out: &mut impl Write,

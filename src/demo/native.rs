@@ -22,7 +22,7 @@ pub(super) fn furnish<T: Send>(
     namespace.enter(|| netlink::furnish(work))
 }
 
-/// The site's end of the cable: its address and the way to the gateway.
+/// The site's end of the cable: its address and the route to the gateway.
 ///
 /// # Errors
 /// When there is no such device.

@@ -1,15 +1,15 @@
-//! What happened: who reached whom, and one frame on both sides of the gateway.
+//! What happened: which host reached which, and one frame on both sides of the gateway.
 
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use super::capture::Wiretap;
-use super::decode::{self, Decoded};
+use super::decode::{self, TunnelPacket};
 use super::sites::{SITES, Site};
 use super::tcp::{Budget, Moved};
 use super::world::{Host, World};
 
-/// Long enough for a first packet that has to find its way.
+/// How long a ping may take: enough for a first packet that waits for ARP.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Twelve of these fit into the time a demonstration may take.
 const BUDGET: Budget = Budget { bytes: 8 * 1024 * 1024, time: Duration::from_millis(400) };
@@ -17,18 +17,18 @@ const BUDGET: Budget = Budget { bytes: 8 * 1024 * 1024, time: Duration::from_mil
 /// One host tried to reach another.
 #[derive(Debug)]
 pub(super) struct Reach {
-    /// Places in [`SITES`](super::sites::SITES).
+    /// The host that tried: its place in [`SITES`](super::sites::SITES).
     pub from: usize,
-    /// Whom.
+    /// The host that was to be reached: its place there.
     pub to: usize,
     /// The time until a ping was answered.
     pub ping: io::Result<Duration>,
-    /// What TCP moved.
+    /// How much TCP moved, in how long.
     pub tcp: io::Result<Moved>,
 }
 
 impl Reach {
-    /// Whether everything worked.
+    /// Whether both the ping and TCP worked.
     #[must_use]
     pub(super) const fn worked(&self) -> bool {
         self.ping.is_ok() && self.tcp.is_ok()
@@ -37,14 +37,14 @@ impl Reach {
 
 /// A frame before and after translation.
 #[derive(Debug)]
-pub(super) struct Exchange {
+pub(super) struct Translation {
     /// On the wire of the first host.
-    pub before: Decoded,
+    pub before: TunnelPacket,
     /// On the wire of the second.
-    pub after: Decoded,
+    pub after: TunnelPacket,
 }
 
-impl Exchange {
+impl Translation {
     /// Whether the tenant's frame is the same, byte by byte.
     #[must_use]
     pub(super) fn is_unchanged(&self) -> bool {
@@ -76,14 +76,14 @@ pub(super) fn everybody(world: &mut World, go_on: impl Fn() -> bool) -> io::Resu
 ///
 /// # Errors
 /// When it is not seen on both.
-pub(super) fn exchange(from: &mut Host, to: &Host) -> io::Result<Exchange> {
+pub(super) fn exchange(from: &mut Host, to: &Host) -> io::Result<Translation> {
     let (near, far) = (Wiretap::on(from.wire())?, Wiretap::on(to.wire())?);
     from.ping(&to.site, PATIENCE)?;
-    Ok(Exchange { before: seen(&near, &from.site, &to.site)?, after: seen(&far, &to.site, &to.site)? })
+    Ok(Translation { before: seen(&near, &from.site, &to.site)?, after: seen(&far, &to.site, &to.site)? })
 }
 
 /// The echo request to a host, as it travels on the cable of a site.
-fn seen(tap: &Wiretap, site: &Site, to: &Site) -> io::Result<Decoded> {
+fn seen(tap: &Wiretap, site: &Site, to: &Site) -> io::Result<TunnelPacket> {
     let request = |frame: &[u8]| {
         let packet = decode::tunnel_packet(frame)?;
         let is_its_cable = packet.outer.last().is_some_and(|(name, _)| *name == site.title);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use comfy_table::{Table, presets};
 
 use super::decode::{self, Layer};
-use super::outcome::{Exchange, Reach};
+use super::outcome::{Reach, Translation};
 use super::sites::{SITES, Site};
 use super::speakers::{Cast, Speaker};
 
@@ -30,7 +30,7 @@ pub(super) fn world(speakers: Cast) -> String {
     lines.join("\n")
 }
 
-/// Who the speakers in the picture are.
+/// The legend of the picture: which network stack stands for each host.
 pub(super) fn legend(speakers: Cast) -> String {
     let mut lines = Vec::new();
     for speaker in speakers {
@@ -61,7 +61,7 @@ fn cable(site: &Site) -> [String; 5] {
     [blank.clone(), format!("{:^CABLE$}", site.id), "-".repeat(CABLE), format!("{under:^CABLE$}"), blank]
 }
 
-/// Who reached whom.
+/// The table of which host reached which.
 #[must_use]
 pub(super) fn reaches(all: &[Reach]) -> String {
     let mut table = Table::new();
@@ -105,7 +105,7 @@ pub(super) fn megabytes(bytes: u64) -> f64 {
 
 /// A frame before and after, side by side, and the tenant's frame that is inside both.
 #[must_use]
-pub(super) fn exchange(exchange: &Exchange, from: &Site, to: &Site) -> String {
+pub(super) fn exchange(exchange: &Translation, from: &Site, to: &Site) -> String {
     let (before, after) = (&exchange.before, &exchange.after);
     let heads = [from, to].map(|site| format!("on the wire of the {} host", site.title));
     let mut lines = vec![beside(&heads[0], &heads[1]), beside(&"-".repeat(HALF), &"-".repeat(HALF))];

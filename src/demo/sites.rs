@@ -28,7 +28,7 @@ pub(super) struct Site {
     pub(super) number: u8,
     /// Its name: a port of the gateway's configuration.
     pub(super) name: &'static str,
-    /// What it speaks.
+    /// The name of its encapsulation.
     pub(super) title: &'static str,
     /// The tenant's ID there, for people.
     pub(super) id: &'static str,

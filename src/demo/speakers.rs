@@ -1,4 +1,4 @@
-//! Who speaks for each host: the running kernel where it can, else User-Mode Linux, else a second transload.
+//! Speakers, the network stacks that stand for the hosts: the running kernel where it can, else User-Mode Linux, else a second transload.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -9,7 +9,7 @@ use transload_lab::{Namespace, uml};
 use super::native;
 use super::sites::{COUNT, SITES, Site, WIRE};
 
-/// Who puts a host's frames into its carriage, and takes them out.
+/// The network stack that wraps a host's frames in its site's encapsulation, and unwraps them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Speaker {
     /// A tunnel device of the running kernel.
@@ -32,7 +32,7 @@ pub(super) enum Joint {
     Veth,
 }
 
-/// Who may speak.
+/// The network stacks that may stand for hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Hosts {
     /// The running kernel where it can, else User-Mode Linux, else a second transload
@@ -52,7 +52,7 @@ impl Speaker {
         }
     }
 
-    /// For the legend.
+    /// Its explanation in the legend.
     pub(super) const fn explanation(self) -> &'static str {
         match self {
             Self::Kernel => "a tunnel device of the running kernel",

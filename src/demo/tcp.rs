@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4, TcpListener, TcpStr
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Where sinks listen.
+/// The TCP port that sinks listen on.
 const PORT: u16 = 7000;
 const BLOCK: usize = 64 * 1024;
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -14,16 +14,16 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How much is moved: until either is reached.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Budget {
-    /// Bytes.
+    /// Number of bytes.
     pub bytes: u64,
-    /// Time.
+    /// How long it may take.
     pub time: Duration,
 }
 
 /// What arrived, as the receiver counted it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Moved {
-    /// Bytes.
+    /// Number of bytes.
     pub bytes: u64,
     /// How long they took, from the first to the receiver's receipt.
     pub time: Duration,

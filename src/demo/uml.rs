@@ -1,4 +1,4 @@
-//! A host in User-Mode Linux, from outside: wired to the gateway by a TAP, told what to do on its console.
+//! A host in User-Mode Linux, from outside: wired to the gateway by a TAP, with commands on its console.
 
 use std::io::{self, ErrorKind};
 use std::net::Ipv4Addr;

@@ -140,7 +140,7 @@ impl Host {
         }
     }
 
-    /// Pings another host: the time of an answered request, the first of which also had to find the way.
+    /// Pings another host: the time of an answered request, the first of which also waits for ARP.
     ///
     /// # Errors
     /// When nobody answers.

@@ -16,7 +16,7 @@ use crate::offline::{self, Offline};
 /// What became of the frames of some captures.
 #[derive(Debug, Serialize)]
 pub struct Fates {
-    /// How many frames went in.
+    /// Number of frames that went in.
     pub frames: u64,
     /// Those that the two files handle differently.
     pub changed: Vec<Changed>,
@@ -30,7 +30,7 @@ pub struct Fates {
 pub struct Changed {
     /// Its number among all, from 1, in the order of time.
     pub frame: u64,
-    /// When, in nanoseconds.
+    /// When it was captured, in nanoseconds.
     pub stamp: u64,
     /// The port it arrives at.
     pub port: String,
@@ -42,27 +42,27 @@ pub struct Changed {
     pub because: Vec<String>,
 }
 
-/// How a frame's way ends.
+/// What becomes of a frame.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fate {
-    /// Whose it was, if any tenant's.
+    /// The tenant it belonged to, if one has its ID or its tags.
     pub tenant: Option<String>,
     /// The mapping it belonged to, if one has its ID.
     pub mapping: Option<String>,
     /// Where it, and its copies, were sent.
-    pub sent: Vec<Sent>,
+    pub sent: Vec<SentFrame>,
     /// Why it, or copies of it, were dropped.
     pub dropped: Vec<&'static str>,
 }
 
 /// A frame that was sent.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Sent {
-    /// By which port.
+pub struct SentFrame {
+    /// The port it left by.
     pub port: String,
-    /// To which peer, or the port's own name where it left by tags.
+    /// The peer it was sent to; the port's own name where it left by tags.
     pub via: String,
-    /// Under which tenant ID, such as `vni 10100`.
+    /// The tenant ID it carries, such as `vni 10100`.
     pub segment: String,
     #[serde(skip)]
     bytes: Vec<u8>,
@@ -106,7 +106,7 @@ impl<'mem> Runner<'mem> {
         for (id, name) in self.reader.plan().names.ports() {
             for packet in self.gateway.port(id).map(Handle::collect).unwrap_or_default() {
                 let (via, segment) = self.reader.sent(id, &packet.bytes);
-                sent.push(Sent { port: name.to_owned(), via, segment, bytes: packet.bytes });
+                sent.push(SentFrame { port: name.to_owned(), via, segment, bytes: packet.bytes });
             }
         }
         sent.sort();
@@ -160,7 +160,7 @@ pub fn fates(plans: Plans, inputs: &[Input], changes: &[Change]) -> Result<Fates
     Ok(fates)
 }
 
-/// What a frame met on its way through either gateway.
+/// What a frame met in either gateway.
 #[derive(Default)]
 struct Touched {
     ports: BTreeSet<String>,

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::compile::Plan;
 use crate::config::Config;
 use facts::{Facts, facts, tunnels};
-pub use fate::{Changed, Fate, Fates, Plans, Sent, fates};
+pub use fate::{Changed, Fate, Fates, Plans, SentFrame, fates};
 
 /// What kind of thing changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -33,7 +33,7 @@ pub enum Thing {
     Static,
     /// A stateless cross-connect.
     Mapping,
-    /// A way out, as `tenant/attachment -> peer`.
+    /// A path out, as `tenant/attachment -> peer`.
     Tunnel,
     /// What belongs to none of these: workers, the size of the MAC table.
     Setting,
@@ -76,7 +76,7 @@ pub enum How {
 /// A thing that changes, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {
-    /// What it is.
+    /// The kind of thing.
     pub thing: Thing,
     /// Its name.
     pub name: String,

@@ -17,7 +17,7 @@ pub(super) struct Case<'a> {
     pub(super) names: &'a Names,
     pub(super) origins: &'a Origins,
     pub(super) port: PortId,
-    /// As it arrived.
+    /// The frame's bytes as it arrived.
     pub(super) frame: &'a [u8],
     /// The same, with what its port knew of it.
     pub(super) arrived: &'a Packet,
@@ -29,7 +29,7 @@ impl<'a> Case<'a> {
         self.origins.line(noun)
     }
 
-    /// The endpoint it is on its way out from, if nobody took it for an arrival.
+    /// The endpoint of ours that sent it, if it is a packet of the gateway's own that was captured as it left.
     pub(super) fn leaving(&self) -> Option<EndpointId> {
         self.trace.dropped().filter(|(_, reason)| *reason == Common::NotForUs.into())?;
         captured::leaving(self.tables, self.port, self.frame)
@@ -95,7 +95,7 @@ impl<'a> Case<'a> {
         kind.ids(segment).to_string()
     }
 
-    /// Whose a segment is, and where the file says so: "tenant blue (attachment leafs)", "mapping wholesale".
+    /// The owner of a segment, and where the file says so: "tenant blue (attachment leafs)", "mapping wholesale".
     pub(super) fn owner(&self, scope: Scope, segment: Segment) -> Option<(String, Option<Line>)> {
         if let Some(claim) = self.tables.segments.get(&(scope, segment)) {
             return Some((self.claim(*claim), self.line(Noun::Segment(scope, segment))));

@@ -15,7 +15,7 @@ use crate::offline::Offline;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{message}")]
 pub struct NotLearned {
-    /// What is wrong.
+    /// What is wrong, in words.
     pub message: String,
     /// What to write instead.
     pub help: String,

@@ -1,4 +1,4 @@
-//! Explain: what the gateway does with one frame, and why, told by the stages that do it.
+//! Explain: what the gateway does with one frame, and why, as the stages themselves report it.
 //!
 //! The frame goes through the production pipeline with a [`Tracer`](crate::dataplane::Tracer) that writes everything
 //! down (`trace`); its words come from the compiler's names and places (`case`, `steps`); what would have let a
@@ -10,10 +10,10 @@ mod decode;
 mod hex;
 mod learned;
 mod near;
+mod paths;
 mod render;
 mod steps;
 mod trace;
-mod ways;
 
 use std::ops::Range;
 
@@ -27,8 +27,8 @@ use crate::io::memory::Packet;
 use crate::offline::Offline;
 use case::Case;
 use decode::{Inside, decode};
+use paths::paths;
 use trace::{Step, Trace};
-use ways::ways;
 
 pub use decode::{Decoded, Layer};
 pub use learned::{NotLearned, learn};
@@ -47,12 +47,12 @@ pub struct Explanation {
     pub frame: FrameReport,
     /// Why it was dropped, if it was.
     pub dropped: Option<Dropped>,
-    /// What would have let it pass, the nearest first; of a frame that passed, what somebody should know.
+    /// What would have let it pass, the nearest first; of a frame that passed, remarks on it.
     pub near: Vec<Near>,
     /// Every stage in order, as far as the frame came.
     pub stages: Vec<StageReport>,
     /// What left because of it.
-    pub outputs: Vec<Output>,
+    pub outputs: Vec<OutputFrame>,
     /// Copies of a flooded frame that did not leave.
     pub lost: Vec<Dropped>,
 }
@@ -74,16 +74,17 @@ pub struct Dropped {
     pub reason: &'static str,
     /// The stage that dropped it.
     pub stage: &'static str,
-    /// Whose move it is: `peer`, `config` or `local`; `capture` of a packet that was leaving.
-    pub whose_move: &'static str,
-    /// What to look at.
-    pub hint: &'static str,
+    /// Who can do something about it: `peer`, `config` (the file) or `local` (this machine); `capture` of a packet that
+    /// was leaving.
+    pub responsible: &'static str,
+    /// What it means, and where to look.
+    pub meaning: &'static str,
 }
 
 impl Dropped {
     fn new(stage: Stage, reason: DropReason) -> Self {
         let info = reason.info();
-        Self { reason: info.label, stage: steps::name(stage), whose_move: info.fault.word(), hint: info.hint }
+        Self { reason: info.label, stage: steps::name(stage), responsible: info.fault.word(), meaning: info.meaning }
     }
 }
 
@@ -92,9 +93,9 @@ impl Dropped {
 pub struct FrameReport {
     /// Its length in bytes.
     pub len: usize,
-    /// Header by header.
+    /// The frame header by header.
     pub decoded: Decoded,
-    /// In hex.
+    /// The frame's bytes in hexadecimal.
     pub hex: String,
     #[serde(skip)]
     bytes: Vec<u8>,
@@ -108,7 +109,7 @@ impl FrameReport {
 
 /// A frame that left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Output {
+pub struct OutputFrame {
     /// The port it left by.
     pub port: String,
     /// The attachment and the peer it is for.
@@ -121,7 +122,7 @@ pub struct Output {
     pub changed: Vec<Range<usize>>,
 }
 
-impl Output {
+impl OutputFrame {
     /// The frame's bytes.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
@@ -169,7 +170,7 @@ fn tell(case: &Case<'_>) -> Explanation {
         headline: headline(case, dropped, &near, &outputs),
         port: case.names.port(case.port).into_owned(),
         dropped: dropped.map(|(stage, reason)| match case.leaving() {
-            Some(_) => Dropped { whose_move: "capture", hint: LEAVING, ..Dropped::new(stage, reason) },
+            Some(_) => Dropped { responsible: "capture", meaning: LEAVING, ..Dropped::new(stage, reason) },
             None => Dropped::new(stage, reason),
         }),
         stages: steps::stages(case),
@@ -180,14 +181,14 @@ fn tell(case: &Case<'_>) -> Explanation {
     }
 }
 
-fn headline(case: &Case<'_>, dropped: Option<(Stage, DropReason)>, near: &[Near], outputs: &[Output]) -> String {
+fn headline(case: &Case<'_>, dropped: Option<(Stage, DropReason)>, near: &[Near], outputs: &[OutputFrame]) -> String {
     let nearest = near.first().map(|near| match &near.line {
         Some(line) => format!("{} ({line})", near.text),
         None => near.text.clone(),
     });
     if let Some((_, reason)) = dropped {
-        let why = nearest.unwrap_or_else(|| reason.info().hint.trim_end_matches('.').to_owned());
-        let told = if outputs.iter().any(|output| output.answer) { "; its sender has been told" } else { "" };
+        let why = nearest.unwrap_or_else(|| reason.info().meaning.trim_end_matches('.').to_owned());
+        let told = if outputs.iter().any(|output| output.answer) { "; its sender got an ICMP error" } else { "" };
         return format!("dropped ({}): {why}{told}", reason.label());
     }
     let Some(note) = case.trace.note() else {
@@ -208,20 +209,20 @@ fn headline(case: &Case<'_>, dropped: Option<(Stage, DropReason)>, near: &[Near]
     format!("sent: {whose}, from {from} {to}{but}")
 }
 
-fn outputs(case: &Case<'_>, arrived: &FrameReport) -> Vec<Output> {
+fn outputs(case: &Case<'_>, arrived: &FrameReport) -> Vec<OutputFrame> {
     let from = arrived.decoded.inner_at.unwrap_or(0);
     let end = case.trace.note().map_or(0, |note| note.origin.end as usize).min(case.frame.len());
     let mut outputs = Vec::new();
-    for way in ways(case) {
-        for (port, bytes) in &way.left {
-            let frame = FrameReport::new(bytes, inside(case, way.peer));
-            let changed = if way.is_answer {
+    for path in paths(case) {
+        for (port, bytes) in &path.left {
+            let frame = FrameReport::new(bytes, inside(case, path.peer));
+            let changed = if path.is_answer {
                 vec![Range { start: 0, end: bytes.len() }]
             } else {
                 hex::changed(case.frame, from, end, bytes, frame.decoded.inner_at.unwrap_or(0))
             };
             let port = case.names.port(*port).into_owned();
-            outputs.push(Output { port, to: way.to.clone(), answer: way.is_answer, frame, changed });
+            outputs.push(OutputFrame { port, to: path.to.clone(), answer: path.is_answer, frame, changed });
         }
     }
     outputs

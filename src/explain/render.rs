@@ -12,8 +12,8 @@ pub fn text(told: &Explanation) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "{}", told.headline);
     if let Some(dropped) = &told.dropped {
-        let _ = writeln!(text, "  whose move: {}", dropped.whose_move);
-        let _ = writeln!(text, "  {}", dropped.hint);
+        let _ = writeln!(text, "  responsible: {}", dropped.responsible);
+        let _ = writeln!(text, "  {}", dropped.meaning);
     }
     section(&mut text, "also", told.near.iter().skip(1).map(|near| (near.text.as_str(), near.line.as_ref())));
 
@@ -23,12 +23,12 @@ pub fn text(told: &Explanation) -> String {
         section(&mut text, stage.stage, stage.steps.iter().map(|Said { text, line }| (text.as_str(), line.as_ref())));
     }
     for output in &told.outputs {
-        let what = if output.answer { "the sender is answered" } else { "left" };
+        let what = if output.answer { "ICMP error to the sender" } else { "left" };
         let _ = writeln!(text, "\n{what} by port {}, for {}: {} bytes", output.port, output.to, output.frame.len);
         frame(&mut text, &output.frame, &output.changed);
     }
-    for Dropped { reason, hint, .. } in &told.lost {
-        let _ = writeln!(text, "\na copy was dropped ({reason}): {hint}");
+    for Dropped { reason, meaning, .. } in &told.lost {
+        let _ = writeln!(text, "\na copy was dropped ({reason}): {meaning}");
     }
     text.truncate(text.trim_end().len());
     text

@@ -63,7 +63,7 @@ pub(super) const fn name(stage: Stage) -> &'static str {
 }
 
 fn dropped(reason: DropReason) -> Said {
-    said(format!("dropped: {} ({})", reason.label(), reason.info().hint), None)
+    said(format!("dropped: {} ({})", reason.label(), reason.info().meaning), None)
 }
 
 fn opening(case: &Case<'_>, stage: Stage) -> Vec<Said> {
@@ -141,9 +141,9 @@ fn sentence(case: &Case<'_>, step: &Step) -> Option<Said> {
         ),
         Step::SentTooBig(mtu, origin) => {
             let back = domain.zip(*origin).map(|(domain, origin)| format!(", back at {}", case.target(domain, origin)));
-            said(format!("the sender is told that {mtu} bytes fit{}", back.unwrap_or_default()), None)
+            said(format!("ICMP error to the sender: {mtu} bytes fit{}", back.unwrap_or_default()), None)
         }
-        Step::Lost(reason) => said(format!("does not leave: {} ({})", reason.label(), reason.info().hint), None),
+        Step::Lost(reason) => said(format!("does not leave: {} ({})", reason.label(), reason.info().meaning), None),
     })
 }
 

@@ -15,7 +15,7 @@ use crate::forwarding::Target;
 pub struct Full;
 
 impl Fdb {
-    /// Writes down that a MAC lives behind a target, and who says so. Returns the entry that it takes the place of: a
+    /// Writes down that a MAC lives behind a target, and what made that known. Returns the entry that it takes the place of: a
     /// learned one no longer counts against its tenant's limit.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! What is in a slot: whose MAC, where it lives, when it was last seen.
+//! The contents of a slot: a domain's MAC address, where it lives, when it was last seen.
 
 use transload_encaps::Mac;
 
@@ -189,7 +189,7 @@ fn age(seen: u16, now: u16) -> u16 {
     if age > u16::MAX - AHEAD { 0 } else { age }
 }
 
-/// Who says where a MAC lives.
+/// The source of an entry: what made it known where a MAC lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EntrySource {
     /// A worker that received a frame from it: it moves, and expires.
@@ -217,11 +217,11 @@ pub struct Entry {
     pub domain: DomainId,
     /// The address.
     pub mac: Mac,
-    /// Where it lives.
+    /// The attachment it is behind, and the peer.
     pub target: Target,
     /// The tick, in wrapping seconds of the workers' clock, of the last frame from it. 0 for one that control installed.
     pub seen: u16,
-    /// Who put it there.
+    /// What made it known.
     pub source: EntrySource,
     /// Control keeps it where it is; it expires all the same.
     pub is_held: bool,

@@ -12,20 +12,20 @@
 //!
 //! A MAC is in the first of the `REACH` buckets from its home on that had a free slot when it was learned, and
 //! never changes its slot. A search stops at the first bucket that nothing has spilled past, so nearly every miss
-//! costs one cache line. There is no wrap-around: the homes are followed by buckets that are nobody's.
+//! costs one cache line. There is no wrap-around: behind the last home bucket are spare ones.
 //!
-//! Who may write what:
+//! Readers and writers:
 //!
 //! * **Readers** take no lock. They read a bucket between two looks at its version, a bounded number of times; then
 //!   they report a miss, since flooding is always safe and waiting never is.
-//! * **Whose MAC it is** decides the claim: whoever adds, moves or frees a MAC first claims its home bucket, so a
+//! * **The home bucket** of a MAC is claimed first by whoever adds, moves or frees the MAC, so a
 //!   MAC cannot be learned twice, and the slot of a claimed MAC stays its own. Workers never wait for a claim: they
 //!   say [`Busy`](LearnOutcome::Busy), and the next frame learns.
-//! * **Whose slots they are** decides the version: MACs of different homes meet in one bucket by spilling, so a
+//! * **The version** is that of the slot's own bucket: MACs of different homes meet in one bucket by spilling, so a
 //!   slot is filled or emptied with the bucket's version odd. A writer holds one bucket at a time, for a few stores.
 //! * **The state word** of an occupied slot changes on its own: a move stores it under the claim, and a refresh
 //!   swaps in a newer tick if nothing else has changed. Should the slot have been emptied and filled with the very
-//!   same state by then, a stranger that was seen in the same second looks a little younger, and that is all.
+//!   same state by then, another MAC that was seen in the same second looks a little younger, and that is all.
 //! * **Holding** a MAC where it is, is control's, under the claim: a refresh keeps the flag, a move finds it.
 //! * **Freeing** is control's, one call at a time, and control may wait for workers.
 //!

@@ -1,4 +1,4 @@
-//! Groups: their members, named or learned, and the peers that a flooded frame goes to.
+//! Groups: their members, configured or learned, and the peers that a flooded frame goes to.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,19 +12,19 @@ use super::{EndpointId, FileTables, Forwarding, GroupId, Map, Members, Peer, Pee
 pub struct Group {
     /// The members that the configuration names.
     pub members: Vec<PeerId>,
-    /// The peer that stands for all of them at once: what goes there goes to a multicast group of the underlay, and
-    /// what is flooded goes nowhere else.
+    /// The peer that stands for all of them at once: frames for it go to a multicast group of the underlay, and frames
+    /// that are flooded go nowhere else.
     pub multicast: Option<PeerId>,
-    /// The peer that stands for its senders that have no number, if it takes such.
+    /// The peer that stands for senders without a number; none for a group that does not learn.
     pub anonymous: Option<PeerId>,
 }
 
-/// A prefix in which a group learns senders that nobody names.
+/// A range of addresses from which a group accepts senders that the configuration does not name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Learner {
     /// The endpoint that their packets come to.
     pub endpoint: EndpointId,
-    /// The protocol, and for UDP the port, that carries the tunnel.
+    /// The carrier of their packets: a UDP port or an IP protocol.
     pub carrier: Carrier,
     /// The first address of the prefix.
     pub first: IpAddr,
@@ -37,7 +37,7 @@ pub struct Learner {
 /// Peers that no configuration names: senders inside the prefix of a [`Learner`] that were heard.
 #[derive(Debug, Clone, Default)]
 pub struct Learned {
-    /// The peers. Their numbers are none of [`Forwarding::peers`].
+    /// The peers. Their numbers are none of [`FileTables::peers`](super::FileTables::peers).
     pub peers: Map<PeerId, Arc<LearnedPeer>>,
     /// The one that a tunnel packet is from.
     pub senders: Map<Sender, PeerId>,
@@ -50,12 +50,12 @@ pub struct Learned {
 pub struct LearnedPeer {
     /// The group it belongs to.
     pub group: GroupId,
-    /// Its row, as that of a peer that is named.
+    /// The row that a peer of the file would have.
     pub peer: Peer,
 }
 
 impl FileTables {
-    /// The prefix in which a sender that nobody names may be learned.
+    /// The range that a sender may be learned from, if the configuration does not name it.
     #[must_use]
     pub fn learner(&self, sender: &Sender) -> Option<&Learner> {
         let key = (sender.endpoint, sender.carrier, sender.address);
@@ -74,7 +74,7 @@ impl FileTables {
         }
     }
 
-    /// A peer behind an attachment, which has its encapsulation: any of them.
+    /// A peer that speaks an attachment's encapsulation: any one behind it.
     #[must_use]
     pub fn speaker(&self, members: &Members) -> Option<PeerId> {
         match members {
@@ -88,8 +88,8 @@ impl FileTables {
 }
 
 impl Forwarding {
-    /// The peer of a sender that no configuration names: a learned one, or, if the sender is only allowed to become
-    /// one, that which stands for such senders.
+    /// The peer that a sender counts as that the configuration does not name: a learned peer, or, if it may still become
+    /// one, the group's anonymous peer.
     #[must_use]
     pub fn unnamed(&self, sender: &Sender) -> Option<PeerId> {
         self.learned.senders.get(sender).copied().or_else(|| self.learner(sender).map(|learner| learner.peer))

@@ -2,7 +2,7 @@
 //!
 //! The kernel takes the outer VLAN tag out of what it delivers; it is put back here, or stacked tags would be lost.
 //! Senders on a veth, a TAP or a bridge leave checksums and segmentation to their device; the virtio-net header in
-//! front of each frame says so, both ways, so that super-frames pass whole where the way out has no outer IP header.
+//! front of each frame says so, both ways, so that super-frames pass whole where they leave without an outer IP header.
 //!
 //! `PACKET_QDISC_BYPASS` is left off on purpose: on that path the kernel drops super-frames the device cannot cut,
 //! and the operator's traffic control would not see our frames.
@@ -16,8 +16,8 @@ use socket2::{SockFilter, SockRef};
 use transload_encaps::ethernet::TAG_LEN;
 use transload_encaps::{Frame, HEADROOM};
 
+use super::gso::GsoBatch;
 use super::sys::{self, Arrival, BATCH};
-use super::train::Train;
 use super::{Caps, Pool, Port, Sent, ethtool, vnet};
 
 /// Bytes each direction may queue in the kernel; it doubles the number for its own bookkeeping.
@@ -30,12 +30,13 @@ const FANOUT_FLAG_IGNORE_OUTGOING: i32 = 0x4000;
 pub struct AfPacketPort {
     socket: OwnedFd,
     arrivals: Box<[Arrival; BATCH]>,
-    trains: Vec<Train>,
-    /// Whether a device, or the kernel for it, completes tunnel packets and cuts trains of them. On a veth nobody
-    /// does: they would arrive as they are, at somebody who may not expect it.
+    /// The GSO batches of the present call of the kernel, laid out before each; kept so that none allocates.
+    gso_batches: Vec<GsoBatch>,
+    /// Whether a device, or the kernel for it, completes tunnel packets and cuts GSO batches of them. On a veth
+    /// nothing does: they would arrive as they are, at a receiver that may not expect it.
     is_hardware: bool,
-    /// Whether frames are coupled to trains.
-    couples: bool,
+    /// Whether frames are joined to GSO batches.
+    is_batching: bool,
     lost: u64,
     /// The device is no more. The kernel says so only once.
     gone: bool,
@@ -52,7 +53,7 @@ impl AfPacketPort {
         let mut ports = Vec::new();
         let mut group = None;
         for _ in 0..workers.max(1) {
-            let port = Self { is_hardware, couples: is_hardware, ..Self::bound(ifindex)? };
+            let port = Self { is_hardware, is_batching: is_hardware, ..Self::bound(ifindex)? };
             if workers > 1 {
                 group = Some(join_fanout(port.socket.as_fd(), group)?);
             }
@@ -77,15 +78,15 @@ impl AfPacketPort {
         SockRef::from(&socket).attach_filter(&super::quiet::DROP_ALL)?;
         sys::bind_packet(fd, ifindex)?;
         sys::set_promiscuous(fd, ifindex)?;
-        let (arrivals, trains) = (Box::new([Arrival::default(); BATCH]), Vec::with_capacity(BATCH));
-        Ok(Self { socket, arrivals, trains, is_hardware: false, couples: false, lost: 0, gone: false })
+        let (arrivals, gso_batches) = (Box::new([Arrival::default(); BATCH]), Vec::with_capacity(BATCH));
+        Ok(Self { socket, arrivals, gso_batches, is_hardware: false, is_batching: false, lost: 0, gone: false })
     }
 
     /// Receives one batch into these empty frames, and says how many came; those that did not come whole stay empty.
     fn receive(&mut self, slots: &mut [Frame<'_>]) -> io::Result<usize> {
         let received = match sys::receive(self.socket.as_fd(), slots, self.arrivals.as_mut_slice()) {
             Ok(received) => received,
-            Err(error) => return self.judge(&error).map_or(Ok(0), Err),
+            Err(error) => return self.port_error(&error).map_or(Ok(0), Err),
         };
         for (frame, arrival) in slots.iter_mut().zip(self.arrivals.iter()).take(received) {
             if !complete(frame, arrival) {
@@ -96,24 +97,24 @@ impl AfPacketPort {
         Ok(received)
     }
 
-    /// Lays out the trains of the next call.
-    fn couple(&mut self, frames: &[Frame<'_>]) {
-        self.trains.clear();
+    /// Lays out the GSO batches of the next call.
+    fn lay_out(&mut self, frames: &[Frame<'_>]) {
+        self.gso_batches.clear();
         let mut rest = frames.get(..BATCH).unwrap_or(frames);
         while let Some(first) = rest.first() {
-            let train = Some(rest).filter(|_| self.couples).and_then(Train::of);
-            let train = train.unwrap_or_else(|| Train::single(first));
-            rest = rest.get(train.cars..).unwrap_or_default();
-            self.trains.push(train);
+            let batch = Some(rest).filter(|_| self.is_batching).and_then(GsoBatch::of);
+            let batch = batch.unwrap_or_else(|| GsoBatch::single(first));
+            rest = rest.get(batch.segments..).unwrap_or_default();
+            self.gso_batches.push(batch);
         }
     }
 
-    fn leads_a_train(&self) -> bool {
-        self.trains.first().is_some_and(|train| train.cars > 1)
+    fn begins_with_segments(&self) -> bool {
+        self.gso_batches.first().is_some_and(|batch| batch.segments > 1)
     }
 
-    /// Which receive errors are the port's.
-    fn judge(&mut self, error: &io::Error) -> Option<io::Error> {
+    /// The error if it is one of the port, not of one frame.
+    fn port_error(&mut self, error: &io::Error) -> Option<io::Error> {
         match Errno::from_io_error(error) {
             Some(Errno::AGAIN | Errno::INTR) => None,
             // A super-frame of a kind that the virtio-net header has no word for (SCTP). It is gone.
@@ -209,17 +210,17 @@ impl<'mem> Port<'mem> for AfPacketPort {
         let mut sent = Sent::default();
         let mut rest = frames.as_mut_slice();
         while !rest.is_empty() {
-            self.couple(rest);
-            let (trains, error) = match sys::send(self.socket.as_fd(), rest, &mut self.trains) {
+            self.lay_out(rest);
+            let (batches, error) = match sys::send(self.socket.as_fd(), rest, &mut self.gso_batches) {
                 Ok(taken) => (taken, None),
                 // A kernel before 6.2, where a frame for itself would go.
-                Err(error) if self.leads_a_train() && Errno::from_io_error(&error) == Some(Errno::INVAL) => {
-                    self.couples = false;
+                Err(error) if self.begins_with_segments() && Errno::from_io_error(&error) == Some(Errno::INVAL) => {
+                    self.is_batching = false;
                     continue;
                 }
-                Err(error) => refused(&error, self.trains.len()),
+                Err(error) => refused(&error, self.gso_batches.len()),
             };
-            let done = self.trains.iter().take(trains).map(|train| train.cars).sum();
+            let done = self.gso_batches.iter().take(batches).map(|batch| batch.segments).sum();
             let (head, tail) = rest.split_at_mut_checked(done).unwrap_or_default();
             match error {
                 None => {

@@ -8,7 +8,7 @@ use super::sys::{self, DriverCommand, DriverWords};
 /// `ETH_FLAG_RXVLAN`.
 const RX_VLAN: u32 = 1 << 8;
 
-/// Who drives a device, and where it is plugged in.
+/// A device's driver, and where the device is plugged in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Driver {
     /// The driver's name.
@@ -25,7 +25,7 @@ fn ask(device: &str, command: DriverCommand, argument: u32) -> io::Result<Driver
     Ok(words)
 }
 
-/// Who drives a device.
+/// The driver of a device.
 pub(super) fn driver(device: &str) -> io::Result<Driver> {
     let words = ask(device, DriverCommand::Info, 0)?;
     // struct ethtool_drvinfo: the command, then driver, version, firmware and bus, 32 bytes each.

@@ -8,6 +8,7 @@ pub mod af_packet;
 pub mod af_xdp;
 pub mod arena;
 mod ethtool;
+mod gso;
 pub mod huge;
 mod ingress;
 pub mod memory;
@@ -18,7 +19,6 @@ pub mod quiet;
 pub mod swappable;
 mod sys;
 pub mod tap;
-mod train;
 pub mod unix;
 mod vnet;
 
@@ -45,9 +45,9 @@ pub struct Caps {
 /// What became of a burst that was handed to a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sent {
-    /// Frames on their way.
+    /// Number of frames that the device took.
     pub frames: u32,
-    /// Bytes of them.
+    /// Number of their bytes.
     pub bytes: u64,
     /// Frames the port had no room for.
     pub busy: u32,
@@ -127,7 +127,7 @@ pub trait Port<'mem>: Send {
         0
     }
 
-    /// Closes the port for good and gives back every chunk that the device still has.
+    /// Closes the port for good, and puts every chunk that the device still has back into the pool.
     fn close(&mut self, _pool: &mut Pool<'mem>) {}
 }
 

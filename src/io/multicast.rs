@@ -1,5 +1,5 @@
 //! Membership of multicast groups: the kernel says by IGMP or MLD that this machine wants their packets, and has the
-//! device take them. What comes is read by packet sockets; the sockets here hear nothing.
+//! device take them. What comes is read by packet sockets; the sockets here receive nothing.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -9,7 +9,7 @@ use transload_encaps::Mac;
 
 use super::Port;
 use super::af_packet::AfPacketPort;
-use super::af_xdp::{self, Filter, Redirect, Survey, Umem, Wish};
+use super::af_xdp::{self, Filter, OpenRequest, Redirect, Survey, Umem};
 use super::sys::{self, Device};
 use super::tap::TapPort;
 use super::unix::UnixPort;
@@ -106,7 +106,7 @@ impl fmt::Debug for Opened<'_> {
 pub struct OpenError {
     /// The port's name in the configuration.
     pub port: String,
-    /// Why.
+    /// The reason.
     #[source]
     pub cause: OpenCause,
 }
@@ -130,12 +130,12 @@ pub enum OpenCause {
         /// The device.
         device: String,
     },
-    /// We may not.
+    /// The permission to open it is missing.
     #[error("no permission to open {what}; run as root, or with {capability}")]
     NoPermission {
         /// What was to be opened.
         what: String,
-        /// What is missing.
+        /// The capability that is missing.
         capability: &'static str,
     },
     /// The device and XDP sockets do not go together.
@@ -143,11 +143,11 @@ pub enum OpenCause {
     Xdp {
         /// The device.
         device: String,
-        /// Why.
+        /// The reason.
         #[source]
-        fault: af_xdp::Fault,
+        fault: af_xdp::SetupError,
     },
-    /// Anything else.
+    /// Any other error of the system.
     #[error("cannot open {what}: {error}{}", .help.map_or_else(String::new, |help| format!("; {help}")))]
     Failed {
         /// What was to be opened.
@@ -213,14 +213,14 @@ fn af_xdp<'mem>(
 ) -> Result<Opened<'mem>, OpenCause> {
     let Device { ifindex, mac, mtu, up } = ethernet(device)?;
     let refused = |fault| OpenCause::Xdp { device: device.to_owned(), fault };
-    let Xdp { umems, filter } = xdp.ok_or_else(|| refused(af_xdp::Fault::NoMemory))?;
+    let Xdp { umems, filter } = xdp.ok_or_else(|| refused(af_xdp::SetupError::NoMemory))?;
     let survey = Survey::of(device);
     if survey.most_workers() < umems.len() {
-        return Err(refused(af_xdp::Fault::Queues(survey.most_workers() as u32, umems.len())));
+        return Err(refused(af_xdp::SetupError::Queues(survey.most_workers() as u32, umems.len())));
     }
     let queues = survey.queues;
-    let wish = Wish { device, ifindex, queues, filter, umems, may_be_generic };
-    let (ports, redirect, mode) = af_xdp::open(wish).map_err(refused)?;
+    let request = OpenRequest { device, ifindex, queues, filter, umems, may_be_generic };
+    let (ports, redirect, mode) = af_xdp::open(request).map_err(refused)?;
     tracing::info!(port = name, device, "af_xdp: {mode}");
     let (mtu, ifindex) = (Some(mtu), Some(ifindex));
     Ok(Opened { ports: boxed(ports), kind: "af_xdp", redirect: Some(redirect), mac, mtu, ifindex, up })

@@ -43,7 +43,7 @@ pub struct CaptureError {
     pub file: String,
     /// Which packet was to be read, counted from 1; `None` when the file's own header is at fault.
     pub packet: Option<u64>,
-    /// What is wrong.
+    /// What is wrong with it.
     #[source]
     pub fault: CaptureFault,
 }

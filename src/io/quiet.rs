@@ -2,7 +2,7 @@
 //!
 //! Packet sockets see a copy; the stack goes on with the original. It answers a tunnel packet with an ICMP
 //! unreachable, since nobody listens, and takes a tenant's frame for its own. So for tunnels there are listeners
-//! that hear nothing: sockets whose filter drops every packet. And on tenants' devices everything is dropped behind
+//! that receive nothing: sockets whose filter drops every packet. And on tenants' devices everything is dropped behind
 //! the packet sockets' tap.
 //!
 //! All of it is bound to descriptors held here, and gone with them, however the process ends.
@@ -42,7 +42,7 @@ impl Quiet {
     /// No "port unreachable" for UDP packets to this address and port, whether the machine has the address or not.
     ///
     /// True if the port is ours now; false if another socket, such as a kernel tunnel device's, has it already: then
-    /// there is no ICMP either, but that socket hears our tunnels' packets too.
+    /// there is no ICMP either, but that socket receives the same packets.
     ///
     /// # Errors
     /// When the socket cannot be made or bound.

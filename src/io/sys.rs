@@ -12,7 +12,7 @@ use std::ptr;
 use rustix::mm::{Advice, madvise};
 use transload_encaps::{Frame, Mac};
 
-use super::train::Train;
+use super::gso::GsoBatch;
 use super::vnet;
 
 /// Most frames one call moves.
@@ -97,21 +97,21 @@ fn tag(message: &libc::msghdr) -> Option<(u16, u16)> {
     has(libc::TP_STATUS_VLAN_VALID).then_some((tpid, aux.tp_vlan_tci))
 }
 
-/// Sends these frames, at most [`BATCH`], as these trains, and says how many trains the kernel took. An error is the
-/// first one's.
-pub(super) fn send(socket: BorrowedFd<'_>, frames: &mut [Frame<'_>], trains: &mut [Train]) -> io::Result<usize> {
+/// Sends these frames, at most [`BATCH`], as these GSO batches. Returns how many of the batches the kernel took. An
+/// error is that of the first one.
+pub(super) fn send(socket: BorrowedFd<'_>, frames: &mut [Frame<'_>], batches: &mut [GsoBatch]) -> io::Result<usize> {
     // SAFETY: both are plain C structures, for which all-zero bytes are valid.
     let (mut vectors, mut messages): ([libc::iovec; 2 * BATCH], [libc::mmsghdr; BATCH]) = unsafe { mem::zeroed() };
     let (mut frames, mut rest) = (frames.iter_mut(), vectors.as_mut_slice());
     let mut count = 0;
-    for (train, message) in trains.iter_mut().zip(&mut messages) {
+    for (batch, message) in batches.iter_mut().zip(&mut messages) {
         // A head and a part for each frame: no more than two for each frame of all.
-        let Some((parts, others)) = mem::take(&mut rest).split_at_mut_checked(1 + train.cars) else { break };
+        let Some((parts, others)) = mem::take(&mut rest).split_at_mut_checked(1 + batch.segments) else { break };
         rest = others;
-        let skipped = train.skipped;
+        let skipped = batch.skipped;
         let payloads =
-            frames.by_ref().take(train.cars).map(|frame| frame.bytes_mut().get_mut(skipped..).unwrap_or_default());
-        let pieces = std::iter::once(train.head()).chain(payloads);
+            frames.by_ref().take(batch.segments).map(|frame| frame.bytes_mut().get_mut(skipped..).unwrap_or_default());
+        let pieces = std::iter::once(batch.head()).chain(payloads);
         parts.iter_mut().zip(pieces).for_each(|(part, piece)| *part = iovec(piece));
         message.msg_hdr.msg_iov = parts.as_mut_ptr();
         message.msg_hdr.msg_iovlen = parts.len() as _;
@@ -276,7 +276,7 @@ pub(super) fn bring_up(name: &str) -> io::Result<()> {
     device_ioctl(socket.as_fd(), libc::SIOCSIFFLAGS, &mut ask)
 }
 
-/// What a device's driver can be asked or told.
+/// The questions and commands that a device's driver takes.
 #[derive(Debug, Clone, Copy)]
 #[repr(u32)]
 pub(super) enum DriverCommand {

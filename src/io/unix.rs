@@ -42,7 +42,7 @@ struct Socket {
 enum Far {
     /// The socket is connected.
     Connected,
-    /// Always there.
+    /// A path in the file system.
     Path(SocketAddrUnix),
     /// To whoever sent last; to nobody before.
     LastSender(ArcSwapOption<SocketAddrUnix>),

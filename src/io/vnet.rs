@@ -1,4 +1,4 @@
-//! The virtio-net header: how the kernel says, and is told, what a frame's sender left to its device.
+//! The virtio-net header: what a frame's sender left to its device, as the kernel states it to us and we to it.
 //!
 //! ```text
 //!  0       1          2         4          6            8             10

@@ -17,7 +17,7 @@ pub(super) fn look(claims: &ClaimTable<'_>, found: &mut Meetings) -> ControlFlow
 /// Two tenants with the same ID from one sender.
 fn within_spaces(claims: &ClaimTable<'_>, found: &mut Meetings) -> ControlFlow<()> {
     for (at, space) in claims.spaces.iter().enumerate() {
-        shared(&space.taken, |one, other, value| {
+        shared(&space.rx_ids, |one, other, value| {
             let from = proof::peers(claims, at);
             found.add(both_claim(claims, &from, (at, one), (at, other), Some(value)))
         })?;
@@ -73,9 +73,10 @@ fn clash(
 ) -> ControlFlow<()> {
     let (one, other) = (&claims.spaces[one], &claims.spaces[other]);
     if one.reads_like(other) {
-        return crossed(&one.taken, &other.taken, |a, b, value| found(a, b, Some(value)));
+        return crossed(&one.rx_ids, &other.rx_ids, |a, b, value| found(a, b, Some(value)));
     }
-    let pair = one.taken.first().and_then(|a| Some((a, other.taken.iter().find(|b| !b.owner.is_alone_with(a.owner))?)));
+    let pair =
+        one.rx_ids.first().and_then(|a| Some((a, other.rx_ids.iter().find(|b| !b.owner.is_alone_with(a.owner))?)));
     pair.map_or(ControlFlow::Continue(()), |(a, b)| found(a, b, None))
 }
 

@@ -104,7 +104,7 @@ fn one_far_end(claims: &ClaimTable<'_>) -> Vec<String> {
         for (n, one) in departures.iter().enumerate() {
             for other in departures[n + 1..].iter().filter(|other| other.space != one.space) {
                 let (ours, theirs) = (&claims.spaces[one.space], &claims.spaces[other.space]);
-                let _ = crossed(&ours.written, &theirs.written, |a, b, value| {
+                let _ = crossed(&ours.tx_ids, &theirs.tx_ids, |a, b, value| {
                     let a = Holding::of(claims, one.space, a, Some(value));
                     let b = Holding::of(claims, other.space, b, Some(value));
                     here.push(same_id(claims, (remote, carrier), (one.peer, &a), (other.peer, &b)));

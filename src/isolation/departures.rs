@@ -13,7 +13,7 @@ use crate::forwarding::Claim;
 
 pub(super) fn look(claims: &ClaimTable<'_>, found: &mut Meetings) -> ControlFlow<()> {
     for (at, space) in claims.spaces.iter().enumerate() {
-        shared(&space.written, |one, other, value| found.add(same_place(claims, (at, one), (at, other), value)))?;
+        shared(&space.tx_ids, |one, other, value| found.add(same_place(claims, (at, one), (at, other), value)))?;
     }
     one_far_end(claims, found)?;
     let index = Index::of(claims);
@@ -37,7 +37,7 @@ fn one_far_end(claims: &ClaimTable<'_>, found: &mut Meetings) -> ControlFlow<()>
     for spaces in ends.values() {
         for (n, &one) in spaces.iter().enumerate() {
             for &other in spaces[n + 1..].iter().filter(|&&other| other != one) {
-                let (ours, theirs) = (&claims.spaces[one].written, &claims.spaces[other].written);
+                let (ours, theirs) = (&claims.spaces[one].tx_ids, &claims.spaces[other].tx_ids);
                 crossed(ours, theirs, |a, b, value| found.add(same_place(claims, (one, a), (other, b), value)))?;
             }
         }
@@ -91,7 +91,7 @@ fn echoes(
     for (rule, spaces) in backs {
         for &back in spaces.into_iter().flatten() {
             if compared.insert((departure.space, back, rule)) {
-                let (sent, taken) = (&claims.spaces[departure.space].written, &claims.spaces[back].taken);
+                let (sent, taken) = (&claims.spaces[departure.space].tx_ids, &claims.spaces[back].rx_ids);
                 crossed(sent, taken, |out, held, value| {
                     let out = Holding::of(claims, departure.space, out, Some(value));
                     let held = Holding::of(claims, back, held, Some(value));

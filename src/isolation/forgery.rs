@@ -31,8 +31,8 @@ fn beside_an_endpoint(
     found: &mut Meetings,
 ) -> ControlFlow<()> {
     let (space, tags) = (&claims.spaces[entrance.space], qinq::wire_id_of_vlan(vlan));
-    let inwards = space.taken.iter().filter(|held| held.ids.contains(tags)).map(|held| (held, "writes"));
-    let outwards = space.written.iter().filter(|held| held.ids.contains(tags)).map(|held| (held, "sends"));
+    let inwards = space.rx_ids.iter().filter(|held| held.ids.contains(tags)).map(|held| (held, "writes"));
+    let outwards = space.tx_ids.iter().filter(|held| held.ids.contains(tags)).map(|held| (held, "sends"));
     for (held, does) in inwards.chain(outwards) {
         let Some((there, victim)) = victim(claims, entrance.wire, vlan, held) else { continue };
         let held = Holding::of(claims, entrance.space, held, Some(tags));
@@ -53,7 +53,7 @@ fn beside_an_endpoint(
 fn victim<'c>(claims: &'c ClaimTable<'_>, wire: Wire, vlan: Option<u16>, attacker: &Held) -> Option<(usize, &'c Held)> {
     let here = claims.entrances.iter().filter(|(to, _)| to.wire == wire && to.vlan == vlan);
     let spaces = here.flat_map(|(_, entrances)| entrances).map(|entrance| entrance.space);
-    let mut held = spaces.flat_map(|at| claims.spaces[at].taken.iter().map(move |held| (at, held)));
+    let mut held = spaces.flat_map(|at| claims.spaces[at].rx_ids.iter().map(move |held| (at, held)));
     // Every ID of a mapping is a tenant, so that one of them can forge another's packets.
     held.find(|(_, held)| matches!(held.owner, Owner::Mapping { .. }) || !held.owner.is_alone_with(attacker.owner))
 }
@@ -66,8 +66,8 @@ fn by_its_own_tag(claims: &ClaimTable<'_>, entrance: &TagEntrance, found: &mut M
     // Whoever leaves by tags that the tenant's own come first behind: no others can be made into something else.
     let exposed =
         |compiled: &Compiled, held: &&Held| compiled.overhead(held.segment) <= transload_encaps::ethernet::TAG_LEN;
-    for held in space.taken.iter().filter(|held| !is_heeded(claims, &peer.compiled, held)) {
-        let hopper = space.written.iter().filter(|other| exposed(&peer.compiled, other));
+    for held in space.rx_ids.iter().filter(|held| !is_blocked(claims, &peer.compiled, held)) {
+        let hopper = space.tx_ids.iter().filter(|other| exposed(&peer.compiled, other));
         let hops =
             |other: &&Held| matches!(held.owner, Owner::Mapping { .. }) || !other.owner.is_alone_with(held.owner);
         let Some(hopper) = hopper.into_iter().find(hops) else { continue };
@@ -84,8 +84,8 @@ fn by_its_own_tag(claims: &ClaimTable<'_>, entrance: &TagEntrance, found: &mut M
 }
 
 /// Whether the tags know this claim; of a mapping, every outer VLAN ID that it may have.
-fn is_heeded(claims: &ClaimTable<'_>, tags: &Compiled, held: &Held) -> bool {
-    let Owner::Mapping { mapping, side, .. } = held.owner else { return tags.heeds(held.segment) };
+fn is_blocked(claims: &ClaimTable<'_>, tags: &Compiled, held: &Held) -> bool {
+    let Owner::Mapping { mapping, side, .. } = held.owner else { return tags.blocks_foreign_tags(held.segment) };
     let ids = claims.plan.tables.mappings.get(mapping).map(|connection| &connection.ids);
-    ids.is_some_and(|ids| ids.first_values(side).all(|segment| tags.heeds(segment)))
+    ids.is_some_and(|ids| ids.first_values(side).all(|segment| tags.blocks_foreign_tags(segment)))
 }

@@ -23,7 +23,7 @@ pub enum Rule {
     Departures,
     /// No tunnel ends at one of our own addresses in another tenant.
     Loops,
-    /// A tag inside a tenant's frame does not make it another's on the way out.
+    /// A tag inside a tenant's frame does not make it another's where it leaves.
     InnerTags,
     /// A static address is behind a peer of its own attachment.
     Statics,
@@ -44,7 +44,7 @@ impl Rule {
         Self::OneToOne,
     ];
 
-    /// As a sentence.
+    /// What the rule says, as a sentence.
     #[must_use]
     pub const fn statement(self) -> &'static str {
         match self {
@@ -61,7 +61,9 @@ impl Rule {
             }
             Self::Departures => "the sets of (peer or port, ID) that the tenants send to are pairwise disjoint",
             Self::Loops => "a tunnel that ends at one of our own addresses leads back into the tenant that sent it",
-            Self::InnerTags => "a VLAN tag inside a tenant's frame cannot stand for another tenant's on the way out",
+            Self::InnerTags => {
+                "a VLAN tag inside a tenant's frame cannot be taken for another tenant's tag where the frame leaves"
+            }
             Self::Statics => "every static address is behind a peer of its own attachment",
             Self::OneToOne => {
                 "every bit in which the IDs of a mapping differ has a bit of its own in the tenant ID of either side"

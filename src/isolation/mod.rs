@@ -2,7 +2,7 @@
 //!
 //! What an attacker might try, and the module that excludes it. In the tables: another tenant's ID from one's own place
 //! (`arrivals`); a tunnel packet written by a tagged tenant, inwards or outwards (`forgery`); a far end that sends
-//! back what it gets, a tunnel to ourselves, a way out that is two tenants' (`departures`); a VLAN tag in the
+//! back what it gets, a tunnel to ourselves, an egress that is two tenants' (`departures`); a VLAN tag in the
 //! tenant's own frame that names another tenant's VLAN once it stands first (`forgery` again). Every ID of a mapping
 //! is a tenant in all of this, and a mapping that would write two of them alike is looked for first (`one_to_one`).
 //! Outside of the tables, and therefore in the `assumptions` that every proof prints: forged underlay addresses, far ends that mix
@@ -39,7 +39,7 @@ pub struct Isolation<'p> {
     pub meetings: Vec<Meeting>,
 }
 
-/// Looks for ways in which tenants can meet.
+/// Looks for paths by which tenants can meet.
 #[must_use]
 pub fn examine(plan: &Plan) -> Isolation<'_> {
     let claims = ClaimTable::of(plan);

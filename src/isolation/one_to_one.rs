@@ -15,7 +15,7 @@ pub(super) fn look(claims: &ClaimTable<'_>, found: &mut Meetings) -> ControlFlow
             Flaw::Alike(one, other) => (one, other, "write the same ID"),
             Flaw::Shapeless => {
                 let ids = &connection.ids;
-                (ids.fixed, ids.fixed | ids.varying, "are written in a way in which nobody can tell IDs apart")
+                (ids.fixed, ids.fixed | ids.varying, "are written so that IDs cannot be told apart")
             }
         };
         let far_end = connection.ends.get(side).map_or_else(String::new, |end| names.peer(end.peer).into_owned());

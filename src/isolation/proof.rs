@@ -55,7 +55,7 @@ pub struct ProvenMapping {
 pub struct Examined {
     /// The rule.
     pub rule: Rule,
-    /// As a sentence.
+    /// What the rule says, as a sentence.
     pub statement: &'static str,
     /// Whether it holds.
     pub holds: bool,
@@ -171,8 +171,8 @@ fn space(claims: &ClaimTable<'_>, at: usize, entrances: Vec<EntranceRow>) -> Spa
         of: peers(claims, at),
         encap: space.kind.info().tag,
         entrances,
-        claims: rows(&space.taken),
-        departures: rows(&space.written),
+        claims: rows(&space.rx_ids),
+        departures: rows(&space.tx_ids),
     }
 }
 

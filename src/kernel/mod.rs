@@ -2,7 +2,7 @@
 
 pub mod devices;
 pub mod host;
-pub mod joins;
+pub mod memberships;
 pub mod netlink;
 pub mod next_hops;
 pub mod resolver;

@@ -1,4 +1,4 @@
-//! From the kernel's routes and neighbours to the ways a tunnel packet can take.
+//! From the kernel's routes and neighbours to the paths of tunnels.
 //!
 //! A pure function: [`resolve`] reads a [`Kernel`] and says of a tunnel which [`Hop`]s it has, which neighbours
 //! must be kept alive for that, and, in words, why a tunnel has none.
@@ -11,7 +11,7 @@ use transload_encaps::Mac;
 use transload_encaps::underlay::LinkAddresses;
 
 use crate::forwarding::{Hop, PortId, Slab};
-use crate::kernel::tables::{Flow, Kernel, Link, LinkIndex, LinkState, Route, Way};
+use crate::kernel::tables::{Flow, Kernel, Link, LinkIndex, LinkState, NextHop, Route};
 use crate::rib::facts::{PortLink, Tunnel};
 
 /// Every route that these tunnels need, once.
@@ -36,11 +36,11 @@ pub struct Resolution {
     pub hops: Vec<Hop>,
     /// The kernel's neighbours that the paths depend on, resolved or not.
     pub neighbours: BTreeSet<(LinkIndex, IpAddr)>,
-    /// What stands in its way, all of it. A tunnel may work in spite of a complaint, by another path.
+    /// Everything that is wrong with its paths. A tunnel may work in spite of a complaint, by another path.
     pub complaints: Vec<Complaint>,
 }
 
-/// Why a tunnel, or one of its equal-cost ways, cannot be used.
+/// Why a tunnel, or one of its equal-cost paths, cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Error)]
 pub enum Complaint {
     /// The kernel has no route.
@@ -54,21 +54,21 @@ pub enum Complaint {
     WrongPort {
         /// The peer's address.
         remote: IpAddr,
-        /// Where its route leads.
+        /// The device that its route leaves by.
         device: String,
         /// Our endpoint.
         endpoint: String,
         /// The devices of the endpoint's ports.
         ports: Vec<String>,
     },
-    /// The device of the only way is down.
-    #[error("the way to {remote} is by {device}, which {state}")]
+    /// The device of a path is down.
+    #[error("the path to {remote} leaves by {device}, which {state}")]
     LinkDown {
         /// The peer's address.
         remote: IpAddr,
-        /// Where its route leads.
+        /// The device that its route leaves by.
         device: String,
-        /// What is the matter with it.
+        /// Whether it is switched off, or has no carrier.
         state: LinkState,
     },
     /// The neighbour has not answered.
@@ -76,9 +76,9 @@ pub enum Complaint {
     Unanswered {
         /// The peer's address.
         remote: IpAddr,
-        /// Who should answer.
+        /// The next hop's address.
         gateway: IpAddr,
-        /// On which device.
+        /// The device that it is asked for on.
         device: String,
     },
     /// A port that the kernel knows nothing of needs its neighbours from the configuration.
@@ -102,6 +102,10 @@ fn is_usable(link: Option<&Link>, remote: IpAddr) -> Result<(), Complaint> {
     }
 }
 
+fn is_up(kernel: &Kernel, device: &str) -> bool {
+    kernel.link_named(device).is_some_and(|(_, link)| link.is_up())
+}
+
 fn role(gateway: &IpAddr, remote: &IpAddr) -> String {
     if gateway == remote { String::new() } else { format!(", the next hop to {remote},") }
 }
@@ -112,23 +116,35 @@ impl Complaint {
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Unanswered { .. } | Self::LinkDown { .. })
     }
+
+    /// What the log says once it is over: what has come right, if the kernel's tables show it.
+    #[must_use]
+    pub fn cleared(&self, kernel: &Kernel) -> String {
+        match self {
+            Self::Unanswered { gateway, device, .. } if kernel.has_answered(device, *gateway) => {
+                format!("next hop {gateway} ({device}) resolved")
+            }
+            Self::LinkDown { device, .. } if is_up(kernel, device) => format!("{device} is up again"),
+            _ => format!("cleared: {self}"),
+        }
+    }
 }
 
 /// Resolves a tunnel.
 #[must_use]
 pub fn resolve(tunnel: &Tunnel, ports: &Slab<PortId, PortLink>, kernel: &Kernel) -> Resolution {
-    let mut resolver = Resolver { ports, kernel, out: Resolution::default() };
+    let mut resolver = TunnelResolver { ports, kernel, out: Resolution::default() };
     let hops = resolver.tunnel(tunnel);
     Resolution { hops, ..resolver.out }
 }
 
-struct Resolver<'a> {
+struct TunnelResolver<'a> {
     ports: &'a Slab<PortId, PortLink>,
     kernel: &'a Kernel,
     out: Resolution,
 }
 
-impl Resolver<'_> {
+impl TunnelResolver<'_> {
     fn tunnel(&mut self, tunnel: &Tunnel) -> Vec<Hop> {
         if tunnel.remote.is_multicast() {
             return self.multicast(tunnel).into_iter().collect();
@@ -142,8 +158,8 @@ impl Resolver<'_> {
         match self.kernel.routes.get(&flow(tunnel)) {
             None | Some(Route::None) => self.complain(Complaint::NoRoute(tunnel.remote)),
             Some(Route::Local) => self.complain(Complaint::Local(tunnel.remote)),
-            Some(Route::Out(ways)) => {
-                let mut hops: Vec<_> = ways.iter().filter_map(|way| self.way(tunnel, way)).collect();
+            Some(Route::Out(next_hops)) => {
+                let mut hops: Vec<_> = next_hops.iter().filter_map(|next| self.hop_by(tunnel, next)).collect();
                 // The kernel lists IPv6 next hops in any order; flows must keep their place.
                 hops.sort_by_key(|hop| (hop.port, hop.link.dst));
                 hops
@@ -171,7 +187,7 @@ impl Resolver<'_> {
         None
     }
 
-    /// The ways that the configuration itself names, if it names some.
+    /// The paths that the configuration itself names, if it names some.
     fn configured(&mut self, tunnel: &Tunnel) -> Option<Vec<Hop>> {
         let mut named = Vec::new();
         for &id in &tunnel.ports {
@@ -194,21 +210,21 @@ impl Resolver<'_> {
         ports.all(|port| port.device.is_none()).then_some(first)
     }
 
-    fn way(&mut self, tunnel: &Tunnel, way: &Way) -> Option<Hop> {
-        let hop = self.try_way(tunnel, way);
+    fn hop_by(&mut self, tunnel: &Tunnel, next: &NextHop) -> Option<Hop> {
+        let hop = self.try_next_hop(tunnel, next);
         self.or_complain(hop)
     }
 
-    fn try_way(&mut self, tunnel: &Tunnel, way: &Way) -> Result<Hop, Complaint> {
+    fn try_next_hop(&mut self, tunnel: &Tunnel, next: &NextHop) -> Result<Hop, Complaint> {
         let remote = tunnel.remote;
-        let port = self.port_of(tunnel, way.link).ok_or_else(|| self.wrong_port(tunnel, way))?;
-        let link = self.kernel.links.get(&way.link);
+        let port = self.port_of(tunnel, next.link).ok_or_else(|| self.wrong_port(tunnel, next))?;
+        let link = self.kernel.links.get(&next.link);
         is_usable(link, remote)?;
-        let gateway = way.gateway.unwrap_or(remote);
-        let dst = self.neighbour(port, way.link, gateway);
-        let unanswered = || Complaint::Unanswered { remote, gateway, device: self.kernel.link_name(way.link) };
+        let gateway = next.gateway.unwrap_or(remote);
+        let dst = self.neighbour(port, next.link, gateway);
+        let unanswered = || Complaint::Unanswered { remote, gateway, device: self.kernel.link_name(next.link) };
         let dst = dst.ok_or_else(unanswered)?;
-        self.hop(port, link, dst, way.mtu)
+        self.hop(port, link, dst, next.mtu)
     }
 
     /// The port whose device this is: directly, or under a VLAN device with the endpoint's tag.
@@ -227,11 +243,11 @@ impl Resolver<'_> {
         self.ports.get(id)?.device.as_ref()
     }
 
-    fn wrong_port(&self, tunnel: &Tunnel, way: &Way) -> Complaint {
+    fn wrong_port(&self, tunnel: &Tunnel, next: &NextHop) -> Complaint {
         let tagged = |device: &String| tunnel.vlan.map_or(device.clone(), |vlan| format!("{device} (vlan {vlan})"));
         Complaint::WrongPort {
             remote: tunnel.remote,
-            device: self.kernel.link_name(way.link),
+            device: self.kernel.link_name(next.link),
             endpoint: tunnel.endpoint.clone(),
             ports: tunnel.ports.iter().filter_map(|id| self.port_device(*id)).map(tagged).collect(),
         }

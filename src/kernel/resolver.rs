@@ -11,7 +11,7 @@ use futures_util::stream::{Stream, StreamExt};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use super::netlink::{Change, Netlink};
+use super::netlink::{KernelChange, Netlink};
 use super::next_hops::{Complaint, Resolution, flows, resolve};
 use super::tables::{Kernel, LinkIndex};
 use crate::forwarding::{PeerId, PortId, Slab};
@@ -19,15 +19,15 @@ use crate::rib::facts::{PathFact, PortLink, Targets, Tunnel};
 
 /// How often unresolved neighbours are asked for, and complaints looked at.
 const TICK: Duration = Duration::from_secs(1);
-/// Resolved neighbours are confirmed every so many ticks: well before the kernel, which hears nothing of our
-/// traffic, would throw them away (60 s, `gc_stale_time`).
+/// Resolved neighbours are confirmed every so many ticks: well before the kernel, which does not see our traffic,
+/// would throw them away (60 s, `gc_stale_time`).
 const CONFIRM_TICKS: u32 = 10;
 /// Changes come in bunches; this long we wait for the rest of one.
 const BUNCH: Duration = Duration::from_millis(10);
 /// Asking the kernel again takes at most one part in so many of our time, whatever a routing daemon does.
 const SHARE: u32 = 10;
 
-type Changes = Pin<Box<dyn Stream<Item = Change> + Send + Sync>>;
+type Changes = Pin<Box<dyn Stream<Item = KernelChange> + Send + Sync>>;
 
 /// Follows the kernel's tables for a set of tunnels.
 pub struct Resolver {
@@ -39,9 +39,9 @@ pub struct Resolver {
     resolutions: BTreeMap<PeerId, Resolution>,
     /// The neighbours that any of them depends on.
     neighbours: BTreeSet<(LinkIndex, IpAddr)>,
-    /// The peers whose resolution has changed since the RIB was told.
+    /// The peers whose resolution has changed since the last call of [`news`](Self::news).
     changed: BTreeSet<PeerId>,
-    /// What the log has already said.
+    /// The complaints that are in the log already.
     said: HashSet<(PeerId, Complaint)>,
     ticks: u32,
     /// Whether the kernel's tables could not be read when they had to be.
@@ -94,13 +94,13 @@ impl Resolver {
         &self.kernel
     }
 
-    /// What has been found of the tunnel to a peer.
+    /// The resolution of the tunnel to a peer.
     #[must_use]
     pub fn resolution(&self, peer: PeerId) -> Option<&Resolution> {
         self.resolutions.get(&peer)
     }
 
-    /// What has been found since the last call, of the tunnels for which it is not what it was.
+    /// The paths of the tunnels whose resolution has changed since the last call.
     pub fn news(&mut self) -> Vec<PathFact> {
         let fact = |peer: PeerId| {
             let Resolution { hops, complaints, .. } = self.resolutions.get(&peer)?;
@@ -139,7 +139,7 @@ impl Resolver {
                         tracing::error!("the kernel closed our netlink socket; opening another");
                         tokio::time::sleep(TICK).await;
                     }
-                    self.follow(change.unwrap_or(Change::Lost)).await;
+                    self.follow(change.unwrap_or(KernelChange::Lost)).await;
                     report(&mut self);
                 }
                 Some(newest) = targets.recv() => {
@@ -152,7 +152,7 @@ impl Resolver {
     }
 
     /// Takes in this change and the bunch it comes in, asks again for what they make doubtful, and resolves.
-    async fn follow(&mut self, change: Change) {
+    async fn follow(&mut self, change: KernelChange) {
         let mut stale = self.note(change);
         let bunch = tokio::time::sleep(BUNCH);
         tokio::pin!(bunch);
@@ -206,7 +206,7 @@ impl Resolver {
                 self.resolutions.retain(|peer, _| tunnels.contains_key(peer));
                 let wanted: HashSet<_> = flows(tunnels.values()).into_iter().collect();
                 self.kernel.routes.retain(|flow, _| wanted.contains(flow));
-                // The RIB has other facts now, and hears all of ours again.
+                // The RIB has another plan now, and gets all our facts again.
                 self.changed.extend(tunnels.keys());
                 self.neighbours.clear();
                 tunnels.keys().copied().collect()
@@ -239,11 +239,11 @@ impl Resolver {
         self.neighbours = self.resolutions.values().flat_map(|resolution| &resolution.neighbours).copied().collect();
     }
 
-    fn note(&mut self, change: Change) -> Stale {
+    fn note(&mut self, change: KernelChange) -> Stale {
         match change {
-            Change::Neighbour(key, Some(neighbour)) => drop(self.kernel.neighbours.insert(key, neighbour)),
-            Change::Neighbour(key, None) => drop(self.kernel.neighbours.remove(&key)),
-            Change::Link(index, link) => {
+            KernelChange::Neighbour(key, Some(neighbour)) => drop(self.kernel.neighbours.insert(key, neighbour)),
+            KernelChange::Neighbour(key, None) => drop(self.kernel.neighbours.remove(&key)),
+            KernelChange::Link(index, link) => {
                 let before = match link.clone() {
                     Some(link) => self.kernel.links.insert(index, link),
                     None => self.kernel.links.remove(&index),
@@ -251,8 +251,8 @@ impl Resolver {
                 // IPv6 routes of a device that loses its carrier change without a message of their own.
                 return if before == link { Stale::Nothing } else { Stale::Routes };
             }
-            Change::Routes => return Stale::Routes,
-            Change::Lost => return Stale::Everything,
+            KernelChange::Routes => return Stale::Routes,
+            KernelChange::Lost => return Stale::Everything,
         }
         Stale::Nothing
     }
@@ -288,7 +288,7 @@ impl Resolver {
 
     async fn tick(&mut self) {
         if self.lost {
-            self.follow(Change::Lost).await;
+            self.follow(KernelChange::Lost).await;
         }
         self.ticks = self.ticks.wrapping_add(1);
         let confirm = self.ticks.is_multiple_of(CONFIRM_TICKS);
@@ -326,9 +326,9 @@ impl Resolver {
             }
         }
         for (peer, complaint) in self.said.difference(&now) {
-            // What was said of a peer that is gone is not mended by that.
+            // A peer that is gone has nothing to report.
             if let Some(name) = self.name(*peer) {
-                tracing::info!("peer {name}: no longer: {complaint}");
+                tracing::info!("peer {name}: {}", complaint.cleared(&self.kernel));
             }
         }
         self.said = now;

@@ -69,8 +69,8 @@ impl fmt::Display for LinkState {
 /// Where the kernel would send a packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
-    /// Out, by any of these at equal cost.
-    Out(Vec<Way>),
+    /// Out, by any of these next hops at equal cost.
+    Out(Vec<NextHop>),
     /// To itself: the address is one of this host's own.
     Local,
     /// Nowhere: there is no route, or one that refuses.
@@ -79,10 +79,10 @@ pub enum Route {
 
 /// One of a route's next hops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Way {
+pub struct NextHop {
     /// The device it leaves by.
     pub link: LinkIndex,
-    /// Who takes it on, of either family; `None` when the destination is on the link itself.
+    /// The address of the next router, of either family; `None` when the destination is on the link itself.
     pub gateway: Option<IpAddr>,
     /// The route's own MTU, if it has one.
     pub mtu: Option<u32>,
@@ -91,7 +91,7 @@ pub struct Way {
 /// An entry of the kernel's neighbour table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Neighbour {
-    /// Its MAC address; `None` while the kernel asks, or when nobody answered.
+    /// Its MAC address; `None` while the kernel asks, or when there was no answer.
     pub mac: Option<Mac>,
     /// Set by hand: it never expires and must not be probed, which would make it expire.
     pub fixed: bool,
@@ -112,7 +112,14 @@ impl Kernel {
         self.links.iter().find(|(_, link)| link.name == name).map(|(index, link)| (*index, link))
     }
 
-    /// The name of a device, or a stand-in for one that has gone.
+    /// Whether a neighbour on the device of this name has a MAC address.
+    #[must_use]
+    pub fn has_answered(&self, device: &str, address: IpAddr) -> bool {
+        let neighbour = self.link_named(device).and_then(|(index, _)| self.neighbours.get(&(index, address)));
+        neighbour.is_some_and(|neighbour| neighbour.mac.is_some())
+    }
+
+    /// The name of a device; of one that has gone, words that say so.
     #[must_use]
     pub fn link_name(&self, index: LinkIndex) -> String {
         self.links.get(&index).map_or_else(|| format!("device {index}, which is gone"), |link| link.name.clone())

@@ -139,7 +139,7 @@ fn unfinished(tables: &Forwarding, frame: &[u8], mtu: u32) -> Option<(Checksum, 
 }
 
 /// A TCP or UDP header, somewhere in a frame.
-struct Layer {
+struct TransportHeader {
     packet: Outer,
     protocol: u8,
     /// Where the header begins.
@@ -149,7 +149,7 @@ struct Layer {
 }
 
 /// The TCP and UDP headers of a frame, the outermost first.
-fn layers(tables: &Forwarding, frame: &[u8]) -> Vec<Layer> {
+fn layers(tables: &Forwarding, frame: &[u8]) -> Vec<TransportHeader> {
     let (mut found, mut from) = (Vec::new(), Some(0));
     for _ in 0..MOST_LAYERS {
         let Some(packet) = from.and_then(|from| packet(frame, from)) else { break };
@@ -159,7 +159,7 @@ fn layers(tables: &Forwarding, frame: &[u8]) -> Vec<Layer> {
             _ => (TCP, at, TCP_CHECKSUM),
         };
         if matches!(packet.carrier, Carrier::Udp(_) | Carrier::Ip(TCP)) {
-            found.push(Layer { packet, protocol, start, field });
+            found.push(TransportHeader { packet, protocol, start, field });
         }
         from = inside(tables, frame, &packet);
     }
@@ -192,7 +192,7 @@ fn spoken(tables: &Forwarding, packet: &Outer) -> Option<Kind> {
     tables.peer(peer).map(|peer| peer.compiled.kind())
 }
 
-impl Layer {
+impl TransportHeader {
     fn pseudo_header(&self) -> u64 {
         let Outer { src, dst, end, .. } = self.packet;
         pseudo_header(src, dst, self.protocol, (end as usize).saturating_sub(self.start))

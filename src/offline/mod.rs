@@ -35,7 +35,7 @@ pub struct Offline<'mem> {
     rib: Rib,
     placeholders: Placeholders,
     worker: Worker<'mem>,
-    /// The far sides of the ports.
+    /// The ports' far ends.
     handles: Slab<PortId, Handle>,
     events: events::EventReceiver,
 }
@@ -120,7 +120,7 @@ impl<'mem> Offline<'mem> {
         follow(&mut self.rib, &mut self.placeholders);
     }
 
-    /// Does what control does when the workers have told something.
+    /// Does what the control plane does with the workers' events.
     fn hear(&mut self) {
         while let Some(event) = self.events.hear() {
             self.rib.hear(&event);

@@ -1,6 +1,6 @@
 //! The rows that say what a gateway knows and has counted: names instead of numbers, all workers together.
 //!
-//! One vocabulary for everybody who tells it: `show` draws them as tables whose heads are their keys, the admin socket
+//! One vocabulary: `show` draws them as tables whose heads are their keys, the admin socket
 //! carries them as JSON, `replay` ends with them. `docs/ROWS.md` lists their keys; it is made from the comments of this
 //! file. The comment of a number begins with its unit.
 
@@ -10,7 +10,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Who says that something is so.
+/// What made something known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RowSource {
@@ -53,7 +53,7 @@ pub struct FdbRow {
     pub attachment: String,
     /// The peer or port that it is reached by.
     pub via: String,
-    /// Who says so: `static` (the file) or `learned`.
+    /// What made it known: `static` (the file) or `learned`.
     pub source: RowSource,
     /// Seconds since a frame came from it; none for a static entry.
     pub age: Option<u16>,
@@ -117,7 +117,7 @@ pub struct TenantRow {
     pub flooded: u64,
     /// Frames, or copies of flooded ones, dropped after the tenant was known.
     pub dropped: u64,
-    /// Frames that were too big for their path and whose sender was told so by ICMP.
+    /// Frames that were too big for their path and whose sender got an ICMP error.
     pub too_big_answers: u64,
     /// MAC addresses that appeared.
     pub learned: u64,
@@ -161,7 +161,7 @@ pub struct MappingRow {
     pub from_to_frames: u64,
     /// Frames that came by the `to` side and left by the `from` side.
     pub to_from_frames: u64,
-    /// Frames with an ID that has a counterpart, dropped on their way across.
+    /// Frames with an ID that has a counterpart, dropped before they left on the other side.
     pub dropped: u64,
     /// Frames dropped because their ID has no counterpart.
     pub dropped_unmapped: u64,
@@ -172,7 +172,7 @@ pub struct MappingRow {
 pub struct PeerRow {
     /// The peer.
     pub peer: String,
-    /// Who says that there is such a peer: `static` (the file) or `learned`.
+    /// What made it known: `static` (the file) or `learned`.
     pub source: RowSource,
     /// Seconds since it was learned; none for one of the file's.
     pub learned_ago: Option<u64>,
@@ -263,7 +263,7 @@ pub struct Summary {
 pub struct Reloaded {
     /// A line for each thing that changed: `+` is new, `-` is gone, `~` is not as it was.
     pub changes: Vec<String>,
-    /// What somebody should look at in the file.
+    /// Warnings about the file.
     pub warnings: Vec<String>,
     /// How many ports, tunnel peers and tenants the gateway has now.
     pub summary: String,

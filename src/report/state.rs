@@ -83,7 +83,7 @@ impl GatewayState<'_> {
             tolerated: self.sum(|counters| counters.tolerated(reason)),
             ports: ports.filter(|(_, frames)| *frames > 0).collect(),
             responsible: reason.info().fault.word().into(),
-            meaning: reason.info().hint.into(),
+            meaning: reason.info().meaning.into(),
         }
     }
 

@@ -20,7 +20,7 @@ pub struct Ageing {
 }
 
 impl Ageing {
-    /// Sweeps as much as the time since the last call asks for; gives back how many entries left.
+    /// Sweeps as much as the time since the last call asks for. Returns how many entries left.
     pub fn advance(&mut self, shared: &Shared, now: Now) -> usize {
         let second = now.nanos / 1_000_000_000;
         let elapsed = second.saturating_sub(*self.last.get_or_insert(second));

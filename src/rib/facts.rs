@@ -122,7 +122,7 @@ pub enum Targets {
         /// The ports.
         ports: Slab<PortId, PortLink>,
     },
-    /// These as well.
+    /// These tunnels besides those of before.
     Add(Vec<Tunnel>),
     /// The tunnels to these peers no longer.
     Remove(Vec<PeerId>),

@@ -27,7 +27,7 @@ pub struct Heard {
 /// What is remembered of an address that has moved.
 #[derive(Debug, Clone)]
 pub struct Moves {
-    /// How often.
+    /// Number of moves so far.
     pub count: u64,
     /// The last time.
     pub last: Move,
@@ -42,9 +42,9 @@ pub struct Moves {
 pub struct Move {
     /// When, in nanoseconds of the workers' clock.
     pub at: u64,
-    /// From where.
+    /// The place it moved from.
     pub from: Target,
-    /// To where.
+    /// The place it moved to.
     pub to: Target,
 }
 
@@ -84,7 +84,7 @@ impl Moves {
         Self { count: 0, last, held: None, recent: VecDeque::new() }
     }
 
-    /// One more move; gives back whether they are too many.
+    /// Notes one more move. Returns whether there are too many now.
     fn add(&mut self, new: Move, policy: Option<Duplicates>) -> bool {
         self.count += 1;
         // Each worker tells its moves in order, but not all of them together.
@@ -132,7 +132,7 @@ impl History {
         }
     }
 
-    /// Lets go of the addresses that have been held for long enough; gives back which.
+    /// Lets go of the addresses that have been held for long enough. Returns which.
     pub fn release(&mut self, shared: &Shared, now: Now) -> Vec<(DomainId, Mac)> {
         let due: Vec<_> = self.held.iter().filter(|(_, until)| **until <= now.nanos).map(|(who, _)| *who).collect();
         for who in &due {
@@ -157,7 +157,7 @@ impl History {
         self.all.len()
     }
 
-    /// Whether none is.
+    /// Whether no address is remembered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()

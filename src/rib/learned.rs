@@ -239,7 +239,7 @@ fn tunnel(group: &LearningGroup, address: IpAddr, peer: PeerId) -> TunnelPlan {
 }
 
 fn member(group: &LearningGroup, anonymous: &Peer, address: IpAddr, before: Option<&Arc<LearnedPeer>>) -> Peer {
-    let mut compiled = anonymous.compiled.twin();
+    let mut compiled = anonymous.compiled.for_new_peer();
     compiled.carry_state(before.map(|before| &before.peer.compiled));
     let underlay = Underlay::compile(&UnderlaySpec { dst: address, ..group.underlay.clone() });
     Peer {
@@ -247,7 +247,7 @@ fn member(group: &LearningGroup, anonymous: &Peer, address: IpAddr, before: Opti
         scope: anonymous.scope,
         exit: Exit::Tunnel(underlay),
         udp: group.udp,
-        multicast_group: group.hears,
+        multicast_group: group.multicast_group,
         is_anonymous: false,
     }
 }

@@ -17,7 +17,7 @@ pub struct Loop {
     pub times: u64,
     /// When last, in nanoseconds of the workers' clock.
     pub at: u64,
-    /// Whose frame it was.
+    /// The source address of the frame that came back.
     pub mac: Mac,
 }
 

@@ -16,13 +16,14 @@ mod identity;
 pub mod learned;
 pub mod loops;
 mod news;
+mod read;
 mod settle;
 mod versions;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use crate::compile::{Names, Plan, Static, TunnelPlan};
+use crate::compile::{Plan, TunnelPlan};
 use crate::counters::Counters;
 use crate::dataplane::{Now, Shared};
 use crate::events::Event;
@@ -301,78 +302,4 @@ impl Rib {
 fn cause(errno: i32) -> String {
     let text = std::io::Error::from_raw_os_error(errno).to_string();
     text.split(" (os error").next().unwrap_or_default().to_owned()
-}
-
-/// What is known, to be looked at.
-impl Rib {
-    /// The tables and the FDB, as the workers share them.
-    #[must_use]
-    pub const fn shared(&self) -> &Arc<Shared> {
-        &self.shared
-    }
-
-    /// What the workers count, one block each.
-    #[must_use]
-    pub fn counters(&self) -> &[Arc<Counters>] {
-        &self.counters
-    }
-
-    /// What the file says.
-    #[must_use]
-    pub const fn plan(&self) -> &Plan {
-        &self.plan
-    }
-
-    /// What the numbers of the tables are called, learned peers included.
-    #[must_use]
-    pub const fn names(&self) -> &Names {
-        &self.plan.names
-    }
-
-    /// The peers that were learned.
-    #[must_use]
-    pub const fn learned(&self) -> &LearnedPeers {
-        &self.learned
-    }
-
-    /// The tunnels that need next hops, those to learned peers included.
-    pub fn tunnels(&self) -> impl Iterator<Item = Tunnel> + '_ {
-        Tunnel::all_of(&self.plan).into_iter().chain(self.learned.tunnels(&self.plan))
-    }
-
-    /// The paths to a peer.
-    #[must_use]
-    pub fn hops(&self, peer: PeerId) -> &[Hop] {
-        self.hops.get(peer).map_or(&[], |hops| hops)
-    }
-
-    /// What stands in the way of a peer, in words.
-    #[must_use]
-    pub fn complaints(&self, peer: PeerId) -> &[String] {
-        self.complaints.get(&peer).map_or(&[], Vec::as_slice)
-    }
-
-    /// Where MAC addresses have been.
-    #[must_use]
-    pub const fn history(&self) -> &History {
-        &self.history
-    }
-
-    /// The loops that were found.
-    #[must_use]
-    pub const fn loops(&self) -> &Loops {
-        &self.loops
-    }
-
-    /// The ports that do not carry frames, and why.
-    #[must_use]
-    pub const fn failures(&self) -> &BTreeMap<PortId, String> {
-        &self.failures
-    }
-
-    /// The static addresses of the file.
-    #[must_use]
-    pub fn statics(&self) -> &[Static] {
-        &self.plan.statics
-    }
 }

@@ -1,5 +1,5 @@
 //! Which back-end every port gets, and how many workers run: decided before anything is opened, since it says how the
-//! workers' memory is laid out, and told in words.
+//! workers' memory is laid out; with the reasons in words.
 
 use crate::compile::Plan;
 use crate::forwarding::PortId;
@@ -7,7 +7,7 @@ use crate::io::Backend;
 use crate::io::af_xdp::{Survey, chunks_for};
 use crate::io::arena::Layout;
 
-/// What was decided.
+/// The back-ends that were chosen, and the number of workers.
 #[derive(Debug)]
 pub struct Choices {
     /// How many workers run.
@@ -71,9 +71,9 @@ fn choose_by(plan: &Plan, look: impl Fn(&str) -> Survey) -> Choices {
     };
     let is_ours = |id| plan.ports.iter().any(|port| port.id == id && matches!(port.backend, Backend::Auto { .. }));
     for choice in ports.iter_mut().filter(|choice| is_ours(choice.port)) {
-        let judged = choice.survey.judge(workers);
-        choice.xdp = judged.is_ok();
-        choice.why = Some(judged.unwrap_or_else(|why| why));
+        let suits = choice.survey.suits(workers);
+        choice.xdp = suits.is_ok();
+        choice.why = Some(suits.unwrap_or_else(|why| why));
     }
     Choices { workers, fewer, ports }
 }

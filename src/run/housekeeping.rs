@@ -1,4 +1,4 @@
-//! What has to be done again and again: hear what the workers have to say, and let the RIB do what is due.
+//! Housekeeping: hands the workers' events to the RIB, and has it do what is due.
 
 use std::time::Duration;
 
@@ -43,6 +43,6 @@ pub(super) async fn keep(gateway: &Gateway, mut events: Vec<EventReceiver>) {
 /// sooner, a few MACs would cost as many huge pages.
 fn enlarge_pages(gateway: &Gateway) {
     if let Err(error) = prefer_huge_pages(gateway.shared.fdb.memory()) {
-        tracing::debug!("the table of addresses stays in small pages: {error}");
+        tracing::debug!("the MAC table stays in small pages: {error}");
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn event(rib: &Rib, event: &Event) {
     }
 }
 
-/// What the RIB makes of what it was told.
+/// What the RIB reports.
 pub(super) fn news(rib: &Rib, news: &News) {
     let names = rib.names();
     match news {
@@ -43,13 +43,18 @@ pub(super) fn news(rib: &Rib, news: &News) {
             "group {group}: {refused} senders are not learned, since `max_learned` is reached; their frames are \
              carried, but answers to them are flooded"
         ),
-        News::PeersForgotten(count) => tracing::info!("{count} learned peers are silent, and forgotten"),
+        News::PeersForgotten(count) => {
+            tracing::info!("{count} learned peers removed, silent and without MAC addresses");
+        }
         News::NoRoom(entry) => {
             let tenant = names.domain(entry.domain);
             tracing::error!("{tenant}: the MAC table has no room for the static address {}", entry.mac);
         }
         News::PortFailed { port, cause } => {
-            tracing::warn!("port {}: {cause}; the other ports go on, and it is tried again", names.port(*port));
+            tracing::warn!(
+                "port {}: {cause}; the other ports go on, and it is retried every second",
+                names.port(*port)
+            );
         }
         News::PortWorks { port } => tracing::info!("port {} works again", names.port(*port)),
     }

@@ -1,5 +1,5 @@
 //! The live gateway: it opens the ports, starts the workers, and drives the RIB by what the kernel, the workers and
-//! the operator say, until it is told to stop.
+//! the operator say, until it is stopped.
 
 mod asked;
 pub mod backends;

@@ -17,14 +17,14 @@ use crate::rib::facts::{DeviceFact, DeviceState};
 use crate::run::backends::Choices;
 use crate::run::exclusive::Exclusive;
 use crate::run::filters::filter;
-use crate::run::reopen::{Revival, exchangeable};
+use crate::run::reopen::{PortReopener, reopenable};
 
 /// The ports of a gateway, open. Everything is undone when this is dropped.
 pub struct Opening<'mem> {
     /// By worker: its ports.
     pub workers: Vec<Vec<(PortId, BoxedPort<'mem>)>>,
     /// What brings ports back whose device went away.
-    pub revivals: Vec<Revival<'mem>>,
+    pub reopeners: Vec<PortReopener<'mem>>,
     /// What moves the frames of each port, in words.
     pub backends: Slab<PortId, String>,
     /// What the devices of the ports say.
@@ -57,7 +57,7 @@ pub enum OpeningError {
         what: String,
         /// What the kernel said.
         error: io::Error,
-        /// What it takes.
+        /// The capability that it takes.
         capability: &'static str,
     },
 }
@@ -91,7 +91,7 @@ pub fn open<'mem>(plan: &Plan, choices: &Choices, umems: &[Arc<Umem<'mem>>]) -> 
     let workers = choices.workers;
     let mut opening = Opening {
         workers: (0..workers).map(|_| Vec::new()).collect(),
-        revivals: Vec::new(),
+        reopeners: Vec::new(),
         backends: Slab::new(),
         devices: Vec::new(),
         quiet: Quiet::new(),
@@ -113,8 +113,8 @@ pub fn open<'mem>(plan: &Plan, choices: &Choices, umems: &[Arc<Umem<'mem>>]) -> 
         opening.backends.insert(port.id, backend_words(port, opened.kind));
         let state = DeviceState { mac: opened.mac, mtu: opened.mtu, is_down: false };
         opening.devices.push(DeviceFact { port: port.id, state: Some(state), failure: None });
-        let (ports, revival) = exchangeable(port, opened, umems);
-        opening.revivals.extend(revival);
+        let (ports, reopener) = reopenable(port, opened, umems);
+        opening.reopeners.extend(reopener);
         for (worker, io) in opening.workers.iter_mut().zip(ports) {
             worker.push((port.id, io));
         }
@@ -138,7 +138,7 @@ pub fn claims(plan: &Plan) -> Vec<String> {
     endpoints.chain(tags).collect()
 }
 
-/// Claims them.
+/// Claims, for this gateway alone, what a plan serves.
 ///
 /// # Errors
 /// When another gateway has one of them.
@@ -183,8 +183,8 @@ pub fn keep_quiet(plan: &Plan, quiet: &mut Quiet) -> Result<(), OpeningError> {
                     let ours = quiet.udp(endpoint.address, port);
                     if !ours.map_err(|error| OpeningError::Quiet { what: what(), error, capability: "CAP_NET_RAW" })? {
                         tracing::warn!(
-                            "UDP port {port} of {} belongs to another socket, such as a kernel VXLAN device: it hears \
-                             our tunnels' packets too",
+                            "UDP port {port} of {} belongs to another socket, such as a kernel VXLAN device: it \
+                             receives the same packets",
                             endpoint.address
                         );
                     }
@@ -201,7 +201,7 @@ pub fn keep_quiet(plan: &Plan, quiet: &mut Quiet) -> Result<(), OpeningError> {
     plan.ports.iter().try_for_each(|port| quiet_tenants(plan, port, quiet))
 }
 
-/// Whether the machine's own stack hears the packets to an endpoint too: what comes by a Unix socket it never sees,
+/// Whether the machine's own stack receives the packets to an endpoint too: what comes by a Unix socket it never sees,
 /// and a gateway with no other ports needs no privilege.
 fn is_heard(plan: &Plan, endpoint: EndpointId) -> bool {
     let has_endpoint = |port: PortId| {
@@ -229,7 +229,9 @@ pub fn quiet_device(device: &str, quiet: &mut Quiet) -> Result<(), OpeningError>
         // Since Linux 6.16 a chain outlives its device and takes up the next one of that name.
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(error) => {
-            tracing::warn!("this machine also hears the tenants on {device}, and may answer them: {error}");
+            tracing::warn!(
+                "this machine's own network stack also receives the frames of tenants on {device}, and may answer them: {error}"
+            );
             Ok(())
         }
         Ok(()) => Ok(()),

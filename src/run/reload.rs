@@ -2,7 +2,7 @@
 //! or, if anything is wrong with it, nothing changes at all.
 //!
 //! Numbers keep their meaning (`rib`), so frames of tenants that are in both files never notice. What is opened once
-//! stays as it is; a file that wants other ones is refused by name (`fixed`).
+//! stays as it is; a file that changes it is rejected with a message that says what (`fixed`).
 
 use std::io;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ use crate::kernel::host;
 use crate::report::rows::Reloaded;
 use crate::rib::Rib;
 
-/// How often it is looked whether the workers have passed.
+/// How often to look whether every worker uses the new tables.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// Why a reload is rejected. The gateway is as it was.
@@ -52,11 +52,11 @@ fn listed(problems: &Problems) -> String {
 pub struct Reloader<'q> {
     /// The file.
     pub file: PathBuf,
-    /// What it said when it was taken in last.
+    /// The file as it was last loaded.
     pub config: Config,
     /// What no other gateway may serve.
     pub exclusive: Exclusive,
-    /// What keeps the machine from answering.
+    /// What keeps the kernel from answering tunnel packets and tenants.
     pub quiet: &'q Mutex<Quiet>,
 }
 

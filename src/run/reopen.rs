@@ -12,7 +12,7 @@ use crate::io::{Backend, BoxedPort, Opened, Xdp};
 use crate::kernel::tables::{Kernel, LinkIndex};
 
 /// The control plane's end of a port on a device.
-pub struct Revival<'mem> {
+pub struct PortReopener<'mem> {
     plan: PortPlan,
     device: String,
     /// The device that is open now; another one of its name has another index.
@@ -24,13 +24,13 @@ pub struct Revival<'mem> {
     redirect: Option<Arc<Redirect>>,
 }
 
-/// A port as every worker gets it, and what revives it, if it is on a device.
+/// A port as every worker gets it, and what opens it again, if it is on a device.
 #[must_use]
-pub fn exchangeable<'mem>(
+pub fn reopenable<'mem>(
     plan: &PortPlan,
     opened: Opened<'mem>,
     umems: &[Arc<Umem<'mem>>],
-) -> (Vec<BoxedPort<'mem>>, Option<Revival<'mem>>) {
+) -> (Vec<BoxedPort<'mem>>, Option<PortReopener<'mem>>) {
     let device = match &plan.backend {
         Backend::Auto { device }
         | Backend::AfPacket { device }
@@ -46,10 +46,10 @@ pub fn exchangeable<'mem>(
         ports.push(port);
     }
     let (plan, open, umems, redirect) = (plan.clone(), opened.ifindex, umems.to_vec(), opened.redirect);
-    (ports, Some(Revival { plan, device, open, workers, umems, redirect }))
+    (ports, Some(PortReopener { plan, device, open, workers, umems, redirect }))
 }
 
-impl Revival<'_> {
+impl PortReopener<'_> {
     fn filter(&self, tables: &Forwarding) -> Filter {
         let mac = tables.ports.get(self.plan.id).and_then(|port| port.mac);
         filter(tables, self.plan.id, mac)
@@ -59,11 +59,14 @@ impl Revival<'_> {
     pub fn follow(&self, tables: &Forwarding) {
         let Some(redirect) = &self.redirect else { return };
         if let Err(error) = redirect.replace(&self.filter(tables)) {
-            tracing::warn!("port {}: the frames that reach it are those of before: {error}", self.plan.name);
+            tracing::warn!(
+                "port {}: cannot update its XDP filter, the old one stays in force: {error}",
+                self.plan.name
+            );
         }
     }
 
-    /// Opens the device again if another one of its name is there now. Gives back its name if so.
+    /// Opens the device again if another one of its name is there now. Returns its name if so.
     pub fn look(&mut self, kernel: &Kernel, tables: &Forwarding) -> Option<&str> {
         let now = kernel.link_named(&self.device).map(|(index, _)| index);
         // A TAP is ours: when it is gone, nobody else will bring it back.
@@ -84,7 +87,7 @@ impl Revival<'_> {
                     // There is room: it was not full.
                     let _ = worker.put(port);
                 }
-                tracing::info!("port {}: {} is back, and open again", self.plan.name, self.device);
+                tracing::info!("port {}: {} is back and has been opened again", self.plan.name, self.device);
                 Some(&self.device)
             }
             Err(error) => {

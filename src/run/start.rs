@@ -34,7 +34,7 @@ const EVENTS: usize = 16_384;
 /// How long neighbours have to answer before the gateway says it is ready.
 const FIRST_ANSWERS: Duration = Duration::from_millis(500);
 
-/// What `run` was told.
+/// The arguments of `run`.
 #[derive(Debug, Clone, Default)]
 pub struct Orders {
     /// The gateway's file.
@@ -100,7 +100,7 @@ pub fn run(orders: &Orders) -> Result<(), StartError> {
     let mut opening = opening::open(&plan, &choices, &umems)?;
     // What arrives from here on waits for the workers.
     opening.start(&mut pools)?;
-    let Opening { workers: ports, revivals, backends, devices, quiet, exclusive } = opening;
+    let Opening { workers: ports, reopeners, backends, devices, quiet, exclusive } = opening;
     // Who may not open ports may often not make the socket either; the ports say better what is missing.
     let (admin, listener) = admin?;
     let mut resolver = runtime.block_on(resolve(&plan)).map_err(while_doing("cannot read the kernel's routes"))?;
@@ -134,7 +134,7 @@ pub fn run(orders: &Orders) -> Result<(), StartError> {
         let supervision = Supervision {
             gateway,
             resolver,
-            revivals,
+            reopeners,
             quiet,
             rings,
             listener,

@@ -1,4 +1,4 @@
-//! Control at work: everything it does while the workers move frames, until it is told to stop.
+//! Supervision: everything that the control plane does while the workers move frames, until it is stopped.
 
 use std::io;
 use std::os::unix::net::UnixListener;
@@ -17,29 +17,29 @@ use crate::config::Config;
 use crate::events::EventReceiver;
 use crate::io::quiet::Quiet;
 use crate::kernel::devices::devices;
-use crate::kernel::joins::{Joins, wishes};
+use crate::kernel::memberships::{Memberships, wanted_groups};
 use crate::kernel::resolver::Resolver;
 use crate::run::exclusive::Exclusive;
 use crate::run::gateway::{Gateway, ReloadReply, Requests};
 use crate::run::housekeeping;
 use crate::run::opening::quiet_device;
 use crate::run::reload::Reloader;
-use crate::run::reopen::Revival;
+use crate::run::reopen::PortReopener;
 use crate::run::start::StartError;
 
 const LOOK: Duration = Duration::from_secs(1);
 
-/// What control has in hand.
+/// What the control plane works with.
 pub struct Supervision<'g, 'mem> {
     /// The gateway.
     pub gateway: &'g Arc<Gateway>,
     /// What follows the kernel's routes and neighbours.
     pub resolver: Resolver,
-    /// What brings ports back.
-    pub revivals: Vec<Revival<'mem>>,
-    /// What keeps the machine from answering.
+    /// What opens ports again whose device came back.
+    pub reopeners: Vec<PortReopener<'mem>>,
+    /// What keeps the kernel from answering tunnel packets and tenants.
     pub quiet: Quiet,
-    /// What the workers tell.
+    /// The workers' events, one ring each.
     pub rings: Vec<EventReceiver>,
     /// The admin socket.
     pub listener: UnixListener,
@@ -49,7 +49,7 @@ pub struct Supervision<'g, 'mem> {
     pub requests: Requests,
     /// The gateway's file.
     pub file: PathBuf,
-    /// What it said when it was taken in last.
+    /// The file as it was last loaded.
     pub config: Config,
     /// What no other gateway may serve.
     pub exclusive: Exclusive,
@@ -64,7 +64,7 @@ impl Supervision<'_, '_> {
         let Self {
             gateway,
             resolver,
-            mut revivals,
+            mut reopeners,
             quiet,
             rings,
             listener,
@@ -76,23 +76,25 @@ impl Supervision<'_, '_> {
         } = self;
         let Signals { interrupt, terminate, hangup } = signals;
         let quiet = Mutex::new(quiet);
-        let mut joins = Joins::default();
+        let mut memberships = Memberships::default();
         let follow = resolver.run(requests.targets, |resolver| {
-            for revival in &mut revivals {
-                let Some(device) = revival.look(resolver.kernel(), &gateway.shared.forwarding.load()) else { continue };
+            for reopener in &mut reopeners {
+                let Some(device) = reopener.look(resolver.kernel(), &gateway.shared.forwarding.load()) else {
+                    continue;
+                };
                 if is_tenants_only(gateway, device)
                     && let Err(error) = quiet_device(device, &mut quiet.lock().unwrap_or_else(PoisonError::into_inner))
                 {
                     tracing::warn!("{error}");
                 }
             }
-            joins.look(&wishes(gateway.rib().plan()), resolver.kernel());
+            memberships.update(&wanted_groups(gateway.rib().plan()), resolver.kernel());
             gateway.change(|rib| {
                 rib.devices(devices(resolver.ports(), resolver.kernel()));
                 rib.resolved(resolver.news());
             });
-            for revival in &revivals {
-                revival.follow(&gateway.shared.forwarding.load());
+            for reopener in &reopeners {
+                reopener.follow(&gateway.shared.forwarding.load());
             }
         });
         let reloader = Reloader { file, config, exclusive, quiet: &quiet };

@@ -2,7 +2,7 @@
 
 mod devices;
 mod forwarder;
+mod gso_batches;
 mod lab;
 mod quiet;
-mod trains;
 mod wire;

@@ -1,70 +1,69 @@
-//! Gateways that differ in everything a reload may change, as values and as YAML.
+//! Gateways that differ in everything a reload may change, as values.
 
-use std::fmt::Write;
-use std::ops::Range;
-
-use proptest::prelude::*;
-
-use crate::common::wire::mac;
-use crate::frames::{HOSTS, Host};
+use std::ops::RangeInclusive;
 
 /// Tenants' IDs, as an offset that every encapsulation adds to its own first one.
-pub(crate) const IDS: u16 = 6;
-/// The last byte of a mesh member's address.
-pub(crate) const MEMBERS: Range<u8> = 11..14;
-const TENANTS: [&str; 4] = ["a", "b", "c", "d"];
+pub(crate) const IDS: u16 = 4;
+/// What tenants are called.
+pub(crate) const TENANTS: [&str; 4] = ["a", "b", "c", "d"];
+
+/// A tunnel address 192.0.2.x, by its last byte.
+pub(crate) type Far = u8;
+/// A tenant's host, by the last byte of its address. All tenants have the same ones.
+pub(crate) type Host = u8;
+/// The highest of them.
+pub(crate) const HOSTS: Host = 5;
 
 /// What an attachment is attached to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Side {
-    Vxlan,
-    Vxlan2,
+    /// A peer that speaks VXLAN.
+    One,
+    /// Another one.
+    Two,
     Nvgre,
     Gre,
+    /// A group that speaks VXLAN.
     Mesh,
+    /// The tags of a port.
     Tags,
 }
 
 impl Side {
-    const ALL: [Self; 6] = [Self::Vxlan, Self::Vxlan2, Self::Nvgre, Self::Gre, Self::Mesh, Self::Tags];
+    pub(crate) const ALL: [Self; 6] = [Self::One, Self::Two, Self::Nvgre, Self::Gre, Self::Mesh, Self::Tags];
+    /// Those that are one peer each.
+    pub(crate) const PEERS: [Self; 4] = [Self::One, Self::Two, Self::Nvgre, Self::Gre];
+}
 
-    pub(crate) fn any() -> impl Strategy<Value = Self> {
-        prop::sample::select(&Self::ALL[..])
-    }
+/// Who is behind an attachment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Peer {
+    /// The only one on this side.
+    Sole(Side),
+    /// One of the group, whether the file names it or it was learned.
+    Member(Far),
+    /// Somebody whom the group may learn.
+    Stranger,
+}
 
-    pub(crate) fn port(self) -> &'static str {
-        if self == Self::Tags { "access" } else { "up" }
-    }
-
-    /// The last byte of its address.
-    pub(crate) fn host(self, member: u8) -> u8 {
+impl Peer {
+    pub(crate) const fn side(self) -> Side {
         match self {
-            Self::Vxlan => 9,
-            Self::Vxlan2 => 8,
-            Self::Nvgre => 77,
-            Self::Gre => 99,
-            Self::Mesh => member,
-            Self::Tags => 0,
+            Self::Sole(side) => side,
+            Self::Member(_) | Self::Stranger => Side::Mesh,
         }
     }
 
-    /// What people call the peer behind it.
-    pub(crate) fn peer_name(self, member: u8) -> String {
+    /// What people call it.
+    pub(crate) fn name(self) -> String {
         match self {
-            Self::Mesh => format!("mesh/192.0.2.{member}"),
-            Self::Tags => "access".to_owned(),
-            _ => format!("p{}", self.host(member)),
-        }
-    }
-
-    fn reference(self, id: u16) -> String {
-        let peer = self.peer_name(0);
-        match self {
-            Self::Vxlan | Self::Vxlan2 => format!("peer: {peer}, vni: {}", 5000 + id),
-            Self::Nvgre => format!("peer: {peer}, vsid: {}", 5000 + id),
-            Self::Gre => format!("peer: {peer}, key: {id}"),
-            Self::Mesh => format!("group: mesh, vni: {}", 5000 + id),
-            Self::Tags => format!("port: access, s_vid: 100, c_vid: {}", id + 1),
+            Self::Sole(Side::One) => "one".to_owned(),
+            Self::Sole(Side::Two) => "two".to_owned(),
+            Self::Sole(Side::Nvgre) => "nvgre".to_owned(),
+            Self::Sole(Side::Gre) => "gre".to_owned(),
+            Self::Sole(Side::Tags) => "access".to_owned(),
+            Self::Member(far) => format!("mesh/192.0.2.{far}"),
+            Self::Sole(Side::Mesh) | Self::Stranger => "mesh/*".to_owned(),
         }
     }
 }
@@ -77,6 +76,22 @@ pub(crate) struct Way {
     pub(crate) horizon: Option<u8>,
 }
 
+impl Way {
+    /// Whether what comes in here may leave there.
+    pub(crate) fn may_feed(&self, other: &Self) -> bool {
+        self != other && (self.horizon.is_none() || self.horizon != other.horizon)
+    }
+}
+
+/// An address of the file.
+#[derive(Debug, Clone)]
+pub(crate) struct Static {
+    pub(crate) host: Host,
+    /// The name of the attachment.
+    pub(crate) way: String,
+    pub(crate) peer: Peer,
+}
+
 /// One tenant.
 #[derive(Debug, Clone)]
 pub(crate) struct Tenant {
@@ -85,115 +100,96 @@ pub(crate) struct Tenant {
     pub(crate) ways: Vec<Way>,
     pub(crate) learning: bool,
     pub(crate) flood_unknown: bool,
+    /// Seconds.
     pub(crate) ageing: u64,
+    /// Most addresses learned.
     pub(crate) macs: usize,
-    /// An address, its attachment's place in `ways`, and the member there.
-    pub(crate) statics: Vec<(Host, usize, u8)>,
+    pub(crate) statics: Vec<Static>,
+}
+
+impl Tenant {
+    pub(crate) fn way(&self, name: &str) -> Option<&Way> {
+        self.ways.iter().find(|way| way.name == name)
+    }
+
+    pub(crate) fn uses(&self, side: Side) -> bool {
+        self.ways.iter().any(|way| way.side == side)
+    }
+}
+
+/// From where the group learns members.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LearnFrom {
+    /// The prefix as it is written, and what is inside.
+    pub(crate) prefix: &'static str,
+    pub(crate) inside: RangeInclusive<Far>,
+    /// Most of them, if that is stated.
+    pub(crate) most: Option<usize>,
+}
+
+/// The far ends of tunnels.
+#[derive(Debug, Clone)]
+pub(crate) struct Fabric {
+    /// Where the peers of [`Side::One`] and [`Side::Nvgre`] are.
+    pub(crate) one: Far,
+    pub(crate) nvgre: Far,
+    /// The members of the group that the file names.
+    pub(crate) members: Vec<Far>,
+    pub(crate) learn_from: Option<LearnFrom>,
+    /// A far end whose next hop by the port `up` is in the file, and the last byte of its MAC address.
+    pub(crate) stated: Option<(Far, u8)>,
 }
 
 /// A whole gateway. What nobody uses is not in its file.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) tenants: Vec<Tenant>,
-    pub(crate) members: Vec<u8>,
-}
-
-type Traits = (Vec<(Side, Option<u8>)>, u8, bool, bool, u64, usize, Vec<(Host, prop::sample::Index, u8)>);
-
-fn traits() -> impl Strategy<Value = Traits> {
-    let horizon = prop_oneof![3 => Just(None), 1 => (0..2_u8).prop_map(Some)];
-    let ways = prop::sample::subsequence(Side::ALL.to_vec(), 1..=Side::ALL.len()).prop_shuffle();
-    let ways = ways.prop_flat_map(move |sides| {
-        let count = sides.len();
-        (Just(sides), prop::collection::vec(horizon.clone(), count))
-            .prop_map(|(sides, horizons)| sides.into_iter().zip(horizons).collect())
-    });
-    (
-        ways,
-        prop_oneof![4 => Just(0_u8), 1 => Just(1)],
-        prop::bool::weighted(0.9),
-        prop::bool::weighted(0.8),
-        prop_oneof![Just(60_u64), Just(100)],
-        prop_oneof![1..5_usize, Just(1000)],
-        prop::collection::vec((1..=HOSTS, any::<prop::sample::Index>(), MEMBERS), 0..3),
-    )
+    pub(crate) fabric: Fabric,
 }
 
 impl Settings {
-    pub(crate) fn any() -> impl Strategy<Value = Self> {
-        let names = prop::sample::subsequence(TENANTS.to_vec(), 0..=TENANTS.len()).prop_shuffle();
-        let ids = Just((0..IDS).collect::<Vec<_>>()).prop_shuffle();
-        let members = prop::sample::subsequence(MEMBERS.collect::<Vec<_>>(), 1..=MEMBERS.len()).prop_shuffle();
-        (names, ids, members, prop::collection::vec(traits(), TENANTS.len())).prop_map(
-            |(names, ids, members, traits)| {
-                let tenants = names
-                    .into_iter()
-                    .zip(ids)
-                    .zip(traits)
-                    .map(|((name, id), traits)| tenant(name, id, &members, traits));
-                Self { tenants: tenants.collect(), members }
-            },
-        )
+    /// A gateway that does nothing.
+    pub(crate) const fn empty() -> Self {
+        let fabric = Fabric { one: 9, nvgre: 77, members: Vec::new(), learn_from: None, stated: None };
+        Self { tenants: Vec::new(), fabric }
     }
 
-    pub(crate) fn yaml(&self) -> String {
-        let used = |side| self.tenants.iter().any(|tenant| tenant.ways.iter().any(|way| way.side == side));
-        let mut text =
-            "version: 1\nports:\n  up: { device: up, mac: \"02:aa:00:00:00:01\" }\n  access: { device: access }\n\
-                        fdb: { capacity: 1024 }\nendpoints:\n  fabric: { address: 192.0.2.1, ports: [up] }\npeers:\n"
-                .to_owned();
-        for (side, encap) in
-            [(Side::Vxlan, "vxlan"), (Side::Vxlan2, "vxlan"), (Side::Nvgre, "nvgre"), (Side::Gre, "gre")]
-        {
-            if used(side) {
-                let (name, host) = (side.peer_name(0), side.host(0));
-                let _ = writeln!(text, "  {name}: {{ address: 192.0.2.{host}, encap: {encap} }}");
-            }
-        }
-        if used(Side::Mesh) {
-            let members: Vec<_> = self.members.iter().map(|member| format!("192.0.2.{member}")).collect();
-            let _ = writeln!(text, "groups:\n  mesh: {{ encap: vxlan, members: [{}] }}", members.join(", "));
-        }
-        text.push_str("tenants:\n");
-        self.tenants.iter().for_each(|tenant| tenant.write(&mut text));
-        text
+    pub(crate) fn uses(&self, side: Side) -> bool {
+        self.tenants.iter().any(|tenant| tenant.uses(side))
+    }
+
+    /// From where the group learns members, if it is there.
+    pub(crate) fn learn_from(&self) -> Option<&LearnFrom> {
+        self.fabric.learn_from.as_ref().filter(|_| self.uses(Side::Mesh))
+    }
+
+    /// The tunnel peers that the file names, and where they are.
+    pub(crate) fn named(&self) -> Vec<(Peer, Far)> {
+        let sole = Side::PEERS.into_iter().filter(|&side| self.uses(side));
+        let sole = sole.map(|side| (Peer::Sole(side), self.fabric.sole(side)));
+        let members = self.fabric.members.iter().filter(|_| self.uses(Side::Mesh));
+        sole.chain(members.map(|&far| (Peer::Member(far), far))).collect()
     }
 }
 
-fn tenant(name: &'static str, id: u16, members: &[u8], traits: Traits) -> Tenant {
-    let (ways, twist, learning, flood_unknown, ageing, macs, wanted) = traits;
-    // The same name mostly means the same side, but not always.
-    let way = |(side, horizon)| Way { name: format!("w{}", side as u8 + twist), side, horizon };
-    let ways: Vec<_> = ways.into_iter().map(way).collect();
-    let mut statics: Vec<(Host, usize, u8)> = Vec::new();
-    for (host, way, member) in wanted {
-        let way = way.index(ways.len());
-        let exists = ways[way].side != Side::Mesh || members.contains(&member);
-        if exists && statics.iter().all(|(known, ..)| *known != host) {
-            statics.push((host, way, member));
+impl Fabric {
+    /// Where the only peer of a side is.
+    pub(crate) const fn sole(&self, side: Side) -> Far {
+        match side {
+            Side::One => self.one,
+            Side::Two => 8,
+            Side::Nvgre => self.nvgre,
+            Side::Gre => 99,
+            Side::Mesh | Side::Tags => 0,
         }
     }
-    Tenant { name, id, ways, learning, flood_unknown, ageing, macs, statics }
-}
 
-impl Tenant {
-    fn write(&self, text: &mut String) {
-        let unknown = if self.flood_unknown { "flood" } else { "drop" };
-        let Self { name, learning, ageing, macs, .. } = self;
-        let _ = writeln!(
-            text,
-            "  {name}:\n    learning: {learning}\n    unknown_unicast: {unknown}\n    ageing: {ageing}s"
-        );
-        let _ = writeln!(text, "    limits: {{ bum: unlimited, macs: {macs} }}\n    attachments:");
-        for way in &self.ways {
-            let horizon = way.horizon.map_or_else(String::new, |number| format!(", split_horizon: h{number}"));
-            let _ = writeln!(text, "      {}: {{ {}{horizon} }}", way.name, way.side.reference(self.id));
-        }
-        let _ = writeln!(text, "    static:{}", if self.statics.is_empty() { " []" } else { "" });
-        for &(host, way, member) in &self.statics {
-            let (way, mac) = (&self.ways[way], mac(host).map(|byte| format!("{byte:02x}")).join(":"));
-            let peer = if way.side == Side::Mesh { format!(", peer: 192.0.2.{member}") } else { String::new() };
-            let _ = writeln!(text, "      - {{ mac: \"{mac}\", via: {}{peer} }}", way.name);
+    /// Where a peer is; 0 for the tags of a port.
+    pub(crate) const fn far(&self, peer: Peer) -> Far {
+        match peer {
+            Peer::Sole(side) => self.sole(side),
+            Peer::Member(far) => far,
+            Peer::Stranger => 0,
         }
     }
 }

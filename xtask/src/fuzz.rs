@@ -70,7 +70,7 @@ fn targets() -> Result<Vec<String>, String> {
     Ok(names)
 }
 
-/// Gives back where the programs are.
+/// Builds the fuzz targets. Returns the folder of the programs.
 fn build() -> Result<PathBuf, String> {
     let (target, folder) = (host()?, root().join("target/fuzz"));
     let begin = Instant::now();

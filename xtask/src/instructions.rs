@@ -1,4 +1,5 @@
-//! Instructions per frame, counted by valgrind: this tree's, beside another commit's or beside the baseline.
+//! Instructions per frame, and per learned peer, counted by valgrind: this tree's, beside another commit's or beside the
+//! baseline.
 //!
 //! Wall clocks lie on shared machines; the same program on the same frames takes the same number of instructions
 //! everywhere, and another compiler seldom changes it by a tenth.
@@ -25,6 +26,10 @@ const CASES: [Case; 6] = [
     ("gre-vxlan", "64"),
 ];
 
+/// Learned peers beside which one more is learned, and how many of those are counted.
+const LEARNED: &str = "10000";
+const NEWCOMERS: u64 = 10;
+
 type Case = (&'static str, &'static str);
 
 fn name((tenant, len): Case) -> String {
@@ -42,6 +47,7 @@ pub(crate) fn count(against: Option<&str>) -> Result<(), String> {
         let theirs = theirs.map_or_else(String::new, |count| count.to_string());
         println!("{:<28} {:>12} {theirs:>12}", name(case), per_frame(&ours, case)?);
     }
+    println!("{:<28} {:>12}", newcomer(), per_newcomer(&ours)?);
     Ok(())
 }
 
@@ -50,7 +56,7 @@ pub(crate) fn check() -> Result<(), String> {
     let baseline = Baseline::read()?;
     let counts = counts()?;
     baseline.print(&counts);
-    baseline.judge(&counts)
+    baseline.check(&counts)
 }
 
 /// Makes what is counted now the baseline, for this reason.
@@ -64,7 +70,18 @@ pub(crate) fn accept(reason: &str) -> Result<(), String> {
 fn counts() -> Result<Vec<(String, u64)>, String> {
     peers::provide_valgrind()?;
     let program = build(Path::new("."))?;
-    CASES.into_iter().map(|case| Ok((name(case), per_frame(&program, case)?))).collect()
+    let frames = CASES.into_iter().map(|case| Ok((name(case), per_frame(&program, case)?)));
+    frames.chain([per_newcomer(&program).map(|count| (newcomer(), count))]).collect()
+}
+
+fn newcomer() -> String {
+    format!("newcomer beside {LEARNED}")
+}
+
+/// What control does for one more learned peer, until the workers have its paths.
+fn per_newcomer(program: &Path) -> Result<u64, String> {
+    let of = |newcomers: u64| instructions(program, &["newcomers", LEARNED, &newcomers.to_string()]);
+    Ok(of(2 * NEWCOMERS)?.saturating_sub(of(NEWCOMERS)?) / NEWCOMERS)
 }
 
 /// The gateway's own: what its ports take by themselves is left out.
@@ -74,16 +91,17 @@ fn per_frame(program: &Path, case: Case) -> Result<u64, String> {
 
 /// The difference between two runs of different length leaves out everything that is not breathing.
 fn breathing(program: &Path, who: &str, case: Case) -> Result<u64, String> {
-    let short = instructions(program, who, case, BREATHS)?;
-    let long = instructions(program, who, case, 2 * BREATHS)?;
+    let (tenant, len) = case;
+    let of = |breaths: u64| instructions(program, &[who, tenant, len, MACS, &breaths.to_string()]);
+    let (short, long) = (of(BREATHS)?, of(2 * BREATHS)?);
     Ok(long.saturating_sub(short) / (BREATHS * FRAMES_OF_A_BREATH))
 }
 
-fn instructions(program: &Path, who: &str, (tenant, len): Case, breaths: u64) -> Result<u64, String> {
+fn instructions(program: &Path, arguments: &[&str]) -> Result<u64, String> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(program)
-        .args([who, tenant, len, MACS, &breaths.to_string()])
+        .args(arguments)
         .output()
         .map_err(|error| format!("valgrind: {error}; on Debian: apt-get install valgrind"))?;
     let text = String::from_utf8_lossy(&output.stderr);
@@ -91,7 +109,7 @@ fn instructions(program: &Path, who: &str, (tenant, len): Case, breaths: u64) ->
     count.filter(|_| output.status.success()).ok_or_else(|| format!("valgrind counted nothing:\n{text}"))
 }
 
-/// Builds the program that breathes; gives back where it is.
+/// Builds the program that is counted. Returns its path.
 fn build(tree: &Path) -> Result<PathBuf, String> {
     let mut command = run::cargo_command(&["bench", "--bench", "instructions", "--no-run"]);
     command.current_dir(tree).stderr(Stdio::piped());

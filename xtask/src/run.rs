@@ -8,7 +8,7 @@ pub(crate) fn cargo(arguments: &[&str]) -> Result<(), String> {
     shown(&mut cargo_command(arguments))
 }
 
-/// Runs cargo with these arguments, letting its output through, and gives back the lines of its standard error
+/// Runs cargo with these arguments, letting its output through. Returns the lines of its standard error
 /// that begin with `mark`.
 pub(crate) fn cargo_watching(arguments: &[&str], mark: &str) -> Result<Vec<String>, String> {
     let mut command = cargo_command(arguments);

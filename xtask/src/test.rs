@@ -5,7 +5,7 @@ use crate::{peers, run};
 /// How a test says, on standard error, that it did not run.
 const SKIPPED: &str = "SKIPPED: ";
 
-/// Everything.
+/// Runs every test.
 pub(crate) fn all(strict: bool) -> Result<(), String> {
     peers::provide()?;
     // The live tests start the gateway as users do: as a program.

@@ -63,7 +63,7 @@ impl End {
         if matches!(self, Self::Device) { DEVICE } else { side.outside }
     }
 
-    /// For the report.
+    /// Its name in the report.
     #[must_use]
     pub fn name(&self) -> &'static str {
         if matches!(self, Self::Device) { "a device of the kernel" } else { "BPF programs" }

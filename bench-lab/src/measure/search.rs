@@ -11,7 +11,7 @@ use super::trial::Trial;
 /// How much time is taken, and what counts as no loss.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
-    /// Of one trial.
+    /// Duration of one trial.
     pub trial: Duration,
     /// Halvings in the search for the highest rate without loss.
     pub steps: u32,

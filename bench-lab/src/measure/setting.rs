@@ -17,7 +17,7 @@ use crate::traffic::{Arrived, Generator, Order, Sink, Variety};
 pub struct Case {
     /// Bytes of the tenant's frame, without FCS.
     pub len: usize,
-    /// Flows.
+    /// Number of flows.
     pub flows: u32,
     /// Addresses, on both sides together.
     pub macs: u32,

@@ -20,10 +20,10 @@ const PORT: u16 = 5001;
 const PATIENCE: Duration = Duration::from_secs(5);
 const CHUNK: usize = 1 << 17;
 
-/// What came through.
+/// What one TCP connection carried.
 #[derive(Debug, Clone, Copy)]
 pub struct Stream {
-    /// Bits a second.
+    /// Bits per second that the receiver got.
     pub rate: f64,
     /// What the receiving host had as its end of the tunnel.
     pub far_end: &'static str,
@@ -61,7 +61,7 @@ fn switch_offloads(host: &Namespace, side: &Side, end: &End, on: bool) -> io::Re
     Ok(())
 }
 
-/// Takes one connection and gives back how many bits a second it carried.
+/// Takes one connection. Returns how many bits a second it carried.
 fn receive() -> io::Result<f64> {
     cpus::pin(cpus::GENERATOR)?;
     let listener = TcpListener::bind((RIGHT, PORT))?;

@@ -12,7 +12,7 @@ const RIGHT: f64 = 120.0;
 const BAR: f64 = 14.0;
 const GAP: f64 = 4.0;
 
-/// Draws it.
+/// Draws the bars. Returns them as SVG.
 pub(super) fn draw(results: &Results) -> String {
     let mut picture = Picture::new(WIDTH);
     picture.text(

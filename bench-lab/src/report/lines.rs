@@ -11,7 +11,7 @@ const PANEL: (f64, f64) = (300.0, 220.0);
 const MARGIN: [f64; 4] = [35.0, 42.0, 35.0, 32.0];
 const TOP: f64 = 50.0;
 
-/// Draws it.
+/// Draws the lines. Returns them as SVG.
 pub(super) fn draw(results: &Results) -> String {
     let mut picture = Picture::new(PANEL.0 * COLUMNS as f64);
     let panels = results.growth.iter().flat_map(|growth| (0..growth.costs.len()).map(move |cost| (growth, cost)));

@@ -15,7 +15,7 @@ use transload_lab::interrupt;
 /// Several costs over the sizes of one thing.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Growth {
-    /// What grows.
+    /// The size that grows, in words.
     pub size: String,
     /// Names of the costs, with units.
     pub costs: Vec<String>,

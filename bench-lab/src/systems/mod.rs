@@ -32,7 +32,7 @@ pub enum System {
     Kernel,
     /// Open vSwitch with its userspace datapath.
     OpenVswitch(Io),
-    /// Ours.
+    /// This gateway, on ports of this back-end.
     Transload(Io),
     /// XDP sockets and nothing else: what a process could carry at most.
     Bare,
@@ -59,7 +59,7 @@ enum Holder {
 pub enum Why {
     /// It is not here, or cannot do this: the words are for the report.
     NotAvailable(String),
-    /// Something went wrong.
+    /// It could not be started or configured.
     Failed(io::Error),
 }
 

@@ -27,7 +27,7 @@ pub const ENTROPY: u16 = 0xc000;
 /// A frame as it is on the cable.
 #[derive(Debug, Clone)]
 pub struct Packet {
-    /// All of it.
+    /// The whole frame, from the outer Ethernet header on.
     pub bytes: Vec<u8>,
     /// Where the tenant's frame begins. A doubly tagged frame has its tags behind the tenant's addresses, so what lies behind
     /// those begins later.

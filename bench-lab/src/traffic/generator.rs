@@ -7,7 +7,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use transload::bpf::{Hook, Link, Map, MapKind, Program, ProgramKind};
+use transload::bpf::{AttachedProgram, Hook, Map, MapKind, Program, ProgramKind};
 use transload_lab::{Namespace, interrupt};
 
 use super::frame::{self, ENTROPY, Packet, SOURCE_PORT};
@@ -44,10 +44,10 @@ pub enum Order {
     Sources,
 }
 
-/// What was sent.
+/// The frames that were sent.
 #[derive(Debug, Clone, Copy)]
 pub struct Sent {
-    /// Frames.
+    /// Number of frames.
     pub frames: u64,
     /// How often the program ran: once for each frame, and while it waited for the next.
     pub turns: u64,
@@ -65,7 +65,7 @@ pub struct Generator {
     frame: Vec<u8>,
     /// Where no frame ever arrives. For a program that is attached nowhere, the kernel rewrites its own code before
     /// and after each run, and waits until every processor has seen it: tens of milliseconds in which nothing is sent.
-    _attached: Link,
+    _attached: AttachedProgram,
 }
 
 impl Generator {
@@ -121,7 +121,7 @@ impl Generator {
         self.state.set(0, &code::initial(gap))
     }
 
-    /// Gives back the nanoseconds of processor time that it took.
+    /// Sends for so long. Returns the nanoseconds of processor time that it took.
     fn go_on(&self, lab: &Namespace, duration: Duration, pace: Option<f64>) -> io::Result<u64> {
         let batch = if pace.is_some() { PACED_BATCH } else { BATCH };
         lab.enter(|| {

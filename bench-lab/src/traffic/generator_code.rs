@@ -50,7 +50,7 @@ pub(super) struct Pick {
     pub(super) places: Vec<Place>,
 }
 
-/// What is sent.
+/// The frames that the generator sends, as its program makes them.
 #[derive(Debug)]
 pub(super) struct Script {
     /// What every frame begins with.

@@ -5,7 +5,8 @@ use std::io;
 
 use transload::bpf::Register::{R0, R1, R2, R3, R6, R7, R8};
 use transload::bpf::{
-    Alu, Assembler, BadJump, Helper, Hook, If, Instruction, Label, Link, Map, MapKind, Program, ProgramKind, Width,
+    Alu, Assembler, AttachedProgram, BadJump, Helper, Hook, If, Instruction, Label, Map, MapKind, Program, ProgramKind,
+    Width,
 };
 use transload_lab::Namespace;
 
@@ -28,15 +29,15 @@ const XDP_PASS: i32 = 2;
 #[derive(Debug)]
 pub struct Sink {
     memory: Map<Memory>,
-    _attached: Link,
+    _attached: AttachedProgram,
 }
 
-/// What arrived.
+/// The frames that arrived.
 #[derive(Debug, Clone)]
 pub struct Arrived {
     /// Frames of ours, rightly encapsulated.
     pub frames: u64,
-    /// Anything else.
+    /// Number of other frames.
     pub others: u64,
     /// How long ours were under way, in nanoseconds.
     pub latency: Histogram,

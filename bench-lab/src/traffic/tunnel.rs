@@ -5,7 +5,7 @@
 use std::io;
 use std::net::Ipv4Addr;
 
-use transload::bpf::{Direction, Link, Program, ProgramKind};
+use transload::bpf::{AttachedProgram, Direction, Program, ProgramKind};
 use transload_lab::Namespace;
 
 use super::index_of;
@@ -39,7 +39,7 @@ pub struct Tunnel {
 /// The programs of one end. They are gone when this is.
 #[derive(Debug)]
 pub struct TunnelPrograms {
-    _links: [Link; 2],
+    _links: [AttachedProgram; 2],
 }
 
 impl Tunnel {

@@ -128,7 +128,7 @@ impl Guess {
     }
 }
 
-/// What somebody may have meant, the likeliest first.
+/// The segments that may have been meant, the likeliest first.
 fn guesses(tags: &[VlanTag]) -> Vec<Guess> {
     let other_tpids = |of: VlanTag| USUAL_TPIDS.into_iter().filter(move |tpid| *tpid != of.tpid);
     let mut all = Vec::new();

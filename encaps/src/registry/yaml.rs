@@ -11,7 +11,7 @@ use super::{Kind, Spec};
 
 impl<'de> Deserialize<'de> for Spec {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Choice;
+        struct EncapVisitor;
 
         fn kind_of<E: de::Error>(tag: &str) -> Result<Kind, E> {
             Kind::from_tag(tag).ok_or_else(|| {
@@ -21,7 +21,7 @@ impl<'de> Deserialize<'de> for Spec {
             })
         }
 
-        impl<'de> Visitor<'de> for Choice {
+        impl<'de> Visitor<'de> for EncapVisitor {
             type Value = Spec;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -44,7 +44,7 @@ impl<'de> Deserialize<'de> for Spec {
             }
         }
 
-        deserializer.deserialize_any(Choice)
+        deserializer.deserialize_any(EncapVisitor)
     }
 }
 

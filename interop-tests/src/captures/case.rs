@@ -15,11 +15,11 @@ pub struct Case {
     pub name: String,
     /// The directory.
     pub directory: PathBuf,
-    /// One sentence.
+    /// What it shows, in one sentence.
     pub shows: String,
     /// The standard and its section that ask for this, or the rule of ours.
     pub section: String,
-    /// Who made the frames that arrive, by port.
+    /// The maker of the frames that arrive, by port.
     pub makers: BTreeMap<String, String>,
 }
 
@@ -73,7 +73,7 @@ impl Case {
         Ok(case)
     }
 
-    /// Its configuration.
+    /// The path of its configuration.
     #[must_use]
     pub fn gateway(&self) -> PathBuf {
         self.directory.join("gateway.yaml")

@@ -10,7 +10,7 @@ use super::case::Case;
 use super::replay::Made;
 use super::{lines, pnet, tshark};
 
-/// Replaces a case's `out` by what the gateway makes of its `in` now, and gives back what tshark and `pnet_packet`
+/// Replaces a case's `out` by what the gateway makes of its `in` now. Returns what tshark and `pnet_packet`
 /// see in it and what was counted. Somebody must read that, and believe it, before it becomes what must be.
 ///
 /// # Errors

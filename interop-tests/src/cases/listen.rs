@@ -38,7 +38,7 @@ impl<'b> Listeners<'b> {
                 if Instant::now() > end {
                     return Err(io::Error::other(format!("tcpdump does not start at {site}")));
                 }
-                // Now and then one hangs in a Linux that is a process. What it may still write is nobody's.
+                // Now and then one hangs in User-Mode Linux. What it may still write is nobody's.
                 if Instant::now() > again {
                     listeners.ears[at].1 = listeners.listen(site, filter)?;
                     again = Instant::now() + SLOW;

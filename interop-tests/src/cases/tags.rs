@@ -8,8 +8,8 @@ use crate::traffic::{is_silent, settle};
 pub(super) const INSIDE: Case = Case {
     name: "tags-inside",
     says: "Hosts that tag their frames reach each other under the tag through VXLAN, GRE and stacked tags; through \
-           NVGRE, which must not carry one, and a VID that is the only tag, they do not (between tunnels of a Linux as \
-           a process, which has VLAN devices).",
+           NVGRE, which must not carry one, and a VID that is the only tag, they do not (between tunnels of User-Mode \
+           Linux, which has VLAN devices).",
     standard: "RFC 7348 §6.1; RFC 7637 §3.3",
     scope: Scope::Testbed(inside),
 };

@@ -30,7 +30,7 @@ pub struct Wire {
 type Tape = Mutex<CaptureWriter<std::fs::File>>;
 
 impl Wire {
-    /// Lays one: the gateway's port is bound to `gateway` and sends to `own`. Gives back the far end, for the card of
+    /// Lays one: the gateway's port is bound to `gateway` and sends to `own`. Returns the far end, for the card of
     /// a kernel. Everything is written to `capture`.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ pub use terminal::matrix;
 /// Everything that came out of a run.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// Ours.
+    /// The version of this gateway.
     pub transload: String,
     /// Seconds since 1970.
     pub started: u64,
@@ -35,17 +35,17 @@ pub struct Report {
     /// The cases, in order.
     pub cases: Vec<CaseReport>,
     /// The 4 × 4 table.
-    pub any_to_any: Vec<Way>,
+    pub any_to_any: Vec<EncapPair>,
     /// How many cells ended how.
     pub totals: Totals,
 }
 
-/// From one encapsulation to another.
+/// Everything that was tried from one encapsulation to another.
 #[derive(Debug, Serialize)]
-pub struct Way {
-    /// Where a case began.
+pub struct EncapPair {
+    /// The encapsulation that frames came in by.
     pub from: String,
-    /// Where it led.
+    /// The encapsulation that they left by.
     pub to: String,
     /// How its cells ended.
     pub totals: Totals,
@@ -58,7 +58,7 @@ pub struct StackReport {
     pub name: &'static str,
     /// Its version.
     pub version: String,
-    /// Whose implementation it is.
+    /// The implementation it counts as: two versions of one count once.
     pub implementation: &'static str,
 }
 
@@ -67,7 +67,7 @@ pub struct StackReport {
 pub struct SiteReport {
     /// Its name.
     pub name: String,
-    /// Whose it is.
+    /// The peer stack that it runs.
     pub stack: &'static str,
     /// Its encapsulation.
     pub family: String,
@@ -80,7 +80,7 @@ pub struct SiteReport {
 pub struct AbsentReport {
     /// Its name.
     pub name: String,
-    /// Why.
+    /// Why it is absent, in words.
     pub why: String,
 }
 
@@ -89,9 +89,9 @@ pub struct AbsentReport {
 pub struct CaseReport {
     /// Its name.
     pub name: &'static str,
-    /// What it promises.
+    /// The behaviour that it promises.
     pub says: &'static str,
-    /// Where that stands.
+    /// The standard and section that ask for it.
     pub standard: &'static str,
     /// How long it took.
     pub seconds: f64,
@@ -122,11 +122,11 @@ pub struct CellReport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mark {
-    /// Nothing was tried.
+    /// Nothing could be tried.
     NotRun,
     /// All that was tried holds.
     Passed,
-    /// Something does not.
+    /// At least one cell failed.
     Failed,
 }
 
@@ -143,16 +143,16 @@ impl From<&Outcome> for Mark {
 /// How many cells ended how.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Totals {
-    /// Held.
+    /// Number of cells that passed.
     pub passed: usize,
-    /// Did not.
+    /// Number of cells that failed.
     pub failed: usize,
     /// Could not be tried.
     pub not_run: usize,
 }
 
 impl Report {
-    /// Puts it together.
+    /// The report of these runs.
     #[must_use]
     pub fn new(
         sites: &[Site],
@@ -246,15 +246,15 @@ fn cell(cell: &crate::runner::Cell) -> CellReport {
     CellReport { at, to, outcome: cell.outcome.clone(), millis }
 }
 
-/// How often a frame's way from one encapsulation to another was tried and held.
-fn any_to_any(runs: &[CaseRun]) -> Vec<Way> {
+/// How often each pair of encapsulations was tried, and how that ended.
+fn any_to_any(runs: &[CaseRun]) -> Vec<EncapPair> {
     let mut table: BTreeMap<_, Totals> = BTreeMap::new();
     for cell in runs.iter().flat_map(|run| &run.cells) {
         let Place::Site(from, Some(to)) = &cell.place else { continue };
         table.entry((from.family(), to.family())).or_default().count(&cell.outcome);
     }
-    let ways = table.into_iter();
-    ways.map(|((from, to), totals)| Way { from: from.to_string(), to: to.to_string(), totals }).collect()
+    let pairs = table.into_iter();
+    pairs.map(|((from, to), totals)| EncapPair { from: from.to_string(), to: to.to_string(), totals }).collect()
 }
 
 impl Totals {

@@ -25,7 +25,7 @@ static ENDPOINT: OnceLock<Endpoint> = OnceLock::new();
 pub struct Endpoint {
     /// What it is called in the report.
     pub name: String,
-    /// Whose code it is: what a proof counts for. `transload` counts for nothing.
+    /// The implementation that it runs, which a passed case counts for; `transload` itself counts for none.
     pub implementation: String,
     /// The device of this machine that leads to it.
     pub device: String,

@@ -44,7 +44,7 @@ pub struct Testbed {
     left_out: Vec<Absent>,
     /// Whether a case has failed on it, which may have left anything.
     is_distrusted: bool,
-    /// Captures and sockets.
+    /// The folder of captures and sockets.
     place: PathBuf,
 }
 

@@ -34,9 +34,9 @@ const OVS: &[(&str, Encap, Underlay)] = &[
 pub struct Absent {
     /// Its name.
     pub name: String,
-    /// Whose it would be.
+    /// The peer stack that it would run.
     pub stack: Stack,
-    /// What is missing.
+    /// What is missing, in words.
     pub why: String,
     /// Whether nothing can be installed that would bring it: then no case speaks of it.
     pub is_final: bool,

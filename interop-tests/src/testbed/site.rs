@@ -41,7 +41,7 @@ pub enum Family {
 }
 
 impl Family {
-    /// All four.
+    /// All encapsulations.
     pub const ALL: [Self; 4] = [Self::Vxlan, Self::Nvgre, Self::Gre, Self::Tags];
 }
 
@@ -77,7 +77,7 @@ pub enum Tenant {
 }
 
 impl Tenant {
-    /// Both.
+    /// Both tenants.
     pub const ALL: [Self; 2] = [Self::Blue, Self::Red];
 
     /// Its name in the gateway's file.
@@ -95,7 +95,7 @@ impl Tenant {
 pub struct Site {
     /// Such as `uml-gre6`; also its name in the gateway's file.
     pub name: String,
-    /// Who is at the far end.
+    /// The peer stack at the far end.
     pub stack: Stack,
     /// How it is spoken to.
     pub encap: Encap,

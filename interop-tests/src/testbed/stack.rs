@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use transload_lab::skip;
 
-/// Whose implementation the run's external endpoint is, once it is known.
+/// The implementation of the run's external endpoint, once it is known.
 static EXTERNAL: OnceLock<String> = OnceLock::new();
 
 /// A peer stack.
@@ -60,7 +60,7 @@ impl Stack {
         }
     }
 
-    /// Whose implementation it is. Two versions of one count as one.
+    /// The implementation. Two versions of one count as one.
     #[must_use]
     pub fn implementation(self) -> &'static str {
         match self {

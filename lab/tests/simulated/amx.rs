@@ -36,7 +36,13 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
 /// # Safety
 /// As ptrace(2).
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn syscall(number: c_long, request: c_long, pid: c_long, address: c_long, data: c_long) -> c_long {
+pub unsafe extern "C" fn syscall(
+    number: c_long,
+    request: c_long,
+    pid: c_long,
+    address: c_long,
+    data: c_long,
+) -> c_long {
     if number == SYS_PTRACE {
         // SAFETY: as the caller's.
         return returned(unsafe { answer(request, pid, address, data) });

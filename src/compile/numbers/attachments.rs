@@ -10,6 +10,7 @@ use crate::forwarding::{AttachmentId, DomainId, Slab};
 /// The numbers of all attachments.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Attachments {
+    /// The numbers of each domain's attachments.
     registers: Slab<DomainId, Arc<NumberPool>>,
     latest: Option<NumberedAttachments>,
 }

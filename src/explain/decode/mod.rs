@@ -9,7 +9,7 @@ use transload_encaps::{Kind, Mac, ethernet};
 /// A header of a frame.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Layer {
-    /// What it is.
+    /// The name of the header.
     pub name: &'static str,
     /// Where it begins in the frame.
     pub at: usize,
@@ -27,7 +27,7 @@ fn as_map<S: Serializer>(fields: &[(&'static str, String)], serializer: S) -> Re
 /// A frame taken apart.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Decoded {
-    /// From the outermost.
+    /// The headers, the outermost first.
     pub layers: Vec<Layer>,
     /// Where the tenant's frame begins, if there is one in a tunnel.
     pub inner_at: Option<usize>,
@@ -36,7 +36,7 @@ pub struct Decoded {
 /// What may be inside the outer IP packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Inside {
-    /// This encapsulation.
+    /// A tunnel of this encapsulation.
     Tunnel(Kind),
     /// Whatever the carrier is usually used for.
     Unknown,

@@ -7,7 +7,7 @@ use transload_encaps::{Carrier, Mac, ethernet};
 use super::Cursor;
 
 impl Cursor<'_> {
-    /// The network layer and the one above it; gives back what carries a tunnel, if one may follow.
+    /// Reads the network layer and the one above it. Returns the carrier of a tunnel, if one may follow.
     pub(super) fn network(&mut self, ether_type: u16) -> Option<Carrier> {
         let protocol = match ether_type {
             ethernet::IPV4 => self.ipv4()?,

@@ -85,7 +85,7 @@ fn split_horizon(case: &Case<'_>, claim: Claim) -> Option<Near> {
 fn unknown_unicast(case: &Case<'_>, claim: Claim) -> Option<Near> {
     let (mac, _) = case.trace.destination()?;
     let text = format!(
-        "{mac} was never heard in {}, which says `unknown_unicast: drop`: a frame from it, a static entry or `flood` \
+        "no frame from {mac} has come in {} yet, which says `unknown_unicast: drop`: a frame from it, a static entry or `flood` \
          would let this pass",
         case.tenant(claim.domain)
     );
@@ -140,7 +140,7 @@ fn bad_source(case: &Case<'_>) -> Option<Near> {
     ))
 }
 
-/// What somebody should know of a frame that was forwarded.
+/// Remarks on a frame that was forwarded.
 pub(in crate::explain) fn remarks(case: &Case<'_>) -> Vec<Near> {
     let mut all: Vec<_> = tolerated(case).into_iter().collect();
     if let Some((claim, domain)) = claim(case) {

@@ -1,10 +1,10 @@
-//! Frames that do not fit the way out.
+//! Frames that do not fit their path out.
 
 use transload_encaps::ethernet::{self, HEADER_LEN};
 use transload_encaps::{Common, DropReason, Frame, HEADROOM, InnerTags, Segment};
 
 use super::super::case::Case;
-use super::super::ways::{Way, ways};
+use super::super::paths::{TracedPath, paths};
 use super::Near;
 use crate::compile::Noun;
 use crate::dataplane::Stage;
@@ -20,60 +20,61 @@ pub(super) fn refused(case: &Case<'_>, reason: DropReason) -> Vec<Near> {
     if is(Common::InnerTags) {
         return inner_tags(case, Stage::Encap);
     }
-    ways(case)
+    paths(case)
         .into_iter()
-        .filter(|way| way.lost == Some(reason))
-        .filter_map(|way| {
+        .filter(|path| path.lost == Some(reason))
+        .filter_map(|path| {
             if reason.label().starts_with("too_big") {
-                too_big(case, &way)
+                too_big(case, &path)
             } else if is(Common::NoNextHop) {
-                Some(no_next_hop(case, &way))
+                Some(no_next_hop(case, &path))
             } else {
-                refused_by_encapsulation(case, &way, reason)
+                refused_by_encapsulation(case, &path, reason)
             }
         })
         .collect()
 }
 
-/// What the way's encapsulation would not carry.
-fn refused_by_encapsulation(case: &Case<'_>, way: &Way<'_>, reason: DropReason) -> Option<Near> {
-    let peer = case.tables.peer(way.peer)?;
-    let text = peer.compiled.why(reason, &case.trace.after(Stage::Bridge)?.bytes, &case.peer(way.peer))?;
-    let attachment = way.attachment.and_then(|(domain, place)| case.line(Noun::Attachment(domain, place)));
+/// A frame that the path's encapsulation does not carry.
+fn refused_by_encapsulation(case: &Case<'_>, path: &TracedPath<'_>, reason: DropReason) -> Option<Near> {
+    let peer = case.tables.peer(path.peer)?;
+    let text = peer.compiled.why(reason, &case.trace.after(Stage::Bridge)?.bytes, &case.peer(path.peer))?;
+    let attachment = path.attachment.and_then(|(domain, place)| case.line(Noun::Attachment(domain, place)));
     Some(Near::new(text, attachment))
 }
 
-fn too_big(case: &Case<'_>, way: &Way<'_>) -> Option<Near> {
-    let peer = case.tables.peer(way.peer)?;
+fn too_big(case: &Case<'_>, path: &TracedPath<'_>) -> Option<Near> {
+    let peer = case.tables.peer(path.peer)?;
     let bytes = &case.trace.after(Stage::Bridge)?.bytes;
-    let tenant = bytes.len() - stripped(way.inner_tags, bytes);
-    let headers = peer.compiled.overhead(way.segment);
+    let tenant = bytes.len() - stripped(path.inner_tags, bytes);
+    let headers = peer.compiled.overhead(path.segment);
     let (port, needed, added) = match &peer.exit {
         Exit::Tunnel(underlay) => {
             let added = headers + underlay.ip_overhead();
-            (way.hop?.port, tenant + added, added + HEADER_LEN)
+            (path.hop?.port, tenant + added, added + HEADER_LEN)
         }
         Exit::Port(port) => {
             // One 802.1Q tag is free on any Linux device.
-            let free = if outermost(peer, way.segment, bytes) == Some(ethernet::C_TAG) { ethernet::TAG_LEN } else { 0 };
+            let free =
+                if outermost(peer, path.segment, bytes) == Some(ethernet::C_TAG) { ethernet::TAG_LEN } else { 0 };
             (*port, tenant + headers - HEADER_LEN - free, headers - free.min(headers))
         }
     };
-    let mtu = match way.hop {
+    let mtu = match path.hop {
         Some(hop) => hop.mtu?,
         None => case.tables.ports.get(port)?.mtu?,
     };
     let text = format!(
         "towards {} the frame of {tenant} bytes becomes a packet of {needed}, and port {} carries {mtu}: raise that \
          MTU, or let the tenant use {}",
-        way.to,
+        path.to,
         case.names.port(port),
         (mtu as usize).saturating_sub(added)
     );
     Some(Near::new(text, case.line(Noun::PortMtu(port)).or_else(|| case.line(Noun::Port(port)))))
 }
 
-/// How many bytes of tags an attachment takes off on the way out.
+/// How many bytes of tags an attachment takes off frames that leave.
 fn stripped(rule: InnerTags, bytes: &[u8]) -> usize {
     let payload = ethernet::payload(bytes).filter(|_| rule == InnerTags::Strip);
     payload.map_or(0, |(_, at)| at - HEADER_LEN)
@@ -88,13 +89,13 @@ fn outermost(peer: &Peer, segment: Segment, bytes: &[u8]) -> Option<u16> {
     ethernet::be16(frame.bytes(), ethernet::ADDRESSES_LEN)
 }
 
-fn no_next_hop(case: &Case<'_>, way: &Way<'_>) -> Near {
+fn no_next_hop(case: &Case<'_>, path: &TracedPath<'_>) -> Near {
     let text = format!(
         "the next hop of {} is not known: no route to its address leaves by a port of its endpoint, or its neighbour \
          does not answer; `next_hops` of the port can state it",
-        case.peer(way.peer)
+        case.peer(path.peer)
     );
-    Near::new(text, case.line(Noun::Peer(way.peer)))
+    Near::new(text, case.line(Noun::Peer(path.peer)))
 }
 
 fn no_targets(case: &Case<'_>, claim: Claim) -> Near {
@@ -107,7 +108,7 @@ fn no_targets(case: &Case<'_>, claim: Claim) -> Near {
     Near::new(text, case.line(Noun::Tenant(claim.domain)))
 }
 
-/// A tag where none may be, on the way in or out.
+/// A tag where none may be, as the frame comes in or leaves.
 pub(super) fn inner_tags(case: &Case<'_>, stage: Stage) -> Vec<Near> {
     let claim = match stage {
         Stage::Decap => case.trace.segment().and_then(|(_, _, claim)| claim),
@@ -117,8 +118,8 @@ pub(super) fn inner_tags(case: &Case<'_>, stage: Stage) -> Vec<Near> {
     let places = if stage == Stage::Decap {
         vec![claim.attachment]
     } else {
-        let lost = ways(case).into_iter().filter(|way| way.lost == Some(Common::InnerTags.into()));
-        lost.filter_map(|way| Some(way.attachment?.1)).collect()
+        let lost = paths(case).into_iter().filter(|path| path.lost == Some(Common::InnerTags.into()));
+        lost.filter_map(|path| Some(path.attachment?.1)).collect()
     };
     let bytes = case.trace.after(if stage == Stage::Decap { Stage::Decap } else { Stage::Bridge }).map(|it| &it.bytes);
     let vlan = bytes.and_then(|bytes| ethernet::be16(bytes, 14)).map_or(0, |tci| tci & 0x0fff);

@@ -1,4 +1,4 @@
-//! Near misses: the nearest thing that would have let a frame pass, or what else somebody should know about it.
+//! Near misses: the nearest thing that would have let a frame pass, or remarks on one that passed.
 //!
 //! A finder tries other readings of the same bytes against the same tables: another carrier, another byte order,
 //! another tag. What it finds is said with the line of the file that would have to change.

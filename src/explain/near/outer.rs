@@ -9,15 +9,15 @@ use super::{Near, sender};
 use crate::compile::Noun;
 use crate::forwarding::{Endpoint, EndpointId, Sender};
 
-/// The IP packet in a frame, behind whatever tags.
-struct Packet {
+/// The IP packet in a frame, behind any VLAN tags.
+struct TaggedPacket {
     /// The VLAN IDs before it, outermost first, with their types.
     tags: Vec<(u16, u16)>,
     dst: IpAddr,
     carrier: Option<Carrier>,
 }
 
-fn packet(frame: &[u8]) -> Option<Packet> {
+fn packet(frame: &[u8]) -> Option<TaggedPacket> {
     let (ether_type, at) = ethernet::payload(frame)?;
     if !matches!(ether_type, ethernet::IPV4 | ethernet::IPV6) {
         return None;
@@ -26,7 +26,7 @@ fn packet(frame: &[u8]) -> Option<Packet> {
         .step_by(4)
         .filter_map(|tag| Some((ethernet::be16(frame, tag)?, ethernet::be16(frame, tag + 2)? & 0x0fff)));
     let carrier = outer::walk(frame, at).ok().map(|outer| outer.carrier);
-    Some(Packet { tags: tags.collect(), dst: outer::ip_destination(frame, at)?, carrier })
+    Some(TaggedPacket { tags: tags.collect(), dst: outer::ip_destination(frame, at)?, carrier })
 }
 
 /// Why the frame is no tunnel packet, if it looks like one.
@@ -126,7 +126,7 @@ fn distance(case: &Case<'_>, id: EndpointId, to: IpAddr) -> u128 {
     address.map_or(u128::MAX, |address| sender::distance(address, to).unwrap_or(u128::MAX))
 }
 
-fn wrong_tag(case: &Case<'_>, id: EndpointId, endpoint: &Endpoint, packet: &Packet) -> Near {
+fn wrong_tag(case: &Case<'_>, id: EndpointId, endpoint: &Endpoint, packet: &TaggedPacket) -> Near {
     let has = match packet.tags.as_slice() {
         [] => "has no VLAN tag".to_owned(),
         [(ethernet::C_TAG, vlan)] => format!("has VLAN {vlan}"),

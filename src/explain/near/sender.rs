@@ -1,4 +1,4 @@
-//! Tunnel packets from nobody: who is nearly their sender.
+//! Tunnel packets from unknown senders: the peers that nearly match.
 
 use std::net::IpAddr;
 

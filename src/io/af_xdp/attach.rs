@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::filter::{Claims, Filter, Tags};
 use super::program::{self, Maps, OUTER, PASS, SINGLE};
-use crate::bpf::{Hook, Link, Map, MapKind, Program, ProgramKind};
+use crate::bpf::{AttachedProgram, Hook, Map, MapKind, Program, ProgramKind};
 use crate::io::ethtool::Unstripped;
 
 /// VLAN IDs there are.
@@ -19,7 +19,7 @@ const VIDS: u32 = 4096;
 /// A redirect program on its device.
 #[derive(Debug)]
 pub struct Redirect {
-    link: Link,
+    link: AttachedProgram,
     sockets: Map<u32>,
     /// The filter that is in force. The kernel holds the program's map of tags.
     filter: Mutex<Filter>,

@@ -29,12 +29,12 @@ pub struct Entrance {
 /// The tags that belong to tenants.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Tags {
-    /// None.
+    /// No tag belongs to a tenant.
     #[default]
     None,
     /// Those that are claimed.
     Some(Claims),
-    /// Every frame: nobody but tenants is behind the port.
+    /// Every frame: only tenants are behind the port.
     All,
 }
 

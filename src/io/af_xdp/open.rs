@@ -21,16 +21,16 @@ use crate::io::ethtool::Unstripped;
 const TRIES: u32 = 40;
 const PAUSE: Duration = Duration::from_millis(25);
 
-/// What a port is to be.
+/// What a port on XDP sockets is to be opened with.
 #[derive(Debug)]
-pub struct Wish<'w, 'mem> {
+pub struct OpenRequest<'w, 'mem> {
     /// The device.
     pub device: &'w str,
-    /// The device's number.
+    /// The device's interface index.
     pub ifindex: u32,
-    /// How many queues it has.
+    /// Number of its queues.
     pub queues: u32,
-    /// Which frames are the gateway's.
+    /// The frames that are the gateway's.
     pub filter: Filter,
     /// The memory of each worker; there are at most as many as queues.
     pub umems: &'w [Arc<Umem<'mem>>],
@@ -43,9 +43,9 @@ pub struct Wish<'w, 'mem> {
 pub struct Mode {
     hook: Hook,
     transfer: Transfer,
-    /// Why not in the driver.
+    /// The driver's error, if it runs no XDP program.
     no_driver: Option<io::Error>,
-    /// Why not without copies.
+    /// The error of the first bind without copies, if that was refused.
     no_zero_copy: Option<io::Error>,
     queues: u32,
 }
@@ -69,14 +69,14 @@ impl fmt::Display for Mode {
 
 /// Why a device is not open.
 #[derive(Debug, thiserror::Error)]
-pub enum Fault {
-    /// We may not.
+pub enum SetupError {
+    /// Capabilities are missing.
     #[error("no permission for XDP sockets: {} missing; run as root, or grant {}", list(.0), list(.0))]
     Capabilities(Vec<&'static str>),
-    /// We have every capability, and may not.
+    /// Every capability is here, but only within a user namespace.
     #[error(
-        "the kernel refuses to load XDP programs although all capabilities are here: in a user namespace it does, \
-         since it wants those of the machine"
+        "the kernel refuses to load XDP programs although all capabilities are here: they do not count in a user \
+         namespace"
     )]
     UserNamespace,
     /// Somebody else's program is on the device.
@@ -86,7 +86,7 @@ pub enum Fault {
     #[error("the device takes no XDP program at its MTU: {0}; a smaller MTU may do")]
     Mtu(io::Error),
     /// The device takes the tags that matter out of the frames.
-    #[error("it strips VLAN tags on receive and cannot be told not to: {0}")]
+    #[error("it strips VLAN tags on receive, and that cannot be turned off: {0}")]
     Strips(io::Error),
     /// Some worker would have none of its queues.
     #[error("it has {0} queues for {1} workers (`ethtool -l`)")]
@@ -118,17 +118,17 @@ pub(super) fn missing(locking: bool) -> Vec<&'static str> {
     wanted.into_iter().filter(|(any, _)| lacks(*any)).map(|(_, name)| name).collect()
 }
 
-fn fault(doing: &'static str, error: io::Error) -> Fault {
+fn fault(doing: &'static str, error: io::Error) -> SetupError {
     match Errno::from_io_error(&error) {
         Some(Errno::PERM) => {
             let missing = missing(false);
-            if missing.is_empty() { Fault::UserNamespace } else { Fault::Capabilities(missing) }
+            if missing.is_empty() { SetupError::UserNamespace } else { SetupError::Capabilities(missing) }
         }
         // The memory is more than an ordinary process may lock.
-        Some(Errno::NOBUFS) => Fault::Capabilities(vec!["CAP_IPC_LOCK"]),
-        Some(Errno::BUSY | Errno::EXIST) => Fault::Attached,
-        Some(Errno::RANGE) => Fault::Mtu(error),
-        _ => Fault::System(doing, error),
+        Some(Errno::NOBUFS) => SetupError::Capabilities(vec!["CAP_IPC_LOCK"]),
+        Some(Errno::BUSY | Errno::EXIST) => SetupError::Attached,
+        Some(Errno::RANGE) => SetupError::Mtu(error),
+        _ => SetupError::System(doing, error),
     }
 }
 
@@ -137,12 +137,13 @@ fn fault(doing: &'static str, error: io::Error) -> Fault {
 ///
 /// # Errors
 /// Why not. Nothing is left behind then.
-pub fn open<'mem>(wish: Wish<'_, 'mem>) -> Result<(Vec<AfXdpPort<'mem>>, Arc<Redirect>, Mode), Fault> {
-    let Wish { device, ifindex, queues, filter, umems, may_be_generic } = wish;
+pub fn open<'mem>(request: OpenRequest<'_, 'mem>) -> Result<(Vec<AfXdpPort<'mem>>, Arc<Redirect>, Mode), SetupError> {
+    let OpenRequest { device, ifindex, queues, filter, umems, may_be_generic } = request;
     if (queues as usize) < umems.len() {
-        return Err(Fault::Queues(queues, umems.len()));
+        return Err(SetupError::Queues(queues, umems.len()));
     }
-    let unstripped = if filter.reads_tags() { Unstripped::of(device, ifindex).map_err(Fault::Strips)? } else { None };
+    let unstripped =
+        if filter.reads_tags() { Unstripped::of(device, ifindex).map_err(SetupError::Strips)? } else { None };
     let frags = umems.first().is_some_and(|umem| umem.frags());
     let attached = Redirect::attach(ifindex, filter, queues, frags, may_be_generic, unstripped);
     let (redirect, no_driver) = attached.map_err(|error| fault("cannot attach an XDP program", error))?;

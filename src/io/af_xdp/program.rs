@@ -56,8 +56,8 @@ pub(super) struct Maps<'map> {
 pub(super) fn assemble(filter: &Filter, maps: Maps<'_>, without_socket: i32) -> Result<Vec<Instruction>, BadJump> {
     let mut asm = Assembler::default();
     let (take, pass) = (asm.label(), asm.label());
-    let mut program = Program { asm, take, pass, sockets: maps.sockets, without_socket };
-    program.section(Program::begin);
+    let mut program = RedirectAssembler { asm, take, pass, sockets: maps.sockets, without_socket };
+    program.section(RedirectAssembler::begin);
     for entrance in &filter.entrances {
         // RFC 1112 §6.4, RFC 2464 §7: a multicast group has a MAC address of its own.
         let mac = if entrance.address.is_multicast() { Some(Mac::of_group(entrance.address)) } else { filter.mac };
@@ -71,7 +71,7 @@ pub(super) fn assemble(filter: &Filter, maps: Maps<'_>, without_socket: i32) -> 
     program.asm.finish()
 }
 
-struct Program<'map> {
+struct RedirectAssembler<'map> {
     asm: Assembler,
     /// Where the section's frames are taken, and where they are left to the kernel.
     take: Label,
@@ -85,7 +85,7 @@ const fn in_frame(number: u16) -> i32 {
     u16::from_ne_bytes(number.to_be_bytes()) as i32
 }
 
-impl Program<'_> {
+impl RedirectAssembler<'_> {
     /// A part of the program with ends of its own, since a jump reaches only so far. The body ends with a jump, and
     /// is given where the next part begins.
     fn section(&mut self, body: impl FnOnce(&mut Self, Label)) {
@@ -163,7 +163,7 @@ impl Program<'_> {
         }
     }
 
-    /// What is sent to our address behind another MAC is nobody's tag either.
+    /// A packet to our address with another MAC is no tenant's frame either.
     fn need_mac(&mut self, mac: Option<Mac>) {
         let Some(Mac([first @ .., high, low])) = mac else { return };
         self.need_words(0, &first, self.pass);
@@ -293,7 +293,7 @@ impl Program<'_> {
         self.asm.place(next);
     }
 
-    /// The ends of a section that are used: the kernel refuses what nobody can reach.
+    /// The ends of a section that are used: the kernel refuses code that is not reachable.
     fn ends(&mut self) {
         if self.asm.is_used(self.pass) {
             self.asm.place(self.pass);

@@ -161,7 +161,8 @@ impl<'mem> Queue<'mem> {
         }
     }
 
-    /// The chunk that lies at this address, which the kernel gives back; and how far behind its beginning that is.
+    /// Takes the chunk at this address back from the kernel. Returns it, and how many bytes behind its beginning the
+    /// address is.
     #[inline]
     fn release(&mut self, address: u64) -> Option<(&'mem mut [u8], usize)> {
         let granule = u64::from(self.umem.granule());
@@ -299,7 +300,7 @@ impl<'mem> Queue<'mem> {
         Ok(())
     }
 
-    /// Has the kernel look at what is to be sent, if it wants to be told.
+    /// Wakes the kernel to send what is in the ring, if it asks for that.
     #[inline]
     pub(super) fn kick(&mut self) {
         if !self.rings.send.needs_wakeup() {
@@ -335,7 +336,7 @@ impl<'mem> Queue<'mem> {
         self.rings.send.untaken() > 0
     }
 
-    /// Whether the kernel could send no more when it was last told to: nobody tells when it could.
+    /// Whether the kernel could send no more when it was last woken; it does not report when it can again.
     pub(super) const fn is_stuck(&self) -> bool {
         self.rings.send.was_untaken() && !self.down
     }

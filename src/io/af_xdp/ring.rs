@@ -33,7 +33,7 @@ struct Ring<T> {
 unsafe impl<T: Send> Send for Ring<T> {}
 
 impl<T: Copy> Ring<T> {
-    /// Maps a ring of this size, a power of two, that the socket has been told of.
+    /// Maps a ring of this size, a power of two, that the socket was set up with.
     fn map(socket: BorrowedFd<'_>, offsets: &XdpRingOffset, page: u64, size: u32) -> io::Result<Self> {
         let at = |offset: u64| usize::try_from(offset).map_err(|_| io::Error::from(rustix::io::Errno::OVERFLOW));
         let entries = at(offsets.desc)?;

@@ -1,5 +1,5 @@
-//! What can be known of a device before anything is opened: whether XDP sockets would work there, and be told
-//! everything that matters.
+//! What can be known of a device before anything is opened: whether XDP sockets would work there, and get packets that
+//! are complete.
 
 use transload_encaps::Mac;
 
@@ -9,9 +9,9 @@ use crate::io::{ethtool, sys};
 /// What a device looks like from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Survey {
-    /// How many queues it receives by.
+    /// Number of queues that it receives by.
     pub queues: u32,
-    /// How many queues it sends by: of a queue without one of these the kernel sends nothing, and says nothing.
+    /// Number of queues that it sends by: of a queue without one of these the kernel sends nothing, and says nothing.
     pub senders: u32,
     /// Its MAC address.
     pub mac: Option<Mac>,
@@ -38,17 +38,17 @@ impl Survey {
         self.queues.min(self.senders) as usize
     }
 
-    /// Whether `io: auto` may choose XDP sockets for so many workers: why, or why not.
+    /// Whether `io: auto` may choose XDP sockets for so many workers. Returns the reason to, in words.
     ///
     /// # Errors
-    /// Why not.
-    pub fn judge(&self, workers: usize) -> Result<String, String> {
+    /// The reason not to, in words.
+    pub fn suits(&self, workers: usize) -> Result<String, String> {
         let Self { queues, driver, bus, .. } = self;
         let most = self.most_workers();
         if driver == "veth" {
             return Err(
-                "the far end of a veth may leave checksums, segmentation and VLAN tags to its device, of which \
-                        XDP sockets are not told; where it has them turned off, say `io: af_xdp`"
+                "the far end of a veth may leave checksums, segmentation and VLAN tags to its device, and such \
+                        packets arrive incomplete on XDP sockets; where that is turned off, write `io: af_xdp`"
                     .into(),
             );
         }
@@ -85,19 +85,19 @@ mod tests {
 
     #[test]
     fn a_veth_is_left_to_packet_sockets_since_nobody_knows_what_its_sender_leaves_undone() {
-        assert!(survey("veth", "", 4).judge(1).unwrap_err().contains("far end of a veth"));
+        assert!(survey("veth", "", 4).suits(1).unwrap_err().contains("far end of a veth"));
     }
 
     #[test]
     fn what_only_software_makes_is_left_to_packet_sockets() {
         for (driver, bus) in [("", ""), ("tun", "tap"), ("bridge", "N/A"), ("bonding", "")] {
-            assert!(survey(driver, bus, 4).judge(1).unwrap_err().contains("made by software"), "{driver}");
+            assert!(survey(driver, bus, 4).suits(1).unwrap_err().contains("made by software"), "{driver}");
         }
     }
 
     #[test]
     fn a_card_with_fewer_queues_than_workers_is_left_to_packet_sockets() {
-        let told = survey("ice", "0000:3b:00.0", 2).judge(4).unwrap_err();
+        let told = survey("ice", "0000:3b:00.0", 2).suits(4).unwrap_err();
         assert_eq!(told, "4 workers want a queue each, and the device has 2");
     }
 }

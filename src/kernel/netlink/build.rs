@@ -209,7 +209,7 @@ impl Netlink {
     /// Adds a route by one gateway on one device, or by several at equal cost.
     ///
     /// # Errors
-    /// When there is no such device, or no way to a gateway.
+    /// When there is no such device, or no route to a gateway.
     pub async fn add_route(&self, to: (IpAddr, u8), via: &[(&str, IpAddr)]) -> io::Result<()> {
         let mut hops = Vec::new();
         for (name, gateway) in via {

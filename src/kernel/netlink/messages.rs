@@ -12,31 +12,33 @@ use rtnetlink::packet_route::route::{
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use transload_encaps::Mac;
 
-use super::Change;
-use crate::kernel::tables::{Link, LinkIndex, LinkState, Neighbour, Route, Way};
+use super::KernelChange;
+use crate::kernel::tables::{Link, LinkIndex, LinkState, Neighbour, NextHop, Route};
 
-pub(super) fn change(message: NetlinkMessage<RouteNetlinkMessage>) -> Option<Change> {
+pub(super) fn change(message: NetlinkMessage<RouteNetlinkMessage>) -> Option<KernelChange> {
     let message = match message.payload {
         NetlinkPayload::InnerMessage(message) => message,
-        NetlinkPayload::Overrun(_) => return Some(Change::Lost),
+        NetlinkPayload::Overrun(_) => return Some(KernelChange::Lost),
         _ => return None,
     };
     match message {
         // AF_BRIDGE repeats a bridge port's link; the device itself did not change.
         RouteNetlinkMessage::NewLink(message) if message.header.interface_family == AddressFamily::Unspec => {
-            Some(Change::Link(message.header.index, Some(link(&message))))
+            Some(KernelChange::Link(message.header.index, Some(link(&message))))
         }
         RouteNetlinkMessage::DelLink(message) if message.header.interface_family == AddressFamily::Unspec => {
-            Some(Change::Link(message.header.index, None))
+            Some(KernelChange::Link(message.header.index, None))
         }
         RouteNetlinkMessage::NewNeighbour(message) => {
-            neighbour(&message).map(|(key, entry)| Change::Neighbour(key, Some(entry)))
+            neighbour(&message).map(|(key, entry)| KernelChange::Neighbour(key, Some(entry)))
         }
-        RouteNetlinkMessage::DelNeighbour(message) => neighbour(&message).map(|(key, _)| Change::Neighbour(key, None)),
+        RouteNetlinkMessage::DelNeighbour(message) => {
+            neighbour(&message).map(|(key, _)| KernelChange::Neighbour(key, None))
+        }
         RouteNetlinkMessage::NewRoute(_)
         | RouteNetlinkMessage::DelRoute(_)
         | RouteNetlinkMessage::NewRule(_)
-        | RouteNetlinkMessage::DelRule(_) => Some(Change::Routes),
+        | RouteNetlinkMessage::DelRule(_) => Some(KernelChange::Routes),
         _ => None,
     }
 }
@@ -123,12 +125,12 @@ pub(super) fn route(message: &RouteMessage) -> Route {
             _ => {}
         }
     }
-    let one = out.map(|link| Way { link, gateway: gateway(&message.attributes), mtu });
+    let one = out.map(|link| NextHop { link, gateway: gateway(&message.attributes), mtu });
     // A next hop that is dead stays in the list; the kernel only marks it.
     let alive = several.into_iter().flatten().filter(|hop| !hop.flags.contains(RouteNextHopFlags::Dead));
-    let hops = alive.map(|hop| Way { link: hop.interface_index, gateway: gateway(&hop.attributes), mtu });
-    let ways: Vec<_> = one.into_iter().chain(hops).collect();
-    if ways.is_empty() { Route::None } else { Route::Out(ways) }
+    let hops = alive.map(|hop| NextHop { link: hop.interface_index, gateway: gateway(&hop.attributes), mtu });
+    let next_hops: Vec<_> = one.into_iter().chain(hops).collect();
+    if next_hops.is_empty() { Route::None } else { Route::Out(next_hops) }
 }
 
 fn route_mtu(metric: &RouteMetric) -> Option<u32> {

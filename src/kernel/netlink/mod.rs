@@ -2,7 +2,7 @@
 //!
 //! Routes are not dumped and searched: for every tunnel the kernel is asked which entry of its tables matches
 //! (`RTM_F_FIB_MATCH`), so that routing rules, metrics and next-hop groups mean what they mean to the kernel, and a
-//! full Internet table costs us nothing. What changes arrives as [`Change`]s; one that touches routes means asking
+//! full Internet table costs us nothing. What changes arrives as [`KernelChange`]s; one that touches routes means asking
 //! again.
 
 mod build;
@@ -25,7 +25,7 @@ pub use build::{GreDevice, VxlanDevice, furnish};
 
 /// The kernel said this.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
+pub enum KernelChange {
     /// A device appeared or changed, or is gone.
     Link(LinkIndex, Option<Link>),
     /// A neighbour appeared or changed, or is gone.
@@ -55,7 +55,7 @@ impl Netlink {
     ///
     /// # Errors
     /// When the kernel gives no netlink socket.
-    pub fn open() -> io::Result<(Self, impl Stream<Item = Change> + Send + Sync + use<>)> {
+    pub fn open() -> io::Result<(Self, impl Stream<Item = KernelChange> + Send + Sync + use<>)> {
         let groups = [
             MulticastGroup::Link,
             MulticastGroup::Neigh,

@@ -6,7 +6,7 @@ use std::process::Command;
 
 const FILE: &str = "benches/instructions.baseline";
 const HEADER: &str = "\
-# Instructions per frame, the gateway's own: what is counted, how many, and why it last changed.
+# Instructions per frame (and per learned peer), the gateway's own: what is counted, how many, and why it last changed.
 # `cargo xtask bench instructions --check` fails when one is over a tenth higher. To change it, on purpose:
 # `cargo xtask bench instructions --accept \"REASON\"`.
 ";
@@ -58,7 +58,7 @@ impl Baseline {
         }
     }
 
-    pub(super) fn judge(&self, counts: &[(String, u64)]) -> Result<(), String> {
+    pub(super) fn check(&self, counts: &[(String, u64)]) -> Result<(), String> {
         let compiler = compiler();
         if compiler != self.compiler {
             println!("The baseline was counted with {}, this with {compiler}.", self.compiler);
@@ -84,7 +84,7 @@ impl Baseline {
                 Some(row) if now.abs_diff(row.count) * 100 <= row.count => (row.count, row.reason.as_str()),
                 _ => (*now, reason),
             };
-            writeln!(text, "{case:<18} | {count:>5} | {reason}").map_err(|error| error.to_string())?;
+            writeln!(text, "{case:<21} | {count:>7} | {reason}").map_err(|error| error.to_string())?;
         }
         fs::write(FILE, text).map_err(|error| format!("{FILE}: {error}"))
     }

@@ -9,8 +9,8 @@ pub(super) mod gre;
 mod packet;
 mod probe;
 pub(super) mod reserved;
-pub(super) mod strangers;
 pub(super) mod udp;
+pub(super) mod unknown_senders;
 
 use super::Cells;
 use crate::outcome::Verdict;

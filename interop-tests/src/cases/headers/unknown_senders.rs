@@ -1,4 +1,4 @@
-//! Who is not known.
+//! Unknown senders: packets that no peer of the file, and no tag of a port, accounts for.
 
 use super::from_sites;
 use super::probe::Probe;

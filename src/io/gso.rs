@@ -1,4 +1,4 @@
-//! Trains: what goes to the kernel in one piece, a frame or several UDP tunnel packets of one flow.
+//! GSO batches: one frame, or several UDP tunnel packets of one flow, that go to the kernel in one piece.
 //!
 //! Packets behind each other whose headers differ only in what follows from their length, all of one length but the
 //! last, leave as one packet that the kernel, or the device, cuts again (`UDP_SEGMENT`, Linux 6.2 for packet sockets).
@@ -9,65 +9,65 @@ use transload_encaps::{Checksum, Frame, checksum, ethernet};
 
 use super::vnet;
 
-/// The longest headers of a train: Ethernet, two tags, IPv6, UDP.
+/// The longest headers of a batch, in bytes: Ethernet, two tags, IPv6, UDP.
 const MOST: usize = 14 + 8 + 40 + UDP_LEN;
 /// UDP's protocol number.
 const UDP: u8 = 17;
 const UDP_LEN: usize = 8;
 const IPV4_LEN: usize = 20;
 const IPV6_LEN: usize = 40;
-/// What a length field can say.
+/// The greatest value of a length field.
 const LONGEST: usize = u16::MAX as usize;
-/// The kernel cuts a packet into so many at most (`UDP_MAX_SEGMENTS` before Linux 6.9).
-const CARS: usize = 64;
+/// Most segments that the kernel cuts a packet into (`UDP_MAX_SEGMENTS` before Linux 6.9).
+const MOST_SEGMENTS: usize = 64;
 
 /// Some frames at the head of a queue that leave in one piece.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Train {
+pub(super) struct GsoBatch {
     head: [u8; vnet::LEN + MOST],
     head_len: usize,
     /// Bytes at the beginning of each frame that are not sent: `head` has them.
     pub(super) skipped: usize,
-    /// How many frames.
-    pub(super) cars: usize,
+    /// Number of frames.
+    pub(super) segments: usize,
 }
 
-impl Train {
-    /// None.
-    pub(super) const EMPTY: Self = Self { head: [0; vnet::LEN + MOST], head_len: 0, skipped: 0, cars: 0 };
+impl GsoBatch {
+    /// A batch of no frames.
+    pub(super) const EMPTY: Self = Self { head: [0; vnet::LEN + MOST], head_len: 0, skipped: 0, segments: 0 };
 
-    /// A frame for itself.
+    /// A batch of this frame alone.
     pub(super) fn single(frame: &Frame<'_>) -> Self {
-        let mut train = Self { head_len: vnet::LEN, cars: 1, ..Self::EMPTY };
-        if let Some(header) = train.head.first_chunk_mut() {
+        let mut batch = Self { head_len: vnet::LEN, segments: 1, ..Self::EMPTY };
+        if let Some(header) = batch.head.first_chunk_mut() {
             *header = vnet::of(frame);
         }
-        train
+        batch
     }
 
-    /// As many of these frames as go together, two at least.
+    /// The batch of the first of these frames and all behind it that go with it; none if no other does.
     pub(super) fn of(frames: &[Frame<'_>]) -> Option<Self> {
         let (first, rest) = frames.split_first()?;
-        let engine = Headers::of(first)?;
-        let size = first.len() - engine.len();
-        let (mut cars, mut payload) = (1, size);
-        for frame in rest.iter().take(CARS - 1) {
-            let Some(len) = frame.len().checked_sub(engine.len()).filter(|len| *len <= size) else { break };
+        let common = Headers::of(first)?;
+        let size = first.len() - common.len();
+        let (mut segments, mut payload) = (1, size);
+        for frame in rest.iter().take(MOST_SEGMENTS - 1) {
+            let Some(len) = frame.len().checked_sub(common.len()).filter(|len| *len <= size) else { break };
             let fits = payload + len + UDP_LEN + IPV4_LEN <= LONGEST;
-            if !fits || !Headers::of(frame).is_some_and(|headers| headers.go_with(&engine)) {
+            if !fits || !Headers::of(frame).is_some_and(|headers| headers.go_with(&common)) {
                 break;
             }
-            (cars, payload) = (cars + 1, payload + len);
+            (segments, payload) = (segments + 1, payload + len);
             if len < size {
                 break;
             }
         }
-        let size = u16::try_from(size).ok().filter(|size| *size > 0 && cars > 1)?;
-        let mut train = Self { head_len: vnet::LEN + engine.len(), skipped: engine.len(), cars, ..Self::EMPTY };
-        let (vnet, headers) = train.head.split_first_chunk_mut()?;
-        *vnet = vnet::segmented(engine.udp as u16, size);
-        engine.write(headers.get_mut(..engine.len())?, payload)?;
-        Some(train)
+        let size = u16::try_from(size).ok().filter(|size| *size > 0 && segments > 1)?;
+        let mut batch = Self { head_len: vnet::LEN + common.len(), skipped: common.len(), segments, ..Self::EMPTY };
+        let (vnet, headers) = batch.head.split_first_chunk_mut()?;
+        *vnet = vnet::segmented(common.udp as u16, size);
+        common.write(headers.get_mut(..common.len())?, payload)?;
+        Some(batch)
     }
 
     /// The virtio-net header and, of several frames, their common headers.
@@ -105,11 +105,11 @@ impl<'a> Headers<'a> {
         self.udp + UDP_LEN
     }
 
-    /// Whether only lengths and checksums differ.
-    fn go_with(&self, engine: &Self) -> bool {
-        let same = |from: usize, to: usize| self.bytes.get(from..to) == engine.bytes.get(from..to);
+    /// Whether they differ from those of the first packet in lengths and checksums only.
+    fn go_with(&self, first: &Self) -> bool {
+        let same = |from: usize, to: usize| self.bytes.get(from..to) == first.bytes.get(from..to);
         let (ip, udp) = (self.ip, self.udp);
-        (ip, udp) == (engine.ip, engine.udp)
+        (ip, udp) == (first.ip, first.udp)
             && same(0, ip)
             && if self.is_ipv6 {
                 same(ip, ip + 4) && same(ip + 6, udp)
@@ -119,7 +119,7 @@ impl<'a> Headers<'a> {
             && same(udp, udp + 4)
     }
 
-    /// The same headers for so many bytes of payload.
+    /// Writes the same headers for so many bytes of payload.
     fn write(&self, to: &mut [u8], payload: usize) -> Option<()> {
         to.copy_from_slice(self.bytes);
         let udp_len = u16::try_from(UDP_LEN + payload).ok()?;
@@ -146,7 +146,7 @@ impl<'a> Headers<'a> {
     }
 }
 
-/// A header without options or extensions, with UDP behind it.
+/// Whether this is an IP header without options or extensions, with UDP behind it.
 fn carries_udp(ip: &[u8], is_ipv6: bool) -> bool {
     let (version, protocol) = if is_ipv6 { (0x60, 6) } else { (0x45, 9) };
     let mask = if is_ipv6 { 0xf0 } else { 0xff };
@@ -194,33 +194,33 @@ mod tests {
         lens.iter().enumerate().map(packet).collect()
     }
 
-    fn lens_of_trains(lens: &[usize]) -> Vec<usize> {
+    fn lens_of_batches(lens: &[usize]) -> Vec<usize> {
         let mut frames = packets(&underlay(V4, None), lens, Summing::Device);
         let mut rest = frames.as_mut_slice();
-        let mut cars = Vec::new();
+        let mut segments = Vec::new();
         while !rest.is_empty() {
-            cars.push(Train::of(rest).map_or(1, |train| train.cars));
-            rest = &mut rest[cars[cars.len() - 1]..];
+            segments.push(GsoBatch::of(rest).map_or(1, |batch| batch.segments));
+            rest = &mut rest[segments[segments.len() - 1]..];
         }
-        cars
+        segments
     }
 
     #[test]
     fn equal_packets_go_together_and_a_shorter_one_is_the_last() {
-        assert_eq!(lens_of_trains(&[900, 900, 900]), [3]);
-        assert_eq!(lens_of_trains(&[900, 900, 100, 900, 900]), [3, 2]);
-        assert_eq!(lens_of_trains(&[100, 900, 900]), [1, 2]);
-        assert_eq!(lens_of_trains(&[900]), [1]);
+        assert_eq!(lens_of_batches(&[900, 900, 900]), [3]);
+        assert_eq!(lens_of_batches(&[900, 900, 100, 900, 900]), [3, 2]);
+        assert_eq!(lens_of_batches(&[100, 900, 900]), [1, 2]);
+        assert_eq!(lens_of_batches(&[900]), [1]);
     }
 
     #[test]
-    fn no_train_is_longer_than_the_kernel_takes() {
-        assert_eq!(lens_of_trains(&[100; 130]), [64, 64, 2]);
+    fn no_batch_is_longer_than_the_kernel_takes() {
+        assert_eq!(lens_of_batches(&[100; 130]), [64, 64, 2]);
         // 65,535 bytes with the headers of IPv4 and UDP.
-        assert_eq!(lens_of_trains(&[9000; 9]), [7, 2]);
-        assert_eq!(lens_of_trains(&[21_835, 21_835, 21_837]), [2, 1]);
-        assert_eq!(lens_of_trains(&[21_836, 21_836, 21_835]), [3]);
-        assert_eq!(lens_of_trains(&[21_836, 21_836, 21_836]), [2, 1]);
+        assert_eq!(lens_of_batches(&[9000; 9]), [7, 2]);
+        assert_eq!(lens_of_batches(&[21_835, 21_835, 21_837]), [2, 1]);
+        assert_eq!(lens_of_batches(&[21_836, 21_836, 21_835]), [3]);
+        assert_eq!(lens_of_batches(&[21_836, 21_836, 21_836]), [2, 1]);
     }
 
     #[test]
@@ -228,26 +228,26 @@ mod tests {
         let of = |dst, vlan| packets(&underlay(dst, vlan), &[500, 500], Summing::Device);
         for other in [of("192.0.2.3", None), of(V4, Some(7)), of(V6, None)] {
             let mixed: Vec<_> = of(V4, None).into_iter().take(1).chain(other).collect();
-            assert!(Train::of(&mixed).is_none());
+            assert!(GsoBatch::of(&mixed).is_none());
         }
         for at in [1, 15, 22, 34, 35, 37] {
             let mut frames = of(V4, None);
             frames[1].bytes_mut()[at] ^= 1;
-            assert!(Train::of(&frames).is_none(), "byte {at}");
+            assert!(GsoBatch::of(&frames).is_none(), "byte {at}");
         }
         for at in [1, 15, 17, 21, 40, 55] {
             let mut frames = of(V6, None);
             frames[1].bytes_mut()[at] ^= 1;
-            assert!(Train::of(&frames).is_none(), "byte {at}");
+            assert!(GsoBatch::of(&frames).is_none(), "byte {at}");
         }
     }
 
     #[test]
     fn complete_packets_and_super_frames_go_alone() {
-        assert!(Train::of(&packets(&underlay(V4, None), &[500, 500], Summing::Here)).is_none());
+        assert!(GsoBatch::of(&packets(&underlay(V4, None), &[500, 500], Summing::Here)).is_none());
         let mut frames = packets(&underlay(V4, None), &[500, 500], Summing::Device);
         frames[0].meta.gso = Some(transload_encaps::Gso { kind: transload_encaps::GsoKind::Udp, size: 100 });
-        assert!(Train::of(&frames).is_none());
+        assert!(GsoBatch::of(&frames).is_none());
     }
 
     #[test]
@@ -255,11 +255,11 @@ mod tests {
         for (dst, vlan) in [(V4, None), (V6, None), (V4, Some(5)), (V6, Some(5))] {
             let underlay = underlay(dst, vlan);
             let frames = packets(&underlay, &[1000, 1000, 700], Summing::Device);
-            let mut train = Train::of(&frames).unwrap();
+            let mut batch = GsoBatch::of(&frames).unwrap();
             let whole = packets(&underlay, &[2700], Summing::Device);
             let len = underlay.overhead();
-            assert_eq!(train.skipped, len);
-            let (vnet, headers) = train.head().split_at(vnet::LEN);
+            assert_eq!(batch.skipped, len);
+            let (vnet, headers) = batch.head().split_at(vnet::LEN);
             assert_eq!(headers, &whole[0].bytes()[..len], "{dst} {vlan:?}");
             assert_eq!(vnet[4..6], 1000_u16.to_ne_bytes());
         }
