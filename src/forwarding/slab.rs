@@ -33,13 +33,12 @@ impl<Id, T> Slab<Id, T> {
     }
 
     /// The rows, in the order of their numbers.
-    #[must_use]
-    pub fn values(&self) -> impl DoubleEndedIterator<Item = &T> + Clone {
+    pub fn values(&self) -> impl Iterator<Item = &T> {
         self.rows.iter().flatten()
     }
 
     /// The same, to change them.
-    pub fn values_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut T> {
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.rows.iter_mut().flatten()
     }
 
@@ -90,13 +89,12 @@ impl<Id: RowId, T> Slab<Id, T> {
     }
 
     /// Numbers and their rows, in order.
-    #[must_use]
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (Id, &T)> + Clone {
+    pub fn iter(&self) -> impl Iterator<Item = (Id, &T)> {
         self.rows.iter().enumerate().filter_map(|(index, row)| Some((Id::from_index(index), row.as_ref()?)))
     }
 
     /// The same, to change the rows.
-    pub fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = (Id, &mut T)> {
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (Id, &mut T)> {
         self.rows.iter_mut().enumerate().filter_map(|(index, row)| Some((Id::from_index(index), row.as_mut()?)))
     }
 
@@ -132,8 +130,10 @@ impl<Id, T: Clone> Clone for Slab<Id, T> {
 }
 
 impl<Id, T: PartialEq> PartialEq for Slab<Id, T> {
+    /// Numbers that are free above the last row do not count.
     fn eq(&self, other: &Self) -> bool {
-        self.rows == other.rows
+        let [ours, theirs] = [self, other].map(|slab| slab.rows.iter().enumerate().filter(|(_, row)| row.is_some()));
+        ours.eq(theirs)
     }
 }
 
@@ -165,7 +165,9 @@ mod tests {
         let mut slab: Slab<_, _> = [(high, "high"), (low, "low")].into_iter().collect();
         assert_eq!(slab.iter().collect::<Vec<_>>(), [(low, &"low"), (high, &"high")]);
         assert_eq!(slab.remove(low), Some("low"));
+        assert_eq!(slab, [(high, "high")].into_iter().collect());
         assert_eq!(slab.values().collect::<Vec<_>>(), [&"high"]);
         assert_eq!((slab.remove(high), slab.is_empty()), (Some("high"), true));
+        assert_eq!((slab == Slab::new(), slab.span()), (true, 6));
     }
 }
