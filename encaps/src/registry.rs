@@ -177,7 +177,8 @@ macro_rules! encapsulations {
                 match self { $($(#[$cfg])* Self::$Type(peer, _) => peer.tx_ids(segment)),+ }
             }
 
-            /// Control plane: whether no frame of another segment leaves as this one. See [`Encap::blocks_foreign_tags`].
+            /// Control plane: whether no frame of another segment leaves as this one. See
+            /// [`Encap::blocks_foreign_tags`].
             #[must_use]
             pub fn blocks_foreign_tags(&self, segment: Segment) -> bool {
                 match self { $($(#[$cfg])* Self::$Type(peer, _) => peer.blocks_foreign_tags(segment)),+ }

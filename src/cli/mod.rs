@@ -22,8 +22,8 @@ use clap::Parser;
 
 use crate::config::Problems;
 
-/// Registers the verbs: a module with `Args` and `run`, and what it does in one line. The modules are declared above, in
-/// plain sight of rustfmt.
+/// Registers the verbs: a module with `Args` and `run`, and what it does in one line. Modules are declared outside of it,
+/// since rustfmt does not look into macros.
 macro_rules! verbs {
     ($($module:ident, $Verb:ident, $about:literal;)*) => {
         #[derive(Debug, clap::Subcommand)]

@@ -1,4 +1,5 @@
-//! Speakers, the network stacks that stand for the hosts: the running kernel where it can, else User-Mode Linux, else a second transload.
+//! Speakers, the network stacks that stand for the hosts: the running kernel where it can, else User-Mode Linux, else a
+//! second transload.
 
 use std::fs::OpenOptions;
 use std::io;

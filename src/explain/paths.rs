@@ -1,4 +1,5 @@
-//! The paths that a frame took, or should have taken: to attachments of its tenant, across a mapping, back to its sender.
+//! The paths that a frame took, or should have taken: to attachments of its tenant, across a mapping, back to its
+//! sender.
 
 use transload_encaps::{DropReason, InnerTags, Segment};
 

@@ -15,8 +15,8 @@ use crate::forwarding::Target;
 pub struct Full;
 
 impl Fdb {
-    /// Writes down that a MAC lives behind a target, and what made that known. Returns the entry that it takes the place of: a
-    /// learned one no longer counts against its tenant's limit.
+    /// Writes down that a MAC lives behind a target, and what made that known. Returns the entry that it replaces:
+    /// a learned one no longer counts against its tenant's limit.
     ///
     /// # Errors
     /// When there is no room for it.

@@ -88,8 +88,8 @@ impl FileTables {
 }
 
 impl Forwarding {
-    /// The peer that a sender counts as that the configuration does not name: a learned peer, or, if it may still become
-    /// one, the group's anonymous peer.
+    /// The peer that a sender counts as that the configuration does not name: a learned peer, or, if it may still
+    /// become one, the group's anonymous peer.
     #[must_use]
     pub fn unnamed(&self, sender: &Sender) -> Option<PeerId> {
         self.learned.senders.get(sender).copied().or_else(|| self.learner(sender).map(|learner| learner.peer))

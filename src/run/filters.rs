@@ -27,7 +27,7 @@ pub fn filter(tables: &FileTables, port: PortId, mac: Option<Mac>) -> Filter {
 fn tags(tables: &FileTables, port: &Port) -> Tags {
     match port.tags {
         None => Tags::None,
-        // Only tenants are behind it: what nobody claims is dropped by name.
+        // Only tenants are behind it: what nobody claims is dropped and counted.
         Some(_) if port.endpoints.is_empty() => Tags::All,
         Some(peer) => claims(tables, peer).map_or(Tags::None, Tags::Some),
     }

@@ -5,13 +5,9 @@
 //! `gateway` is the production RIB with a worker; `reference`, `bridge` and `strangers` are the model, which knows names
 //! instead of numbers. `steps` says what may happen to both.
 
-#[path = "../common/wire.rs"]
-#[expect(dead_code, unreachable_pub, reason = "other test binaries use the rest")]
-mod wire;
+#[path = "../common/mod.rs"]
+mod common;
 
-mod common {
-    pub(crate) use super::wire;
-}
 mod bridge;
 mod frames;
 mod gateway;

@@ -51,7 +51,7 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (select(&PORTS[..]), any::<bool>()).prop_map(|(port, is_down)| Step::Link(port, is_down)),
         2 => Just(Step::Answer),
     ];
-    prop::collection::vec(step, 1..40)
+    prop::collection::vec(step, 1..60)
 }
 
 fn arrival() -> impl Strategy<Value = Arrival> {

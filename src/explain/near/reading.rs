@@ -32,7 +32,8 @@ pub(super) fn read(case: &Case<'_>, (id, peer): (PeerId, &Peer), packet: &[u8]) 
     Read { near: near.collect(), found: Some(found).filter(|found| !found.is_empty()) }
 }
 
-/// The owner of the segment that another reading gives. A mapping has so many IDs of a tunnel that other readings hit it by chance.
+/// The owner of the segment that another reading gives. A mapping has so many IDs of a tunnel that other readings hit
+/// it by chance.
 fn owner(case: &Case<'_>, peer: &Peer, segment: Segment) -> Option<(String, Option<Line>)> {
     let is_claimed = case.tables.segments.contains_key(&(peer.scope, segment));
     let counts = is_claimed || matches!(peer.exit, Exit::Port(_));

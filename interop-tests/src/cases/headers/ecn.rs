@@ -23,7 +23,7 @@ pub(in crate::cases) const UNDERLAY: Case = Case {
 
 pub(in crate::cases) const NOT_MARKABLE: Case = Case {
     name: "ecn-mark-on-not-ect",
-    says: "A packet that the underlay marked CE and whose sender does not understand marks is dropped by name.",
+    says: "A packet that the underlay marked CE and whose sender does not understand marks is dropped and counted.",
     standard: "RFC 6040 §4.2",
     scope: Scope::Testbed(not_markable),
 };

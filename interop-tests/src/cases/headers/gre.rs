@@ -10,21 +10,21 @@ use crate::testbed::{Encap, Family, Site, Stack, Testbed};
 
 pub(in crate::cases) const KEYS: Case = Case {
     name: "gre-keys",
-    says: "A key that nobody claims, and none where there should be one, are dropped by name.",
+    says: "A key that nobody claims, and none where there should be one, are dropped and counted.",
     standard: "RFC 2890 §2.1, RFC 7637 §3.2",
     scope: Scope::Testbed(keys),
 };
 
 pub(in crate::cases) const FLAGS: Case = Case {
     name: "gre-flags",
-    says: "Source routing and another version are dropped by name.",
+    says: "Source routing and another version are dropped and counted.",
     standard: "RFC 2784 §2.2, RFC 7637 §3.2",
     scope: Scope::Testbed(flags),
 };
 
 pub(in crate::cases) const CHECKSUM: Case = Case {
     name: "gre-checksum-error",
-    says: "A wrong GRE checksum is dropped by name, also where none is asked for; a right one is taken.",
+    says: "A wrong GRE checksum is dropped and counted, also where none is asked for; a right one is taken.",
     standard: "RFC 2784 §2.3",
     scope: Scope::Testbed(checksum),
 };
@@ -38,7 +38,7 @@ pub(in crate::cases) const CHECKSUM_AT_LINUX: Case = Case {
 
 pub(in crate::cases) const ORDER: Case = Case {
     name: "gre-out-of-order",
-    says: "A sequence number that was there already is dropped by name.",
+    says: "A sequence number that was there already is dropped and counted.",
     standard: "RFC 2890 §2.2",
     scope: Scope::Testbed(order),
 };

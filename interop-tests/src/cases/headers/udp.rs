@@ -9,7 +9,7 @@ use crate::testbed::{Family, Site, Stack, Testbed, Underlay};
 
 pub(in crate::cases) const CHECKSUMS: Case = Case {
     name: "udp-checksums",
-    says: "A UDP checksum of zero and a right one are taken over either IP version; a wrong one is dropped by name.",
+    says: "A UDP checksum of zero and a right one are taken over either IP version; a wrong one is dropped and counted.",
     standard: "RFC 7348 §5, RFC 6936 §4",
     scope: Scope::Testbed(checksums),
 };

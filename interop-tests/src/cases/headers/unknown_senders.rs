@@ -8,14 +8,14 @@ use crate::testbed::{Encap, Site, Testbed, Underlay};
 
 pub(in crate::cases) const PEER: Case = Case {
     name: "unknown-peer",
-    says: "The same packet from an address that no peer has is dropped by name.",
+    says: "The same packet from an address that no peer has is dropped and counted.",
     standard: "RFC 7348 §7",
     scope: Scope::Testbed(peer),
 };
 
 pub(in crate::cases) const TPID: Case = Case {
     name: "wrong-tpid",
-    says: "The same frame under an outer TPID that the port does not take is dropped by name.",
+    says: "The same frame under an outer TPID that the port does not take is dropped and counted.",
     standard: "IEEE 802.1Q clause 9",
     scope: Scope::Testbed(tpid),
 };
