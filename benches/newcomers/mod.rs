@@ -18,7 +18,7 @@ ports:
 endpoints:
   fabric: { address: 192.0.2.1, ports: [up] }
 groups:
-  leafs: { encap: vxlan, learn_from: 10.0.0.0/8, max_learned: 100000 }
+  leafs: { encap: vxlan, learn_from: 10.0.0.0/8, max_learned: 65536 }
 tenants:
   blue: { attachments: { leafs: { group: leafs, vni: 100 } } }
 "#;
