@@ -116,8 +116,8 @@ fn a_wrong_file_and_one_that_wants_a_restart_are_refused_by_name_and_nothing_cha
         &file("", &[BLUE]).replace("device: eth2", "device: eth9").replace("version: 1", "version: 1\nworkers: 2"),
     );
     assert!(restart.contains("the number of workers cannot change"), "{restart}");
-    assert!(restart.contains("port `up2` changes its device"), "{restart}");
-    assert!(restart.contains("restart to apply"), "{restart}");
+    assert!(restart.contains("`device` and `io` of port `up2` cannot change"), "{restart}");
+    assert!(restart.contains("restart transload to apply it"), "{restart}");
     let address = refused(&file("", &[BLUE]).replace("192.0.2.1,", "192.0.2.77,"));
     assert!(address.contains("no device of this machine has the address 192.0.2.77"), "{address}");
     ping(&left, "10.1.0.2", 1300).unwrap();
