@@ -25,7 +25,7 @@ pub struct Options {
     pub lab: bool,
     /// Whether growth with size is measured.
     pub scale: bool,
-    /// How much is measured.
+    /// The extent of the measurement: cases, rounds, and seconds each.
     pub extent: Extent,
     /// How often, if not as the extent says.
     pub rounds: Option<usize>,

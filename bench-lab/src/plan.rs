@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::measure::{Case, Patience};
 use crate::path::Path;
 
-/// How much is measured.
+/// The extent of a measurement: cases, rounds, and seconds each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
     /// The least that shows something, in under three minutes.

@@ -102,7 +102,7 @@ pub struct IpPacket {
     pub l4: Option<usize>,
     /// Where the packet ends in the frame; what follows is padding.
     pub end: usize,
-    /// How the end is known.
+    /// The source of `end`: a length field, or the frame itself.
     pub ending: Ending,
     /// What the packet carries behind its extension headers; the type of the one that could not be passed, if so.
     pub protocol: u8,
@@ -118,7 +118,7 @@ pub struct IpPacket {
     pub extensions: Extensions,
 }
 
-/// How it is known where a packet ends.
+/// The source of the place where a packet ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     /// The header says so.
@@ -155,7 +155,7 @@ pub enum Fragment {
 /// The extension headers of a packet, by what they mean to one who would change what is behind them. IPv4 has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Extensions {
-    /// None, or hop-by-hop and destination options.
+    /// No extension headers, or only hop-by-hop and destination options.
     Options,
     /// A routing header too: the destination of the IP header need not be the one that checksums cover.
     Routing,

@@ -57,7 +57,7 @@ pub const fn is_extension(protocol: u8) -> bool {
     )
 }
 
-/// How long an extension header of this type is, by the length in its second byte.
+/// The length of an extension header of this type in bytes, by the length field in its second byte.
 #[must_use]
 #[inline]
 pub const fn extension_len(extension: u8, units: u8) -> usize {

@@ -214,7 +214,7 @@ macro_rules! encapsulations {
                 }),+ }
             }
 
-            /// How the tenant ID of a packet can be read. See [`Encap::readings`].
+            /// The readings of the tenant ID of a packet. See [`Encap::readings`].
             #[must_use]
             pub fn readings(&self, packet: &[u8], configured: &[Segment]) -> Readings {
                 match self { $($(#[$cfg])* Self::$Type(peer, _) => peer.readings(packet, configured)),+ }

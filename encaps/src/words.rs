@@ -56,7 +56,7 @@ impl HeaderField {
     }
 }
 
-/// How the tenant ID of a packet can be read.
+/// The readings of the tenant ID of a packet.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Readings {
     /// The ID as it stands in the packet: `VNI 39 (0x000027)`. `None` where the configuration's way to write it says

@@ -116,7 +116,8 @@ impl Rib {
     /// Goes by another plan, compiled with [`numbers`](Self::plan) and [`tables`](Self::plan) of the one before. What
     /// both have stays: paths of tunnels that lead where they did, learned peers that may still be learned, counters,
     /// MAC addresses. Workers get it by the next [`poll`](Self::poll); it is in force once [`settle`](Self::settle) is
-    /// true.
+    /// true, and only then may the next one be taken in: a tenant that is gone in one plan and back in the next would
+    /// keep MAC addresses that its new state has not counted.
     pub fn take_in(&mut self, plan: Plan) {
         let before = std::mem::replace(&mut self.plan, plan);
         self.learned.adopt(&mut self.plan);

@@ -56,7 +56,7 @@ pub(crate) fn reserved_bits(flags: u16, rule: Reserved, who: &str) -> String {
     format!("the header from {who} has reserved bits set ({:#06x}){}", flags & IGNORED_BITS, rule.words())
 }
 
-/// How the key of a packet, or its absence, can be read.
+/// The readings of a packet: its key, or the absence of one, as each encapsulation would take it.
 pub(super) fn readings(key: Option<u32>, configured: &[Segment]) -> Readings {
     match key {
         Some(key) => Readings { found: Some(format!("key {key:#010x}")), others: readings_of_key(key) },
