@@ -145,6 +145,11 @@ fn be16(bytes: &[u8], at: usize) -> u16 {
     u16::from_be_bytes([bytes[at], bytes[at + 1]])
 }
 
+/// `pnet_packet` gives the sum alone: a UDP sum of zero is sent as all ones (RFC 768), since zero says "no checksum".
+fn of_udp(sum: u16) -> u16 {
+    if sum == 0 { 0xffff } else { sum }
+}
+
 fn l4_checksum_is_right(whole: &Super, l4: &[u8]) -> bool {
     match (whole.addresses(), whole.is_tcp()) {
         ((IpAddr::V4(src), IpAddr::V4(dst)), true) => {
@@ -157,11 +162,11 @@ fn l4_checksum_is_right(whole: &Super, l4: &[u8]) -> bool {
         }
         ((IpAddr::V4(src), IpAddr::V4(dst)), false) => {
             let packet = udp::UdpPacket::new(l4).unwrap();
-            udp::ipv4_checksum(&packet, &src, &dst) == packet.get_checksum()
+            of_udp(udp::ipv4_checksum(&packet, &src, &dst)) == packet.get_checksum()
         }
         ((IpAddr::V6(src), IpAddr::V6(dst)), false) => {
             let packet = udp::UdpPacket::new(l4).unwrap();
-            udp::ipv6_checksum(&packet, &src, &dst) == packet.get_checksum()
+            of_udp(udp::ipv6_checksum(&packet, &src, &dst)) == packet.get_checksum()
         }
         _ => unreachable!("both addresses are of one family"),
     }
@@ -251,6 +256,22 @@ fn with_pseudo_header(whole: &Super) -> Packet {
     let at = whole.l4_at() + if whole.is_tcp() { 16 } else { 6 };
     packet.bytes[at..at + 2].copy_from_slice(&transload_encaps::checksum::fold(sum).to_be_bytes());
     packet
+}
+
+/// Two bytes of payload that make the sum zero: all ones in UDP, where zero would say that there is none; zero in TCP.
+#[test]
+fn a_sum_of_zero_is_all_ones_in_udp_only() {
+    for v6 in [false, true] {
+        for kind in [GsoKind::Udp, if v6 { GsoKind::Tcp6 } else { GsoKind::Tcp4 }] {
+            let mut whole = Super { v6, kind, options: 0, ..tcp4(300) };
+            let at = |whole: &Super| whole.l4_at() + if whole.is_tcp() { 16 } else { 6 };
+            let first = |whole: &Super| cut(&whole.packet(), 10).0.unwrap().swap_remove(0).bytes;
+            whole.payload[..2].fill(0);
+            let sum = be16(&first(&whole), at(&whole));
+            whole.payload[..2].copy_from_slice(&sum.to_be_bytes());
+            assert_eq!(be16(&first(&whole), at(&whole)), if whole.is_tcp() { 0 } else { 0xffff });
+        }
+    }
 }
 
 #[test]

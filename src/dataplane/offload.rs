@@ -31,14 +31,14 @@ pub fn finish(frame: &mut Frame<'_>) -> Result<(), DropReason> {
     let at = frame.frame_offset(start).ok_or(Common::Truncated)?;
     let covered = frame.bytes_mut().get_mut(at..).ok_or(Common::Truncated)?;
     let sum = checksum::fold(checksum::add(0, covered));
-    put16(covered, offset.into(), not_zero(!sum))?;
+    put16(covered, offset.into(), as_field(!sum, offset.into()))?;
     frame.meta.checksum = Checksum::Valid;
     Ok(())
 }
 
-/// RFC 768: a computed zero is sent as all ones, since zero means "none". For TCP the two are equal.
-const fn not_zero(sum: u16) -> u16 {
-    if sum == 0 { 0xffff } else { sum }
+/// RFC 768: in UDP a computed zero is sent as all ones, since zero means "none". UDP alone has its field there.
+fn as_field(sum: u16, at: usize) -> u16 {
+    if sum == 0 && at == usize::from(UDP_CHECKSUM) { 0xffff } else { sum }
 }
 
 /// Writes a big-endian field.
@@ -212,8 +212,8 @@ impl<'a> Cut<'a> {
             return Some(());
         }
         put16(l4, checksum_at, 0).ok()?;
-        let sum = checksum::add(pseudo_header(src, dst, protocol, len), l4);
-        put16(l4, checksum_at, not_zero(!checksum::fold(sum))).ok()
+        let sum = !checksum::fold(checksum::add(pseudo_header(src, dst, protocol, len), l4));
+        put16(l4, checksum_at, as_field(sum, checksum_at)).ok()
     }
 }
 
