@@ -60,6 +60,39 @@ impl TrafficCounter {
     }
 }
 
+/// Frames of one kind that are counted together, when the last of them has passed.
+#[derive(Debug)]
+pub struct Tally<'a> {
+    to: Option<&'a TrafficCounter>,
+    frames: u64,
+    bytes: u64,
+}
+
+impl<'a> Tally<'a> {
+    /// Of no frames yet, to be counted there.
+    #[must_use]
+    #[inline]
+    pub const fn new(to: Option<&'a TrafficCounter>) -> Self {
+        Self { to, frames: 0, bytes: 0 }
+    }
+
+    /// One more frame, of this length in bytes.
+    #[inline]
+    pub const fn count(&mut self, len: usize) {
+        self.frames += 1;
+        self.bytes += len as u64;
+    }
+}
+
+impl Drop for Tally<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(to) = self.to {
+            to.add(self.frames, self.bytes);
+        }
+    }
+}
+
 /// Frames in both directions, of a port (whole frames), a peer or a tenant (tenants' frames).
 #[derive(Debug, Default)]
 pub struct Both {

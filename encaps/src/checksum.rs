@@ -27,6 +27,15 @@ pub const fn fold(sum: u64) -> u16 {
     sum as u16
 }
 
+/// Folds a sum of few words, of less than 18 bits, to 16 bits.
+#[must_use]
+#[inline]
+pub const fn fold_short(sum: u32) -> u16 {
+    // At most 17 bits, then 16.
+    let sum = (sum >> 16) + (sum & 0xffff);
+    ((sum >> 16) + sum) as u16
+}
+
 /// The checksum of these bytes; zero when they contain a right one.
 #[must_use]
 #[inline]
@@ -34,13 +43,14 @@ pub fn of(bytes: &[u8]) -> u16 {
     !fold(add(0, bytes))
 }
 
-/// The same of an IPv4 header without options, in few instructions.
+/// Whether an IPv4 header without options contains a right checksum: it then sums to a multiple of 0xffff, in either byte order.
 #[must_use]
 #[inline]
-pub fn of_ipv4(header: &[u8; 20]) -> u16 {
+pub fn is_right_ipv4(header: &[u8; 20]) -> bool {
     let (words, _) = header.as_chunks::<4>();
-    let sum = words.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum();
-    !u16::from_be(fold(sum))
+    let sum: u64 = words.iter().map(|word| u64::from(u32::from_ne_bytes(*word))).sum();
+    // No header sums to zero: its first byte is not.
+    sum.is_multiple_of(0xffff)
 }
 
 /// RFC 1624 §3: the checksum after one 16-bit word of what it covers has changed.
@@ -65,5 +75,15 @@ mod tests {
         let before = of(&bytes);
         bytes[1] = 0x02;
         assert_eq!(update(before, 0x4503, 0x4502), of(&bytes));
+    }
+
+    #[test]
+    fn one_checksum_of_a_header_is_right() {
+        let mut header = [0x45, 0, 0, 60, 0, 0, 0x40, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 9];
+        let sum = of(&header);
+        for field in 0..=u16::MAX {
+            [header[10], header[11]] = field.to_be_bytes();
+            assert_eq!(is_right_ipv4(&header), field == sum, "{field:#06x}");
+        }
     }
 }

@@ -248,6 +248,13 @@ pub trait Encap: Sized + Send + Sync + 'static {
         None
     }
 
+    /// Whether [`encap`](Self::encap) numbers the packets of this segment: it must then be called in the order that they
+    /// leave in.
+    fn is_numbered(&self, segment: Segment) -> bool {
+        let _ = segment;
+        false
+    }
+
     /// Control plane: the segment that these ID fields name. Ranges and reserved values of [`IDS`](Self::IDS) are
     /// checked by the caller; what is left is how fields go together.
     ///

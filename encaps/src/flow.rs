@@ -20,8 +20,13 @@ pub fn inner(frame: &[u8]) -> (u32, Option<u8>) {
     match frame.first_chunk() {
         // Most frames are IPv4 without tags, options and fragments, and then everything is in its place.
         Some(head) if is_plain(head) => (plain(head), Some(head[ethernet::HEADER_LEN + 1])),
-        _ => Inner::of(frame).map_or((0, None), |inner| (of(&inner), inner.traffic_class())),
+        _ => any(frame),
     }
+}
+
+#[inline(never)]
+fn any(frame: &[u8]) -> (u32, Option<u8>) {
+    Inner::of(frame).map_or((0, None), |inner| (of(&inner), inner.traffic_class()))
 }
 
 /// Ethernet, IPv4, and the ports behind it or what is in their place.
@@ -30,10 +35,10 @@ type Plain = [u8; ethernet::HEADER_LEN + ip::IPV4_LEN + 4];
 #[inline]
 const fn is_plain(head: &Plain) -> bool {
     let [.., t1, t2, version, _, _, _, _, _, f1, f2, _, protocol, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = *head;
-    u16::from_be_bytes([t1, t2]) == ethernet::IPV4
-        && version == 0x45
-        && f1 & 0x3f | f2 == 0
-        && matches!(protocol, TCP | UDP)
+    let [i1, i2] = ethernet::IPV4.to_be_bytes();
+    let is_ipv4 = u32::from_ne_bytes([t1, t2, version, 0]) == u32::from_ne_bytes([i1, i2, 0x45, 0]);
+    let is_whole = u16::from_ne_bytes([f1, f2]) & u16::from_ne_bytes([0x3f, 0xff]) == 0;
+    is_ipv4 && is_whole && matches!(protocol, TCP | UDP)
 }
 
 /// [`hash`] of such a frame.

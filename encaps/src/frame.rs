@@ -81,6 +81,15 @@ pub struct Meta {
     pub cut: bool,
 }
 
+impl Meta {
+    /// Whether a frame is one packet, and whole, with nothing left for a device to finish.
+    #[must_use]
+    #[inline]
+    pub const fn is_plain(&self) -> bool {
+        self.gso.is_none() && !self.cut && !matches!(self.checksum, Checksum::Partial { .. })
+    }
+}
+
 /// One frame and the chunk it lives in.
 #[derive(Debug)]
 pub struct Frame<'mem> {
@@ -217,6 +226,20 @@ impl<'mem> Frame<'mem> {
             return Err(Common::Truncated.into());
         }
         self.start += n as u32;
+        Ok(())
+    }
+
+    /// Keeps what lies between two offsets; behind the frame's end there is nothing to keep.
+    ///
+    /// # Errors
+    /// `Truncated`, and the frame unchanged, when `from` lies behind that.
+    #[inline]
+    pub fn narrow(&mut self, from: usize, to: usize) -> Result<(), DropReason> {
+        let to = to.min(self.len());
+        if from > to {
+            return Err(Common::Truncated.into());
+        }
+        (self.start, self.end) = (self.start + from as u32, self.start + to as u32);
         Ok(())
     }
 

@@ -77,7 +77,7 @@ pub struct Spec {
 
 /// The sequence numbers of one tunnel (RFC 2890 §2.2).
 #[derive(Debug, Default)]
-struct Lane {
+struct Sequence {
     segment: u64,
     next_sent: AtomicU32,
     /// Lowest number still in order; above 32 bits while nothing has come.
@@ -89,18 +89,18 @@ const NOTHING_YET: u64 = u64::MAX;
 /// Sequence numbers of every claimed segment, sorted by segment; empty unless the peer asked for them.
 #[derive(Debug, Default)]
 pub struct State {
-    lanes: Vec<Lane>,
+    sequences: Vec<Sequence>,
 }
 
 impl State {
     #[inline]
-    fn lane(&self, segment: Segment) -> Option<&Lane> {
-        let at = self.lanes.binary_search_by_key(&segment.0, |lane| lane.segment).ok()?;
-        self.lanes.get(at)
+    fn sequence(&self, segment: Segment) -> Option<&Sequence> {
+        let at = self.sequences.binary_search_by_key(&segment.0, |sequence| sequence.segment).ok()?;
+        self.sequences.get(at)
     }
 }
 
-impl Lane {
+impl Sequence {
     /// RFC 2890 §2.2: a number not above the last one is out of order. Zero is how a restarted sender begins.
     fn accepts(&self, sequence: u32) -> bool {
         let expected = self.next_expected.load(Ordering::Relaxed);
@@ -164,6 +164,10 @@ impl Encap for Gre {
         header_len(self.flags_for(segment))
     }
 
+    fn is_numbered(&self, segment: Segment) -> bool {
+        self.flags_for(segment) & SEQUENCE != 0
+    }
+
     fn segment(ids: &Ids) -> Result<Segment, SpecError> {
         Ok(ids.get("key").map_or(KEYLESS, Segment))
     }
@@ -183,14 +187,14 @@ impl Encap for Gre {
         let mut claimed = self.claimed.clone();
         claimed.sort_unstable();
         claimed.dedup();
-        let lanes = claimed.into_iter().map(|segment| {
-            let before = previous.and_then(|state| state.lane(Segment(segment)));
-            let (sent, expected) = before.map_or((0, NOTHING_YET), |lane| {
-                (lane.next_sent.load(Ordering::Relaxed), lane.next_expected.load(Ordering::Relaxed))
+        let sequences = claimed.into_iter().map(|segment| {
+            let before = previous.and_then(|state| state.sequence(Segment(segment)));
+            let (sent, expected) = before.map_or((0, NOTHING_YET), |sequence| {
+                (sequence.next_sent.load(Ordering::Relaxed), sequence.next_expected.load(Ordering::Relaxed))
             });
-            Lane { segment, next_sent: sent.into(), next_expected: expected.into() }
+            Sequence { segment, next_sent: sent.into(), next_expected: expected.into() }
         });
-        State { lanes: lanes.collect() }
+        State { sequences: sequences.collect() }
     }
 
     #[inline]
@@ -232,8 +236,8 @@ impl Encap for Gre {
         // RFC 2890 §2.2: a numbered packet that is not newer than the last is discarded. Last of all checks,
         // so that only a packet that is carried counts as seen.
         if flags & SEQUENCE != 0
-            && let Some(lane) = state.lane(segment)
-            && !lane.accepts(words.next().unwrap_or(0))
+            && let Some(sequence) = state.sequence(segment)
+            && !sequence.accepts(words.next().unwrap_or(0))
         {
             return Err(Drop::OutOfOrder.into());
         }
@@ -261,7 +265,7 @@ impl Encap for Gre {
         }
         if flags & SEQUENCE != 0 {
             // RFC 2890 §2.2: the first packet carries 0.
-            write(state.lane(segment).map_or(0, |lane| lane.next_sent.fetch_add(1, Ordering::Relaxed)));
+            write(state.sequence(segment).map_or(0, |sequence| sequence.next_sent.fetch_add(1, Ordering::Relaxed)));
         }
 
         if flags & CHECKSUM != 0 {

@@ -106,11 +106,11 @@ fn ipv4(frame: &[u8], at: usize) -> Result<Outer, DropReason> {
         return Err(Common::BadLength.into());
     }
     // RFC 1122 §3.2.1.2: a host verifies the header checksum and silently discards what fails.
-    let sum = match header_len {
-        IPV4_LEN => checksum::of_ipv4(header),
-        _ => checksum::of(ip.get(..header_len).unwrap_or_default()),
+    let is_right = match header_len {
+        IPV4_LEN => checksum::is_right_ipv4(header),
+        _ => checksum::of(ip.get(..header_len).unwrap_or_default()) == 0,
     };
-    if sum != 0 {
+    if !is_right {
         return Err(Common::BadIpChecksum.into());
     }
     // RFC 7348 §4.3, RFC 7637 §3.2: fragments of tunnel packets may be discarded. MF or an offset make one.
@@ -198,72 +198,106 @@ fn udp(frame: &[u8], outer: Outer) -> Result<Outer, DropReason> {
     })
 }
 
-/// A packet's outer headers, to know those of the next one by: in a burst they differ in few fields.
+/// A packet's outer headers, to know those of the next one by: packets of one sender differ in few fields.
 ///
 /// Only of the common kind: untagged, IPv4 without options.
 #[derive(Debug, Clone, Copy)]
 pub struct Pattern {
-    outer: Outer,
-    fixed: [u64; 5],
+    words: Words,
+    /// Where the tunnel's header begins.
+    at: u16,
+    is_udp: bool,
 }
 
 /// The Ethernet, IPv4 and UDP headers, or as much of what is in the place of the last.
 type Head = [u8; ethernet::HEADER_LEN + IPV4_LEN + UDP_LEN];
 
+/// All of that but the UDP checksum.
+type Words = [u64; 5];
+
+/// What is alike in packets of one pattern: MAC addresses, type, version, flags, protocol, IP addresses, and the
+/// destination port or what is in its place. Left out: traffic class, length, identification, TTL, header checksum,
+/// source port, UDP length.
+const ALIKE: Words = {
+    let (all, no) = (0xff, 0);
+    [
+        u64::MAX,
+        u64::from_ne_bytes([all, all, all, all, all, all, all, no]),
+        u64::from_ne_bytes([no, no, no, no, all, all, no, all]),
+        u64::from_ne_bytes([no, no, all, all, all, all, all, all]),
+        u64::from_ne_bytes([all, all, no, no, all, all, no, no]),
+    ]
+};
+
+/// What differs in a packet of a known [`Pattern`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Likeness {
+    /// Where the tunnel's header begins in the frame.
+    pub at: u16,
+    /// Where the packet ends in the frame.
+    pub end: u32,
+    /// DSCP and ECN.
+    pub traffic_class: u8,
+    /// The UDP checksum; zero if there is none.
+    pub udp_checksum: u16,
+}
+
 impl Pattern {
-    /// That of this packet, if it is of the common kind.
+    /// That of a whole packet, if it is of the common kind.
     #[must_use]
     pub fn of(frame: &[u8], outer: &Outer) -> Option<Self> {
-        let header_len = if outer.udp_checksum.is_some() { IPV4_LEN + UDP_LEN } else { IPV4_LEN };
-        let common = outer.src.is_ipv4()
+        let is_udp = outer.udp_checksum.is_some();
+        let header_len = if is_udp { IPV4_LEN + UDP_LEN } else { IPV4_LEN };
+        let is_common = outer.src.is_ipv4()
             && usize::from(outer.ip_at) == ethernet::HEADER_LEN
             && usize::from(outer.at) == ethernet::HEADER_LEN + header_len;
-        let fixed = Self::fixed(frame.first_chunk()?);
-        common.then_some(Self { outer: *outer, fixed })
+        let words = Self::words(frame.first_chunk()?);
+        is_common.then_some(Self { words, at: outer.at, is_udp })
     }
 
-    /// All but traffic class, length, identification, TTL, checksums, source port: addresses, flags, protocol, port.
     #[inline]
-    fn fixed(head: &Head) -> [u64; 5] {
-        let [e0, e1, e2, e3, e4, e5, e6, e7, e8, e9, ea, eb, t1, t2, version, _, rest @ ..] = *head;
-        let [_, _, _, _, f1, f2, _, protocol, _, _, s1, s2, s3, s4, d1, d2, d3, d4, _, _, p1, p2, ..] = rest;
-        [
-            u64::from_ne_bytes([e0, e1, e2, e3, e4, e5, e6, e7]),
-            u64::from_ne_bytes([e8, e9, ea, eb, t1, t2, version, 0]),
-            u64::from_ne_bytes([f1, f2, 0, protocol, 0, 0, 0, 0]),
-            u64::from_ne_bytes([s1, s2, s3, s4, d1, d2, d3, d4]),
-            u64::from_ne_bytes([p1, p2, 0, 0, 0, 0, 0, 0]),
-        ]
+    fn words(head: &Head) -> Words {
+        let (words, _) = head.as_chunks();
+        let mut all = [0; 5];
+        all.iter_mut().zip(words).for_each(|(to, from)| *to = u64::from_ne_bytes(*from));
+        all
     }
 
-    /// What [`walk`] would find in this packet; `None` where it has to be asked: the packet is of another pattern, or
-    /// broken.
+    /// A number that packets of one pattern have in common, and that senders mostly do not share.
     #[must_use]
     #[inline]
-    pub fn again(&self, frame: &[u8]) -> Option<Outer> {
+    pub fn sender_bits(frame: &[u8]) -> Option<u32> {
         let head: &Head = frame.first_chunk()?;
-        let different = Self::fixed(head).iter().zip(&self.fixed).fold(0, |bits, (a, b)| bits | (a ^ b));
-        if different != 0 {
+        let [.., s1, s2, s3, s4, _, _, _, _, _, _, _, _, _, _, _, _] = *head;
+        Some(u32::from_ne_bytes([s1, s2, s3, s4]))
+    }
+
+    /// What [`walk`] would find in a packet; `None` where it has to be asked, since the packet is of another pattern,
+    /// or broken.
+    #[must_use]
+    #[inline]
+    pub fn likeness(&self, frame: &[u8]) -> Option<Likeness> {
+        let head: &Head = frame.first_chunk()?;
+        let differs = |((a, b), alike): ((u64, &u64), u64)| (a ^ b) & alike;
+        let differences = Self::words(head).into_iter().zip(&self.words).zip(ALIKE).map(differs);
+        if differences.fold(0, |bits, more| bits | more) != 0 {
             return None;
         }
-        let (ip, udp) = head.get(ethernet::HEADER_LEN..)?.split_first_chunk::<IPV4_LEN>()?;
-        let [_, _, _, _, l1, l2, c1, c2] = *udp.first_chunk::<UDP_LEN>()?;
-        let room = frame.len() - ethernet::HEADER_LEN;
-        let total_len = usize::from(u16::from_be_bytes([ip[2], ip[3]]));
-        if total_len < IPV4_LEN + UDP_LEN || total_len > room || checksum::of_ipv4(ip) != 0 {
+        if !checksum::is_right_ipv4(head.get(ethernet::HEADER_LEN..)?.first_chunk()?) {
             return None;
         }
-        let mut len = total_len;
-        let udp_checksum = self.outer.udp_checksum.map(|_| u16::from_be_bytes([c1, c2]));
-        if udp_checksum.is_some() {
-            let udp_len = usize::from(u16::from_be_bytes([l1, l2]));
-            len = IPV4_LEN + udp_len;
-            if udp_len < UDP_LEN || len > total_len {
-                return None;
-            }
+        let [rest @ .., u1, u2, c1, c2] = *head;
+        let [.., traffic_class, l1, l2, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = rest;
+        let total_len = usize::from(u16::from_be_bytes([l1, l2]));
+        let (len, udp_checksum) = if self.is_udp {
+            (IPV4_LEN + usize::from(u16::from_be_bytes([u1, u2])), u16::from_be_bytes([c1, c2]))
+        } else {
+            (total_len, 0)
+        };
+        if len < IPV4_LEN + UDP_LEN || len > total_len || total_len > frame.len() - ethernet::HEADER_LEN {
+            return None;
         }
-        let end = (ethernet::HEADER_LEN + len) as u32;
-        Some(Outer { traffic_class: ip[1], end, udp_checksum, ..self.outer })
+        Some(Likeness { at: self.at, end: (ethernet::HEADER_LEN + len) as u32, traffic_class, udp_checksum })
     }
 }
 
@@ -286,13 +320,16 @@ pub fn verify_udp(frame: &Frame<'_>, outer: &Outer, rules: UdpRules) -> Result<(
         Some(0) if outer.src.is_ipv4() || rules.zero6 => Ok(()),
         Some(0) => Err(Common::UdpZeroChecksum.into()),
         Some(_) if frame.meta.checksum != Checksum::Unknown => Ok(()),
-        Some(_) => {
-            let udp_at = usize::from(outer.at) - UDP_LEN;
-            let packet = frame.bytes().get(udp_at..outer.end as usize).ok_or(Common::BadLength)?;
-            let sum = checksum::add(pseudo_header(outer.src, outer.dst, UDP, packet.len()), packet);
-            if checksum::fold(sum) == 0xffff { Ok(()) } else { Err(Common::UdpChecksum.into()) }
-        }
+        Some(_) => sum_udp(frame, outer),
     }
+}
+
+#[inline(never)]
+fn sum_udp(frame: &Frame<'_>, outer: &Outer) -> Result<(), DropReason> {
+    let udp_at = usize::from(outer.at) - UDP_LEN;
+    let packet = frame.bytes().get(udp_at..outer.end as usize).ok_or(Common::BadLength)?;
+    let sum = checksum::add(pseudo_header(outer.src, outer.dst, UDP, packet.len()), packet);
+    if checksum::fold(sum) == 0xffff { Ok(()) } else { Err(Common::UdpChecksum.into()) }
 }
 
 /// The sum of the pseudo-header that UDP and TCP checksums cover (RFC 768, RFC 8200 §8.1).

@@ -1,7 +1,7 @@
 //! The one place that lists the encapsulations: a line each, and everything else follows.
 //!
 //! From the list the macro makes the YAML choice with its schema, the drop table, the ID field names, the
-//! documentation rows, and the dispatch of the data plane: one `match` for a group of frames, static inside.
+//! documentation rows, and the dispatch of the data plane: one `match` for a run of frames, static inside.
 
 mod yaml;
 
@@ -23,6 +23,15 @@ pub trait Registered: Encap {
     const KIND: Kind;
     /// The first row of its own drop reasons in the whole table.
     const FIRST_DROP: u16;
+}
+
+/// A piece of work on frames of one peer, written once and compiled for every encapsulation.
+pub trait Work {
+    /// What comes of it.
+    type Outcome;
+
+    /// Does the work for a peer of this encapsulation.
+    fn run<E: Encap>(self, peer: &E, state: &E::State) -> Self::Outcome;
 }
 
 macro_rules! encapsulations {
@@ -226,19 +235,10 @@ macro_rules! encapsulations {
                 match self { $($(#[$cfg])* Self::$Type(peer, _) => peer.elsewhere(sent)),+ }
             }
 
-            /// Data plane: decapsulates a run of frames of this peer, telling `verdict` about each.
+            /// Data plane: has a piece of work done for this peer. Which encapsulation it is, is asked once.
             #[inline]
-            pub fn decap_group<'mem>(
-                &self,
-                frames: &mut [Frame<'mem>],
-                mut verdict: impl FnMut(usize, &mut Frame<'mem>, Result<Decap, DropReason>),
-            ) {
-                match self { $($(#[$cfg])* Self::$Type(peer, state) => {
-                    for (i, frame) in frames.iter_mut().enumerate() {
-                        let found = peer.decap(state, frame);
-                        verdict(i, frame, found);
-                    }
-                }),+ }
+            pub fn with<W: Work>(&self, work: W) -> W::Outcome {
+                match self { $($(#[$cfg])* Self::$Type(peer, state) => work.run(peer, state)),+ }
             }
 
             /// Data plane: strips the header of one frame. See [`Encap::decap`].

@@ -95,15 +95,51 @@ pub struct Underlay {
     /// They end where it does, so that copying it is always the same few stores.
     template: [u8; MAX_LEN],
     len: usize,
-    /// Where in the template the IP header is.
-    ip_at: usize,
-    udp: bool,
+    shape: IpShape,
     udp_checksum: UdpChecksum,
-    dscp: Dscp,
-    ecn: EcnMode,
-    /// Of the IPv4 header's fixed part, or of the UDP pseudo-header's addresses over IPv6.
-    address_sum: u64,
-    is_ipv6: bool,
+    /// The bits of the traffic class that are the tunnel's own, and which bits of the tenant's stand beside them.
+    own_class: u8,
+    tenants_class: u8,
+    /// The folded sum of the IPv4 header's fixed part, or of the UDP pseudo-header's addresses over IPv6.
+    address_sum: u16,
+}
+
+/// What follows the outer Ethernet header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum IpShape {
+    Ipv4,
+    Ipv4Udp,
+    Ipv6,
+    Ipv6Udp,
+}
+
+impl IpShape {
+    const fn of(is_ipv6: bool, is_udp: bool) -> Self {
+        match (is_ipv6, is_udp) {
+            (false, false) => Self::Ipv4,
+            (false, true) => Self::Ipv4Udp,
+            (true, false) => Self::Ipv6,
+            (true, true) => Self::Ipv6Udp,
+        }
+    }
+
+    const fn is_udp(self) -> bool {
+        matches!(self, Self::Ipv4Udp | Self::Ipv6Udp)
+    }
+
+    const fn is_ipv6(self) -> bool {
+        matches!(self, Self::Ipv6 | Self::Ipv6Udp)
+    }
+
+    /// Bytes of its headers.
+    const fn len(self) -> usize {
+        match self {
+            Self::Ipv4 => IPV4_LEN,
+            Self::Ipv4Udp => IPV4_LEN + UDP_LEN,
+            Self::Ipv6 => IPV6_LEN,
+            Self::Ipv6Udp => IPV6_LEN + UDP_LEN,
+        }
+    }
 }
 
 impl Underlay {
@@ -129,7 +165,7 @@ impl Underlay {
             put(&vlan.to_be_bytes());
         }
         let is_ipv6 = spec.dst.is_ipv6();
-        let ip_at = put(&if is_ipv6 { ethernet::IPV6 } else { ethernet::IPV4 }.to_be_bytes());
+        put(&if is_ipv6 { ethernet::IPV6 } else { ethernet::IPV4 }.to_be_bytes());
         match (spec.src, spec.dst) {
             (IpAddr::V4(src), IpAddr::V4(dst)) => {
                 let [df, _] = DF.to_be_bytes();
@@ -156,24 +192,16 @@ impl Underlay {
             put(&[0; 4]);
         }
         template.rotate_right(MAX_LEN - len);
-        let ip_at = ip_at + MAX_LEN - len;
-        let ip = template.get(ip_at..).unwrap_or_default();
+        let shape = IpShape::of(is_ipv6, udp_port.is_some());
+        let ip = template.get(MAX_LEN - shape.len()..).unwrap_or_default();
         let address_sum = if is_ipv6 {
             checksum::add(u64::from(protocol), ip.get(8..IPV6_LEN).unwrap_or_default())
         } else {
             checksum::add(0, ip.get(..IPV4_LEN).unwrap_or_default())
         };
-        Self {
-            template,
-            len,
-            ip_at,
-            udp: udp_port.is_some(),
-            udp_checksum: spec.udp_checksum,
-            dscp: spec.dscp,
-            ecn: spec.ecn,
-            address_sum,
-            is_ipv6,
-        }
+        let (own_class, tenants_class) = classes(spec.dscp, spec.ecn);
+        let address_sum = checksum::fold(address_sum);
+        Self { template, len, shape, udp_checksum: spec.udp_checksum, own_class, tenants_class, address_sum }
     }
 
     /// How many bytes [`stamp`](Self::stamp) adds, outer Ethernet included.
@@ -185,14 +213,20 @@ impl Underlay {
     /// How many of them count against the underlay's MTU: all but outer Ethernet and its tag.
     #[must_use]
     pub const fn ip_overhead(&self) -> usize {
-        MAX_LEN - self.ip_at
+        self.shape.len()
+    }
+
+    /// Most bytes of a tunnel packet, outer IP header included, that its length field can say.
+    #[must_use]
+    pub const fn longest_packet(&self) -> usize {
+        if self.shape.is_ipv6() { u16::MAX as usize + IPV6_LEN } else { u16::MAX as usize }
     }
 
     /// Whether there is an outer UDP checksum, which covers the payload; that must then be final before
     /// [`stamp`](Self::stamp).
     #[must_use]
     pub const fn covers_payload(&self) -> bool {
-        self.udp && matches!(self.udp_checksum, UdpChecksum::Compute)
+        self.shape.is_udp() && matches!(self.udp_checksum, UdpChecksum::Compute)
     }
 
     /// Puts the outer headers in front of a tunnel header. `inner_class` is the traffic class of the tenant's IP
@@ -211,9 +245,7 @@ impl Underlay {
         summing: Summing,
     ) -> Result<(), DropReason> {
         let len = frame.len();
-        let ip_len = len + self.ip_overhead();
-        let ip_limit = if self.is_ipv6 { usize::from(u16::MAX) + IPV6_LEN } else { u16::MAX.into() };
-        if ip_len > ip_limit {
+        if len + self.ip_overhead() > self.longest_packet() {
             return Err(Common::TooBig.into());
         }
         let header = frame.prepend_last(&self.template, self.len)?;
@@ -222,48 +254,37 @@ impl Underlay {
             let [s1, s2, s3, s4, s5, s6] = link.src.0;
             *addresses = [d1, d2, d3, d4, d5, d6, s1, s2, s3, s4, s5, s6];
         }
-        let ip = header.get_mut(self.ip_at..).unwrap_or_default();
-        let class = self.class(inner_class);
-        if self.is_ipv6 {
-            ipv6(ip, ip_len, class, entropy);
-        } else {
-            self.ipv4(ip, ip_len, class);
-        }
-        if self.udp {
-            udp(header, UDP_LEN + len, entropy);
-            if self.udp_checksum == UdpChecksum::Compute {
-                self.sum_udp(frame, summing);
+        let class = self.own_class | inner_class.unwrap_or(0) & self.tenants_class;
+        match self.shape {
+            IpShape::Ipv4 => self.ipv4(header.last_chunk_mut(), IPV4_LEN + len, class),
+            IpShape::Ipv4Udp => {
+                let headers = header.last_chunk_mut::<{ IPV4_LEN + UDP_LEN }>();
+                self.ipv4(headers.and_then(|ip| ip.first_chunk_mut()), IPV4_LEN + UDP_LEN + len, class);
+                udp(header, UDP_LEN + len, entropy);
             }
+            IpShape::Ipv6 => ipv6(header.last_chunk_mut(), len, class, entropy),
+            IpShape::Ipv6Udp => {
+                let headers = header.last_chunk_mut::<{ IPV6_LEN + UDP_LEN }>();
+                ipv6(headers.and_then(|ip| ip.first_chunk_mut()), UDP_LEN + len, class, entropy);
+                udp(header, UDP_LEN + len, entropy);
+            }
+        }
+        if self.covers_payload() {
+            self.sum_udp(frame, summing);
         }
         Ok(())
     }
 
     #[inline]
-    fn class(&self, inner: Option<u8>) -> u8 {
-        let inner = inner.unwrap_or(0);
-        // RFC 2983 §3.1: with the pipe model the tunnel has marks of its own, with the uniform one the tenant's. What the
-        // underlay makes of them stays outside: a bridge does not change the tenant's header.
-        let dscp = match self.dscp {
-            Dscp::Pipe(dscp) => dscp << 2,
-            Dscp::Uniform => inner & !ecn::MASK,
-        };
-        // RFC 6040 §4.1: normal mode copies the inner bits, CE included; what is not IP is Not-ECT.
-        let marks = match self.ecn {
-            EcnMode::Normal => inner & ecn::MASK,
-            EcnMode::Compatibility => ecn::NOT_ECT,
-        };
-        dscp | marks
-    }
-
-    #[inline]
-    fn ipv4(&self, ip: &mut [u8], len: usize, class: u8) {
-        let Some(ip) = ip.first_chunk_mut::<IPV4_LEN>() else { return };
+    fn ipv4(&self, ip: Option<&mut [u8; IPV4_LEN]>, len: usize, class: u8) {
+        let Some(ip) = ip else { return };
         ip[1] = class;
         [ip[2], ip[3]] = (len as u16).to_be_bytes();
-        let sum = !checksum::fold(self.address_sum + u64::from(class) + len as u64);
+        let sum = !checksum::fold_short(u32::from(self.address_sum) + u32::from(class) + len as u32);
         [ip[10], ip[11]] = sum.to_be_bytes();
     }
 
+    #[inline(never)]
     fn sum_udp(&self, frame: &mut Frame<'_>, summing: Summing) {
         let udp = self.len - UDP_LEN;
         let start = frame.chunk_offset(udp);
@@ -287,11 +308,11 @@ impl Underlay {
     }
 
     fn pseudo_header_sum(&self) -> u64 {
-        if self.is_ipv6 {
-            self.address_sum
+        if self.shape.is_ipv6() {
+            self.address_sum.into()
         } else {
-            let addresses = self.template.get(self.ip_at + 12..self.ip_at + IPV4_LEN).unwrap_or_default();
-            checksum::add(u64::from(UDP), addresses)
+            let ip = self.template.get(MAX_LEN - self.shape.len()..).unwrap_or_default();
+            checksum::add(u64::from(UDP), ip.get(12..IPV4_LEN).unwrap_or_default())
         }
     }
 }
@@ -305,10 +326,26 @@ fn udp(header: &mut [u8; MAX_LEN], len: usize, entropy: u32) {
 }
 
 #[inline]
-fn ipv6(ip: &mut [u8], len: usize, class: u8, entropy: u32) {
-    let Some(ip) = ip.first_chunk_mut::<IPV6_LEN>() else { return };
+fn ipv6(ip: Option<&mut [u8; IPV6_LEN]>, len: usize, class: u8, entropy: u32) {
+    let Some(ip) = ip else { return };
     // RFC 6438 §3: the flow label carries the inner flow's entropy.
     let first = 6 << 28 | u32::from(class) << 20 | entropy & FLOW_LABEL_MASK;
     [ip[0], ip[1], ip[2], ip[3]] = first.to_be_bytes();
-    [ip[4], ip[5]] = ((len - IPV6_LEN) as u16).to_be_bytes();
+    [ip[4], ip[5]] = (len as u16).to_be_bytes();
+}
+
+/// The tunnel's own bits of the outer traffic class, and which bits of the tenant's it takes over. What is not IP has
+/// none to take over.
+const fn classes(dscp: Dscp, ecn: EcnMode) -> (u8, u8) {
+    // RFC 2983 §3.1: with the pipe model the tunnel has marks of its own, with the uniform one the tenant's. What the
+    // underlay makes of them stays outside: a bridge does not change the tenant's header.
+    let (own, tenants) = match dscp {
+        Dscp::Pipe(dscp) => (dscp << 2, 0),
+        Dscp::Uniform => (0, !ecn::MASK),
+    };
+    // RFC 6040 §4.1: normal mode copies the inner bits, CE included; what is not IP is Not-ECT.
+    match ecn {
+        EcnMode::Normal => (own, tenants | ecn::MASK),
+        EcnMode::Compatibility => (own | ecn::NOT_ECT, tenants),
+    }
 }

@@ -22,6 +22,9 @@ use crate::words::{HeaderField, Reading, Readings, readings_of_24_bits};
 
 const HEADER_LEN: usize = 8;
 const FLAG_VNI: u8 = 0x08;
+/// The same in the whole header, and the place of the VNI there.
+const VNI_FLAG: u64 = (FLAG_VNI as u64) << 56;
+const VNI_AT: u32 = 8;
 /// VXLAN-GBP: the header carries a group policy ID.
 const FLAG_GROUP_POLICY: u8 = 0x80;
 /// VXLAN-GPE: the header names the protocol of what it carries.
@@ -116,17 +119,17 @@ impl Encap for Vxlan {
 
     #[inline]
     fn decap(&self, (): &(), frame: &mut Frame<'_>) -> Result<Decap, DropReason> {
-        let [flags, r1, r2, r3, v1, v2, v3, r4] = frame.pull::<HEADER_LEN>()?;
+        let header = u64::from_be_bytes(frame.pull::<HEADER_LEN>()?);
 
         // RFC 7348 §5: without the I flag there is no VNI to read.
-        if flags & FLAG_VNI == 0 {
+        if header & VNI_FLAG == 0 {
             return Err(Drop::VniFlagClear.into());
         }
-        let mut found = Decap::ethernet(Segment(u64::from(u32::from_be_bytes([0, v1, v2, v3]))));
+        let mut found = Decap::ethernet(Segment(header >> VNI_AT & 0xff_ffff));
 
         // RFC 7348 §5: reserved bits are ignored on receipt. Linux, OVS and VPP drop such frames; peers do send
         // them (GBP, the B bit of GPE).
-        if (flags ^ FLAG_VNI) | r1 | r2 | r3 | r4 != 0 {
+        if header & !(VNI_FLAG | 0xff_ffff << VNI_AT) != 0 {
             found.tolerated = Some(self.reserved.check(Drop::ReservedBits)?);
         }
         Ok(found)

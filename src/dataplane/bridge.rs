@@ -62,8 +62,8 @@ pub(super) fn bridge<T: Tracer>(burst: &mut Burst<'_>, with: &mut Bridge<'_, T>)
         let (Some(keys), FrameKind::Tenant(claim)) = (*keys, note.kind) else { continue };
         let origin = Target { attachment: claim.attachment, peer: note.origin.peer };
         let inbound = Inbound { frame, origin, keys, unknown_sender: unknown_sender(&note.origin, unknown_senders) };
-        let ingress = match memo.alike(|before: &IngressAttachment<'_>| before.claim == claim) {
-            Some(before) => Some(before),
+        let ingress = match memo.alike(|before: &IngressAttachment<'_>| !T::WATCHES && before.claim == claim) {
+            Some(before) => Some(&*before),
             None => with.look_up(claim, &mut memo),
         };
         let decision = ingress.ok_or(Common::UnknownSegment.into()).and_then(|ingress| with.decide(&inbound, ingress));

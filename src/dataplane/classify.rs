@@ -3,11 +3,11 @@
 use std::net::IpAddr;
 
 use transload_encaps::ethernet::{self, HEADER_LEN};
-use transload_encaps::outer::{self, Outer, Pattern, UdpRules};
+use transload_encaps::outer::{self, Outer, Pattern};
 use transload_encaps::{Common, DropReason, Frame, Mac, ip};
 
 use super::burst::Burst;
-use super::memo::Memo;
+use super::known_senders::KnownSenders;
 use super::note::PacketOrigin;
 use super::trace::Tracer;
 use crate::forwarding::{Endpoint, EndpointId, Forwarding, Peer, PeerId, Port, PortId, Sender};
@@ -18,36 +18,33 @@ pub(super) struct Classifier<'a, T> {
     pub port: PortId,
     /// The frozen tables.
     pub tables: &'a Forwarding,
+    /// The senders whose packets are known at a look.
+    pub known: &'a mut KnownSenders,
     /// The observer of the stages.
     pub tracer: &'a mut T,
 }
 
 /// Finds the origin of every frame of a burst.
+#[inline(never)]
 pub(super) fn classify<T: Tracer>(burst: &mut Burst<'_>, with: &mut Classifier<'_, T>) {
     let Some(port) = with.tables.ports.get(with.port) else {
         return burst.pending().for_each(|(_, note)| note.drop(Common::NotForUs.into()));
     };
-    let mut memo = Memo::new();
+    with.known.under(with.tables);
+    let only_tags = port.tags.filter(|_| port.endpoints.is_empty());
     let Burst { frames, notes, unknown_senders } = burst;
-    for (frame, note) in frames.iter().zip(notes).filter(|(_, note)| note.is_pending()) {
-        if let Some(origin) = with.as_before(frame, &memo) {
+    for (frame, note) in frames.iter().zip(notes) {
+        if !T::WATCHES
+            && let Some(origin) = with.at_a_look(frame, only_tags)
+        {
             note.origin = origin;
             continue;
         }
-        match with.origin(frame, port, &mut memo, unknown_senders) {
+        match with.origin(frame, port, unknown_senders) {
             Ok(origin) => note.origin = origin,
             Err(reason) => note.drop(reason),
         }
     }
-}
-
-/// A packet of a sender that has a number, to know the next one by.
-#[derive(Clone, Copy)]
-struct KnownPacket {
-    pattern: Pattern,
-    sender: Sender,
-    peer: PeerId,
-    udp: UdpRules,
 }
 
 /// The endpoint that a packet is to.
@@ -68,24 +65,22 @@ impl Addressee<'_> {
 }
 
 impl<'a, T: Tracer> Classifier<'a, T> {
-    /// The origin of a packet of the sender before with nothing wrong about it.
+    /// The origin of a frame with nothing wrong about it: of a packet of a known sender, or of any frame that has come
+    /// in by a port where there is nothing but tags.
     #[inline]
-    fn as_before(&mut self, frame: &Frame<'_>, memo: &Memo<KnownPacket>) -> Option<PacketOrigin> {
-        let KnownPacket { pattern, sender, peer, udp } = memo.get()?;
-        let outer = pattern.again(frame.bytes()).filter(|_| !frame.meta.cut)?;
-        outer::verify_udp(frame, &outer, *udp).ok()?;
-        self.tracer.to_endpoint(sender.endpoint);
-        self.tracer.outer(&outer);
-        self.tracer.sender(sender, Some(*peer));
-        Some(origin_of(&outer, *peer))
+    fn at_a_look(&self, frame: &Frame<'_>, only_tags: Option<PeerId>) -> Option<PacketOrigin> {
+        match only_tags {
+            None => self.known.origin(frame, self.port),
+            Some(peer) => (!frame.meta.cut && frame.len() >= HEADER_LEN).then(|| in_tags(frame, peer)),
+        }
     }
 
     /// The origin of any frame: a tunnel packet to one of the port's endpoints, or whatever else has the port's tags.
+    #[inline(never)]
     fn origin(
         &mut self,
         frame: &Frame<'_>,
         port: &Port,
-        memo: &mut Memo<KnownPacket>,
         unknown_senders: &mut Vec<IpAddr>,
     ) -> Result<PacketOrigin, DropReason> {
         if frame.meta.cut || frame.len() < HEADER_LEN {
@@ -93,8 +88,7 @@ impl<'a, T: Tracer> Classifier<'a, T> {
         }
         let Some(addressee) = self.addressee(frame, port) else {
             let peer = port.tags.ok_or_else(|| not_ours(frame.bytes()))?;
-            let end = frame.len() as u32;
-            return Ok(PacketOrigin { peer, at: 0, end, outer_class: None, unknown_sender: None });
+            return Ok(in_tags(frame, peer));
         };
         self.tracer.to_endpoint(addressee.id);
         check_mac(frame, port, &addressee)?;
@@ -108,7 +102,7 @@ impl<'a, T: Tracer> Classifier<'a, T> {
             origin.unknown_sender = Some(unknown_senders.len() as u8);
             unknown_senders.push(outer.src);
         } else if let Some(pattern) = Pattern::of(frame.bytes(), &outer) {
-            memo.set(KnownPacket { pattern, sender, peer: id, udp: peer.udp });
+            self.known.remember(frame, pattern, self.port, id);
         }
         Ok(origin)
     }
@@ -143,6 +137,11 @@ impl<'a, T: Tracer> Classifier<'a, T> {
         }
         Ok((id, peer))
     }
+}
+
+#[inline]
+const fn in_tags(frame: &Frame<'_>, peer: PeerId) -> PacketOrigin {
+    PacketOrigin { peer, at: 0, end: frame.len() as u32, outer_class: None, unknown_sender: None }
 }
 
 #[inline]

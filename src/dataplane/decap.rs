@@ -1,15 +1,15 @@
 //! Decap: strip the tunnel header, bring congestion marks inward, and find the tenant.
 
 use transload_encaps::ethernet::HEADER_LEN;
-use transload_encaps::{Checksum, Common, Decap, DropReason, Frame, InnerTags, Payload, Segment, ecn};
+use transload_encaps::{Checksum, Common, Decap, DropReason, Encap, Frame, InnerTags, Payload, Segment, Work, ecn};
 
 use super::burst::Burst;
 use super::memo::Memo;
-use super::note::{FrameKind, Note};
+use super::note::{FrameKind, Note, PacketOrigin};
 use super::trace::Tracer;
 use super::{inner_tags, mapping};
-use crate::counters::{Counters, TrafficCounter};
-use crate::forwarding::{Claim, Forwarding, Peer};
+use crate::counters::{Counters, Tally};
+use crate::forwarding::{Claim, Forwarding, Peer, PeerId};
 
 /// What the decap stage reads and writes besides the burst.
 pub(super) struct Decapsulator<'a, T> {
@@ -24,63 +24,73 @@ pub(super) struct Decapsulator<'a, T> {
 /// Takes every frame of a burst out of its tunnel.
 #[inline(never)]
 pub(super) fn decap<T: Tracer>(burst: &mut Burst<'_>, with: &mut Decapsulator<'_, T>) {
-    for (frame, note) in burst.pending() {
-        frame.truncate(note.origin.end as usize);
-        if let Err(reason) = frame.advance(note.origin.at.into()) {
-            note.drop(reason);
-        }
-    }
-    let mut frames = burst.frames.as_mut_slice();
-    for notes in burst.notes.chunk_by_mut(|a, b| a.is_pending() && b.is_pending() && a.origin.peer == b.origin.peer) {
-        let (run, rest) = frames.split_at_mut(notes.len().min(frames.len()));
-        frames = rest;
-        with.decap_run(run, notes);
+    let (mut frames, mut notes) = (burst.frames.as_mut_slice(), burst.notes.as_mut_slice());
+    while let Some(first) = notes.first_mut() {
+        let id = first.origin.peer;
+        let done = match with.tables.peer(id) {
+            _ if !first.is_pending() => 1,
+            Some(peer) => peer.compiled.with(PeerRun { id, peer, frames, notes, with }).max(1),
+            None => {
+                first.drop(Common::UnknownPeer.into());
+                1
+            }
+        };
+        frames = frames.get_mut(done..).unwrap_or_default();
+        notes = notes.get_mut(done..).unwrap_or_default();
     }
 }
 
-/// A run of frames of one peer.
-struct PeerRun<'t> {
-    peer: &'t Peer,
-    memo: Memo<SegmentOwner<'t>>,
+/// Frames of which the first ones, at least one, are one peer's.
+struct PeerRun<'r, 'a, 'mem, T> {
+    id: PeerId,
+    peer: &'a Peer,
+    frames: &'r mut [Frame<'mem>],
+    notes: &'r mut [Note],
+    with: &'r mut Decapsulator<'a, T>,
+}
+
+impl<T: Tracer> Work for PeerRun<'_, '_, '_, T> {
+    type Outcome = usize;
+
+    /// Takes the peer's frames out of its tunnel; says how many there were.
+    #[inline(never)]
+    fn run<E: Encap>(self, encap: &E, state: &E::State) -> usize {
+        let Self { id, peer, frames, notes, with } = self;
+        let mut received = Tally::new(with.counters.peer(id).map(|peer| &peer.rx));
+        let mut memo = Memo::new();
+        let mut done = 0;
+        for (frame, note) in frames.iter_mut().zip(notes) {
+            let PacketOrigin { peer: from, at, end, .. } = note.origin;
+            if from != id || !note.is_pending() {
+                break;
+            }
+            done += 1;
+            let found = frame.narrow(at.into(), end as usize).and_then(|()| encap.decap(state, frame));
+            match found.and_then(|found| with.deliver(peer, &mut memo, frame, note, found)) {
+                Ok(()) => received.count(frame.len()),
+                Err(reason) => note.drop(reason),
+            }
+        }
+        done
+    }
 }
 
 /// The tenant that a segment of the run's peer belongs to, and what that means for every frame of it.
-#[derive(Clone, Copy)]
 struct SegmentOwner<'t> {
     segment: Segment,
     claim: Claim,
     inner_tags: InnerTags,
     /// What the tenant sends, counted by this worker.
-    traffic: Option<&'t TrafficCounter>,
+    received: Tally<'t>,
 }
 
 impl<'a, T: Tracer> Decapsulator<'a, T> {
-    /// Takes a run of frames of one peer out of its tunnel.
-    fn decap_run(&mut self, frames: &mut [Frame<'_>], notes: &mut [Note]) {
-        let Some(id) = notes.first().filter(|note| note.is_pending()).map(|note| note.origin.peer) else { return };
-        let Some(peer) = self.tables.peer(id) else {
-            return notes.iter_mut().for_each(|note| note.drop(Common::UnknownPeer.into()));
-        };
-        let traffic = self.counters.peer(id);
-        let mut run = PeerRun { peer, memo: Memo::new() };
-        peer.compiled.decap_group(frames, |i, frame, found| {
-            let Some(note) = notes.get_mut(i) else { return };
-            match found.and_then(|found| self.deliver(&mut run, frame, note, found)) {
-                Ok(()) => {
-                    if let Some(traffic) = traffic {
-                        traffic.rx.count(frame.len());
-                    }
-                }
-                Err(reason) => note.drop(reason),
-            }
-        });
-    }
-
     /// Hands a frame whose header is off to the tenant, or the mapping, that its segment belongs to.
     #[inline]
     fn deliver(
         &mut self,
-        run: &mut PeerRun<'a>,
+        peer: &Peer,
+        memo: &mut Memo<SegmentOwner<'a>>,
         frame: &mut Frame<'_>,
         note: &mut Note,
         found: Decap,
@@ -92,30 +102,28 @@ impl<'a, T: Tracer> Decapsulator<'a, T> {
         if frame.len() < HEADER_LEN {
             return Err(Common::InnerTruncated.into());
         }
-        let owner = match run.memo.alike(|before| before.segment == found.segment) {
+        let owner = match memo.alike(|before| !T::WATCHES && before.segment == found.segment) {
             Some(before) => before,
-            None => match self.look_up(found.segment, run) {
-                Some(owner) => owner,
-                None => return self.cross(frame, note, found, run.peer),
+            None => match self.look_up(found.segment, peer) {
+                Some(owner) => memo.set(owner),
+                None => return self.cross(frame, note, found, peer),
             },
         };
         self.tracer.segment(note.origin.peer, &found, Some(owner.claim));
         settle_inner(frame, note, owner.inner_tags)?;
         note.kind = FrameKind::Tenant(owner.claim);
-        if let Some(traffic) = owner.traffic {
-            traffic.count(frame.len());
-        }
+        owner.received.count(frame.len());
         Ok(())
     }
 
     /// The tenant that a segment of this peer belongs to, if one has it.
     #[inline(never)]
-    fn look_up<'m>(&self, segment: Segment, run: &'m mut PeerRun<'a>) -> Option<&'m SegmentOwner<'a>> {
-        let claim = *self.tables.segments.get(&(run.peer.scope, segment))?;
+    fn look_up(&self, segment: Segment, peer: &Peer) -> Option<SegmentOwner<'a>> {
+        let claim = *self.tables.segments.get(&(peer.scope, segment))?;
         let attachment = self.tables.domain(claim.domain).and_then(|domain| domain.attachment(claim.attachment));
         let inner_tags = attachment.map_or(InnerTags::Keep, |attachment| attachment.inner_tags);
-        let traffic = self.counters.domain(claim.domain).map(|domain| &domain.traffic.rx);
-        Some(run.memo.set(SegmentOwner { segment, claim, inner_tags, traffic }))
+        let received = Tally::new(self.counters.domain(claim.domain).map(|domain| &domain.traffic.rx));
+        Some(SegmentOwner { segment, claim, inner_tags, received })
     }
 
     /// Hands a frame whose segment is no tenant's to the mapping that has it.
@@ -133,6 +141,16 @@ impl<'a, T: Tracer> Decapsulator<'a, T> {
 /// Settles what the headers that are gone have left behind: unfinished checksums, congestion marks, tags.
 #[inline]
 fn settle_inner(frame: &mut Frame<'_>, note: &Note, inner_tags: InnerTags) -> Result<(), DropReason> {
+    let marks = note.origin.outer_class.unwrap_or(0) & ecn::MASK;
+    if frame.meta.is_plain() && marks == ecn::NOT_ECT && !inner_tags::applies(inner_tags, frame) {
+        return Ok(());
+    }
+    settle_in_full(frame, note, inner_tags)
+}
+
+/// The same, where there is something to settle.
+#[inline(never)]
+fn settle_in_full(frame: &mut Frame<'_>, note: &Note, inner_tags: InnerTags) -> Result<(), DropReason> {
     // A checksum left unfinished in a header that is gone now concerns nobody any more; but then a super-frame was
     // one of tunnel packets, and its boundaries are lost.
     if let Checksum::Partial { start, .. } = frame.meta.checksum

@@ -18,13 +18,26 @@ const ICMP_INTERVAL: u64 = 10_000_000;
 /// Sends every pending frame of a burst, and puts the chunks of all others back into the pool.
 #[inline(never)]
 pub(super) fn encap<'mem, T: Tracer>(burst: &mut Burst<'mem>, with: &mut Egress<'_, 'mem, T>) {
+    if !T::WATCHES {
+        with.wrap_in_lanes(burst);
+    }
+    let Burst { frames, notes, .. } = burst;
+    let exit = notes.first().and_then(|note| note.exit);
+    if let Some(port) = exit.filter(|_| notes.iter().all(|note| note.exit == exit)) {
+        // Most bursts leave by one port.
+        if let Err(reason) = with.ports.push_all(port, frames, with.pool, with.counters) {
+            notes.iter_mut().for_each(|note| note.drop(reason));
+        }
+        return;
+    }
     let mut memo = Memo::new();
-    for (frame, note) in burst.frames.drain(..).zip(&mut burst.notes) {
-        match note.kind {
-            _ if !note.is_pending() => with.pool.put(frame),
-            FrameKind::Tenant(ingress) => note.verdict = with.forward(frame, note, ingress, &mut memo),
-            FrameKind::Mapping(crossing) => note.verdict = with.cross(frame, crossing),
-            FrameKind::Unopened => note.verdict = with.discard(frame, Common::UnknownSegment),
+    for (frame, note) in frames.drain(..).zip(notes) {
+        let Some(port) = note.exit else {
+            with.send(frame, note, &mut memo);
+            continue;
+        };
+        if let Err(reason) = with.ports.push(port, frame, with.pool, with.counters) {
+            note.drop(reason);
         }
     }
 }
@@ -37,8 +50,18 @@ struct KnownPath<'t> {
 }
 
 impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
+    /// Sends a frame that is still pending.
+    #[inline(never)]
+    fn send(&mut self, frame: Frame<'mem>, note: &mut Note, memo: &mut Memo<KnownPath<'a>>) {
+        match note.kind {
+            _ if !note.is_pending() => self.pool.put(frame),
+            FrameKind::Tenant(ingress) => note.verdict = self.forward(frame, note, ingress, memo),
+            FrameKind::Mapping(crossing) => note.verdict = self.cross(frame, crossing),
+            FrameKind::Unopened => note.verdict = self.discard(frame, Common::UnknownSegment),
+        }
+    }
+
     /// Sends a tenant's frame where the bridge has decided.
-    #[inline]
     fn forward(&mut self, frame: Frame<'mem>, note: &Note, ingress: Claim, memo: &mut Memo<KnownPath<'a>>) -> Verdict {
         let Some(domain) = self.tables.domain(ingress.domain) else {
             return self.discard(frame, Common::UnknownSegment);
@@ -48,7 +71,8 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         let verdict = match note.decision {
             Decision::To { domain, target } => {
                 self.tracer.egress(domain, target);
-                let path = match memo.alike(|before| (before.domain, before.target) == (domain, target)) {
+                let path = match memo.alike(|before| !T::WATCHES && (before.domain, before.target) == (domain, target))
+                {
                     Some(before) => Some(&before.path),
                     None => self.look_up(domain, target, memo),
                 };

@@ -21,6 +21,12 @@ pub(super) fn apply(rule: InnerTags, frame: &mut Frame<'_>) -> Result<(), DropRe
     }
 }
 
+/// Whether [`apply`] would do anything about a frame, or refuse it.
+#[inline]
+pub(super) fn applies(rule: InnerTags, frame: &Frame<'_>) -> bool {
+    rule != InnerTags::Keep && is_tagged(frame)
+}
+
 /// How many bytes [`apply`] would take off.
 ///
 /// # Errors

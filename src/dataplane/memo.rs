@@ -14,21 +14,15 @@ impl<T> Memo<T> {
         Self(None)
     }
 
-    /// What was found out about the frame before.
+    /// What was found out about the frame before, if this frame is alike, so that it holds for it too.
     #[inline]
-    pub(super) const fn get(&self) -> Option<&T> {
-        self.0.as_ref()
-    }
-
-    /// The same, if this frame is alike, so that it holds for it too.
-    #[inline]
-    pub(super) fn alike(&self, is_alike: impl FnOnce(&T) -> bool) -> Option<&T> {
-        self.0.as_ref().filter(|before| is_alike(before))
+    pub(super) fn alike(&mut self, is_alike: impl FnOnce(&T) -> bool) -> Option<&mut T> {
+        self.0.as_mut().filter(|before| is_alike(before))
     }
 
     /// Remembers what the full path has found out. Returns it.
     #[inline]
-    pub(super) fn set(&mut self, found: T) -> &T {
+    pub(super) fn set(&mut self, found: T) -> &mut T {
         self.0.insert(found)
     }
 }

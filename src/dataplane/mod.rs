@@ -12,6 +12,8 @@ mod digest;
 mod egress;
 mod encap;
 mod inner_tags;
+mod known_senders;
+mod lane;
 mod loop_guard;
 mod mapping;
 mod memo;
@@ -37,6 +39,7 @@ use classify::{Classifier, classify};
 use decap::{Decapsulator, decap};
 use egress::Egress;
 use encap::encap;
+use known_senders::KnownSenders;
 use receive::{Receiver, receive};
 
 pub use burst::Burst;
@@ -90,6 +93,7 @@ pub struct Worker<'mem> {
     view: Cache<Arc<ArcSwap<Forwarding>>, Arc<Forwarding>>,
     pool: Pool<'mem>,
     ports: WorkerPorts<'mem>,
+    known: KnownSenders,
     burst: Burst<'mem>,
     segments: Vec<Frame<'mem>>,
     counters: Arc<Counters>,
@@ -108,7 +112,17 @@ impl<'mem> Worker<'mem> {
     ) -> Self {
         let segments = Vec::with_capacity(pool.free());
         let view = Cache::new(shared.forwarding.clone());
-        Self { shared, view, pool, ports: WorkerPorts::new(ports), burst: Burst::new(), segments, counters, events }
+        Self {
+            shared,
+            view,
+            pool,
+            ports: WorkerPorts::new(ports),
+            known: KnownSenders::new(),
+            burst: Burst::new(),
+            segments,
+            counters,
+            events,
+        }
     }
 
     /// One breath, a round over all ports: every frame that has arrived leaves, or is dropped and counted. Returns how
@@ -119,7 +133,7 @@ impl<'mem> Worker<'mem> {
 
     /// The same, with an observer.
     pub fn breathe_before<T: Tracer>(&mut self, tracer: &mut T, now: Now) -> usize {
-        let Self { shared, view, pool, ports, burst, segments, counters, events } = self;
+        let Self { shared, view, pool, ports, known, burst, segments, counters, events } = self;
         // The control plane's decisions are read once. They cannot change under a burst, and between bursts we hold
         // no stale ones.
         let tables: &Forwarding = view.load();
@@ -131,7 +145,7 @@ impl<'mem> Worker<'mem> {
             };
             arrived += burst.notes.len();
             tracer.done(Stage::Receive, burst);
-            classify(burst, &mut Classifier { port, tables, tracer });
+            classify(burst, &mut Classifier { port, tables, known, tracer });
             tracer.done(Stage::Classify, burst);
             decap(burst, &mut Decapsulator { tables, counters, tracer });
             tracer.done(Stage::Decap, burst);

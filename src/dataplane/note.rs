@@ -77,6 +77,8 @@ pub struct Note {
     pub kind: FrameKind,
     /// Bridge: where it goes.
     pub decision: Decision,
+    /// Encap: the port that it leaves by, where it has its headers before its turn to leave comes.
+    pub exit: Option<PortId>,
     /// Every stage: whether it goes on.
     pub verdict: Verdict,
 }
@@ -91,6 +93,7 @@ impl Note {
             origin: PacketOrigin { peer, at: 0, end: 0, outer_class: None, unknown_sender: None },
             kind: FrameKind::Unopened,
             decision: Decision::Undecided,
+            exit: None,
             verdict: Verdict::Pending,
         }
     }

@@ -93,6 +93,13 @@ impl<'t> EgressPath<'t> {
         (mtu as usize).saturating_sub(self.peer.compiled.overhead(self.segment) + underlay.ip_overhead())
     }
 
+    /// The longest frame, in bytes, its attachment's tags included, that fits into a port's MTU whatever its own tags.
+    #[inline]
+    pub(super) fn room_with_tags(&self, mtu: u32) -> usize {
+        let is_free = self.peer.compiled.outer_tag(self.segment) == Some(C_TAG);
+        mtu as usize + HEADER_LEN + if is_free { TAG_LEN } else { 0 }
+    }
+
     /// The longest frame, in bytes, that fits into a port's MTU with its attachment's tags. Not counted are the
     /// Ethernet header, nor one 802.1Q tag, as on any Linux device; further tags are.
     #[inline]

@@ -89,6 +89,12 @@ impl<'mem> WorkerPorts<'mem> {
         slot.and_then(|slot| self.slots.get(*slot)).map_or_else(Caps::default, |slot| slot.caps)
     }
 
+    /// Whether this worker has a port.
+    #[inline]
+    pub(super) fn has(&self, id: PortId) -> bool {
+        self.index.get(id).is_some()
+    }
+
     /// Puts a frame where it waits to leave by a port.
     ///
     /// # Errors
@@ -105,9 +111,32 @@ impl<'mem> WorkerPorts<'mem> {
             pool.put(frame);
             return Err(Common::PortDown.into());
         };
-        slot.waiting.push(frame);
-        if slot.waiting.len() == Burst::LEN {
-            slot.transmit(pool, counters);
+        slot.push(frame, pool, counters);
+        Ok(())
+    }
+
+    /// Does the same with a whole burst, which is then empty.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    #[inline]
+    pub(super) fn push_all(
+        &mut self,
+        id: PortId,
+        frames: &mut Vec<Frame<'mem>>,
+        pool: &mut Pool<'mem>,
+        counters: &Counters,
+    ) -> Result<(), DropReason> {
+        let Some(slot) = self.port(id) else {
+            frames.drain(..).for_each(|frame| pool.put(frame));
+            return Err(Common::PortDown.into());
+        };
+        if slot.waiting.is_empty() {
+            // Both have room for a burst.
+            std::mem::swap(&mut slot.waiting, frames);
+            slot.transmit_full(pool, counters);
+        } else {
+            frames.drain(..).for_each(|frame| slot.push(frame, pool, counters));
         }
         Ok(())
     }
@@ -121,6 +150,20 @@ impl<'mem> WorkerPorts<'mem> {
 }
 
 impl<'mem> WorkerPort<'mem> {
+    #[inline]
+    fn push(&mut self, frame: Frame<'mem>, pool: &mut Pool<'mem>, counters: &Counters) {
+        self.waiting.push(frame);
+        self.transmit_full(pool, counters);
+    }
+
+    /// Sends what waits, if it is a whole burst.
+    #[inline]
+    fn transmit_full(&mut self, pool: &mut Pool<'mem>, counters: &Counters) {
+        if self.waiting.len() == Burst::LEN {
+            self.transmit(pool, counters);
+        }
+    }
+
     fn transmit(&mut self, pool: &mut Pool<'mem>, counters: &Counters) {
         let sent = self.io.tx_burst(pool, &mut self.waiting);
         if let Some(port) = counters.port(self.id) {

@@ -30,6 +30,10 @@ pub enum Stage {
 /// An observer of the stages, called in the order of what they do. Every method does nothing unless it is written.
 #[expect(unused_variables, reason = "the defaults are empty")]
 pub trait Tracer {
+    /// Whether it is told of every step. The stages then take no short cut, since what a short cut leaves out, it cannot
+    /// tell; what becomes of the frames is the same.
+    const WATCHES: bool = true;
+
     /// A stage is done with a burst. After the last one, the frames have left it and the notes are still there.
     #[inline]
     fn done(&mut self, stage: Stage, burst: &Burst<'_>) {}
@@ -92,4 +96,6 @@ pub trait Tracer {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoTrace;
 
-impl Tracer for NoTrace {}
+impl Tracer for NoTrace {
+    const WATCHES: bool = false;
+}

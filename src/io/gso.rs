@@ -131,7 +131,7 @@ impl<'a> Headers<'a> {
             let header: &mut [u8; IPV4_LEN] = ip.first_chunk_mut()?;
             [header[2], header[3]] = u16::try_from(IPV4_LEN + UDP_LEN + payload).ok()?.to_be_bytes();
             [header[10], header[11]] = [0; 2];
-            [header[10], header[11]] = checksum::of_ipv4(header).to_be_bytes();
+            [header[10], header[11]] = checksum::of(header).to_be_bytes();
         }
         let udp: &mut [u8; UDP_LEN] = udp.first_chunk_mut()?;
         let old = u16::from_be_bytes([udp[4], udp[5]]);
