@@ -62,13 +62,13 @@ impl TrafficCounter {
 
 /// Frames of one kind that are counted together, when the last of them has passed.
 #[derive(Debug)]
-pub struct Tally<'a> {
+pub struct TrafficTally<'a> {
     to: Option<&'a TrafficCounter>,
     frames: u64,
     bytes: u64,
 }
 
-impl<'a> Tally<'a> {
+impl<'a> TrafficTally<'a> {
     /// Of no frames yet, to be counted there.
     #[must_use]
     #[inline]
@@ -84,7 +84,7 @@ impl<'a> Tally<'a> {
     }
 }
 
-impl Drop for Tally<'_> {
+impl Drop for TrafficTally<'_> {
     #[inline]
     fn drop(&mut self) {
         if let Some(to) = self.to {

@@ -8,7 +8,7 @@ use super::memo::Memo;
 use super::note::{FrameKind, Note, PacketOrigin};
 use super::trace::Tracer;
 use super::{inner_tags, mapping};
-use crate::counters::{Counters, Tally};
+use crate::counters::{Counters, TrafficTally};
 use crate::forwarding::{Claim, Forwarding, Peer, PeerId};
 
 /// What the decap stage reads and writes besides the burst.
@@ -56,7 +56,7 @@ impl<T: Tracer> Work for PeerRun<'_, '_, '_, T> {
     #[inline(never)]
     fn run<E: Encap>(self, encap: &E, state: &E::State) -> usize {
         let Self { id, peer, frames, notes, with } = self;
-        let mut received = Tally::new(with.counters.peer(id).map(|peer| &peer.rx));
+        let mut received = TrafficTally::new(with.counters.peer(id).map(|peer| &peer.rx));
         let mut memo = Memo::new();
         let mut done = 0;
         for (frame, note) in frames.iter_mut().zip(notes) {
@@ -81,7 +81,7 @@ struct SegmentOwner<'t> {
     claim: Claim,
     inner_tags: InnerTags,
     /// What the tenant sends, counted by this worker.
-    received: Tally<'t>,
+    received: TrafficTally<'t>,
 }
 
 impl<'a, T: Tracer> Decapsulator<'a, T> {
@@ -122,7 +122,7 @@ impl<'a, T: Tracer> Decapsulator<'a, T> {
         let claim = *self.tables.segments.get(&(peer.scope, segment))?;
         let attachment = self.tables.domain(claim.domain).and_then(|domain| domain.attachment(claim.attachment));
         let inner_tags = attachment.map_or(InnerTags::Keep, |attachment| attachment.inner_tags);
-        let received = Tally::new(self.counters.domain(claim.domain).map(|domain| &domain.traffic.rx));
+        let received = TrafficTally::new(self.counters.domain(claim.domain).map(|domain| &domain.traffic.rx));
         Some(SegmentOwner { segment, claim, inner_tags, received })
     }
 

@@ -14,7 +14,7 @@ use super::note::{Decision, FrameKind, Note, Verdict};
 use super::path::EgressPath;
 use super::ports::WorkerPorts;
 use super::trace::Tracer;
-use crate::counters::Tally;
+use crate::counters::TrafficTally;
 use crate::forwarding::{DomainId, Exit, Hop, PortId};
 
 /// A path on which plain frames need nothing but their headers.
@@ -100,7 +100,7 @@ impl Work for LaneRun<'_, '_, '_> {
             return 0;
         }
         let headers = RunHeaders { encap, state, path, overhead: encap.overhead(path.segment), ports };
-        let [mut to_peer, mut of_tenant] = path.sent.map(Tally::new);
+        let [mut to_peer, mut of_tenant] = path.sent.map(TrafficTally::new);
         let mut done = 0;
         for (frame, note) in frames.iter_mut().zip(notes) {
             if note.decision != decision || !note.is_pending() || !is_of(note, domain) {
