@@ -16,8 +16,8 @@ pub const MAX_AGEING: u16 = u16::MAX - 2 * AHEAD;
 pub struct Key {
     /// The first word of its slot: MAC, and the low 16 bits of the domain.
     identity: u64,
-    home: u32,
-    domain_high: u8,
+    /// The high 8 bits of the domain where the second word of its slot has them, and the home bucket in the low 32.
+    domain_and_home: u64,
 }
 
 impl Key {
@@ -25,16 +25,21 @@ impl Key {
     pub(super) fn new(domain: DomainId, mac: u64, homes: usize, seed: u64) -> Self {
         debug_assert!(domain.number() < 1 << 24, "a domain has at most 24 bits");
         let identity = mac << 16 | u64::from(domain.number() & 0xffff);
-        let domain_high = (domain.number() >> 16) as u8;
+        let domain_high = domain.number() >> 16;
         let hash = hash(identity, domain_high, seed);
         let home = ((u128::from(hash) * homes as u128) >> 64) as u32;
-        Self { identity, home, domain_high }
+        Self { identity, domain_and_home: u64::from(domain_high) << SlotState::DOMAIN_AT | u64::from(home) }
     }
 
     /// The bridge domain.
     #[must_use]
     pub fn domain(self) -> DomainId {
-        DomainId::new(u32::from(self.domain_high) << 16 | (self.identity & 0xffff) as u32)
+        DomainId::new(self.domain_high() << 16 | (self.identity & 0xffff) as u32)
+    }
+
+    #[inline]
+    fn domain_high(self) -> u32 {
+        (self.domain_and_home >> SlotState::DOMAIN_AT) as u32
     }
 
     /// The address as a number.
@@ -52,7 +57,7 @@ impl Key {
 
     #[inline]
     pub(super) fn home(self) -> usize {
-        self.home as usize
+        self.domain_and_home as u32 as usize
     }
 
     #[inline]
@@ -63,7 +68,7 @@ impl Key {
 
 /// Two rounds of multiply and fold. Whoever does not know the seed cannot tell which MACs share a home.
 #[inline]
-fn hash(identity: u64, domain_high: u8, seed: u64) -> u64 {
+fn hash(identity: u64, domain_high: u32, seed: u64) -> u64 {
     let once = fold(identity ^ seed, 0x9e37_79b9_7f4a_7c15);
     fold(once ^ seed.rotate_left(32) ^ u64::from(domain_high), 0xd6e8_feb8_6659_fd93)
 }
@@ -88,11 +93,12 @@ impl SlotState {
     const SEEN_AT: u32 = 8;
     const TARGET_AT: u32 = 24;
     const DOMAIN_AT: u32 = 56;
+    /// All that a MAC's state keeps while the MAC stays where it is, the bits that are never set included.
+    const PLACE: u64 = !(0xffff << Self::SEEN_AT | Self::STATIC | Self::HELD | Self::TOLD);
 
     pub(super) fn learned(key: Key, target: Target, tick: u16) -> Self {
-        let domain = u64::from(key.domain_high) << Self::DOMAIN_AT;
-        let target = u64::from(target.to_bits()) << Self::TARGET_AT;
-        Self(domain | target | u64::from(tick) << Self::SEEN_AT | Self::OCCUPIED)
+        let place = Place::bits(key.domain_high(), target);
+        Self(place | u64::from(tick) << Self::SEEN_AT)
     }
 
     pub(super) fn installed(key: Key, target: Target, source: EntrySource) -> Self {
@@ -143,7 +149,13 @@ impl SlotState {
     /// Whether this is the state of an occupied slot of the key's domain, as far as it can tell.
     #[inline]
     pub(super) fn is_of(self, key: Key) -> bool {
-        self.is_occupied() && (self.0 >> Self::DOMAIN_AT) as u8 == key.domain_high
+        self.is_occupied() && (self.0 >> Self::DOMAIN_AT) as u32 == key.domain_high()
+    }
+
+    /// Whether this is the state of a MAC that lives at this place.
+    #[inline]
+    pub(super) fn is_at(self, place: Place) -> bool {
+        (self.0 ^ place.0) & Self::PLACE == 0
     }
 
     #[inline]
@@ -159,6 +171,18 @@ impl SlotState {
     #[inline]
     pub(super) fn is_expired(self, tick: u16, ageing: u16) -> bool {
         !self.is_installed() && age(self.seen(), tick) > ageing.min(MAX_AGEING)
+    }
+
+    /// Whether it is not expired for sure. One that was seen "after now" is taken for an old one.
+    #[inline]
+    pub(super) fn is_valid(self, tick: u16, ageing: u16) -> bool {
+        tick.wrapping_sub(self.seen()) <= ageing.min(MAX_AGEING) || self.is_installed()
+    }
+
+    /// Whether it is no news that the MAC is seen now, for sure.
+    #[inline]
+    pub(super) fn is_fresh(self, tick: u16) -> bool {
+        self.seen() == tick || self.is_installed()
     }
 
     /// The same, seen now; `None` if that is no news.
@@ -179,6 +203,32 @@ impl SlotState {
             source: self.source(),
             is_held: self.is_held(),
         }
+    }
+}
+
+/// Where MACs of a domain live: a word to compare slots with, for those who ask the same of many MACs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place(u64);
+
+impl Place {
+    /// Where no MAC ever is: one of the flags that no slot has.
+    pub const NOWHERE: Self = Self(1 << 7);
+
+    /// Behind this target of the domain (at most 24 bits). Where the table cannot hold the target, say because its
+    /// peer has no number yet, that is [`NOWHERE`](Self::NOWHERE).
+    #[must_use]
+    #[inline]
+    pub fn new(domain: DomainId, target: Target) -> Self {
+        if Target::from_bits(target.to_bits()) != target {
+            return Self::NOWHERE;
+        }
+        Self(Self::bits(domain.number() >> 16, target))
+    }
+
+    #[inline]
+    fn bits(domain_high: u32, target: Target) -> u64 {
+        let target = u64::from(target.to_bits()) << SlotState::TARGET_AT;
+        u64::from(domain_high) << SlotState::DOMAIN_AT | target | SlotState::OCCUPIED
     }
 }
 

@@ -18,6 +18,8 @@
 //!
 //! * **Readers** take no lock. They read a bucket between two looks at its version, a bounded number of times; then
 //!   they report a miss, since flooding is always safe and waiting never is.
+//! * **A glance** ([`View::glance`]) is what the data path tries first: one look, that most frames need no more than.
+//!   It says what is plain, and leaves the rest to those.
 //! * **The home bucket** of a MAC is claimed first by whoever adds, moves or frees the MAC, so a
 //!   MAC cannot be learned twice, and the slot of a claimed MAC stays its own. Workers never wait for a claim: they
 //!   say [`Busy`](LearnOutcome::Busy), and the next frame learns.
@@ -37,12 +39,14 @@ mod control;
 mod entry;
 #[cfg_attr(transload_loom, path = "tests/sync.rs")]
 mod sync;
+mod view;
 
 #[cfg(test)]
 mod tests;
 
 pub use control::Full;
-pub use entry::{Entry, EntrySource, Key, MAX_AGEING};
+pub use entry::{Entry, EntrySource, Key, MAX_AGEING, Place};
+pub use view::{Glance, View};
 
 use std::fmt;
 
@@ -53,7 +57,7 @@ use bucket::{Bucket, Disturbed, FoundSlot, HomeClaim};
 use entry::SlotState;
 use sync::{AtomicU64, AtomicUsize, Mutex, Ordering};
 
-/// How many MACs the table holds unless the configuration says otherwise: 32 MiB of address space, and of memory
+/// How many MACs the table holds unless the configuration says otherwise: 48 MiB of address space, and of memory
 /// only what is used.
 pub const DEFAULT_CAPACITY: usize = 1_048_576;
 
@@ -62,8 +66,9 @@ pub const MAX_CAPACITY: usize = 1 << 32;
 
 /// A MAC is at most this many buckets from its home, its home counted.
 ///
-/// A table filled to its capacity has two MACs for three slots. Of random MACs, then, one in 600 would not fit into
-/// 8 buckets, one in a million into 32, and one in a hundred million into 48; three in a thousand go further than 4.
+/// A table filled to its capacity has four MACs for nine slots. Of random MACs, then, one in 20 is not in its home, one
+/// in 1,800 goes further than 4 buckets, one in 150,000 would not fit into 8, one in seven million into 12, and one in
+/// some hundred million into 16. The rest is for MACs that are less evenly spread.
 const REACH: usize = if cfg!(transload_loom) { 2 } else { 48 };
 
 /// The seed of tables that must be alike from run to run.
@@ -114,7 +119,7 @@ pub enum LearnOutcome {
 impl Fdb {
     /// A table for this many MACs, never growing, in which each MAC has the same place from run to run.
     ///
-    /// Takes 32 bytes a MAC, and some 3 KiB more when small; a page of it takes memory when first written to.
+    /// Takes 48 bytes a MAC, and up to 3 KiB more when small; a page of it takes memory when first written to.
     ///
     /// # Panics
     /// Aborts when there is no such amount of address space.
@@ -131,8 +136,13 @@ impl Fdb {
     #[must_use]
     pub fn with_capacity_and_seed(macs: usize, seed: u64) -> Self {
         let capacity = macs.min(MAX_CAPACITY);
-        // Three slots for two MACs. The tail behind the homes comes out of that, except where it is most of it.
-        let homes = (capacity / 2 - (capacity / 64).min(REACH - 1)).max(1);
+        // Three buckets for four MACs. The tail behind the homes comes out of that, except where it is most of it.
+        let homes = capacity * 3 / 4 - (capacity / 16).min(REACH - 1);
+        Self::with_homes(homes.max(1), capacity, seed)
+    }
+
+    /// A table for this many MACs, all of which have their homes in so many buckets.
+    fn with_homes(homes: usize, capacity: usize, seed: u64) -> Self {
         let (words, first) = sync::zeroed_lines(homes + REACH - 1);
         let count = Count(AtomicUsize::new(0));
         Self { words, first, homes, capacity, seed, count, control: Mutex::new(()) }
@@ -150,6 +160,13 @@ impl Fdb {
     #[inline]
     pub fn key_of_bits(&self, domain: DomainId, mac: u64) -> Key {
         Key::new(domain, mac, self.homes, self.seed)
+    }
+
+    /// The table for a worker to look at during one burst.
+    #[must_use]
+    #[inline]
+    pub fn view(&self) -> View<'_> {
+        View::new(self)
     }
 
     /// Starts to fetch what [`lookup`](Self::lookup) and [`learn`](Self::learn) will read.

@@ -23,6 +23,7 @@ pub mod unix;
 mod vnet;
 
 pub use open::{Backend, OpenError, Opened, Xdp, open};
+pub use sys::prefetch;
 
 use std::io;
 use std::os::fd::BorrowedFd;

@@ -7,7 +7,7 @@ use loom::sync::Arc;
 use loom::thread::{self, JoinHandle};
 
 use super::{mac, target};
-use crate::fdb::{Entry, EntrySource, Fdb, Key, LearnOutcome};
+use crate::fdb::{Entry, EntrySource, FIXED_SEED, Fdb, Key, LearnOutcome, Place};
 use crate::forwarding::{DomainId, Target};
 
 const BLUE: DomainId = DomainId::new(1);
@@ -19,12 +19,12 @@ const AGEING: u16 = 300;
 
 /// One home bucket, one to spill into.
 fn small() -> Arc<Fdb> {
-    Arc::new(Fdb::with_capacity(3))
+    Arc::new(Fdb::with_homes(1, 3, FIXED_SEED))
 }
 
 /// Three home buckets.
 fn wide() -> Arc<Fdb> {
-    Arc::new(Fdb::with_capacity(7))
+    Arc::new(Fdb::with_homes(3, 7, FIXED_SEED))
 }
 
 fn of_home(fdb: &Fdb, home: usize, count: usize) -> Vec<Key> {
@@ -46,6 +46,13 @@ fn learn(fdb: &Fdb, key: Key, target: Target, tick: u16) -> LearnOutcome {
 fn lookup(fdb: &Fdb, key: Key) -> Option<Target> {
     fdb.lookup(key, 1, AGEING)
 }
+
+fn glance(fdb: &Fdb, key: Key) -> Option<Target> {
+    fdb.view().glance(&key)?.target(1, AGEING)
+}
+
+/// A way to ask where a MAC lives.
+type Look = fn(&Fdb, Key) -> Option<Target>;
 
 fn entries(fdb: &Fdb) -> Vec<Entry> {
     let mut all = Vec::new();
@@ -126,8 +133,8 @@ fn two_threads_that_move_a_mac_agree_on_where_it_came_from() {
     });
 }
 
-/// A slot goes from a MAC of blue's to one of another domain's, and somebody looks up the one or the other.
-fn hand_over(other: DomainId, look_for: DomainId) {
+/// A slot goes from a MAC of blue's to one of another domain's, and somebody looks for the one or the other.
+fn hand_over(other: DomainId, look_for: DomainId, look: Look) {
     model(move || {
         let fdb = small();
         let [old, new] = [BLUE, other].map(|domain| fdb.key(domain, mac(7)));
@@ -136,7 +143,7 @@ fn hand_over(other: DomainId, look_for: DomainId) {
             fdb.remove(old);
             learn(fdb, new, there(), 0)
         });
-        let found = lookup(&fdb, fdb.key(look_for, mac(7)));
+        let found = look(&fdb, fdb.key(look_for, mac(7)));
         let own = if look_for == BLUE { here() } else { there() };
         assert!([None, Some(own)].contains(&found), "{look_for:?} found at {found:?}");
         assert_eq!(writer.join().unwrap(), LearnOutcome::New);
@@ -145,10 +152,123 @@ fn hand_over(other: DomainId, look_for: DomainId) {
 
 #[test]
 fn a_slot_that_changes_hands_never_shows_another_domains_target() {
-    hand_over(GREEN, BLUE);
-    hand_over(GREEN, GREEN);
-    hand_over(FAR_BLUE, BLUE);
-    hand_over(FAR_BLUE, FAR_BLUE);
+    for look in [lookup as Look, glance] {
+        hand_over(GREEN, BLUE, look);
+        hand_over(GREEN, GREEN, look);
+        hand_over(FAR_BLUE, BLUE, look);
+        hand_over(FAR_BLUE, FAR_BLUE, look);
+    }
+}
+
+#[test]
+fn a_glance_at_a_mac_that_moves_sees_the_old_or_the_new_place() {
+    model(|| {
+        let fdb = small();
+        let key = fdb.key(BLUE, mac(7));
+        learn(&fdb, key, here(), 0);
+        let mover = meanwhile(&fdb, move |fdb| learn(fdb, key, there(), 1));
+
+        // Moves do not touch the version.
+        let seen = fdb.view().glance(&key).unwrap();
+        let places = [here(), there()].map(|target| Place::new(BLUE, target));
+        let known = places.map(|place| seen.is_known_at(place, 1));
+        match seen.target(1, AGEING) {
+            Some(target) if target == here() => assert_eq!(known, [false, false], "last seen there before"),
+            Some(target) if target == there() => assert_eq!(known, [false, true]),
+            neither => panic!("{neither:?}"),
+        }
+        assert_eq!(mover.join().unwrap(), LearnOutcome::Moved { from: here() });
+        assert_eq!(glance(&fdb, key), Some(there()));
+    });
+}
+
+#[test]
+fn a_glance_at_a_mac_that_is_refreshed_sees_it_where_it_is() {
+    model(|| {
+        let fdb = small();
+        let key = fdb.key(BLUE, mac(7));
+        let place = Place::new(BLUE, here());
+        learn(&fdb, key, here(), 0);
+        let learner = meanwhile(&fdb, move |fdb| learn(fdb, key, here(), 1));
+
+        let seen = fdb.view().glance(&key).unwrap();
+        assert!(seen.is_at(place, 1, AGEING));
+        assert_ne!(seen.is_known_at(place, 0), seen.is_known_at(place, 1), "it was seen then or now");
+        assert_eq!(learner.join().unwrap(), LearnOutcome::Known);
+        assert!(fdb.view().glance(&key).unwrap().is_known_at(place, 1));
+    });
+}
+
+#[test]
+fn a_glance_at_a_mac_that_is_swept_and_comes_back_sees_where_it_was_or_is() {
+    model(|| {
+        let fdb = small();
+        let key = fdb.key(BLUE, mac(7));
+        learn(&fdb, key, here(), 0);
+        let sweeper = meanwhile(&fdb, move |fdb| {
+            assert_eq!(fdb.sweep(0..fdb.buckets(), |_| false), 1);
+            learn(fdb, key, there(), 1)
+        });
+
+        let seen = glance(&fdb, key);
+        assert!([None, Some(here()), Some(there())].contains(&seen), "{seen:?}");
+        assert_eq!(sweeper.join().unwrap(), LearnOutcome::New);
+        assert_eq!(glance(&fdb, key), Some(there()));
+    });
+}
+
+/// Two MACs of one home are in the next bucket. One of them leaves, and another one takes its slot.
+#[test]
+fn a_glance_at_macs_that_have_spilled_sees_each_in_its_own_place() {
+    for look_for in 0..3 {
+        model(move || {
+            let fdb = wide();
+            let keys = of_home(&fdb, 0, 6);
+            let place = |number| target(number as u16, 1);
+            for (number, &key) in keys.iter().enumerate().take(5) {
+                learn(&fdb, key, place(number), 0);
+            }
+            let (leaving, coming) = (keys[3], keys[5]);
+            let writer = meanwhile(&fdb, move |fdb| {
+                fdb.remove(leaving);
+                learn(fdb, coming, place(5), 1)
+            });
+
+            let seen = glance(&fdb, keys[3 + look_for]);
+            assert!([None, Some(place(3 + look_for))].contains(&seen), "{look_for} at {seen:?}");
+            assert_eq!(writer.join().unwrap(), LearnOutcome::New);
+            let at_last = [3, 4, 5].map(|number| glance(&fdb, keys[number]));
+            assert_eq!(at_last, [None, Some(place(4)), Some(place(5))]);
+        });
+    }
+}
+
+/// They are in the second and the third slot of one bucket, with the same first word.
+#[test]
+fn a_glance_never_takes_a_mac_for_its_like_in_a_domain_alike() {
+    for look_for in [BLUE, FAR_BLUE] {
+        model(move || {
+            let fdb = small();
+            let [first, second, third] = [GREEN, BLUE, FAR_BLUE].map(|domain| fdb.key(domain, mac(7)));
+            learn(&fdb, first, target(3, 3), 0);
+            learn(&fdb, second, here(), 0);
+            let writer = meanwhile(&fdb, move |fdb| {
+                let learned = learn(fdb, third, there(), 1);
+                fdb.remove(second);
+                learned
+            });
+
+            let key = fdb.key(look_for, mac(7));
+            let (own, others) = if look_for == BLUE { (here(), there()) } else { (there(), here()) };
+            if let Some(seen) = fdb.view().glance(&key) {
+                assert!([None, Some(own)].contains(&seen.target(1, AGEING)), "{seen:?}");
+                assert!(!seen.is_at(Place::new(look_for, others), 1, AGEING), "{seen:?}");
+                assert!(!seen.is_known_at(Place::new(look_for, others), 1), "{seen:?}");
+            }
+            assert_eq!(writer.join().unwrap(), LearnOutcome::New);
+            assert_eq!([second, third].map(|key| glance(&fdb, key)), [None, Some(there())]);
+        });
+    }
 }
 
 #[test]

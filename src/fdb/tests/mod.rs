@@ -10,6 +10,8 @@
 
 #[cfg(not(transload_loom))]
 mod behaviour;
+#[cfg(not(transload_loom))]
+mod glances;
 #[cfg(transload_loom)]
 mod interleavings;
 #[cfg(not(transload_loom))]

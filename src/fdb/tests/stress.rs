@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::thread;
 
 use super::{mac, target};
-use crate::fdb::{EntrySource, Fdb, LearnOutcome};
+use crate::fdb::{EntrySource, Fdb, Key, LearnOutcome};
 use crate::forwarding::{DomainId, Target};
 
 const AGEING: u16 = 300;
@@ -48,11 +48,25 @@ fn learn_at_random(fdb: &Fdb, seed: u64, admitted: &AtomicI64) {
     }
 }
 
-fn look_up_at_random(fdb: &Fdb, seed: u64, stop: &AtomicBool, hits: &AtomicU64) {
+fn lookup(fdb: &Fdb, key: Key) -> Option<Target> {
+    fdb.lookup(key, 100, AGEING)
+}
+
+fn glance(fdb: &Fdb, key: Key) -> Option<Target> {
+    fdb.view().glance(&key)?.target(100, AGEING)
+}
+
+fn look_at_random(
+    fdb: &Fdb,
+    seed: u64,
+    stop: &AtomicBool,
+    hits: &AtomicU64,
+    look: impl Fn(&Fdb, Key) -> Option<Target>,
+) {
     let mut random = seed;
     while !stop.load(Ordering::Relaxed) {
         let (domain, number) = anyone(&mut random);
-        if let Some(found) = fdb.lookup(fdb.key(domain, mac(number)), 100, AGEING) {
+        if let Some(found) = look(fdb, fdb.key(domain, mac(number))) {
             assert!(is_own(domain, number, found), "{domain:?} {number} found at {found:?}");
             hits.fetch_add(1, Ordering::Relaxed);
         }
@@ -108,9 +122,10 @@ fn check_at_rest(fdb: &Fdb, admitted: &AtomicI64) {
 /// All MACs share few homes, so that they spill over each other.
 #[test]
 fn threads_that_learn_look_up_and_free_at_once_agree_in_the_end() {
-    for (capacity, seed) in [(8, 1), (300, 2), (2000, 3)] {
-        let fdb = Fdb::with_capacity_and_seed(capacity, seed);
-        let (stop, admitted, hits) = (AtomicBool::new(false), AtomicI64::new(0), AtomicU64::new(0));
+    for (homes, capacity, seed) in [(4, 8, 1), (100, 300, 2), (1000, 2000, 3)] {
+        let fdb = Fdb::with_homes(homes, capacity, seed);
+        let (stop, admitted) = (AtomicBool::new(false), AtomicI64::new(0));
+        let [hits, glance_hits] = [AtomicU64::new(0), AtomicU64::new(0)];
         thread::scope(|scope| {
             let learners = [11, 12, 13].map(|seed| {
                 scope.spawn({
@@ -118,15 +133,17 @@ fn threads_that_learn_look_up_and_free_at_once_agree_in_the_end() {
                     move || learn_at_random(fdb, seed, admitted)
                 })
             });
-            scope.spawn(|| look_up_at_random(&fdb, 21, &stop, &hits));
-            scope.spawn(|| look_up_at_random(&fdb, 22, &stop, &hits));
+            scope.spawn(|| look_at_random(&fdb, 21, &stop, &hits, lookup));
+            scope.spawn(|| look_at_random(&fdb, 22, &stop, &glance_hits, glance));
             scope.spawn(|| free_at_random(&fdb, 31, &stop, &admitted));
             scope.spawn(|| free_at_random(&fdb, 32, &stop, &admitted));
             let ends = learners.map(thread::ScopedJoinHandle::join);
             stop.store(true, Ordering::Relaxed);
             assert!(ends.iter().all(Result::is_ok));
         });
-        assert_ne!(hits.load(Ordering::Relaxed), 0, "somebody found something");
+        for hits in [hits, glance_hits] {
+            assert_ne!(hits.load(Ordering::Relaxed), 0, "somebody found something");
+        }
         check_at_rest(&fdb, &admitted);
     }
 }
