@@ -15,7 +15,7 @@ use crate::ip::{DF, IPV4_LEN, IPV6_LEN, UDP, UDP_LEN};
 use crate::outer;
 
 const TAGGED_ETHERNET: usize = ethernet::HEADER_LEN + ethernet::TAG_LEN;
-/// The most bytes [`Underlay::stamp`] adds.
+/// The most bytes a [`Stamp`] adds.
 pub const MAX_LEN: usize = TAGGED_ETHERNET + IPV6_LEN + UDP_LEN;
 
 /// RFC 6335 §6: the dynamic ports, which RFC 7348 §5 recommends for entropy.
@@ -204,7 +204,7 @@ impl Underlay {
         Self { template, len, shape, udp_checksum: spec.udp_checksum, own_class, tenants_class, address_sum }
     }
 
-    /// How many bytes [`stamp`](Self::stamp) adds, outer Ethernet included.
+    /// How many bytes a [`Stamp`] adds, outer Ethernet included.
     #[must_use]
     pub const fn overhead(&self) -> usize {
         self.len
@@ -223,19 +223,30 @@ impl Underlay {
     }
 
     /// Whether there is an outer UDP checksum, which covers the payload; that must then be final before
-    /// [`stamp`](Self::stamp).
+    /// the stamp is put on.
     #[must_use]
     pub const fn covers_payload(&self) -> bool {
         self.shape.is_udp() && matches!(self.udp_checksum, UdpChecksum::Compute)
     }
 
-    /// Puts the outer headers in front of a tunnel header. `inner_class` is the traffic class of the tenant's IP
-    /// packet, if it is one; `entropy` a hash of its flow. A UDP checksum that is the device's to compute leaves the
-    /// frame's [`Checksum`] partial.
+    /// The outer headers on one link.
+    #[must_use]
+    #[inline]
+    pub fn on(&self, link: LinkAddresses) -> Stamp {
+        let mut headers = self.clone();
+        let place = headers.template.get_mut(MAX_LEN - self.len..).and_then(|header| header.first_chunk_mut());
+        if let Some(place) = place {
+            let [d1, d2, d3, d4, d5, d6] = link.dst.0;
+            let [s1, s2, s3, s4, s5, s6] = link.src.0;
+            *place = [d1, d2, d3, d4, d5, d6, s1, s2, s3, s4, s5, s6];
+        }
+        Stamp { headers, most: self.longest_packet() - self.ip_overhead() }
+    }
+
+    /// Puts the outer headers on one link in front of a tunnel header. See [`Stamp::put`].
     ///
     /// # Errors
-    /// `NoHeadroom` with less than [`MAX_LEN`] bytes of it, or `TooBig` for what no IP packet can hold. The frame is then unchanged.
-    #[inline]
+    /// As there.
     pub fn stamp(
         &self,
         frame: &mut Frame<'_>,
@@ -244,35 +255,7 @@ impl Underlay {
         inner_class: Option<u8>,
         summing: Summing,
     ) -> Result<(), DropReason> {
-        let len = frame.len();
-        if len + self.ip_overhead() > self.longest_packet() {
-            return Err(Common::TooBig.into());
-        }
-        let header = frame.prepend_last(&self.template, self.len)?;
-        if let Some(addresses) = header.get_mut(MAX_LEN - self.len..).and_then(|header| header.first_chunk_mut()) {
-            let [d1, d2, d3, d4, d5, d6] = link.dst.0;
-            let [s1, s2, s3, s4, s5, s6] = link.src.0;
-            *addresses = [d1, d2, d3, d4, d5, d6, s1, s2, s3, s4, s5, s6];
-        }
-        let class = self.own_class | inner_class.unwrap_or(0) & self.tenants_class;
-        match self.shape {
-            IpShape::Ipv4 => self.ipv4(header.last_chunk_mut(), IPV4_LEN + len, class),
-            IpShape::Ipv4Udp => {
-                let headers = header.last_chunk_mut::<{ IPV4_LEN + UDP_LEN }>();
-                self.ipv4(headers.and_then(|ip| ip.first_chunk_mut()), IPV4_LEN + UDP_LEN + len, class);
-                udp(header, UDP_LEN + len, entropy);
-            }
-            IpShape::Ipv6 => ipv6(header.last_chunk_mut(), len, class, entropy),
-            IpShape::Ipv6Udp => {
-                let headers = header.last_chunk_mut::<{ IPV6_LEN + UDP_LEN }>();
-                ipv6(headers.and_then(|ip| ip.first_chunk_mut()), UDP_LEN + len, class, entropy);
-                udp(header, UDP_LEN + len, entropy);
-            }
-        }
-        if self.covers_payload() {
-            self.sum_udp(frame, summing);
-        }
-        Ok(())
+        self.on(link).put(frame, entropy, inner_class, summing)
     }
 
     #[inline]
@@ -314,6 +297,59 @@ impl Underlay {
             let ip = self.template.get(MAX_LEN - self.shape.len()..).unwrap_or_default();
             checksum::add(u64::from(UDP), ip.get(12..IPV4_LEN).unwrap_or_default())
         }
+    }
+}
+
+/// A peer's outer headers on one link: all that frames to it have in common.
+#[derive(Debug)]
+pub struct Stamp {
+    headers: Underlay,
+    /// Most bytes that an IP packet can hold behind them.
+    most: usize,
+}
+
+impl Stamp {
+    /// Puts the outer headers in front of a tunnel header. `inner_class` is the traffic class of the tenant's IP
+    /// packet, if it is one; `entropy` a hash of its flow. A UDP checksum that is the device's to compute leaves the
+    /// frame's [`Checksum`] partial.
+    ///
+    /// # Errors
+    /// `NoHeadroom` with less than [`MAX_LEN`] bytes of it, or `TooBig` for what no IP packet can hold. The frame is then
+    /// unchanged.
+    #[expect(clippy::inline_always, reason = "asked for each frame; what is fixed then stays in registers")]
+    #[inline(always)]
+    pub fn put(
+        &self,
+        frame: &mut Frame<'_>,
+        entropy: u32,
+        inner_class: Option<u8>,
+        summing: Summing,
+    ) -> Result<(), DropReason> {
+        let Self { headers, most } = self;
+        let len = frame.len();
+        if len > *most {
+            return Err(Common::TooBig.into());
+        }
+        let header = frame.prepend_last(&headers.template, headers.len)?;
+        let class = headers.own_class | inner_class.unwrap_or(0) & headers.tenants_class;
+        match headers.shape {
+            IpShape::Ipv4Udp => {
+                let ip = header.last_chunk_mut::<{ IPV4_LEN + UDP_LEN }>().and_then(|ip| ip.first_chunk_mut());
+                headers.ipv4(ip, IPV4_LEN + UDP_LEN + len, class);
+                udp(header, UDP_LEN + len, entropy);
+            }
+            IpShape::Ipv4 => headers.ipv4(header.last_chunk_mut(), IPV4_LEN + len, class),
+            IpShape::Ipv6Udp => {
+                let ip = header.last_chunk_mut::<{ IPV6_LEN + UDP_LEN }>().and_then(|ip| ip.first_chunk_mut());
+                ipv6(ip, UDP_LEN + len, class, entropy);
+                udp(header, UDP_LEN + len, entropy);
+            }
+            IpShape::Ipv6 => ipv6(header.last_chunk_mut(), len, class, entropy),
+        }
+        if headers.covers_payload() {
+            headers.sum_udp(frame, summing);
+        }
+        Ok(())
     }
 }
 

@@ -10,13 +10,14 @@ use super::burst::{Burst, unknown_sender};
 use super::digest::digest;
 use super::loop_guard::{self, Sight};
 use super::memo::Memo;
-use super::note::{Decision, FrameKind, Note};
+use super::note::{Decision, FrameKind};
 use super::rate;
 use super::trace::Tracer;
 use crate::counters::{Counter, Counters, DomainCounters};
 use crate::events::{Event, EventSender};
-use crate::fdb::{Fdb, Key, LearnOutcome};
-use crate::forwarding::{Attachment, Claim, Domain, DomainState, Forwarding, Target};
+use crate::fdb::{Fdb, Key, LearnOutcome, Place, View};
+use crate::forwarding::{Attachment, Claim, Domain, DomainId, DomainState, Forwarding, Target};
+use crate::io::prefetch;
 
 /// IEEE 802.1Q table 8-1: addresses that no bridge forwards, the last four bits any.
 const LINK_LOCAL: u64 = 0x0180_c200_0000;
@@ -47,27 +48,47 @@ type Keys = (Key, Key);
 #[inline(never)]
 pub(super) fn bridge<T: Tracer>(burst: &mut Burst<'_>, with: &mut Bridge<'_, T>) {
     let Burst { frames, notes, unknown_senders } = burst;
-    let mut keys = [None; Burst::LEN];
-    for (slot, (frame, note)) in keys.iter_mut().zip(frames.iter().zip(&*notes)) {
-        *slot = with.keys(frame, note);
-    }
-    // Every bucket is asked for before the first one is needed, and with nothing in between, so that their cache misses
-    // overlap.
-    for &(source, destination) in keys.iter().flatten() {
-        with.fdb.touch(source);
-        with.fdb.touch(destination);
-    }
-    let mut memo = Memo::new();
-    for (keys, (frame, note)) in keys.iter().zip(frames.iter().zip(notes)) {
-        let (Some(keys), FrameKind::Tenant(claim)) = (*keys, note.kind) else { continue };
-        let origin = Target { attachment: claim.attachment, peer: note.origin.peer };
-        let inbound = Inbound { frame, origin, keys, unknown_sender: unknown_sender(&note.origin, unknown_senders) };
-        let ingress = match memo.alike(|before: &IngressAttachment<'_>| !T::WATCHES && before.claim == claim) {
-            Some(before) => Some(&*before),
-            None => with.look_up(claim, &mut memo),
+    let view = with.fdb.view();
+    let nobody = view.key_of_bits(DomainId::new(0), 0);
+    let mut keys = [(nobody, nobody); Burst::LEN];
+    for (keys, (frame, note)) in keys.iter_mut().zip(frames.iter().zip(&*notes)) {
+        let (Some(claim), Some((destination, source))) = (note.ingress(), ethernet::addresses(frame.bytes())) else {
+            continue;
         };
-        let decision = ingress.ok_or(Common::UnknownSegment.into()).and_then(|ingress| with.decide(&inbound, ingress));
-        match decision {
+        *keys = (view.key_of_bits(claim.domain, source), view.key_of_bits(claim.domain, destination));
+        // Every line is asked for before the first one is needed, so that their cache misses overlap.
+        for key in [&keys.0, &keys.1] {
+            if let Some(line) = view.line(key) {
+                prefetch(line);
+            }
+        }
+    }
+    let tick = with.now.tick();
+    let (mut ingress_memo, mut egress_memo) = (Memo::new(), Memo::new());
+    for (&keys, (frame, note)) in keys.iter().zip(frames.iter().zip(notes)) {
+        let FrameKind::Tenant(claim) = note.kind else { continue };
+        if !note.is_pending() {
+            continue;
+        }
+        let is_alike = |before: &IngressAttachment<'_>| !T::WATCHES && before.claim == claim;
+        let ingress = match ingress_memo.alike(is_alike) {
+            Some(before) => Some(before),
+            None => with.look_up(claim, &mut ingress_memo),
+        };
+        let Some(ingress) = ingress else {
+            note.drop(Common::UnknownSegment.into());
+            continue;
+        };
+        let origin = Target { attachment: claim.attachment, peer: note.origin.peer };
+        if !T::WATCHES
+            && note.origin.unknown_sender.is_none()
+            && let Some(target) = with.at_a_glance(&view, tick, &keys, origin, ingress, &mut egress_memo)
+        {
+            note.decision = Decision::To { domain: claim.domain, target };
+            continue;
+        }
+        let unknown_sender = unknown_sender(&note.origin, unknown_senders);
+        match with.decide(&Inbound { frame, origin, keys, unknown_sender }, ingress) {
             Ok(decision) => note.decision = decision,
             Err(reason) => note.drop(reason),
         }
@@ -85,7 +106,6 @@ struct Inbound<'f> {
 }
 
 /// The attachment that a frame came in by, looked up.
-#[derive(Clone, Copy)]
 struct IngressAttachment<'a> {
     claim: Claim,
     domain: &'a Domain,
@@ -94,12 +114,55 @@ struct IngressAttachment<'a> {
     own: u64,
 }
 
+/// A place that frames which come in by an attachment may go to.
+struct OpenTarget {
+    claim: Claim,
+    target: Target,
+}
+
 impl<'a, T: Tracer> Bridge<'a, T> {
+    /// The place where a frame goes of which there is nothing to learn, nothing to flood and nothing to refuse. None
+    /// says nothing.
     #[inline]
-    fn keys(&self, frame: &Frame<'_>, note: &Note) -> Option<Keys> {
-        let claim = note.ingress().filter(|_| note.is_pending())?;
-        let (destination, source) = ethernet::addresses(frame.bytes())?;
-        Some((self.fdb.key_of_bits(claim.domain, source), self.fdb.key_of_bits(claim.domain, destination)))
+    fn at_a_glance(
+        &self,
+        view: &View<'_>,
+        tick: u16,
+        (source_key, destination_key): &Keys,
+        origin: Target,
+        ingress: &IngressAttachment<'_>,
+        memo: &mut Memo<OpenTarget>,
+    ) -> Option<Target> {
+        let IngressAttachment { claim, domain, own, .. } = *ingress;
+        let (source, destination) = (source_key.mac_bits(), destination_key.mac_bits());
+        if Mac::is_group_bits(source | destination) || source == 0 || source == own {
+            return None;
+        }
+        let target = view.glance(destination_key)?.target(tick, domain.ageing)?;
+        let here = Place::new(claim.domain, origin);
+        if domain.learning && !view.glance(source_key)?.is_known_at(here, tick) {
+            return None;
+        }
+        if memo.alike(|before| before.target == target && before.claim == claim).is_none() {
+            self.look_up_target(target, ingress, memo)?;
+        }
+        (target != origin).then_some(target)
+    }
+
+    /// Remembers a target that frames may go to which come in by this attachment, if they may.
+    #[inline(never)]
+    fn look_up_target(
+        &self,
+        target: Target,
+        ingress: &IngressAttachment<'_>,
+        memo: &mut Memo<OpenTarget>,
+    ) -> Option<()> {
+        let egress = self.exists(ingress.domain, target)?;
+        if egress.horizon == ingress.attachment.horizon {
+            return None;
+        }
+        memo.set(OpenTarget { claim: ingress.claim, target });
+        Some(())
     }
 
     /// The attachment that a frame came in by, unless a reload has taken it away.
@@ -108,14 +171,15 @@ impl<'a, T: Tracer> Bridge<'a, T> {
         &self,
         claim: Claim,
         memo: &'m mut Memo<IngressAttachment<'a>>,
-    ) -> Option<&'m IngressAttachment<'a>> {
+    ) -> Option<&'m mut IngressAttachment<'a>> {
         let domain = self.tables.domain(claim.domain)?;
         let attachment = domain.attachment(claim.attachment)?;
         let own = self.tables.own_macs.domain(claim.domain)?.to_bits();
         Some(memo.set(IngressAttachment { claim, domain, attachment, own }))
     }
 
-    #[inline]
+    /// Decides about any frame.
+    #[inline(never)]
     fn decide(&mut self, inbound: &Inbound<'_>, ingress: &IngressAttachment<'_>) -> Result<Decision, DropReason> {
         let Inbound { origin, keys: (source_key, destination_key), .. } = *inbound;
         let IngressAttachment { claim, domain, attachment, own } = *ingress;

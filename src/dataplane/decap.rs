@@ -86,7 +86,8 @@ struct SegmentOwner<'t> {
 
 impl<'a, T: Tracer> Decapsulator<'a, T> {
     /// Hands a frame whose header is off to the tenant, or the mapping, that its segment belongs to.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "asked for each frame, in one loop for every encapsulation")]
+    #[inline(always)]
     fn deliver(
         &mut self,
         peer: &Peer,

@@ -4,7 +4,7 @@
 //! What is not plain, or goes elsewhere, is left as it is for [`encap`](super::encap), which sends everything in the
 //! order of the burst.
 
-use transload_encaps::underlay::{Summing, Underlay};
+use transload_encaps::underlay::{Stamp, Summing, Underlay};
 use transload_encaps::{DropReason, Encap, Frame, HEADROOM, Work, flow};
 
 use super::burst::Burst;
@@ -18,32 +18,43 @@ use crate::counters::TrafficTally;
 use crate::forwarding::{DomainId, Exit, Hop, PortId};
 
 /// A path on which plain frames need nothing but their headers.
-struct Lane<'t> {
+struct Lane<'r, 'mem, 't> {
     path: EgressPath<'t>,
     exit: LaneExit<'t>,
+    ports: &'r WorkerPorts<'mem>,
 }
 
 /// How frames leave by a lane.
 enum LaneExit<'t> {
-    /// Inside IP, by one of the path's next hops.
-    Tunnel(&'t Underlay),
-    /// In nothing but tags.
-    Tags {
+    /// In tags.
+    Port {
         port: PortId,
-        /// Most bytes of a frame with its tags.
+        /// Most bytes of a tenant's frame.
         most: usize,
     },
+    /// Inside IP, by the only next hop.
+    Hop(OuterHeaders),
+    /// Inside IP, by one of the path's next hops.
+    Hops(&'t Underlay),
+}
+
+/// The outer headers on the way by one next hop.
+struct OuterHeaders {
+    port: PortId,
+    /// Most bytes of a tenant's frame.
+    most: usize,
+    stamp: Stamp,
+    summing: Summing,
 }
 
 /// Frames of which the first ones, at least one, go the way of the lane.
 struct LaneRun<'r, 'mem, 't> {
-    lane: &'r Lane<'t>,
+    lane: &'r Lane<'r, 'mem, 't>,
     /// The tenant that the frames come from.
     domain: DomainId,
     decision: Decision,
     frames: &'r mut [Frame<'mem>],
     notes: &'r mut [Note],
-    ports: &'r WorkerPorts<'mem>,
 }
 
 impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
@@ -53,9 +64,8 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         while let Some(first) = notes.first() {
             let done = match self.lane_of(first) {
                 Some((lane, domain)) => {
-                    let (decision, ports) = (first.decision, &*self.ports);
-                    let run = LaneRun { lane: &lane, domain, decision, frames, notes, ports };
-                    lane.path.peer.compiled.with(run).max(1)
+                    let run = LaneRun { lane: &lane, domain, decision: first.decision, frames, notes };
+                    lane.path.peer.compiled.with(run)
                 }
                 None => 1,
             };
@@ -65,7 +75,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     }
 
     /// The lane that a frame may take, and the tenant that it comes from.
-    fn lane_of(&self, note: &Note) -> Option<(Lane<'a>, DomainId)> {
+    fn lane_of(&self, note: &Note) -> Option<(Lane<'_, 'mem, 'a>, DomainId)> {
         let (FrameKind::Tenant(ingress), Decision::To { domain: id, target }) = (note.kind, note.decision) else {
             return None;
         };
@@ -73,34 +83,46 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
             return None;
         }
         let path = self.path_to(id, self.tables.domain(id)?, target)?;
+        let ports = &*self.ports;
         let exit = match &path.peer.exit {
-            Exit::Tunnel(underlay) => {
-                let has_ports = path.hops.iter().all(|hop| self.ports.has(hop.port));
-                has_ports.then_some(LaneExit::Tunnel(underlay))?
-            }
             Exit::Port(port) => {
-                let out = self.tables.ports.get(*port).filter(|out| !out.is_down && self.ports.has(*port))?;
-                LaneExit::Tags { port: *port, most: out.mtu.map_or(usize::MAX, |mtu| path.room_with_tags(mtu)) }
+                let out = self.tables.ports.get(*port).filter(|out| !out.is_down && ports.has(*port))?;
+                LaneExit::Port { port: *port, most: out.mtu.map_or(usize::MAX, |mtu| path.least_room_in_tags(mtu)) }
             }
+            Exit::Tunnel(underlay) => match path.hops {
+                [only] if ports.has(only.port) => LaneExit::Hop(OuterHeaders::new(&path, only, underlay, ports)),
+                several if several.iter().all(|hop| ports.has(hop.port)) => LaneExit::Hops(underlay),
+                _ => return None,
+            },
         };
-        Some((Lane { path, exit }, ingress.domain))
+        Some((Lane { path, exit, ports }, ingress.domain))
+    }
+}
+
+impl OuterHeaders {
+    #[inline]
+    fn new(path: &EgressPath<'_>, hop: &Hop, underlay: &Underlay, ports: &WorkerPorts<'_>) -> Self {
+        // The packet is no longer than the path carries, nor than IP can say.
+        let mtu = hop.mtu.unwrap_or(u32::MAX).min(underlay.longest_packet() as u32);
+        let by_device = underlay.covers_payload() && ports.caps(hop.port).outer_checksum;
+        let summing = if by_device { Summing::Device } else { Summing::Here };
+        Self { port: hop.port, most: path.room_in_ip(mtu, underlay), stamp: underlay.on(hop.link), summing }
     }
 }
 
 impl Work for LaneRun<'_, '_, '_> {
+    /// Number of frames.
     type Outcome = usize;
 
     /// Puts the frames that go the way of the lane into their headers, but for those that need more than that; says
     /// how many went there.
     #[inline(never)]
     fn run<E: Encap>(self, encap: &E, state: &E::State) -> usize {
-        let Self { lane, domain, decision, frames, notes, ports } = self;
-        let path = &lane.path;
-        if encap.is_numbered(path.segment) {
-            return 0;
+        let Self { lane, domain, decision, frames, notes } = self;
+        if encap.is_numbered(lane.path.segment) {
+            return 1;
         }
-        let headers = RunHeaders { encap, state, path, overhead: encap.overhead(path.segment), ports };
-        let [mut to_peer, mut of_tenant] = path.sent.map(TrafficTally::new);
+        let [mut to_peer, mut of_tenant] = lane.path.sent.map(TrafficTally::new);
         let mut done = 0;
         for (frame, note) in frames.iter_mut().zip(notes) {
             if note.decision != decision || !note.is_pending() || !is_of(note, domain) {
@@ -108,7 +130,7 @@ impl Work for LaneRun<'_, '_, '_> {
             }
             done += 1;
             let len = frame.len();
-            match headers.put(&lane.exit, frame) {
+            match lane.put(encap, state, frame) {
                 Ok(Some(port)) => {
                     (note.exit, note.verdict) = (Some(port), Verdict::Sent);
                     to_peer.count(len);
@@ -127,59 +149,61 @@ fn is_of(note: &Note, domain: DomainId) -> bool {
     note.ingress().is_some_and(|ingress| ingress.domain == domain)
 }
 
-/// What goes in front of the frames of one run.
-struct RunHeaders<'r, 'mem, 't, E: Encap> {
-    encap: &'r E,
-    state: &'r E::State,
-    path: &'r EgressPath<'t>,
-    /// Bytes of the encapsulation's header.
-    overhead: usize,
-    ports: &'r WorkerPorts<'mem>,
-}
-
-impl<E: Encap> RunHeaders<'_, '_, '_, E> {
+impl Lane<'_, '_, '_> {
     /// Puts a plain frame into its headers; returns the port it leaves by. None, and the frame as it was, if it needs
     /// more than that.
     ///
     /// # Errors
     /// Why the frame must be dropped, once it has got some of its headers.
     #[inline]
-    fn put(&self, exit: &LaneExit<'_>, frame: &mut Frame<'_>) -> Result<Option<PortId>, DropReason> {
+    fn put<E: Encap>(&self, encap: &E, state: &E::State, frame: &mut Frame<'_>) -> Result<Option<PortId>, DropReason> {
         let is_plain = frame.meta.is_plain() && frame.headroom() >= HEADROOM;
         if !is_plain || inner_tags::applies(self.path.inner_tags, frame) {
             return Ok(None);
         }
-        match exit {
-            LaneExit::Tags { port, most } => {
-                if frame.len() + self.overhead > *most {
-                    return Ok(None);
-                }
-                Ok(self.encap.encap(self.state, frame, self.path.segment, 0).ok().map(|()| *port))
+        match &self.exit {
+            LaneExit::Port { port, most } => {
+                let is_tagged = frame.len() <= *most && encap.encap(state, frame, self.path.segment, 0).is_ok();
+                Ok(is_tagged.then_some(*port))
             }
-            LaneExit::Tunnel(underlay) => {
+            LaneExit::Hop(outer) => {
                 let (entropy, class) = flow::inner(frame.bytes());
-                let Some(hop) = self.path.hop(entropy).filter(|hop| self.fits(hop, underlay, frame)) else {
-                    return Ok(None);
-                };
-                if self.encap.encap(self.state, frame, self.path.segment, entropy).is_err() {
-                    return Ok(None);
-                }
-                underlay.stamp(frame, hop.link, entropy, class, self.summing(hop, underlay))?;
-                Ok(Some(hop.port))
+                self.put_outer(outer, encap, state, frame, entropy, class)
             }
+            LaneExit::Hops(underlay) => self.put_by_flow(underlay, encap, state, frame),
         }
     }
 
-    /// Whether the packet is neither longer than the path carries nor than IP can say.
-    #[inline]
-    fn fits(&self, hop: &Hop, underlay: &Underlay, frame: &Frame<'_>) -> bool {
-        let most = hop.mtu.map_or(usize::MAX, |mtu| mtu as usize).min(underlay.longest_packet());
-        frame.len() + self.overhead + underlay.ip_overhead() <= most
+    /// The same by that one of several next hops which the frame's flow takes.
+    #[inline(never)]
+    fn put_by_flow<E: Encap>(
+        &self,
+        underlay: &Underlay,
+        encap: &E,
+        state: &E::State,
+        frame: &mut Frame<'_>,
+    ) -> Result<Option<PortId>, DropReason> {
+        let (entropy, class) = flow::inner(frame.bytes());
+        let Some(hop) = self.path.hop(entropy) else { return Ok(None) };
+        let outer = OuterHeaders::new(&self.path, hop, underlay, self.ports);
+        self.put_outer(&outer, encap, state, frame, entropy, class)
     }
 
     #[inline]
-    fn summing(&self, hop: &Hop, underlay: &Underlay) -> Summing {
-        let by_device = underlay.covers_payload() && self.ports.caps(hop.port).outer_checksum;
-        if by_device { Summing::Device } else { Summing::Here }
+    fn put_outer<E: Encap>(
+        &self,
+        outer: &OuterHeaders,
+        encap: &E,
+        state: &E::State,
+        frame: &mut Frame<'_>,
+        entropy: u32,
+        class: Option<u8>,
+    ) -> Result<Option<PortId>, DropReason> {
+        // Too long is to be found out before the first header is on.
+        if frame.len() > outer.most || encap.encap(state, frame, self.path.segment, entropy).is_err() {
+            return Ok(None);
+        }
+        outer.stamp.put(frame, entropy, class, outer.summing)?;
+        Ok(Some(outer.port))
     }
 }

@@ -93,21 +93,29 @@ impl<'t> EgressPath<'t> {
         (mtu as usize).saturating_sub(self.peer.compiled.overhead(self.segment) + underlay.ip_overhead())
     }
 
-    /// The longest frame, in bytes, its attachment's tags included, that fits into a port's MTU whatever its own tags.
-    #[inline]
-    pub(super) fn room_with_tags(&self, mtu: u32) -> usize {
-        let is_free = self.peer.compiled.outer_tag(self.segment) == Some(C_TAG);
-        mtu as usize + HEADER_LEN + if is_free { TAG_LEN } else { 0 }
-    }
-
     /// The longest frame, in bytes, that fits into a port's MTU with its attachment's tags. Not counted are the
     /// Ethernet header, nor one 802.1Q tag, as on any Linux device; further tags are.
     #[inline]
     pub(super) fn room_in_tags(&self, mtu: u32, frame: &Frame<'_>, stripped: usize) -> usize {
-        let (peer, segment) = (&self.peer.compiled, self.segment);
         let own = || ethernet::be16(frame.bytes(), ethernet::ADDRESSES_LEN).filter(|_| stripped == 0);
-        let free = if peer.outer_tag(segment).or_else(own) == Some(C_TAG) { TAG_LEN } else { 0 };
-        (mtu as usize + HEADER_LEN + free).saturating_sub(peer.overhead(segment))
+        self.room_behind(self.outer_tag().or_else(own), mtu)
+    }
+
+    /// The same for any frame, whatever its own tags are.
+    #[inline]
+    pub(super) fn least_room_in_tags(&self, mtu: u32) -> usize {
+        self.room_behind(self.outer_tag(), mtu)
+    }
+
+    #[inline]
+    fn room_behind(&self, first: Option<u16>, mtu: u32) -> usize {
+        let free = if first == Some(C_TAG) { TAG_LEN } else { 0 };
+        (mtu as usize + HEADER_LEN + free).saturating_sub(self.peer.compiled.overhead(self.segment))
+    }
+
+    #[inline]
+    fn outer_tag(&self) -> Option<u16> {
+        self.peer.compiled.outer_tag(self.segment)
     }
 }
 
