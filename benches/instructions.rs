@@ -5,7 +5,7 @@
 mod gateway;
 mod newcomers;
 
-use gateway::{Case, Gateway, TENANTS, TICK, with_ports_alone};
+use gateway::{CHUNK, Case, Gateway, TENANTS, TICK, with_ports_alone};
 use newcomers::Control;
 
 fn main() {
@@ -21,9 +21,9 @@ fn main() {
         return println!("instructions: run `cargo xtask bench instructions`");
     };
     let number = |text: &String| text.parse().expect("a number");
-    let tenant = TENANTS.into_iter().find(|known| known == tenant).expect("one of the tenants");
+    let tenant = TENANTS.into_iter().find(|known| known.name == tenant).expect("one of the tenants");
     let macs = number(macs);
-    let case = Case { tenant, len: number(len) as usize, sources: macs, destinations: macs };
+    let case = Case { tenant, len: number(len) as usize, sources: macs, destinations: macs, chunk: CHUNK };
     match who.as_str() {
         "gateway" => Gateway::new(case, 1).with_worker(0, |worker| {
             for _ in 0..number(breaths) {

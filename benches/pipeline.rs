@@ -2,7 +2,8 @@
 //!
 //! What is reported is the gateway's own cost: the ports that make and swallow the frames are measured by themselves,
 //! in turns with the gateway, and taken off. What counts is the thread's CPU time, not what others take. Words on the
-//! command line choose tenants: `-- vxlan-nvgre`.
+//! command line choose tenants, and how long the chunks are that frames lie in: `-- vxlan-nvgre chunk=4096`. Where MACs
+//! are spread over the whole table, it is in huge pages, as in a gateway that has run for long.
 
 mod gateway;
 
@@ -11,32 +12,61 @@ use std::thread;
 
 use rustix::time::{ClockId, clock_gettime};
 
-use gateway::{Case, Gateway, TENANTS, TICK, with_ports_alone};
+use gateway::{CHUNK, Case, Gateway, TENANTS, TICK, Tenant, with_ports_alone};
 use transload::dataplane::Burst;
 
 const MACS: [u64; 4] = [1, 1_000, 100_000, 1_000_000];
 const LENS: [usize; 2] = [64, 1400];
+/// Bytes of the chunks that the first tenant is measured with: the two kinds of an XDP socket, between them one whose
+/// frames do not all begin in the same few sets of a cache.
+const CHUNKS: [usize; 3] = [CHUNK, 2048 + 64, 4096];
 const ROUNDS: usize = 101;
 /// About a millisecond: short, so that the least of the rounds was not disturbed.
 const BREATHS: u32 = 200;
 
 fn main() {
     let words: Vec<_> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let wanted = |tenant: &&str| words.is_empty() || words.iter().any(|word| tenant.contains(word.as_str()));
+    let chunk = |word: &String| word.strip_prefix("chunk=").map(|bytes| bytes.parse().expect("chunk=BYTES"));
+    let (chunks, names): (Vec<_>, Vec<_>) = words.into_iter().partition(|word| chunk(word).is_some());
+    let chunks: Vec<usize> = chunks.iter().filter_map(chunk).collect();
+    assert!(chunks.iter().all(|bytes| CHUNKS.contains(bytes)), "chunks have {CHUNKS:?} bytes");
+    let wanted = |tenant: &Tenant| names.is_empty() || names.iter().any(|name| tenant.name.contains(name.as_str()));
     println!("nanoseconds per frame: the gateway's own, median (least) of {ROUNDS} rounds; the ports' in brackets");
-    println!("{:<34}{}", "MACs", MACS.map(|macs| format!("{macs:>24}")).concat());
-    for tenant in TENANTS.into_iter().filter(wanted) {
-        for len in LENS {
-            for (name, both) in [("to random", false), ("from and to random", true)] {
-                let row = MACS.map(|macs| {
-                    let sources = if both { macs } else { 1 };
-                    cost(Case { tenant, len, sources, destinations: macs })
-                });
-                println!("{:<34}{}", format!("{tenant} {len}B {name}"), row.concat());
-            }
+    println!("chunks of {CHUNK} bytes, unless a row says otherwise; with many peers, at least one MAC behind each");
+    println!("{:<48}{}", "MACs", MACS.map(|macs| format!("{macs:>24}")).concat());
+    for (place, tenant) in TENANTS.into_iter().enumerate().filter(|(_, tenant)| wanted(tenant)) {
+        match chunks.as_slice() {
+            [] if place == 0 => rows(tenant, &CHUNKS),
+            [] => rows(tenant, &[CHUNK]),
+            chosen => rows(tenant, chosen),
         }
-        workers(Case { tenant, len: 64, sources: 1_000, destinations: 1_000 });
     }
+}
+
+/// The rows of a tenant: with the first of the chunks all of them, with the others the short frames alone.
+fn rows(tenant: Tenant, chunks: &[usize]) {
+    for (turn, &chunk) in chunks.iter().enumerate() {
+        let is_short = turn > 0 || tenant.peers > 1;
+        for len in LENS.into_iter().take(if is_short { 1 } else { LENS.len() }) {
+            if tenant.peers == 1 {
+                row("to random", MACS.map(|macs| Case { tenant, len, sources: 1, destinations: macs, chunk }));
+            }
+            let both = MACS.map(|macs| macs.max(tenant.peers.into()));
+            row("from and to random", both.map(|macs| Case { tenant, len, sources: macs, destinations: macs, chunk }));
+        }
+    }
+    workers(Case { tenant, len: LENS[0], sources: 1_000, destinations: 1_000, chunk: chunks[0] });
+}
+
+/// The costs of a kind of traffic with more and more MACs.
+fn row(kind: &str, cases: [Case; MACS.len()]) {
+    let Case { tenant, len, chunk, .. } = cases[0];
+    println!("{:<48}{}", format!("{} {len}B {kind}{}", tenant.name, of_chunk(chunk)), cases.map(cost).concat());
+}
+
+/// What a row says of its chunks.
+fn of_chunk(chunk: usize) -> String {
+    if chunk == CHUNK { String::new() } else { format!(" chunk={chunk}") }
 }
 
 /// The gateway and its ports in turns, so that what disturbs one disturbs the other.
@@ -67,7 +97,7 @@ fn cpu_nanos() -> u64 {
     time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
 }
 
-/// How much more two workers carry than one, with one FDB.
+/// How much more two workers carry than one, with one FDB, from one peer to one other where there are no more.
 fn workers(case: Case) {
     let gateway = Gateway::new(case, 2);
     let carried = |workers: usize| -> f64 {
@@ -87,5 +117,6 @@ fn workers(case: Case) {
     };
     let mut ratios: Vec<_> = (0..15).map(|_| [carried(1), carried(2)]).map(|[one, two]| two / one).collect();
     ratios.sort_by(f64::total_cmp);
-    println!("{:<34}{:>24.2}", format!("{} two workers to one", case.tenant), ratios[ratios.len() / 2]);
+    let name = format!("{} two workers to one{}", case.tenant.name, of_chunk(case.chunk));
+    println!("{name:<48}{:>24.2}", ratios[ratios.len() / 2]);
 }

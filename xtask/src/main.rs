@@ -35,12 +35,14 @@ Usage: cargo xtask <chore>
                     renews docs/PERFORMANCE.md
   bench memory      every benchmark in memory
   bench -- ARGS     the same; ARGS go to criterion, such as a filter
-  bench pipeline [TENANT]
-                    nanoseconds per frame of the whole pipeline in memory, by tenant and number of MACs
+  bench pipeline [TENANT..] [chunk=BYTES]
+                    nanoseconds per frame of the whole pipeline in memory, by tenant and number of MACs;
+                    chunks have 2048 bytes, 2112 or 4096
   bench instructions [COMMIT]
                     instructions per frame, counted by valgrind; and those of another commit beside them
+                    (`missing`: that commit does not count them)
   bench instructions --check
-                    fails when they are over a tenth above the baseline, as CI does
+                    fails when they are over 3 % above the baseline, as CI does
   bench instructions --accept REASON
                     makes them the baseline
 ";
