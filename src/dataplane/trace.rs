@@ -30,6 +30,10 @@ pub enum Stage {
 /// An observer of the stages, called in the order of what they do. Every method does nothing unless it is written.
 #[expect(unused_variables, reason = "the defaults are empty")]
 pub trait Tracer {
+    /// Whether anybody watches. Where nobody does, the stages may take their fast paths, which report nothing; a watched
+    /// worker takes the full path for every frame, and both have the same outcome.
+    const WATCHES: bool = true;
+
     /// A stage is done with a burst. After the last one, the frames have left it and the notes are still there.
     #[inline]
     fn done(&mut self, stage: Stage, burst: &Burst<'_>) {}
@@ -92,4 +96,6 @@ pub trait Tracer {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoTrace;
 
-impl Tracer for NoTrace {}
+impl Tracer for NoTrace {
+    const WATCHES: bool = false;
+}
