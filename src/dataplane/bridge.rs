@@ -135,7 +135,7 @@ impl<'a, T: Tracer> Bridge<'a, T> {
     ) -> Option<Target> {
         let IngressAttachment { claim, domain, own, .. } = *ingress;
         let (source, destination) = (source_key.mac_bits(), destination_key.mac_bits());
-        if Mac::is_group_bits(source | destination) || source == 0 || source == own {
+        if Mac::is_group_bits(source | destination) || source == 0 || source == own || source == destination {
             return None;
         }
         let target = view.glance(destination_key)?.target(tick, domain.ageing)?;
