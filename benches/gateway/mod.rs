@@ -14,7 +14,8 @@ use transload::config;
 use transload::counters::{Counter, Counters};
 use transload::dataplane::{Burst, Now, Shared, Worker};
 use transload::events;
-use transload::forwarding::{DomainId, PortId, Target};
+use transload::fdb::Fdb;
+use transload::forwarding::{DomainId, Forwarding, PortId, Target};
 use transload::io::huge::prefer_huge_pages;
 use transload::io::{BoxedPort, Pool};
 use transload::offline;
@@ -26,6 +27,8 @@ pub(crate) use tenants::{TENANTS, Tenant};
 /// Bytes of a chunk: the shorter of the two kinds that an XDP socket has.
 pub(crate) const CHUNK: usize = 2048;
 const CHUNKS: usize = 512;
+/// Room for a million MACs on either side, and one more.
+const FDB_CAPACITY: usize = 2_000_001;
 /// Bytes of a page, at whose start an XDP socket's chunks begin.
 const PAGE: usize = 4096;
 pub(crate) const TICK: Now = Now { nanos: 5_000_000_000 };
@@ -74,24 +77,20 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     pub(crate) fn new(case: Case, workers: usize) -> Self {
-        let gateway = Self::with_pages(case, workers, Pages::Small);
-        // Control would now ask for huge pages, which the kernel makes of small ones in its own time. A gateway that
-        // has run for long has them all; so has one that asks while its table is empty.
-        if gateway.shared.fdb.is_spread() { Self::with_pages(case, workers, Pages::Huge) } else { gateway }
-    }
-
-    fn with_pages(case: Case, workers: usize, pages: Pages) -> Self {
-        let mut plan = case.plan();
-        plan.settings.fdb_capacity = 2_000_001;
+        let plan = case.plan();
         let domain = plan.names.domain_id(case.tenant.name).expect("the tenant");
         let ports = plan.ports.iter().map(|plan| (plan.id, plan.name.clone())).collect();
         let (rib, _) = offline::rib(plan, workers);
-        let (shared, counters) = (Arc::clone(rib.shared()), rib.counters().to_vec());
-        if let (Pages::Huge, Err(error)) = (pages, prefer_huge_pages(shared.fdb.memory())) {
-            eprintln!("the MAC table stays in small pages: {error}");
+        let learned = |fdb| {
+            let shared = Shared::new(Forwarding::clone(&rib.shared().forwarding.load()), fdb);
+            learn_all(&shared, domain, &case);
+            shared
+        };
+        let mut shared = learned(Fdb::with_capacity(FDB_CAPACITY));
+        if shared.fdb.is_spread() {
+            shared = learned(huge_fdb());
         }
-        learn_all(&shared, domain, &case);
-        Self { shared, counters, ports, case }
+        Self { shared: Arc::new(shared), counters: rib.counters().to_vec(), ports, case }
     }
 
     /// Hands `measure` a worker at whose port the case's frames arrive without end.
@@ -115,11 +114,15 @@ impl Gateway {
     }
 }
 
-/// What the MAC table's memory is made of.
-#[derive(Clone, Copy)]
-enum Pages {
-    Small,
-    Huge,
+/// An FDB in huge pages. Control asks for them once MACs are everywhere in the table, and the kernel then makes them of
+/// small ones in its own time, which is longer than a bench. Asked for before anything has touched the table, they are
+/// what a gateway comes to that runs for long.
+fn huge_fdb() -> Fdb {
+    let fdb = Fdb::with_capacity(FDB_CAPACITY);
+    if let Err(error) = prefer_huge_pages(fdb.memory()) {
+        eprintln!("the MAC table stays in small pages: {error}");
+    }
+    fdb
 }
 
 /// Every host is known: those of a side are behind its peers by turns.

@@ -8,14 +8,14 @@ use transload_encaps::{Frame, HEADROOM, Mac};
 
 use super::tenants::{Arriving, SENDER_AT};
 
-/// Where a tenant's frame has its UDP source port, counted from its end of `len` bytes.
+/// Where the UDP source port is in a tenant's frame.
 const SOURCE_PORT_AT: usize = 34;
 
 /// Makes frames: what is arriving, with MAC addresses, flow and sender written anew for each.
 pub(super) struct Generator {
     arriving: Arriving,
-    /// Where the source port of the tenant's flow is.
-    flow_at: usize,
+    /// Where the UDP source port of the tenant's frame is.
+    source_port_at: usize,
     sources: u64,
     destinations: u64,
     turn: u64,
@@ -30,8 +30,9 @@ pub(super) fn mac(side: u8, number: u64) -> Mac {
 impl Generator {
     /// One whose frames go from any of so many hosts to any of so many others; the tenant's own have `len` bytes.
     pub(super) fn new(arriving: Arriving, len: usize, sources: u64, destinations: u64) -> Self {
-        let flow_at = arriving.frame.len() - len + SOURCE_PORT_AT;
-        Self { arriving, flow_at, sources, destinations, turn: 1 }
+        // What arrives ends as the tenant's frame does; tags stand between its addresses and the rest.
+        let source_port_at = arriving.frame.len() - len + SOURCE_PORT_AT;
+        Self { arriving, source_port_at, sources, destinations, turn: 1 }
     }
 
     /// A random number below this one.
@@ -48,7 +49,7 @@ impl Generator {
         addresses[6..].copy_from_slice(&mac(1, source).0);
         // Every frame is of another flow: equal-cost paths share them out.
         let [.., high, low] = self.turn.to_be_bytes();
-        frame[self.flow_at..][..2].copy_from_slice(&[high, low]);
+        frame[self.source_port_at..][..2].copy_from_slice(&[high, low]);
         let senders = &self.arriving.senders;
         if senders.len() > 1 {
             // The hosts are behind the peers by turns.
