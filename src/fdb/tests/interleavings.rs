@@ -160,6 +160,23 @@ fn a_slot_that_changes_hands_never_shows_another_domains_target() {
     }
 }
 
+/// Its first word is that of an empty slot, and its second one is alike to any in a domain of its high bits.
+#[test]
+fn mac_zero_of_domain_zero_is_not_found_in_a_slot_that_is_filled_or_emptied() {
+    for look in [lookup as Look, glance] {
+        model(move || {
+            let fdb = small();
+            let [zero, other] = [0, 1].map(|domain| fdb.key(DomainId::new(domain), mac(0)));
+            let writer = meanwhile(&fdb, move |fdb| {
+                learn(fdb, other, here(), 0);
+                fdb.remove(other)
+            });
+            assert_eq!(look(&fdb, zero), None);
+            assert!(writer.join().unwrap().is_some());
+        });
+    }
+}
+
 #[test]
 fn a_glance_at_a_mac_that_moves_sees_the_old_or_the_new_place() {
     model(|| {
