@@ -167,6 +167,10 @@ fn mac_zero_of_domain_zero_is_not_found_in_a_slot_that_is_filled_or_emptied() {
         model(move || {
             let fdb = small();
             let [zero, other] = [0, 1].map(|domain| fdb.key(DomainId::new(domain), mac(0)));
+            // Of empty slots a glance would look at the third one.
+            for number in [1, 2] {
+                learn(&fdb, fdb.key(BLUE, mac(number)), there(), 0);
+            }
             let writer = meanwhile(&fdb, move |fdb| {
                 learn(fdb, other, here(), 0);
                 fdb.remove(other)
