@@ -98,16 +98,17 @@ impl<'a> Bucket<'a> {
     /// so of MACs alike in domains alike in their low 16 bits it may be another one's state.
     #[inline]
     pub(super) fn glance(self, key: &Key) -> Option<SlotState> {
-        let before = self.version().load(Ordering::Acquire);
-        let [_, second, third] = self.slots().map(|slot| slot.identity.load(Ordering::Relaxed) == key.identity());
-        let chosen = 1 + usize::from(second & !third) + 2 * usize::from(third);
-        // The slots are the pairs of words behind the first; the remainder only tells that there is such a pair.
-        let [identity, state] = self.0.as_chunks::<2>().0.get(chosen % 4)?;
+        // As in `read`: it must be even, and the same afterwards.
+        let undisturbed = self.version().load(Ordering::Acquire) & !WRITING;
+        let [_, second, third] = self.slots();
+        let is_in = |slot: Slot<'_>| usize::from(slot.identity.load(Ordering::Relaxed) == key.identity());
+        // The slots are the pairs of words behind the first pair. Of two that match, the third.
+        let chosen = 1 + is_in(second) | 3 * is_in(third);
+        let [identity, state] = self.0.as_chunks::<2>().0.get(chosen)?;
         let (identity, state) = (identity.load(Ordering::Relaxed), SlotState(state.load(Ordering::Relaxed)));
-        // As in `read`: if anything of that was a later writer's, so is the version now.
         fence(Ordering::Acquire);
-        let disturbed = self.version().load(Ordering::Relaxed) ^ before | before & WRITING;
-        (identity ^ key.identity() | disturbed == 0).then_some(state)
+        let disturbance = self.version().load(Ordering::Relaxed) ^ undisturbed;
+        (identity ^ key.identity() | disturbance == 0).then_some(state)
     }
 
     /// What is in this bucket.

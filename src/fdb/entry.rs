@@ -149,7 +149,7 @@ impl SlotState {
     /// Whether this is the state of an occupied slot of the key's domain, as far as it can tell.
     #[inline]
     pub(super) fn is_of(self, key: Key) -> bool {
-        self.is_occupied() && (self.0 >> Self::DOMAIN_AT) as u32 == key.domain_high()
+        self.is_occupied() && (self.0 ^ key.domain_and_home) >> Self::DOMAIN_AT == 0
     }
 
     /// Whether this is the state of a MAC that lives at this place.

@@ -160,6 +160,27 @@ fn a_slot_that_changes_hands_never_shows_another_domains_target() {
     }
 }
 
+/// Its first word is that of an empty slot, and its second one is alike to any in a domain of its high bits.
+#[test]
+fn mac_zero_of_domain_zero_is_not_found_in_a_slot_that_is_filled_or_emptied() {
+    for look in [lookup as Look, glance] {
+        model(move || {
+            let fdb = small();
+            let [zero, other] = [0, 1].map(|domain| fdb.key(DomainId::new(domain), mac(0)));
+            // Of empty slots a glance would look at the third one.
+            for number in [1, 2] {
+                learn(&fdb, fdb.key(BLUE, mac(number)), there(), 0);
+            }
+            let writer = meanwhile(&fdb, move |fdb| {
+                learn(fdb, other, here(), 0);
+                fdb.remove(other)
+            });
+            assert_eq!(look(&fdb, zero), None);
+            assert!(writer.join().unwrap().is_some());
+        });
+    }
+}
+
 #[test]
 fn a_glance_at_a_mac_that_moves_sees_the_old_or_the_new_place() {
     model(|| {
@@ -217,28 +238,38 @@ fn a_glance_at_a_mac_that_is_swept_and_comes_back_sees_where_it_was_or_is() {
     });
 }
 
-/// Two MACs of one home are in the next bucket. One of them leaves, and another one takes its slot.
+/// Of five MACs of one home two are in the next bucket. One of the five leaves, or has left and another one comes in its
+/// place.
 #[test]
 fn a_glance_at_macs_that_have_spilled_sees_each_in_its_own_place() {
-    for look_for in 0..3 {
+    const COMING: usize = 5;
+    let place = |number: usize| target(number as u16, 1);
+    for (leaving, look_for) in [(0, 4), (3, 3), (3, 4), (0, COMING), (3, COMING)] {
         model(move || {
             let fdb = wide();
             let keys = of_home(&fdb, 0, 6);
-            let place = |number| target(number as u16, 1);
-            for (number, &key) in keys.iter().enumerate().take(5) {
+            for (number, &key) in keys.iter().enumerate().take(COMING) {
                 learn(&fdb, key, place(number), 0);
             }
-            let (leaving, coming) = (keys[3], keys[5]);
+            let (leaver, comer) = (keys[leaving], keys[COMING]);
+            let comes = look_for == COMING;
+            if comes {
+                fdb.remove(leaver);
+            }
             let writer = meanwhile(&fdb, move |fdb| {
-                fdb.remove(leaving);
-                learn(fdb, coming, place(5), 1)
+                if comes {
+                    learn(fdb, comer, place(COMING), 1) == LearnOutcome::New
+                } else {
+                    fdb.remove(leaver).is_some()
+                }
             });
 
-            let seen = glance(&fdb, keys[3 + look_for]);
-            assert!([None, Some(place(3 + look_for))].contains(&seen), "{look_for} at {seen:?}");
-            assert_eq!(writer.join().unwrap(), LearnOutcome::New);
-            let at_last = [3, 4, 5].map(|number| glance(&fdb, keys[number]));
-            assert_eq!(at_last, [None, Some(place(4)), Some(place(5))]);
+            for number in [look_for, 4] {
+                let seen = glance(&fdb, keys[number]);
+                assert!([None, Some(place(number))].contains(&seen), "{number} at {seen:?}");
+            }
+            assert!(writer.join().unwrap());
+            assert_eq!(glance(&fdb, keys[look_for]), (look_for != leaving).then(|| place(look_for)));
         });
     }
 }
