@@ -2,8 +2,11 @@
 #![allow(dead_code, unreachable_pub, reason = "every test binary uses its own part of this")]
 
 pub mod ordered;
+pub mod outcome;
 pub mod places;
 pub mod three;
+pub mod twin;
+pub mod twins;
 pub mod wire;
 
 use std::collections::BTreeMap;

@@ -16,6 +16,9 @@ pub(crate) fn tenants(dst: u8, src: Host, id: u16, number: u32) -> Vec<u8> {
     wire::ethernet(dst, mac(src), 0x88b5, &[&number.to_be_bytes()[..], &id.to_be_bytes(), &[0x55; 40]].concat())
 }
 
+/// A frame on the wire of a port.
+pub(crate) type Wire = (&'static str, Vec<u8>);
+
 /// Who sends a frame to the gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Speaker {

@@ -3,40 +3,35 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use transload::compile::{self, Plan};
-use transload::config;
-use transload::dataplane::{Burst, Now, Stage, Tracer, Worker};
-use transload::events::{self, EventReceiver};
+use transload::config::Config;
+use transload::dataplane::Now;
 use transload::forwarding::{Hop, PeerId, PortId};
-use transload::io::arena::LONG;
-use transload::io::memory::{Handle, MemoryPort};
-use transload::io::{BoxedPort, Pool};
+use transload::rib::Rib;
 use transload::rib::facts::{DeviceFact, DeviceState, PathFact, Targets, Tunnel};
-use transload::rib::{Output, Rib};
 use transload_encaps::Mac;
 use transload_encaps::underlay::LinkAddresses;
 
+use crate::common::outcome::Outcome;
+use crate::common::twin::{Pace, Twin};
 use crate::common::wire::mac;
-use crate::frames::NextHop;
-use crate::settings::{Far, Settings};
+use crate::frames::{NextHop, Wire};
+use crate::settings::Far;
 use crate::underlay::{PORTS, Underlay};
 
-const CHUNKS: usize = 32;
+/// So many that a burst, and every copy of it, has room.
+const CHUNKS: usize = 256;
+const CHUNK_LEN: usize = 2048;
 
 /// The memory its frames live in.
 pub(crate) fn arena() -> Vec<u8> {
-    vec![0; LONG * CHUNKS]
+    vec![0; CHUNK_LEN * CHUNKS]
 }
 
 /// The gateway.
 pub(crate) struct Gateway<'mem> {
-    pub(crate) rib: Rib,
-    worker: Worker<'mem>,
-    /// The far sides of [`PORTS`].
-    handles: Vec<Handle>,
-    events: EventReceiver,
+    twin: Twin<'mem>,
     asked: Asked,
 }
 
@@ -48,94 +43,65 @@ struct Asked {
 }
 
 impl<'mem> Gateway<'mem> {
-    pub(crate) fn new(settings: &Settings, arena: &'mem mut [u8]) -> Self {
-        let rib = Rib::new(plan(settings, &Plan::default()), Vec::new(), 1, None);
-        let (ports, handles) = PORTS
-            .iter()
-            .map(|name| {
-                let (port, handle) = MemoryPort::new();
-                ((port_id(&rib, name), Box::new(port) as BoxedPort<'mem>), handle)
-            })
-            .unzip();
-        let (sender, events) = events::ring(64);
-        let (shared, counters) = (Arc::clone(rib.shared()), Arc::clone(&rib.counters()[0]));
-        let worker = Worker::new(shared, Pool::new(arena, LONG), ports, counters, sender);
-        let mut gateway = Self { rib, worker, handles, events, asked: Asked::default() };
+    pub(crate) fn new(config: &Config, pace: Pace, arena: &'mem mut [u8]) -> Self {
+        let twin = Twin::new(plan(config, &Plan::default()), pace, arena, CHUNK_LEN);
+        let mut gateway = Self { twin, asked: Asked::default() };
         gateway.poll();
         gateway
     }
 
+    pub(crate) const fn rib(&self) -> &Rib {
+        &self.twin.rib
+    }
+
     /// Asks the RIB for what is to be done, and does it.
     fn poll(&mut self) {
-        while let Some(output) = self.rib.poll() {
-            if let Output::Resolve(targets) = output {
-                self.asked.hear(targets);
-            }
+        self.twin.poll().into_iter().for_each(|targets| self.asked.hear(targets));
+    }
+
+    /// Frames arrive at once and are handled; maybe another file is taken in, in the middle of the burst. Returns what
+    /// leaves.
+    pub(crate) fn receive(&mut self, frames: &[Wire], overtaken_by: Option<&Config>, nanos: u64) -> Vec<Wire> {
+        for (port, packet) in frames {
+            self.twin.port(port_id(&self.twin.rib, port)).inject(packet.clone());
         }
-    }
-
-    /// A frame arrives and is handled. Returns what leaves.
-    pub(crate) fn receive(&mut self, port: &str, packet: Vec<u8>, nanos: u64) -> Vec<(&'static str, Vec<u8>)> {
-        self.inject(port, packet);
-        self.worker.breathe(Now { nanos });
-        self.hear();
-        self.sent()
-    }
-
-    /// The same, and in the middle of the burst another file is taken in.
-    pub(crate) fn receive_overtaken(
-        &mut self,
-        port: &str,
-        packet: Vec<u8>,
-        by: &Settings,
-        nanos: u64,
-    ) -> Vec<(&'static str, Vec<u8>)> {
-        self.inject(port, packet);
-        let plan = Some(plan(by, self.rib.plan()));
-        self.worker.breathe_before(&mut Overtaking { rib: &mut self.rib, plan }, Now { nanos });
-        self.hear();
-        self.sent()
-    }
-
-    fn inject(&self, port: &str, packet: Vec<u8>) {
-        let handle = PORTS.iter().zip(&self.handles).find(|(name, _)| **name == port).map(|(_, handle)| handle);
-        handle.expect("a port").inject(packet);
-    }
-
-    fn sent(&self) -> Vec<(&'static str, Vec<u8>)> {
-        let sent = PORTS.into_iter().zip(&self.handles);
-        sent.flat_map(|(port, handle)| handle.collect().into_iter().map(move |packet| (port, packet.bytes))).collect()
-    }
-
-    fn hear(&mut self) {
-        while let Some(event) = self.events.hear() {
-            self.rib.hear(&event);
-        }
+        match overtaken_by {
+            None => self.twin.breathe(nanos),
+            Some(by) => self.twin.breathe_overtaken(plan(by, self.twin.rib.plan()), nanos),
+        };
+        self.twin.hear();
         self.poll();
+        let name = |id: PortId| PORTS[usize::from(id.number())];
+        self.twin.sent().into_iter().map(|(id, packet)| (name(id), packet.bytes)).collect()
     }
 
     /// The worker looks for frames, and there are none.
     pub(crate) fn breathe(&mut self, nanos: u64) {
-        assert_eq!(self.worker.breathe(Now { nanos }), 0);
+        assert_eq!(self.twin.breathe(nanos), 0);
     }
 
     /// Control does what is due.
     pub(crate) fn tick(&mut self, nanos: u64) {
-        self.rib.tick(Now { nanos });
+        self.twin.rib.tick(Now { nanos });
         self.poll();
     }
 
     /// Another file is taken in. Neither the worker nor the source of paths looks at it yet.
-    pub(crate) fn take_in(&mut self, settings: &Settings) {
-        let plan = plan(settings, self.rib.plan());
-        self.rib.take_in(plan);
+    pub(crate) fn take_in(&mut self, config: &Config) {
+        let plan = plan(config, self.twin.rib.plan());
+        self.twin.rib.take_in(plan);
         self.poll();
+    }
+
+    /// Whether the file taken in last is in force.
+    pub(crate) fn settle(&mut self) -> bool {
+        self.twin.rib.settle()
     }
 
     /// The source of paths tells what it finds by now.
     pub(crate) fn answer(&mut self, underlay: &Underlay) {
         let facts: Vec<_> = self.asked.tunnels.values().map(|tunnel| self.fact(tunnel, underlay)).collect();
-        self.rib.resolved(facts);
+        self.twin.rib.resolved(facts);
         self.poll();
     }
 
@@ -143,8 +109,8 @@ impl<'mem> Gateway<'mem> {
         let IpAddr::V4(to) = tunnel.remote else { panic!("{tunnel:?}") };
         let hops = underlay.hops(to.octets()[3], self.asked.stated);
         let hops = hops.into_iter().map(|NextHop { port, mac: last }| {
-            let id = port_id(&self.rib, port);
-            let tables = self.rib.shared().forwarding.load();
+            let id = port_id(&self.twin.rib, port);
+            let tables = self.twin.rib.shared().forwarding.load();
             let src = tables.ports.get(id).and_then(|port| port.mac).expect("the file states it");
             Hop { port: id, link: LinkAddresses { dst: Mac(mac(last)), src }, mtu: None }
         });
@@ -155,20 +121,25 @@ impl<'mem> Gateway<'mem> {
     pub(crate) fn link(&mut self, port: &str, is_down: bool) {
         let state = Some(DeviceState { mac: None, mtu: None, is_down });
         let failure = is_down.then(|| "no carrier".to_owned());
-        self.rib.devices([DeviceFact { port: port_id(&self.rib, port), state, failure }]);
+        self.twin.rib.devices([DeviceFact { port: port_id(&self.twin.rib, port), state, failure }]);
         self.poll();
     }
 
     /// Whether every chunk is back in the pool, as it must be between frames.
     pub(crate) fn is_whole(&self) -> bool {
-        self.worker.free_chunks() == CHUNKS
+        self.twin.worker.free_chunks() == CHUNKS
     }
 
     /// How often a frame, or a copy of one, was dropped so far, by reason.
     pub(crate) fn drops(&self) -> BTreeMap<&'static str, u64> {
         let counted = transload_encaps::DropReason::all()
-            .filter_map(|reason| Some((reason.label(), self.worker.counters().drops(reason)?.get())));
+            .filter_map(|reason| Some((reason.label(), self.twin.worker.counters().drops(reason)?.get())));
         counted.filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// All that is left behind by what has happened.
+    pub(crate) fn outcome(&mut self) -> Outcome {
+        Outcome::of(&mut self.twin)
     }
 }
 
@@ -189,29 +160,11 @@ impl Asked {
     }
 }
 
-/// Takes a file in when the worker has found out whose frames it has, and has done nothing about them yet.
-struct Overtaking<'a> {
-    rib: &'a mut Rib,
-    plan: Option<Plan>,
-}
-
-impl Tracer for Overtaking<'_> {
-    fn done(&mut self, stage: Stage, _: &Burst<'_>) {
-        if stage == Stage::Decap
-            && let Some(plan) = self.plan.take()
-        {
-            self.rib.take_in(plan);
-        }
-    }
-}
-
 fn port_id(rib: &Rib, name: &str) -> PortId {
     rib.plan().ports.iter().find(|port| port.name == name).expect("a port").id
 }
 
-fn plan(settings: &Settings, before: &Plan) -> Plan {
-    let text = settings.yaml();
-    let config = config::parse("model.yaml", &text).unwrap_or_else(|problems| panic!("{problems}\n{text}"));
-    let plan = compile::compile(&config, &before.numbers, Some(&before.tables));
-    plan.unwrap_or_else(|problems| panic!("{problems}\n{text}"))
+fn plan(config: &Config, before: &Plan) -> Plan {
+    let plan = compile::compile(config, &before.numbers, Some(&before.tables));
+    plan.unwrap_or_else(|problems| panic!("{problems}"))
 }

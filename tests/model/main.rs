@@ -2,12 +2,14 @@
 //! reload, what is sent, what is dropped, what is in the FDB and who was learned is what a bridge made of hash maps
 //! says, tenant by tenant.
 //!
-//! `gateway` is the production RIB with a worker; `reference`, `bridge` and `strangers` are the model, which knows names
-//! instead of numbers. `steps` says what may happen to both.
+//! `gateway` is the production RIB with a worker, and `both` are two of them, whose workers handle the same frames, by
+//! fast paths and without; `reference`, `bridge` and `strangers` are the model, which knows names instead of numbers.
+//! `steps` says what may happen to all.
 
 #[path = "../common/mod.rs"]
 mod common;
 
+mod both;
 mod bridge;
 mod frames;
 mod gateway;
@@ -25,8 +27,8 @@ use proptest::prelude::*;
 use transload::fdb::EntrySource;
 use transload::forwarding::GroupId;
 
+use both::Both;
 use frames::{Delivery, NextHop};
-use gateway::Gateway;
 use reference::{Known, Outcome, Reference};
 use settings::Settings;
 use steps::{Arrival, Step, settings, steps};
@@ -37,9 +39,9 @@ const START: u64 = 1_000_000;
 /// From frame to frame, in milliseconds.
 const GAP: u64 = 20;
 
-/// A gateway and its model, side by side, in one world.
+/// The gateways and their model, side by side, in one world.
 struct Pair<'mem> {
-    gateway: Gateway<'mem>,
+    gateway: Both<'mem>,
     model: Reference,
     underlay: Underlay,
     frames: u32,
@@ -49,8 +51,8 @@ struct Pair<'mem> {
 type Verdict = Result<(), TestCaseError>;
 
 impl<'mem> Pair<'mem> {
-    fn new(settings: &Settings, arena: &'mem mut [u8]) -> Self {
-        let (gateway, model) = (Gateway::new(settings, arena), Reference::new(settings, START));
+    fn new(settings: &Settings, arenas: &'mem mut [Vec<u8>; 2]) -> Self {
+        let (gateway, model) = (Both::new(settings, arenas), Reference::new(settings, START));
         let mut pair = Self { gateway, model, underlay: Underlay::default(), frames: 0, dropped: BTreeMap::new() };
         pair.answer();
         pair
@@ -64,12 +66,13 @@ impl<'mem> Pair<'mem> {
         match step {
             Step::Frames(arrival, times) => {
                 for _ in 0..times {
-                    self.receive(&arrival, None)?;
+                    self.receive(vec![arrival.clone()], None)?;
                 }
             }
-            Step::ReloadMeanwhile(arrival, settings) => {
+            Step::Burst(arrivals) => self.receive(arrivals, None)?,
+            Step::ReloadMeanwhile(arrivals, settings) => {
                 self.settle();
-                self.receive(&arrival, Some(&settings))?;
+                self.receive(arrivals, Some(&settings))?;
             }
             Step::Reload(settings) => {
                 self.settle();
@@ -91,32 +94,41 @@ impl<'mem> Pair<'mem> {
             }
             Step::Link(port, is_down) => {
                 self.underlay.set_link(port, is_down);
-                self.gateway.link(port, is_down);
+                self.gateway.each(|gateway| gateway.link(port, is_down));
                 self.answer();
             }
             Step::Answer => self.answer(),
         }
+        self.gateway.same()?;
         self.compare()
     }
 
-    /// A frame arrives; maybe the gateway is told of another file before it is done with it.
-    fn receive(&mut self, arrival: &Arrival, overtaken_by: Option<&Settings>) -> Verdict {
-        let Arrival { speaker, id, dst, src } = *arrival;
-        (self.frames, self.model.now) = (self.frames + 1, self.model.now + GAP);
-        let frame = frames::tenants(dst, src, id, self.frames);
-        let (port, packet, nanos) = (speaker.port(), speaker.sends(id, &frame), self.nanos());
-        let sent = match overtaken_by {
-            None => self.gateway.receive(port, packet, nanos),
-            Some(settings) => self.gateway.receive_overtaken(port, packet, settings, nanos),
-        };
+    /// Frames arrive at once; maybe the gateway is told of another file before it is done with them.
+    fn receive(&mut self, mut arrivals: Vec<Arrival>, overtaken_by: Option<&Settings>) -> Verdict {
+        self.model.now += GAP * arrivals.len() as u64;
+        // The gateway goes from port to port.
+        arrivals.sort_by_key(|arrival| PORTS.iter().position(|port| *port == arrival.speaker.port()));
+        let number = self.frames;
+        self.frames += arrivals.len() as u32;
+        let frames = (number..)
+            .zip(&arrivals)
+            .map(|(number, &Arrival { dst, src, id, .. })| frames::tenants(dst, src, id, number));
+        let frames: Vec<_> = frames.collect();
+        let wire = arrivals
+            .iter()
+            .zip(&frames)
+            .map(|(Arrival { speaker, id, .. }, frame)| (speaker.port(), speaker.sends(*id, frame)));
+        let wire: Vec<_> = wire.collect();
+        let sent = self.gateway.receive(&wire, overtaken_by, self.nanos())?;
         self.model.breathe();
-        let expected = self.model.receive(speaker, id, &frame, &self.underlay);
+        let mut expected = Outcome::default();
+        for (Arrival { speaker, id, .. }, frame) in arrivals.iter().zip(&frames) {
+            expected.add(self.model.receive(*speaker, *id, frame, &self.underlay));
+        }
         if let Some(settings) = overtaken_by {
             self.model.take_in(settings);
         }
-        if let Some(far) = expected.stranger {
-            self.model.hear(far);
-        }
+        expected.strangers.iter().for_each(|far| self.model.hear(*far));
         let sent = sent.iter().map(|(port, bytes)| Delivery::read(port, bytes)).collect();
         self.judge(sent, expected)?;
         self.compare()
@@ -135,12 +147,14 @@ impl<'mem> Pair<'mem> {
     }
 
     fn breathe(&mut self) {
-        self.gateway.breathe(self.nanos());
+        let nanos = self.nanos();
+        self.gateway.each(|gateway| gateway.breathe(nanos));
         self.model.breathe();
     }
 
     fn tick(&mut self) {
-        self.gateway.tick(self.nanos());
+        let nanos = self.nanos();
+        self.gateway.each(|gateway| gateway.tick(nanos));
         let table = self.table();
         self.model.tick(&table);
     }
@@ -153,7 +167,7 @@ impl<'mem> Pair<'mem> {
     /// Nobody is asked to reload before the reload before is through.
     fn settle(&mut self) {
         self.breathe();
-        assert!(self.gateway.rib.settle());
+        self.gateway.each(|gateway| assert!(gateway.settle()));
         self.model.settle();
     }
 }
@@ -167,7 +181,7 @@ impl Pair<'_> {
         table.retain(|row| self.model.is_settled() || self.model.means(row));
         prop_assert_eq!(table, self.model.table());
         prop_assert_eq!(self.learned_macs(), self.model.learned_macs());
-        let (rib, names) = (&self.gateway.rib, self.gateway.rib.names());
+        let (rib, names) = (self.gateway.rib(), self.gateway.rib().names());
         let learned: BTreeSet<_> = rib.learned().rows().map(|row| names.peer(row.id).into_owned()).collect();
         prop_assert_eq!(learned, self.model.strangers());
         prop_assert_eq!(rib.learned().refused(GroupId::new(0)), self.model.refused());
@@ -179,9 +193,9 @@ impl Pair<'_> {
 
     /// The FDB, in words.
     fn table(&self) -> BTreeSet<Known> {
-        let names = self.gateway.rib.names();
+        let names = self.gateway.rib().names();
         let mut rows = BTreeSet::new();
-        self.gateway.rib.shared().fdb.for_each(|entry| {
+        self.gateway.rib().shared().fdb.for_each(|entry| {
             rows.insert(Known {
                 tenant: names.domain(entry.domain).into_owned(),
                 mac: entry.mac.0,
@@ -195,16 +209,16 @@ impl Pair<'_> {
     }
 
     fn learned_macs(&self) -> BTreeMap<String, usize> {
-        let tables = self.gateway.rib.shared().forwarding.load();
+        let tables = self.gateway.rib().shared().forwarding.load();
         let counted = tables.file.domains.iter().map(|(id, domain)| {
-            let name = self.gateway.rib.names().domain(id).into_owned();
+            let name = self.gateway.rib().names().domain(id).into_owned();
             (name, domain.state.macs.load(Ordering::Relaxed) as usize)
         });
         counted.collect()
     }
 
     fn paths(&self) -> BTreeMap<String, Vec<NextHop>> {
-        let rib = &self.gateway.rib;
+        let rib = self.gateway.rib();
         let hops = |peer| {
             let hops = rib.hops(peer).iter();
             hops.map(|hop| NextHop { port: PORTS[usize::from(hop.port.number())], mac: hop.link.dst.0[5] }).collect()
@@ -218,8 +232,8 @@ proptest! {
 
     #[test]
     fn the_gateway_does_what_a_bridge_of_hash_maps_does(first in settings(), steps in steps()) {
-        let mut arena = gateway::arena();
-        let mut pair = Pair::new(&first, &mut arena);
+        let mut arenas = both::arenas();
+        let mut pair = Pair::new(&first, &mut arenas);
         pair.compare()?;
         for step in steps {
             pair.take(step)?;

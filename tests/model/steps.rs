@@ -21,14 +21,16 @@ pub(crate) struct Arrival {
 pub(crate) enum Step {
     /// A frame arrives, or several alike, one after the other.
     Frames(Arrival, u8),
+    /// Frames arrive at once.
+    Burst(Vec<Arrival>),
     /// Seconds pass, and everybody had a turn.
     Sleep(u64),
     /// Control does what is due.
     Tick,
     /// Another file is taken in, and nobody has had a turn yet.
     Reload(Settings),
-    /// Another file is taken in while a frame is handled.
-    ReloadMeanwhile(Arrival, Settings),
+    /// Another file is taken in while these frames are handled, which arrive at once.
+    ReloadMeanwhile(Vec<Arrival>, Settings),
     /// The ways to a far end are others now, and the source of paths tells.
     Route(Far, Vec<NextHop>),
     /// A link goes down or comes back, and whoever looks at devices and paths tells.
@@ -42,11 +44,12 @@ const SPEAKERS: [Far; 14] = [8, 9, 9, 10, 11, 12, 13, 14, 14, 15, 16, 77, 78, 99
 
 pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        24 => (arrival(), 1..4_u8).prop_map(|(arrival, times)| Step::Frames(arrival, times)),
+        14 => (arrival(), 1..4_u8).prop_map(|(arrival, times)| Step::Frames(arrival, times)),
+        10 => burst().prop_map(Step::Burst),
         3 => prop_oneof![1..16_u64, 16..150_u64].prop_map(Step::Sleep),
         2 => Just(Step::Tick),
         2 => settings().prop_map(Step::Reload),
-        2 => (arrival(), settings()).prop_map(|(arrival, settings)| Step::ReloadMeanwhile(arrival, settings)),
+        2 => (burst(), settings()).prop_map(|(burst, settings)| Step::ReloadMeanwhile(burst, settings)),
         2 => (far(), hops()).prop_map(|(far, hops)| Step::Route(far, hops)),
         2 => (select(&PORTS[..]), any::<bool>()).prop_map(|(port, is_down)| Step::Link(port, is_down)),
         2 => Just(Step::Answer),
@@ -58,6 +61,12 @@ fn arrival() -> impl Strategy<Value = Arrival> {
     let speaker = prop_oneof![1 => Just(Speaker::Port), 3 => far().prop_map(Speaker::Tunnel)];
     let all = (speaker, 0..IDS, 0..HOSTS + 3, 1..=HOSTS);
     all.prop_map(|(speaker, id, dst, src)| Arrival { speaker, id, dst, src })
+}
+
+/// Several frames, some of them several times in a row.
+fn burst() -> impl Strategy<Value = Vec<Arrival>> {
+    let runs = prop::collection::vec((arrival(), 1..4_usize), 1..6);
+    runs.prop_map(|runs| runs.into_iter().flat_map(|(arrival, times)| vec![arrival; times]).collect())
 }
 
 fn far() -> impl Strategy<Value = Far> {

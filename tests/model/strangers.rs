@@ -35,8 +35,11 @@ impl Strangers {
         self.guests.keys().copied()
     }
 
-    /// One speaks whom the group may learn.
+    /// One speaks whom the group may learn, if it does not know it by now.
     pub(crate) fn hear(&mut self, far: Far, from: &LearnFrom, now: u64) {
+        if self.has(far) {
+            return;
+        }
         if self.guests.len() < from.most.unwrap_or(MANY) {
             self.guests.insert(far, Guest { used: now, received: 0 });
         } else {

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use transload::config::{self, Config};
+
 use crate::common::wire::mac;
 use crate::settings::{Fabric, Peer, Settings, Side, Tenant, Way};
 
@@ -12,7 +14,12 @@ endpoints:
 ";
 
 impl Settings {
-    pub(crate) fn yaml(&self) -> String {
+    pub(crate) fn config(&self) -> Config {
+        let text = self.yaml();
+        config::parse("model.yaml", &text).unwrap_or_else(|problems| panic!("{problems}\n{text}"))
+    }
+
+    fn yaml(&self) -> String {
         let mut text = format!("{HEAD}{}peers:\n", self.fabric.ports());
         let encaps = [(Side::One, "vxlan"), (Side::Two, "vxlan"), (Side::Nvgre, "nvgre"), (Side::Gre, "gre")];
         for (side, encap) in encaps.into_iter().filter(|(side, _)| self.uses(*side)) {

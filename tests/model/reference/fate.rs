@@ -8,13 +8,13 @@ use crate::frames::{Delivery, Speaker};
 use crate::settings::{Far, Peer, Side, Tenant};
 use crate::underlay::Underlay;
 
-/// What becomes of a frame: the copies that leave, and how many are dropped for which reason.
+/// What becomes of frames: the copies that leave, and how many are dropped for which reason.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) sent: Vec<Delivery>,
     pub(crate) drops: BTreeMap<&'static str, u64>,
-    /// The address of its sender, if the group is to hear of it.
-    pub(crate) stranger: Option<Far>,
+    /// The addresses of the senders that the group is to hear of.
+    pub(crate) strangers: Vec<Far>,
 }
 
 impl Reference {
@@ -52,7 +52,7 @@ impl Reference {
         let decision = bridge.decide(dst, &origin, &way, second, is_there);
         bridge.learn(src, &origin, second);
         if let (Peer::Stranger, Speaker::Tunnel(far), true) = (peer, speaker, bridge.tenant.learning) {
-            outcome.stranger = Some(far);
+            outcome.strangers.push(far);
         }
         match decision {
             // A host that speaks to itself is where it speaks from.
@@ -109,6 +109,15 @@ impl Reference {
 }
 
 impl Outcome {
+    /// Adds what becomes of further frames.
+    pub(crate) fn add(&mut self, further: Self) {
+        self.sent.extend(further.sent);
+        self.strangers.extend(further.strangers);
+        for (reason, count) in further.drops {
+            *self.drops.entry(reason).or_default() += count;
+        }
+    }
+
     fn lose(&mut self, reason: &'static str) {
         *self.drops.entry(reason).or_default() += 1;
     }

@@ -1,0 +1,37 @@
+//! Situations that a fast path could get wrong: frames, in their order, and what becomes of them in a gateway that has
+//! heard every host once.
+
+mod bridging;
+mod headers;
+mod inner;
+mod leaving;
+mod outer;
+
+use crate::places::Wire;
+
+/// One situation.
+pub(crate) struct Situation {
+    pub(crate) name: &'static str,
+    /// What becomes of its frames with the number 1: how many leave, and how many are dropped for which reason.
+    pub(crate) fate: &'static str,
+    /// Its frames; the number makes them differ from one time to the next.
+    pub(crate) frames: fn(&Scene, u8) -> Vec<Wire>,
+}
+
+/// What situations have to know of the gateway.
+pub(crate) struct Scene {
+    /// Its own address in the tenant blue.
+    pub(crate) own: [u8; 6],
+}
+
+fn situation(name: &'static str, fate: &'static str, frames: fn(&Scene, u8) -> Vec<Wire>) -> Situation {
+    Situation { name, fate, frames }
+}
+
+/// All of them.
+pub(crate) fn all() -> Vec<Situation> {
+    [bridging::table(), headers::table(), inner::table(), leaving::table(), outer::table()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
