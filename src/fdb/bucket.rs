@@ -103,7 +103,7 @@ impl<'a> Bucket<'a> {
         let [_, second, third] = self.slots();
         let is_in = |slot: Slot<'_>| usize::from(slot.identity.load(Ordering::Relaxed) == key.identity());
         // The slots are the pairs of words behind the first pair. Of two that match, the third.
-        let chosen = 1 + is_in(second) | 3 * is_in(third);
+        let chosen = (1 + is_in(second)) | (3 * is_in(third));
         let [identity, state] = self.0.as_chunks::<2>().0.get(chosen)?;
         let (identity, state) = (identity.load(Ordering::Relaxed), SlotState(state.load(Ordering::Relaxed)));
         fence(Ordering::Acquire);

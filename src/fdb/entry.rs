@@ -94,11 +94,11 @@ impl SlotState {
     const TARGET_AT: u32 = 24;
     const DOMAIN_AT: u32 = 56;
     /// All that a MAC's state keeps while the MAC stays where it is, the bits that are never set included.
-    const PLACE: u64 = !(0xffff << Self::SEEN_AT | Self::STATIC | Self::HELD | Self::TOLD);
+    const LOCATION: u64 = !(0xffff << Self::SEEN_AT | Self::STATIC | Self::HELD | Self::TOLD);
 
     pub(super) fn learned(key: Key, target: Target, tick: u16) -> Self {
-        let place = Place::bits(key.domain_high(), target);
-        Self(place | u64::from(tick) << Self::SEEN_AT)
+        let location = MacLocation::bits(key.domain_high(), target);
+        Self(location | u64::from(tick) << Self::SEEN_AT)
     }
 
     pub(super) fn installed(key: Key, target: Target, source: EntrySource) -> Self {
@@ -152,10 +152,10 @@ impl SlotState {
         self.is_occupied() && (self.0 ^ key.domain_and_home) >> Self::DOMAIN_AT == 0
     }
 
-    /// Whether this is the state of a MAC that lives at this place.
+    /// Whether this is the state of a MAC that lives at this location.
     #[inline]
-    pub(super) fn is_at(self, place: Place) -> bool {
-        (self.0 ^ place.0) & Self::PLACE == 0
+    pub(super) fn is_at(self, location: MacLocation) -> bool {
+        (self.0 ^ location.0) & Self::LOCATION == 0
     }
 
     #[inline]
@@ -208,9 +208,9 @@ impl SlotState {
 
 /// Where MACs of a domain live: a word to compare slots with, for those who ask the same of many MACs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place(u64);
+pub struct MacLocation(u64);
 
-impl Place {
+impl MacLocation {
     /// Where no MAC ever is: one of the flags that no slot has.
     pub const NOWHERE: Self = Self(1 << 7);
 

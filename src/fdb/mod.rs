@@ -45,7 +45,7 @@ mod view;
 mod tests;
 
 pub use control::Full;
-pub use entry::{Entry, EntrySource, Key, MAX_AGEING, Place};
+pub use entry::{Entry, EntrySource, Key, MAX_AGEING, MacLocation};
 pub use view::{Glance, View};
 
 use std::fmt;

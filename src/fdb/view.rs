@@ -2,7 +2,7 @@
 
 use super::Fdb;
 use super::bucket::{Bucket, WORDS};
-use super::entry::{Key, Place, SlotState};
+use super::entry::{Key, MacLocation, SlotState};
 use super::sync::AtomicU64;
 use crate::forwarding::{DomainId, Target};
 
@@ -69,18 +69,18 @@ impl Glance {
         (self.state.is_of(self.key) && self.state.is_valid(tick, ageing)).then(|| self.state.target())
     }
 
-    /// Whether [`Fdb::lookup`] would say that the MAC lives at this place, which is one of its own domain.
+    /// Whether [`Fdb::lookup`] would say that the MAC lives at this location, which is one of its own domain.
     #[must_use]
     #[inline]
-    pub fn is_at(&self, place: Place, tick: u16, ageing: u16) -> bool {
-        self.state.is_at(place) && self.state.is_valid(tick, ageing)
+    pub fn is_at(&self, location: MacLocation, tick: u16, ageing: u16) -> bool {
+        self.state.is_at(location) && self.state.is_valid(tick, ageing)
     }
 
-    /// Whether there is nothing to learn of the MAC, seen at this place of its own domain now, `tick`: `Fdb::learn`
+    /// Whether there is nothing to learn of the MAC, seen at this location of its own domain now, `tick`: `Fdb::learn`
     /// would say [`Known`](super::LearnOutcome::Known) and change nothing.
     #[must_use]
     #[inline]
-    pub fn is_known_at(&self, place: Place, tick: u16) -> bool {
-        self.state.is_at(place) && self.state.is_fresh(tick)
+    pub fn is_known_at(&self, location: MacLocation, tick: u16) -> bool {
+        self.state.is_at(location) && self.state.is_fresh(tick)
     }
 }

@@ -5,15 +5,15 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use super::{mac, target};
-use crate::fdb::{Entry, EntrySource, FIXED_SEED, Fdb, Key, LearnOutcome, MAX_AGEING, Place};
+use crate::fdb::{Entry, EntrySource, FIXED_SEED, Fdb, Key, LearnOutcome, MAX_AGEING, MacLocation};
 use crate::forwarding::{DomainId, PeerId, Target};
 
 const AGEING: u16 = 300;
 
 /// What happens to the table, and when and for what ageing it is looked at then.
 #[derive(Debug, Clone)]
-struct Step {
-    change: Change,
+struct GlancedStep {
+    change: GlancedChange,
     wait: u16,
     /// Seconds that the clock of the worker who looks is behind.
     behind: u16,
@@ -21,7 +21,7 @@ struct Step {
 }
 
 #[derive(Debug, Clone)]
-enum Change {
+enum GlancedChange {
     /// By a worker whose clock is behind by so many seconds, or ahead.
     Learn {
         who: Who,
@@ -75,38 +75,38 @@ fn ageing() -> impl Strategy<Value = u16> {
     prop_oneof![2 => 0..3_u16, 2 => Just(AGEING), 1 => MAX_AGEING - 1..=u16::MAX, 1 => any::<u16>()]
 }
 
-fn change() -> impl Strategy<Value = Change> {
+fn change() -> impl Strategy<Value = GlancedChange> {
     prop_oneof![
-        12 => (who(), somewhere(), behind()).prop_map(|(who, target, behind)| Change::Learn { who, target, behind }),
-        2 => (who(), somewhere(), source()).prop_map(|(who, target, source)| Change::Install { who, target, source }),
-        2 => (who(), any::<bool>()).prop_map(|(who, yes)| Change::Hold { who, yes }),
-        3 => who().prop_map(Change::Remove),
-        1 => ageing().prop_map(|ageing| Change::Sweep { ageing }),
+        12 => (who(), somewhere(), behind()).prop_map(|(who, target, behind)| GlancedChange::Learn { who, target, behind }),
+        2 => (who(), somewhere(), source()).prop_map(|(who, target, source)| GlancedChange::Install { who, target, source }),
+        2 => (who(), any::<bool>()).prop_map(|(who, yes)| GlancedChange::Hold { who, yes }),
+        3 => who().prop_map(GlancedChange::Remove),
+        1 => ageing().prop_map(|ageing| GlancedChange::Sweep { ageing }),
     ]
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = GlancedStep> {
     let wait = prop_oneof![6 => Just(0), 3 => 1..400_u16, 1 => any::<u16>()];
     let step = (change(), wait, behind(), ageing());
-    step.prop_map(|(change, wait, behind, ageing)| Step { change, wait, behind, ageing })
+    step.prop_map(|(change, wait, behind, ageing)| GlancedStep { change, wait, behind, ageing })
 }
 
-fn act(fdb: &Fdb, change: &Change, now: u16) {
+fn act(fdb: &Fdb, change: &GlancedChange, now: u16) {
     let key = |(domain, number): Who| fdb.key(domain, mac(number));
     match *change {
-        Change::Learn { who, target, behind } => {
+        GlancedChange::Learn { who, target, behind } => {
             fdb.learn(key(who), target, now.wrapping_sub(behind), || true);
         }
-        Change::Install { who, target, source } => {
+        GlancedChange::Install { who, target, source } => {
             let _ = fdb.install(key(who), target, source);
         }
-        Change::Hold { who, yes } => {
+        GlancedChange::Hold { who, yes } => {
             fdb.hold(key(who), yes);
         }
-        Change::Remove(who) => {
+        GlancedChange::Remove(who) => {
             fdb.remove(key(who));
         }
-        Change::Sweep { ageing } => {
+        GlancedChange::Sweep { ageing } => {
             fdb.sweep(0..fdb.buckets(), |entry| !entry.is_expired(now, ageing));
         }
     }
@@ -124,11 +124,11 @@ fn check_truth(fdb: &Fdb, key: Key, tick: u16, ageing: u16) {
         assert_eq!(lookup, Some(target), "{key:?}");
     }
     for target in targets() {
-        let place = Place::new(key.domain(), target);
-        if glance.is_at(place, tick, ageing) {
+        let location = MacLocation::new(key.domain(), target);
+        if glance.is_at(location, tick, ageing) {
             assert_eq!(lookup, Some(target), "{key:?}");
         }
-        if glance.is_known_at(place, tick) {
+        if glance.is_known_at(location, tick) {
             let before = words(fdb);
             let never = || panic!("{key:?} is in the table");
             assert_eq!(fdb.learn(key, target, tick, never), LearnOutcome::Known, "{key:?}");
@@ -144,14 +144,14 @@ fn check_plainness(fdb: &Fdb, entry: &Entry, tick: u16, ageing: u16) {
     let is_valid = is_installed || tick.wrapping_sub(entry.seen) <= ageing.min(MAX_AGEING);
     assert_eq!(glance.target(tick, ageing), is_valid.then_some(entry.target), "{entry:?}");
     for target in targets() {
-        let place = Place::new(entry.domain, target);
-        assert_eq!(glance.is_at(place, tick, ageing), is_valid && target == entry.target, "{entry:?}");
+        let location = MacLocation::new(entry.domain, target);
+        assert_eq!(glance.is_at(location, tick, ageing), is_valid && target == entry.target, "{entry:?}");
         let is_known = target == entry.target && (is_installed || entry.seen == tick);
-        assert_eq!(glance.is_known_at(place, tick), is_known, "{entry:?}");
+        assert_eq!(glance.is_known_at(location, tick), is_known, "{entry:?}");
     }
 }
 
-fn run(fdb: &Fdb, start: u16, steps: &[Step]) {
+fn run(fdb: &Fdb, start: u16, steps: &[GlancedStep]) {
     let mut now = start;
     for step in steps {
         now = now.wrapping_add(step.wait);
@@ -188,16 +188,16 @@ proptest! {
 }
 
 #[test]
-fn no_mac_is_at_a_place_that_the_table_cannot_hold() {
+fn no_mac_is_at_a_location_that_the_table_cannot_hold() {
     let fdb = Fdb::with_capacity(1000);
     let domain = DomainId::new(1);
     let key = fdb.key(domain, mac(7));
     fdb.learn(key, target(1, 0xf_ffff), 0, || true);
     // Cut to what a slot has room for it would be the target above.
     let unknown = Target { peer: PeerId::new(u32::MAX), ..target(1, 0) };
-    assert_eq!(Place::new(domain, unknown), Place::NOWHERE);
+    assert_eq!(MacLocation::new(domain, unknown), MacLocation::NOWHERE);
     let glance = fdb.view().glance(&key).unwrap();
-    assert!(!glance.is_at(Place::NOWHERE, 0, AGEING) && !glance.is_known_at(Place::NOWHERE, 0));
+    assert!(!glance.is_at(MacLocation::NOWHERE, 0, AGEING) && !glance.is_known_at(MacLocation::NOWHERE, 0));
 }
 
 #[test]

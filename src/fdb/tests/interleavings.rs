@@ -7,7 +7,7 @@ use loom::sync::Arc;
 use loom::thread::{self, JoinHandle};
 
 use super::{mac, target};
-use crate::fdb::{Entry, EntrySource, FIXED_SEED, Fdb, Key, LearnOutcome, Place};
+use crate::fdb::{Entry, EntrySource, FIXED_SEED, Fdb, Key, LearnOutcome, MacLocation};
 use crate::forwarding::{DomainId, Target};
 
 const BLUE: DomainId = DomainId::new(1);
@@ -191,8 +191,8 @@ fn a_glance_at_a_mac_that_moves_sees_the_old_or_the_new_place() {
 
         // Moves do not touch the version.
         let seen = fdb.view().glance(&key).unwrap();
-        let places = [here(), there()].map(|target| Place::new(BLUE, target));
-        let known = places.map(|place| seen.is_known_at(place, 1));
+        let locations = [here(), there()].map(|target| MacLocation::new(BLUE, target));
+        let known = locations.map(|location| seen.is_known_at(location, 1));
         match seen.target(1, AGEING) {
             Some(target) if target == here() => assert_eq!(known, [false, false], "last seen there before"),
             Some(target) if target == there() => assert_eq!(known, [false, true]),
@@ -208,15 +208,15 @@ fn a_glance_at_a_mac_that_is_refreshed_sees_it_where_it_is() {
     model(|| {
         let fdb = small();
         let key = fdb.key(BLUE, mac(7));
-        let place = Place::new(BLUE, here());
+        let location = MacLocation::new(BLUE, here());
         learn(&fdb, key, here(), 0);
         let learner = meanwhile(&fdb, move |fdb| learn(fdb, key, here(), 1));
 
         let seen = fdb.view().glance(&key).unwrap();
-        assert!(seen.is_at(place, 1, AGEING));
-        assert_ne!(seen.is_known_at(place, 0), seen.is_known_at(place, 1), "it was seen then or now");
+        assert!(seen.is_at(location, 1, AGEING));
+        assert_ne!(seen.is_known_at(location, 0), seen.is_known_at(location, 1), "it was seen then or now");
         assert_eq!(learner.join().unwrap(), LearnOutcome::Known);
-        assert!(fdb.view().glance(&key).unwrap().is_known_at(place, 1));
+        assert!(fdb.view().glance(&key).unwrap().is_known_at(location, 1));
     });
 }
 
@@ -293,8 +293,8 @@ fn a_glance_never_takes_a_mac_for_its_like_in_a_domain_alike() {
             let (own, others) = if look_for == BLUE { (here(), there()) } else { (there(), here()) };
             if let Some(seen) = fdb.view().glance(&key) {
                 assert!([None, Some(own)].contains(&seen.target(1, AGEING)), "{seen:?}");
-                assert!(!seen.is_at(Place::new(look_for, others), 1, AGEING), "{seen:?}");
-                assert!(!seen.is_known_at(Place::new(look_for, others), 1), "{seen:?}");
+                assert!(!seen.is_at(MacLocation::new(look_for, others), 1, AGEING), "{seen:?}");
+                assert!(!seen.is_known_at(MacLocation::new(look_for, others), 1), "{seen:?}");
             }
             assert_eq!(writer.join().unwrap(), LearnOutcome::New);
             assert_eq!([second, third].map(|key| glance(&fdb, key)), [None, Some(there())]);
