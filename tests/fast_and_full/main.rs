@@ -2,11 +2,12 @@
 //! the same: in every situation that a fast path could get wrong, whatever comes before and after it.
 //!
 //! `situations` are frames with a name, `file` is the gateway that they arrive at and the files it may be reloaded with,
-//! and `places` says what they look like on the wire.
+//! and `places` says what they look like on the wire; `world` is what it is told besides. `crowd` has many peers.
 
 #[path = "../common/mod.rs"]
 mod common;
 
+mod crowd;
 mod file;
 mod places;
 mod situations;
