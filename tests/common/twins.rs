@@ -1,6 +1,7 @@
 //! Two gateways of one file that handle the same frames: the worker of one takes the fast paths, that of the other the
 //! full one for every frame. All that comes of it must be alike.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use transload::compile::{self, Plan};
@@ -90,6 +91,17 @@ impl<'mem> Twins<'mem> {
     /// # Panics
     /// When anything differs.
     pub fn receive<P: Into<Packet> + Clone>(&mut self, frames: &[(&str, P)]) -> Vec<(String, Packet)> {
+        self.try_receive(frames).unwrap_or_else(|difference| panic!("{difference}"))
+    }
+
+    /// The same.
+    ///
+    /// # Errors
+    /// What differs, if anything does.
+    pub fn try_receive<P: Into<Packet> + Clone>(
+        &mut self,
+        frames: &[(&str, P)],
+    ) -> Result<Vec<(String, Packet)>, String> {
         for (port, packet) in frames {
             let id = self.port(port);
             self.fast.port(id).inject(packet.clone());
@@ -103,7 +115,6 @@ impl<'mem> Twins<'mem> {
     pub fn breathe(&mut self) {
         loop {
             let arrived = [self.fast.breathe(self.clock), self.full.breathe(self.clock)];
-            assert_eq!(arrived[0], arrived[1], "frames that arrived, on the fast path and on the full one");
             self.fast.hear();
             self.full.hear();
             self.follow();
@@ -131,11 +142,11 @@ impl<'mem> Twins<'mem> {
         });
     }
 
-    /// Compares all that has come of the frames since the last time. Returns what has left.
+    /// Compares all that has come of what has happened since the last time. Returns what has left.
     ///
-    /// # Panics
-    /// When anything differs.
-    pub fn same(&mut self) -> Vec<(String, Packet)> {
+    /// # Errors
+    /// What differs, if anything does.
+    pub fn same(&mut self) -> Result<Vec<(String, Packet)>, String> {
         let [sent, full] = [&self.fast, &self.full].map(Twin::sent);
         let mut text = String::new();
         if sent != full {
@@ -143,8 +154,11 @@ impl<'mem> Twins<'mem> {
         }
         let [outcome, of_full] = [&mut self.fast, &mut self.full].map(Outcome::of);
         text.extend(outcome.difference(&of_full, self.fast.rib.names()));
-        assert!(text.is_empty(), "the fast path and the full one differ:\n{text}");
-        sent.into_iter().map(|(port, packet)| (self.name_of(port).to_owned(), packet)).collect()
+        if text.is_empty() {
+            Ok(sent.into_iter().map(|(port, packet)| (self.name_of(port).to_owned(), packet)).collect())
+        } else {
+            Err(format!("the fast path and the full one differ:\n{text}"))
+        }
     }
 
     /// In what the frames that left differ.
@@ -163,7 +177,8 @@ impl<'mem> Twins<'mem> {
         text
     }
 
-    pub fn drops(&self) -> std::collections::BTreeMap<&'static str, u64> {
+    /// How often a frame, or a copy of one, was dropped so far, by reason.
+    pub fn drops(&self) -> BTreeMap<&'static str, u64> {
         let counters = self.fast.worker.counters();
         let all = transload_encaps::DropReason::all();
         all.map(|reason| (reason.label(), counters.drops(reason).unwrap().get()))
@@ -171,7 +186,8 @@ impl<'mem> Twins<'mem> {
             .collect()
     }
 
-    pub fn rib(&self) -> &Rib {
+    /// What is known to both.
+    pub const fn rib(&self) -> &Rib {
         &self.fast.rib
     }
 }

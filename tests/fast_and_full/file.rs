@@ -206,7 +206,7 @@ pub(crate) const VARIANTS: &[Variant] = &[
             ("encap: vxlan, udp_checksum: { tx: compute }", "encap: vxlan"),
             (
                 "endpoint: v4, encap: vxlan }",
-                "endpoint: v4, encap: vxlan, ttl: 9, dscp: 10, udp_checksum: { tx: compute } }",
+                "endpoint: v4, encap: vxlan, ttl: 9, dscp: { pipe: 10 }, udp_checksum: { tx: compute } }",
             ),
             ("device: up,", "device: up, mtu: 1550,"),
             ("device: access,", "device: access, mtu: 1500, emit_tpid: 0x9100,"),

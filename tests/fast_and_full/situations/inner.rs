@@ -91,282 +91,270 @@ fn syn(from: &str, to: &str, v6_inside: bool, mss: u16) -> Vec<u8> {
     frame(from, to, if v6_inside { IPV6 } else { IPV4 }, &packet)
 }
 
-pub(super) fn table() -> Vec<Situation> {
-    vec![
-        situation("one tag inside, from tunnel to tunnel", "?", |_, n| {
-            vec![at("vxlan4", &wire::tag(&wire::tenant_frame(host("gre4"), host("vxlan4"), 1), 0x8100, n.into()))]
-        }),
-        situation("tags inside, where they are stripped on the way in", "?", |_, n| {
-            (0..3)
-                .map(|tags| {
-                    let frame = wire::tenant_frame(host("gre4"), host("strips4"), 1);
-                    at("strips4", &(0..tags).fold(frame, |frame, _| wire::tag(&frame, 0x8100, n.into())))
+pub(super) const TABLE: &[Situation] = &[
+    situation("one tag inside, from tunnel to tunnel", "1 sent", |_, n| {
+        vec![at("vxlan4", &wire::tag(&wire::tenant_frame(host("gre4"), host("vxlan4"), 1), 0x8100, n.into()))]
+    }),
+    situation("tags inside, where they are stripped on the way in", "3 sent", |_, n| {
+        (0..3)
+            .map(|tags| {
+                let frame = wire::tenant_frame(host("gre4"), host("strips4"), 1);
+                at("strips4", &(0..tags).fold(frame, |frame, _| wire::tag(&frame, 0x8100, n.into())))
+            })
+            .collect()
+    }),
+    situation("tags inside, where they are stripped on the way out", "3 sent", |_, n| {
+        (0..3)
+            .map(|tags| {
+                let frame = wire::tenant_frame(host("strips4"), host("gre4"), 1);
+                at("gre4", &(0..tags).fold(frame, |frame, _| wire::tag(&frame, 0x8100, n.into())))
+            })
+            .collect()
+    }),
+    situation("tags inside, where they are refused on the way in", "1 sent, 1 inner_tags", |_, n| {
+        (0..2)
+            .map(|tags| {
+                let frame = wire::tenant_frame(host("gre4"), host("drops4"), 1);
+                at("drops4", &(0..tags).fold(frame, |frame, _| wire::tag(&frame, 0x88a8, n.into())))
+            })
+            .collect()
+    }),
+    situation("tags inside, where they are refused on the way out", "2 sent, 3 inner_tags", |_, n| {
+        [(0, "drops"), (1, "drops"), (0, "nvgre4"), (1, "nvgre4"), (1, "nvgre6")]
+            .map(|(tags, to)| {
+                let frame = wire::tenant_frame(host(to), host("vxlan4"), 1);
+                at("vxlan4", &(0..tags).fold(frame, |frame, _| wire::tag(&frame, 0x8100, n.into())))
+            })
+            .into()
+    }),
+    situation("a tag inside in the middle of a run", "3 sent", |_, n| {
+        vec![
+            say("vxlan4", "strips", n),
+            at("vxlan4", &wire::tag(&wire::tenant_frame(host("strips"), host("vxlan4"), 1), 0x8100, 4)),
+            say("vxlan4", "strips", n),
+        ]
+    }),
+    situation("a tagged frame to everybody", "33 sent, 6 inner_tags", |_, n| {
+        vec![at("gre4", &wire::tag(&wire::tenant_frame(BROADCAST, host("gre4"), 1), 0x8100, n.into()))]
+    }),
+    situation("nothing behind the tag inside", "1 sent, 1 inner_truncated", |_, _| {
+        ["strips4", "vxlan4"]
+            .map(|from| at(from, &wire::tag(&frame(from, "gre4", 0x8100, &[]), 0x8100, 1)[..16]))
+            .into()
+    }),
+    situation("every kind of payload, over IPv4", "14 sent", |_, n| {
+        (0..14)
+            .map(|m| {
+                let (kind, payload) = kind(n.wrapping_mul(14).wrapping_add(m));
+                at("vxlan4", &frame("vxlan4", "sum4", kind, &payload))
+            })
+            .collect()
+    }),
+    situation("every kind of payload, over IPv6", "14 sent", |_, n| {
+        (0..14)
+            .map(|m| {
+                let (kind, payload) = kind(n.wrapping_mul(14).wrapping_add(m));
+                at("vxlan6", &frame("vxlan6", "zero6", kind, &payload))
+            })
+            .collect()
+    }),
+    situation("every kind of payload, to next hops of equal cost", "14 sent", |_, n| {
+        (0..14)
+            .map(|m| {
+                let (kind, payload) = kind(n.wrapping_mul(14).wrapping_add(m));
+                at("gre4", &frame("gre4", "wide4", kind, &payload))
+            })
+            .collect()
+    }),
+    situation("every kind of payload, to next hops of equal cost over IPv6", "14 sent", |_, n| {
+        (0..14)
+            .map(|m| {
+                let (kind, payload) = kind(n.wrapping_mul(14).wrapping_add(m));
+                at("gre6", &frame("gre6", "wide6", kind, &payload))
+            })
+            .collect()
+    }),
+    situation("payloads cut short anywhere", "14 sent", |_, n| {
+        (0..14)
+            .map(|m| {
+                let (kind, payload) = kind(m);
+                let frame = frame("vxlan4", "wide4", kind, &payload);
+                at("vxlan4", &frame[..(14 + usize::from(n) % 60).min(frame.len())])
+            })
+            .collect()
+    }),
+    situation("congestion marks of every kind, outside and inside", "15 sent, 1 ecn_dropped", |_, _| {
+        (0..4)
+            .flat_map(|outer| {
+                (0..4).map(move |inner| {
+                    marked("vxlan4", outer, 1, &frame("vxlan4", "gre4", IPV4, &v4(inner, 17, &[5; 20])))
                 })
-                .collect()
-        }),
-        situation("tags inside, where they are stripped on the way out", "?", |_, n| {
-            (0..3)
-                .map(|tags| {
-                    let frame = wire::tenant_frame(host("strips4"), host("gre4"), 1);
-                    at("gre4", &(0..tags).fold(frame, |frame, _| wire::tag(&frame, 0x8100, n.into())))
+            })
+            .collect()
+    }),
+    situation("congestion marks over IPv6, and inside it", "15 sent, 1 ecn_dropped", |_, _| {
+        (0..4)
+            .flat_map(|outer| {
+                (0..4).map(move |inner| {
+                    marked("gre6", outer, 1, &frame("gre6", "vxlan6", IPV6, &v6(inner, 17, &[5; 20])))
                 })
-                .collect()
-        }),
-        situation("tags inside, where they are refused on the way in", "?", |_, n| {
-            (0..2)
-                .map(|tags| {
-                    let frame = wire::tenant_frame(host("gre4"), host("drops4"), 1);
-                    at("drops4", &(0..tags).fold(frame, |frame, _| wire::tag(&frame, 0x88a8, n.into())))
-                })
-                .collect()
-        }),
-        situation("tags inside, where they are refused on the way out", "?", |_, n| {
-            [(0, "drops"), (1, "drops"), (0, "nvgre4"), (1, "nvgre4"), (1, "nvgre6")]
-                .map(|(tags, to)| {
-                    let frame = wire::tenant_frame(host(to), host("vxlan4"), 1);
-                    at("vxlan4", &(0..tags).fold(frame, |frame, _| wire::tag(&frame, 0x8100, n.into())))
-                })
-                .into()
-        }),
-        situation("a tag inside in the middle of a run", "?", |_, n| {
-            vec![
-                say("vxlan4", "strips", n),
-                at("vxlan4", &wire::tag(&wire::tenant_frame(host("strips"), host("vxlan4"), 1), 0x8100, 4)),
-                say("vxlan4", "strips", n),
-            ]
-        }),
-        situation("a tagged frame to everybody", "?", |_, n| {
-            vec![at("gre4", &wire::tag(&wire::tenant_frame(BROADCAST, host("gre4"), 1), 0x8100, n.into()))]
-        }),
-        situation("nothing behind the tag inside", "?", |_, _| {
-            ["strips4", "vxlan4"]
-                .map(|from| at(from, &wire::tag(&frame(from, "gre4", 0x8100, &[]), 0x8100, 1)[..16]))
-                .into()
-        }),
-        situation("every kind of payload, over IPv4", "?", |_, n| {
-            (0..14)
-                .map(|m| {
-                    let (kind, payload) = kind(n.wrapping_mul(14).wrapping_add(m));
-                    at("vxlan4", &frame("vxlan4", "sum4", kind, &payload))
-                })
-                .collect()
-        }),
-        situation("every kind of payload, over IPv6", "?", |_, n| {
-            (0..14)
-                .map(|m| {
-                    let (kind, payload) = kind(n.wrapping_mul(14).wrapping_add(m));
-                    at("vxlan6", &frame("vxlan6", "zero6", kind, &payload))
-                })
-                .collect()
-        }),
-        situation("every kind of payload, to next hops of equal cost", "?", |_, n| {
-            (0..14)
-                .map(|m| {
-                    let (kind, payload) = kind(n.wrapping_mul(14).wrapping_add(m));
-                    at("gre4", &frame("gre4", "wide4", kind, &payload))
-                })
-                .collect()
-        }),
-        situation("every kind of payload, to next hops of equal cost over IPv6", "?", |_, n| {
-            (0..14)
-                .map(|m| {
-                    let (kind, payload) = kind(n.wrapping_mul(14).wrapping_add(m));
-                    at("gre6", &frame("gre6", "wide6", kind, &payload))
-                })
-                .collect()
-        }),
-        situation("payloads cut short anywhere", "?", |_, n| {
-            (0..14)
-                .map(|m| {
-                    let (kind, payload) = kind(m);
-                    let frame = frame("vxlan4", "wide4", kind, &payload);
-                    at("vxlan4", &frame[..(14 + usize::from(n) % 60).min(frame.len())])
-                })
-                .collect()
-        }),
-        situation("congestion marks of every kind, outside and inside", "?", |_, _| {
-            (0..4)
-                .flat_map(|outer| {
-                    (0..4).map(move |inner| {
-                        marked("vxlan4", outer, 1, &frame("vxlan4", "gre4", IPV4, &v4(inner, 17, &[5; 20])))
-                    })
-                })
-                .collect()
-        }),
-        situation("congestion marks over IPv6, and inside it", "?", |_, _| {
-            (0..4)
-                .flat_map(|outer| {
-                    (0..4).map(move |inner| {
-                        marked("gre6", outer, 1, &frame("gre6", "vxlan6", IPV6, &v6(inner, 17, &[5; 20])))
-                    })
-                })
-                .collect()
-        }),
-        situation("congestion on what has no marks", "?", |_, n| {
-            vec![marked("vxlan4", 3, 1, &frame("vxlan4", "gre4", 0x88b5, &[n; 46])), say("vxlan4", "gre4", n)]
-        }),
-        situation("congestion marks behind tags inside", "?", |_, n| {
-            vec![marked("vxlan4", 3, 1, &wire::tag(&frame("vxlan4", "gre4", IPV4, &v4(2, 17, &[n; 20])), 0x8100, 5))]
-        }),
-        situation("DSCP outside", "?", |_, n| {
-            vec![
-                say("vxlan4", "gre4", 1),
-                marked("vxlan4", n << 2, 1, &wire::tenant_frame(host("gre4"), host("vxlan4"), 1)),
-                say("vxlan4", "gre4", 1),
-            ]
-        }),
-        situation("DSCP and marks inside, to a peer that copies the one and not the other", "?", |_, n| {
-            (0..4)
-                .map(|mark| at("vxlan4", &frame("vxlan4", "marks4", IPV4, &v4(n << 2 | mark, 17, &[5; 20]))))
-                .collect()
-        }),
-        situation("DSCP and marks inside IPv6, over IPv6", "?", |_, n| {
-            (0..4)
-                .map(|mark| at("vxlan4", &frame("vxlan4", "vxlan6", IPV6, &v6(n << 2 | mark, 17, &[5; 20]))))
-                .collect()
-        }),
-        situation("a checksum that a host has left to its device, to every kind of place", "?", |_, n| {
-            ["vxlan4", "sum4", "vxlan6", "zero6", "gre4", "full4", "nvgre6", "outer", "strips", "thin"]
-                .map(|to| {
-                    unfinished(
-                        at("both", &frame("both", to, IPV4, &v4(0, 17, &wire::udp(n.into(), 7, &[n; 40])))),
-                        48,
-                        6,
-                        None,
-                    )
-                })
-                .into()
-        }),
-        situation("a checksum that is left to the device, in a frame to everybody", "?", |_, n| {
-            let frame = wire::ethernet(BROADCAST, host("both"), IPV4, &v4(0, 17, &wire::udp(n.into(), 7, &[n; 40])));
-            vec![unfinished(at("both", &frame), 48, 6, None)]
-        }),
-        situation("a checksum that is left to the device, in a tunnel", "?", |_, n| {
-            vec![
+            })
+            .collect()
+    }),
+    situation("congestion on what has no marks", "2 sent", |_, n| {
+        vec![marked("vxlan4", 3, 1, &frame("vxlan4", "gre4", 0x88b5, &[n; 46])), say("vxlan4", "gre4", n)]
+    }),
+    situation("congestion marks behind tags inside", "1 sent", |_, n| {
+        vec![marked("vxlan4", 3, 1, &wire::tag(&frame("vxlan4", "gre4", IPV4, &v4(2, 17, &[n; 20])), 0x8100, 5))]
+    }),
+    situation("DSCP outside", "3 sent", |_, n| {
+        vec![
+            say("vxlan4", "gre4", 1),
+            marked("vxlan4", n << 2, 1, &wire::tenant_frame(host("gre4"), host("vxlan4"), 1)),
+            say("vxlan4", "gre4", 1),
+        ]
+    }),
+    situation("DSCP and marks inside, to a peer that copies the one and not the other", "4 sent", |_, n| {
+        (0..4).map(|mark| at("vxlan4", &frame("vxlan4", "marks4", IPV4, &v4(n << 2 | mark, 17, &[5; 20])))).collect()
+    }),
+    situation("DSCP and marks inside IPv6, over IPv6", "4 sent", |_, n| {
+        (0..4).map(|mark| at("vxlan4", &frame("vxlan4", "vxlan6", IPV6, &v6(n << 2 | mark, 17, &[5; 20])))).collect()
+    }),
+    situation("a checksum that a host has left to its device, to every kind of place", "10 sent", |_, n| {
+        ["vxlan4", "sum4", "vxlan6", "zero6", "gre4", "full4", "nvgre6", "outer", "strips", "thin"]
+            .map(|to| {
                 unfinished(
-                    at("vxlan4", &frame("vxlan4", "both", IPV4, &v4(0, 17, &wire::udp(n.into(), 7, &[n; 40])))),
+                    at("both", &frame("both", to, IPV4, &v4(0, 17, &wire::udp(n.into(), 7, &[n; 40])))),
                     48,
                     6,
                     None,
-                ),
-                say("vxlan4", "both", n),
-            ]
-        }),
-        situation("the outer checksum is what is left to the device", "?", |_, n| {
-            ["vxlan4", "vxlan6"]
-                .map(|from| {
-                    known(say(from, "gre4", n), |packet| {
-                        packet.checksum =
-                            Checksum::Partial { start: if from == "vxlan4" { 34 } else { 54 }, offset: 6 };
-                    })
+                )
+            })
+            .into()
+    }),
+    situation("a checksum that is left to the device, in a frame to everybody", "39 sent", |_, n| {
+        let frame = wire::ethernet(BROADCAST, host("both"), IPV4, &v4(0, 17, &wire::udp(n.into(), 7, &[n; 40])));
+        vec![unfinished(at("both", &frame), 48, 6, None)]
+    }),
+    situation("a checksum that is left to the device, in a tunnel", "2 sent", |_, n| {
+        vec![
+            unfinished(
+                at("vxlan4", &frame("vxlan4", "both", IPV4, &v4(0, 17, &wire::udp(n.into(), 7, &[n; 40])))),
+                48,
+                6,
+                None,
+            ),
+            say("vxlan4", "both", n),
+        ]
+    }),
+    situation("the outer checksum is what is left to the device", "2 sent", |_, n| {
+        ["vxlan4", "vxlan6"]
+            .map(|from| {
+                known(say(from, "gre4", n), |packet| {
+                    packet.checksum = Checksum::Partial { start: if from == "vxlan4" { 34 } else { 54 }, offset: 6 };
                 })
-                .into()
-        }),
-        situation("a checksum beyond the end of the frame is left to the device", "?", |_, n| {
-            vec![known(say("both", "gre4", n), |packet| packet.checksum = Checksum::Partial { start: 5000, offset: 6 })]
-        }),
-        situation("super-frames to every kind of place", "?", |_, n| {
-            ["vxlan4", "sum4", "gre6", "slim4", "outer", "thin"]
-                .map(|to| super_frame("both", to, 500 + u16::from(n), 5_000))
-                .into()
-        }),
-        situation("a super-frame between frames to the same place", "?", |_, n| {
-            vec![say("both", "gre4", n), super_frame("both", "gre4", 1000, 3_500), say("both", "gre4", n)]
-        }),
-        situation("a super-frame whose segments are too big", "?", |_, n| {
-            vec![
-                super_frame("both", "slim4", 1460, 5_000),
-                say("both", "slim4", n),
-                super_frame("outer", "thin", 1380, 5_000),
-            ]
-        }),
-        situation("a super-frame in a tunnel", "?", |_, _| {
-            vec![super_frame("vxlan4", "both", 1000, 4_000), super_frame("vxlan6", "gre4", 1000, 4_000)]
-        }),
-        situation("a super-frame of tunnel packets", "?", |_, n| {
-            vec![known(say("vxlan4", "both", n), |packet| {
-                (packet.checksum, packet.gso) =
-                    (Checksum::Partial { start: UDP as u32, offset: 6 }, Some(Gso { kind: GsoKind::Udp, size: 40 }));
-            })]
-        }),
-        situation("a super-frame of something else", "?", |_, n| {
-            vec![known(at("both", &frame("both", "gre4", 0x88b5, &[n; 3_000])), |packet| {
-                packet.gso = Some(Gso { kind: GsoKind::Tcp4, size: 1000 })
-            })]
-        }),
-        situation("a super-frame to everybody", "?", |_, n| {
-            vec![unfinished(
-                at("gre4", &wire::ethernet(BROADCAST, host("gre4"), IPV4, &v4(0, 6, &tcp(n, 0x18, 2_000)))),
-                2_020,
-                16,
-                Some(Gso { kind: GsoKind::Tcp4, size: 900 }),
-            )]
-        }),
-        situation("a super-frame of more segments than there are chunks", "?", |_, n| {
-            vec![say("both", "gre4", n), super_frame("both", "gre4", 30, 18_000), say("both", "gre4", n)]
-        }),
-        situation("frames that are cut", "?", |_, n| {
-            ["vxlan4", "both", "gre6"]
-                .into_iter()
-                .flat_map(|from| {
-                    let cut: Packet = Packet { cut: true, ..say(from, "sum4", n).1 };
-                    [say(from, "sum4", n), (say(from, "sum4", n).0, cut), say(from, "sum4", n)]
-                })
-                .collect()
-        }),
-        situation("SYNs in a tenant that clamps to its paths", "?", |_, n| {
-            ["red-slim", "red-ce", "red-thin", "red-n"]
-                .into_iter()
-                .flat_map(|to| [false, true].map(|v6| at("red-v", &syn("red-v", to, v6, 1460 + u16::from(n)))))
-                .collect()
-        }),
-        situation("SYNs in a tenant that clamps to a number", "?", |_, n| {
-            [false, true]
-                .map(|v6| {
-                    let mut frame = syn("green-g", "green-ce", v6, 1190 + u16::from(n) % 20);
-                    frame[..6].copy_from_slice(&mac(0xe3));
-                    at("green-g", &frame)
-                })
-                .into()
-        }),
-        situation("a SYN among other segments", "?", |_, n| {
-            vec![
-                say("red-v", "red-ce", n),
-                at("red-v", &syn("red-v", "red-ce", false, 9000)),
-                say("red-v", "red-ce", n),
-                at("red-ce", &syn("red-ce", "red-v", true, 9000)),
-            ]
-        }),
-        situation("a SYN that is cut short", "?", |_, n| {
-            let syn = syn("red-v", "red-slim", false, 9000);
-            vec![at("red-v", &syn[..syn.len() - usize::from(n) % 28])]
-        }),
-        situation("a SYN whose checksum is left to the device", "?", |_, _| {
-            vec![unfinished(at("red-ce", &syn("red-ce", "red-slim", false, 9000)), 24, 16, None)]
-        }),
-        situation("frames of which the port knows that their checksums are right", "?", |_, n| {
-            ["vxlan4", "both"]
-                .map(|from| known(say(from, "gre4", n), |packet| packet.checksum = Checksum::Valid))
-                .into()
-        }),
-        situation("padding behind the tenant's packet", "?", |_, n| {
-            vec![
-                spoil(say("vxlan4", "gre4", n), |_| ()),
-                at(
-                    "vxlan4",
-                    &[wire::tenant_frame(host("gre4"), host("vxlan4"), 1), vec![0; usize::from(n) % 40]].concat(),
-                ),
-            ]
-        }),
-        situation("a length of the tenant's packet that is wrong", "?", |_, n| {
-            vec![edit(
-                at("vxlan4", &{
-                    let mut frame = wire::tenant_frame(host("wide4"), host("vxlan4"), 1);
-                    frame[16] = n;
-                    frame
-                }),
-                |_| (),
-            )]
-        }),
-    ]
-}
+            })
+            .into()
+    }),
+    situation("a checksum beyond the end of the frame is left to the device", "1 sent", |_, n| {
+        vec![known(say("both", "gre4", n), |packet| packet.checksum = Checksum::Partial { start: 5000, offset: 6 })]
+    }),
+    situation("super-frames to every kind of place", "60 sent", |_, n| {
+        ["vxlan4", "sum4", "gre6", "slim4", "outer", "thin"]
+            .map(|to| super_frame("both", to, 500 + u16::from(n), 5_000))
+            .into()
+    }),
+    situation("a super-frame between frames to the same place", "6 sent", |_, n| {
+        vec![say("both", "gre4", n), super_frame("both", "gre4", 1000, 3_500), say("both", "gre4", n)]
+    }),
+    situation("a super-frame whose segments are too big", "5 sent, 2 too_big", |_, n| {
+        vec![
+            super_frame("both", "slim4", 1460, 5_000),
+            say("both", "slim4", n),
+            super_frame("outer", "thin", 1380, 5_000),
+        ]
+    }),
+    situation("a super-frame in a tunnel", "8 sent", |_, _| {
+        vec![super_frame("vxlan4", "both", 1000, 4_000), super_frame("vxlan6", "gre4", 1000, 4_000)]
+    }),
+    situation("a super-frame of tunnel packets", "0 sent, 1 unsegmentable", |_, n| {
+        vec![known(say("vxlan4", "both", n), |packet| {
+            (packet.checksum, packet.gso) =
+                (Checksum::Partial { start: UDP as u32, offset: 6 }, Some(Gso { kind: GsoKind::Udp, size: 40 }));
+        })]
+    }),
+    situation("a super-frame of something else", "0 sent, 1 unsegmentable", |_, n| {
+        vec![known(at("both", &frame("both", "gre4", 0x88b5, &[n; 3_000])), |packet| {
+            packet.gso = Some(Gso { kind: GsoKind::Tcp4, size: 1000 });
+        })]
+    }),
+    situation("a super-frame to everybody", "117 sent", |_, n| {
+        vec![unfinished(
+            at("gre4", &wire::ethernet(BROADCAST, host("gre4"), IPV4, &v4(0, 6, &tcp(n, 0x18, 2_000)))),
+            2_020,
+            16,
+            Some(Gso { kind: GsoKind::Tcp4, size: 900 }),
+        )]
+    }),
+    situation("a super-frame of more segments than there are chunks", "2 sent, 1 no_buffer", |_, n| {
+        vec![say("both", "gre4", n), super_frame("both", "gre4", 30, 18_000), say("both", "gre4", n)]
+    }),
+    situation("frames that are cut", "6 sent, 3 truncated", |_, n| {
+        ["vxlan4", "both", "gre6"]
+            .into_iter()
+            .flat_map(|from| {
+                let cut: Packet = Packet { cut: true, ..say(from, "sum4", n).1 };
+                [say(from, "sum4", n), (say(from, "sum4", n).0, cut), say(from, "sum4", n)]
+            })
+            .collect()
+    }),
+    situation("SYNs in a tenant that clamps to its paths", "8 sent", |_, n| {
+        ["red-slim", "red-ce", "red-thin", "red-n"]
+            .into_iter()
+            .flat_map(|to| [false, true].map(|v6| at("red-v", &syn("red-v", to, v6, 1460 + u16::from(n)))))
+            .collect()
+    }),
+    situation("SYNs in a tenant that clamps to a number", "2 sent", |_, n| {
+        [false, true]
+            .map(|v6| {
+                let mut frame = syn("green-g", "green-ce", v6, 1190 + u16::from(n) % 20);
+                frame[..6].copy_from_slice(&mac(0xe3));
+                at("green-g", &frame)
+            })
+            .into()
+    }),
+    situation("a SYN among other segments", "4 sent", |_, n| {
+        vec![
+            say("red-v", "red-ce", n),
+            at("red-v", &syn("red-v", "red-ce", false, 9000)),
+            say("red-v", "red-ce", n),
+            at("red-ce", &syn("red-ce", "red-v", true, 9000)),
+        ]
+    }),
+    situation("a SYN that is cut short", "1 sent", |_, n| {
+        let syn = syn("red-v", "red-slim", false, 9000);
+        vec![at("red-v", &syn[..syn.len() - usize::from(n) % 28])]
+    }),
+    situation("a SYN whose checksum is left to the device", "1 sent", |_, _| {
+        vec![unfinished(at("red-ce", &syn("red-ce", "red-slim", false, 9000)), 24, 16, None)]
+    }),
+    situation("frames of which the port knows that their checksums are right", "2 sent", |_, n| {
+        ["vxlan4", "both"].map(|from| known(say(from, "gre4", n), |packet| packet.checksum = Checksum::Valid)).into()
+    }),
+    situation("padding behind the tenant's packet", "2 sent", |_, n| {
+        vec![
+            spoil(say("vxlan4", "gre4", n), |_| ()),
+            at("vxlan4", &[wire::tenant_frame(host("gre4"), host("vxlan4"), 1), vec![0; usize::from(n) % 40]].concat()),
+        ]
+    }),
+    situation("a length of the tenant's packet that is wrong", "1 sent", |_, n| {
+        vec![edit(
+            at("vxlan4", &{
+                let mut frame = wire::tenant_frame(host("wide4"), host("vxlan4"), 1);
+                frame[16] = n;
+                frame
+            }),
+            |_| (),
+        )]
+    }),
+];

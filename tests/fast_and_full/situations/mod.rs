@@ -24,14 +24,11 @@ pub(crate) struct Scene {
     pub(crate) own: [u8; 6],
 }
 
-fn situation(name: &'static str, fate: &'static str, frames: fn(&Scene, u8) -> Vec<Wire>) -> Situation {
+const fn situation(name: &'static str, fate: &'static str, frames: fn(&Scene, u8) -> Vec<Wire>) -> Situation {
     Situation { name, fate, frames }
 }
 
 /// All of them.
-pub(crate) fn all() -> Vec<Situation> {
-    [bridging::table(), headers::table(), inner::table(), leaving::table(), outer::table()]
-        .into_iter()
-        .flatten()
-        .collect()
+pub(crate) fn all() -> Vec<&'static Situation> {
+    [bridging::TABLE, headers::TABLE, inner::TABLE, leaving::TABLE, outer::TABLE].into_iter().flatten().collect()
 }
