@@ -40,7 +40,7 @@ fn side(kind: Kind, segment: Segment, them: Ipv4Addr) -> Side {
 
 impl Side {
     fn wrap(&self, frame: &mut Frame<'_>) {
-        let (entropy, class) = (flow::hash(frame.bytes()), ecn::traffic_class(frame.bytes()));
+        let (entropy, class) = (flow::hash(frame.bytes()), ecn::traffic_class(frame.bytes()).unwrap_or(0));
         self.compiled.encap(frame, self.segment, entropy).expect("room");
         if let Some(underlay) = &self.underlay {
             underlay.stamp(frame, LINK, entropy, class, Summing::Here).expect("room");

@@ -12,21 +12,21 @@ use crate::ip::{self, SCTP, TCP, UDP};
 const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 const SPREAD: u64 = 0xd6e8_feb8_6659_fd93;
 
-/// What the outer headers say of a tenant's frame: the hash of its flow, and the traffic class of its IP packet if it
-/// is one ([`hash`], [`Inner::traffic_class`]).
+/// What the outer headers say of a tenant's frame: the hash of its flow, and the traffic class of its IP packet, 0 if it
+/// is none ([`hash`], [`Inner::traffic_class`]).
 #[must_use]
 #[inline]
-pub fn inner(frame: &[u8]) -> (u32, Option<u8>) {
+pub fn inner(frame: &[u8]) -> (u32, u8) {
     match frame.first_chunk() {
         // Most frames are IPv4 without tags, options and fragments, and then everything is in its place.
-        Some(head) if is_plain(head) => (plain(head), Some(head[ethernet::HEADER_LEN + 1])),
+        Some(head) if is_plain(head) => (plain(head), head[ethernet::HEADER_LEN + 1]),
         _ => any(frame),
     }
 }
 
 #[inline(never)]
-fn any(frame: &[u8]) -> (u32, Option<u8>) {
-    Inner::of(frame).map_or((0, None), |inner| (of(&inner), inner.traffic_class()))
+fn any(frame: &[u8]) -> (u32, u8) {
+    Inner::of(frame).map_or((0, 0), |inner| (of(&inner), inner.traffic_class().unwrap_or(0)))
 }
 
 /// Ethernet, IPv4, and the ports behind it or what is in their place.
@@ -179,7 +179,7 @@ mod tests {
         frames[6][12] = 0x86;
         for mut frame in frames {
             frame[15] = 0xb9;
-            assert_eq!(inner(&frame), (hash(&frame), ecn::traffic_class(&frame)), "{frame:02x?}");
+            assert_eq!(inner(&frame), (hash(&frame), ecn::traffic_class(&frame).unwrap_or(0)), "{frame:02x?}");
         }
     }
 

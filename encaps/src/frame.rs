@@ -82,11 +82,11 @@ pub struct Meta {
 }
 
 impl Meta {
-    /// Whether a frame is one packet, and whole, with nothing left for a device to finish.
+    /// Whether a frame is one packet, with nothing left for a device to finish.
     #[must_use]
     #[inline]
     pub const fn is_plain(&self) -> bool {
-        self.gso.is_none() && !self.cut && !matches!(self.checksum, Checksum::Partial { .. })
+        self.gso.is_none() && !matches!(self.checksum, Checksum::Partial { .. })
     }
 }
 

@@ -252,7 +252,7 @@ impl Underlay {
         frame: &mut Frame<'_>,
         link: LinkAddresses,
         entropy: u32,
-        inner_class: Option<u8>,
+        inner_class: u8,
         summing: Summing,
     ) -> Result<(), DropReason> {
         self.on(link).put(frame, entropy, inner_class, summing)
@@ -310,7 +310,7 @@ pub struct Stamp {
 
 impl Stamp {
     /// Puts the outer headers in front of a tunnel header. `inner_class` is the traffic class of the tenant's IP
-    /// packet, if it is one; `entropy` a hash of its flow. A UDP checksum that is the device's to compute leaves the
+    /// packet, 0 if it is none; `entropy` a hash of its flow. A UDP checksum that is the device's to compute leaves the
     /// frame's [`Checksum`] partial.
     ///
     /// # Errors
@@ -322,7 +322,7 @@ impl Stamp {
         &self,
         frame: &mut Frame<'_>,
         entropy: u32,
-        inner_class: Option<u8>,
+        inner_class: u8,
         summing: Summing,
     ) -> Result<(), DropReason> {
         let Self { headers, most } = self;
@@ -331,7 +331,7 @@ impl Stamp {
             return Err(Common::TooBig.into());
         }
         let header = frame.prepend_last(&headers.template, headers.len)?;
-        let class = headers.own_class | inner_class.unwrap_or(0) & headers.tenants_class;
+        let class = headers.own_class | inner_class & headers.tenants_class;
         match headers.shape {
             IpShape::Ipv4Udp => {
                 let ip = header.last_chunk_mut::<{ IPV4_LEN + UDP_LEN }>().and_then(|ip| ip.first_chunk_mut());

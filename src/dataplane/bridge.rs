@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use transload_encaps::{Common, DropReason, Frame, Mac, ethernet};
 
 use super::Now;
-use super::burst::{Burst, unknown_sender};
+use super::burst::{Burst, Keys, unknown_sender};
 use super::digest::digest;
 use super::loop_guard::{self, Sight};
 use super::memo::Memo;
@@ -15,8 +15,8 @@ use super::rate;
 use super::trace::Tracer;
 use crate::counters::{Counter, Counters, DomainCounters};
 use crate::events::{Event, EventSender};
-use crate::fdb::{Fdb, Key, LearnOutcome, Place, View};
-use crate::forwarding::{Attachment, Claim, Domain, DomainId, DomainState, Forwarding, Target};
+use crate::fdb::{Fdb, Key, LearnOutcome, MAX_AGEING, MacLocation, View};
+use crate::forwarding::{Attachment, Claim, Domain, DomainId, DomainState, Forwarding, PeerId, Target};
 use crate::io::prefetch;
 
 /// IEEE 802.1Q table 8-1: addresses that no bridge forwards, the last four bits any.
@@ -41,28 +41,24 @@ pub(super) struct Bridge<'a, T> {
     pub tracer: &'a mut T,
 }
 
-/// The FDB keys of a frame's source and destination.
-type Keys = (Key, Key);
-
 /// Decides where every tenant's frame of a burst goes.
 #[inline(never)]
 pub(super) fn bridge<T: Tracer>(burst: &mut Burst<'_>, with: &mut Bridge<'_, T>) {
-    let Burst { frames, notes, unknown_senders } = burst;
+    let Burst { frames, notes, keys, unknown_senders } = burst;
     let view = with.fdb.view();
-    let nobody = view.key_of_bits(DomainId::new(0), 0);
-    let mut keys = [(nobody, nobody); Burst::LEN];
-    for (keys, (frame, note)) in keys.iter_mut().zip(frames.iter().zip(&*notes)) {
-        let (Some(claim), Some((destination, source))) = (note.ingress(), ethernet::addresses(frame.bytes())) else {
-            continue;
-        };
-        *keys = (view.key_of_bits(claim.domain, source), view.key_of_bits(claim.domain, destination));
-        // Every line is asked for before the first one is needed, so that their cache misses overlap.
+    keys.clear();
+    // Every line is asked for before the first one is needed, so that their cache misses overlap.
+    keys.extend(frames.iter().zip(&*notes).map(|(frame, note)| {
+        let domain = note.ingress().map_or(DomainId::new(0), |ingress| ingress.domain);
+        let (destination, source) = ethernet::addresses(frame.bytes()).unwrap_or_default();
+        let keys = (view.key_of_bits(domain, source), view.key_of_bits(domain, destination));
         for key in [&keys.0, &keys.1] {
             if let Some(line) = view.line(key) {
                 prefetch(line);
             }
         }
-    }
+        keys
+    }));
     let tick = with.now.tick();
     let (mut ingress_memo, mut egress_memo) = (Memo::new(), Memo::new());
     for (&keys, (frame, note)) in keys.iter().zip(frames.iter().zip(notes)) {
@@ -112,12 +108,17 @@ struct IngressAttachment<'a> {
     attachment: &'a Attachment,
     /// The gateway's own address in the tenant.
     own: u64,
+    /// The tenant's ageing, in seconds, as far as the FDB can tell.
+    ageing: u16,
+    /// A peer behind the attachment, and where MACs behind it live.
+    behind: (PeerId, MacLocation),
 }
 
 /// A place that frames which come in by an attachment may go to.
 struct OpenTarget {
     claim: Claim,
     target: Target,
+    location: MacLocation,
 }
 
 impl<'a, T: Tracer> Bridge<'a, T> {
@@ -130,22 +131,29 @@ impl<'a, T: Tracer> Bridge<'a, T> {
         tick: u16,
         (source_key, destination_key): &Keys,
         origin: Target,
-        ingress: &IngressAttachment<'_>,
+        ingress: &mut IngressAttachment<'_>,
         memo: &mut Memo<OpenTarget>,
     ) -> Option<Target> {
-        let IngressAttachment { claim, domain, own, .. } = *ingress;
         let (source, destination) = (source_key.mac_bits(), destination_key.mac_bits());
-        if Mac::is_group_bits(source | destination) || source == 0 || source == own || source == destination {
+        let is_odd = source == 0 || source == ingress.own || source == destination;
+        if is_odd || Mac::is_group_bits(source | destination) {
             return None;
         }
-        let target = view.glance(destination_key)?.target(tick, domain.ageing)?;
-        let here = Place::new(claim.domain, origin);
-        if domain.learning && !view.glance(source_key)?.is_known_at(here, tick) {
-            return None;
+        let IngressAttachment { claim, domain, ageing, .. } = *ingress;
+        if domain.learning {
+            if ingress.behind.0 != origin.peer {
+                ingress.behind = (origin.peer, MacLocation::new(claim.domain, origin));
+            }
+            if !view.glance(source_key)?.is_known_at(ingress.behind.1, tick) {
+                return None;
+            }
         }
-        if memo.alike(|before| before.target == target && before.claim == claim).is_none() {
-            self.look_up_target(target, ingress, memo)?;
-        }
+        let seen = view.glance(destination_key)?;
+        let is_before = |before: &OpenTarget| seen.is_at(before.location, tick, ageing) && before.claim == claim;
+        let target = match memo.alike(is_before) {
+            Some(before) => before.target,
+            None => self.look_up_target(seen.target(tick, ageing)?, ingress, memo)?,
+        };
         (target != origin).then_some(target)
     }
 
@@ -156,13 +164,14 @@ impl<'a, T: Tracer> Bridge<'a, T> {
         target: Target,
         ingress: &IngressAttachment<'_>,
         memo: &mut Memo<OpenTarget>,
-    ) -> Option<()> {
+    ) -> Option<Target> {
         let egress = self.exists(ingress.domain, target)?;
         if egress.horizon == ingress.attachment.horizon {
             return None;
         }
-        memo.set(OpenTarget { claim: ingress.claim, target });
-        Some(())
+        let IngressAttachment { claim, .. } = *ingress;
+        memo.set(OpenTarget { claim, target, location: MacLocation::new(claim.domain, target) });
+        Some(target)
     }
 
     /// The attachment that a frame came in by, unless a reload has taken it away.
@@ -175,14 +184,16 @@ impl<'a, T: Tracer> Bridge<'a, T> {
         let domain = self.tables.domain(claim.domain)?;
         let attachment = domain.attachment(claim.attachment)?;
         let own = self.tables.own_macs.domain(claim.domain)?.to_bits();
-        Some(memo.set(IngressAttachment { claim, domain, attachment, own }))
+        let ageing = domain.ageing.min(MAX_AGEING);
+        let behind = (PeerId::new(u32::MAX), MacLocation::NOWHERE);
+        Some(memo.set(IngressAttachment { claim, domain, attachment, own, ageing, behind }))
     }
 
     /// Decides about any frame.
     #[inline(never)]
     fn decide(&mut self, inbound: &Inbound<'_>, ingress: &IngressAttachment<'_>) -> Result<Decision, DropReason> {
         let Inbound { origin, keys: (source_key, destination_key), .. } = *inbound;
-        let IngressAttachment { claim, domain, attachment, own } = *ingress;
+        let IngressAttachment { claim, domain, attachment, own, .. } = *ingress;
         let (source, destination) = (source_key.mac_bits(), destination_key.mac_bits());
         if Mac::is_group_bits(source) || source == 0 {
             return Err(Common::BadSource.into());

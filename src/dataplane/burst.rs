@@ -6,6 +6,7 @@ use transload_encaps::Frame;
 
 use super::note::{FrameKind, Note, PacketOrigin, Verdict};
 use crate::counters::Counters;
+use crate::fdb::Key;
 use crate::forwarding::PortId;
 
 /// The frames of one burst with their notes, index by index.
@@ -15,9 +16,14 @@ pub struct Burst<'mem> {
     pub frames: Vec<Frame<'mem>>,
     /// What is known about each.
     pub notes: Vec<Note>,
+    /// Bridge: the FDB keys of each.
+    pub(super) keys: Vec<Keys>,
     /// Outer source addresses of senders that have no number, but may get one; notes name their place here.
     pub unknown_senders: Vec<IpAddr>,
 }
+
+/// The FDB keys of a frame's source and destination.
+pub(super) type Keys = (Key, Key);
 
 impl<'mem> Burst<'mem> {
     /// Most frames of one burst.
@@ -29,6 +35,7 @@ impl<'mem> Burst<'mem> {
         Self {
             frames: Vec::with_capacity(Self::LEN),
             notes: Vec::with_capacity(Self::LEN),
+            keys: Vec::with_capacity(Self::LEN),
             unknown_senders: Vec::with_capacity(Self::LEN),
         }
     }

@@ -32,7 +32,7 @@ pub(super) fn classify<T: Tracer>(burst: &mut Burst<'_>, with: &mut Classifier<'
     };
     with.known.under(with.tables);
     let only_tags = port.tags.filter(|_| port.endpoints.is_empty());
-    let Burst { frames, notes, unknown_senders } = burst;
+    let Burst { frames, notes, unknown_senders, .. } = burst;
     for (frame, note) in frames.iter().zip(notes) {
         if !T::WATCHES
             && let Some(origin) = with.at_a_look(frame, only_tags)

@@ -5,7 +5,7 @@
 //! order of the burst.
 
 use transload_encaps::underlay::{Stamp, Summing, Underlay};
-use transload_encaps::{DropReason, Encap, Frame, HEADROOM, Work, flow};
+use transload_encaps::{DropReason, Encap, Frame, HEADROOM, Segment, Work, flow};
 
 use super::burst::Burst;
 use super::egress::Egress;
@@ -15,7 +15,7 @@ use super::path::EgressPath;
 use super::ports::WorkerPorts;
 use super::trace::Tracer;
 use crate::counters::TrafficTally;
-use crate::forwarding::{DomainId, Exit, Hop, PortId};
+use crate::forwarding::{DomainId, Exit, Hop, PortId, Target};
 
 /// A path on which plain frames need nothing but their headers.
 struct Lane<'r, 'mem, 't> {
@@ -51,8 +51,9 @@ struct OuterHeaders {
 struct LaneRun<'r, 'mem, 't> {
     lane: &'r Lane<'r, 'mem, 't>,
     /// The tenant that the frames come from.
-    domain: DomainId,
-    decision: Decision,
+    from: DomainId,
+    /// Where they go: the tenant, and the place in it.
+    to: (DomainId, Target),
     frames: &'r mut [Frame<'mem>],
     notes: &'r mut [Note],
 }
@@ -62,10 +63,9 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     pub(super) fn wrap_in_lanes(&mut self, burst: &mut Burst<'mem>) {
         let (mut frames, mut notes) = (burst.frames.as_mut_slice(), burst.notes.as_mut_slice());
         while let Some(first) = notes.first() {
-            let done = match self.lane_of(first) {
-                Some((lane, domain)) => {
-                    let run = LaneRun { lane: &lane, domain, decision: first.decision, frames, notes };
-                    lane.path.peer.compiled.with(run)
+            let done = match self.way_of(first) {
+                Some((lane, from, to)) => {
+                    lane.path.peer.compiled.with(LaneRun { lane: &lane, from, to, frames, notes })
                 }
                 None => 1,
             };
@@ -74,8 +74,8 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         }
     }
 
-    /// The lane that a frame may take, and the tenant that it comes from.
-    fn lane_of(&self, note: &Note) -> Option<(Lane<'_, 'mem, 'a>, DomainId)> {
+    /// The lane that a frame may take, the tenant that it comes from, and where it goes.
+    fn way_of(&self, note: &Note) -> Option<(Lane<'_, 'mem, 'a>, DomainId, (DomainId, Target))> {
         let (FrameKind::Tenant(ingress), Decision::To { domain: id, target }) = (note.kind, note.decision) else {
             return None;
         };
@@ -95,18 +95,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
                 _ => return None,
             },
         };
-        Some((Lane { path, exit, ports }, ingress.domain))
-    }
-}
-
-impl OuterHeaders {
-    #[inline]
-    fn new(path: &EgressPath<'_>, hop: &Hop, underlay: &Underlay, ports: &WorkerPorts<'_>) -> Self {
-        // The packet is no longer than the path carries, nor than IP can say.
-        let mtu = hop.mtu.unwrap_or(u32::MAX).min(underlay.longest_packet() as u32);
-        let by_device = underlay.covers_payload() && ports.caps(hop.port).outer_checksum;
-        let summing = if by_device { Summing::Device } else { Summing::Here };
-        Self { port: hop.port, most: path.room_in_ip(mtu, underlay), stamp: underlay.on(hop.link), summing }
+        Some((Lane { path, exit, ports }, ingress.domain, (id, target)))
     }
 }
 
@@ -118,19 +107,50 @@ impl Work for LaneRun<'_, '_, '_> {
     /// how many went there.
     #[inline(never)]
     fn run<E: Encap>(self, encap: &E, state: &E::State) -> usize {
-        let Self { lane, domain, decision, frames, notes } = self;
-        if encap.is_numbered(lane.path.segment) {
+        let (lane, segment) = (self.lane, self.lane.path.segment);
+        if encap.is_numbered(segment) {
             return 1;
         }
+        match &lane.exit {
+            LaneExit::Port { port, most } => self.put(|frame| {
+                let is_tagged = frame.len() <= *most && encap.encap(state, frame, segment, 0).is_ok();
+                Ok(is_tagged.then_some(*port))
+            }),
+            LaneExit::Hop(outer) => self.put(|frame| {
+                let (entropy, class) = flow::inner(frame.bytes());
+                outer.put(segment, entropy, class, encap, state, frame)
+            }),
+            LaneExit::Hops(underlay) => self.put(|frame| {
+                let (entropy, class) = flow::inner(frame.bytes());
+                let Some(hop) = lane.path.hop(entropy) else { return Ok(None) };
+                let outer = OuterHeaders::new(&lane.path, hop, underlay, lane.ports);
+                outer.put(segment, entropy, class, encap, state, frame)
+            }),
+        }
+    }
+}
+
+impl LaneRun<'_, '_, '_> {
+    /// Has the headers put in front of every plain frame that goes the way of the lane. That returns the port which the
+    /// frame leaves by; none, and the frame as it was, if it needs more than its headers; or why the frame must be
+    /// dropped, once it has got some of them.
+    #[inline]
+    fn put(self, headers: impl Fn(&mut Frame<'_>) -> Result<Option<PortId>, DropReason>) -> usize {
+        let Self { lane, from, to: (domain, target), frames, notes } = self;
+        let (inner_tags, decision) = (lane.path.inner_tags, Decision::To { domain, target });
         let [mut to_peer, mut of_tenant] = lane.path.sent.map(TrafficTally::new);
         let mut done = 0;
         for (frame, note) in frames.iter_mut().zip(notes) {
-            if note.decision != decision || !note.is_pending() || !is_of(note, domain) {
+            if note.decision != decision || !note.is_pending() || !is_of(note, from) {
                 break;
             }
             done += 1;
             let len = frame.len();
-            match lane.put(encap, state, frame) {
+            let is_plain = frame.meta.is_plain() && frame.headroom() >= HEADROOM;
+            if !is_plain || inner_tags::applies(inner_tags, frame) {
+                continue;
+            }
+            match headers(frame) {
                 Ok(Some(port)) => {
                     (note.exit, note.verdict) = (Some(port), Verdict::Sent);
                     to_peer.count(len);
@@ -149,61 +169,33 @@ fn is_of(note: &Note, domain: DomainId) -> bool {
     note.ingress().is_some_and(|ingress| ingress.domain == domain)
 }
 
-impl Lane<'_, '_, '_> {
-    /// Puts a plain frame into its headers; returns the port it leaves by. None, and the frame as it was, if it needs
-    /// more than that.
-    ///
-    /// # Errors
-    /// Why the frame must be dropped, once it has got some of its headers.
+impl OuterHeaders {
     #[inline]
-    fn put<E: Encap>(&self, encap: &E, state: &E::State, frame: &mut Frame<'_>) -> Result<Option<PortId>, DropReason> {
-        let is_plain = frame.meta.is_plain() && frame.headroom() >= HEADROOM;
-        if !is_plain || inner_tags::applies(self.path.inner_tags, frame) {
-            return Ok(None);
-        }
-        match &self.exit {
-            LaneExit::Port { port, most } => {
-                let is_tagged = frame.len() <= *most && encap.encap(state, frame, self.path.segment, 0).is_ok();
-                Ok(is_tagged.then_some(*port))
-            }
-            LaneExit::Hop(outer) => {
-                let (entropy, class) = flow::inner(frame.bytes());
-                self.put_outer(outer, encap, state, frame, entropy, class)
-            }
-            LaneExit::Hops(underlay) => self.put_by_flow(underlay, encap, state, frame),
-        }
+    fn new(path: &EgressPath<'_>, hop: &Hop, underlay: &Underlay, ports: &WorkerPorts<'_>) -> Self {
+        // The packet is no longer than the path carries, nor than IP can say.
+        let mtu = hop.mtu.unwrap_or(u32::MAX).min(underlay.longest_packet() as u32);
+        let by_device = underlay.covers_payload() && ports.caps(hop.port).outer_checksum;
+        let summing = if by_device { Summing::Device } else { Summing::Here };
+        Self { port: hop.port, most: path.room_in_ip(mtu, underlay), stamp: underlay.on(hop.link), summing }
     }
 
-    /// The same by that one of several next hops which the frame's flow takes.
-    #[inline(never)]
-    fn put_by_flow<E: Encap>(
+    /// Puts an encapsulation's header and these in front of a frame, as [`LaneRun::put`] has it.
+    #[expect(clippy::inline_always, reason = "what is the same for a run then stays in registers")]
+    #[inline(always)]
+    fn put<E: Encap>(
         &self,
-        underlay: &Underlay,
-        encap: &E,
-        state: &E::State,
-        frame: &mut Frame<'_>,
-    ) -> Result<Option<PortId>, DropReason> {
-        let (entropy, class) = flow::inner(frame.bytes());
-        let Some(hop) = self.path.hop(entropy) else { return Ok(None) };
-        let outer = OuterHeaders::new(&self.path, hop, underlay, self.ports);
-        self.put_outer(&outer, encap, state, frame, entropy, class)
-    }
-
-    #[inline]
-    fn put_outer<E: Encap>(
-        &self,
-        outer: &OuterHeaders,
-        encap: &E,
-        state: &E::State,
-        frame: &mut Frame<'_>,
+        segment: Segment,
         entropy: u32,
-        class: Option<u8>,
+        class: u8,
+        encap: &E,
+        state: &E::State,
+        frame: &mut Frame<'_>,
     ) -> Result<Option<PortId>, DropReason> {
         // Too long is to be found out before the first header is on.
-        if frame.len() > outer.most || encap.encap(state, frame, self.path.segment, entropy).is_err() {
+        if frame.len() > self.most || encap.encap(state, frame, segment, entropy).is_err() {
             return Ok(None);
         }
-        outer.stamp.put(frame, entropy, class, outer.summing)?;
-        Ok(Some(outer.port))
+        self.stamp.put(frame, entropy, class, self.summing)?;
+        Ok(Some(self.port))
     }
 }

@@ -173,10 +173,11 @@ impl SlotState {
         !self.is_installed() && age(self.seen(), tick) > ageing.min(MAX_AGEING)
     }
 
-    /// Whether it is not expired for sure. One that was seen "after now" is taken for an old one.
+    /// Whether it is not expired for sure, at an ageing of at most [`MAX_AGEING`]. One that was seen "after now" is taken
+    /// for an old one.
     #[inline]
     pub(super) fn is_valid(self, tick: u16, ageing: u16) -> bool {
-        tick.wrapping_sub(self.seen()) <= ageing.min(MAX_AGEING) || self.is_installed()
+        tick.wrapping_sub(self.seen()) <= ageing || self.is_installed()
     }
 
     /// Whether it is no news that the MAC is seen now, for sure.

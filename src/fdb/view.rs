@@ -62,14 +62,15 @@ pub struct Glance {
 }
 
 impl Glance {
-    /// Where the MAC lives, what [`Fdb::lookup`] would say.
+    /// Where the MAC lives, what [`Fdb::lookup`] would say, with an `ageing` of at most [`MAX_AGEING`](super::MAX_AGEING).
     #[must_use]
     #[inline]
     pub fn target(&self, tick: u16, ageing: u16) -> Option<Target> {
         (self.state.is_of(self.key) && self.state.is_valid(tick, ageing)).then(|| self.state.target())
     }
 
-    /// Whether [`Fdb::lookup`] would say that the MAC lives at this location, which is one of its own domain.
+    /// Whether [`Fdb::lookup`] would say that the MAC lives at this location, which is one of its own domain; with an
+    /// `ageing` as for [`target`](Self::target).
     #[must_use]
     #[inline]
     pub fn is_at(&self, location: MacLocation, tick: u16, ageing: u16) -> bool {

@@ -188,7 +188,7 @@ mod tests {
             let mut frame = Frame::new(Box::leak(vec![0; 66_000].into_boxed_slice()));
             let payload: Vec<u8> = (0..len).map(|at| (at * 7 + number) as u8).collect();
             assert!(frame.fill(HEADROOM, &payload));
-            underlay.stamp(&mut frame, link, 77, None, summing).unwrap();
+            underlay.stamp(&mut frame, link, 77, 0, summing).unwrap();
             frame
         };
         lens.iter().enumerate().map(packet).collect()

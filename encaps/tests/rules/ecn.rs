@@ -85,7 +85,7 @@ fn marks_sent(frame_bytes: &[u8], mode: EcnMode, dst: &str) -> u8 {
     let mut frame = frame(&mut chunk, frame_bytes);
     let class = ecn::traffic_class(frame.bytes());
     let spec = UnderlaySpec { ecn: mode, ..spec_to(dst.parse().unwrap(), Carrier::Ip(47)) };
-    Underlay::compile(&spec).stamp(&mut frame, LINK, 0, class, Summing::Here).unwrap();
+    Underlay::compile(&spec).stamp(&mut frame, LINK, 0, class.unwrap_or(0), Summing::Here).unwrap();
     let ip = &frame.bytes()[14..];
     if ip[0] >> 4 == 4 { ip[1] & 3 } else { ip[1] >> 4 & 3 }
 }

@@ -32,7 +32,7 @@ fn sent(dst: &str, udp_checksum: UdpChecksum, payload: &[u8], entropy: u32) -> V
     let mut frame: Frame<'_> = frame(&mut chunk, payload);
     let spec = spec_to(dst.parse::<IpAddr>().unwrap(), Carrier::Udp(4789));
     Underlay::compile(&UnderlaySpec { udp_checksum, ..spec })
-        .stamp(&mut frame, LINK, entropy, None, Summing::Here)
+        .stamp(&mut frame, LINK, entropy, 0, Summing::Here)
         .unwrap();
     frame.bytes()[14..].to_vec()
 }
@@ -109,7 +109,7 @@ fn what_is_left_to_the_device_is_the_sum_of_what_it_does_not_see() {
         let mut frame: Frame<'_> = frame(&mut chunk, b"payload");
         let spec = spec_to(dst.parse::<IpAddr>().unwrap(), Carrier::Udp(4789));
         let underlay = Underlay::compile(&UnderlaySpec { udp_checksum: UdpChecksum::Compute, ..spec });
-        underlay.stamp(&mut frame, LINK, 7, None, Summing::Device).unwrap();
+        underlay.stamp(&mut frame, LINK, 7, 0, Summing::Device).unwrap();
 
         let Checksum::Partial { start, offset } = frame.meta.checksum else { panic!("{:?}", frame.meta) };
         let at = frame.frame_offset(start).unwrap();

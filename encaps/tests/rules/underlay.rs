@@ -31,7 +31,7 @@ fn gre_to(dst: &str) -> UnderlaySpec {
     spec_to(dst.parse().unwrap(), Carrier::Ip(47))
 }
 
-fn stamped(spec: &UnderlaySpec, payload: &[u8], entropy: u32, class: Option<u8>) -> Vec<u8> {
+fn stamped(spec: &UnderlaySpec, payload: &[u8], entropy: u32, class: u8) -> Vec<u8> {
     let mut chunk = chunk();
     let mut frame = frame(&mut chunk, payload);
     Underlay::compile(spec).stamp(&mut frame, LINK, entropy, class, Summing::Here).unwrap();
@@ -40,7 +40,7 @@ fn stamped(spec: &UnderlaySpec, payload: &[u8], entropy: u32, class: Option<u8>)
 
 #[test]
 fn the_ipv4_header_is_whole_and_may_not_be_fragmented() {
-    let packet = stamped(&gre_to("192.0.2.2"), b"tunnel", 0xffff_ffff, None);
+    let packet = stamped(&gre_to("192.0.2.2"), b"tunnel", 0xffff_ffff, 0);
     assert_eq!(packet[..14], [2, 0, 0, 0, 0, 0xd, 2, 0, 0, 0, 0, 0x5, 0x08, 0]);
     // Version and length, total length 26, identification 0 (RFC 6864 §4.1), DF, TTL 64, GRE.
     assert_eq!(packet[14..24], [0x45, 0, 0, 26, 0, 0, 0x40, 0, 64, 47]);
@@ -54,7 +54,7 @@ fn the_ipv4_checksum_is_right_at_every_length_and_class() {
     for len in (0..9000).step_by(97) {
         for class in 0..=255 {
             let spec = UnderlaySpec { dscp: Dscp::Uniform, ..gre_to("192.0.2.2") };
-            let packet = stamped(&spec, &vec![0; len], 0, Some(class));
+            let packet = stamped(&spec, &vec![0; len], 0, class);
             assert_eq!(sum(&packet[14..34]), 0xffff, "{len} bytes, class {class:#04x}");
         }
     }
@@ -63,7 +63,7 @@ fn the_ipv4_checksum_is_right_at_every_length_and_class() {
 #[test]
 fn the_ipv6_flow_label_carries_the_entropy() {
     // RFC 6438 §3.
-    let packet = stamped(&gre_to("fd00::2"), b"tunnel", 0xabcd_ef12, None);
+    let packet = stamped(&gre_to("fd00::2"), b"tunnel", 0xabcd_ef12, 0);
     assert_eq!(packet[12..22], [0x86, 0xdd, 0x60, 0x0d, 0xef, 0x12, 0, 6, 47, 64]);
     assert_eq!(&packet[54..], b"tunnel");
 }
@@ -74,7 +74,7 @@ fn what_is_stamped_is_what_the_walk_finds() {
         for carrier in [Carrier::Ip(47), Carrier::Udp(4789), Carrier::Udp(8472)] {
             for vlan in [None, Some(5)] {
                 let spec = UnderlaySpec { vlan, ..spec_to(dst.parse().unwrap(), carrier) };
-                let packet = stamped(&spec, b"tunnel", 1, None);
+                let packet = stamped(&spec, b"tunnel", 1, 0);
                 let at = transload_encaps::outer::ip_start(&packet, vlan).unwrap();
                 let outer = walk(&packet, at).unwrap();
                 assert_eq!((outer.src, outer.dst, outer.carrier), (spec.src, spec.dst, carrier));
@@ -86,7 +86,7 @@ fn what_is_stamped_is_what_the_walk_finds() {
 
 #[test]
 fn the_outer_tag_is_8100_with_the_endpoints_vlan() {
-    let packet = stamped(&UnderlaySpec { vlan: Some(5), ..gre_to("192.0.2.2") }, b"", 0, None);
+    let packet = stamped(&UnderlaySpec { vlan: Some(5), ..gre_to("192.0.2.2") }, b"", 0, 0);
     assert_eq!(packet[12..18], [0x81, 0, 0, 5, 8, 0]);
 }
 
@@ -94,10 +94,10 @@ fn the_outer_tag_is_8100_with_the_endpoints_vlan() {
 fn dscp_is_the_tunnels_own_or_the_tenants() {
     // RFC 2983 §3: pipe and uniform.
     let class_of = |dscp, inner| stamped(&UnderlaySpec { dscp, ..gre_to("192.0.2.2") }, b"", 0, inner)[15];
-    assert_eq!(class_of(Dscp::Pipe(0), Some(0xb8)), 0);
-    assert_eq!(class_of(Dscp::Pipe(46), Some(0)), 0xb8);
-    assert_eq!(class_of(Dscp::Uniform, Some(0xb8)), 0xb8);
-    assert_eq!(class_of(Dscp::Uniform, None), 0);
+    assert_eq!(class_of(Dscp::Pipe(0), 0xb8), 0);
+    assert_eq!(class_of(Dscp::Pipe(46), 0), 0xb8);
+    assert_eq!(class_of(Dscp::Uniform, 0xb8), 0xb8);
+    assert_eq!(class_of(Dscp::Uniform, 0), 0);
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn without_headroom_the_frame_is_left_alone() {
         let mut chunk = chunk();
         let mut frame = frame_at(&mut chunk, headroom, b"tunnel");
         assert_eq!(
-            underlay.stamp(&mut frame, LINK, 0, None, Summing::Here).map_err(DropReason::label),
+            underlay.stamp(&mut frame, LINK, 0, 0, Summing::Here).map_err(DropReason::label),
             Err("no_headroom")
         );
         assert_eq!((frame.bytes(), frame.headroom()), (&b"tunnel"[..], headroom));
@@ -121,7 +121,7 @@ fn what_no_ip_packet_can_hold_is_too_big_and_left_alone() {
         for (len, verdict) in [(most, Ok(())), (most + 1, Err("too_big"))] {
             let mut chunk = vec![0; 70_000];
             let mut frame = frame(&mut chunk, &vec![7; len]);
-            let stamp = Underlay::compile(&gre_to(dst)).stamp(&mut frame, LINK, 0, None, Summing::Here);
+            let stamp = Underlay::compile(&gre_to(dst)).stamp(&mut frame, LINK, 0, 0, Summing::Here);
             assert_eq!(stamp.map_err(DropReason::label), verdict, "{dst}, {len} bytes");
             assert_eq!(frame.len() == len, verdict.is_err());
         }
