@@ -25,7 +25,7 @@ fn packets(dst: &str, summing: Summing) -> Vec<Packet> {
         .map(|(number, size)| {
             let mut frame = Frame::new(&mut chunk);
             assert!(frame.fill(HEADROOM, &vec![number as u8; size]));
-            underlay.stamp(&mut frame, link, if number < 23 { 1 } else { 2 }, None, summing).unwrap();
+            underlay.stamp(&mut frame, link, if number < 23 { 1 } else { 2 }, 0, summing).unwrap();
             Packet::from(&frame)
         })
         .collect()

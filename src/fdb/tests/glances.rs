@@ -120,6 +120,7 @@ fn words(fdb: &Fdb) -> Vec<u64> {
 fn check_truth(fdb: &Fdb, key: Key, tick: u16, ageing: u16) {
     let Some(glance) = fdb.view().glance(&key) else { return };
     let lookup = fdb.lookup(key, tick, ageing);
+    let ageing = ageing.min(MAX_AGEING);
     if let Some(target) = glance.target(tick, ageing) {
         assert_eq!(lookup, Some(target), "{key:?}");
     }
@@ -141,7 +142,8 @@ fn check_truth(fdb: &Fdb, key: Key, tick: u16, ageing: u16) {
 fn check_plainness(fdb: &Fdb, entry: &Entry, tick: u16, ageing: u16) {
     let glance = fdb.view().glance(&fdb.key(entry.domain, entry.mac)).unwrap();
     let is_installed = !entry.source.is_learned();
-    let is_valid = is_installed || tick.wrapping_sub(entry.seen) <= ageing.min(MAX_AGEING);
+    let ageing = ageing.min(MAX_AGEING);
+    let is_valid = is_installed || tick.wrapping_sub(entry.seen) <= ageing;
     assert_eq!(glance.target(tick, ageing), is_valid.then_some(entry.target), "{entry:?}");
     for target in targets() {
         let location = MacLocation::new(entry.domain, target);
