@@ -47,6 +47,8 @@ pub(crate) const FATAL_BITS: u16 = 0x4c00;
 
 const BASE_LEN: usize = 4;
 const OPTION_LEN: usize = 4;
+/// How most headers begin: with a key and nothing else, and the type of what they carry.
+pub(crate) const KEYED_BRIDGING: u32 = (KEY as u32) << 16 | ethernet::BRIDGING as u32;
 
 /// A segment without a key. Key 0 is another segment (RFC 2890 §2.1).
 const KEYLESS: Segment = Segment(1 << 32);
@@ -199,83 +201,22 @@ impl Encap for Gre {
 
     #[inline]
     fn decap(&self, state: &State, frame: &mut Frame<'_>) -> Result<Decap, DropReason> {
-        let head = frame.bytes();
-        let flags = ethernet::be16(head, 0).ok_or(Common::Truncated)?;
-        let protocol = ethernet::be16(head, 2).ok_or(Common::Truncated)?;
-
-        if flags & VERSION != 0 {
-            return Err(Drop::Version.into());
-        }
-        if flags & FATAL_BITS != 0 {
-            return Err(Drop::RoutingBits.into());
-        }
-        let options = head.get(BASE_LEN..header_len(flags)).ok_or(Common::Truncated)?;
-        if protocol != ethernet::BRIDGING {
-            return Err(Common::UnknownPayload.into());
-        }
-
-        // RFC 2784 §2.1: a receiver must accept and process the checksum. One over bytes that an offloading sender
-        // has not finished cannot be judged.
-        if flags & CHECKSUM != 0 && frame.meta.checksum == Checksum::Unknown && checksum::of(head) != 0 {
-            return Err(Drop::BadChecksum.into());
-        }
-
-        let mut words = options
-            .chunks_exact(OPTION_LEN)
-            .map(|word| word.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes)));
-        if flags & CHECKSUM != 0 {
-            words.next();
-        }
-        let segment = if flags & KEY == 0 { KEYLESS } else { Segment(u64::from(words.next().unwrap_or(0))) };
-
-        let mut found = Decap::ethernet(segment);
-        if flags & IGNORED_BITS != 0 {
-            found.tolerated = Some(self.reserved.check(Drop::ReservedBits)?);
-        }
-
-        // RFC 2890 §2.2: a numbered packet that is not newer than the last is discarded. Last of all checks,
-        // so that only a packet that is carried counts as seen.
-        if flags & SEQUENCE != 0
-            && let Some(sequence) = state.sequence(segment)
-            && !sequence.accepts(words.next().unwrap_or(0))
+        // Most headers have a key and nothing else.
+        if let Some(&[f1, f2, t1, t2, k1, k2, k3, k4]) = frame.bytes().first_chunk()
+            && u32::from_be_bytes([f1, f2, t1, t2]) == KEYED_BRIDGING
         {
-            return Err(Drop::OutOfOrder.into());
+            frame.advance(BASE_LEN + OPTION_LEN)?;
+            return Ok(Decap::ethernet(Segment(u32::from_be_bytes([k1, k2, k3, k4]).into())));
         }
-        frame.advance(header_len(flags))?;
-        Ok(found)
+        self.decap_any(state, frame)
     }
 
     #[inline]
     fn encap(&self, state: &State, frame: &mut Frame<'_>, segment: Segment, _: u32) -> Result<(), DropReason> {
-        let flags = self.flags_for(segment);
-        let header = frame.push(header_len(flags))?;
-
-        let mut words = header.chunks_exact_mut(4);
-        let mut write = |word: u32| {
-            if let Some(place) = words.next() {
-                place.copy_from_slice(&word.to_be_bytes());
-            }
-        };
-        write(u32::from(flags) << 16 | u32::from(ethernet::BRIDGING));
-        if flags & CHECKSUM != 0 {
-            write(0);
+        if self.flags_for(segment) == KEY {
+            return frame.prepend(&(u64::from(KEYED_BRIDGING) << 32 | segment.0).to_be_bytes());
         }
-        if flags & KEY != 0 {
-            write(segment.0 as u32);
-        }
-        if flags & SEQUENCE != 0 {
-            // RFC 2890 §2.2: the first packet carries 0.
-            write(state.sequence(segment).map_or(0, |sequence| sequence.next_sent.fetch_add(1, Ordering::Relaxed)));
-        }
-
-        if flags & CHECKSUM != 0 {
-            // RFC 2784 §2.1: over the GRE header, with this field zero, and the payload.
-            let sum = checksum::of(frame.bytes()).to_be_bytes();
-            if let Some(field) = frame.bytes_mut().get_mut(4..6) {
-                field.copy_from_slice(&sum);
-            }
-        }
-        Ok(())
+        self.encap_any(state, frame, segment)
     }
 
     fn fields(packet: &[u8]) -> Vec<HeaderField> {
@@ -335,6 +276,89 @@ impl Encap for Gre {
 }
 
 impl Gre {
+    /// Puts any header in front.
+    #[inline(never)]
+    fn encap_any(&self, state: &State, frame: &mut Frame<'_>, segment: Segment) -> Result<(), DropReason> {
+        let flags = self.flags_for(segment);
+        let header = frame.push(header_len(flags))?;
+
+        let mut words = header.chunks_exact_mut(4);
+        let mut write = |word: u32| {
+            if let Some(place) = words.next() {
+                place.copy_from_slice(&word.to_be_bytes());
+            }
+        };
+        write(u32::from(flags) << 16 | u32::from(ethernet::BRIDGING));
+        if flags & CHECKSUM != 0 {
+            write(0);
+        }
+        if flags & KEY != 0 {
+            write(segment.0 as u32);
+        }
+        if flags & SEQUENCE != 0 {
+            // RFC 2890 §2.2: the first packet carries 0.
+            write(state.sequence(segment).map_or(0, |sequence| sequence.next_sent.fetch_add(1, Ordering::Relaxed)));
+        }
+
+        if flags & CHECKSUM != 0 {
+            // RFC 2784 §2.1: over the GRE header, with this field zero, and the payload.
+            let sum = checksum::of(frame.bytes()).to_be_bytes();
+            if let Some(field) = frame.bytes_mut().get_mut(4..6) {
+                field.copy_from_slice(&sum);
+            }
+        }
+        Ok(())
+    }
+
+    /// Strips any header.
+    #[inline(never)]
+    fn decap_any(&self, state: &State, frame: &mut Frame<'_>) -> Result<Decap, DropReason> {
+        let head = frame.bytes();
+        let flags = ethernet::be16(head, 0).ok_or(Common::Truncated)?;
+        let protocol = ethernet::be16(head, 2).ok_or(Common::Truncated)?;
+
+        if flags & VERSION != 0 {
+            return Err(Drop::Version.into());
+        }
+        if flags & FATAL_BITS != 0 {
+            return Err(Drop::RoutingBits.into());
+        }
+        let options = head.get(BASE_LEN..header_len(flags)).ok_or(Common::Truncated)?;
+        if protocol != ethernet::BRIDGING {
+            return Err(Common::UnknownPayload.into());
+        }
+
+        // RFC 2784 §2.1: a receiver must accept and process the checksum. One over bytes that an offloading sender
+        // has not finished cannot be judged.
+        if flags & CHECKSUM != 0 && frame.meta.checksum == Checksum::Unknown && checksum::of(head) != 0 {
+            return Err(Drop::BadChecksum.into());
+        }
+
+        let mut words = options
+            .chunks_exact(OPTION_LEN)
+            .map(|word| word.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes)));
+        if flags & CHECKSUM != 0 {
+            words.next();
+        }
+        let segment = if flags & KEY == 0 { KEYLESS } else { Segment(u64::from(words.next().unwrap_or(0))) };
+
+        let mut found = Decap::ethernet(segment);
+        if flags & IGNORED_BITS != 0 {
+            found.tolerated = Some(self.reserved.check(Drop::ReservedBits)?);
+        }
+
+        // RFC 2890 §2.2: a numbered packet that is not newer than the last is discarded. Last of all checks,
+        // so that only a packet that is carried counts as seen.
+        if flags & SEQUENCE != 0
+            && let Some(sequence) = state.sequence(segment)
+            && !sequence.accepts(words.next().unwrap_or(0))
+        {
+            return Err(Drop::OutOfOrder.into());
+        }
+        frame.advance(header_len(flags))?;
+        Ok(found)
+    }
+
     #[inline]
     const fn flags_for(&self, segment: Segment) -> u16 {
         if segment.0 == KEYLESS.0 { self.flags } else { self.flags | KEY }

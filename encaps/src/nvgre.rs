@@ -119,16 +119,16 @@ impl Encap for Nvgre {
     #[inline]
     fn decap(&self, (): &(), frame: &mut Frame<'_>) -> Result<Decap, DropReason> {
         // RFC 7637 §3.2: FlowID never selects the segment.
-        let [f1, f2, t1, t2, v1, v2, v3, _flow_id] = frame.pull::<HEADER_LEN>()?;
-        let flags = u16::from_be_bytes([f1, f2]);
+        let header = u64::from_be_bytes(frame.pull::<HEADER_LEN>()?);
+        let flags = (header >> 48) as u16;
 
         if !is_nvgre(flags) {
             return Err(Drop::BadFlags.into());
         }
-        if u16::from_be_bytes([t1, t2]) != ethernet::BRIDGING {
+        if (header >> 32) as u16 != ethernet::BRIDGING {
             return Err(Common::UnknownPayload.into());
         }
-        let mut found = Decap::ethernet(Segment(u64::from(u32::from_be_bytes([0, v1, v2, v3]))));
+        let mut found = Decap::ethernet(Segment(header >> 8 & 0xff_ffff));
         if flags & gre::IGNORED_BITS != 0 {
             found.tolerated = Some(self.reserved.check(Drop::ReservedBits)?);
         }
@@ -142,10 +142,9 @@ impl Encap for Nvgre {
 
     #[inline]
     fn encap(&self, (): &(), frame: &mut Frame<'_>, segment: Segment, entropy: u32) -> Result<(), DropReason> {
-        let [k1, k2] = gre::KEY.to_be_bytes();
-        let [t1, t2] = ethernet::BRIDGING.to_be_bytes();
-        let [.., v1, v2, v3] = segment.0.to_be_bytes();
-        frame.prepend(&[k1, k2, t1, t2, v1, v2, v3, entropy as u8 & self.flow_mask])
+        let flow_id = u64::from(entropy as u8 & self.flow_mask);
+        let header = u64::from(gre::KEYED_BRIDGING) << 32 | (segment.0 & 0xff_ffff) << 8 | flow_id;
+        frame.prepend(&header.to_be_bytes())
     }
 
     fn fields(packet: &[u8]) -> Vec<HeaderField> {

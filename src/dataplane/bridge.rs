@@ -60,16 +60,17 @@ pub(super) fn bridge<T: Tracer>(burst: &mut Burst<'_>, with: &mut Bridge<'_, T>)
         keys
     }));
     let tick = with.now.tick();
-    let (mut ingress_memo, mut egress_memo) = (Memo::new(), Memo::new());
-    for (&keys, (frame, note)) in keys.iter().zip(frames.iter().zip(notes)) {
+    let mut memo = Memo::new();
+    let are_all_known = unknown_senders.is_empty();
+    for (keys, (frame, note)) in keys.iter().zip(frames.iter().zip(notes)) {
         let FrameKind::Tenant(claim) = note.kind else { continue };
         if !note.is_pending() {
             continue;
         }
         let is_alike = |before: &IngressAttachment<'_>| !T::WATCHES && before.claim == claim;
-        let ingress = match ingress_memo.alike(is_alike) {
+        let ingress = match memo.alike(is_alike) {
             Some(before) => Some(before),
-            None => with.look_up(claim, &mut ingress_memo),
+            None => with.look_up(claim, &mut memo),
         };
         let Some(ingress) = ingress else {
             note.drop(Common::UnknownSegment.into());
@@ -77,14 +78,14 @@ pub(super) fn bridge<T: Tracer>(burst: &mut Burst<'_>, with: &mut Bridge<'_, T>)
         };
         let origin = Target { attachment: claim.attachment, peer: note.origin.peer };
         if !T::WATCHES
-            && note.origin.unknown_sender.is_none()
-            && let Some(target) = with.at_a_glance(&view, tick, &keys, origin, ingress, &mut egress_memo)
+            && are_all_known
+            && let Some(target) = with.at_a_glance(&view, tick, keys, origin, ingress)
         {
             note.decision = Decision::To { domain: claim.domain, target };
             continue;
         }
         let unknown_sender = unknown_sender(&note.origin, unknown_senders);
-        match with.decide(&Inbound { frame, origin, keys, unknown_sender }, ingress) {
+        match with.decide(&Inbound { frame, origin, keys: *keys, unknown_sender }, ingress) {
             Ok(decision) => note.decision = decision,
             Err(reason) => note.drop(reason),
         }
@@ -112,13 +113,8 @@ struct IngressAttachment<'a> {
     ageing: u16,
     /// A peer behind the attachment, and where MACs behind it live.
     behind: (PeerId, MacLocation),
-}
-
-/// A place that frames which come in by an attachment may go to.
-struct OpenTarget {
-    claim: Claim,
-    target: Target,
-    location: MacLocation,
+    /// A place that frames may go to from here, and where MACs there live; none yet where no MAC ever is.
+    open: (Target, MacLocation),
 }
 
 impl<'a, T: Tracer> Bridge<'a, T> {
@@ -132,7 +128,6 @@ impl<'a, T: Tracer> Bridge<'a, T> {
         (source_key, destination_key): &Keys,
         origin: Target,
         ingress: &mut IngressAttachment<'_>,
-        memo: &mut Memo<OpenTarget>,
     ) -> Option<Target> {
         let (source, destination) = (source_key.mac_bits(), destination_key.mac_bits());
         let is_odd = source == 0 || source == ingress.own || source == destination;
@@ -149,28 +144,24 @@ impl<'a, T: Tracer> Bridge<'a, T> {
             }
         }
         let seen = view.glance(destination_key)?;
-        let is_before = |before: &OpenTarget| seen.is_at(before.location, tick, ageing) && before.claim == claim;
-        let target = match memo.alike(is_before) {
-            Some(before) => before.target,
-            None => self.look_up_target(seen.target(tick, ageing)?, ingress, memo)?,
-        };
-        (target != origin).then_some(target)
+        let (target, location) = ingress.open;
+        if seen.is_at(location, tick, ageing) {
+            return Some(target);
+        }
+        self.open(seen.target(tick, ageing)?, ingress)
     }
 
-    /// Remembers a target that frames may go to which come in by this attachment, if they may.
+    /// Remembers a place that frames may go to which come in by this attachment, if they may. Back to where they came
+    /// from they never may: that is behind the same horizon.
     #[inline(never)]
-    fn look_up_target(
-        &self,
-        target: Target,
-        ingress: &IngressAttachment<'_>,
-        memo: &mut Memo<OpenTarget>,
-    ) -> Option<Target> {
-        let egress = self.exists(ingress.domain, target)?;
-        if egress.horizon == ingress.attachment.horizon {
+    fn open(&self, target: Target, ingress: &mut IngressAttachment<'_>) -> Option<Target> {
+        let IngressAttachment { claim, domain, attachment, open: (before, location), .. } = *ingress;
+        if location != MacLocation::NOWHERE && before.attachment == target.attachment {
+            self.tables.peer(target.peer)?;
+        } else if self.exists(domain, target)?.horizon == attachment.horizon {
             return None;
         }
-        let IngressAttachment { claim, .. } = *ingress;
-        memo.set(OpenTarget { claim, target, location: MacLocation::new(claim.domain, target) });
+        ingress.open = (target, MacLocation::new(claim.domain, target));
         Some(target)
     }
 
@@ -185,8 +176,10 @@ impl<'a, T: Tracer> Bridge<'a, T> {
         let attachment = domain.attachment(claim.attachment)?;
         let own = self.tables.own_macs.domain(claim.domain)?.to_bits();
         let ageing = domain.ageing.min(MAX_AGEING);
-        let behind = (PeerId::new(u32::MAX), MacLocation::NOWHERE);
-        Some(memo.set(IngressAttachment { claim, domain, attachment, own, ageing, behind }))
+        let nobody = PeerId::new(u32::MAX);
+        let behind = (nobody, MacLocation::NOWHERE);
+        let open = (Target { attachment: claim.attachment, peer: nobody }, MacLocation::NOWHERE);
+        Some(memo.set(IngressAttachment { claim, domain, attachment, own, ageing, behind, open }))
     }
 
     /// Decides about any frame.

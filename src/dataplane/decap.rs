@@ -9,7 +9,7 @@ use super::note::{FrameKind, Note, PacketOrigin};
 use super::trace::Tracer;
 use super::{inner_tags, mapping};
 use crate::counters::{Counters, TrafficTally};
-use crate::forwarding::{Claim, Forwarding, Peer, PeerId};
+use crate::forwarding::{Claim, Forwarding, Peer, PeerId, Scope};
 
 /// What the decap stage reads and writes besides the burst.
 pub(super) struct Decapsulator<'a, T> {
@@ -25,11 +25,12 @@ pub(super) struct Decapsulator<'a, T> {
 #[inline(never)]
 pub(super) fn decap<T: Tracer>(burst: &mut Burst<'_>, with: &mut Decapsulator<'_, T>) {
     let (mut frames, mut notes) = (burst.frames.as_mut_slice(), burst.notes.as_mut_slice());
+    let memo = &mut Memo::new();
     while let Some(first) = notes.first_mut() {
         let id = first.origin.peer;
         let done = match with.tables.peer(id) {
             _ if !first.is_pending() => 1,
-            Some(peer) => peer.compiled.with(PeerRun { id, peer, frames, notes, with }).max(1),
+            Some(peer) => peer.compiled.with(PeerRun { id, peer, memo, frames, notes, with }),
             None => {
                 first.drop(Common::UnknownPeer.into());
                 1
@@ -44,6 +45,7 @@ pub(super) fn decap<T: Tracer>(burst: &mut Burst<'_>, with: &mut Decapsulator<'_
 struct PeerRun<'r, 'a, 'mem, T> {
     id: PeerId,
     peer: &'a Peer,
+    memo: &'r mut Memo<SegmentOwner<'a>>,
     frames: &'r mut [Frame<'mem>],
     notes: &'r mut [Note],
     with: &'r mut Decapsulator<'a, T>,
@@ -55,9 +57,8 @@ impl<T: Tracer> Work for PeerRun<'_, '_, '_, T> {
     /// Takes the peer's frames out of its tunnel; says how many there were.
     #[inline(never)]
     fn run<E: Encap>(self, encap: &E, state: &E::State) -> usize {
-        let Self { id, peer, frames, notes, with } = self;
+        let Self { id, peer, memo, frames, notes, with } = self;
         let mut received = TrafficTally::new(with.counters.peer(id).map(|peer| &peer.rx));
-        let mut memo = Memo::new();
         let mut done = 0;
         for (frame, note) in frames.iter_mut().zip(notes) {
             let PacketOrigin { peer: from, at, end, .. } = note.origin;
@@ -66,7 +67,7 @@ impl<T: Tracer> Work for PeerRun<'_, '_, '_, T> {
             }
             done += 1;
             let found = frame.narrow(at.into(), end as usize).and_then(|()| encap.decap(state, frame));
-            match found.and_then(|found| with.deliver(peer, &mut memo, frame, note, found)) {
+            match found.and_then(|found| with.deliver(peer, memo, frame, note, found)) {
                 Ok(()) => received.count(frame.len()),
                 Err(reason) => note.drop(reason),
             }
@@ -75,8 +76,9 @@ impl<T: Tracer> Work for PeerRun<'_, '_, '_, T> {
     }
 }
 
-/// The tenant that a segment of the run's peer belongs to, and what that means for every frame of it.
+/// The tenant that a segment belongs to, and what that means for every frame of it.
 struct SegmentOwner<'t> {
+    scope: Scope,
     segment: Segment,
     claim: Claim,
     inner_tags: InnerTags,
@@ -103,13 +105,14 @@ impl<'a, T: Tracer> Decapsulator<'a, T> {
         if frame.len() < HEADER_LEN {
             return Err(Common::InnerTruncated.into());
         }
-        let owner = match memo.alike(|before| !T::WATCHES && before.segment == found.segment) {
-            Some(before) => before,
-            None => match self.look_up(found.segment, peer) {
-                Some(owner) => memo.set(owner),
-                None => return self.cross(frame, note, found, peer),
-            },
-        };
+        let owner =
+            match memo.alike(|before| !T::WATCHES && (before.scope, before.segment) == (peer.scope, found.segment)) {
+                Some(before) => before,
+                None => match self.look_up(found.segment, peer) {
+                    Some(owner) => memo.set(owner),
+                    None => return self.cross(frame, note, found, peer),
+                },
+            };
         self.tracer.segment(note.origin.peer, &found, Some(owner.claim));
         settle_inner(frame, note, owner.inner_tags)?;
         note.kind = FrameKind::Tenant(owner.claim);
@@ -124,7 +127,7 @@ impl<'a, T: Tracer> Decapsulator<'a, T> {
         let attachment = self.tables.domain(claim.domain).and_then(|domain| domain.attachment(claim.attachment));
         let inner_tags = attachment.map_or(InnerTags::Keep, |attachment| attachment.inner_tags);
         let received = TrafficTally::new(self.counters.domain(claim.domain).map(|domain| &domain.traffic.rx));
-        Some(SegmentOwner { segment, claim, inner_tags, received })
+        Some(SegmentOwner { scope: peer.scope, segment, claim, inner_tags, received })
     }
 
     /// Hands a frame whose segment is no tenant's to the mapping that has it.

@@ -7,7 +7,7 @@ use super::note::PacketOrigin;
 use crate::forwarding::{Forwarding, PeerId, PortId};
 
 /// How many senders are known at once. A sender's place is its address's, so some push each other out.
-const PLACES: usize = 256;
+const PLACES: usize = 1024;
 
 /// Packets of known senders. They outlive the burst, but not the tables that they were found by.
 pub(super) struct KnownSenders {
@@ -68,5 +68,5 @@ impl KnownSenders {
 fn place(frame: &Frame<'_>) -> Option<usize> {
     // Addresses of a fabric differ in their low bits, whichever those are in memory.
     let spread = Pattern::sender_bits(frame.bytes())?.wrapping_mul(0x9e37_79b1);
-    Some((spread >> 24) as usize)
+    Some((spread >> (u32::BITS - PLACES.ilog2())) as usize)
 }

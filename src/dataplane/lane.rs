@@ -33,7 +33,7 @@ enum LaneExit<'t> {
         most: usize,
     },
     /// Inside IP, by the only next hop.
-    Hop(OuterHeaders),
+    Hop(&'t Hop, &'t Underlay),
     /// Inside IP, by one of the path's next hops.
     Hops(&'t Underlay),
 }
@@ -79,10 +79,12 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         let (FrameKind::Tenant(ingress), Decision::To { domain: id, target }) = (note.kind, note.decision) else {
             return None;
         };
-        if !note.is_pending() || self.tables.domain(ingress.domain)?.mss_clamp.is_some() {
+        let domain = self.tables.domain(id).filter(|_| note.is_pending())?;
+        let from = if ingress.domain == id { domain } else { self.tables.domain(ingress.domain)? };
+        if from.mss_clamp.is_some() {
             return None;
         }
-        let path = self.path_to(id, self.tables.domain(id)?, target)?;
+        let path = self.path_to(id, domain, target)?;
         let ports = &*self.ports;
         let exit = match &path.peer.exit {
             Exit::Port(port) => {
@@ -90,7 +92,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
                 LaneExit::Port { port: *port, most: out.mtu.map_or(usize::MAX, |mtu| path.least_room_in_tags(mtu)) }
             }
             Exit::Tunnel(underlay) => match path.hops {
-                [only] if ports.has(only.port) => LaneExit::Hop(OuterHeaders::new(&path, only, underlay, ports)),
+                [only] if ports.has(only.port) => LaneExit::Hop(only, underlay),
                 several if several.iter().all(|hop| ports.has(hop.port)) => LaneExit::Hops(underlay),
                 _ => return None,
             },
@@ -116,14 +118,17 @@ impl Work for LaneRun<'_, '_, '_> {
                 let is_tagged = frame.len() <= *most && encap.encap(state, frame, segment, 0).is_ok();
                 Ok(is_tagged.then_some(*port))
             }),
-            LaneExit::Hop(outer) => self.put(|frame| {
-                let (entropy, class) = flow::inner(frame.bytes());
-                outer.put(segment, entropy, class, encap, state, frame)
-            }),
+            LaneExit::Hop(hop, underlay) => {
+                let outer = OuterHeaders::new(lane, hop, underlay);
+                self.put(|frame| {
+                    let (entropy, class) = flow::inner(frame.bytes());
+                    outer.put(segment, entropy, class, encap, state, frame)
+                })
+            }
             LaneExit::Hops(underlay) => self.put(|frame| {
                 let (entropy, class) = flow::inner(frame.bytes());
                 let Some(hop) = lane.path.hop(entropy) else { return Ok(None) };
-                let outer = OuterHeaders::new(&lane.path, hop, underlay, lane.ports);
+                let outer = OuterHeaders::new(lane, hop, underlay);
                 outer.put(segment, entropy, class, encap, state, frame)
             }),
         }
@@ -141,7 +146,8 @@ impl LaneRun<'_, '_, '_> {
         let [mut to_peer, mut of_tenant] = lane.path.sent.map(TrafficTally::new);
         let mut done = 0;
         for (frame, note) in frames.iter_mut().zip(notes) {
-            if note.decision != decision || !note.is_pending() || !is_of(note, from) {
+            // What has been dropped goes nowhere.
+            if note.decision != decision || !is_of(note, from) {
                 break;
             }
             done += 1;
@@ -171,12 +177,12 @@ fn is_of(note: &Note, domain: DomainId) -> bool {
 
 impl OuterHeaders {
     #[inline]
-    fn new(path: &EgressPath<'_>, hop: &Hop, underlay: &Underlay, ports: &WorkerPorts<'_>) -> Self {
+    fn new(lane: &Lane<'_, '_, '_>, hop: &Hop, underlay: &Underlay) -> Self {
         // The packet is no longer than the path carries, nor than IP can say.
         let mtu = hop.mtu.unwrap_or(u32::MAX).min(underlay.longest_packet() as u32);
-        let by_device = underlay.covers_payload() && ports.caps(hop.port).outer_checksum;
+        let by_device = underlay.covers_payload() && lane.ports.caps(hop.port).outer_checksum;
         let summing = if by_device { Summing::Device } else { Summing::Here };
-        Self { port: hop.port, most: path.room_in_ip(mtu, underlay), stamp: underlay.on(hop.link), summing }
+        Self { port: hop.port, most: lane.path.room_in_ip(mtu, underlay), stamp: underlay.on(hop.link), summing }
     }
 
     /// Puts an encapsulation's header and these in front of a frame, as [`LaneRun::put`] has it.

@@ -101,6 +101,7 @@ impl Note {
     /// The frame goes no further.
     #[inline]
     pub fn drop(&mut self, reason: DropReason) {
+        self.decision = Decision::Undecided;
         self.verdict = Verdict::Dropped(reason);
     }
 
