@@ -95,6 +95,8 @@ pub struct Underlay {
     /// They end where it does, so that copying it is always the same few stores.
     template: [u8; MAX_LEN],
     len: usize,
+    /// Most bytes that an IP packet can hold behind them.
+    most_payload: usize,
     shape: IpShape,
     udp_checksum: UdpChecksum,
     /// The bits of the traffic class that are the tunnel's own, and which bits of the tenant's stand beside them.
@@ -201,7 +203,17 @@ impl Underlay {
         };
         let (own_class, tenants_class) = classes(spec.dscp, spec.ecn);
         let address_sum = checksum::fold(address_sum);
-        Self { template, len, shape, udp_checksum: spec.udp_checksum, own_class, tenants_class, address_sum }
+        let most_packet = u16::MAX as usize + if is_ipv6 { IPV6_LEN } else { 0 };
+        Self {
+            template,
+            len,
+            most_payload: most_packet - shape.len(),
+            shape,
+            udp_checksum: spec.udp_checksum,
+            own_class,
+            tenants_class,
+            address_sum,
+        }
     }
 
     /// How many bytes a [`Stamp`] adds, outer Ethernet included.
@@ -216,10 +228,10 @@ impl Underlay {
         self.shape.len()
     }
 
-    /// Most bytes of a tunnel packet, outer IP header included, that its length field can say.
+    /// Most bytes of a tunnel's header and what it carries that an IP packet can hold behind these headers.
     #[must_use]
-    pub const fn longest_packet(&self) -> usize {
-        if self.shape.is_ipv6() { u16::MAX as usize + IPV6_LEN } else { u16::MAX as usize }
+    pub const fn most_payload(&self) -> usize {
+        self.most_payload
     }
 
     /// Whether there is an outer UDP checksum, which covers the payload; that must then be final before
@@ -240,7 +252,7 @@ impl Underlay {
             let [s1, s2, s3, s4, s5, s6] = link.src.0;
             *place = [d1, d2, d3, d4, d5, d6, s1, s2, s3, s4, s5, s6];
         }
-        Stamp { headers, most: self.longest_packet() - self.ip_overhead() }
+        Stamp(headers)
     }
 
     /// Puts the outer headers on one link in front of a tunnel header. See [`Stamp::put`].
@@ -302,11 +314,7 @@ impl Underlay {
 
 /// A peer's outer headers on one link: all that frames to it have in common.
 #[derive(Debug)]
-pub struct Stamp {
-    headers: Underlay,
-    /// Most bytes that an IP packet can hold behind them.
-    most: usize,
-}
+pub struct Stamp(Underlay);
 
 impl Stamp {
     /// Puts the outer headers in front of a tunnel header. `inner_class` is the traffic class of the tenant's IP
@@ -325,9 +333,9 @@ impl Stamp {
         inner_class: u8,
         summing: Summing,
     ) -> Result<(), DropReason> {
-        let Self { headers, most } = self;
+        let Self(headers) = self;
         let len = frame.len();
-        if len > *most {
+        if len > headers.most_payload {
             return Err(Common::TooBig.into());
         }
         let header = frame.prepend_last(&headers.template, headers.len)?;

@@ -26,7 +26,9 @@ pub(super) fn encap<'mem, T: Tracer>(burst: &mut Burst<'mem>, with: &mut Egress<
     if let Some(port) = exit.filter(|_| notes.iter().all(|note| note.exit == exit)) {
         // Most bursts leave by one port.
         if let Err(reason) = with.ports.push_all(port, frames, with.pool, with.counters) {
-            notes.iter_mut().for_each(|note| note.drop(reason));
+            for note in notes {
+                note.drop(reason);
+            }
         }
         return;
     }

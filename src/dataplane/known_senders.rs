@@ -11,7 +11,7 @@ const PLACES: usize = 1024;
 
 /// Packets of known senders. They outlive the burst, but not the tables that they were found by.
 pub(super) struct KnownSenders {
-    places: Box<[Option<KnownPacket>; PLACES]>,
+    places: Box<[Option<KnownPacket>]>,
     /// Where those tables are. A worker holds them until it has others, which therefore are elsewhere.
     tables: usize,
 }
@@ -26,7 +26,7 @@ struct KnownPacket {
 
 impl KnownSenders {
     pub(super) fn new() -> Self {
-        Self { places: Box::new([None; PLACES]), tables: 0 }
+        Self { places: vec![None; PLACES].into(), tables: 0 }
     }
 
     /// Forgets all of them if there are other tables now: there the same packet may be another peer's, or nobody's.
@@ -42,7 +42,7 @@ impl KnownSenders {
     /// The origin of a packet that has come in by a port, if its sender is known and nothing is wrong about it.
     #[inline]
     pub(super) fn origin(&self, frame: &Frame<'_>, port: PortId) -> Option<PacketOrigin> {
-        let KnownPacket { pattern, port: before, peer } = self.places[place(frame)?].as_ref()?;
+        let KnownPacket { pattern, port: before, peer } = self.places.get(place(frame)?)?.as_ref()?;
         let found = pattern.likeness(frame.bytes())?;
         let is_judged = found.udp_checksum == 0 || frame.meta.checksum != Checksum::Unknown;
         let outer_class = Some(found.traffic_class);
@@ -57,8 +57,8 @@ impl KnownSenders {
 
     /// Remembers a packet with nothing wrong about it, and the peer that sent it.
     pub(super) fn remember(&mut self, frame: &Frame<'_>, pattern: Pattern, port: PortId, peer: PeerId) {
-        if let Some(place) = place(frame) {
-            self.places[place] = Some(KnownPacket { pattern, port, peer });
+        if let Some(place) = place(frame).and_then(|place| self.places.get_mut(place)) {
+            *place = Some(KnownPacket { pattern, port, peer });
         }
     }
 }

@@ -5,7 +5,7 @@
 //! order of the burst.
 
 use transload_encaps::underlay::{Stamp, Summing, Underlay};
-use transload_encaps::{DropReason, Encap, Frame, HEADROOM, Segment, Work, flow};
+use transload_encaps::{DropReason, Encap, Frame, HEADROOM, InnerTags, Segment, Work, flow};
 
 use super::burst::Burst;
 use super::egress::Egress;
@@ -113,25 +113,38 @@ impl Work for LaneRun<'_, '_, '_> {
         if encap.is_numbered(segment) {
             return 1;
         }
+        let (inner_tags, overhead) = (lane.path.inner_tags, encap.overhead(segment));
         match &lane.exit {
             LaneExit::Port { port, most } => self.put(|frame| {
-                let is_tagged = frame.len() <= *most && encap.encap(state, frame, segment, 0).is_ok();
+                let needs_more = frame.len() > *most || inner_tags::applies(inner_tags, frame);
+                let is_tagged = !needs_more && encap.encap(state, frame, segment, 0).is_ok();
                 Ok(is_tagged.then_some(*port))
             }),
             LaneExit::Hop(hop, underlay) => {
-                let outer = OuterHeaders::new(lane, hop, underlay);
+                let outer = OuterHeaders::new(lane, hop, underlay, overhead);
                 self.put(|frame| {
-                    let (entropy, class) = flow::inner(frame.bytes());
+                    let Some((entropy, class)) = flow_of(frame, inner_tags) else { return Ok(None) };
                     outer.put(segment, entropy, class, encap, state, frame)
                 })
             }
             LaneExit::Hops(underlay) => self.put(|frame| {
-                let (entropy, class) = flow::inner(frame.bytes());
+                let Some((entropy, class)) = flow_of(frame, inner_tags) else { return Ok(None) };
                 let Some(hop) = lane.path.hop(entropy) else { return Ok(None) };
-                let outer = OuterHeaders::new(lane, hop, underlay);
+                let outer = OuterHeaders::new(lane, hop, underlay, overhead);
                 outer.put(segment, entropy, class, encap, state, frame)
             }),
         }
+    }
+}
+
+/// The entropy and the traffic class of a frame; none if something is to be done about its tags.
+#[inline]
+fn flow_of(frame: &Frame<'_>, rule: InnerTags) -> Option<(u32, u8)> {
+    match flow::common(frame.bytes()) {
+        // It has no tags.
+        Some(common) => Some(common),
+        None if inner_tags::applies(rule, frame) => None,
+        None => Some(flow::inner(frame.bytes())),
     }
 }
 
@@ -142,7 +155,7 @@ impl LaneRun<'_, '_, '_> {
     #[inline]
     fn put(self, headers: impl Fn(&mut Frame<'_>) -> Result<Option<PortId>, DropReason>) -> usize {
         let Self { lane, from, to: (domain, target), frames, notes } = self;
-        let (inner_tags, decision) = (lane.path.inner_tags, Decision::To { domain, target });
+        let decision = Decision::To { domain, target };
         let [mut to_peer, mut of_tenant] = lane.path.sent.map(TrafficTally::new);
         let mut done = 0;
         for (frame, note) in frames.iter_mut().zip(notes) {
@@ -152,8 +165,7 @@ impl LaneRun<'_, '_, '_> {
             }
             done += 1;
             let len = frame.len();
-            let is_plain = frame.meta.is_plain() && frame.headroom() >= HEADROOM;
-            if !is_plain || inner_tags::applies(inner_tags, frame) {
+            if !frame.meta.is_plain() || frame.headroom() < HEADROOM {
                 continue;
             }
             match headers(frame) {
@@ -176,13 +188,15 @@ fn is_of(note: &Note, domain: DomainId) -> bool {
 }
 
 impl OuterHeaders {
+    /// Those of the way by this next hop, for frames with so many bytes of the encapsulation's header.
     #[inline]
-    fn new(lane: &Lane<'_, '_, '_>, hop: &Hop, underlay: &Underlay) -> Self {
-        // The packet is no longer than the path carries, nor than IP can say.
-        let mtu = hop.mtu.unwrap_or(u32::MAX).min(underlay.longest_packet() as u32);
+    fn new(lane: &Lane<'_, '_, '_>, hop: &Hop, underlay: &Underlay, overhead: usize) -> Self {
+        // No more than the path carries, nor than an IP packet can hold.
+        let room = hop.mtu.map_or(usize::MAX, |mtu| (mtu as usize).saturating_sub(underlay.ip_overhead()));
+        let most = room.min(underlay.most_payload()).saturating_sub(overhead);
         let by_device = underlay.covers_payload() && lane.ports.caps(hop.port).outer_checksum;
         let summing = if by_device { Summing::Device } else { Summing::Here };
-        Self { port: hop.port, most: lane.path.room_in_ip(mtu, underlay), stamp: underlay.on(hop.link), summing }
+        Self { port: hop.port, most, stamp: underlay.on(hop.link), summing }
     }
 
     /// Puts an encapsulation's header and these in front of a frame, as [`LaneRun::put`] has it.
