@@ -17,15 +17,11 @@ const SPREAD: u64 = 0xd6e8_feb8_6659_fd93;
 #[must_use]
 #[inline]
 pub fn inner(frame: &[u8]) -> (u32, u8) {
-    common(frame).unwrap_or_else(|| any(frame))
-}
-
-/// The same, if the frame is as most are: IPv4 without tags, options and fragments, so that everything is in its place.
-#[must_use]
-#[inline]
-pub fn common(frame: &[u8]) -> Option<(u32, u8)> {
-    let head = frame.first_chunk().filter(|head| is_plain(head))?;
-    Some((plain(head), head[ethernet::HEADER_LEN + 1]))
+    match frame.first_chunk() {
+        // Most frames are IPv4 without tags, options and fragments, and then everything is in its place.
+        Some(head) if is_plain(head) => (plain(head), head[ethernet::HEADER_LEN + 1]),
+        _ => any(frame),
+    }
 }
 
 #[inline(never)]

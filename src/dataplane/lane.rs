@@ -5,7 +5,7 @@
 //! order of the burst.
 
 use transload_encaps::underlay::{Stamp, Summing, Underlay};
-use transload_encaps::{DropReason, Encap, Frame, HEADROOM, InnerTags, Segment, Work, flow};
+use transload_encaps::{DropReason, Encap, Frame, HEADROOM, Segment, Work, flow};
 
 use super::burst::Burst;
 use super::egress::Egress;
@@ -113,38 +113,26 @@ impl Work for LaneRun<'_, '_, '_> {
         if encap.is_numbered(segment) {
             return 1;
         }
-        let (inner_tags, overhead) = (lane.path.inner_tags, encap.overhead(segment));
+        let overhead = encap.overhead(segment);
         match &lane.exit {
             LaneExit::Port { port, most } => self.put(|frame| {
-                let needs_more = frame.len() > *most || inner_tags::applies(inner_tags, frame);
-                let is_tagged = !needs_more && encap.encap(state, frame, segment, 0).is_ok();
+                let is_tagged = frame.len() <= *most && encap.encap(state, frame, segment, 0).is_ok();
                 Ok(is_tagged.then_some(*port))
             }),
             LaneExit::Hop(hop, underlay) => {
                 let outer = OuterHeaders::new(lane, hop, underlay, overhead);
                 self.put(|frame| {
-                    let Some((entropy, class)) = flow_of(frame, inner_tags) else { return Ok(None) };
+                    let (entropy, class) = flow::inner(frame.bytes());
                     outer.put(segment, entropy, class, encap, state, frame)
                 })
             }
             LaneExit::Hops(underlay) => self.put(|frame| {
-                let Some((entropy, class)) = flow_of(frame, inner_tags) else { return Ok(None) };
+                let (entropy, class) = flow::inner(frame.bytes());
                 let Some(hop) = lane.path.hop(entropy) else { return Ok(None) };
                 let outer = OuterHeaders::new(lane, hop, underlay, overhead);
                 outer.put(segment, entropy, class, encap, state, frame)
             }),
         }
-    }
-}
-
-/// The entropy and the traffic class of a frame; none if something is to be done about its tags.
-#[inline]
-fn flow_of(frame: &Frame<'_>, rule: InnerTags) -> Option<(u32, u8)> {
-    match flow::common(frame.bytes()) {
-        // It has no tags.
-        Some(common) => Some(common),
-        None if inner_tags::applies(rule, frame) => None,
-        None => Some(flow::inner(frame.bytes())),
     }
 }
 
@@ -155,7 +143,7 @@ impl LaneRun<'_, '_, '_> {
     #[inline]
     fn put(self, headers: impl Fn(&mut Frame<'_>) -> Result<Option<PortId>, DropReason>) -> usize {
         let Self { lane, from, to: (domain, target), frames, notes } = self;
-        let decision = Decision::To { domain, target };
+        let (rule, decision) = (lane.path.inner_tags, Decision::To { domain, target });
         let [mut to_peer, mut of_tenant] = lane.path.sent.map(TrafficTally::new);
         let mut done = 0;
         for (frame, note) in frames.iter_mut().zip(notes) {
@@ -165,7 +153,8 @@ impl LaneRun<'_, '_, '_> {
             }
             done += 1;
             let len = frame.len();
-            if !frame.meta.is_plain() || frame.headroom() < HEADROOM {
+            let is_plain = frame.meta.is_plain() && frame.headroom() >= HEADROOM;
+            if !is_plain || inner_tags::applies(rule, frame) {
                 continue;
             }
             match headers(frame) {
