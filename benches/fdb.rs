@@ -5,6 +5,7 @@ use std::hint::black_box;
 use criterion::{Bencher, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use transload::fdb::{DEFAULT_CAPACITY, Fdb, Key, LearnOutcome};
 use transload::forwarding::{DomainId, Target};
+use transload::io::prefetch;
 use transload_encaps::Mac;
 
 const DOMAIN: DomainId = DomainId::new(7);
@@ -44,9 +45,8 @@ fn in_bursts(bencher: &mut Bencher<'_>, fdb: &Fdb, macs: &[Mac], mut act: impl F
     bencher.iter(|| {
         keys.clear();
         keys.extend(turn.by_ref().take(BURST).map(|&mac| fdb.key(DOMAIN, mac)));
-        for &key in &keys {
-            fdb.touch(key);
-        }
+        let view = fdb.view();
+        keys.iter().filter_map(|key| view.line(key)).for_each(prefetch);
         for &key in &keys {
             act(fdb, key);
         }

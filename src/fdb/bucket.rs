@@ -76,12 +76,6 @@ impl<'a> Bucket<'a> {
         std::ptr::eq(self.0, other.0)
     }
 
-    /// Fetches the cache line.
-    #[inline]
-    pub(super) fn touch(self) {
-        std::hint::black_box(self.version().load(Ordering::Relaxed));
-    }
-
     /// The slot of a MAC, if it is in this bucket.
     #[expect(clippy::inline_always, reason = "small, and asked twice for each frame")]
     #[inline(always)]

@@ -169,14 +169,6 @@ impl Fdb {
         View::new(self)
     }
 
-    /// Starts to fetch what [`lookup`](Self::lookup) and [`learn`](Self::learn) will read.
-    #[inline]
-    pub fn touch(&self, key: Key) {
-        if let Some(home) = self.home(key) {
-            home.touch();
-        }
-    }
-
     /// Where this MAC lives, unless it has been silent for more than `ageing` seconds (at most [`MAX_AGEING`]) by
     /// now, `tick`. The target is always one that was learned or pinned for this very domain.
     #[must_use]

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use transload::fdb::{Fdb, Key, LearnOutcome};
 use transload::forwarding::{DomainId, Target};
+use transload::io::prefetch;
 use transload_encaps::Mac;
 
 const DOMAIN: DomainId = DomainId::new(7);
@@ -45,9 +46,8 @@ fn in_bursts(fdb: &Fdb, mut keys: impl Iterator<Item = Key>, mut act: impl FnMut
         if burst.is_empty() {
             return;
         }
-        for &key in &burst {
-            fdb.touch(key);
-        }
+        let view = fdb.view();
+        burst.iter().filter_map(|key| view.line(key)).for_each(prefetch);
         for &key in &burst {
             act(key);
         }
