@@ -97,7 +97,8 @@ fn cpu_nanos() -> u64 {
     time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
 }
 
-/// How much more two workers carry than one, with one FDB, from one peer to one other where there are no more.
+/// Prints what two workers of one gateway carry, as a multiple of what one does. They share the FDB and, in a tenant with
+/// one peer on either side, everything that is kept for these two.
 fn workers(case: Case) {
     let gateway = Gateway::new(case, 2);
     let carried = |workers: usize| -> f64 {

@@ -15,7 +15,7 @@ pub(crate) struct Tenant {
     config: Config,
 }
 
-/// How its frames arrive.
+/// The encapsulation that a tenant's frames arrive in, and their tenant ID there.
 #[derive(Debug, Clone, Copy)]
 enum Arrival {
     Vxlan { vni: u8 },
@@ -24,7 +24,7 @@ enum Arrival {
     QinQ { c_vid: u8 },
 }
 
-/// The file that has it.
+/// The configuration file that a tenant is in.
 #[derive(Debug, Clone, Copy)]
 enum Config {
     Plain,

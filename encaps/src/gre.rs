@@ -47,7 +47,7 @@ pub(crate) const FATAL_BITS: u16 = 0x4c00;
 
 const BASE_LEN: usize = 4;
 const OPTION_LEN: usize = 4;
-/// How most headers begin: with a key and nothing else, and the type of what they carry.
+/// The first four bytes, in network order, of a header with a key and nothing else that carries Ethernet. Most are such.
 pub(crate) const KEYED_BRIDGING: u32 = (KEY as u32) << 16 | ethernet::BRIDGING as u32;
 
 /// A segment without a key. Key 0 is another segment (RFC 2890 §2.1).

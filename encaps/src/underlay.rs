@@ -216,7 +216,7 @@ impl Underlay {
         }
     }
 
-    /// How many bytes a [`Stamp`] adds, outer Ethernet included.
+    /// Bytes of all outer headers, Ethernet included.
     #[must_use]
     pub const fn overhead(&self) -> usize {
         self.len

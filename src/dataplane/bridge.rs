@@ -113,7 +113,7 @@ struct IngressAttachment<'a> {
     ageing: u16,
     /// A peer behind the attachment, and where MACs behind it live.
     behind: (PeerId, MacLocation),
-    /// A place that frames may go to from here, and where MACs there live; none yet where no MAC ever is.
+    /// The last place that frames were found free to go to from here, and where MACs there live: `NOWHERE` until one was.
     open: (Target, MacLocation),
 }
 

@@ -111,7 +111,8 @@ impl Work for LaneRun<'_, '_, '_> {
     fn run<E: Encap>(self, encap: &E, state: &E::State) -> usize {
         let (lane, segment) = (self.lane, self.lane.path.segment);
         if encap.is_numbered(segment) {
-            return 1;
+            // Numbers must rise in the order in which frames leave, which the lane does not keep.
+            return self.put(|_| Ok(None));
         }
         let overhead = encap.overhead(segment);
         match &lane.exit {
@@ -183,8 +184,7 @@ impl OuterHeaders {
         // No more than the path carries, nor than an IP packet can hold.
         let room = hop.mtu.map_or(usize::MAX, |mtu| (mtu as usize).saturating_sub(underlay.ip_overhead()));
         let most = room.min(underlay.most_payload()).saturating_sub(overhead);
-        let by_device = underlay.covers_payload() && lane.ports.caps(hop.port).outer_checksum;
-        let summing = if by_device { Summing::Device } else { Summing::Here };
+        let summing = lane.ports.summing(hop.port, underlay);
         Self { port: hop.port, most, stamp: underlay.on(hop.link), summing }
     }
 

@@ -98,7 +98,7 @@ impl Note {
         }
     }
 
-    /// The frame goes no further.
+    /// The frame goes no further: no later stage finds a decision that it could act on.
     #[inline]
     pub fn drop(&mut self, reason: DropReason) {
         self.decision = Decision::Undecided;

@@ -1,5 +1,6 @@
 //! The ports of one worker, each with the frames that wait to leave by it; and transmit, which sends them.
 
+use transload_encaps::underlay::{Summing, Underlay};
 use transload_encaps::{Common, DropReason, Frame};
 
 use super::burst::Burst;
@@ -87,6 +88,13 @@ impl<'mem> WorkerPorts<'mem> {
     pub(super) fn caps(&self, id: PortId) -> Caps {
         let slot = self.index.get(id);
         slot.and_then(|slot| self.slots.get(*slot)).map_or_else(Caps::default, |slot| slot.caps)
+    }
+
+    /// Where the UDP checksum of a tunnel packet comes from that leaves by a port.
+    #[inline]
+    pub(super) fn summing(&self, id: PortId, underlay: &Underlay) -> Summing {
+        let by_device = underlay.covers_payload() && self.caps(id).outer_checksum;
+        if by_device { Summing::Device } else { Summing::Here }
     }
 
     /// Whether this worker has a port.

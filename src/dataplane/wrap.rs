@@ -1,6 +1,6 @@
 //! Wrap: the headers of one path in front of a frame, or the reason why they cannot be.
 
-use transload_encaps::underlay::{Summing, Underlay};
+use transload_encaps::underlay::Underlay;
 use transload_encaps::{Checksum, Common, DropReason, Frame, InnerTags, flow};
 
 use super::egress::Egress;
@@ -77,9 +77,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         }
         self.prepare(frame, path)?;
         path.peer.compiled.encap(frame, path.segment, entropy)?;
-        let by_device = underlay.covers_payload() && self.ports.caps(hop.port).outer_checksum;
-        let summing = if by_device { Summing::Device } else { Summing::Here };
-        underlay.stamp(frame, hop.link, entropy, class, summing)?;
+        underlay.stamp(frame, hop.link, entropy, class, self.ports.summing(hop.port, underlay))?;
         Ok(hop.port)
     }
 

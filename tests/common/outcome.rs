@@ -23,7 +23,7 @@ pub struct Outcome {
     news: Vec<String>,
 }
 
-/// Whose a number is.
+/// Who counts, or remembers, a number of an outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Owner {
     Worker,

@@ -177,7 +177,7 @@ impl<'mem> Twins<'mem> {
         text
     }
 
-    /// How often a frame, or a copy of one, was dropped so far, by reason.
+    /// The number of frames, copies of flooded ones included, that were dropped since the start, by the reason's label.
     pub fn drops(&self) -> BTreeMap<&'static str, u64> {
         let counters = self.fast.worker.counters();
         let all = transload_encaps::DropReason::all();

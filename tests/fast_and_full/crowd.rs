@@ -7,7 +7,7 @@ use crate::common::twins::{Arenas, Twins};
 use crate::common::wire;
 use crate::places::{Wire, packet};
 
-/// A tenant with peers of three groups, so many in each that they are more than 256 and often meet in a table of as many.
+/// A tenant with 440 peers in three groups: with so many, some share a place among the known senders of a worker.
 const FILE: &str = r#"version: 1
 fdb: { capacity: 4000 }
 ports:
@@ -86,7 +86,7 @@ fn member() -> impl Strategy<Value = Member> {
     ]
 }
 
-/// Who says something to whom, how often in a row; the other answers, or does not.
+/// The speaker, the one spoken to, the number of frames in a row, and whether one frame answers them.
 type Talk = (Member, Member, u8, bool);
 
 fn frames(talks: &[Talk]) -> Vec<Wire> {

@@ -130,7 +130,7 @@ impl<'mem> Gateway<'mem> {
         self.twin.worker.free_chunks() == CHUNKS
     }
 
-    /// How often a frame, or a copy of one, was dropped so far, by reason.
+    /// The number of frames, copies of flooded ones included, that were dropped since the start, by the reason's label.
     pub(crate) fn drops(&self) -> BTreeMap<&'static str, u64> {
         let counted = transload_encaps::DropReason::all()
             .filter_map(|reason| Some((reason.label(), self.twin.worker.counters().drops(reason)?.get())));

@@ -8,12 +8,10 @@ pub(crate) fn cargo(arguments: &[&str]) -> Result<(), String> {
     shown(&mut cargo_command(arguments))
 }
 
-/// Runs cargo with these arguments, letting its output through. Returns the lines of its standard error
-/// that begin with `mark`.
-pub(crate) fn cargo_watching(arguments: &[&str], mark: &str) -> Result<Vec<String>, String> {
-    let mut command = cargo_command(arguments);
-    announce(&command);
-    let mut child = command.stderr(Stdio::piped()).spawn().map_err(|error| format!("cargo: {error}"))?;
+/// Runs a command, letting its output through. Returns the lines of its standard error that begin with `mark`.
+pub(crate) fn watching(command: &mut Command, mark: &str) -> Result<Vec<String>, String> {
+    announce(command);
+    let mut child = command.stderr(Stdio::piped()).spawn().map_err(|error| format!("{}: {error}", line_of(command)))?;
     let mut marked = Vec::new();
     if let Some(stderr) = child.stderr.take() {
         for line in BufReader::new(stderr).lines() {
@@ -27,7 +25,7 @@ pub(crate) fn cargo_watching(arguments: &[&str], mark: &str) -> Result<Vec<Strin
         }
     }
     let status = child.wait().map_err(|error| error.to_string())?;
-    if status.success() { Ok(marked) } else { Err(format!("`{}` failed", line_of(&command))) }
+    if status.success() { Ok(marked) } else { Err(format!("`{}` failed", line_of(command))) }
 }
 
 /// Runs a command after showing it.

@@ -210,9 +210,9 @@ pub(super) const TABLE: &[Situation] = &[
         vec![
             say("mesh-20", "both", n),
             strange(n),
-            strange(n + 1),
+            strange(n.wrapping_add(1)),
             say("mesh-20", "both", n),
-            strange(n + 2),
+            strange(n.wrapping_add(2)),
             say("both", "mesh-20", n),
         ]
     }),
