@@ -9,8 +9,8 @@ use transload_lab::interrupt;
 use crate::testbed::{Site, Tenant, Testbed};
 
 /// A listener ends by itself after so many seconds.
-const LONGEST: u32 = 90;
-const START: Duration = Duration::from_secs(45);
+const LONGEST: u32 = 180;
+const START: Duration = Duration::from_secs(100);
 /// One that does not listen by then is started again.
 const SLOW: Duration = Duration::from_secs(10);
 static NUMBER: AtomicU32 = AtomicU32::new(0);
