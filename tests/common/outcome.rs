@@ -23,7 +23,7 @@ pub struct Outcome {
     news: Vec<String>,
 }
 
-/// Who counts, or remembers, a number of an outcome.
+/// The part of a gateway that a count belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Owner {
     Worker,
