@@ -17,6 +17,7 @@ pub mod forwarding;
 pub mod io;
 pub mod isolation;
 pub mod kernel;
+pub mod logging;
 pub mod mapping;
 pub mod offline;
 pub mod report;

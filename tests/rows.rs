@@ -20,7 +20,7 @@ use transload::forwarding::PortId;
 use transload::io::pcap::CaptureWriter;
 use transload::offline::captured::Captured;
 use transload::report::rows::{
-    AttachmentRow, DropRow, FdbRow, HopRow, LoopRow, MappingRow, MoveRow, PeerRow, PortRow, Reloaded, Summary,
+    AttachmentRow, DropRow, FdbRow, HopRow, LogRow, LoopRow, MappingRow, MoveRow, PeerRow, PortRow, Reloaded, Summary,
     TenantRow,
 };
 use transload::report::{PortState, TunnelState};
@@ -45,6 +45,7 @@ fn rows() -> Vec<(&'static str, Schema)> {
         ("`next_hops` of `peers`", schema_for!(HopRow)),
         ("`ports`", schema_for!(PortRow)),
         ("`drops`", schema_for!(DropRow)),
+        ("`log`: lines that are not in it", schema_for!(LogRow)),
         ("What `replay` prints: lists of these rows", schema_for!(Summary)),
         ("`captured` of `replay`: frames of the captures that are not what they seem", schema_for!(Captured)),
         ("What `POST /reload` answers", schema_for!(Reloaded)),
@@ -84,7 +85,7 @@ fn the_page_lists_every_key_of_every_row() {
 
 #[test]
 fn the_meaning_of_a_number_begins_with_its_unit() {
-    let units = ["Seconds", "Frames", "Bytes", "MAC addresses", "IDs", "Times"];
+    let units = ["Seconds", "Frames", "Bytes", "MAC addresses", "IDs", "Times", "Lines"];
     for (title, schema) in rows() {
         for (key, about, value) in keys(&schema) {
             let kind = value["type"].to_string();

@@ -12,13 +12,16 @@ use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
-use crate::report::rows::{ErrorRow, Reloaded};
+use crate::report::rows::{ErrorRow, LogRow, Reloaded};
 use crate::report::{GatewayState, NoSuchTenant};
 
 /// The gateway that answers.
 pub trait Asked: Send + Sync + 'static {
     /// Reads what the gateway knows now.
     fn read<R>(&self, read: impl FnOnce(&GatewayState<'_>) -> R) -> R;
+
+    /// What became of lines that are not in the log.
+    fn log(&self) -> LogRow;
 
     /// Reads the file again. `None` if the gateway is stopping; an error says, in words, why the file is rejected.
     fn reload(&self) -> impl Future<Output = Option<Result<Reloaded, String>>> + Send;
@@ -44,14 +47,15 @@ fn router<G: Asked>(gateway: Arc<G>) -> Router {
         .route("/fdb", of_tenant(|state, tenant| state.fdb(tenant)))
         .route("/tenants", of_tenant(|state, tenant| state.tenants(tenant)))
         .route("/peers", of_tenant(|state, tenant| state.peers(tenant)))
-        .route("/mappings", whole("mappings", |state| state.mappings()))
-        .route("/ports", whole("ports", |state| state.ports()))
-        .route("/drops", whole("drops", |state| state.drops()))
+        .route("/mappings", whole("mappings", |gateway: &G| gateway.read(|state| state.mappings())))
+        .route("/ports", whole("ports", |gateway: &G| gateway.read(|state| state.ports())))
+        .route("/drops", whole("drops", |gateway: &G| gateway.read(|state| state.drops())))
+        .route("/log", whole("log", |gateway: &G| vec![gateway.log()]))
         .route("/reload", post(async |State(gateway): State<Arc<G>>| reload(&*gateway).await))
         .fallback(async || {
             refuse(
                 StatusCode::NOT_FOUND,
-                "there is /fdb, /tenants, /mappings, /peers, /ports and /drops, and POST /reload",
+                "there is /fdb, /tenants, /mappings, /peers, /ports, /drops and /log, and POST /reload",
             )
         })
         .with_state(gateway)
@@ -78,12 +82,9 @@ fn of_tenant<G: Asked, T: Serialize + 'static>(
 }
 
 /// A list that no tenant has a part of. To show all of it to whoever asks for a tenant's part would mislead.
-fn whole<G: Asked, T: Serialize + 'static>(
-    what: &'static str,
-    rows: fn(&GatewayState<'_>) -> Vec<T>,
-) -> MethodRouter<Arc<G>> {
+fn whole<G: Asked, T: Serialize + 'static>(what: &'static str, rows: fn(&G) -> Vec<T>) -> MethodRouter<Arc<G>> {
     get(async move |Query(filter): Query<TenantFilter>, State(gateway): State<Arc<G>>| match filter.tenant {
-        None => Json(gateway.read(rows)).into_response(),
+        None => Json(rows(&gateway)).into_response(),
         Some(_) => refuse(
             StatusCode::BAD_REQUEST,
             format!(

@@ -9,11 +9,12 @@ use super::Failure;
 use super::render::output;
 use crate::admin::client::{self, AskError};
 use crate::admin::socket;
-use crate::report::rows::{DropRow, FdbRow, LoopRow, MappingRow, PeerRow, PortRow, TenantRow};
+use crate::report::rows::{DropRow, FdbRow, LogRow, LoopRow, MappingRow, PeerRow, PortRow, TenantRow};
 
 const COLUMNS: &str = "\
 A column is a key of the JSON (docs/ROWS.md has them all). Some need a word:
-  LOST                frames that arrived and were lost before the gateway took them, since its queue was full
+  LOST                of a port, frames that its queue had no room for; of the log, lines that could not be written
+  HELD BACK           lines of a kind that had already said much; the log sums them up
   DROPPED             frames dropped and counted by reason; of a port, without `underlay_control`, which is harmless
   TOLERATED           frames carried, though a stricter gateway would have dropped them for this reason
   RESPONSIBLE         who can do something about it: peer, config (the file) or local (this machine)
@@ -41,6 +42,7 @@ const PEERS: [&str; 10] =
     ["PEER", "SOURCE", "ENCAP", "ADDRESS", "ENDPOINT", "NEXT HOPS", "RX FRAMES", "TX FRAMES", "DROPPED", "FAILURES"];
 const PORTS: [&str; 11] =
     ["PORT", "IO", "MAC", "MTU", "RX FRAMES", "RX BYTES", "LOST", "TX FRAMES", "TX BYTES", "DROPPED", "STATE"];
+const LOG: [&str; 2] = ["HELD BACK", "LOST"];
 const DROPS: [&str; 6] = ["REASON", "DROPPED", "TOLERATED", "PORTS", "RESPONSIBLE", "MEANING"];
 
 #[derive(Debug, clap::Args)]
@@ -77,6 +79,8 @@ enum What {
     Ports,
     /// Why frames were dropped, and who is responsible
     Drops,
+    /// Lines that are not in the log
+    Log,
 }
 
 impl What {
@@ -88,6 +92,7 @@ impl What {
             Self::Peers => "/peers",
             Self::Ports => "/ports",
             Self::Drops => "/drops",
+            Self::Log => "/log",
         }
     }
 }
@@ -130,6 +135,7 @@ fn answer(args: &Args, socket: &Path) -> Result<String, AskError> {
         What::Peers => peers(&client::rows(socket, path, tenant)?),
         What::Ports => ports(&client::rows(socket, path, tenant)?),
         What::Drops => drops(&client::rows(socket, path, tenant)?, args.all),
+        What::Log => log(&client::rows(socket, path, tenant)?),
     })
 }
 
@@ -247,6 +253,14 @@ fn drops(rows: &[DropRow], all: bool) -> String {
     finish(&table, rows.len(), "No frame has been dropped.")
 }
 
+fn log(rows: &[LogRow]) -> String {
+    let mut table = table(&LOG, &LOG);
+    for row in rows {
+        table.add_row([row.held_back, row.lost]);
+    }
+    table.trim_fmt()
+}
+
 fn or_none(text: Option<String>) -> String {
     text.unwrap_or_else(|| "-".to_owned())
 }
@@ -299,6 +313,7 @@ mod tests {
             (&PEERS[..], schema_for!(PeerRow)),
             (&PORTS[..10], schema_for!(PortRow)),
             (&DROPS[..], schema_for!(DropRow)),
+            (&LOG[..], schema_for!(LogRow)),
         ];
         for (heads, schema) in tables {
             let keys = schema.get("properties").and_then(|keys| keys.as_object()).expect("a row has keys");
@@ -310,7 +325,7 @@ mod tests {
 
     #[test]
     fn every_column_that_is_explained_is_one() {
-        let heads = [&FDB[..], &TENANTS, &MAPPINGS, &PEERS, &PORTS, &DROPS].concat();
+        let heads = [&FDB[..], &TENANTS, &MAPPINGS, &PEERS, &PORTS, &DROPS, &LOG].concat();
         for line in COLUMNS.lines().skip(1) {
             let (head, _) = line.trim().split_once("  ").expect("a head and what it means");
             assert!(heads.contains(&head), "{head} is no column");

@@ -243,6 +243,15 @@ pub struct DropRow {
     pub meaning: String,
 }
 
+/// What became of lines that are not in the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LogRow {
+    /// Lines of a kind that had already said much; the log sums them up.
+    pub held_back: u64,
+    /// Lines that could not be written: nobody read, the disk was full, or the reader is gone.
+    pub lost: u64,
+}
+
 /// What a replay knows at its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {

@@ -2,7 +2,8 @@
 
 use super::gateway::Gateway;
 use crate::admin::Asked;
-use crate::report::rows::Reloaded;
+use crate::logging::unlogged;
+use crate::report::rows::{LogRow, Reloaded};
 use crate::report::{GatewayState, PortState, TunnelState};
 
 impl Asked for Gateway {
@@ -33,6 +34,10 @@ impl Asked for Gateway {
                 .collect(),
             now: self.clock.now(),
         })
+    }
+
+    fn log(&self) -> LogRow {
+        LogRow { held_back: unlogged().held_back(), lost: unlogged().lost() }
     }
 
     async fn reload(&self) -> Option<Result<Reloaded, String>> {
