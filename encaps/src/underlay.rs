@@ -4,6 +4,7 @@
 //! lengths, traffic class, entropy and checksums.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use crate::checksum;
 use crate::drops::{Common, DropReason};
@@ -18,7 +19,8 @@ const TAGGED_ETHERNET: usize = ethernet::HEADER_LEN + ethernet::TAG_LEN;
 /// The most bytes a [`Stamp`] adds.
 pub const MAX_LEN: usize = TAGGED_ETHERNET + IPV6_LEN + UDP_LEN;
 
-/// RFC 6335 §6: the dynamic ports, which RFC 7348 §5 recommends for entropy.
+/// The UDP source ports of tunnel packets. RFC 6335 §6: the dynamic ports, which RFC 7348 §5 recommends for entropy.
+pub const SOURCE_PORTS: RangeInclusive<u16> = FIRST_SOURCE_PORT..=FIRST_SOURCE_PORT + SOURCE_PORT_MASK as u16;
 const FIRST_SOURCE_PORT: u16 = 49152;
 const SOURCE_PORT_MASK: u32 = 0x3fff;
 const FLOW_LABEL_MASK: u32 = 0x000f_ffff;

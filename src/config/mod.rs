@@ -43,7 +43,7 @@ pub use nearest::{nearest, suggestion};
 pub use numbers::{DscpValue, MssClamp, Rate, Ttl, Vid, Whole};
 pub use offset::{Offset, is_variable};
 pub use peers::{Ecn, Group, Knobs, MaxLearned, Peer, RxZero, UdpChecksum, UdpTx};
-pub use ports::{Endpoint, Io, Mtu, Port, UnixSocket};
+pub use ports::{Endpoint, Io, Ipsec, Mtu, Port, UnixSocket};
 pub use prefixes::{LearnFrom, Prefix};
 pub use problem::{Problem, ProblemPlace, Problems, Severity};
 pub use profiles::{PROFILES, Profile, ProfileRow, table as profile_table};

@@ -77,4 +77,18 @@ pub struct Endpoint {
     pub vlan: Option<At<Vid>>,
     /// TTL or hop limit of its packets, unless the peer says otherwise; 64 if left out.
     pub ttl: Option<At<Ttl>>,
+    /// What the machine's IPsec policies mean for its packets, which they do not apply to; `refuse` if left out.
+    pub ipsec: Option<At<Ipsec>>,
+}
+
+/// What the gateway does when an IPsec policy of the machine blocks or protects packets between an endpoint and its
+/// peers. Tunnel packets do not pass through IPsec: they would travel in clear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Ipsec {
+    /// It does not start.
+    #[default]
+    Refuse,
+    /// It starts: the packets may travel in clear.
+    Ignore,
 }

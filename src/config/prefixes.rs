@@ -36,7 +36,8 @@ impl Prefix {
     }
 
     /// The prefix of this length that an address is in.
-    fn around(address: IpAddr, len: u8) -> Self {
+    #[must_use]
+    pub fn around(address: IpAddr, len: u8) -> Self {
         let bits = u32::from(len);
         let first = match address {
             IpAddr::V4(v4) => Ipv4Addr::from_bits(v4.to_bits() & !u32::MAX.checked_shr(bits).unwrap_or(0)).into(),

@@ -77,6 +77,7 @@ fn endpoints(side: Side<'_>, facts: &mut Facts) {
             ("ports", ports.join(" ")),
             ("vlan", text(side, endpoint.vlan.as_ref())),
             ("ttl", text(side, endpoint.ttl.as_ref())),
+            ("ipsec", text(side, endpoint.ipsec.as_ref())),
         ]);
         facts.insert((Thing::Endpoint, name.text.to_owned()), fields);
     }

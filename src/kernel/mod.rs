@@ -2,6 +2,7 @@
 
 pub mod devices;
 pub mod host;
+pub mod ipsec;
 pub mod memberships;
 pub mod netlink;
 pub mod next_hops;

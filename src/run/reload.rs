@@ -16,10 +16,10 @@ use super::fixed;
 use super::gateway::Gateway;
 use super::opening::{self, OpeningError};
 use crate::compile::{Plan, compile};
-use crate::config::{self, Config, Problem, Problems};
+use crate::config::{self, Config, Problem, Problems, Severity};
 use crate::diff::{self, How};
 use crate::io::quiet::Quiet;
-use crate::kernel::host;
+use crate::kernel::host::Machine;
 use crate::report::rows::Reloaded;
 use crate::rib::Rib;
 
@@ -36,7 +36,7 @@ pub enum ReloadError {
     #[error(transparent)]
     Opening(#[from] OpeningError),
     /// The kernel does not answer.
-    #[error("cannot ask the kernel for its addresses: {0}")]
+    #[error("cannot ask the kernel for its devices: {0}")]
     System(#[from] io::Error),
 }
 
@@ -66,10 +66,10 @@ impl Reloader<'_> {
     /// # Errors
     /// When it is refused.
     pub async fn reload(&mut self, gateway: &Arc<Gateway>) -> Result<Reloaded, ReloadError> {
-        let addresses = host::addresses().await?;
+        let machine = Machine::read().await?;
         // Nothing else happens from here until it is taken in: peers are learned by this same thread.
         let config = config::load(&self.file)?;
-        let plan = compile_beside(gateway, &config, &addresses)?;
+        let plan = compile_beside(gateway, &config, &machine)?;
         self.prepare(&plan)?;
         let reloaded = self.changes(gateway, &config, &plan);
         gateway.change(|rib| rib.take_in(plan));
@@ -117,12 +117,16 @@ impl Reloader<'_> {
 }
 
 /// Compiles a file beside the running one, if it asks for nothing that cannot be had without a restart.
-fn compile_beside(gateway: &Gateway, config: &Config, addresses: &host::Addresses) -> Result<Plan, Problems> {
+fn compile_beside(gateway: &Gateway, config: &Config, machine: &Machine) -> Result<Plan, Problems> {
     let rib = gateway.rib();
     let before = rib.plan();
-    let plan = compile(config, &before.numbers, Some(&before.tables))?;
+    let mut plan = compile(config, &before.numbers, Some(&before.tables))?;
     refuse(fixed::check(before, config, &plan))?;
-    refuse(host::missing_addresses(config, &plan, addresses))?;
+    let problems = machine.problems_of_reload(config, &plan);
+    if problems.iter().any(|problem| problem.severity == Severity::Error) {
+        return Err(Problems(problems));
+    }
+    plan.warnings.extend(problems);
     Ok(plan)
 }
 

@@ -16,12 +16,12 @@ use transload_encaps::Mac;
 
 use crate::admin::socket::{AdminSocket, AdminSocketError};
 use crate::compile::{Numbers, Plan, compile};
-use crate::config::{self, Config, Polling, Problems};
+use crate::config::{self, Config, Polling, Problem, Problems};
 use crate::dataplane::Worker;
 use crate::dataplane::thread::{pin, work};
 use crate::events;
 use crate::kernel::devices::devices as kernel_devices;
-use crate::kernel::host;
+use crate::kernel::host::Machine;
 use crate::kernel::resolver::Resolver;
 use crate::rib::facts::{PortLink, Tunnel};
 use crate::run::backends;
@@ -166,16 +166,25 @@ impl Drop for Leaving<'_> {
 fn read(file: &Path) -> Result<(Config, Plan), Problems> {
     let config = config::load(file)?;
     let plan = compile(&config, &Numbers::default(), None)?;
-    for warning in &plan.warnings {
-        tracing::warn!("{}{warning}", warning.place());
-    }
+    plan.warnings.iter().for_each(warn);
     Ok((config, plan))
 }
 
 fn look_at_the_machine(runtime: &Runtime, config: &Config, plan: &Plan) -> Result<(), StartError> {
-    let problems = runtime.block_on(host::check(config, plan));
-    let problems = problems.map_err(while_doing("cannot ask the kernel for its devices"))?;
-    if problems.is_empty() { Ok(()) } else { Err(Problems(problems).into()) }
+    let machine = runtime.block_on(Machine::read());
+    let machine = machine.map_err(while_doing("cannot ask the kernel for its devices"))?;
+    let problems = Problems(machine.problems(config, plan));
+    if problems.has_errors() {
+        return Err(problems.into());
+    }
+    problems.0.iter().for_each(warn);
+    Ok(())
+}
+
+/// Logs a warning with its place, and what to do about it.
+fn warn(problem: &Problem) {
+    let help = problem.help.as_ref().map_or_else(String::new, |help| format!("; {help}"));
+    tracing::warn!("{}{problem}{help}", problem.place());
 }
 
 async fn resolve(plan: &Plan) -> io::Result<Resolver> {

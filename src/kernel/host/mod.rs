@@ -1,0 +1,80 @@
+//! What a configuration needs of the machine it runs on, and what of the machine stands in its way. `run`, `reload` and
+//! `check --host` ask the same.
+
+mod addresses;
+mod devices;
+mod ipsec;
+mod routes;
+
+use std::io;
+use std::net::IpAddr;
+
+use super::ipsec::policies::{IpsecPolicy, policies};
+use super::netlink::Netlink;
+use super::tables::{Link, LinkIndex};
+use crate::compile::Plan;
+use crate::config::{Config, Problem};
+use crate::forwarding::Map;
+
+/// Everything about this machine that a configuration may trip over, the routes to its peers included.
+///
+/// # Errors
+/// When the kernel will not say what it has.
+pub fn look(config: &Config, plan: &Plan) -> io::Result<Vec<Problem>> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let mut problems = Machine::read().await?.problems(config, plan);
+        problems.extend(routes::check(plan).await?);
+        problems.sort_by_key(Problem::span);
+        Ok(problems)
+    })
+}
+
+/// This machine at one moment, as far as a configuration depends on it.
+#[derive(Debug)]
+pub struct Machine {
+    links: Map<LinkIndex, Link>,
+    addresses: Vec<(LinkIndex, IpAddr)>,
+    /// The IPsec policies, or why they are not known.
+    policies: io::Result<Vec<IpsecPolicy>>,
+}
+
+impl Machine {
+    /// Asks the kernel. Nothing is changed, and nothing opened.
+    ///
+    /// # Errors
+    /// When it will not say what it has.
+    pub async fn read() -> io::Result<Self> {
+        let (netlink, _changes) = Netlink::open()?;
+        Ok(Self {
+            links: netlink.links().await?.into_iter().collect(),
+            addresses: netlink.addresses().await?,
+            policies: policies(),
+        })
+    }
+
+    /// What a gateway that starts trips over, in the order of the file.
+    #[must_use]
+    pub fn problems(&self, config: &Config, plan: &Plan) -> Vec<Problem> {
+        let mut problems = devices::missing_devices(config, plan, self);
+        problems.extend(self.problems_of_reload(config, plan));
+        problems.sort_by_key(Problem::span);
+        problems
+    }
+
+    /// What a gateway trips over whose ports are open already, in the order of the file. Their devices may be away.
+    #[must_use]
+    pub fn problems_of_reload(&self, config: &Config, plan: &Plan) -> Vec<Problem> {
+        let mut problems = addresses::missing_addresses(config, plan, self);
+        problems.extend(ipsec::objections(config, plan, self));
+        problems.sort_by_key(Problem::span);
+        problems
+    }
+
+    fn link_named(&self, name: &str) -> Option<LinkIndex> {
+        self.links.iter().find(|(_, link)| link.name == name).map(|(index, _)| *index)
+    }
+
+    fn has_address(&self, address: IpAddr) -> bool {
+        self.addresses.iter().any(|(_, own)| *own == address)
+    }
+}

@@ -1,0 +1,31 @@
+//! The routes to peers, as this machine has them.
+
+use std::io;
+
+use crate::compile::Plan;
+use crate::config::Problem;
+use crate::kernel::netlink::Netlink;
+use crate::kernel::next_hops::{Complaint, flows, resolve};
+use crate::rib::facts::{PortLink, Tunnel};
+
+/// Tunnels whose route leads nowhere, which may change by itself, or where it must not, which is an error. A gateway
+/// that runs only logs them, since routes come and go.
+///
+/// # Errors
+/// When the kernel will not say what it has.
+pub(super) async fn check(plan: &Plan) -> io::Result<Vec<Problem>> {
+    let (netlink, _changes) = Netlink::open()?;
+    let (tunnels, ports) = (Tunnel::all_of(plan), PortLink::all_of(plan));
+    let kernel = netlink.read(&flows(&tunnels)).await?;
+    let complaints = tunnels.iter().flat_map(|tunnel| {
+        let complaints = resolve(tunnel, &ports, &kernel).complaints;
+        complaints.into_iter().map(|complaint| (tunnel.peer, complaint))
+    });
+    let lasting = complaints.filter(|(_, complaint)| !complaint.is_passing());
+    let problem = |(peer, complaint): (_, Complaint)| {
+        let tunnel = plan.tunnels.iter().find(|tunnel| tunnel.peer == peer)?;
+        let make = if matches!(complaint, Complaint::NoRoute(_)) { Problem::warning } else { Problem::error };
+        Some(make(&plan.source, tunnel.span, complaint.to_string()))
+    };
+    Ok(lasting.filter_map(problem).collect())
+}
