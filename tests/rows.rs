@@ -20,10 +20,13 @@ use transload::forwarding::PortId;
 use transload::io::pcap::CaptureWriter;
 use transload::offline::captured::Captured;
 use transload::report::rows::{
-    AttachmentRow, DropRow, FdbRow, HopRow, LogRow, LoopRow, MappingRow, MoveRow, PeerRow, PortRow, Reloaded, Summary,
-    TenantRow,
+    AttachmentRow, DropRow, FdbRow, HopRow, LogRow, LoopRow, MappingRow, MoveRow, PathMtuRow, PeerRow, PortRow, Reloaded,
+    Summary, TenantRow, UnreachableRow,
 };
 use transload::report::{PortState, TunnelState};
+use transload::rib::facts::{QuotedTunnel, Unreachable};
+use transload::rib::path_reports::{PathReport, ReportedMtu, ReportedUnreachable};
+use transload_encaps::Carrier;
 
 const INTRODUCTION: &str = "# Rows
 
@@ -43,6 +46,8 @@ fn rows() -> Vec<(&'static str, Schema)> {
         ("`mappings`", schema_for!(MappingRow)),
         ("`peers`", schema_for!(PeerRow)),
         ("`next_hops` of `peers`", schema_for!(HopRow)),
+        ("`path_mtu_report` of `peers`", schema_for!(PathMtuRow)),
+        ("`unreachable` of `peers`", schema_for!(UnreachableRow)),
         ("`ports`", schema_for!(PortRow)),
         ("`drops`", schema_for!(DropRow)),
         ("`log`: lines that are not in it", schema_for!(LogRow)),
@@ -136,13 +141,22 @@ fn rows_are_written_with_the_keys_that_the_page_has() {
     let mut state = lab.gateway.state(lab.clock);
     state.ports.insert(PortId::new(0), PortState { io: "af_packet eth0", failure: Some("eth0 is gone") });
     let remote = "192.0.2.9".parse().unwrap();
-    state.tunnels = vec![TunnelState { peer, endpoint: "vtep", remote, learned: Some(0), failures: vec![] }];
+    let tunnel = QuotedTunnel { local: "192.0.2.1".parse().unwrap(), remote, carrier: Carrier::Udp(4789) };
+    let report = PathReport {
+        tunnel,
+        mtu: Some(ReportedMtu { mtu: 1300, from: remote, at: 0 }),
+        unreachable: Some(ReportedUnreachable { why: Unreachable::Port, from: remote, at: 0 }),
+    };
+    let report = Some(&report);
+    state.tunnels = vec![TunnelState { peer, endpoint: "vtep", remote, learned: Some(0), failures: vec![], report }];
     agree(&state.fdb(None).unwrap());
     agree(&state.tenants(None).unwrap());
     agree(&state.tenants(None).unwrap()[0].attachments);
     agree(&state.mappings());
     agree(&state.peers(None).unwrap());
     agree(&state.peers(None).unwrap()[0].next_hops);
+    agree(state.peers(None).unwrap()[0].path_mtu_report.as_slice());
+    agree(state.peers(None).unwrap()[0].unreachable.as_slice());
     agree(&state.ports());
     agree(&state.drops());
     agree(&[state.summary()]);
@@ -161,7 +175,8 @@ fn what_a_gateway_says_of_its_ports_and_peers_is_in_their_rows() {
     let failures = vec!["no route to 192.0.2.9".to_owned()];
     let remote = "192.0.2.9".parse().unwrap();
     state.ports.insert(PortId::new(0), PortState { io: "tap up", failure: None });
-    state.tunnels = vec![TunnelState { peer, endpoint: "vtep", remote, learned: Some(30_000_000_000), failures }];
+    let learned = Some(30_000_000_000);
+    state.tunnels = vec![TunnelState { peer, endpoint: "vtep", remote, learned, failures, report: None }];
     let row = state.peers(Some("blue")).unwrap().remove(0);
     assert_eq!((row.source.to_string().as_str(), row.learned_ago), ("learned", Some(60)));
     assert_eq!((row.failures, row.next_hops.len()), (vec!["no route to 192.0.2.9".to_owned()], 1));

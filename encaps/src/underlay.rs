@@ -218,6 +218,12 @@ impl Underlay {
         }
     }
 
+    /// The peer's address.
+    #[must_use]
+    pub fn destination(&self) -> Option<IpAddr> {
+        outer::ip_destination(&self.template, MAX_LEN - self.shape.len())
+    }
+
     /// Bytes of all outer headers, Ethernet included.
     #[must_use]
     pub const fn overhead(&self) -> usize {

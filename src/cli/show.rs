@@ -20,6 +20,7 @@ A column is a key of the JSON (docs/ROWS.md has them all). Some need a word:
   RESPONSIBLE         who can do something about it: peer, config (the file) or local (this machine)
   UNMAPPED IDS        IDs of a mapping that have no counterpart, since it is reserved
   DROPPED (UNMAPPED)  frames that came with such an ID, and were dropped
+  PATH MTU            the longest IP packet that is sent to a peer, in bytes, and the router that reported so
   SOURCE              what made it known: static (the file) or learned
   MOVES               how often a MAC address has moved to another place
   LOOPS               attachment pairs with an external L2 loop";
@@ -38,8 +39,19 @@ const MAPPINGS: [&str; 9] = [
     "DROPPED",
     "DROPPED (UNMAPPED)",
 ];
-const PEERS: [&str; 10] =
-    ["PEER", "SOURCE", "ENCAP", "ADDRESS", "ENDPOINT", "NEXT HOPS", "RX FRAMES", "TX FRAMES", "DROPPED", "FAILURES"];
+const PEERS: [&str; 11] = [
+    "PEER",
+    "SOURCE",
+    "ENCAP",
+    "ADDRESS",
+    "ENDPOINT",
+    "NEXT HOPS",
+    "PATH MTU",
+    "RX FRAMES",
+    "TX FRAMES",
+    "DROPPED",
+    "FAILURES",
+];
 const PORTS: [&str; 11] =
     ["PORT", "IO", "MAC", "MTU", "RX FRAMES", "RX BYTES", "LOST", "TX FRAMES", "TX BYTES", "DROPPED", "STATE"];
 const LOG: [&str; 2] = ["HELD BACK", "LOST"];
@@ -202,7 +214,7 @@ fn mappings(rows: &[MappingRow]) -> String {
 }
 
 fn peers(rows: &[PeerRow]) -> String {
-    let mut table = table(&PEERS, &PEERS[6..9]);
+    let mut table = table(&PEERS, &PEERS[7..10]);
     for row in rows {
         let hops = row.next_hops.iter().map(|hop| format!("{} {}", hop.port, hop.mac));
         table.add_row([
@@ -212,13 +224,27 @@ fn peers(rows: &[PeerRow]) -> String {
             row.address.clone(),
             row.endpoint.clone(),
             or_none(joined(hops, "\n")),
+            or_none(path_mtu(row)),
             row.traffic.rx_frames.to_string(),
             row.traffic.tx_frames.to_string(),
             row.dropped.to_string(),
-            or_none(joined(row.failures.iter().cloned(), "\n")),
+            or_none(joined(row.failures.iter().cloned().chain(unreachable(row)), "\n")),
         ]);
     }
     finish(&table, rows.len(), "The configuration has no tunnel peers.")
+}
+
+/// `1300 (192.0.2.254, 12 s ago)`
+fn path_mtu(row: &PeerRow) -> Option<String> {
+    let mtu = row.path_mtu?;
+    let limiting = row.path_mtu_report.as_ref().filter(|report| report.mtu == mtu);
+    Some(limiting.map_or_else(|| mtu.to_string(), |report| format!("{mtu} ({}, {} s ago)", report.from, report.ago)))
+}
+
+/// `192.0.2.12 answers: UDP port 4789 unreachable, 3 s ago`
+fn unreachable(row: &PeerRow) -> Option<String> {
+    let report = row.unreachable.as_ref()?;
+    Some(format!("{} answers: {}, {} s ago", report.from, report.what, report.ago))
 }
 
 fn ports(rows: &[PortRow]) -> String {

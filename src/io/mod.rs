@@ -10,6 +10,7 @@ pub mod arena;
 mod ethtool;
 mod gso;
 pub mod huge;
+pub mod icmp;
 mod ingress;
 pub mod memory;
 pub mod multicast;

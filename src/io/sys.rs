@@ -142,25 +142,31 @@ fn set_option<T: Copy>(socket: BorrowedFd<'_>, level: c_int, option: c_int, valu
     .map(drop)
 }
 
-/// Reads an option of a packet socket into a plain value, as much of it as the kernel fills.
-fn option<T: Copy>(socket: BorrowedFd<'_>, option: c_int, mut value: T) -> io::Result<T> {
+/// Reads an option of a socket into a plain value, as much of it as the kernel fills.
+fn option<T: Copy>(socket: BorrowedFd<'_>, level: c_int, option: c_int, mut value: T) -> io::Result<T> {
     let mut len = mem::size_of::<T>() as libc::socklen_t;
     // SAFETY: the pointer is to a live plain value of exactly the length that is passed.
     checked(unsafe {
-        libc::getsockopt(socket.as_raw_fd(), libc::SOL_PACKET, option, ptr::from_mut(&mut value).cast(), &raw mut len)
+        libc::getsockopt(socket.as_raw_fd(), level, option, ptr::from_mut(&mut value).cast(), &raw mut len)
     })?;
     Ok(value)
 }
 
 /// Reads a number of a packet socket.
 pub(super) fn packet_option(socket: BorrowedFd<'_>, name: c_int) -> io::Result<c_int> {
-    option(socket, name, 0)
+    option(socket, libc::SOL_PACKET, name, 0)
 }
 
 /// Frames that a packet socket had no room for since the last call.
 pub(super) fn packet_drops(socket: BorrowedFd<'_>) -> io::Result<u32> {
     let none = libc::tpacket_stats { tp_packets: 0, tp_drops: 0 };
-    option(socket, libc::PACKET_STATISTICS, none).map(|stats| stats.tp_drops)
+    option(socket, libc::SOL_PACKET, libc::PACKET_STATISTICS, none).map(|stats| stats.tp_drops)
+}
+
+/// Packets that any socket had no room for so far.
+pub(super) fn socket_drops(socket: BorrowedFd<'_>) -> io::Result<u32> {
+    // sock_diag(7): the last of the numbers is `SK_MEMINFO_DROPS`.
+    option(socket, libc::SOL_SOCKET, libc::SO_MEMINFO, [0; 9]).map(|[.., drops]: [u32; 9]| drops)
 }
 
 /// Lets a packet socket see every frame of a device, whomever it is for.

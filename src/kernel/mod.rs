@@ -1,7 +1,8 @@
-//! What Linux knows: its devices, routes and neighbours, and what tunnels make of them.
+//! What Linux knows: its devices, routes and neighbours, what tunnels make of them, and the ICMP errors it receives.
 
 pub mod devices;
 pub mod host;
+pub mod icmp;
 pub mod ipsec;
 pub mod memberships;
 pub mod netlink;

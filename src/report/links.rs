@@ -5,10 +5,11 @@ use std::collections::HashSet;
 use transload_encaps::Common;
 
 use super::crossings;
-use super::rows::{HopRow, MappingRow, PeerRow, PortRow, RowSource};
+use super::rows::{HopRow, MappingRow, PathMtuRow, PeerRow, PortRow, RowSource, UnreachableRow};
 use super::state::{GatewayState, NoSuchTenant, TunnelState};
 use crate::counters::MappingCounters;
 use crate::forwarding::{Connection, Domain, Exit, Forwarding, Hop, MappingId, Peer, PeerId, PortId};
+use crate::rib::path_reports::{PathReport, ReportedMtu, ReportedUnreachable};
 
 impl GatewayState<'_> {
     /// Ports, in the order of the file.
@@ -62,10 +63,22 @@ impl GatewayState<'_> {
             address: tunnel.remote.to_string(),
             endpoint: tunnel.endpoint.into(),
             next_hops: tables.hops(id).unwrap_or_default().iter().map(hop).collect(),
+            path_mtu: tables.hops(id).unwrap_or_default().iter().filter_map(|hop| hop.mtu).min(),
+            path_mtu_report: tunnel.report.and_then(|report| report.mtu).map(|mtu| self.path_mtu_row(&mtu)),
             failures: tunnel.failures.clone(),
+            unreachable: tunnel.report.and_then(|report| self.unreachable_row(report)),
             dropped: self.sum(|counters| counters.peer(id).map(|peer| &peer.dropped)),
             traffic: self.traffic(|counters| counters.peer(id)),
         }
+    }
+
+    fn path_mtu_row(&self, reported: &ReportedMtu) -> PathMtuRow {
+        PathMtuRow { mtu: reported.mtu, from: reported.from.to_string(), ago: self.seconds_since(reported.at) }
+    }
+
+    fn unreachable_row(&self, report: &PathReport) -> Option<UnreachableRow> {
+        let ReportedUnreachable { why, from, at } = report.unreachable?;
+        Some(UnreachableRow { from: from.to_string(), what: report.words(why), ago: self.seconds_since(at) })
     }
 
     /// Mappings, by name.

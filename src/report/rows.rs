@@ -184,8 +184,14 @@ pub struct PeerRow {
     pub endpoint: String,
     /// The next hops towards it.
     pub next_hops: Vec<HopRow>,
+    /// Bytes of the longest IP packet that is sent to it, outer headers included; none if there is no limit.
+    pub path_mtu: Option<u32>,
+    /// The report of a router that limits `path_mtu`, or did; none if there is none.
+    pub path_mtu_report: Option<PathMtuRow>,
     /// Why it, or one of its paths, cannot be used; empty if nothing is wrong.
     pub failures: Vec<String>,
+    /// Who says by ICMP that packets to it do not arrive; none if nobody has for two minutes.
+    pub unreachable: Option<UnreachableRow>,
     /// Frames from it that were dropped.
     pub dropped: u64,
     /// Tenants' frames from it and to it.
@@ -200,6 +206,28 @@ pub struct HopRow {
     pub port: String,
     /// The MAC address that they are sent to.
     pub mac: String,
+}
+
+/// A path MTU that a router reported by ICMP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PathMtuRow {
+    /// Bytes of the longest IP packet that it lets pass.
+    pub mtu: u32,
+    /// The router.
+    pub from: String,
+    /// Seconds since it said so; after 600 it is forgotten.
+    pub ago: u64,
+}
+
+/// A report by ICMP that packets do not arrive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UnreachableRow {
+    /// Who says so: the peer itself, or a router.
+    pub from: String,
+    /// What it says, in words: `UDP port 4789 unreachable`.
+    pub what: String,
+    /// Seconds since it said so.
+    pub ago: u64,
 }
 
 /// A port.

@@ -13,6 +13,7 @@ use crate::dataplane::{Now, Shared};
 use crate::forwarding::{DomainId, PeerId, PortId, Slab};
 use crate::rib::history::History;
 use crate::rib::loops::Loops;
+use crate::rib::path_reports::PathReport;
 
 /// A second, in nanoseconds.
 pub(super) const SECOND: u64 = 1_000_000_000;
@@ -60,6 +61,8 @@ pub struct TunnelState<'a> {
     pub learned: Option<u64>,
     /// Why it, or one of its paths, cannot be used.
     pub failures: Vec<String>,
+    /// What ICMP errors said of the path to it.
+    pub report: Option<&'a PathReport>,
 }
 
 /// Rows were asked for of a tenant that does not exist.

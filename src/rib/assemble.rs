@@ -5,6 +5,7 @@ use std::sync::Arc;
 use transload_encaps::Mac;
 use transload_encaps::underlay::LinkAddresses;
 
+use super::PathReports;
 use super::facts::DeviceState;
 use crate::compile::{Plan, PortPlan, TunnelPlan};
 use crate::forwarding::{Forwarding, Hop, Learned, OwnMacs, PeerId, Port, PortId, Slab};
@@ -21,6 +22,8 @@ pub(super) struct Facts<'a> {
     pub(super) learned: &'a Arc<Learned>,
     /// The paths to all peers.
     pub(super) hops: &'a Slab<PeerId, Arc<[Hop]>>,
+    /// What the underlay said of them.
+    pub(super) reports: &'a PathReports,
 }
 
 /// The tables that these facts come to. What has not changed is shared with the tables before.
@@ -30,7 +33,7 @@ pub(super) fn assemble(facts: &Facts<'_>) -> Forwarding {
         ports: ports(facts.plan, facts.devices),
         own_macs: Arc::clone(facts.own_macs),
         learned: Arc::clone(facts.learned),
-        hops: facts.hops.clone(),
+        hops: facts.reports.applied(facts.hops),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use transload_encaps::Mac;
+use transload_encaps::{Carrier, Mac};
 
 use crate::compile::{Plan, PortPlan, TunnelPlan};
 use crate::forwarding::{Hop, PeerId, PortId, Slab};
@@ -39,6 +39,61 @@ pub struct PathFact {
     pub hops: Arc<[Hop]>,
     /// What stands in the way of it, or of one of its paths, in words.
     pub complaints: Vec<String>,
+}
+
+/// What an ICMP error says of a packet that it quotes. Anybody may have sent it: see [`PathReports`](super::PathReports).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IcmpError {
+    /// Who says so.
+    pub from: IpAddr,
+    /// The tunnel that the packet was in.
+    pub tunnel: QuotedTunnel,
+    /// Bytes of the whole IP packet, as its header says.
+    pub len: u32,
+    /// Whether routers were allowed to fragment it.
+    pub may_be_fragmented: bool,
+    /// What became of it.
+    pub fate: PacketFate,
+}
+
+/// A tunnel, as the headers of a packet show it that one of our endpoints may have sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct QuotedTunnel {
+    /// The source address: our endpoint's.
+    pub local: IpAddr,
+    /// The destination address.
+    pub remote: IpAddr,
+    /// The destination port of UDP, or the IP protocol.
+    pub carrier: Carrier,
+}
+
+/// What became of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PacketFate {
+    /// It was longer than the next link carries.
+    TooBig {
+        /// Most bytes of an IP packet on that link; none from routers that are older than RFC 1191.
+        mtu: Option<u32>,
+    },
+    /// It cannot get there.
+    Unreachable(Unreachable),
+}
+
+/// Why packets cannot get to a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unreachable {
+    /// A router has no route.
+    Network,
+    /// A router gets no answer from the host.
+    Host,
+    /// The host does not speak the IP protocol.
+    Protocol,
+    /// Nobody listens on the UDP port.
+    Port,
+    /// A filter rejects them.
+    Prohibited,
+    /// They passed too many routers.
+    Expired,
 }
 
 /// A tunnel that needs next hops.

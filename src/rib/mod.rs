@@ -1,8 +1,8 @@
 //! The routing information base: everything that is known, from whom, and the tables that come of it.
 //!
 //! Facts come in by source: the file ([`Rib::take_in`], at the start and at every reload alike), the workers
-//! ([`Rib::hear`]), whoever resolves tunnels ([`Rib::resolved`]) and looks at devices ([`Rib::devices`]). Each says
-//! what it knows and nothing about tables; where two know the same, the file takes precedence. Out of all of them
+//! ([`Rib::hear`]), whoever resolves tunnels ([`Rib::resolved`]) and looks at devices ([`Rib::devices`]), the underlay
+//! itself ([`Rib::reported`]). Each says what it knows and nothing about tables; where two know the same, the file takes precedence. Out of all of them
 //! `assemble` makes a [`Forwarding`], and [`Rib::poll`] gives it to the workers, once for all that has changed.
 //!
 //! No I/O, no clock, no thread: the live gateway and the one in memory drive the same RIB, and so do tests. A source
@@ -16,6 +16,7 @@ mod identity;
 pub mod learned;
 pub mod loops;
 mod news;
+pub mod path_reports;
 mod read;
 mod settle;
 mod versions;
@@ -37,6 +38,7 @@ pub use identity::own_macs;
 use learned::LearnedPeers;
 use loops::Loops;
 pub use news::{News, Output};
+pub use path_reports::PathReports;
 use versions::{Serial, Versions};
 
 /// When one part in so many of the remembered MAC addresses has left the FDB, it is time to forget them.
@@ -60,6 +62,8 @@ pub struct Rib {
     hops: Slab<PeerId, Arc<[Hop]>>,
     /// What stands in the way of peers, in words.
     complaints: Map<PeerId, Vec<String>>,
+    /// What the underlay said of them.
+    reports: PathReports,
     /// Where MAC addresses have been.
     history: History,
     /// The loops that workers found.
@@ -98,6 +102,7 @@ impl Rib {
             learned: LearnedPeers::default(),
             hops: Slab::new(),
             complaints: Map::default(),
+            reports: PathReports::default(),
             history: History::default(),
             loops: Loops::default(),
             failures: BTreeMap::new(),
@@ -124,6 +129,7 @@ impl Rib {
         let ports = ports(&self.plan, &self.devices);
         self.own_macs = Arc::new(own_macs(&self.plan.tables, &ports, &self.plan.names));
         self.keep_paths(&before);
+        self.keep_reports();
         let mut tunnels = Tunnel::all_of(&self.plan);
         tunnels.extend(self.learned.tunnels(&self.plan));
         self.outputs.push_back(Output::Resolve(Targets::All { tunnels, ports: PortLink::all_of(&self.plan) }));
@@ -238,8 +244,8 @@ impl Rib {
         self.is_changed |= self.devices.insert(port, state) != Some(state);
     }
 
-    /// Does what is due by now: forgets silent MAC addresses and peers, releases what was held, and finishes what
-    /// waited for the workers.
+    /// Does what is due by now: forgets silent MAC addresses and peers and old reports, releases what was held, and
+    /// finishes what waited for the workers.
     pub fn tick(&mut self, now: Now) {
         if self.settle() {
             self.forget_peers(now);
@@ -252,6 +258,7 @@ impl Rib {
             self.history.retain(|domain, mac| fdb.lookup(fdb.key(domain, mac), 0, u16::MAX).is_some());
             self.left = 0;
         }
+        self.is_changed |= self.reports.age(now);
     }
 
     /// Forgets learned peers that are not needed any more.
@@ -268,6 +275,7 @@ impl Rib {
         for &peer in &gone {
             self.hops.remove(peer);
             self.complaints.remove(&peer);
+            self.reports.forget(peer);
         }
         self.outputs.push_back(Output::News(News::PeersForgotten(gone.len())));
         self.outputs.push_back(Output::Resolve(Targets::Remove(gone)));
@@ -292,6 +300,7 @@ impl Rib {
             own_macs: &self.own_macs,
             learned: self.learned.tables(),
             hops: &self.hops,
+            reports: &self.reports,
         });
         self.counters.iter().for_each(|counters| counters.grow(&tables));
         self.versions.publish(&self.shared, tables);

@@ -1,11 +1,13 @@
 //! What comes out of the RIB besides tables.
 
+use std::net::IpAddr;
+
 use transload_encaps::Mac;
 
 use super::facts::Targets;
 use super::history::Duplicate;
 use crate::compile::Static;
-use crate::forwarding::{DomainId, PortId};
+use crate::forwarding::{DomainId, PeerId, PortId};
 
 /// What somebody else has to do, or may want to know.
 #[derive(Debug)]
@@ -42,6 +44,24 @@ pub enum News {
     },
     /// So many learned peers were silent and are forgotten.
     PeersForgotten(usize),
+    /// A router carries no longer packets to a peer than so many bytes.
+    PathMtu {
+        /// The peer.
+        peer: PeerId,
+        /// The router.
+        from: IpAddr,
+        /// Most bytes of an IP packet.
+        mtu: u32,
+    },
+    /// Packets do not get to a peer; told once, until it has not been said for a while.
+    Unreachable {
+        /// The peer.
+        peer: PeerId,
+        /// Who says so.
+        from: IpAddr,
+        /// Why, in words.
+        what: String,
+    },
     /// The FDB has no room for this address of the file.
     NoRoom(Static),
     /// A port does not carry frames.

@@ -8,6 +8,7 @@ use super::facts::Tunnel;
 use super::history::History;
 use super::learned::LearnedPeers;
 use super::loops::Loops;
+use super::path_reports::PathReports;
 use crate::compile::{Names, Plan};
 use crate::counters::Counters;
 use crate::dataplane::Shared;
@@ -49,7 +50,7 @@ impl Rib {
         Tunnel::all_of(&self.plan).into_iter().chain(self.learned.tunnels(&self.plan))
     }
 
-    /// The paths to a peer.
+    /// The paths to a peer, as their source knows them.
     #[must_use]
     pub fn hops(&self, peer: PeerId) -> &[Hop] {
         self.hops.get(peer).map_or(&[], |hops| hops)
@@ -59,6 +60,12 @@ impl Rib {
     #[must_use]
     pub fn complaints(&self, peer: PeerId) -> &[String] {
         self.complaints.get(&peer).map_or(&[], Vec::as_slice)
+    }
+
+    /// What the underlay said of the paths to peers.
+    #[must_use]
+    pub const fn reports(&self) -> &PathReports {
+        &self.reports
     }
 
     /// Where MAC addresses have been.

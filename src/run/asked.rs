@@ -30,6 +30,7 @@ impl Asked for Gateway {
                     remote: tunnel.remote,
                     learned: since.get(&tunnel.peer).copied(),
                     failures: rib.complaints(tunnel.peer).to_vec(),
+                    report: rib.reports().of(tunnel.peer),
                 })
                 .collect(),
             now: self.clock.now(),

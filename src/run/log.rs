@@ -46,6 +46,10 @@ pub(super) fn news(rib: &Rib, news: &News) {
         News::PeersForgotten(count) => {
             tracing::info!("{count} learned peers removed, silent and without MAC addresses");
         }
+        News::PathMtu { peer, from, mtu } => {
+            tracing::info!("peer {}: {from} carries packets of {mtu} bytes at most: the path MTU", names.peer(*peer));
+        }
+        News::Unreachable { peer, from, what } => tracing::warn!("peer {}: {from} answers: {what}", names.peer(*peer)),
         News::NoRoom(entry) => {
             let tenant = names.domain(entry.domain);
             tracing::error!("{tenant}: the MAC table has no room for the static address {}", entry.mac);

@@ -14,3 +14,4 @@ pub mod reload;
 pub mod reopen;
 pub mod start;
 pub mod supervise;
+mod underlay;

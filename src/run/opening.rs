@@ -1,8 +1,8 @@
 //! Opening a plan's ports, and keeping the machine's own stack out of what comes in by them.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -209,6 +209,14 @@ fn is_heard(plan: &Plan, endpoint: EndpointId) -> bool {
         table.is_some_and(|table| table.endpoints.contains(&endpoint))
     };
     plan.ports.iter().any(|port| !matches!(port.backend, Backend::Unix { .. }) && has_endpoint(port.id))
+}
+
+/// Our tunnel addresses to which packets come that the machine's own stack receives too.
+#[must_use]
+pub fn heard_addresses(plan: &Plan) -> BTreeSet<IpAddr> {
+    let ports = plan.ports.iter().filter(|port| !matches!(port.backend, Backend::Unix { .. }));
+    let endpoints = ports.filter_map(|port| plan.tables.ports.get(port.id)).flat_map(|port| &port.endpoints);
+    endpoints.filter_map(|id| plan.tables.endpoints.get(*id)).map(|endpoint| endpoint.address).collect()
 }
 
 /// Behind a device with tags and no endpoint are only tenants, whom the machine has nothing to say to.

@@ -26,6 +26,7 @@ use crate::run::opening::quiet_device;
 use crate::run::reload::Reloader;
 use crate::run::reopen::PortReopener;
 use crate::run::start::StartError;
+use crate::run::underlay;
 
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -104,6 +105,7 @@ impl Supervision<'_, '_> {
             () = died(alive) => Err(StartError::WorkerDied),
             () = follow => Ok(()),
             () = housekeeping::keep(gateway, rings) => Ok(()),
+            () = underlay::listen(gateway) => Ok(()),
             () = reloads(gateway, reloader, requests.reloads, hangup) => Ok(()),
             served = admin::serve(listener, gateway.clone()) => {
                 served.map_err(|error| StartError::System("the admin socket broke", error))
