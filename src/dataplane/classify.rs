@@ -10,30 +10,34 @@ use super::burst::Burst;
 use super::known_senders::KnownSenders;
 use super::note::PacketOrigin;
 use super::trace::Tracer;
+use super::trains::{self, Aside};
 use crate::forwarding::{Endpoint, EndpointId, Forwarding, Peer, PeerId, Port, PortId, Sender};
 
 /// What the classify stage reads besides the burst.
-pub(super) struct Classifier<'a, T> {
+pub(super) struct Classifier<'a, 'mem, T> {
     /// The port that the burst came in by.
     pub port: PortId,
     /// The frozen tables.
     pub tables: &'a Forwarding,
     /// The senders whose packets are known at a look.
     pub known: &'a mut KnownSenders,
+    /// Where a train waits with all frames behind it.
+    pub aside: &'a mut Aside<'mem>,
     /// The observer of the stages.
     pub tracer: &'a mut T,
 }
 
-/// Finds the origin of every frame of a burst.
+/// Finds the origin of every frame of a burst, as far as the first train; what is left is set aside.
 #[inline(never)]
-pub(super) fn classify<T: Tracer>(burst: &mut Burst<'_>, with: &mut Classifier<'_, T>) {
+pub(super) fn classify<'mem, T: Tracer>(burst: &mut Burst<'mem>, with: &mut Classifier<'_, 'mem, T>) {
     let Some(port) = with.tables.ports.get(with.port) else {
         return burst.pending().for_each(|(_, note)| note.drop(Common::NotForUs.into()));
     };
     with.known.under(with.tables);
     let only_tags = port.tags.filter(|_| port.endpoints.is_empty());
     let Burst { frames, notes, unknown_senders, .. } = burst;
-    for (frame, note) in frames.iter().zip(notes) {
+    let mut train = None;
+    for (at, (frame, note)) in frames.iter().zip(notes).enumerate() {
         if !T::WATCHES
             && let Some(origin) = with.at_a_look(frame, only_tags)
         {
@@ -42,8 +46,29 @@ pub(super) fn classify<T: Tracer>(burst: &mut Burst<'_>, with: &mut Classifier<'
         }
         match with.origin(frame, port, unknown_senders) {
             Ok(origin) => note.origin = origin,
-            Err(reason) => note.drop(reason),
+            Err(NoOrigin::Dropped(reason)) => note.drop(reason),
+            Err(NoOrigin::Train(peer)) => {
+                train = Some((at, peer));
+                break;
+            }
         }
+    }
+    if let Some((at, peer)) = train {
+        with.aside.put(burst, at, peer);
+    }
+}
+
+/// Why a frame has no origin.
+enum NoOrigin {
+    /// It is dropped.
+    Dropped(DropReason),
+    /// It is several packets of this peer.
+    Train(PeerId),
+}
+
+impl<R: Into<DropReason>> From<R> for NoOrigin {
+    fn from(reason: R) -> Self {
+        Self::Dropped(reason.into())
     }
 }
 
@@ -64,7 +89,7 @@ impl Addressee<'_> {
     }
 }
 
-impl<'a, T: Tracer> Classifier<'a, T> {
+impl<'a, T: Tracer> Classifier<'a, '_, T> {
     /// The origin of a frame with nothing wrong about it: of a packet of a known sender, or of any frame that has come
     /// in by a port where there is nothing but tags.
     #[inline]
@@ -82,7 +107,7 @@ impl<'a, T: Tracer> Classifier<'a, T> {
         frame: &Frame<'_>,
         port: &Port,
         unknown_senders: &mut Vec<IpAddr>,
-    ) -> Result<PacketOrigin, DropReason> {
+    ) -> Result<PacketOrigin, NoOrigin> {
         if frame.meta.cut || frame.len() < HEADER_LEN {
             return Err(Common::Truncated.into());
         }
@@ -97,6 +122,11 @@ impl<'a, T: Tracer> Classifier<'a, T> {
         let sender = Sender { endpoint: addressee.id, address: outer.src, carrier: outer.carrier };
         let (id, peer) = self.peer(&sender, &addressee)?;
         outer::verify_udp(frame, &outer, peer.udp)?;
+        if let Some(gso) = frame.meta.gso
+            && trains::is_train(frame, gso, &outer, peer.compiled.kind())
+        {
+            return Err(NoOrigin::Train(id));
+        }
         let mut origin = origin_of(&outer, id);
         if peer.is_anonymous {
             origin.unknown_sender = Some(unknown_senders.len() as u8);

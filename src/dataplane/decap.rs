@@ -155,8 +155,8 @@ fn settle_inner(frame: &mut Frame<'_>, note: &Note, inner_tags: InnerTags) -> Re
 /// The same, where there is something to settle.
 #[inline(never)]
 fn settle_in_full(frame: &mut Frame<'_>, note: &Note, inner_tags: InnerTags) -> Result<(), DropReason> {
-    // A checksum left unfinished in a header that is gone now concerns nobody any more; but then a super-frame was
-    // one of tunnel packets, and its boundaries are lost.
+    // A checksum left unfinished in a header that is gone now concerns nobody any more; but a super-frame of which it
+    // was has lost its boundaries. Trains were cut before.
     if let Checksum::Partial { start, .. } = frame.meta.checksum
         && frame.frame_offset(start).is_none()
     {

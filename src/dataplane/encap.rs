@@ -200,14 +200,27 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
             self.pool.put(frame);
             return Err(Common::NoTargets.into());
         };
-        if frame.meta.gso.is_some() && !self.caps(path).gso {
-            self.depart_in_segments(frame, side, path)
-        } else {
-            self.depart_whole(frame, side, path)
+        match frame.meta.gso {
+            Some(_) => self.depart_as_super_frame(frame, side, path),
+            None => self.depart_whole(frame, side, path),
         }
     }
 
+    /// Sends a super-frame: whole where the port takes it so, else in segments.
     #[cold]
+    fn depart_as_super_frame(
+        &mut self,
+        mut frame: Frame<'mem>,
+        side: &IngressSide<'a>,
+        path: &EgressPath<'a>,
+    ) -> Result<(), DropReason> {
+        if self.caps(path).gso && offload::leave_to_device(&mut frame).is_some() {
+            self.depart_whole(frame, side, path)
+        } else {
+            self.depart_in_segments(frame, side, path)
+        }
+    }
+
     fn depart_in_segments(
         &mut self,
         frame: Frame<'mem>,

@@ -27,6 +27,7 @@ mod receive;
 pub mod thread;
 mod too_big;
 pub mod trace;
+mod trains;
 mod wrap;
 
 use std::sync::Arc;
@@ -41,6 +42,7 @@ use egress::Egress;
 use encap::encap;
 use known_senders::KnownSenders;
 use receive::{Receiver, receive};
+use trains::{Aside, Shunter};
 
 pub use burst::Burst;
 pub use loop_guard::held_for;
@@ -95,6 +97,7 @@ pub struct Worker<'mem> {
     ports: WorkerPorts<'mem>,
     known: KnownSenders,
     burst: Burst<'mem>,
+    aside: Aside<'mem>,
     segments: Vec<Frame<'mem>>,
     counters: Arc<Counters>,
     events: EventSender,
@@ -110,7 +113,7 @@ impl<'mem> Worker<'mem> {
         counters: Arc<Counters>,
         events: EventSender,
     ) -> Self {
-        let segments = Vec::with_capacity(pool.free());
+        let (aside, segments) = (Aside::new(pool.free()), Vec::with_capacity(pool.free()));
         let view = Cache::new(shared.forwarding.clone());
         Self {
             shared,
@@ -119,6 +122,7 @@ impl<'mem> Worker<'mem> {
             ports: WorkerPorts::new(ports),
             known: KnownSenders::new(),
             burst: Burst::new(),
+            aside,
             segments,
             counters,
             events,
@@ -133,7 +137,7 @@ impl<'mem> Worker<'mem> {
 
     /// The same, with an observer.
     pub fn breathe_before<T: Tracer>(&mut self, tracer: &mut T, now: Now) -> usize {
-        let Self { shared, view, pool, ports, known, burst, segments, counters, events } = self;
+        let Self { shared, view, pool, ports, known, burst, aside, segments, counters, events } = self;
         // The control plane's decisions are read once. They cannot change under a burst, and between bursts we hold
         // no stale ones.
         let tables: &Forwarding = view.load();
@@ -145,15 +149,20 @@ impl<'mem> Worker<'mem> {
             };
             arrived += burst.notes.len();
             tracer.done(Stage::Receive, burst);
-            classify(burst, &mut Classifier { port, tables, known, tracer });
-            tracer.done(Stage::Classify, burst);
-            decap(burst, &mut Decapsulator { tables, counters, tracer });
-            tracer.done(Stage::Decap, burst);
-            bridge(burst, &mut Bridge { tables, fdb, counters, events, now, tracer });
-            tracer.done(Stage::Bridge, burst);
-            encap(burst, &mut Egress { tables, ports, pool, segments, counters, now, refused: None, tracer });
-            tracer.done(Stage::Encap, burst);
-            burst.settle(counters);
+            loop {
+                classify(burst, &mut Classifier { port, tables, known, aside, tracer });
+                tracer.done(Stage::Classify, burst);
+                decap(burst, &mut Decapsulator { tables, counters, tracer });
+                tracer.done(Stage::Decap, burst);
+                bridge(burst, &mut Bridge { tables, fdb, counters, events, now, tracer });
+                tracer.done(Stage::Bridge, burst);
+                encap(burst, &mut Egress { tables, ports, pool, segments, counters, now, refused: None, tracer });
+                tracer.done(Stage::Encap, burst);
+                burst.settle(counters);
+                if !aside.resume(burst, &mut Shunter { port, ports, pool, counters }) {
+                    break;
+                }
+            }
         }
         ports.transmit(pool, counters);
         arrived

@@ -92,6 +92,23 @@ pub fn segments<'mem>(
     Ok(())
 }
 
+/// Leaves a super-frame's checksum to a device that cuts it, which can only be told so of unfinished ones; those that a
+/// receiver has joined may be finished. `None`, and the frame unchanged, if it cannot be cut or has no checksum.
+#[must_use]
+pub fn leave_to_device(frame: &mut Frame<'_>) -> Option<()> {
+    if matches!(frame.meta.checksum, Checksum::Partial { .. }) {
+        return Some(());
+    }
+    let Cut { packet: IpPacket { src, dst, protocol, end, .. }, l4, .. } =
+        Cut::of(frame, frame.meta.gso?).filter(|cut| !cut.unsummed)?;
+    let offset = if protocol == TCP { TCP_CHECKSUM as u16 } else { UDP_CHECKSUM };
+    let start = frame.chunk_offset(l4);
+    let sum = checksum::fold(pseudo_header(src, dst, protocol, end - l4));
+    put16(frame.bytes_mut().get_mut(l4..)?, offset.into(), sum).ok()?;
+    frame.meta.checksum = Checksum::Partial { start, offset };
+    Some(())
+}
+
 /// How long the longest of a super-frame's segments will be, tags included; `None` when it cannot be cut.
 #[must_use]
 pub fn longest_segment(frame: &Frame<'_>) -> Option<usize> {
