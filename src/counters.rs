@@ -118,6 +118,8 @@ pub struct DomainCounters {
     pub traffic: Both,
     /// Frames that went to everyone: broadcast, unknown and multicast.
     pub flooded: Counter,
+    /// Copies that were not made of frames which were to go to everyone, since they were too many.
+    pub copies_dropped: Counter,
     /// Frames, or copies of flooded ones, that were dropped after the tenant was known.
     pub dropped: Counter,
     /// ICMP errors sent to hosts whose packet was too big.
@@ -244,11 +246,11 @@ impl Counters {
     pub fn forget_domain(&self, id: DomainId) {
         let Some(domain) = self.domain(id) else { return };
         let DomainCounters { traffic, flooded, dropped, too_big_answers, learned, moved, .. } = domain;
-        let DomainCounters { held_moves, loops, over_mac_limit, table_full, .. } = domain;
+        let DomainCounters { held_moves, loops, over_mac_limit, table_full, copies_dropped, .. } = domain;
         traffic.forget();
         let (first, second) =
             ([flooded, dropped, too_big_answers, learned], [moved, held_moves, loops, over_mac_limit]);
-        first.into_iter().chain(second).chain([table_full]).for_each(Counter::forget);
+        first.into_iter().chain(second).chain([table_full, copies_dropped]).for_each(Counter::forget);
     }
 
     /// As [`forget_peer`](Self::forget_peer), of a mapping.

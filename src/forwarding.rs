@@ -4,6 +4,7 @@
 //! burst. Numbers ([`PortId`], [`PeerId`], [`DomainId`], and an attachment's place in its domain) are given out by
 //! control and keep their meaning from one `Forwarding` to the next, because the FDB outlives them all.
 
+mod bum;
 mod groups;
 mod ids;
 mod mappings;
@@ -20,6 +21,7 @@ use transload_encaps::outer::UdpRules;
 use transload_encaps::underlay::{LinkAddresses, Underlay};
 use transload_encaps::{Carrier, Compiled, InnerTags, Mac, Segment};
 
+pub use bum::{BumClass, BumDue, BumLimits};
 pub use groups::{Group, Learned, LearnedPeer, Learner};
 pub use ids::{AttachmentId, DomainId, EndpointId, GroupId, MappingId, PeerId, PortId, Scope};
 pub use mappings::{Connection, Crossing, End, Mappings};
@@ -237,8 +239,8 @@ pub struct Domain {
     pub flood_unknown: bool,
     /// Most MAC addresses that are learned.
     pub mac_limit: u32,
-    /// Nanoseconds between broadcast, unknown and multicast frames at the full allowed rate; 0 for no limit.
-    pub bum_interval: u64,
+    /// How many copies of broadcast, unknown and multicast frames may be made.
+    pub bum: BumLimits,
     /// How long TCP segments may be that the tenant's hosts allow each other; `None` leaves it to them.
     pub mss_clamp: Option<MssClamp>,
     /// When a MAC that keeps moving is held; `None` for never.
@@ -282,6 +284,8 @@ pub struct Attachment {
     pub tunnels_l2cp: bool,
     /// Attachments of a domain with the same number never feed each other, nor themselves.
     pub horizon: u16,
+    /// How far the frames that come in here have used up [`Domain::bum`]; outlives a reload.
+    pub bum_due: Arc<BumDue>,
 }
 
 /// The peers behind an attachment.
@@ -332,6 +336,15 @@ impl FileTables {
     #[inline]
     pub fn domain(&self, id: DomainId) -> Option<&Domain> {
         self.domains.get(id)
+    }
+}
+
+impl Attachment {
+    /// Whether what is flooded goes here, coming in behind this horizon; `is_control` are bridges' control frames.
+    #[must_use]
+    #[inline]
+    pub fn is_fed(&self, horizon: Option<u16>, is_control: bool) -> bool {
+        Some(self.horizon) != horizon && (self.tunnels_l2cp || !is_control)
     }
 }
 

@@ -101,7 +101,7 @@ fn defaults_are_those_of_the_standards() {
     let red = plan.names.domain_id("red").expect("red is there");
     let domain = plan.tables.domain(red).expect("it is there");
     assert!(domain.learning && domain.flood_unknown);
-    assert_eq!((domain.ageing, domain.bum_interval), (300, 1_000_000));
+    assert_eq!((domain.ageing, domain.bum.broadcast), (300, 10_000));
     let tags: Vec<_> = domain.attachments.values().map(|row| row.inner_tags).collect();
     assert_eq!(tags, [InnerTags::Keep, InnerTags::Drop, InnerTags::Keep], "RFC 7637 §3.2: no tag inside NVGRE");
     assert_eq!((plan.settings.workers, plan.settings.fdb_capacity), (1, 1 << 20));

@@ -119,7 +119,7 @@ fn every_sample_gateway_carries_the_frames_of_every_tenant() {
     let mut names: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     names.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
     names.sort();
-    for required in ["dc-border", "vxlan-two-sites", "nvgre-migration", "qinq-handoff", "gre-hub"] {
+    for required in ["dc-border", "vxlan-two-sites", "nvgre-migration", "qinq-handoff", "gre-hub", "traffic-mirror"] {
         assert!(names.iter().any(|path| path.file_stem().is_some_and(|stem| stem == required)), "no {required}");
     }
     for path in names {

@@ -91,7 +91,7 @@ fn everything_that_changes_is_named_with_what_it_was_and_what_it_is() {
 + peer here: address 192.0.2.11, checksum false, encap gre, from 192.0.2.1, reserved ignore, sequence false
 - peer mesh/192.0.2.21: address 192.0.2.21, encap nvgre, flow_id flow, from 192.0.2.1, reserved ignore
 ~ tenant blue: ageing 300s -> 60s
-+ tenant green: ageing 300s, bum 1000, duplicates 5 moves within 180s, held for 180s, learning true, loop_guard 60s, macs 65536, mss_clamp false, unknown_unicast flood
++ tenant green: ageing 300s, bum 100000, duplicates 5 moves within 180s, held for 180s, learning true, loop_guard 60s, macs 65536, mss_clamp false, unknown_unicast flood
 - attachment blue/gone: inner_tags keep, key none, l2cp drop, to peer gone
 + attachment blue/here: inner_tags keep, key 5, l2cp drop, to peer here
 ~ attachment red/leaf: vni 1 -> 3

@@ -169,7 +169,7 @@ drop_reasons! {
         SplitHorizon, "split_horizon", Config, "The destination is another member of the same mesh, which it reaches without us.";
         NoTargets, "no_targets", Config, "Broadcast, multicast or unknown, and the domain has nobody else to send it to.";
         UnknownUnicastOff, "unknown_unicast_off", Config, "No frame has come from the destination yet, and this tenant does not flood unknown unicast.";
-        BumLimit, "bum_limit", Config, "More broadcast, unknown and multicast frames than limits.bum allows this tenant; look for a loop.";
+        BumLimit, "bum_limit", Config, "More copies of broadcast, unknown or multicast frames than limits.bum allows the attachment they came in by; look for a loop.";
         LoopGuard, "loop_guard", Config, "Broadcast, unknown or multicast between two attachments that a loop joins: look for the link between them. `show tenants` names both.";
         // On egress.
         TooBig, "too_big", Config, "Longer than the path out carries with its headers; the sender gets an ICMP error where the RFCs allow one. Raise the underlay's MTU or lower the tenant's.";

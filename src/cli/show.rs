@@ -27,7 +27,8 @@ A column is a key of the JSON (docs/ROWS.md has them all). Some need a word:
 
 /// The heads of the tables. Each is a key of the row, in capitals; STATE is made of `failure`.
 const FDB: [&str; 8] = ["TENANT", "MAC", "ATTACHMENT", "VIA", "SOURCE", "AGE", "MOVES", "LAST MOVE"];
-const TENANTS: [&str; 8] = ["TENANT", "ATTACHMENTS", "MACS", "RX FRAMES", "TX FRAMES", "FLOODED", "DROPPED", "LOOPS"];
+const TENANTS: [&str; 9] =
+    ["TENANT", "ATTACHMENTS", "MACS", "RX FRAMES", "TX FRAMES", "FLOODED", "COPIES DROPPED", "DROPPED", "LOOPS"];
 const MAPPINGS: [&str; 9] = [
     "MAPPING",
     "FROM",
@@ -184,7 +185,7 @@ fn loops(row: &TenantRow) -> String {
 }
 
 fn tenants(rows: &[TenantRow]) -> String {
-    let mut table = table(&TENANTS, &TENANTS[2..7]);
+    let mut table = table(&TENANTS, &TENANTS[2..8]);
     for row in rows {
         let attachments: Vec<_> =
             row.attachments.iter().map(|at| format!("{} ({})", at.attachment, at.segment)).collect();
@@ -195,6 +196,7 @@ fn tenants(rows: &[TenantRow]) -> String {
             row.traffic.rx_frames.to_string(),
             row.traffic.tx_frames.to_string(),
             row.flooded.to_string(),
+            row.copies_dropped.to_string(),
             row.dropped.to_string(),
             loops(row),
         ]);

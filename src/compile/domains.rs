@@ -182,7 +182,10 @@ impl<'c> TenantPass<'_, '_, 'c> {
         self.claim(draft.side, segment, draft.span, segments)?;
         self.room.check(draft.side, segment, &mut self.context.findings);
         let AttachmentDraft { inner_tags, tunnels_l2cp, horizon, .. } = *draft;
-        Some(forwarding::Attachment { segment, members: draft.side.members, inner_tags, tunnels_l2cp, horizon })
+        let before = self.previous.and_then(|before| before.domain(claim.domain)?.attachment(claim.attachment));
+        let bum_due = before.map(|before| Arc::clone(&before.bum_due)).unwrap_or_default();
+        let members = draft.side.members;
+        Some(forwarding::Attachment { segment, members, inner_tags, tunnels_l2cp, horizon, bum_due })
     }
 
     /// Tells the peers which segment is used; they may not be able to tell it from another.

@@ -85,6 +85,7 @@ impl<'p, 'c, V> TenantDraft<'p, 'c, V> {
         }
         self.horizons.warn_of_lone_horizons(findings);
         let (noun, name) = (self.noun, self.name.text);
+        policies::warn_of_limits(&format!("{noun} `{name}`"), self.config, &self.policies, findings);
         let message = match self.stated {
             0 => format!("{noun} `{name}` has no attachments"),
             1 => format!("{noun} `{name}` has one attachment, so nothing is bridged"),

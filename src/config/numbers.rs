@@ -41,13 +41,39 @@ pub type Ttl = Whole<1, 255>;
 /// A DSCP (RFC 2474).
 pub type DscpValue = Whole<0, 63>;
 
-/// Frames per second, or no limit.
+/// A number per second, or no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rate {
-    /// Most frames per second, never 0.
+    /// Most per second, never 0.
     PerSecond(u64),
     /// No limit.
     Unlimited,
+}
+
+impl Rate {
+    const MOST: u64 = 1_000_000_000;
+
+    /// So many per second; or what is wrong and what to write instead.
+    pub(super) fn of(number: u64) -> Result<Self, String> {
+        match number {
+            0 => Err("0 would stop even ARP\nwrite 1 or more, or `unlimited`".to_owned()),
+            1..=Self::MOST => Ok(Self::PerSecond(number)),
+            _ => Err(format!("{number} frames per second is more than any port carries\nwrite `unlimited`")),
+        }
+    }
+
+    /// From a text, `1000/s` or `unlimited`; or what is wrong and what to write instead.
+    pub(super) fn read(text: &str) -> Result<Self, String> {
+        if text == "unlimited" {
+            return Ok(Self::Unlimited);
+        }
+        match text.strip_suffix("/s").map(|number| number.trim_end().parse()) {
+            Some(Ok(number)) => Self::of(number),
+            _ => {
+                Err(format!("`{text}` is not a rate\nwrite copies per second, such as 1000 or 1000/s, or `unlimited`"))
+            }
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for Rate {
@@ -58,26 +84,15 @@ impl<'de> Deserialize<'de> for Rate {
             type Value = Rate;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("frames per second, or `unlimited`")
+                f.write_str("copies per second, or `unlimited`")
             }
 
             fn visit_u64<E: Error>(self, number: u64) -> Result<Rate, E> {
-                match number {
-                    0 => Err(E::custom("0 would stop even ARP\nwrite 1 or more, or `unlimited`")),
-                    1..=1_000_000_000 => Ok(Rate::PerSecond(number)),
-                    _ => Err(E::custom(format!(
-                        "{number} frames per second is more than any port carries\nwrite `unlimited`"
-                    ))),
-                }
+                Rate::of(number).map_err(E::custom)
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Rate, E> {
-                match text {
-                    "unlimited" => Ok(Rate::Unlimited),
-                    _ => Err(E::custom(format!(
-                        "`{text}` is not a rate\nwrite frames per second, such as 1000, or `unlimited`"
-                    ))),
-                }
+                Rate::read(text).map_err(E::custom)
             }
         }
 
@@ -96,7 +111,8 @@ impl JsonSchema for Rate {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "anyOf": [
-            { "type": "integer", "minimum": 1, "maximum": 1_000_000_000 },
+            { "type": "integer", "minimum": 1, "maximum": Self::MOST },
+            { "type": "string", "pattern": "^[0-9]+ */s$" },
             { "const": "unlimited" },
         ]})
     }

@@ -6,7 +6,8 @@ use serde::Deserialize;
 use super::addresses::Address;
 use super::at::{At, Named, section};
 use super::attachment::{Attachment, IdValue};
-use super::numbers::{MssClamp, Rate, Whole};
+use super::bum::Bum;
+use super::numbers::{MssClamp, Whole};
 use super::range::Range;
 use super::switch::Switch;
 use super::values::{MacAddress, Seconds};
@@ -59,8 +60,10 @@ pub enum UnknownUnicast {
 pub struct Limits {
     /// Most addresses learned; 65536 if left out.
     pub macs: Option<At<Macs>>,
-    /// Broadcast, unknown and multicast frames per second; 1000 if left out.
-    pub bum: Option<At<Rate>>,
+    /// Broadcast, unknown-unicast and multicast frames per second, counted as the copies that they are sent in: most of
+    /// each of the three, by each attachment that they come in by. One number for all three (`1000`), `unlimited`, or a
+    /// map with one for each; 100000 if left out. ARP and ND are dropped last.
+    pub bum: Option<At<Bum>>,
 }
 
 /// When an address counts as duplicated (RFC 7432 §15.1), and how long it is then held where it is.

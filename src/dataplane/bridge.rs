@@ -5,14 +5,13 @@ use std::sync::atomic::Ordering;
 
 use transload_encaps::{Common, DropReason, Frame, Mac, ethernet};
 
-use super::Now;
 use super::burst::{Burst, Keys, unknown_sender};
 use super::digest::digest;
 use super::loop_guard::{self, Sight};
 use super::memo::Memo;
 use super::note::{Decision, FrameKind};
-use super::rate;
 use super::trace::Tracer;
+use super::{Now, bum, rate};
 use crate::counters::{Counter, Counters, DomainCounters};
 use crate::events::{Event, EventSender};
 use crate::fdb::{Fdb, Key, LearnOutcome, MAX_AGEING, MacLocation, View};
@@ -115,6 +114,8 @@ struct IngressAttachment<'a> {
     behind: (PeerId, MacLocation),
     /// The last place that frames were found free to go to from here, and where MACs there live: `NOWHERE` until one was.
     open: (Target, MacLocation),
+    /// How many copies of a frame are made that goes to everyone, once one did.
+    copies: Option<u64>,
 }
 
 impl<'a, T: Tracer> Bridge<'a, T> {
@@ -179,14 +180,14 @@ impl<'a, T: Tracer> Bridge<'a, T> {
         let nobody = PeerId::new(u32::MAX);
         let behind = (nobody, MacLocation::NOWHERE);
         let open = (Target { attachment: claim.attachment, peer: nobody }, MacLocation::NOWHERE);
-        Some(memo.set(IngressAttachment { claim, domain, attachment, own, ageing, behind, open }))
+        Some(memo.set(IngressAttachment { claim, domain, attachment, own, ageing, behind, open, copies: None }))
     }
 
     /// Decides about any frame.
     #[inline(never)]
-    fn decide(&mut self, inbound: &Inbound<'_>, ingress: &IngressAttachment<'_>) -> Result<Decision, DropReason> {
+    fn decide(&mut self, inbound: &Inbound<'_>, ingress: &mut IngressAttachment<'_>) -> Result<Decision, DropReason> {
         let Inbound { origin, keys: (source_key, destination_key), .. } = *inbound;
-        let IngressAttachment { claim, domain, attachment, own, .. } = *ingress;
+        let IngressAttachment { domain, attachment, own, .. } = *ingress;
         let (source, destination) = (source_key.mac_bits(), destination_key.mac_bits());
         if Mac::is_group_bits(source) || source == 0 {
             return Err(Common::BadSource.into());
@@ -216,13 +217,27 @@ impl<'a, T: Tracer> Bridge<'a, T> {
             // Never learned, so always unknown.
             None if destination == own => Err(Common::ToOwnMac.into()),
             None if !may_flood => Err(Common::UnknownUnicastOff.into()),
-            None if !rate::within(&domain.state.bum_due, domain.bum_interval, self.now) => Err(Common::BumLimit.into()),
-            None => {
-                self.count(claim, |counters| &counters.flooded);
-                let domain = claim.domain;
-                Ok(if is_control { Decision::FloodControl { domain } } else { Decision::Flood { domain } })
-            }
+            None => self.to_everyone(inbound, ingress, is_control),
         }
+    }
+
+    /// A frame that goes to everyone, as far as its tenant's limits let it.
+    fn to_everyone(
+        &self,
+        inbound: &Inbound<'_>,
+        ingress: &mut IngressAttachment<'_>,
+        is_control: bool,
+    ) -> Result<Decision, DropReason> {
+        let IngressAttachment { claim: claim @ Claim { domain: id, .. }, domain, attachment, .. } = *ingress;
+        let copies = || self.tables.fan_out(domain, attachment, is_control);
+        let copies = if is_control { copies() } else { *ingress.copies.get_or_insert_with(copies) };
+        let frame = (inbound.frame.bytes(), inbound.keys.1.mac());
+        if !bum::is_within_limits(frame, copies, domain, attachment, self.now) {
+            self.add(claim, copies, |counters| &counters.copies_dropped);
+            return Err(Common::BumLimit.into());
+        }
+        self.count(claim, |counters| &counters.flooded);
+        Ok(if is_control { Decision::FloodControl { domain: id } } else { Decision::Flood { domain: id } })
     }
 
     /// Looks whether a BUM frame runs round a loop; says behind which target its source is to be learned, if at all.
@@ -301,8 +316,12 @@ impl<'a, T: Tracer> Bridge<'a, T> {
     }
 
     fn count(&self, claim: Claim, which: impl FnOnce(&DomainCounters) -> &Counter) {
+        self.add(claim, 1, which);
+    }
+
+    fn add(&self, claim: Claim, many: u64, which: impl FnOnce(&DomainCounters) -> &Counter) {
         if let Some(counters) = self.counters.domain(claim.domain) {
-            which(counters).add(1);
+            which(counters).add(many);
         }
     }
 }

@@ -10,7 +10,7 @@ use super::path::{EgressPath, IngressSide};
 use super::trace::Tracer;
 use super::wrap::Obstacle;
 use super::{loop_guard, offload, rate, too_big};
-use crate::forwarding::{Attachment, Claim, Crossing, DomainId, Target};
+use crate::forwarding::{Claim, Crossing, DomainId, Target};
 
 /// Nanoseconds between ICMP errors of one tenant at the full allowed rate (RFC 1812 §4.3.2.8, RFC 4443 §2.4 (f)).
 const ICMP_INTERVAL: u64 = 10_000_000;
@@ -127,8 +127,8 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         let loops = &domain.state.loops;
         let guarded = from.filter(|_| domain.loop_hold != 0 && loop_guard::is_holding(loops, self.now));
         let (mut sent, mut failed) = (false, None);
-        let may_feed = |egress: &Attachment| Some(egress.horizon) != horizon && (egress.tunnels_l2cp || !is_control);
-        for (attachment, egress) in domain.attachments.iter().filter(|(_, egress)| may_feed(egress)) {
+        let fed = domain.attachments.iter().filter(|(_, egress)| egress.is_fed(horizon, is_control));
+        for (attachment, egress) in fed {
             let is_held = guarded.is_some_and(|from| loop_guard::is_held(loops, from, attachment, self.now));
             for peer in self.tables.flooded(&egress.members) {
                 let target = Target { attachment, peer };

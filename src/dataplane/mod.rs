@@ -4,6 +4,7 @@
 //! one function in the file of its name. It takes the burst, and all else that it reads or writes as one value.
 
 mod bridge;
+mod bum;
 mod burst;
 mod classify;
 pub mod clock;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Key, Side, Thing};
 use crate::claims::attachments;
 use crate::config::{At, Knobs};
-use crate::forwarding::{Attachment, Claim, Duplicates, Members, MssClamp};
+use crate::forwarding::{Attachment, BumLimits, Claim, Duplicates, Members, MssClamp};
 use crate::io::Backend;
 use crate::report::crossings;
 
@@ -142,14 +142,12 @@ fn tenants(side: Side<'_>, facts: &mut Facts) {
     let (names, tables) = (&side.plan.names, &side.plan.tables);
     for (id, name) in names.domains() {
         let Some(domain) = tables.domain(id) else { continue };
-        let rate =
-            |interval| 1_000_000_000_u64.checked_div(interval).map_or("unlimited".to_owned(), |rate| rate.to_string());
         let fields = fields_of([
             ("learning", domain.learning.to_string()),
             ("ageing", format!("{}s", domain.ageing)),
             ("unknown_unicast", if domain.flood_unknown { "flood" } else { "drop" }.to_owned()),
             ("macs", domain.mac_limit.to_string()),
-            ("bum", rate(domain.bum_interval)),
+            ("bum", bum(domain.bum)),
             ("mss_clamp", clamp(domain.mss_clamp)),
             ("duplicates", domain.duplicates.map_or_else(|| "off".to_owned(), duplicates)),
             ("loop_guard", if domain.loop_hold == 0 { "off".to_owned() } else { seconds(domain.loop_hold) }),
@@ -180,6 +178,17 @@ fn mappings(side: Side<'_>, facts: &mut Facts) {
         }
         facts.insert((Thing::Mapping, name.to_owned()), fields);
     }
+}
+
+fn bum(limits: BumLimits) -> String {
+    let rate =
+        |interval| 1_000_000_000_u64.checked_div(interval).map_or("unlimited".to_owned(), |rate| rate.to_string());
+    let BumLimits { broadcast, multicast, unknown_unicast } = limits;
+    if [multicast, unknown_unicast] == [broadcast; 2] {
+        return rate(broadcast);
+    }
+    let [broadcast, multicast, unknown_unicast] = [broadcast, multicast, unknown_unicast].map(rate);
+    format!("broadcast {broadcast} multicast {multicast} unknown_unicast {unknown_unicast}")
 }
 
 fn clamp(clamp: Option<MssClamp>) -> String {

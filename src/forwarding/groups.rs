@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use transload_encaps::Carrier;
 
-use super::{EndpointId, FileTables, Forwarding, GroupId, Map, Members, Peer, PeerId, Sender};
+use super::{Attachment, Domain, EndpointId, FileTables, Forwarding, GroupId, Map, Members, Peer, PeerId, Sender};
 
 /// Peers that share a mesh.
 #[derive(Debug, Clone, Default)]
@@ -124,5 +124,12 @@ impl Forwarding {
             None => (self.members(members), self.learned_members(members)),
         };
         multicast.into_iter().chain(named.iter().chain(learned).copied())
+    }
+
+    /// How many copies of a flooded frame are made that came in by this attachment of a domain.
+    #[must_use]
+    pub fn fan_out(&self, domain: &Domain, from: &Attachment, is_control: bool) -> u64 {
+        let fed = domain.attachments.values().filter(|egress| egress.is_fed(Some(from.horizon), is_control));
+        fed.map(|egress| self.flooded(&egress.members).count() as u64).sum()
     }
 }

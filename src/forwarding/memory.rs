@@ -7,8 +7,6 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 pub struct DomainState {
     /// How many MACs are learned now.
     pub macs: AtomicU32,
-    /// When the next BUM frame would be on schedule, in nanoseconds of the workers' clock.
-    pub bum_due: AtomicU64,
     /// When the next ICMP error would be on schedule, in nanoseconds of the workers' clock.
     pub icmp_due: AtomicU64,
     /// When the next report of an unknown sender would be on schedule, in nanoseconds of the workers' clock.

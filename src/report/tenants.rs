@@ -35,6 +35,7 @@ impl GatewayState<'_> {
             mac_limit: domain.mac_limit,
             traffic: self.traffic(|counters| counters.domain(id).map(|domain| &domain.traffic)),
             flooded: sum(|domain| &domain.flooded),
+            copies_dropped: sum(|domain| &domain.copies_dropped),
             dropped: sum(|domain| &domain.dropped),
             too_big_answers: sum(|domain| &domain.too_big_answers),
             learned: sum(|domain| &domain.learned),

@@ -8,7 +8,9 @@ use transload::compile::Names;
 use transload::counters::{Both, Counters, DomainCounters, MappingCounters, TrafficCounter};
 use transload::events::Event;
 use transload::fdb::Entry;
-use transload::forwarding::{DomainId, DomainState, Forwarding, LoopMemory, MappingId, PeerId, PortId, Watched};
+use transload::forwarding::{
+    BumDue, DomainId, DomainState, Forwarding, LoopMemory, MappingId, PeerId, PortId, Watched,
+};
 use transload_encaps::DropReason;
 
 use super::twin::Twin;
@@ -152,7 +154,7 @@ impl Numbers {
 
     fn domain(&mut self, id: DomainId, counters: &DomainCounters) {
         let DomainCounters { traffic, flooded, dropped, too_big_answers, learned, moved, held_moves, .. } = counters;
-        let DomainCounters { loops, over_mac_limit, table_full, .. } = counters;
+        let DomainCounters { loops, over_mac_limit, table_full, copies_dropped, .. } = counters;
         self.both(Owner::Tenant(id), traffic);
         for (what, counter) in [
             ("flooded", flooded),
@@ -164,6 +166,7 @@ impl Numbers {
             ("loops", loops),
             ("over the MAC limit", over_mac_limit),
             ("table full", table_full),
+            ("copies dropped", copies_dropped),
         ] {
             self.add(Owner::Tenant(id), what, counter.get());
         }
@@ -173,9 +176,14 @@ impl Numbers {
     fn memory(&mut self, tables: &Forwarding) {
         for (id, domain) in tables.domains.iter() {
             let owner = Owner::Tenant(id);
-            let DomainState { macs, bum_due, icmp_due, unknown_sender_due, loops } = &*domain.state;
+            let DomainState { macs, icmp_due, unknown_sender_due, loops } = &*domain.state;
             self.add(owner, "MACs", macs.load(Relaxed).into());
-            self.add(owner, "BUM frames due", bum_due.load(Relaxed));
+            for attachment in domain.attachments.values() {
+                let BumDue { broadcast, multicast, unknown_unicast, neighbours } = &*attachment.bum_due;
+                for due in [broadcast, multicast, unknown_unicast, neighbours] {
+                    self.add(owner, "copies due", due.load(Relaxed));
+                }
+            }
             self.add(owner, "ICMP errors due", icmp_due.load(Relaxed));
             self.add(owner, "reports of unknown senders due", unknown_sender_due.load(Relaxed));
             let LoopMemory { watched, held, held_until } = loops;

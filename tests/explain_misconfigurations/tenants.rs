@@ -130,6 +130,8 @@ pub(super) fn stacks() -> Vec<Row> {
     ]
 }
 
+const MIRROR: &str = "dropped (same_attachment): 02:00:00:00:00:05 lives where the frame came from, at leaf (peer leaf, vni 10100), and so does its sender: to have all of it go to ce, as from a mirror or a tap, write `learning: false` and `limits: { bum: { unknown_unicast: unlimited } }`; otherwise the network there floods what it could have delivered itself, or the address has moved (gw.yaml:16)";
+
 pub(super) fn bridges() -> Vec<Row> {
     let from = |member: u8, dst: [u8; 6], src: [u8; 6]| {
         let frame = wire::tenant_frame(dst, src, 1);
@@ -148,7 +150,11 @@ pub(super) fn bridges() -> Vec<Row> {
         row("a destination where the frame came from", pair(""), "up", vxlan(10100, &to(mac(5))), "dropped (same_attachment): 02:00:00:00:00:05 lives where the frame came from, at leaf (peer leaf, vni 10100): its network floods what it could have delivered itself, or the address has moved (gw.yaml:16)")
             .before("up", vxlan(10100, &wire::tenant_frame(BROADCAST, mac(5), 1))),
         row("unknown unicast that is switched off", pair("    unknown_unicast: drop\n"), "up", vxlan(10100, &to(mac(5))), "dropped (unknown_unicast_off): no frame from 02:00:00:00:00:05 has come in tenant blue yet, which says `unknown_unicast: drop`: a frame from it, a static entry or `flood` would let this pass (gw.yaml:18)"),
-        row("more BUM than allowed", pair("    limits: { bum: 1 }\n"), "up", vxlan(10100, &inner()), "dropped (bum_limit): tenant blue has used up its 1 broadcast, unknown and multicast frames a second: look for a loop, or raise `limits: { bum: .. }` (gw.yaml:18)").before("up", vxlan(10100, &inner())),
+        row("more BUM than allowed", pair("    limits: { bum: 1 }\n"), "up", vxlan(10100, &inner()), "dropped (bum_limit): broadcasts from tenant blue (attachment leaf) have used up their 1 copies a second: look for a loop, or raise `limits: { bum: { broadcast: .. } }` (gw.yaml:18)").before("up", vxlan(10100, &inner())),
+        row("a mirror that is limited", pair("    learning: false\n    limits: { bum: 1 }\n"), "up", vxlan(10100, &to(mac(5))), "dropped (bum_limit): unicast frames to unknown addresses from tenant blue (attachment leaf) have used up their 1 copies a second, and all are unknown with `learning: false`: write `limits: { bum: { unknown_unicast: unlimited } }` for a mirror or a tap (gw.yaml:19)").before("up", vxlan(10100, &to(mac(5)))),
+        row("a mirror that learns", pair(""), "up", vxlan(10100, &wire::tenant_frame(mac(5), mac(6), 1)), MIRROR)
+            .before("up", vxlan(10100, &wire::tenant_frame(mac(6), mac(5), 1)))
+            .before("up", vxlan(10100, &wire::tenant_frame(mac(5), mac(6), 1))),
         row("more addresses than allowed", pair("    limits: { macs: 1 }\n"), "up", vxlan(10100, &wire::tenant_frame(BROADCAST, mac(2), 1)), "sent: tenant blue, from peer leaf to ce (port access, s_vid 100) by port access; the source 02:00:00:00:00:02 is not learned: tenant blue has its 1 addresses already (`limits: { macs: .. }`) (gw.yaml:18)")
             .before("up", vxlan(10100, &inner())),
         row("an address that is static elsewhere", fixed, "up", vxlan(10100, &inner()), "sent: tenant blue, from peer leaf to ce (port access, s_vid 100) by port access; the source 02:00:00:00:00:01 is not learned at leaf (peer leaf, vni 10100): it is static elsewhere (gw.yaml:18)"),

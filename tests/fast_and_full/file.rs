@@ -97,7 +97,7 @@ tenants:
       mixed-c: { port: mixed, vid: 30 }
       mixed-s: { port: mixed, s_vid: 40 }
   red:
-    limits: { bum: 20, macs: 8 }
+    limits: { bum: 80, macs: 8 }
     unknown_unicast: drop
     duplicates: { moves: 2 }
     mss_clamp: true

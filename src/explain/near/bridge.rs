@@ -6,20 +6,20 @@ use super::super::case::Case;
 use super::Near;
 use crate::compile::Noun;
 use crate::fdb::LearnOutcome;
-use crate::forwarding::{Claim, Domain, Target};
+use crate::forwarding::{BumClass, Claim, Domain, Target};
 
 /// Why the bridge does not forward it.
 pub(super) fn refused(case: &Case<'_>, reason: DropReason) -> Vec<Near> {
     let found = claim(case).and_then(|(claim, domain)| {
         let is = |common: Common| reason == common.into();
         if is(Common::SameAttachment) {
-            same_attachment(case, claim)
+            same_attachment(case, claim, domain)
         } else if is(Common::SplitHorizon) {
             split_horizon(case, claim)
         } else if is(Common::UnknownUnicastOff) {
             unknown_unicast(case, claim)
         } else if is(Common::BumLimit) {
-            Some(bum(case, claim, domain))
+            bum(case, claim, domain)
         } else if is(Common::LoopGuard) {
             Some(looped(case, claim))
         } else if is(Common::L2Control) {
@@ -47,13 +47,30 @@ fn static_line(case: &Case<'_>, claim: Claim, mac: Mac) -> Option<crate::compile
     case.line(Noun::Static(claim.domain, mac))
 }
 
-fn same_attachment(case: &Case<'_>, claim: Claim) -> Option<Near> {
+/// The only other attachment of a tenant, if what came in by this one may be meant for it alone: sender and destination
+/// of the frame were both known to be here.
+fn mirrored_to<'a>(case: &Case<'a>, claim: Claim, domain: &Domain) -> Option<std::borrow::Cow<'a, str>> {
+    let (_, _, learned) = case.trace.source()?;
+    let mut others = domain.attachments.iter().filter(|(id, _)| *id != claim.attachment);
+    let ((other, _), None) = (others.next()?, others.next()) else { return None };
+    let is_known_here = learned? == LearnOutcome::Known;
+    is_known_here.then(|| case.names.attachment(claim.domain, other))
+}
+
+fn same_attachment(case: &Case<'_>, claim: Claim, domain: &Domain) -> Option<Near> {
     let (mac, target) = destination(case)?;
-    let text = format!(
-        "{mac} lives where the frame came from, at {}: its network floods what it could have delivered itself, or the \
-         address has moved",
-        case.target(claim.domain, target)
-    );
+    let place = case.target(claim.domain, target);
+    let text = match mirrored_to(case, claim, domain) {
+        Some(other) => format!(
+            "{mac} lives where the frame came from, at {place}, and so does its sender: to have all of it go to {other}, \
+             as from a mirror or a tap, write `learning: false` and `limits: {{ bum: {{ unknown_unicast: unlimited }} }}`; \
+             otherwise the network there floods what it could have delivered itself, or the address has moved"
+        ),
+        None => format!(
+            "{mac} lives where the frame came from, at {place}: its network floods what it could have delivered itself, or \
+             the address has moved"
+        ),
+    };
     Some(Near::new(
         text,
         static_line(case, claim, mac).or_else(|| case.line(Noun::Attachment(claim.domain, claim.attachment))),
@@ -92,14 +109,29 @@ fn unknown_unicast(case: &Case<'_>, claim: Claim) -> Option<Near> {
     Some(Near::new(text, case.line(Noun::UnknownUnicast(claim.domain))))
 }
 
-fn bum(case: &Case<'_>, claim: Claim, domain: &Domain) -> Near {
-    let rate = 1_000_000_000 / domain.bum_interval.max(1);
-    let text = format!(
-        "{} has used up its {rate} broadcast, unknown and multicast frames a second: look for a loop, or raise \
-         `limits: {{ bum: .. }}`",
-        case.tenant(claim.domain)
-    );
-    Near::new(text, case.line(Noun::Bum(claim.domain)).or_else(|| case.line(Noun::Tenant(claim.domain))))
+fn bum(case: &Case<'_>, claim: Claim, domain: &Domain) -> Option<Near> {
+    let (mac, _) = case.trace.destination()?;
+    let class = BumClass::of(mac);
+    let (key, rate) = (class.key(), 1_000_000_000 / domain.bum.of(class).max(1));
+    let what = match class {
+        BumClass::Broadcast => "broadcasts",
+        BumClass::Multicast => "multicasts",
+        BumClass::UnknownUnicast => "unicast frames to unknown addresses",
+    };
+    let text = if domain.learning || class != BumClass::UnknownUnicast {
+        format!(
+            "{what} from {} have used up their {rate} copies a second: look for a loop, or raise \
+             `limits: {{ bum: {{ {key}: .. }} }}`",
+            case.claim(claim)
+        )
+    } else {
+        format!(
+            "{what} from {} have used up their {rate} copies a second, and all are unknown with `learning: false`: \
+             write `limits: {{ bum: {{ {key}: unlimited }} }}` for a mirror or a tap",
+            case.claim(claim)
+        )
+    };
+    Some(Near::new(text, case.line(Noun::Bum(claim.domain)).or_else(|| case.line(Noun::Tenant(claim.domain)))))
 }
 
 fn looped(case: &Case<'_>, claim: Claim) -> Near {
