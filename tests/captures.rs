@@ -5,7 +5,7 @@ use std::io::Cursor;
 use std::time::Duration;
 
 use pcap_file::pcapng::PcapNgWriter;
-use pcap_file::pcapng::blocks::enhanced_packet::EnhancedPacketBlock;
+use pcap_file::pcapng::blocks::enhanced_packet::{EnhancedPacketBlock, EnhancedPacketOption};
 use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption};
 use pcap_file::pcapng::blocks::simple_packet::SimplePacketBlock;
 use pcap_file::{DataLink, pcapng::PcapNgBlock};
@@ -37,7 +37,7 @@ fn what_is_written_is_read_back_to_the_nanosecond() {
     let records = read(writer.finish().unwrap()).unwrap();
     assert_eq!(
         records[0],
-        Record { stamp: 1_700_000_000 * SECOND + 123_456_789, bytes: vec![1; 60], original_len: 60 }
+        Record { stamp: 1_700_000_000 * SECOND + 123_456_789, bytes: vec![1; 60], original_len: 60, fcs_len: 0 }
     );
     assert_eq!((records[1].stamp, records[1].bytes.len()), (1_700_000_001 * SECOND, 9014));
     assert!(!records[1].is_cut());
@@ -84,6 +84,24 @@ fn another_link_type_is_refused_by_its_number() {
     let error = read(pcap(0xa1b2_c3d4, 65_535, 101, 0, 60, 60)).unwrap_err();
     assert!(matches!(error.fault, CaptureFault::LinkType(101)));
     assert!(error.to_string().contains("101"), "{error}");
+}
+
+#[test]
+fn a_frame_check_sequence_that_the_link_type_field_tells_of_is_cut_off() {
+    let link = |bits: u32, captured, original| {
+        let record = read(pcap(0xa1b2_c3d4, 65_535, 1 | bits, 0, captured, original)).unwrap().remove(0);
+        (record.bytes.len(), record.original_len, record.fcs_len)
+    };
+    let known = 1 << 26;
+    assert_eq!(link(2 << 28 | known, 64, 64), (60, 60, 4));
+    assert_eq!(link(2 << 28 | known, 62, 64), (60, 60, 4), "the snapshot length cut nothing but the sequence");
+    assert_eq!(link(2 << 28 | known, 50, 64), (50, 60, 4));
+    assert_eq!(link(known, 64, 64), (64, 64, 0));
+    assert_eq!(link(2 << 28, 64, 64), (64, 64, 0), "without the flag the length means nothing");
+    assert_eq!(link(1 << 16 | 1 << 25 | 1 << 27, 64, 64), (64, 64, 0), "reserved bits are ignored");
+    assert_eq!(link(2 << 28 | known, 3, 3), (0, 0, 4));
+    let other = read(pcap(0xa1b2_c3d4, 65_535, 101 | 2 << 28 | known, 0, 60, 60)).unwrap_err();
+    assert!(matches!(other.fault, CaptureFault::LinkType(101)), "{other}");
 }
 
 #[test]
@@ -161,7 +179,30 @@ fn a_simple_packet_loses_its_padding_and_takes_the_last_stamp() {
         simple.into_block(),
     ]))
     .unwrap();
-    assert_eq!(records[1], Record { stamp: 3 * SECOND, bytes: vec![9; 61], original_len: 61 });
+    assert_eq!(records[1], Record { stamp: 3 * SECOND, bytes: vec![9; 61], original_len: 61, fcs_len: 0 });
+}
+
+#[test]
+fn a_frame_check_sequence_of_an_interface_or_of_one_packet_is_cut_off() {
+    use InterfaceDescriptionOption::IfFcsLen;
+    let with_flags = |id, flags| {
+        let options = vec![EnhancedPacketOption::Flags(flags)];
+        EnhancedPacketBlock { options, ..enhanced(id, 1, &[1; 64]) }.into_block()
+    };
+    let records = read(pcapng([
+        interface(DataLink::ETHERNET, vec![IfFcsLen(32)]).into_block(),
+        interface(DataLink::ETHERNET, vec![IfFcsLen(4)]).into_block(),
+        interface(DataLink::ETHERNET, vec![]).into_block(),
+        enhanced(0, 1, &[1; 64]).into_block(),
+        enhanced(1, 1, &[1; 64]).into_block(),
+        enhanced(2, 1, &[1; 64]).into_block(),
+        with_flags(2, 4 << 5 | 1),
+        with_flags(0, 1),
+    ]))
+    .unwrap();
+    let lengths: Vec<_> = records.iter().map(|record| (record.bytes.len(), record.fcs_len)).collect();
+    assert_eq!(lengths, [(60, 4), (60, 4), (64, 0), (60, 4), (60, 4)]);
+    assert!(records.iter().all(|record| !record.is_cut()));
 }
 
 #[test]

@@ -223,6 +223,100 @@ fn a_captured_super_frame_leaves_in_segments() {
     assert_eq!(lengths, [1410, 1410, 1180]);
 }
 
+/// The packet with its IPv4 header checksum as senders leave it to a card that fills it in.
+fn without_ip_checksum(mut packet: Vec<u8>) -> Vec<u8> {
+    packet[24..26].fill(0);
+    packet
+}
+
+#[test]
+fn an_ip_checksum_that_a_device_was_to_fill_in_drops_nothing_and_a_wrong_one_does() {
+    let case = Case::new();
+    let hello = wire::tenant_frame(BROADCAST, mac(1), 0);
+    let mut wrong = from_leaf(&hello);
+    wrong[25] ^= 1;
+    case.capture("up.pcap", &[(1, without_ip_checksum(from_leaf(&hello))), (2, wrong)]);
+    let output = case.replay(&["up=up.pcap"], "out");
+    let found = summary(&output);
+    assert_eq!((drops(&found), &found["captured"]["unfinished"]), (vec![("bad_ip_checksum", 1)], &1.into()));
+    assert_eq!(records(&case.path("out/access.pcap"))[0].bytes, wire::tag(&hello, 0x88a8, 7));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("1 frame was captured before its sender's device had filled in the checksum"), "{told}");
+    let explained = Command::cargo_bin("transload")
+        .unwrap()
+        .current_dir(case.dir.path())
+        .args(["explain", "gateway.yaml", "--port", "up", "--pcap", "up.pcap", "--packet", "1"])
+        .output()
+        .unwrap();
+    assert!(String::from_utf8_lossy(&explained.stdout).starts_with("sent: tenant blue"), "{explained:?}");
+    assert!(String::from_utf8_lossy(&explained.stderr).contains("had filled in the checksum"), "{explained:?}");
+}
+
+#[test]
+fn a_super_frame_whose_device_was_to_fill_in_lengths_and_all_checksums_leaves_in_segments() {
+    let case = Case::new();
+    let (mut left, _) = segment(4_000);
+    left[16..18].fill(0);
+    left[24..26].fill(0);
+    let mut packet = without_ip_checksum(from_leaf(&left));
+    packet[16..18].fill(0);
+    packet[38..40].fill(0);
+    case.capture("up.pcap", &[(1, packet)]);
+    let found = summary(&case.replay(&["up=up.pcap"], "out"));
+    assert_eq!((&found["captured"]["super_frames"], drops(&found)), (&1.into(), vec![]));
+    let sent = records(&case.path("out/access.pcap"));
+    assert_eq!(sent.iter().map(|record| record.bytes.len() - 4 - 54).collect::<Vec<_>>(), [1410, 1410, 1180]);
+}
+
+#[test]
+fn a_super_frame_that_no_port_takes_is_left_out_and_said_to_be_too_long() {
+    let case = Case::new();
+    // The longest frame that a port takes may still be more IP than a header can tell.
+    for len in [65_520, 65_600, 70_000] {
+        let mut packet = from_leaf(&wire::tenant_frame(BROADCAST, mac(1), 0));
+        packet.resize(len, 0);
+        packet[16..18].fill(0);
+        packet[38..40].fill(0);
+        packet[24..26].fill(0);
+        let sum = wire::sum(&[&packet[14..34]]);
+        packet[24..26].copy_from_slice(&sum.to_be_bytes());
+        case.capture("up.pcap", &[(1, packet)]);
+        let output = case.replay(&["up=up.pcap"], "out");
+        let found = summary(&output);
+        let is_too_long = len > 65_535 + 14;
+        assert_eq!(found["captured"]["too_long"], u64::from(is_too_long), "{len}");
+        assert_eq!(drops(&found), [], "{len}");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(told.contains("1 frame is a super-frame longer than a port takes"), is_too_long, "{told}");
+    }
+    let explained = Command::cargo_bin("transload")
+        .unwrap()
+        .current_dir(case.dir.path())
+        .args(["explain", "gateway.yaml", "--port", "up", "--pcap", "up.pcap", "--packet", "1"])
+        .output()
+        .unwrap();
+    assert_eq!(explained.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&explained.stderr).contains("longer than a port takes"), "{explained:?}");
+}
+
+#[test]
+fn a_frame_check_sequence_is_cut_off_and_remarked_on() {
+    let case = Case::new();
+    let tagged = wire::tag(&wire::tenant_frame(BROADCAST, mac(1), 0), 0x88a8, 7);
+    case.capture("access.pcap", &[(1, [&tagged[..], &[0xde, 0xad, 0xbe, 0xef]].concat())]);
+    let mut file = fs::read(case.path("access.pcap")).unwrap();
+    file[23] = 0x24;
+    fs::write(case.path("access.pcap"), file).unwrap();
+    let output = case.replay(&["access=access.pcap"], "out");
+    assert_eq!(summary(&output)["captured"]["fcs"], 1);
+    assert_eq!(
+        records(&case.path("out/up.pcap"))[0].bytes[50..],
+        tagged[..12].iter().chain(&tagged[16..]).copied().collect::<Vec<_>>()
+    );
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("1 frame was captured with its frame check sequence"), "{told}");
+}
+
 #[test]
 fn what_the_gateway_itself_had_sent_is_counted_apart() {
     let case = Case::new();

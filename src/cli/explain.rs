@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::Failure;
-use super::render::{output, problems_of};
+use super::dump;
+use super::render::{output, problems_of, tell};
 use crate::compile::compile_with_origins;
 use crate::config;
 use crate::explain::{self, NotLearned};
@@ -25,8 +26,9 @@ pub(super) struct Args {
     /// The port the frame arrives at
     #[arg(long)]
     port: String,
-    /// The frame in hex, from the destination MAC on; blanks and colons may stand between bytes
-    #[arg(long, value_name = "HEX", value_parser = hex, required_unless_present = "pcap", conflicts_with = "pcap")]
+    /// The frame in hex, from the destination MAC on; or its dump by `xxd`, `od -tx1`, `hexdump -C`, `tcpdump -xx`,
+    /// `tshark -x` or `explain` itself
+    #[arg(long, value_name = "HEX", value_parser = bytes, required_unless_present = "pcap", conflicts_with = "pcap")]
     frame: Option<Bytes>,
     /// A capture (pcap or pcapng, Ethernet) that has the frame
     #[arg(long, value_name = "FILE", requires = "packet")]
@@ -58,20 +60,8 @@ fn packet_number(text: &str) -> Result<u64, String> {
 #[derive(Debug, Clone)]
 struct Bytes(Vec<u8>);
 
-fn hex(text: &str) -> Result<Bytes, String> {
-    let digits: Vec<char> = text.chars().filter(|c| !c.is_whitespace() && !matches!(c, ':' | '-')).collect();
-    let digits = digits.strip_prefix(&['0', 'x']).unwrap_or(&digits);
-    if let Some(wrong) = digits.iter().find(|c| !c.is_ascii_hexdigit()) {
-        return Err(format!("`{wrong}` is no hexadecimal digit"));
-    }
-    if digits.is_empty() {
-        return Err("there are no bytes".to_owned());
-    }
-    if !digits.len().is_multiple_of(2) {
-        return Err(format!("{} hexadecimal digits are no whole number of bytes", digits.len()));
-    }
-    let byte = |pair: &[char]| pair.iter().fold(0, |byte, digit| byte << 4 | digit.to_digit(16).unwrap_or(0) as u8);
-    Ok(Bytes(digits.chunks(2).map(byte).collect()))
+fn bytes(text: &str) -> Result<Bytes, String> {
+    dump::read(text).map(Bytes)
 }
 
 /// Runs the verb.
@@ -86,11 +76,16 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     })?;
     let mut arena = offline::arena();
     let mut gateway = Offline::new(plan, &mut arena);
-    let (packet, now) = match (&args.frame, &args.pcap) {
+    let ((packet, seen), now) = match (&args.frame, &args.pcap) {
         (Some(Bytes(bytes)), _) => (captured::of_bytes(&gateway.shared().forwarding.load(), port, bytes.clone()), NOW),
         (None, Some(file)) => from_capture(&mut gateway, port, file, args)?,
         (None, None) => return Err(Failure::new("there is no frame: give --frame or --pcap")),
     };
+    let remarks = seen.remarks();
+    let packet = packet.ok_or_else(|| Failure::new(remarks.join("; ")))?;
+    for remark in &remarks {
+        tell(remark);
+    }
     for learned in &args.learned {
         let told = |NotLearned { message, help }| Failure::with_help(message, help);
         explain::learn(&gateway, learned, now).map_err(told)?;
@@ -102,8 +97,14 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     output(&explain::text(&told))
 }
 
-/// The packet of the capture, and when it arrives; those before it have gone through the gateway.
-fn from_capture(gateway: &mut Offline<'_>, port: PortId, file: &Path, args: &Args) -> Result<(Packet, u64), Failure> {
+/// The packet of the capture, with what is to be said of it, and when it arrives; those before it have gone through the
+/// gateway.
+fn from_capture(
+    gateway: &mut Offline<'_>,
+    port: PortId,
+    file: &Path,
+    args: &Args,
+) -> Result<((Option<Packet>, Captured), u64), Failure> {
     let wanted = args.packet.unwrap_or(1);
     let capture = Capture::open(file).map_err(|error| Failure::new(error.to_string()))?;
     let (mut count, mut clock) = (0, 0);
@@ -124,18 +125,4 @@ fn from_capture(gateway: &mut Offline<'_>, port: PortId, file: &Path, args: &Arg
     }
     let message = format!("{} has {count} packets, so there is no packet {wanted}", file.display());
     Err(Failure::with_help(message, "packets are counted from 1"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hex_is_read_however_tools_write_it() {
-        for text in ["02bb0a", "02:bb:0a", "02 BB\n0a", "0x02bb0a", "02-bb-0a"] {
-            assert_eq!(hex(text).unwrap().0, [0x02, 0xbb, 0x0a], "{text}");
-        }
-        assert!(hex("02b").unwrap_err().contains("3 hexadecimal digits"));
-        assert!(hex("02bg").unwrap_err().contains("`g`"));
-    }
 }

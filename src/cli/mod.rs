@@ -5,6 +5,7 @@
 mod check;
 mod demo;
 mod diff;
+mod dump;
 mod explain;
 mod isolation;
 mod reload;

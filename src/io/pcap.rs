@@ -1,20 +1,29 @@
 //! Captures: reading pcap and pcapng for replay, writing pcap with nanosecond stamps.
 //!
-//! Ethernet only. Everything that is wrong with a capture is an error that names the file and the packet.
+//! Ethernet only. A frame check sequence behind the frames, where the file says that there is one, is cut off. Everything
+//! that is wrong with a capture is an error that names the file and the packet.
+
+mod pcapng;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
 use pcap_file::pcap::{PcapHeader, PcapReader, PcapWriter, RawPcapPacket};
-use pcap_file::pcapng::blocks::interface_description::{InterfaceDescriptionBlock, InterfaceDescriptionOption};
-use pcap_file::pcapng::{Block, PcapNgReader};
+use pcap_file::pcapng::PcapNgReader;
 use pcap_file::{DataLink, PcapError, TsResolution};
 
 /// No packet is captured longer than this (libpcap's `MAXIMUM_SNAPLEN`); a length above it is a broken file.
 const LONGEST: u32 = 262_144;
 /// What a pcapng file begins with, in either byte order.
 const PCAPNG_MAGIC: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
+/// What of a pcap file's link type field is the link type (draft-ietf-opsawg-pcap §4); the bits between it and those
+/// below are to be ignored.
+const LINK_TYPE: u32 = 0xffff;
+/// Set there if the length of the frame check sequences is known.
+const FCS_IS_KNOWN: u32 = 1 << 26;
+/// Where that length begins there, in units of 16 bits.
+const FCS_WORDS: u32 = 28;
 
 /// One captured frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +32,10 @@ pub struct Record {
     pub stamp: u64,
     /// As much of the frame as was captured.
     pub bytes: Vec<u8>,
-    /// How long the frame was on the wire.
+    /// How long the frame was on the wire, without its frame check sequence.
     pub original_len: u32,
+    /// How many bytes of frame check sequence were behind it, by what the file says.
+    pub fcs_len: u8,
 }
 
 impl Record {
@@ -126,11 +137,11 @@ impl Capture {
     fn next_record(&mut self) -> Option<Result<Record, CaptureFault>> {
         match &mut self.format {
             Format::Pcap(reader) => {
-                let resolution = reader.header().ts_resolution;
+                let header = reader.header();
                 let raw = reader.next_raw_packet()?;
-                Some(raw.map_err(Into::into).and_then(|packet| classic(packet, resolution)))
+                Some(raw.map_err(Into::into).and_then(|packet| classic(packet, &header)))
             }
-            Format::PcapNg(reader) => next_generation(reader, self.last_stamp),
+            Format::PcapNg(reader) => pcapng::next_record(reader, self.last_stamp),
         }
     }
 }
@@ -169,19 +180,24 @@ impl Format {
             CaptureFault::Broken(_) => CaptureFault::NotACapture,
             fault => fault,
         })?;
-        ethernet(reader.header().datalink)?;
+        ethernet(u32::from(reader.header().datalink) & LINK_TYPE)?;
         Ok(Self::Pcap(reader))
     }
 }
 
-fn ethernet(link: DataLink) -> Result<(), CaptureFault> {
-    if link == DataLink::ETHERNET { Ok(()) } else { Err(CaptureFault::LinkType(link.into())) }
+fn ethernet(link: u32) -> Result<(), CaptureFault> {
+    if link == u32::from(DataLink::ETHERNET) { Ok(()) } else { Err(CaptureFault::LinkType(link)) }
+}
+
+/// The length of the frame check sequences in bytes, by the link type field of a pcap file.
+const fn fcs_len(link: u32) -> u8 {
+    if link & FCS_IS_KNOWN == 0 { 0 } else { 2 * (link >> FCS_WORDS) as u8 }
 }
 
 /// A record of a pcap file. The file's own snapshot length is not held against it: `tcpdump -s` writes frames that
 /// were longer on the wire.
-fn classic(packet: RawPcapPacket<'_>, resolution: TsResolution) -> Result<Record, CaptureFault> {
-    let nanos = match resolution {
+fn classic(packet: RawPcapPacket<'_>, header: &PcapHeader) -> Result<Record, CaptureFault> {
+    let nanos = match header.ts_resolution {
         TsResolution::MicroSecond => u64::from(packet.ts_frac) * 1_000,
         TsResolution::NanoSecond => u64::from(packet.ts_frac),
     };
@@ -189,10 +205,11 @@ fn classic(packet: RawPcapPacket<'_>, resolution: TsResolution) -> Result<Record
         return Err(CaptureFault::Broken("a stamp with a second or more behind the point".into()));
     }
     let stamp = u64::from(packet.ts_sec) * 1_000_000_000 + nanos;
-    record(stamp, packet.data.into_owned(), packet.orig_len)
+    record(stamp, packet.data.into_owned(), packet.orig_len, fcs_len(header.datalink.into()))
 }
 
-fn record(stamp: u64, bytes: Vec<u8>, original_len: u32) -> Result<Record, CaptureFault> {
+/// A record of which the last `fcs_len` bytes that were on the wire are a frame check sequence.
+fn record(stamp: u64, mut bytes: Vec<u8>, original_len: u32, fcs_len: u8) -> Result<Record, CaptureFault> {
     let captured = bytes.len();
     if captured > LONGEST as usize {
         return Err(CaptureFault::Broken(format!("{captured} bytes are longer than any captured frame")));
@@ -201,69 +218,9 @@ fn record(stamp: u64, bytes: Vec<u8>, original_len: u32) -> Result<Record, Captu
         let lie = format!("{captured} bytes captured of a frame that had {original_len}");
         return Err(CaptureFault::Broken(lie));
     }
-    Ok(Record { stamp, bytes, original_len })
-}
-
-/// The next packet block of a pcapng file; a simple one, which has no stamp, gets the last one's.
-fn next_generation(reader: &mut PcapNgReader<Box<dyn Read>>, last_stamp: u64) -> Option<Result<Record, CaptureFault>> {
-    loop {
-        let found = match reader.next_block()? {
-            Err(e) => Err(e.into()),
-            Ok(Block::InterfaceDescription(interface)) => match ethernet(interface.linktype) {
-                Ok(()) => continue,
-                Err(fault) => Err(fault),
-            },
-            Ok(Block::EnhancedPacket(packet)) => {
-                let (id, units, len) = (packet.interface_id, packet.timestamp.as_nanos() as u64, packet.original_len);
-                let bytes = packet.data.into_owned();
-                interface(reader, id).and_then(|from| record(stamp(from, units), bytes, len))
-            }
-            Ok(Block::Packet(packet)) => {
-                let (id, units, len) = (packet.interface_id.into(), packet.timestamp, packet.original_len);
-                let bytes = packet.data.into_owned();
-                interface(reader, id).and_then(|from| record(stamp(from, units), bytes, len))
-            }
-            Ok(Block::SimplePacket(packet)) => {
-                let (len, mut bytes) = (packet.original_len, packet.data.into_owned());
-                interface(reader, 0).and_then(|from| {
-                    // The block is padded to four bytes and says only how long the frame was on the wire.
-                    let snaplen = if from.snaplen == 0 { u32::MAX } else { from.snaplen };
-                    bytes.truncate(len.min(snaplen) as usize);
-                    record(last_stamp, bytes, len)
-                })
-            }
-            Ok(_) => continue,
-        };
-        return Some(found);
-    }
-}
-
-fn interface(
-    reader: &PcapNgReader<Box<dyn Read>>,
-    id: u32,
-) -> Result<&InterfaceDescriptionBlock<'static>, CaptureFault> {
-    let found = reader.interfaces().get(id as usize);
-    found.ok_or_else(|| CaptureFault::Broken(format!("there is no interface {id}")))
-}
-
-/// Nanoseconds since 1970 of a stamp in the interface's own units: by default microseconds, else 10 or 2 to the
-/// power of `-if_tsresol` seconds (the highest bit says which), counted from `if_tsoffset`.
-fn stamp(interface: &InterfaceDescriptionBlock<'_>, units: u64) -> u64 {
-    let (mut resolution, mut offset) = (6, 0);
-    for option in &interface.options {
-        match option {
-            InterfaceDescriptionOption::IfTsResol(value) => resolution = *value,
-            InterfaceDescriptionOption::IfTsOffset(seconds) => offset = seconds.cast_signed(),
-            _ => {}
-        }
-    }
-    let per_second = match resolution {
-        power @ 0..=0x7f => 10_u128.checked_pow(power.into()),
-        power => 2_u128.checked_pow(u32::from(power & 0x7f)),
-    };
-    let nanos = per_second.map_or(0, |per_second| u128::from(units) * 1_000_000_000 / per_second);
-    let nanos = i128::try_from(nanos).unwrap_or(i128::MAX).saturating_add(i128::from(offset) * 1_000_000_000);
-    u64::try_from(nanos.max(0)).unwrap_or(u64::MAX)
+    let original_len = original_len.saturating_sub(fcs_len.into());
+    bytes.truncate(original_len as usize);
+    Ok(Record { stamp, bytes, original_len, fcs_len })
 }
 
 /// Writes a pcap file with nanosecond stamps.

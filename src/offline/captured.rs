@@ -2,8 +2,12 @@
 //!
 //! A capture holds the bytes and nothing of what the kernel tells a port besides. On a veth, or on the sending machine,
 //! frames are captured before a device has filled in the checksum that their sender left to it: the field then holds
-//! the folded sum of the pseudo-header, not complemented. Such frames may be super-frames, longer than any on the wire.
-//! A capture of both directions also holds what the gateway itself has sent.
+//! the folded sum of the pseudo-header, not complemented, and zero in an IPv4 header (`headers`). Such frames may be
+//! super-frames, longer than any on the wire. A capture of both directions also holds what the gateway itself has sent.
+
+mod headers;
+
+use std::ops::AddAssign;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -35,6 +39,21 @@ pub struct Captured {
     pub super_frames: u64,
     /// Frames that were our own tunnel packets on their way out, which the live port does not receive; they are left out.
     pub leaving: u64,
+    /// Frames that were super-frames longer than a port takes; they are left out.
+    pub too_long: u64,
+    /// Frames with a frame check sequence behind them, which is cut off.
+    pub fcs: u64,
+}
+
+impl AddAssign for Captured {
+    fn add_assign(&mut self, more: Self) {
+        let Self { unfinished, super_frames, leaving, too_long, fcs } = more;
+        self.unfinished += unfinished;
+        self.super_frames += super_frames;
+        self.leaving += leaving;
+        self.too_long += too_long;
+        self.fcs += fcs;
+    }
 }
 
 impl Captured {
@@ -71,39 +90,56 @@ impl Captured {
             "was leaving: its source is our own endpoint; it is left out (capture with `tcpdump -Q in`)",
             "were leaving: their source is our own endpoint; they are left out (capture with `tcpdump -Q in`)",
         );
-        [unfinished, super_frames, leaving].into_iter().flatten().collect()
+        let too_long = of(
+            self.too_long,
+            "is a super-frame longer than a port takes (64 KB of IP); it is left out (its sender's `ip link` shows \
+             `gso_max_size` or `gso_ipv4_max_size` above 65536: capture where the packets have been cut, or lower it)",
+            "are super-frames longer than a port takes (64 KB of IP); they are left out (their sender's `ip link` shows \
+             `gso_max_size` or `gso_ipv4_max_size` above 65536: capture where the packets have been cut, or lower it)",
+        );
+        let fcs = of(
+            self.fcs,
+            "was captured with its frame check sequence, which is cut off",
+            "were captured with their frame check sequences, which are cut off",
+        );
+        [unfinished, super_frames, leaving, too_long, fcs].into_iter().flatten().collect()
     }
 
-    /// A record as its port receives it, counted; `None` for what was leaving.
+    /// A record as its port receives it, counted; `None` for what was leaving, or is longer than a port takes.
     pub fn arrival(&mut self, tables: &Forwarding, port: PortId, record: Record) -> Option<Packet> {
-        if leaving(tables, port, &record.bytes).is_some() {
-            self.leaving += 1;
-            return None;
-        }
-        let packet = of_record(tables, port, record);
-        self.unfinished += u64::from(packet.checksum != Checksum::Unknown);
-        self.super_frames += u64::from(packet.gso.is_some());
-        Some(packet)
+        let (packet, seen) = of_record(tables, port, record);
+        let is_leaving = packet.as_ref().is_some_and(|packet| leaving(tables, port, &packet.bytes).is_some());
+        *self += if is_leaving { Self { leaving: 1, ..Self::default() } } else { seen };
+        packet.filter(|_| !is_leaving)
     }
 }
 
-/// A record as a port receives it; what no chunk can hold counts as cut.
+/// A record as a port receives it, if it is not longer than a port takes, and what is to be said of it.
 #[must_use]
-pub fn of_record(tables: &Forwarding, port: PortId, record: Record) -> Packet {
-    let cut = record.is_cut() || record.bytes.len() > LONGEST;
-    let mut bytes = record.bytes;
-    bytes.truncate(LONGEST);
-    Packet { cut, ..of_bytes(tables, port, bytes) }
+pub fn of_record(tables: &Forwarding, port: PortId, record: Record) -> (Option<Packet>, Captured) {
+    let (cut, fcs) = (record.is_cut(), u64::from(record.fcs_len > 0));
+    if record.original_len as usize > LONGEST {
+        return (None, Captured { too_long: 1, ..Captured::default() });
+    }
+    let (packet, seen) = of_bytes(tables, port, record.bytes);
+    (packet.map(|packet| Packet { cut, ..packet }), Captured { fcs, ..seen })
 }
 
-/// A frame as a port receives it.
+/// A frame as a port receives it, if it is not longer than a port takes, and what is to be said of it.
 #[must_use]
-pub fn of_bytes(tables: &Forwarding, port: PortId, bytes: Vec<u8>) -> Packet {
+pub fn of_bytes(tables: &Forwarding, port: PortId, mut bytes: Vec<u8>) -> (Option<Packet>, Captured) {
     let mtu = tables.ports.get(port).and_then(|port| port.mtu).unwrap_or(MTU);
-    match unfinished(tables, &bytes, mtu) {
+    let completed = match headers::complete(tables, &mut bytes, mtu) {
+        Ok(completed) if bytes.len() <= LONGEST => completed,
+        _ => return (None, Captured { too_long: 1, ..Captured::default() }),
+    };
+    let packet = match unfinished(tables, &bytes, mtu) {
         Some((checksum, gso)) => Packet { bytes, checksum, gso, cut: false },
         None => bytes.into(),
-    }
+    };
+    let unfinished = u64::from(completed || packet.checksum != Checksum::Unknown);
+    let seen = Captured { unfinished, super_frames: u64::from(packet.gso.is_some()), ..Captured::default() };
+    (Some(packet), seen)
 }
 
 /// The endpoint that a frame is on its way out from, if it is one of our own tunnel packets.
