@@ -176,7 +176,8 @@ fn tunnel_packets(inner: &[u8]) -> Vec<(ArrivingFrame, Vec<u8>)> {
     payloads.extend(keys.map(|key| (Carrier::Ip(47), u64::from(key), 47, wire::gre(Some(key), inner))));
     payloads.push((Carrier::Ip(47), 1 << 32, 47, wire::gre(None, inner)));
     let mut all = Vec::new();
-    for (port, vlan) in (0..3).flat_map(|port| [None, Some(5), Some(6)].map(|vlan| (PortId::new(port), vlan))) {
+    for (port, vlan) in (0..3).flat_map(|port| [None, Some(0), Some(5), Some(6)].map(|vlan| (PortId::new(port), vlan)))
+    {
         for (to, from) in (1..4).flat_map(|to| (8..15).map(move |from| (to, from))) {
             for (carrier, id, protocol, payload) in &payloads {
                 let packet = wire::ipv4(ours(from), ours(to), 0, *protocol, payload);

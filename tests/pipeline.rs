@@ -144,6 +144,35 @@ fn a_tag_may_not_ride_inside_nvgre() {
 }
 
 #[test]
+fn a_priority_tag_is_no_tag_towards_nvgre_and_its_priority_is_kept_where_there_are_tags() {
+    let mut lab = Lab::new(ALL);
+    let frame = wire::tenant_frame(BROADCAST, mac(2), 0);
+    for tpid in [0x8100, 0x88a8] {
+        let (port, packet) = from("vxlan4", &wire::tag(&frame, tpid, 0x6000));
+        let sent = lab.send(port, packet);
+        let at = |place: &str| sent.iter().filter_map(|(_, bytes)| inner_of(place, bytes)).collect::<Vec<_>>();
+        assert_eq!(at("nvgre4"), [frame.clone()]);
+        assert_eq!(at("nvgre6"), [frame.clone()]);
+        assert_eq!(at("gre4"), [wire::tag(&frame, tpid, 0x6000)], "GRE has tags as payload");
+        let outer = sent.iter().find(|(_, bytes)| bytes[12..14] == [0x88, 0xa8] && bytes[15] == 200);
+        assert_eq!(outer.unwrap().1[14] & 0xf0, 0x60, "PCP 3 is kept in the tag");
+    }
+    let (port, packet) = from("nvgre4", &wire::tag(&frame, 0x8100, 0x6000));
+    assert_eq!(lab.dropped_for(port, packet), "nvgre_inner_tag", "RFC 7637 §3.2 has it dropped on receive");
+}
+
+#[test]
+fn an_endpoint_without_a_vlan_takes_packets_in_a_priority_tag() {
+    let mut lab = Lab::new(ALL);
+    learn(&mut lab, "both", 1);
+    for (place, tpid) in [("vxlan4", 0x8100), ("nvgre6", 0x88a8)] {
+        let (port, packet) = from(place, &wire::tenant_frame(mac(1), mac(2), 0));
+        assert_eq!(lab.send(port, wire::tag(&packet, tpid, 0x6000)).len(), 1, "{place}");
+        assert_eq!(lab.dropped_for(port, wire::tag(&packet, tpid, 0x6001)), "not_for_us");
+    }
+}
+
+#[test]
 fn drops_have_names() {
     let mut lab = Lab::new(ALL);
     let frame = wire::tenant_frame(BROADCAST, mac(1), 0);

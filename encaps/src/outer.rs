@@ -17,6 +17,8 @@ pub const UDP_CHECKSUM: u16 = 6;
 /// Hop-by-hop, routing and destination options, which may stand before the tunnel's header (RFC 8200 §4.1).
 const EXTENSIONS: [u8; 3] = [ip::HOP_BY_HOP, ip::ROUTING, ip::DESTINATION];
 const MOST_EXTENSIONS: usize = 4;
+/// The VLAN ID, in the control information of a tag.
+const VID: u16 = 0x0fff;
 
 /// An outer IP packet, as far as a tunnel is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,22 +41,38 @@ pub struct Outer {
     pub udp_checksum: Option<u16>,
 }
 
-/// The VLAN ID of the outer tag and where the IP header would begin, if the frame has the tag an endpoint expects.
+/// Where the IP header would begin, if the frame has the tag an endpoint expects.
 ///
-/// `vlan: None` is a frame without any tag; `Some(id)` exactly one 802.1Q tag with this ID. Anything else is not
-/// this endpoint's, whatever lies behind it: a tagged tenant must not be able to forge a tunnel.
+/// `vlan: None` is a frame without any tag, or with one that carries nothing but a priority; `Some(id)` exactly one
+/// 802.1Q tag with this ID. Anything else is not this endpoint's, whatever lies behind it: a tagged tenant must not be
+/// able to forge a tunnel.
 #[must_use]
 #[inline]
 pub fn ip_start(frame: &[u8], vlan: Option<u16>) -> Option<usize> {
     let first = ethernet::be16(frame, ethernet::ADDRESSES_LEN)?;
-    let (ether_type, at) = match vlan {
-        None => (first, ethernet::HEADER_LEN),
-        Some(id) if first == ethernet::C_TAG && ethernet::be16(frame, 14)? & 0x0fff == id => {
-            (ethernet::be16(frame, 16)?, ethernet::HEADER_LEN + ethernet::TAG_LEN)
-        }
-        Some(_) => return None,
-    };
-    matches!(ether_type, ethernet::IPV4 | ethernet::IPV6).then_some(at)
+    match vlan {
+        None if is_ip(first) => Some(ethernet::HEADER_LEN),
+        None => behind_priority(frame, first),
+        Some(id) if first == ethernet::C_TAG && ethernet::be16(frame, 14)? & VID == id => behind_tag(frame),
+        Some(_) => None,
+    }
+}
+
+#[inline]
+const fn is_ip(ether_type: u16) -> bool {
+    matches!(ether_type, ethernet::IPV4 | ethernet::IPV6)
+}
+
+#[inline]
+fn behind_tag(frame: &[u8]) -> Option<usize> {
+    is_ip(ethernet::be16(frame, 16)?).then_some(ethernet::HEADER_LEN + ethernet::TAG_LEN)
+}
+
+/// IEEE 802.1Q §6.9.1: a frame whose only tag has VLAN ID 0 belongs to the VLAN of untagged frames.
+#[cold]
+fn behind_priority(frame: &[u8], first: u16) -> Option<usize> {
+    let is_priority = matches!(first, ethernet::C_TAG | ethernet::S_TAG) && ethernet::be16(frame, 14)? & VID == 0;
+    if is_priority { behind_tag(frame) } else { None }
 }
 
 /// The destination MAC address of a frame.

@@ -168,8 +168,7 @@ impl<'p> ClaimTable<'p> {
         let mut is_ours = false;
         if let Some((destination, source, carrier, id)) = arrival.tunnel {
             for (to, entrances) in &self.entrances {
-                let here =
-                    to.wire == wire && qinq::wire_id_of_vlan(to.vlan) == arrival.tags && to.address == destination;
+                let here = to.wire == wire && is_of_vlan(arrival.tags, to.vlan) && to.address == destination;
                 is_ours |= here;
                 for entrance in entrances.iter().filter(|entrance| here && entrance.source.contains(source)) {
                     if to.carrier == carrier {
@@ -227,6 +226,11 @@ impl<'p> ClaimTable<'p> {
             self.departures.push(Departure { peer: id, space, far_end });
         }
     }
+}
+
+/// Whether tags are those of tunnel packets of a VLAN; without one, a priority tag is such, too.
+fn is_of_vlan(tags: u64, vlan: Option<u16>) -> bool {
+    tags == qinq::wire_id_of_vlan(vlan) || vlan.is_none() && tags == qinq::wire_id_of_vlan(Some(0))
 }
 
 /// The ID spaces of all peers, with the values taken from and written to each, and the space of each peer.

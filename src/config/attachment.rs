@@ -69,7 +69,7 @@ pub enum InnerTags {
     Keep,
     /// They are taken off.
     Strip,
-    /// A frame that has one is dropped.
+    /// A frame that has one is dropped; as it leaves, one that only carries a priority (VLAN ID 0) is taken off.
     Drop,
 }
 

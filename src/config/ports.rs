@@ -73,7 +73,7 @@ pub struct Endpoint {
     pub address: At<Address>,
     /// The ports its tunnel packets arrive at and leave by.
     pub ports: At<Vec<At<String>>>,
-    /// The VLAN its packets are tagged with; untagged if left out.
+    /// The VLAN its packets are tagged with; if left out they are untagged, or have a priority tag (VLAN ID 0).
     pub vlan: Option<At<Vid>>,
     /// TTL or hop limit of its packets, unless the peer says otherwise; 64 if left out.
     pub ttl: Option<At<Ttl>>,

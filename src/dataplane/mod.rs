@@ -12,7 +12,7 @@ mod decap;
 mod digest;
 mod egress;
 mod encap;
-mod inner_tags;
+pub mod inner_tags;
 mod known_senders;
 mod lane;
 mod loop_guard;

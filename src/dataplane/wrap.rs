@@ -1,7 +1,7 @@
 //! Wrap: the headers of one path in front of a frame, or the reason why they cannot be.
 
 use transload_encaps::underlay::Underlay;
-use transload_encaps::{Checksum, Common, DropReason, Frame, InnerTags, flow};
+use transload_encaps::{Checksum, Common, DropReason, Frame, flow};
 
 use super::egress::Egress;
 use super::mss::Syn;
@@ -35,7 +35,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         side: &IngressSide<'a>,
         path: &EgressPath<'a>,
     ) -> Result<PortId, Obstacle> {
-        let stripped = inner_tags::stripped(path.inner_tags, frame)?;
+        let stripped = inner_tags::stripped(path.inner_tags, frame.bytes())?;
         if let Some(clamp) = side.mss_clamp() {
             self.clamp(frame, side, path, clamp);
         }
@@ -45,12 +45,12 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         }
     }
 
-    /// Does what the port cannot do by itself with a frame that is going to leave by it. Whether it may have tags has
-    /// been looked at before.
+    /// Does what the port cannot do by itself with a frame that is going to leave by it. Tags that it may not have
+    /// were refused before.
     #[inline]
     fn prepare(&self, frame: &mut Frame<'mem>, path: &EgressPath<'a>) -> Result<(), DropReason> {
-        if path.inner_tags == InnerTags::Strip {
-            inner_tags::apply(path.inner_tags, frame)?;
+        if inner_tags::applies(path.inner_tags, frame) {
+            inner_tags::strip(frame)?;
         }
         if matches!(frame.meta.checksum, Checksum::Partial { .. }) && !self.caps(path).checksum {
             offload::finish(frame)?;
@@ -111,7 +111,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         let most = match clamp {
             MssClamp::Bytes(bytes) => bytes,
             MssClamp::Path => {
-                let stripped = inner_tags::stripped(path.inner_tags, frame).unwrap_or(0);
+                let stripped = inner_tags::stripped(path.inner_tags, frame.bytes()).unwrap_or(0);
                 let back = self.path_back(*side).and_then(|back| self.room(&back, frame, 0));
                 let out = self.room(path, frame, stripped).map(|room| room + stripped);
                 syn.payload(out.into_iter().chain(back).min().unwrap_or(usize::MAX))

@@ -299,11 +299,11 @@ pub(super) fn outers() -> Vec<Row> {
             "dropped (inner_truncated): 17 bytes are too few for the VXLAN header and an Ethernet header behind it",
         ),
         row(
-            "a priority tag on the underlay",
+            "a priority tag of another TPID on the underlay",
             ALL,
             "up",
-            tag(&vxlan(10100, &inner()), 0x8100, 0xa000),
-            "dropped (not_for_us): the packet to endpoint fabric (192.0.2.1) has VLAN 0, but the endpoint takes untagged packets: VLAN 0 only marks a priority; let the underlay take the tag off (gw.yaml:7)",
+            tag(&vxlan(10100, &inner()), 0x9100, 0xa000),
+            "dropped (not_for_us): the packet to endpoint fabric (192.0.2.1) has VLAN 0 under TPID 0x9100, but the endpoint takes untagged packets: a tag without a VLAN is taken under 0x8100 and 0x88a8 only; let the underlay take it off (gw.yaml:7)",
         ),
     ]
 }

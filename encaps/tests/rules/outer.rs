@@ -210,6 +210,24 @@ fn an_endpoint_without_a_vlan_takes_untagged_ip_only() {
 }
 
 #[test]
+fn an_endpoint_without_a_vlan_takes_a_tag_that_only_carries_a_priority() {
+    let ip = ethernet(0x86dd, &[0; 40]);
+    let starts = |tags: &[(u16, u16)]| ip_start(&tagged(&ip, tags), None);
+    for tpid in [0x8100, 0x88a8] {
+        for priority in [0, 0x6000, 0xf000] {
+            assert_eq!(starts(&[(tpid, priority)]), Some(18));
+        }
+        assert_eq!(starts(&[(tpid, 1)]), None);
+        assert_eq!(starts(&[(tpid, 0x6fff)]), None);
+    }
+    for stack in [&[(0x8100, 0), (0x8100, 0)][..], &[(0x88a8, 0), (0x8100, 5)], &[(0x9100, 0)]] {
+        assert_eq!(starts(stack), None, "{stack:x?}");
+    }
+    assert_eq!(ip_start(&tagged(&ethernet(0x0806, &[0; 40]), &[(0x8100, 0)]), None), None);
+    assert_eq!(ip_start(&tagged(&ip, &[(0x8100, 0)])[..17], None), None);
+}
+
+#[test]
 fn an_endpoint_in_a_vlan_takes_exactly_its_own_tag() {
     let ip = ethernet(0x0800, &[0; 40]);
     let starts = |tags: &[(u16, u16)]| ip_start(&tagged(&ip, tags), Some(5));

@@ -1,13 +1,13 @@
 //! Frames that do not fit their path out.
 
 use transload_encaps::ethernet::{self, HEADER_LEN};
-use transload_encaps::{Common, DropReason, Frame, HEADROOM, InnerTags, Segment};
+use transload_encaps::{Common, DropReason, Frame, HEADROOM, Segment};
 
 use super::super::case::Case;
 use super::super::paths::{TracedPath, paths};
 use super::Near;
 use crate::compile::Noun;
-use crate::dataplane::Stage;
+use crate::dataplane::{Stage, inner_tags};
 use crate::forwarding::{Claim, Exit, Peer};
 
 /// Why it does not leave.
@@ -46,7 +46,7 @@ fn refused_by_encapsulation(case: &Case<'_>, path: &TracedPath<'_>, reason: Drop
 fn too_big(case: &Case<'_>, path: &TracedPath<'_>) -> Option<Near> {
     let peer = case.tables.peer(path.peer)?;
     let bytes = &case.trace.after(Stage::Bridge)?.bytes;
-    let tenant = bytes.len() - stripped(path.inner_tags, bytes);
+    let tenant = bytes.len() - inner_tags::stripped(path.inner_tags, bytes).unwrap_or(0);
     let headers = peer.compiled.overhead(path.segment);
     let (port, needed, added) = match &peer.exit {
         Exit::Tunnel(underlay) => {
@@ -72,12 +72,6 @@ fn too_big(case: &Case<'_>, path: &TracedPath<'_>) -> Option<Near> {
         (mtu as usize).saturating_sub(added)
     );
     Some(Near::new(text, case.line(Noun::PortMtu(port)).or_else(|| case.line(Noun::Port(port)))))
-}
-
-/// How many bytes of tags an attachment takes off frames that leave.
-fn stripped(rule: InnerTags, bytes: &[u8]) -> usize {
-    let payload = ethernet::payload(bytes).filter(|_| rule == InnerTags::Strip);
-    payload.map_or(0, |(_, at)| at - HEADER_LEN)
 }
 
 /// The type that a frame has on the wire of a port.

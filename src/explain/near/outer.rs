@@ -136,7 +136,7 @@ fn wrong_tag(case: &Case<'_>, id: EndpointId, endpoint: &Endpoint, packet: &Tagg
     let (wants, help) = match (endpoint.vlan, packet.tags.as_slice()) {
         (None, [(_, 0)]) => (
             "takes untagged packets".to_owned(),
-            "VLAN 0 only marks a priority; let the underlay take the tag off".to_owned(),
+            "a tag without a VLAN is taken under 0x8100 and 0x88a8 only; let the underlay take it off".to_owned(),
         ),
         (None, [(_, vlan)]) => ("takes untagged packets".to_owned(), format!("write `vlan: {vlan}` at the endpoint")),
         (None, _) => ("takes untagged packets".to_owned(), "untag the underlay".to_owned()),

@@ -3,8 +3,8 @@
 //! The gateway's frames go to the XDP socket of their queue; for everything else the program answers `XDP_PASS` and
 //! the kernel goes on as if it were not there. A frame is taken
 //!
-//! * when it has exactly the outer tag of one of our tunnel addresses, is sent to that address and to the port's MAC,
-//!   and its IP protocol, or UDP destination port, is one that tunnels ride on. IPv4 options and up to four IPv6
+//! * when it has exactly the outer tag of one of our tunnel addresses (for one without a tag, it may be one that only
+//!   carries a priority), is sent to that address and to the port's MAC, and its IP protocol, or UDP destination port, is one that tunnels ride on. IPv4 options and up to four IPv6
 //!   extension headers are stepped over, as the gateway does. Of a fragmented UDP packet only the first piece says
 //!   its port and is taken, to be counted as what it is; the others stay with the kernel;
 //! * else when its first tag is claimed by a tenant, or all tags are.
@@ -34,6 +34,7 @@ pub(super) const SINGLE: u32 = 2;
 const IPV4: u16 = 0x0800;
 const IPV6: u16 = 0x86dd;
 const C_TAG: u16 = 0x8100;
+const S_TAG: u16 = 0x88a8;
 const VID: u16 = 0x0fff;
 const UDP: u8 = 17;
 /// Hop-by-hop, routing and destination options.
@@ -58,10 +59,16 @@ pub(super) fn assemble(filter: &Filter, maps: Maps<'_>, without_socket: i32) -> 
     let (take, pass) = (asm.label(), asm.label());
     let mut program = RedirectAssembler { asm, take, pass, sockets: maps.sockets, without_socket };
     program.section(RedirectAssembler::begin);
-    for entrance in &filter.entrances {
-        // RFC 1112 §6.4, RFC 2464 §7: a multicast group has a MAC address of its own.
-        let mac = if entrance.address.is_multicast() { Some(Mac::of_group(entrance.address)) } else { filter.mac };
-        program.section(|program, next| program.entrance(entrance, mac, next));
+    // RFC 1112 §6.4, RFC 2464 §7: a multicast group has a MAC address of its own.
+    let mac_of = |to: IpAddr| if to.is_multicast() { Some(Mac::of_group(to)) } else { filter.mac };
+    let entrances = || filter.entrances.iter().map(|entrance| (entrance, mac_of(entrance.address)));
+    for (entrance, mac) in entrances() {
+        let tag = entrance.vlan.map(|vid| OuterTag { tpids: &[C_TAG], vid });
+        program.section(|program, next| program.entrance(entrance, tag, mac, next));
+    }
+    // Behind all the others, since these are rare.
+    for (entrance, mac) in entrances().filter(|(entrance, _)| entrance.vlan.is_none()) {
+        program.section(|program, next| program.entrance(entrance, Some(PRIORITY), mac, next));
     }
     program.section(|program, _| match &filter.tags {
         Tags::None => program.asm.jump(program.pass),
@@ -70,6 +77,16 @@ pub(super) fn assemble(filter: &Filter, maps: Maps<'_>, without_socket: i32) -> 
     });
     program.asm.finish()
 }
+
+/// The outer tag of an entrance's packets.
+#[derive(Clone, Copy)]
+struct OuterTag {
+    tpids: &'static [u16],
+    vid: u16,
+}
+
+/// IEEE 802.1Q §6.9.1: what has VLAN ID 0 belongs to the VLAN of untagged frames.
+const PRIORITY: OuterTag = OuterTag { tpids: &[C_TAG, S_TAG], vid: 0 };
 
 struct RedirectAssembler<'map> {
     asm: Assembler,
@@ -128,16 +145,22 @@ impl RedirectAssembler<'_> {
     }
 
     /// Takes what is sent to one of our tunnel addresses and rides on what tunnels ride on.
-    fn entrance(&mut self, entrance: &Entrance, mac: Option<Mac>, next: Label) {
+    fn entrance(&mut self, entrance: &Entrance, tag: Option<OuterTag>, mac: Option<Mac>, next: Label) {
         let ether_type = if entrance.address.is_ipv4() { IPV4 } else { IPV6 };
-        let ip: i16 = match entrance.vlan {
+        let ip: i16 = match tag {
             None => {
                 self.need_half(12, ether_type, next);
                 14
             }
-            Some(vid) => {
+            Some(OuterTag { tpids, vid }) => {
+                let tagged = self.asm.label();
+                self.asm.load(Width::Half, R1, R9, 12);
+                for &tpid in tpids {
+                    self.asm.jump_if(R1, If::Equal, in_frame(tpid), tagged);
+                }
+                self.asm.jump(next);
+                self.asm.place(tagged);
                 self.need(R9, 18, next);
-                self.need_half(12, C_TAG, next);
                 self.asm.load(Width::Half, R1, R9, 14);
                 self.asm.alu(Alu::And, R1, in_frame(VID));
                 self.asm.jump_if(R1, If::NotEqual, in_frame(vid), next);

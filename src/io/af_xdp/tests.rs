@@ -169,9 +169,15 @@ fn an_endpoint_has_exactly_its_own_tag() {
         (vec![(0x88a8, 100)], "192.0.2.2"),
         (vec![(0x8100, 100), (0x8100, 100)], "192.0.2.2"),
         (vec![(0x8100, 100)], LOCAL4),
-        (vec![(0x8100, 0)], LOCAL4),
+        (vec![(0x8100, 0)], "192.0.2.2"),
+        (vec![(0x9100, 0)], LOCAL4),
+        (vec![(0x8100, 0), (0x8100, 0)], LOCAL4),
+        (vec![(0x8100, 0), (0x8100, 100)], "192.0.2.2"),
     ] {
         assert!(!program.takes(&tagged(&tags, to)), "{tags:?} {to}");
+    }
+    for (tag, to) in [((0x8100, 0), LOCAL4), ((0x8100, 0xe000), LOCAL6), ((0x88a8, 0x6000), LOCAL4)] {
+        assert!(program.takes(&tagged(&[tag], to)), "a priority and no VLAN: {tag:?} {to}");
     }
 }
 

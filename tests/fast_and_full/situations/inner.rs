@@ -91,6 +91,11 @@ fn syn(from: &str, to: &str, v6_inside: bool, mss: u16) -> Vec<u8> {
     frame(from, to, if v6_inside { IPV6 } else { IPV4 }, &packet)
 }
 
+/// A VLAN ID of this number, none of them 0.
+fn vid(n: u8) -> u16 {
+    0x100 | u16::from(n)
+}
+
 pub(super) const TABLE: &[Situation] = &[
     situation("one tag inside, from tunnel to tunnel", "1 sent", |_, n| {
         vec![at("vxlan4", &wire::tag(&wire::tenant_frame(host("gre4"), host("vxlan4"), 1), 0x8100, n.into()))]
@@ -115,7 +120,7 @@ pub(super) const TABLE: &[Situation] = &[
         (0..2)
             .map(|tags| {
                 let frame = wire::tenant_frame(host("gre4"), host("drops4"), 1);
-                at("drops4", &(0..tags).fold(frame, |frame, _| wire::tag(&frame, 0x88a8, n.into())))
+                at("drops4", &(0..tags).fold(frame, |frame, _| wire::tag(&frame, 0x88a8, vid(n))))
             })
             .collect()
     }),
@@ -123,7 +128,23 @@ pub(super) const TABLE: &[Situation] = &[
         [(0, "drops"), (1, "drops"), (0, "nvgre4"), (1, "nvgre4"), (1, "nvgre6")]
             .map(|(tags, to)| {
                 let frame = wire::tenant_frame(host(to), host("vxlan4"), 1);
-                at("vxlan4", &(0..tags).fold(frame, |frame, _| wire::tag(&frame, 0x8100, n.into())))
+                at("vxlan4", &(0..tags).fold(frame, |frame, _| wire::tag(&frame, 0x8100, vid(n))))
+            })
+            .into()
+    }),
+    situation("a priority tag inside, where tags are refused on the way out", "5 sent", |_, n| {
+        ["drops", "nvgre4", "nvgre6", "both", "vxlan6"]
+            .map(|to| {
+                let frame = wire::tenant_frame(host(to), host("gre4"), 1);
+                at("gre4", &wire::tag(&frame, if n & 1 == 0 { 0x8100 } else { 0x88a8 }, u16::from(n) << 13))
+            })
+            .into()
+    }),
+    situation("two tags inside, the first a priority, where tags are refused", "0 sent, 2 inner_tags", |_, n| {
+        ["nvgre4", "drops"]
+            .map(|to| {
+                let frame = wire::tag(&wire::tenant_frame(host(to), host("vxlan4"), 1), 0x8100, vid(n));
+                at("vxlan4", &wire::tag(&frame, 0x8100, 0))
             })
             .into()
     }),
@@ -135,7 +156,7 @@ pub(super) const TABLE: &[Situation] = &[
         ]
     }),
     situation("a tagged frame to everybody", "33 sent, 6 inner_tags", |_, n| {
-        vec![at("gre4", &wire::tag(&wire::tenant_frame(BROADCAST, host("gre4"), 1), 0x8100, n.into()))]
+        vec![at("gre4", &wire::tag(&wire::tenant_frame(BROADCAST, host("gre4"), 1), 0x8100, vid(n)))]
     }),
     situation("nothing behind the tag inside", "1 sent, 1 inner_truncated", |_, _| {
         ["strips4", "vxlan4"]

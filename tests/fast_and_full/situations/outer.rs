@@ -57,6 +57,16 @@ pub(super) const TABLE: &[Situation] = &[
             })
             .collect()
     }),
+    situation("a tag around the packet that only carries a priority", "12 sent", |_, n| {
+        let tagged = |from: &str, tpid| {
+            let (port, packet) = say(from, "gre6", n);
+            between(from, (port, wire::tag(&packet.bytes, tpid, u16::from(n) << 13).into()), n)
+        };
+        [("vxlan4", 0x8100), ("vxlan4", 0x88a8), ("vxlan6", 0x8100), ("nvgre4", 0x88a8)]
+            .into_iter()
+            .flat_map(|(from, tpid)| tagged(from, tpid))
+            .collect()
+    }),
     situation("IPv4: options", "3 sent", |_, n| {
         edited(n, |bytes| {
             bytes.splice(UDP..UDP, [1, 1, 1, 0]);
