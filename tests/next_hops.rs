@@ -3,6 +3,9 @@
 use std::net::IpAddr;
 
 use transload::forwarding::{Hop, PeerId, PortId, Slab};
+use transload::io::LinkLayer;
+use transload::io::link_layer::{FAR_MAC, OWN_MAC};
+use transload::kernel::device_kinds::{DeviceFamily, DeviceKind};
 use transload::kernel::next_hops::{Complaint, Resolution, flow, resolve};
 use transload::kernel::tables::{Flow, Kernel, Link, LinkState, Neighbour, NextHop, Route};
 use transload::rib::facts::{PortLink, Tunnel};
@@ -33,8 +36,14 @@ impl World {
     fn new() -> Self {
         let mut kernel = Kernel::default();
         for (index, name) in [(1, "eth1"), (2, "eth2"), (5, "eth5")] {
-            let link =
-                Link { name: name.into(), mac: Some(mac(index as u8)), mtu: 1500, state: LinkState::Up, vlan: None };
+            let link = Link {
+                name: name.into(),
+                kind: DeviceKind::CARD,
+                mac: Some(mac(index as u8)),
+                mtu: 1500,
+                state: LinkState::Up,
+                vlan: None,
+            };
             kernel.links.insert(index, link);
         }
         let port = |name: &str, device: Option<&str>| PortLink {
@@ -102,6 +111,20 @@ fn every_equal_cost_next_hop_is_used() {
 fn a_peer_on_the_link_itself_is_its_own_neighbour() {
     let world = World::new().route(&[(1, None)]).neighbour(1, "192.0.2.9", 0x29);
     assert_eq!(world.hops(), [hop(UP1, 0x29, 1)]);
+}
+
+#[test]
+fn behind_a_device_without_ethernet_no_neighbour_is_asked_for() {
+    let kind = DeviceKind { layer: LinkLayer::Ip, has_far_end: true, family: DeviceFamily::Other };
+    for gateway in [None, Some("10.0.1.2")] {
+        let mut world = World::new().route(&[(1, gateway)]);
+        let link = world.kernel.links.get_mut(&1).unwrap();
+        (link.kind, link.mac, link.mtu) = (kind, Some(OWN_MAC), 1420);
+        let link = LinkAddresses { dst: FAR_MAC, src: OWN_MAC };
+        let resolution = world.resolve();
+        assert_eq!(resolution.hops, [Hop { port: UP1, link, mtu: Some(1420) }]);
+        assert!(resolution.neighbours.is_empty() && resolution.complaints.is_empty(), "{resolution:?}");
+    }
 }
 
 #[test]
@@ -200,7 +223,14 @@ fn a_socket_has_no_routes_and_says_what_it_needs() {
 #[test]
 fn a_tagged_endpoint_leaves_by_the_vlan_device_on_its_port() {
     let mut world = World::new().route(&[(7, None)]).neighbour(7, "192.0.2.9", 0x29);
-    let vlan = Link { name: "eth1.30".into(), mac: Some(mac(1)), mtu: 1400, state: LinkState::Up, vlan: Some((1, 30)) };
+    let vlan = Link {
+        name: "eth1.30".into(),
+        kind: DeviceKind::CARD,
+        mac: Some(mac(1)),
+        mtu: 1400,
+        state: LinkState::Up,
+        vlan: Some((1, 30)),
+    };
     world.kernel.links.insert(7, vlan);
     world.tunnel.vlan = Some(30);
     assert_eq!(world.hops(), [Hop { mtu: Some(1400), ..hop(UP1, 0x29, 1) }]);

@@ -20,8 +20,8 @@ use transload::forwarding::PortId;
 use transload::io::pcap::CaptureWriter;
 use transload::offline::captured::Captured;
 use transload::report::rows::{
-    AttachmentRow, DropRow, FdbRow, HopRow, LogRow, LoopRow, MappingRow, MoveRow, PathMtuRow, PeerRow, PortRow, Reloaded,
-    Summary, TenantRow, UnreachableRow,
+    AttachmentRow, DropRow, FdbRow, HopRow, LogRow, LoopRow, MappingRow, MoveRow, PathMtuRow, PeerRow, PortRow,
+    Reloaded, Summary, TenantRow, UnreachableRow,
 };
 use transload::report::{PortState, TunnelState};
 use transload::rib::facts::{QuotedTunnel, Unreachable};

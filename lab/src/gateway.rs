@@ -233,7 +233,10 @@ fn write(directory: &Path, file: &str) -> io::Result<()> {
 }
 
 /// The gateway's program: `TRANSLOAD_BIN`, or what cargo builds beside the tests.
-fn binary() -> io::Result<&'static Path> {
+///
+/// # Errors
+/// When it cannot be built.
+pub fn binary() -> io::Result<&'static Path> {
     static BINARY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let found = BINARY.get_or_init(|| match std::env::var_os("TRANSLOAD_BIN") {
         Some(path) => Ok(path.into()),

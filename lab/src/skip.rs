@@ -76,6 +76,11 @@ pub fn nft() -> Need {
     program("nft", "nftables")
 }
 
+/// WireGuard as a process, and what sets it up.
+pub fn wireguard() -> Need {
+    program("wireguard-go", "wireguard-go").and_then(|()| program("wg", "wireguard-tools"))
+}
+
 /// The running kernel's VXLAN devices.
 pub fn vxlan() -> Need {
     device("type vxlan id 1 dstport 4789", "VXLAN in the running kernel (modprobe vxlan)")

@@ -14,7 +14,7 @@ use super::values::MacAddress;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Port {
-    /// The network device; a TAP gets this name.
+    /// The network device; a TAP gets this name. Tunnels also run over devices without Ethernet, such as WireGuard.
     pub device: Option<At<String>>,
     /// The I/O back-end that moves its frames; `auto` if left out.
     pub io: Option<At<Io>>,
@@ -42,12 +42,12 @@ pub enum Io {
     /// XDP sockets on a network card that has a queue for every worker, else packet sockets; the log says which and
     /// why.
     Auto,
-    /// Packet sockets: they work on every device, and packets with offloaded checksum, segmentation or VLAN tag arrive
-    /// complete.
+    /// Packet sockets: they work on every device, with Ethernet or without, and packets with offloaded checksum,
+    /// segmentation or VLAN tag arrive complete.
     AfPacket,
-    /// XDP sockets: the fastest. Every worker needs a queue of the device. Packets with offloaded checksum, segmentation
-    /// or VLAN tag arrive incomplete: on a veth, turn the far end's offloads off (`ethtool -K DEVICE tx off tso off gso
-    /// off txvlan off`).
+    /// XDP sockets: the fastest, on Ethernet devices. Every worker needs a queue of the device. Packets with offloaded
+    /// checksum, segmentation or VLAN tag arrive incomplete: on a veth, turn the far end's offloads off (`ethtool -K DEVICE
+    /// tx off tso off gso off txvlan off`).
     AfXdp,
     /// A TAP device that the gateway creates.
     Tap,

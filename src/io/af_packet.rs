@@ -48,12 +48,21 @@ impl AfPacketPort {
     /// # Errors
     /// Without the right to open packet sockets (`CAP_NET_RAW`), or when there is no such device.
     pub fn open(device: &str, ifindex: u32, workers: usize) -> io::Result<Vec<Self>> {
+        let mut ports = Self::open_by_software(ifindex, workers, &NOT_OUTGOING)?;
         // One that only software makes is on no bus.
         let is_hardware = ethtool::driver(device).is_ok_and(|driver| !driver.bus.is_empty());
+        for port in &mut ports {
+            (port.is_hardware, port.is_batching) = (is_hardware, is_hardware);
+        }
+        Ok(ports)
+    }
+
+    /// Opens a device that completes nothing of what is sent by it, for what this filter lets through.
+    pub(super) fn open_by_software(ifindex: u32, workers: usize, filter: &[SockFilter]) -> io::Result<Vec<Self>> {
         let mut ports = Vec::new();
         let mut group = None;
         for _ in 0..workers.max(1) {
-            let port = Self { is_hardware, is_batching: is_hardware, ..Self::bound(ifindex)? };
+            let port = Self::bound(ifindex)?;
             if workers > 1 {
                 group = Some(join_fanout(port.socket.as_fd(), group)?);
             }
@@ -61,7 +70,7 @@ impl AfPacketPort {
         }
         // Until the last one had joined, a frame would have come to several.
         for port in &ports {
-            SockRef::from(&port.socket).attach_filter(&NOT_OUTGOING)?;
+            SockRef::from(&port.socket).attach_filter(filter)?;
         }
         Ok(ports)
     }
@@ -155,7 +164,7 @@ fn join_fanout(socket: BorrowedFd<'_>, group: Option<u16>) -> io::Result<u16> {
 }
 
 /// Big buffers, beyond the system's limit where we may.
-fn set_buffers(socket: BorrowedFd<'_>) -> io::Result<()> {
+pub(super) fn set_buffers(socket: BorrowedFd<'_>) -> io::Result<()> {
     if sockopt::set_socket_recv_buffer_size_force(socket, SOCKET_BUFFER).is_err() {
         sockopt::set_socket_recv_buffer_size(socket, SOCKET_BUFFER)?;
     }
@@ -174,7 +183,7 @@ fn complete(frame: &mut Frame<'_>, arrival: &Arrival) -> bool {
 }
 
 /// How many of the frames still to send an error strikes: a full or dead device takes none of them.
-fn refused(error: &io::Error, left: usize) -> (usize, Option<Errno>) {
+pub(super) fn refused(error: &io::Error, left: usize) -> (usize, Option<Errno>) {
     let error = Errno::from_io_error(error).unwrap_or(Errno::IO);
     let all = matches!(error, Errno::AGAIN | Errno::NETDOWN | Errno::NXIO | Errno::NODEV);
     (if all { left } else { 1 }, Some(error))

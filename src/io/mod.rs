@@ -12,6 +12,8 @@ mod gso;
 pub mod huge;
 pub mod icmp;
 mod ingress;
+mod ip_device;
+pub mod link_layer;
 pub mod memory;
 pub mod multicast;
 pub mod open;
@@ -23,6 +25,7 @@ pub mod tap;
 pub mod unix;
 mod vnet;
 
+pub use link_layer::LinkLayer;
 pub use open::{Backend, OpenError, Opened, Xdp, open};
 pub use sys::prefetch;
 

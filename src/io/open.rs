@@ -10,6 +10,8 @@ use transload_encaps::Mac;
 use super::Port;
 use super::af_packet::AfPacketPort;
 use super::af_xdp::{self, Filter, OpenRequest, Redirect, Survey, Umem};
+use super::ip_device::IpDevicePort;
+use super::link_layer::LinkLayer;
 use super::sys::{self, Device};
 use super::tap::TapPort;
 use super::unix::UnixPort;
@@ -70,7 +72,7 @@ pub struct Xdp<'x, 'mem> {
 pub struct Opened<'mem> {
     /// The port as each worker has it.
     pub ports: Vec<Box<dyn Port<'mem> + 'mem>>,
-    /// Which back-end it is: `af_packet`, `af_xdp`, `tap` or `unix`.
+    /// Which back-end it is: `af_packet`, `af_packet (IP only)`, `af_xdp`, `tap` or `unix`.
     pub kind: &'static str,
     /// What decides which frames come to XDP sockets.
     pub redirect: Option<Arc<Redirect>>,
@@ -124,9 +126,21 @@ pub enum OpenCause {
         /// Every name there is.
         all: Vec<String>,
     },
-    /// A device that does not carry Ethernet frames.
-    #[error("{device} is not an Ethernet device; its frames have no MAC addresses")]
+    /// A device that carries neither Ethernet frames nor IP packets.
+    #[error(
+        "{device} carries neither Ethernet frames nor bare IP packets (its ARPHRD type is {number}); use another device"
+    )]
     NotEthernet {
+        /// The device.
+        device: String,
+        /// The kernel's number of what it carries.
+        number: u16,
+    },
+    /// A device that carries IP packets, for what takes Ethernet frames.
+    #[error(
+        "{device} carries IP packets without Ethernet headers, and XDP sockets take Ethernet; write `io: af_packet`"
+    )]
+    NoXdpWithoutEthernet {
         /// The device.
         device: String,
     },
@@ -211,7 +225,12 @@ fn af_xdp<'mem>(
     xdp: Option<Xdp<'_, 'mem>>,
     may_be_generic: bool,
 ) -> Result<Opened<'mem>, OpenCause> {
-    let Device { ifindex, mac, mtu, up } = ethernet(device)?;
+    let Device { ifindex, layer, mac, mtu, up } = look_up(device)?;
+    match layer {
+        LinkLayer::Ethernet => {}
+        LinkLayer::Ip => return Err(OpenCause::NoXdpWithoutEthernet { device: device.to_owned() }),
+        LinkLayer::Other(number) => return Err(OpenCause::NotEthernet { device: device.to_owned(), number }),
+    }
     let refused = |fault| OpenCause::Xdp { device: device.to_owned(), fault };
     let Xdp { umems, filter } = xdp.ok_or_else(|| refused(af_xdp::SetupError::NoMemory))?;
     let survey = Survey::of(device);
@@ -231,18 +250,15 @@ fn boxed<'mem>(ports: Vec<impl Port<'mem> + 'mem>) -> Vec<Box<dyn Port<'mem> + '
 }
 
 fn af_packet<'mem>(device: &str, workers: usize) -> Result<Opened<'mem>, OpenCause> {
-    let Device { ifindex, mac, mtu, up } = ethernet(device)?;
+    let Device { ifindex, layer, mac, mtu, up } = look_up(device)?;
+    let (opened, kind) = match layer {
+        LinkLayer::Ethernet => (AfPacketPort::open(device, ifindex, workers).map(boxed), "af_packet"),
+        LinkLayer::Ip => (IpDevicePort::open(ifindex, workers).map(boxed), "af_packet (IP only)"),
+        LinkLayer::Other(number) => return Err(OpenCause::NotEthernet { device: device.to_owned(), number }),
+    };
     let what = || format!("a packet socket on {device}");
-    let ports = AfPacketPort::open(device, ifindex, workers).map_err(|e| refused(what(), "CAP_NET_RAW", e, None))?;
-    Ok(Opened {
-        ports: boxed(ports),
-        kind: "af_packet",
-        redirect: None,
-        mac,
-        mtu: Some(mtu),
-        ifindex: Some(ifindex),
-        up,
-    })
+    let ports = opened.map_err(|e| refused(what(), "CAP_NET_RAW", e, None))?;
+    Ok(Opened { ports, kind, redirect: None, mac, mtu: Some(mtu), ifindex: Some(ifindex), up })
 }
 
 fn tap<'mem>(device: &str, workers: usize) -> Result<Opened<'mem>, OpenCause> {
@@ -283,14 +299,6 @@ fn refused(what: String, capability: &'static str, error: io::Error, help: Optio
     } else {
         OpenCause::Failed { what, error, help }
     }
-}
-
-fn ethernet(device: &str) -> Result<Device, OpenCause> {
-    let found = look_up(device)?;
-    if found.mac.is_none() {
-        return Err(OpenCause::NotEthernet { device: device.to_owned() });
-    }
-    Ok(found)
 }
 
 fn look_up(device: &str) -> Result<Device, OpenCause> {

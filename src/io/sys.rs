@@ -13,6 +13,7 @@ use rustix::mm::{Advice, madvise};
 use transload_encaps::{Frame, Mac};
 
 use super::gso::GsoBatch;
+use super::link_layer::LinkLayer;
 use super::vnet;
 
 /// Most frames one call moves.
@@ -123,6 +124,47 @@ pub(super) fn send(socket: BorrowedFd<'_>, frames: &mut [Frame<'_>], batches: &m
     checked(sent)
 }
 
+/// Where a packet leaves. The kernel wants room for the hardware address of whatever device that is, up to 32 bytes, although
+/// the devices without Ethernet, which use this, look at none.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct LinkAddress {
+    device: libc::sockaddr_ll,
+    more_room: [u8; 24],
+}
+
+/// Sends packets of these types, at most [`BATCH`], by a device, through a packet socket of type `SOCK_DGRAM`. Returns how
+/// many the kernel took. An error is that of the first one.
+pub(super) fn send_packets<'p>(
+    socket: BorrowedFd<'_>,
+    ifindex: u32,
+    packets: impl Iterator<Item = (u16, &'p mut [u8])>,
+) -> io::Result<usize> {
+    // SAFETY: all are plain C structures, for which all-zero bytes are valid.
+    let (mut vectors, mut addresses, mut messages): (
+        [libc::iovec; BATCH],
+        [LinkAddress; BATCH],
+        [libc::mmsghdr; BATCH],
+    ) = unsafe { mem::zeroed() };
+    let mut count = 0;
+    let places = vectors.iter_mut().zip(&mut addresses).zip(&mut messages);
+    for ((ether_type, packet), ((vector, address), message)) in packets.zip(places) {
+        *vector = iovec(packet);
+        address.device.sll_family = libc::AF_PACKET as u16;
+        address.device.sll_protocol = ether_type.to_be();
+        address.device.sll_ifindex = ifindex.cast_signed();
+        message.msg_hdr.msg_name = ptr::from_mut(address).cast();
+        message.msg_hdr.msg_namelen = mem::size_of::<LinkAddress>() as libc::socklen_t;
+        message.msg_hdr.msg_iov = vector;
+        message.msg_hdr.msg_iovlen = 1;
+        count += 1;
+    }
+    // SAFETY: the first `count` messages point at addresses and I/O vectors on this stack, and those at packets that are
+    // borrowed for `'p`; all lengths are true, and the kernel only reads.
+    let sent = unsafe { libc::sendmmsg(socket.as_raw_fd(), messages.as_mut_ptr(), count, libc::MSG_DONTWAIT as _) };
+    checked(sent)
+}
+
 /// Sets an option of a packet socket.
 pub(super) fn set_packet_option(socket: BorrowedFd<'_>, option: c_int, value: c_int) -> io::Result<()> {
     set_option(socket, libc::SOL_PACKET, option, &value)
@@ -207,7 +249,9 @@ pub(super) fn is_bound(socket: BorrowedFd<'_>) -> bool {
 pub(super) struct Device {
     /// The kernel's number for it.
     pub(super) ifindex: u32,
-    /// Its MAC address, if it is an Ethernet device.
+    /// What its packets begin with.
+    pub(super) layer: LinkLayer,
+    /// The MAC address of a port on it, if one can be.
     pub(super) mac: Option<Mac>,
     /// Most bytes of an IP packet on it.
     pub(super) mtu: u32,
@@ -265,10 +309,9 @@ pub(super) fn device(name: &str) -> io::Result<Device> {
     // SAFETY: the same for SIOCGIFHWADDR.
     let hardware = unsafe { ask.ifr_ifru.ifru_hwaddr };
     let bytes = hardware.sa_data.map(|byte| byte.to_ne_bytes()[0]);
-    // The loopback's frames have an Ethernet header too, with addresses of zero.
-    let ethernet = matches!(hardware.sa_family, libc::ARPHRD_ETHER | libc::ARPHRD_LOOPBACK);
-    let mac = bytes.first_chunk().filter(|_| ethernet).map(|address| Mac(*address));
-    Ok(Device { ifindex, mac, mtu, up: c_int::from(flags) & libc::IFF_UP != 0 })
+    let layer = LinkLayer::of(hardware.sa_family);
+    let mac = layer.mac(bytes.get(..6).unwrap_or_default());
+    Ok(Device { ifindex, layer, mac, mtu, up: c_int::from(flags) & libc::IFF_UP != 0 })
 }
 
 /// Brings a device up.

@@ -1,5 +1,6 @@
 //! What Linux knows: its devices, routes and neighbours, what tunnels make of them, and the ICMP errors it receives.
 
+pub mod device_kinds;
 pub mod devices;
 pub mod host;
 pub mod icmp;

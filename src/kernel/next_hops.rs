@@ -11,6 +11,8 @@ use transload_encaps::Mac;
 use transload_encaps::underlay::LinkAddresses;
 
 use crate::forwarding::{Hop, PortId, Slab};
+use crate::io::LinkLayer;
+use crate::io::link_layer::FAR_MAC;
 use crate::kernel::tables::{Flow, Kernel, Link, LinkIndex, LinkState, NextHop, Route};
 use crate::rib::facts::{PortLink, Tunnel};
 
@@ -221,7 +223,10 @@ impl TunnelResolver<'_> {
         let link = self.kernel.links.get(&next.link);
         is_usable(link, remote)?;
         let gateway = next.gateway.unwrap_or(remote);
-        let dst = self.neighbour(port, next.link, gateway);
+        let dst = match link.map(|link| link.kind.layer) {
+            Some(LinkLayer::Ip) => Some(FAR_MAC),
+            _ => self.neighbour(port, next.link, gateway),
+        };
         let unanswered = || Complaint::Unanswered { remote, gateway, device: self.kernel.link_name(next.link) };
         let dst = dst.ok_or_else(unanswered)?;
         self.hop(port, link, dst, next.mtu)

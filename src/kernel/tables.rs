@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use transload_encaps::Mac;
 
 use crate::forwarding::Map;
+use crate::kernel::device_kinds::DeviceKind;
 
 /// A kernel's interface index.
 pub type LinkIndex = u32;
@@ -35,7 +36,9 @@ pub struct Flow {
 pub struct Link {
     /// Its name.
     pub name: String,
-    /// Its MAC address, if it is an Ethernet device.
+    /// The kind of device.
+    pub kind: DeviceKind,
+    /// The MAC address of a port on it, if one can be.
     pub mac: Option<Mac>,
     /// Most bytes an IP packet may have on it.
     pub mtu: u32,

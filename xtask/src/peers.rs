@@ -15,6 +15,8 @@ const PACKAGES: &[(&str, &str)] = &[
     ("tcpdump", "tcpdump"),
     ("tshark", "tshark"),
     ("user-mode-linux", "linux.uml"),
+    ("wireguard-go", "wireguard-go"),
+    ("wireguard-tools", "wg"),
 ];
 
 /// Installs the missing peers where that is ours to do, and says so; else says what to type.

@@ -4,7 +4,7 @@
 use transload_encaps::Mac;
 
 use super::open::missing;
-use crate::io::{ethtool, sys};
+use crate::io::{LinkLayer, ethtool, sys};
 
 /// What a device looks like from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,7 @@ pub struct Survey {
     pub mac: Option<Mac>,
     /// Most bytes of an IP packet on it; 0 where there is no such device.
     pub mtu: u32,
+    layer: LinkLayer,
     driver: String,
     bus: String,
 }
@@ -27,9 +28,11 @@ impl Survey {
     pub fn of(device: &str) -> Self {
         let (driver, bus) =
             ethtool::driver(device).map_or_else(|_| (String::new(), String::new()), |driver| (driver.name, driver.bus));
-        let (mac, mtu) = sys::device(device).map_or((None, 0), |device| (device.mac, device.mtu));
+        let found = sys::device(device);
+        let (mac, mtu, layer) =
+            found.map_or((None, 0, LinkLayer::Ethernet), |device| (device.mac, device.mtu, device.layer));
         let (queues, senders) = ethtool::queues(device);
-        Self { queues, senders, mac, mtu, driver, bus }
+        Self { queues, senders, mac, mtu, layer, driver, bus }
     }
 
     /// Most workers that can have a queue each to receive and to send by.
@@ -43,8 +46,12 @@ impl Survey {
     /// # Errors
     /// The reason not to, in words.
     pub fn suits(&self, workers: usize) -> Result<String, String> {
-        let Self { queues, driver, bus, .. } = self;
+        let Self { queues, driver, bus, layer, .. } = self;
         let most = self.most_workers();
+        let what = if driver.is_empty() { String::new() } else { format!(" ({driver})") };
+        if *layer != LinkLayer::Ethernet {
+            return Err(format!("the device{what} carries IP packets without Ethernet headers"));
+        }
         if driver == "veth" {
             return Err(
                 "the far end of a veth may leave checksums, segmentation and VLAN tags to its device, and such \
@@ -53,7 +60,6 @@ impl Survey {
             );
         }
         if bus.is_empty() || matches!(bus.as_str(), "tap" | "N/A") {
-            let what = if driver.is_empty() { String::new() } else { format!(" ({driver})") };
             return Err(format!("the device is made by software{what}, and has no queues of its own to read from"));
         }
         if most < workers {
@@ -71,7 +77,8 @@ impl Survey {
 impl Survey {
     /// A device that nobody has.
     pub(crate) fn made_up(driver: &str, bus: &str, queues: u32, senders: u32) -> Self {
-        Self { queues, senders, mac: None, mtu: 1500, driver: driver.into(), bus: bus.into() }
+        let (driver, bus) = (driver.into(), bus.into());
+        Self { queues, senders, mac: None, mtu: 1500, layer: LinkLayer::Ethernet, driver, bus }
     }
 }
 
@@ -93,6 +100,12 @@ mod tests {
         for (driver, bus) in [("", ""), ("tun", "tap"), ("bridge", "N/A"), ("bonding", "")] {
             assert!(survey(driver, bus, 4).suits(1).unwrap_err().contains("made by software"), "{driver}");
         }
+    }
+
+    #[test]
+    fn what_carries_no_ethernet_is_left_to_packet_sockets_whatever_bus_it_says_it_is_on() {
+        let tun = Survey { layer: LinkLayer::Ip, ..survey("tun", "tun", 1) };
+        assert_eq!(tun.suits(1).unwrap_err(), "the device (tun) carries IP packets without Ethernet headers");
     }
 
     #[test]

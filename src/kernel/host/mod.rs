@@ -9,6 +9,7 @@ mod routes;
 use std::io;
 use std::net::IpAddr;
 
+use super::device_kinds;
 use super::ipsec::policies::{IpsecPolicy, policies};
 use super::netlink::Netlink;
 use super::tables::{Link, LinkIndex};
@@ -65,6 +66,7 @@ impl Machine {
     #[must_use]
     pub fn problems_of_reload(&self, config: &Config, plan: &Plan) -> Vec<Problem> {
         let mut problems = addresses::missing_addresses(config, plan, self);
+        problems.extend(device_kinds::check(config, plan, &self.links));
         problems.extend(ipsec::objections(config, plan, self));
         problems.sort_by_key(Problem::span);
         problems

@@ -4,7 +4,10 @@ use std::net::IpAddr;
 
 use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
-use rtnetlink::packet_route::link::{InfoData, InfoVlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
+use rtnetlink::packet_route::link::{
+    InfoData, InfoIpVlan, InfoKind, InfoMacVlan, InfoMacVtap, InfoVlan, IpVlanMode, LinkAttribute, LinkFlags, LinkInfo,
+    LinkMessage, MacVlanMode, MacVtapMode,
+};
 use rtnetlink::packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState};
 use rtnetlink::packet_route::route::{
     RouteAddress, RouteAttribute, RouteMessage, RouteMetric, RouteNextHopFlags, RouteType, RouteVia,
@@ -13,6 +16,8 @@ use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use transload_encaps::Mac;
 
 use super::KernelChange;
+use crate::io::LinkLayer;
+use crate::kernel::device_kinds::{DeviceFamily, DeviceKind};
 use crate::kernel::tables::{Link, LinkIndex, LinkState, Neighbour, NextHop, Route};
 
 pub(super) fn change(message: NetlinkMessage<RouteNetlinkMessage>) -> Option<KernelChange> {
@@ -44,8 +49,12 @@ pub(super) fn change(message: NetlinkMessage<RouteNetlinkMessage>) -> Option<Ker
 }
 
 pub(super) fn link(message: &LinkMessage) -> Link {
-    let mut link = Link { name: String::new(), mac: None, mtu: 0, state: LinkState::Down, vlan: None };
     let flags = message.header.flags;
+    let layer = LinkLayer::of(message.header.link_layer_type.into());
+    let has_far_end = flags.contains(LinkFlags::Pointopoint);
+    let kind = DeviceKind { layer, has_far_end, family: DeviceFamily::Other };
+    let mac = layer.mac(&[]);
+    let mut link = Link { name: String::new(), kind, mac, mtu: 0, state: LinkState::Down, vlan: None };
     link.state = match (flags.contains(LinkFlags::Up), flags.contains(LinkFlags::LowerUp)) {
         (true, true) => LinkState::Up,
         (true, false) => LinkState::NoCarrier,
@@ -56,15 +65,38 @@ pub(super) fn link(message: &LinkMessage) -> Link {
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::IfName(name) => link.name.clone_from(name),
-            LinkAttribute::Address(bytes) => link.mac = mac(bytes),
+            LinkAttribute::Address(bytes) => link.mac = layer.mac(bytes),
             LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
             LinkAttribute::Link(index) => lower = Some(*index),
-            LinkAttribute::LinkInfo(infos) => tag = infos.iter().find_map(vlan_id),
+            LinkAttribute::LinkInfo(infos) => {
+                tag = infos.iter().find_map(vlan_id);
+                link.kind.family = family(infos);
+            }
             _ => {}
         }
     }
     link.vlan = lower.zip(tag);
     link
+}
+
+fn family(infos: &[LinkInfo]) -> DeviceFamily {
+    let of = |info: &LinkInfo| match info {
+        LinkInfo::Kind(InfoKind::IpIp | InfoKind::Ip6Tnl | InfoKind::SitTun | InfoKind::GreTun | InfoKind::GreTun6) => {
+            Some(DeviceFamily::IpTunnel)
+        }
+        LinkInfo::Kind(InfoKind::Vrf) => Some(DeviceFamily::Vrf),
+        LinkInfo::Data(InfoData::MacVlan(infos)) => {
+            Some(DeviceFamily::MacVlan { takes_all: infos.contains(&InfoMacVlan::Mode(MacVlanMode::Passthrough)) })
+        }
+        LinkInfo::Data(InfoData::MacVtap(infos)) => {
+            Some(DeviceFamily::MacVlan { takes_all: infos.contains(&InfoMacVtap::Mode(MacVtapMode::Passthrough)) })
+        }
+        LinkInfo::Data(InfoData::IpVlan(infos)) => {
+            Some(DeviceFamily::IpVlan { routes: !infos.contains(&InfoIpVlan::Mode(IpVlanMode::L2)) })
+        }
+        _ => None,
+    };
+    infos.iter().find_map(of).unwrap_or_default()
 }
 
 fn vlan_id(info: &LinkInfo) -> Option<u16> {
