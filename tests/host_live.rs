@@ -13,8 +13,10 @@ use transload_lab::{Host, Namespace};
 
 #[path = "host_live/ipsec.rs"]
 mod ipsec;
+#[path = "host_live/taken.rs"]
+mod taken;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A machine with the devices `up1` (192.0.2.1/24) and `ce1`, and a gateway's file.
 struct World {
@@ -191,6 +193,14 @@ impl Drop for Gateway {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+}
+
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        thread::sleep(Duration::from_millis(50));
     }
 }
 

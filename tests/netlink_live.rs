@@ -202,7 +202,7 @@ fn a_neighbour_set_by_hand_stays_what_it_is() {
         let all = netlink.neighbours().await?;
         Ok(all.into_iter().find(|(key, _)| *key == (link, address)).map(|(_, entry)| entry))
     });
-    assert_eq!(entry.unwrap(), Some(Neighbour { mac: Some(LEAF1), fixed: true }));
+    assert_eq!(entry.unwrap(), Some(Neighbour { mac: Some(LEAF1), fixed: true, has_failed: false }));
 }
 
 #[test]

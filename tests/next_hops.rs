@@ -38,11 +38,10 @@ impl World {
         for (index, name) in [(1, "eth1"), (2, "eth2"), (5, "eth5")] {
             let link = Link {
                 name: name.into(),
-                kind: DeviceKind::CARD,
                 mac: Some(mac(index as u8)),
                 mtu: 1500,
                 state: LinkState::Up,
-                vlan: None,
+                ..Link::default()
             };
             kernel.links.insert(index, link);
         }
@@ -73,7 +72,7 @@ impl World {
     }
 
     fn neighbour(mut self, link: u32, address: &str, last: u8) -> Self {
-        let entry = Neighbour { mac: Some(mac(last)), fixed: false };
+        let entry = Neighbour { mac: Some(mac(last)), fixed: false, has_failed: false };
         self.kernel.neighbours.insert((link, ip(address)), entry);
         self
     }
@@ -225,11 +224,11 @@ fn a_tagged_endpoint_leaves_by_the_vlan_device_on_its_port() {
     let mut world = World::new().route(&[(7, None)]).neighbour(7, "192.0.2.9", 0x29);
     let vlan = Link {
         name: "eth1.30".into(),
-        kind: DeviceKind::CARD,
         mac: Some(mac(1)),
         mtu: 1400,
         state: LinkState::Up,
         vlan: Some((1, 30)),
+        ..Link::default()
     };
     world.kernel.links.insert(7, vlan);
     world.tunnel.vlan = Some(30);

@@ -116,6 +116,9 @@ pub const fn wire_id_of_vlan(vlan: Option<u16>) -> u64 {
     }
 }
 
+/// The segment of frames without a VLAN ID.
+pub const UNTAGGED: Segment = segment(Shape::Untagged, 0, 0);
+
 /// The segment of a single 0x8100 tag.
 #[must_use]
 pub const fn single(vid: u16) -> Segment {

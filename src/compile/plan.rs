@@ -4,9 +4,10 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use transload_encaps::Mac;
 use transload_encaps::outer::UdpRules;
+use transload_encaps::qinq::{FirstTag, UNTAGGED, first_tag};
 use transload_encaps::underlay::UnderlaySpec;
+use transload_encaps::{Mac, Segment};
 
 use super::names::Names;
 use super::numbers::Numbers;
@@ -152,6 +153,18 @@ impl Plan {
     pub fn tenant_device<'p>(&self, port: &'p PortPlan) -> Option<&'p str> {
         let device = port.backend.network_device()?;
         (self.has_tags(port.id) && !self.has_endpoints(port.id)).then_some(device)
+    }
+
+    /// Whether a tenant or a mapping is attached to the frames of this port that have no VLAN ID.
+    #[must_use]
+    pub fn has_untagged(&self, port: PortId) -> bool {
+        let tags = self.port(port).and_then(|port| self.tables.peer(port.tags?));
+        tags.is_some_and(|tags| {
+            let sides = self.tables.mappings.by_scope.get(tags.scope).into_iter().flatten();
+            let mut mapped = sides.filter_map(|&(id, side)| self.tables.mappings.get(id)?.ids.sides.get(side));
+            self.tables.segments.contains_key(&(tags.scope, UNTAGGED))
+                || mapped.any(|side| first_tag(Segment(side.base)) == FirstTag::None)
+        })
     }
 
     /// `3 ports, 2 tunnel peers, 1 tenant`

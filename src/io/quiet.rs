@@ -25,6 +25,15 @@ enum Listener {
     Ip { protocol: u8, v6: bool },
 }
 
+/// What the machine does not hear of what comes in by a tenants' device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unheard {
+    /// Nothing of it.
+    Everything,
+    /// What has a VLAN ID: the tenants have tags, and the rest is the machine's.
+    Tagged,
+}
+
 /// What is kept quiet, until dropped. What is quiet already stays so.
 #[derive(Debug, Default)]
 pub struct Quiet {
@@ -91,16 +100,17 @@ impl Quiet {
         self.sockets.retain(|listener, _| !matches!(listener, Listener::Udp(address) if !wanted.contains(address)));
     }
 
-    /// The machine neither answers nor forwards anything that comes in by this device; packet sockets still see it.
-    /// For devices that only tenants are behind: ARP, neighbour discovery and routing stop there too.
+    /// The machine neither answers nor forwards this of what comes in by a device; packet sockets still see it.
+    /// For devices that only tenants are behind: ARP, neighbour discovery and routing stop there too. Said again, it
+    /// takes the place of what was said before.
     ///
     /// # Errors
     /// Without the right (`CAP_NET_ADMIN`), or when the kernel has no netfilter tables.
-    pub fn device(&mut self, device: &str) -> io::Result<()> {
+    pub fn device(&mut self, device: &str, unheard: Unheard) -> io::Result<()> {
         let ingress = match &mut self.ingress {
             Some(ingress) => ingress,
             none => none.insert(Ingress::new()?),
         };
-        ingress.drop_all(device)
+        ingress.drop(device, unheard)
     }
 }

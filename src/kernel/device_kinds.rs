@@ -46,6 +46,12 @@ impl DeviceKind {
     pub const CARD: Self = Self { layer: LinkLayer::Ethernet, has_far_end: false, family: DeviceFamily::Other };
 }
 
+impl Default for DeviceKind {
+    fn default() -> Self {
+        Self::CARD
+    }
+}
+
 /// Why a port cannot be on its device as the file has it, and what to do.
 struct Misfit {
     message: String,

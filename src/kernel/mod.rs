@@ -1,5 +1,6 @@
 //! What Linux knows: its devices, routes and neighbours, what tunnels make of them, and the ICMP errors it receives.
 
+pub mod asking;
 pub mod device_kinds;
 pub mod devices;
 pub mod host;
@@ -9,4 +10,5 @@ pub mod memberships;
 pub mod netlink;
 pub mod next_hops;
 pub mod resolver;
+mod said;
 pub mod tables;

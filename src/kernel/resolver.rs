@@ -1,9 +1,8 @@
 //! Keeps next hops right while the gateway runs: reads the kernel's tables once, then follows what changes, and has
-//! the kernel confirm the neighbours that tunnels use.
+//! the kernel ask for the neighbours that tunnels use.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -11,17 +10,16 @@ use futures_util::stream::{Stream, StreamExt};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, MissedTickBehavior};
 
+use super::asking::{Asking, NeighbourKey, crowded};
 use super::netlink::{KernelChange, Netlink};
 use super::next_hops::{Complaint, Resolution, flows, resolve};
-use super::tables::{Kernel, LinkIndex};
+use super::said::SaidComplaints;
+use super::tables::{Kernel, NeighbourRoom};
 use crate::forwarding::{PeerId, PortId, Slab};
 use crate::rib::facts::{PathFact, PortLink, Targets, Tunnel};
 
-/// How often unresolved neighbours are asked for, and complaints looked at.
+/// How often it is seen which neighbours are to be asked for, and complaints are looked at. The unit of [`Asking`].
 const TICK: Duration = Duration::from_secs(1);
-/// Resolved neighbours are confirmed every so many ticks: well before the kernel, which does not see our traffic,
-/// would throw them away (60 s, `gc_stale_time`).
-const CONFIRM_TICKS: u32 = 10;
 /// Changes come in bunches; this long we wait for the rest of one.
 const BUNCH: Duration = Duration::from_millis(10);
 /// Asking the kernel again takes at most one part in so many of our time, whatever a routing daemon does.
@@ -38,11 +36,14 @@ pub struct Resolver {
     kernel: Kernel,
     resolutions: BTreeMap<PeerId, Resolution>,
     /// The neighbours that any of them depends on.
-    neighbours: BTreeSet<(LinkIndex, IpAddr)>,
+    neighbours: BTreeSet<NeighbourKey>,
     /// The peers whose resolution has changed since the last call of [`news`](Self::news).
     changed: BTreeSet<PeerId>,
-    /// The complaints that are in the log already.
-    said: HashSet<(PeerId, Complaint)>,
+    asking: Asking,
+    said: SaidComplaints,
+    /// How many neighbours the kernel has room for, and what was said of it.
+    room: NeighbourRoom,
+    crowded: Vec<String>,
     ticks: u32,
     /// Whether the kernel's tables could not be read when they had to be.
     lost: bool,
@@ -64,6 +65,7 @@ impl Resolver {
     pub async fn start(tunnels: Vec<Tunnel>, ports: Slab<PortId, PortLink>) -> io::Result<Self> {
         let (netlink, changes) = Netlink::open()?;
         let kernel = netlink.read(&flows(&tunnels)).await?;
+        let room = netlink.neighbour_room().await;
         let mut resolver = Self {
             netlink,
             changes: Box::pin(changes),
@@ -73,12 +75,15 @@ impl Resolver {
             resolutions: BTreeMap::new(),
             neighbours: BTreeSet::new(),
             changed: BTreeSet::new(),
-            said: HashSet::new(),
+            asking: Asking::default(),
+            said: SaidComplaints::default(),
+            room,
+            crowded: Vec::new(),
             ticks: 0,
             lost: false,
         };
         resolver.resolve_all();
-        resolver.probe(|known| !known).await;
+        resolver.ask().await;
         Ok(resolver)
     }
 
@@ -131,6 +136,7 @@ impl Resolver {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // Neighbours have a moment more before we complain of them; what time will not heal is said now.
         self.say(|complaint| !complaint.is_passing());
+        self.count();
         report(&mut self);
         loop {
             tokio::select! {
@@ -168,11 +174,8 @@ impl Resolver {
         }
         let started = Instant::now();
         self.refresh(stale).await;
-        let before = self.neighbours.clone();
         self.resolve_all();
-        if self.neighbours.iter().any(|neighbour| !before.contains(neighbour)) {
-            self.probe(|known| !known).await;
-        }
+        self.ask().await;
         if stale > Stale::Nothing {
             tokio::time::sleep(started.elapsed() * SHARE).await;
         }
@@ -209,6 +212,7 @@ impl Resolver {
                 // The RIB has another plan now, and gets all our facts again.
                 self.changed.extend(tunnels.keys());
                 self.neighbours.clear();
+                self.asking.begin_again(|_| true);
                 tunnels.keys().copied().collect()
             }
             Targets::Add(tunnels) => {
@@ -225,9 +229,8 @@ impl Resolver {
         let missing: Vec<_> = wanted.into_iter().filter(|flow| !self.kernel.routes.contains_key(flow)).collect();
         self.kernel.routes.extend(self.netlink.routes(&missing).await);
         self.resolve(&fresh);
-        let found = fresh.iter().filter_map(|peer| self.resolutions.get(peer));
-        let neighbours = found.flat_map(|resolution| &resolution.neighbours).copied().collect();
-        self.probe_each(&neighbours, |known| !known).await;
+        self.ask().await;
+        self.count();
     }
 
     fn remove(&mut self, peers: &[PeerId]) {
@@ -248,6 +251,7 @@ impl Resolver {
                     Some(link) => self.kernel.links.insert(index, link),
                     None => self.kernel.links.remove(&index),
                 };
+                self.asking.begin_again(|(on, _)| *on == index);
                 // IPv6 routes of a device that loses its carrier change without a message of their own.
                 return if before == link { Stale::Nothing } else { Stale::Routes };
             }
@@ -290,51 +294,55 @@ impl Resolver {
         if self.lost {
             self.follow(KernelChange::Lost).await;
         }
-        self.ticks = self.ticks.wrapping_add(1);
-        let confirm = self.ticks.is_multiple_of(CONFIRM_TICKS);
-        self.probe(|known| confirm || !known).await;
+        self.ticks += 1;
+        self.ask().await;
         self.say(|_| true);
     }
 
-    /// Probes the neighbours that tunnels depend on, of those that `wanted` picks by whether they are resolved.
-    async fn probe(&self, wanted: impl Fn(bool) -> bool) {
-        self.probe_each(&self.neighbours, wanted).await;
+    /// Asks for the neighbours whose turn it is.
+    async fn ask(&mut self) {
+        self.forget_silent().await;
+        let neighbours = &self.kernel.neighbours;
+        for key in self.asking.due(self.ticks, &self.neighbours, |key| neighbours.get(key)) {
+            let (link, address) = key;
+            let on = |error| format!("{error} (on {})", self.kernel.link_name(link));
+            let outcome = self.netlink.probe(link, address).await;
+            self.asking
+                .answer(key, outcome.map_err(|error| if is_full(&error) { error.to_string() } else { on(error) }));
+        }
+        self.asking.refusals().iter().for_each(|words| tracing::warn!("{words}"));
     }
 
-    async fn probe_each(&self, neighbours: &BTreeSet<(LinkIndex, IpAddr)>, wanted: impl Fn(bool) -> bool) {
-        for &(link, address) in neighbours {
-            let entry = self.kernel.neighbours.get(&(link, address));
-            if entry.is_some_and(|entry| entry.fixed) || !wanted(entry.is_some_and(|entry| entry.mac.is_some())) {
-                continue;
+    /// Makes room in the kernel's table where nobody has answered.
+    async fn forget_silent(&mut self) {
+        let known = &mut self.kernel.neighbours;
+        for key in &self.neighbours {
+            if known.get(key).is_some_and(|entry| entry.has_failed) {
+                // The kernel may have been quicker.
+                let _ = self.netlink.forget(key.0, key.1).await;
+                known.remove(key);
             }
-            if let Err(error) = self.netlink.probe(link, address).await {
-                tracing::warn!("cannot ask for {address} on {}: {error}", self.kernel.link_name(link));
-            }
+        }
+    }
+
+    /// Says, once, that the kernel's table has no room for the neighbours of all tunnels.
+    fn count(&mut self) {
+        let crowded = crowded(&self.neighbours, self.room);
+        if crowded != self.crowded {
+            crowded.iter().for_each(|words| tracing::warn!("{words}"));
+            self.crowded = crowded;
         }
     }
 
     /// Logs each complaint once, and once more when it is over.
     fn say(&mut self, about: impl Fn(&Complaint) -> bool) {
         let complaints = self.complaints().filter(|(_, complaint)| about(complaint));
-        let now: HashSet<_> = complaints.map(|(peer, complaint)| (peer, complaint.clone())).collect();
-        for (peer, complaint) in now.difference(&self.said) {
-            let name = self.name(*peer).unwrap_or_default();
-            if complaint.is_passing() {
-                tracing::warn!("peer {name}: {complaint}");
-            } else {
-                tracing::error!("peer {name}: {complaint}");
-            }
-        }
-        for (peer, complaint) in self.said.difference(&now) {
-            // A peer that is gone has nothing to report.
-            if let Some(name) = self.name(*peer) {
-                tracing::info!("peer {name}: {}", complaint.cleared(&self.kernel));
-            }
-        }
-        self.said = now;
+        let now = complaints.map(|(peer, complaint)| (peer, complaint.clone())).collect();
+        let tunnels = &self.tunnels;
+        self.said.update(now, &self.kernel, |peer| tunnels.get(&peer).map(|tunnel| &*tunnel.name));
     }
+}
 
-    fn name(&self, peer: PeerId) -> Option<&str> {
-        self.tunnels.get(&peer).map(|tunnel| &*tunnel.name)
-    }
+fn is_full(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ENOBUFS)
 }

@@ -32,7 +32,7 @@ pub struct Flow {
 }
 
 /// A device.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Link {
     /// Its name.
     pub name: String,
@@ -46,16 +46,21 @@ pub struct Link {
     pub state: LinkState,
     /// For a VLAN device: the device under it, and the tag.
     pub vlan: Option<(LinkIndex, u16)>,
+    /// Its alternative names.
+    pub other_names: Vec<String>,
+    /// The device it is a member of, and of which kind that is: `bridge`, `bond`, `vrf` or another.
+    pub master: Option<(LinkIndex, String)>,
 }
 
 /// Whether a device carries frames.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum LinkState {
     /// It is switched on and has a carrier.
     Up,
     /// It is switched on, but the kernel drops what is sent by it.
     NoCarrier,
     /// It is switched off.
+    #[default]
     Down,
 }
 
@@ -98,6 +103,17 @@ pub struct Neighbour {
     pub mac: Option<Mac>,
     /// Set by hand: it never expires and must not be probed, which would make it expire.
     pub fixed: bool,
+    /// The kernel asked, and nobody answered.
+    pub has_failed: bool,
+}
+
+/// How many neighbours the kernel's tables hold (`gc_thresh3`); `None` where it does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NeighbourRoom {
+    /// That of IPv4.
+    pub v4: Option<u32>,
+    /// That of IPv6.
+    pub v6: Option<u32>,
 }
 
 impl Link {

@@ -27,9 +27,13 @@ pub fn filter(tables: &FileTables, port: PortId, mac: Option<Mac>) -> Filter {
 fn tags(tables: &FileTables, port: &Port) -> Tags {
     match port.tags {
         None => Tags::None,
-        // Only tenants are behind it: what nobody claims is dropped and counted.
-        Some(_) if port.endpoints.is_empty() => Tags::All,
-        Some(peer) => claims(tables, peer).map_or(Tags::None, Tags::Some),
+        Some(peer) => match claims(tables, peer) {
+            None => Tags::None,
+            // Only tenants are behind it: what nobody claims is dropped and counted.
+            Some(claims) if port.endpoints.is_empty() && claims.untagged => Tags::All,
+            Some(claims) if port.endpoints.is_empty() => Tags::Tagged(claims.tpids),
+            Some(claims) => Tags::Some(claims),
+        },
     }
 }
 
@@ -113,9 +117,9 @@ tenants:
     }
 
     #[test]
-    fn a_port_takes_the_tags_that_are_claimed_and_everything_where_only_tenants_are() {
+    fn a_port_takes_the_tags_that_are_claimed_and_all_tags_where_only_tenants_are() {
         let [tunnels, shared, tenants] = filters();
-        assert_eq!((tunnels.tags, tenants.tags), (Tags::None, Tags::All));
+        assert_eq!((tunnels.tags, tenants.tags), (Tags::None, Tags::Tagged(vec![0x88a8])));
         let Tags::Some(claims) = shared.tags else { panic!("{:?}", shared.tags) };
         assert_eq!((claims.outer, claims.single, claims.untagged), (vec![100], vec![300], false));
     }

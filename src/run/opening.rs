@@ -11,7 +11,7 @@ use transload_encaps::Carrier;
 use crate::compile::{Plan, PortPlan};
 use crate::forwarding::{EndpointId, PortId, Slab};
 use crate::io::af_xdp::Umem;
-use crate::io::quiet::Quiet;
+use crate::io::quiet::{Quiet, Unheard};
 use crate::io::{Backend, BoxedPort, OpenError, Pool, Xdp};
 use crate::rib::facts::{DeviceFact, DeviceState};
 use crate::run::backends::Choices;
@@ -219,23 +219,18 @@ pub fn heard_addresses(plan: &Plan) -> BTreeSet<IpAddr> {
     endpoints.filter_map(|id| plan.tables.endpoints.get(*id)).map(|endpoint| endpoint.address).collect()
 }
 
-/// Behind a device with tags and no endpoint are only tenants, whom the machine has nothing to say to.
-fn quiet_tenants(plan: &Plan, port: &PortPlan, quiet: &mut Quiet) -> Result<(), OpeningError> {
-    let Some(device) = plan.tenant_device(port) else { return Ok(()) };
-    quiet_device(device, quiet)
-}
-
-/// Drops, behind the packet sockets, whatever comes in by a device.
+/// Behind a device with tags and no endpoint are only tenants, whom the machine has nothing to say to: what they send is
+/// dropped behind the packet sockets.
 ///
 /// # Errors
 /// Without the right to. A kernel without netfilter tables is only warned about.
-pub fn quiet_device(device: &str, quiet: &mut Quiet) -> Result<(), OpeningError> {
-    match quiet.device(device) {
+pub fn quiet_tenants(plan: &Plan, port: &PortPlan, quiet: &mut Quiet) -> Result<(), OpeningError> {
+    let Some(device) = plan.tenant_device(port) else { return Ok(()) };
+    let unheard = if plan.has_untagged(port.id) { Unheard::Everything } else { Unheard::Tagged };
+    match quiet.device(device, unheard) {
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
             Err(OpeningError::Quiet { what: format!("tenants on {device}"), error, capability: "CAP_NET_ADMIN" })
         }
-        // Since Linux 6.16 a chain outlives its device and takes up the next one of that name.
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(error) => {
             tracing::warn!(
                 "this machine's own network stack also receives the frames of tenants on {device}, and may answer them: {error}"

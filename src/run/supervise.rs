@@ -13,6 +13,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
 use crate::admin;
+use crate::compile::PortPlan;
 use crate::config::Config;
 use crate::events::EventReceiver;
 use crate::io::quiet::Quiet;
@@ -22,7 +23,7 @@ use crate::kernel::resolver::Resolver;
 use crate::run::exclusive::Exclusive;
 use crate::run::gateway::{Gateway, ReloadReply, Requests};
 use crate::run::housekeeping;
-use crate::run::opening::quiet_device;
+use crate::run::opening::quiet_tenants;
 use crate::run::reload::Reloader;
 use crate::run::reopen::PortReopener;
 use crate::run::start::StartError;
@@ -83,10 +84,12 @@ impl Supervision<'_, '_> {
                 let Some(device) = reopener.look(resolver.kernel(), &gateway.shared.forwarding.load()) else {
                     continue;
                 };
-                if is_tenants_only(gateway, device)
-                    && let Err(error) = quiet_device(device, &mut quiet.lock().unwrap_or_else(PoisonError::into_inner))
-                {
-                    tracing::warn!("{error}");
+                let (rib, mut quiet) = (gateway.rib(), quiet.lock().unwrap_or_else(PoisonError::into_inner));
+                let on_device = |port: &&PortPlan| port.backend.network_device() == Some(device);
+                for port in rib.plan().ports.iter().filter(on_device) {
+                    if let Err(error) = quiet_tenants(rib.plan(), port, &mut quiet) {
+                        tracing::warn!("{error}");
+                    }
                 }
             }
             memberships.update(&wanted_groups(gateway.rib().plan()), resolver.kernel());
@@ -112,13 +115,6 @@ impl Supervision<'_, '_> {
             }
         }
     }
-}
-
-/// Whether only tenants are behind a device.
-fn is_tenants_only(gateway: &Gateway, device: &str) -> bool {
-    let rib = gateway.rib();
-    let plan = rib.plan();
-    plan.ports.iter().any(|port| plan.tenant_device(port) == Some(device))
 }
 
 /// Reads the file again whenever somebody asks for it, or SIGHUP comes.

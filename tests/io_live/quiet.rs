@@ -5,7 +5,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use transload::io::memory::Packet;
-use transload::io::quiet::Quiet;
+use transload::io::quiet::{Quiet, Unheard};
 use transload_encaps::checksum;
 use transload_encaps::outer::pseudo_header;
 
@@ -146,8 +146,8 @@ fn tenants_hear_nothing_of_the_machine_and_the_port_hears_them() {
 
     let quiet = gw.run(|| {
         let mut quiet = Quiet::new();
-        quiet.device("v0").unwrap();
-        quiet.device("lo").unwrap();
+        quiet.device("v0", Unheard::Everything).unwrap();
+        quiet.device("lo", Unheard::Everything).unwrap();
         quiet
     });
     assert_eq!(answers(&mut wire, &arp_request()), []);
@@ -164,7 +164,7 @@ fn two_gateways_keep_their_devices_quiet_beside_each_other() {
     gw.join("v0", &far, "v1");
     gw.run(|| {
         let (mut one, mut two) = (Quiet::new(), Quiet::new());
-        one.device("v0").unwrap();
-        two.device("v0").unwrap();
+        one.device("v0", Unheard::Everything).unwrap();
+        two.device("v0", Unheard::Tagged).unwrap();
     });
 }

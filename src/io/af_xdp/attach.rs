@@ -86,7 +86,7 @@ fn is_unsupported(error: &io::Error) -> bool {
 fn load(filter: &Filter, sockets: &Map<u32>, frags: bool) -> io::Result<Program> {
     let tags = match &filter.tags {
         Tags::Some(claims) => Some(map_of(claims)?),
-        Tags::None | Tags::All => None,
+        Tags::None | Tags::Tagged(_) | Tags::All => None,
     };
     let maps = Maps { sockets, tags: tags.as_ref() };
     let kind = if frags { ProgramKind::XdpFrags } else { ProgramKind::Xdp };

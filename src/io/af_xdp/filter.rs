@@ -34,6 +34,9 @@ pub enum Tags {
     None,
     /// Those that are claimed.
     Some(Claims),
+    /// Every frame with a VLAN ID, after a tag of 0x8100 or of one of these TPIDs: only tagged tenants are behind the
+    /// port.
+    Tagged(Vec<u16>),
     /// Every frame: only tenants are behind the port.
     All,
 }

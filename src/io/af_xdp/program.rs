@@ -73,6 +73,7 @@ pub(super) fn assemble(filter: &Filter, maps: Maps<'_>, without_socket: i32) -> 
     program.section(|program, _| match &filter.tags {
         Tags::None => program.asm.jump(program.pass),
         Tags::Some(claims) => program.claims(claims, maps.tags),
+        Tags::Tagged(tpids) => program.tagged(tpids),
         Tags::All => program.asm.jump(program.take),
     });
     program.asm.finish()
@@ -306,6 +307,20 @@ impl RedirectAssembler<'_> {
         }
         self.claimed(C_TAG, SINGLE);
         self.asm.jump(self.pass);
+    }
+
+    /// Takes what has a VLAN ID. A 0x8100 tag without one is only a priority.
+    fn tagged(&mut self, tpids: &[u16]) {
+        self.asm.load(Width::Half, R7, R9, 12);
+        for &tpid in tpids.iter().filter(|tpid| **tpid != C_TAG) {
+            self.asm.jump_if(R7, If::Equal, in_frame(tpid), self.take);
+        }
+        self.asm.jump_if(R7, If::NotEqual, in_frame(C_TAG), self.pass);
+        self.need(R9, 18, self.pass);
+        self.asm.load(Width::Half, R1, R9, 14);
+        self.asm.alu(Alu::And, R1, in_frame(VID));
+        self.asm.jump_if(R1, If::Equal, 0, self.pass);
+        self.asm.jump(self.take);
     }
 
     /// Takes the frame if its first tag has this TPID, in R7, and its claims, in R1, are of this kind.

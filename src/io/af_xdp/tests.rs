@@ -36,7 +36,7 @@ impl Loaded {
         let sockets = Map::new(MapKind::Sockets, 1)?;
         let tags = match &filter.tags {
             Tags::Some(claims) => Some(map_of(claims)?),
-            Tags::None | Tags::All => None,
+            Tags::None | Tags::Tagged(_) | Tags::All => None,
         };
         let maps = Maps { sockets: &sockets, tags: tags.as_ref() };
         let program = program::assemble(filter, maps, TAKEN).expect("short enough");
@@ -291,6 +291,20 @@ fn where_only_tenants_are_everything_is_taken() {
         program!("where_only_tenants_are_everything_is_taken", Filter { tags: Tags::All, ..Filter::default() });
     for frame in [tagged(&[]), tagged(&[(0x8100, 1)]), tagged(&[(0x1234, 1)]), packet(LOCAL4, 6, &[0; 20])] {
         assert!(program.takes(&frame));
+    }
+}
+
+#[test]
+fn where_only_tagged_tenants_are_untagged_frames_are_left_to_the_host() {
+    let program = program!(
+        "where_only_tagged_tenants_are_untagged_frames_are_left_to_the_host",
+        Filter { tags: Tags::Tagged(vec![0x88a8, 0x9100]), ..Filter::default() }
+    );
+    for taken in [&[(0x8100, 7)][..], &[(0x8100, 0xe001)], &[(0x88a8, 0), (0x8100, 7)], &[(0x9100, 4094)]] {
+        assert!(program.takes(&tagged(taken)), "{taken:04x?}");
+    }
+    for left in [tagged(&[]), tagged(&[(0x8100, 0xe000)]), packet(LOCAL4, 6, &[0; 20])] {
+        assert!(!program.takes(&left));
     }
 }
 

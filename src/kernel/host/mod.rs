@@ -5,6 +5,7 @@ mod addresses;
 mod devices;
 mod ipsec;
 mod routes;
+mod taken;
 
 use std::io;
 use std::net::IpAddr;
@@ -57,6 +58,7 @@ impl Machine {
     #[must_use]
     pub fn problems(&self, config: &Config, plan: &Plan) -> Vec<Problem> {
         let mut problems = devices::missing_devices(config, plan, self);
+        problems.extend(taken::members(plan, self));
         problems.extend(self.problems_of_reload(config, plan));
         problems.sort_by_key(Problem::span);
         problems
@@ -68,6 +70,7 @@ impl Machine {
         let mut problems = addresses::missing_addresses(config, plan, self);
         problems.extend(device_kinds::check(config, plan, &self.links));
         problems.extend(ipsec::objections(config, plan, self));
+        problems.extend(taken::cut_off(plan, self));
         problems.sort_by_key(Problem::span);
         problems
     }

@@ -1,9 +1,11 @@
 //! The routes to peers, as this machine has them.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use crate::compile::Plan;
 use crate::config::Problem;
+use crate::kernel::asking::crowded;
 use crate::kernel::netlink::Netlink;
 use crate::kernel::next_hops::{Complaint, flows, resolve};
 use crate::rib::facts::{PortLink, Tunnel};
@@ -17,15 +19,20 @@ pub(super) async fn check(plan: &Plan) -> io::Result<Vec<Problem>> {
     let (netlink, _changes) = Netlink::open()?;
     let (tunnels, ports) = (Tunnel::all_of(plan), PortLink::all_of(plan));
     let kernel = netlink.read(&flows(&tunnels)).await?;
-    let complaints = tunnels.iter().flat_map(|tunnel| {
-        let complaints = resolve(tunnel, &ports, &kernel).complaints;
-        complaints.into_iter().map(|complaint| (tunnel.peer, complaint))
-    });
-    let lasting = complaints.filter(|(_, complaint)| !complaint.is_passing());
+    let (mut complaints, mut neighbours) = (Vec::new(), BTreeSet::new());
+    for tunnel in &tunnels {
+        let resolution = resolve(tunnel, &ports, &kernel);
+        complaints.extend(resolution.complaints.into_iter().map(|complaint| (tunnel.peer, complaint)));
+        neighbours.extend(resolution.neighbours);
+    }
+    let lasting = complaints.into_iter().filter(|(_, complaint)| !complaint.is_passing());
     let problem = |(peer, complaint): (_, Complaint)| {
         let tunnel = plan.tunnels.iter().find(|tunnel| tunnel.peer == peer)?;
         let make = if matches!(complaint, Complaint::NoRoute(_)) { Problem::warning } else { Problem::error };
         Some(make(&plan.source, tunnel.span, complaint.to_string()))
     };
-    Ok(lasting.filter_map(problem).collect())
+    let crowded = crowded(&neighbours, netlink.neighbour_room().await).into_iter();
+    let first = plan.tunnels.first().map(|tunnel| tunnel.span).unwrap_or_default();
+    let crowded = crowded.map(|words| Problem::warning(&plan.source, first, words));
+    Ok(lasting.filter_map(problem).chain(crowded).collect())
 }

@@ -14,7 +14,7 @@ use rtnetlink::{
 };
 use transload_encaps::Mac;
 
-use super::{Netlink, messages, to_io};
+use super::{Netlink, to_io};
 use crate::kernel::tables::LinkIndex;
 
 /// One end of a VXLAN tunnel, as the kernel makes it.
@@ -202,8 +202,7 @@ impl Netlink {
     /// # Errors
     /// When there is no such device or neighbour.
     pub async fn delete_neighbour(&self, name: &str, address: IpAddr) -> io::Result<()> {
-        let forgotten = messages::neighbour_of(self.index(name).await?, address);
-        self.handle.neighbours().del(forgotten).execute().await.map_err(to_io)
+        self.forget(self.index(name).await?, address).await
     }
 
     /// Adds a route by one gateway on one device, or by several at equal cost.

@@ -6,9 +6,10 @@ use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
 use rtnetlink::packet_route::link::{
     InfoData, InfoIpVlan, InfoKind, InfoMacVlan, InfoMacVtap, InfoVlan, IpVlanMode, LinkAttribute, LinkFlags, LinkInfo,
-    LinkMessage, MacVlanMode, MacVtapMode,
+    LinkMessage, MacVlanMode, MacVtapMode, Prop,
 };
 use rtnetlink::packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState};
+use rtnetlink::packet_route::neighbour_table::{NeighbourTableAttribute, NeighbourTableMessage};
 use rtnetlink::packet_route::route::{
     RouteAddress, RouteAttribute, RouteMessage, RouteMetric, RouteNextHopFlags, RouteType, RouteVia,
 };
@@ -53,8 +54,7 @@ pub(super) fn link(message: &LinkMessage) -> Link {
     let layer = LinkLayer::of(message.header.link_layer_type.into());
     let has_far_end = flags.contains(LinkFlags::Pointopoint);
     let kind = DeviceKind { layer, has_far_end, family: DeviceFamily::Other };
-    let mac = layer.mac(&[]);
-    let mut link = Link { name: String::new(), kind, mac, mtu: 0, state: LinkState::Down, vlan: None };
+    let mut link = Link { kind, mac: layer.mac(&[]), ..Link::default() };
     link.state = match (flags.contains(LinkFlags::Up), flags.contains(LinkFlags::LowerUp)) {
         (true, true) => LinkState::Up,
         (true, false) => LinkState::NoCarrier,
@@ -62,20 +62,26 @@ pub(super) fn link(message: &LinkMessage) -> Link {
     };
     let mut lower = None;
     let mut tag = None;
+    let mut master = None;
+    let mut master_kind = None;
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::IfName(name) => link.name.clone_from(name),
             LinkAttribute::Address(bytes) => link.mac = layer.mac(bytes),
             LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
             LinkAttribute::Link(index) => lower = Some(*index),
+            LinkAttribute::Controller(index) => master = Some(*index),
+            LinkAttribute::PropList(names) => link.other_names = names.iter().filter_map(other_name).collect(),
             LinkAttribute::LinkInfo(infos) => {
                 tag = infos.iter().find_map(vlan_id);
                 link.kind.family = family(infos);
+                master_kind = infos.iter().find_map(kind_of_master);
             }
             _ => {}
         }
     }
     link.vlan = lower.zip(tag);
+    link.master = master.map(|index| (index, master_kind.unwrap_or_default()));
     link
 }
 
@@ -105,6 +111,20 @@ fn vlan_id(info: &LinkInfo) -> Option<u16> {
         InfoVlan::Id(id) => Some(*id),
         _ => None,
     })
+}
+
+fn kind_of_master(info: &LinkInfo) -> Option<String> {
+    match info {
+        LinkInfo::PortKind(kind) => Some(kind.to_string()),
+        _ => None,
+    }
+}
+
+fn other_name(property: &Prop) -> Option<String> {
+    match property {
+        Prop::AltIfName(name) => Some(name.clone()),
+        _ => None,
+    }
 }
 
 fn mac(bytes: &[u8]) -> Option<Mac> {
@@ -137,7 +157,17 @@ pub(super) fn neighbour(message: &NeighbourMessage) -> Option<((LinkIndex, IpAdd
             | NeighbourState::Permanent
     );
     let fixed = matches!(state, NeighbourState::Noarp | NeighbourState::Permanent);
-    Some(((message.header.ifindex, address?), Neighbour { mac: lladdr.filter(|_| known), fixed }))
+    let has_failed = state == NeighbourState::Failed;
+    Some(((message.header.ifindex, address?), Neighbour { mac: lladdr.filter(|_| known), fixed, has_failed }))
+}
+
+/// The address family of a neighbour table, and the most entries it may have.
+pub(super) fn neighbour_room(message: &NeighbourTableMessage) -> Option<(AddressFamily, u32)> {
+    let most = message.attributes.iter().find_map(|attribute| match attribute {
+        NeighbourTableAttribute::Threshold3(most) => Some(*most),
+        _ => None,
+    });
+    Some((message.header.family, most?))
 }
 
 pub(super) fn route(message: &RouteMessage) -> Route {

@@ -12,14 +12,15 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use futures_util::stream::{Stream, StreamExt, TryStreamExt};
-use rtnetlink::packet_core::{NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
-use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::neighbour::{NeighbourFlags, NeighbourState};
+use rtnetlink::packet_route::neighbour_table::NeighbourTableMessage;
 use rtnetlink::packet_route::route::RouteFlags;
+use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::{MulticastGroup, RouteMessageBuilder};
 use tokio::task::JoinHandle;
 
-use crate::kernel::tables::{Flow, Kernel, Link, LinkIndex, Neighbour, Route};
+use crate::kernel::tables::{Flow, Kernel, Link, LinkIndex, Neighbour, NeighbourRoom, Route};
 
 pub use build::{GreDevice, VxlanDevice, furnish};
 
@@ -102,6 +103,26 @@ impl Netlink {
         Ok(messages.iter().filter_map(messages::neighbour).collect())
     }
 
+    /// How many neighbours the kernel's tables hold.
+    pub async fn neighbour_room(&self) -> NeighbourRoom {
+        let mut room = NeighbourRoom::default();
+        let question = RouteNetlinkMessage::GetNeighbourTable(NeighbourTableMessage::default());
+        let mut question = NetlinkMessage::from(question);
+        question.header.flags = NLM_F_REQUEST | NLM_F_DUMP;
+        let Ok(mut answers) = self.handle.clone().request(question) else { return room };
+        while let Some(answer) = answers.next().await {
+            let NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewNeighbourTable(table)) = answer.payload else {
+                continue;
+            };
+            match messages::neighbour_room(&table) {
+                Some((AddressFamily::Inet, most)) => room.v4 = Some(most),
+                Some((AddressFamily::Inet6, most)) => room.v6 = Some(most),
+                _ => {}
+            }
+        }
+        room
+    }
+
     /// Every address of every device, with the device.
     ///
     /// # Errors
@@ -153,6 +174,14 @@ impl Netlink {
         }
         let request = self.handle.neighbours().add(link, address).replace();
         request.state(NeighbourState::None).flags(NeighbourFlags::Use).execute().await.map_err(to_io)
+    }
+
+    /// Has the kernel forget a neighbour that did not answer, whose place another may need.
+    ///
+    /// # Errors
+    /// When there is no such entry any more, or without the right to administer the network.
+    pub async fn forget(&self, link: LinkIndex, address: IpAddr) -> io::Result<()> {
+        self.handle.neighbours().del(messages::neighbour_of(link, address)).execute().await.map_err(to_io)
     }
 
     /// One neighbour, as it is now; `None` also from a kernel that does not answer this (before Linux 5.0).
