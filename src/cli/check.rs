@@ -78,13 +78,13 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 fn look(args: &Args) -> Result<Result<(Plan, Problems), Problems>, Failure> {
     let compiled =
         config::load(&args.file).and_then(|config| Ok((compile(&config, &Numbers::default(), None)?, config)));
-    let (plan, config) = match compiled {
+    let (mut plan, config) = match compiled {
         Ok(compiled) => compiled,
         Err(problems) => return Ok(Err(problems)),
     };
     let mut found = plan.warnings.clone();
     if args.host {
-        let missing = host::look(&config, &plan);
+        let missing = host::look(&config, &mut plan);
         found.extend(missing.map_err(|error| Failure::new(format!("cannot look at this machine: {error}")))?);
     }
     let problems = Problems::sorted(found);

@@ -68,6 +68,8 @@ pub struct PortPlan {
     pub next_hops: Vec<(IpAddr, Mac)>,
     /// Where the file names it.
     pub span: Span,
+    /// The device's name in the file, if it is an alternative one.
+    pub written: Option<String>,
 }
 
 /// A tunnel to find next hops for.
@@ -136,6 +138,16 @@ impl TunnelPlan {
 }
 
 impl Plan {
+    /// Replaces the alternative names of devices; `own_name` gives that of a port's device, if it has another.
+    pub fn name_devices(&mut self, own_name: impl Fn(&PortPlan, &str) -> Option<String>) {
+        for port in &mut self.ports {
+            let name = port.backend.network_device().and_then(|written| own_name(port, written));
+            if let (Some(name), Some(device)) = (name, port.backend.network_device_mut()) {
+                port.written = Some(std::mem::replace(device, name));
+            }
+        }
+    }
+
     /// Whether any of our tunnel addresses is reached through a port.
     #[must_use]
     pub fn has_endpoints(&self, port: PortId) -> bool {

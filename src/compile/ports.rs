@@ -44,7 +44,16 @@ pub(super) fn compile<'c>(ports: &'c Named<Port>, context: &mut Context<'_>) -> 
         if let Some(backend) = backend(name, config, &mut context.findings) {
             one_port_per_device(&mut devices, name, config, &mut context.findings);
             let next_hops = next_hops(config, &mut context.findings);
-            all.plans.push(PortPlan { id, name: name.text.to_owned(), backend, mac, mtu, next_hops, span: name.span });
+            all.plans.push(PortPlan {
+                id,
+                name: name.text.to_owned(),
+                backend,
+                mac,
+                mtu,
+                next_hops,
+                span: name.span,
+                written: None,
+            });
             context.names.set_port(id, name.text);
         }
         note(id, name, config, context);
@@ -102,7 +111,7 @@ fn backend(name: Name<'_>, config: &Port, findings: &mut Findings) -> Option<Bac
         }
         return None;
     };
-    let device = checked_device(device, findings)?;
+    let device = checked_device(device, kind, findings)?;
     match kind {
         Io::Auto => Some(Backend::Auto { device }),
         Io::AfPacket => Some(Backend::AfPacket { device }),
@@ -113,10 +122,11 @@ fn backend(name: Name<'_>, config: &Port, findings: &mut Findings) -> Option<Bac
     }
 }
 
-/// Linux names a device with up to 15 bytes and no blank or slash.
-fn checked_device(device: &At<String>, findings: &mut Findings) -> Option<String> {
+/// Linux names a device with up to 15 bytes and no blank or slash. An alternative name may have up to 127.
+fn checked_device(device: &At<String>, kind: &Io, findings: &mut Findings) -> Option<String> {
     let name = device.get()?;
-    let fits = (1..=15).contains(&name.len()) && !matches!(name.as_str(), "." | "..");
+    let most = if matches!(kind, Io::Tap) { 15 } else { 127 };
+    let fits = (1..=most).contains(&name.len()) && !matches!(name.as_str(), "." | "..");
     let message = format!("`{name}` cannot be a network device");
     if name.starts_with(['“', '”', '„', '‘', '’']) {
         findings.error(device.span, message, "these are not YAML quotes; write \", or leave them out");
@@ -125,7 +135,9 @@ fn checked_device(device: &At<String>, findings: &mut Findings) -> Option<String
     if fits && !name.contains(|c: char| c == '/' || c == ':' || c.is_whitespace()) {
         return Some(name.clone());
     }
-    findings.error(device.span, message, "device names have at most 15 characters and no space, `/` or `:`");
+    let what = if matches!(kind, Io::Tap) { "names of TAPs" } else { "device names" };
+    let help = format!("{what} have at most {most} characters and no space, `/` or `:`");
+    findings.error(device.span, message, help);
     None
 }
 

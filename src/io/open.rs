@@ -57,6 +57,14 @@ impl Backend {
             Self::Tap { .. } | Self::Unix { .. } => None,
         }
     }
+
+    /// The same, to be given another name.
+    pub fn network_device_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Auto { device } | Self::AfPacket { device } | Self::AfXdp { device } => Some(device),
+            Self::Tap { .. } | Self::Unix { .. } => None,
+        }
+    }
 }
 
 /// What a port on XDP sockets is made of.

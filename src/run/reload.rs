@@ -121,6 +121,7 @@ fn compile_beside(gateway: &Gateway, config: &Config, machine: &Machine) -> Resu
     let rib = gateway.rib();
     let before = rib.plan();
     let mut plan = compile(config, &before.numbers, Some(&before.tables))?;
+    machine.name_devices(&mut plan, Some(before));
     refuse(fixed::check(before, config, &plan))?;
     let problems = machine.problems_of_reload(config, &plan);
     if problems.iter().any(|problem| problem.severity == Severity::Error) {

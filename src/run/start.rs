@@ -77,11 +77,11 @@ fn while_doing(what: &'static str) -> impl Fn(io::Error) -> StartError {
 /// # Errors
 /// When it cannot start. Nothing is left of it then.
 pub fn run(orders: &Orders) -> Result<(), StartError> {
-    let (config, plan) = read(&orders.file)?;
+    let (config, mut plan) = read(&orders.file)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(while_doing("cannot start"))?;
     let signals = Signals::listen(&runtime).map_err(while_doing("cannot listen for signals"))?;
-    look_at_the_machine(&runtime, &config, &plan)?;
+    look_at_the_machine(&runtime, &config, &mut plan)?;
     let admin = match orders.admin.as_deref().or(plan.settings.admin.as_deref()) {
         Some(path) => AdminSocket::bind(path),
         None => AdminSocket::bind_usual(),
@@ -170,9 +170,10 @@ fn read(file: &Path) -> Result<(Config, Plan), Problems> {
     Ok((config, plan))
 }
 
-fn look_at_the_machine(runtime: &Runtime, config: &Config, plan: &Plan) -> Result<(), StartError> {
+fn look_at_the_machine(runtime: &Runtime, config: &Config, plan: &mut Plan) -> Result<(), StartError> {
     let machine = runtime.block_on(Machine::read());
     let machine = machine.map_err(while_doing("cannot ask the kernel for its devices"))?;
+    machine.name_devices(plan, None);
     let problems = Problems(machine.problems(config, plan));
     if problems.has_errors() {
         return Err(problems.into());

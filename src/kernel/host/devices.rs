@@ -1,27 +1,71 @@
 //! The network devices that a configuration names, as this machine has them.
 
+use std::iter;
+
 use super::Machine;
-use crate::compile::Plan;
-use crate::config::{Config, Problem, nearest};
+use crate::compile::{Plan, PortPlan};
+use crate::config::{Config, Port, Problem, Span, nearest};
 
 /// The devices that a machine does not have.
 pub(super) fn missing_devices(config: &Config, plan: &Plan, machine: &Machine) -> Vec<Problem> {
-    let names: Vec<_> = machine.links.values().map(|link| link.name.clone()).collect();
-    let written = |name: &str| {
-        let (_, port) = config.file.ports.iter().find(|(port, _)| port.text == name)?;
-        Some(port?.device.as_ref()?.span)
-    };
+    let all = machine.links.values().flat_map(|link| iter::once(&link.name).chain(&link.other_names));
+    let names: Vec<_> = all.cloned().collect();
     let mut problems = Vec::new();
     for port in &plan.ports {
         let Some(device) = port.backend.network_device() else { continue };
         if names.iter().any(|name| name == device) {
             continue;
         }
-        let span = written(&port.name).unwrap_or(port.span);
+        let span = device_span(config, port);
         let problem = Problem::error(&plan.source, span, format!("this machine has no network device `{device}`"));
         problems.push(problem.help(device_meant(device, &names)));
     }
     problems
+}
+
+/// Where the file gives a port's device.
+fn device_span(config: &Config, port: &PortPlan) -> Span {
+    of_port(config, port).and_then(|port| port.device.as_ref()).map_or(port.span, |device| device.span)
+}
+
+fn of_port<'c>(config: &'c Config, port: &PortPlan) -> Option<&'c Port> {
+    config.file.ports.iter().find(|(name, _)| name.text == port.name)?.1
+}
+
+/// Devices that two ports name by different names of theirs.
+pub(super) fn named_twice(config: &Config, plan: &Plan) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (place, port) in plan.ports.iter().enumerate() {
+        let Some(device) = port.backend.network_device() else { continue };
+        let same = |other: &&PortPlan| other.backend.network_device() == Some(device);
+        if let Some(first) = plan.ports.iter().take(place).find(same) {
+            let message = format!("this is `{device}`, the device of port `{}`", first.name);
+            let problem = Problem::error(&plan.source, device_span(config, port), message);
+            problems.push(problem.help("one device is one port; an endpoint and tenants can share it"));
+        }
+    }
+    problems
+}
+
+/// MAC addresses of ports at which tunnel packets do not arrive: the machine answers for the endpoints there, and with
+/// its devices' own.
+pub(super) fn unanswered_macs(config: &Config, plan: &Plan, machine: &Machine) -> Vec<Problem> {
+    let warning = |port: &PortPlan| {
+        let (device, mac) = (port.backend.network_device()?, port.mac?);
+        let link = machine.links.get(&machine.link_named(device)?)?;
+        let ids = &plan.tables.ports.get(port.id)?.endpoints;
+        let mut endpoints = ids.iter().filter_map(|id| plan.tables.endpoints.get(*id));
+        let address = endpoints.find(|endpoint| !machine.answers(endpoint.address, mac))?.address;
+        let own = link.mac.filter(|own| *own != mac)?;
+        let span = of_port(config, port).and_then(|port| port.mac.as_ref()).map_or(port.span, |mac| mac.span);
+        let message = format!(
+            "{device} has the MAC address {own}, with which this machine answers for endpoint {address}: peers will send \
+             there, and the gateway drop it as `not_our_mac`"
+        );
+        let help = format!("give the device that address (`ip link set {device} address {mac}`), or remove `mac`");
+        Some(Problem::warning(&plan.source, span, message).help(help))
+    };
+    plan.ports.iter().filter_map(warning).collect()
 }
 
 /// The device that was probably meant, or those that there are. One with another number is another device, not a

@@ -10,6 +10,8 @@ mod taken;
 use std::io;
 use std::net::IpAddr;
 
+use transload_encaps::Mac;
+
 use super::device_kinds;
 use super::ipsec::policies::{IpsecPolicy, policies};
 use super::netlink::Netlink;
@@ -22,9 +24,11 @@ use crate::forwarding::Map;
 ///
 /// # Errors
 /// When the kernel will not say what it has.
-pub fn look(config: &Config, plan: &Plan) -> io::Result<Vec<Problem>> {
+pub fn look(config: &Config, plan: &mut Plan) -> io::Result<Vec<Problem>> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let mut problems = Machine::read().await?.problems(config, plan);
+        let machine = Machine::read().await?;
+        machine.name_devices(plan, None);
+        let mut problems = machine.problems(config, plan);
         problems.extend(routes::check(plan).await?);
         problems.sort_by_key(Problem::span);
         Ok(problems)
@@ -54,10 +58,24 @@ impl Machine {
         })
     }
 
+    /// Gives the devices of a plan the names that the kernel lists them by, where the file has alternative ones. A device
+    /// that a `running` gateway opened by such a name is meant by it still, even if it is away.
+    pub fn name_devices(&self, plan: &mut Plan, running: Option<&Plan>) {
+        plan.name_devices(|port, written| {
+            let before = running.and_then(|plan| plan.ports.iter().find(|old| old.id == port.id));
+            if let Some(before) = before.filter(|before| before.written.as_deref() == Some(written)) {
+                return before.backend.network_device().map(str::to_owned);
+            }
+            let is_meant = |link: &&Link| link.other_names.iter().any(|name| name == written);
+            self.links.values().find(is_meant).map(|link| link.name.clone())
+        });
+    }
+
     /// What a gateway that starts trips over, in the order of the file.
     #[must_use]
     pub fn problems(&self, config: &Config, plan: &Plan) -> Vec<Problem> {
         let mut problems = devices::missing_devices(config, plan, self);
+        problems.extend(devices::named_twice(config, plan));
         problems.extend(taken::members(plan, self));
         problems.extend(self.problems_of_reload(config, plan));
         problems.sort_by_key(Problem::span);
@@ -71,12 +89,19 @@ impl Machine {
         problems.extend(device_kinds::check(config, plan, &self.links));
         problems.extend(ipsec::objections(config, plan, self));
         problems.extend(taken::cut_off(plan, self));
+        problems.extend(devices::unanswered_macs(config, plan, self));
         problems.sort_by_key(Problem::span);
         problems
     }
 
     fn link_named(&self, name: &str) -> Option<LinkIndex> {
         self.links.iter().find(|(_, link)| link.name == name).map(|(index, _)| *index)
+    }
+
+    /// Whether a device with this MAC address has this address, and so answers for it.
+    fn answers(&self, address: IpAddr, mac: Mac) -> bool {
+        let mut devices = self.addresses.iter().filter(|(_, own)| *own == address);
+        devices.any(|(index, _)| self.links.get(index).is_some_and(|link| link.mac == Some(mac)))
     }
 
     fn has_address(&self, address: IpAddr) -> bool {
