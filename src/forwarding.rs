@@ -14,6 +14,7 @@ mod slab;
 use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU16;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -189,12 +190,24 @@ pub struct Peer {
     pub scope: Scope,
     /// How frames leave towards it.
     pub exit: Exit,
+    /// The identification of the next packet to it, if routers may fragment them; shared by all workers and tables.
+    pub ids: Option<Arc<AtomicU16>>,
     /// Rules for the UDP checksums of its packets.
     pub udp: UdpRules,
     /// The multicast group of the underlay that its packets may come to.
     pub multicast_group: Option<IpAddr>,
     /// Whether it stands for senders that have no number: nothing is learned to be behind it.
     pub is_anonymous: bool,
+}
+
+impl Peer {
+    /// Goes on with the identifications of `before`.
+    pub fn carry_ids(&mut self, before: Option<&Self>) {
+        let before = before.and_then(|before| before.ids.as_ref());
+        if let Some((ids, before)) = self.ids.as_mut().zip(before) {
+            *ids = Arc::clone(before);
+        }
+    }
 }
 
 /// How frames leave towards a peer.

@@ -191,6 +191,53 @@ fn who_says_that_a_peer_is_unreachable_is_shown_for_two_minutes() {
     assert_eq!(said(&lab, "site"), None);
 }
 
+/// DF and identification of the outer header of what leaves when the tenant's host sends `len` bytes to the one behind
+/// the leaf.
+fn flags_and_id(lab: &mut Lab, len: usize) -> (bool, u16) {
+    let packet = wire::ipv4([10, 0, 0, HOST].into(), [10, 0, 0, FAR].into(), 0, 17, &vec![7; len - 20]);
+    let sent = lab.send("access", wire::ethernet(mac(FAR), mac(HOST), IPV4, &packet));
+    let [(_, frame)] = &sent[..] else { panic!("{sent:02x?}") };
+    assert_eq!(wire::sum(&[&frame[14..34]]), 0, "the header's checksum");
+    (frame[20] & 0x40 != 0, u16::from_be_bytes([frame[18], frame[19]]))
+}
+
+#[test]
+fn with_df_clear_routers_fragment_and_what_they_report_does_not_count() {
+    let clear = FILE.replace("192.0.2.10], encap: vxlan", "192.0.2.10], encap: vxlan, df: clear");
+    let mut lab = Lab::new(FILE);
+    assert_eq!([1, 2].map(|_| flags_and_id(&mut lab, 100)), [(true, 0); 2], "RFC 6864 §4.1: atomic datagrams");
+    report(&mut lab, &too_big("192.0.2.9", 1300));
+    reload(&mut lab, &clear);
+    assert_eq!(mtu(&lab, "leaf"), 1500, "what was heard before is of no account");
+    report(&mut lab, &too_big("192.0.2.9", 1300));
+    report(&mut lab, &IcmpError { may_be_fragmented: true, ..too_big("192.0.2.9", 1300) });
+    assert_eq!(mtu(&lab, "leaf"), 1500);
+    assert_eq!([0, 1, 2].map(|_| flags_and_id(&mut lab, 1450)), [0, 1, 2].map(|id| (false, id)));
+    reload(&mut lab, &clear.replace("key: 7", "key: 8"));
+    assert_eq!(flags_and_id(&mut lab, 100), (false, 3), "a reload does not begin again");
+    assert_eq!(told(&mut lab, 1451), Some(1450), "we ourselves do not fragment");
+}
+
+#[test]
+fn members_that_a_group_learns_have_identifications_of_their_own() {
+    let clear = FILE.replace("udp_port: 8472 } },", "udp_port: 8472 } }, df: clear,");
+    let mut lab = Lab::new(&clear);
+    let speak = |lab: &mut Lab, from: &str| {
+        let ends: (IpAddr, IpAddr) = (from.parse().unwrap(), "192.0.2.1".parse().unwrap());
+        let inner = wire::tenant_frame(BROADCAST, mac(9), 0);
+        lab.send("up", wire::outer((UP, mac(0xbb)), ends, 0, 17, &wire::udp(50_000, 8472, &wire::vxlan(100, &inner))));
+    };
+    speak(&mut lab, "198.51.100.7");
+    speak(&mut lab, "198.51.100.8");
+    let mut flooded = || {
+        let sent = lab.send("access", wire::tenant_frame(BROADCAST, mac(HOST), 0));
+        let learned = sent.into_iter().filter(|(_, frame)| frame[30..33] == [198, 51, 100]);
+        learned.map(|(_, frame)| (frame[33], frame[20], frame[19])).collect::<Vec<_>>()
+    };
+    assert_eq!(flooded(), [(7, 0, 0), (8, 0, 0)]);
+    assert_eq!(flooded(), [(7, 0, 1), (8, 0, 1)]);
+}
+
 #[test]
 fn a_learned_peer_has_a_path_mtu_too_until_it_is_forgotten() {
     let mut lab = Lab::new(FILE);

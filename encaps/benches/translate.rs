@@ -30,6 +30,7 @@ fn side(kind: Kind, segment: Segment, them: Ipv4Addr) -> Side {
         vlan: None,
         carrier: compiled.carrier(),
         ttl: 64,
+        df: true,
         dscp: Dscp::Pipe(0),
         ecn: EcnMode::Normal,
         udp_checksum: UdpChecksum::Zero,

@@ -74,6 +74,8 @@ pub struct UnderlaySpec {
     pub carrier: Carrier,
     /// TTL or hop limit.
     pub ttl: u8,
+    /// Whether IPv4 routers must not fragment the packets.
+    pub df: bool,
     /// Where DSCP comes from.
     pub dscp: Dscp,
     /// Where ECN comes from.
@@ -172,8 +174,8 @@ impl Underlay {
         put(&if is_ipv6 { ethernet::IPV6 } else { ethernet::IPV4 }.to_be_bytes());
         match (spec.src, spec.dst) {
             (IpAddr::V4(src), IpAddr::V4(dst)) => {
-                let [df, _] = DF.to_be_bytes();
-                // RFC 6864 §4.1: a packet that is never fragmented needs no identification.
+                let [df, _] = if spec.df { DF } else { 0 }.to_be_bytes();
+                // RFC 6864 §4.1: a packet that is never fragmented needs no identification; any other gets one later.
                 // RFC 4459 §3.2: with DF set the underlay says what is too big, instead of leaving it to reassembly.
                 // RFC 2003 §3.1: the outer TTL is the tunnel's; a bridge does not count down the inner one.
                 put(&[0x45, 0, 0, 0, 0, 0, df, 0, spec.ttl, protocol, 0, 0]);
@@ -276,6 +278,17 @@ impl Underlay {
         summing: Summing,
     ) -> Result<(), DropReason> {
         self.on(link).put(frame, entropy, inner_class, summing)
+    }
+
+    /// Gives an IPv4 packet that has got these headers its identification (RFC 6864 §4.2), for routers that fragment it.
+    #[cold]
+    pub fn identify(&self, frame: &mut Frame<'_>, id: u16) {
+        let ip = frame.bytes_mut().get_mut(self.len - self.shape.len()..).and_then(|ip| ip.first_chunk_mut());
+        let Some(ip) = ip.filter(|_| !self.shape.is_ipv6()) else { return };
+        let ip: &mut [u8; IPV4_LEN] = ip;
+        let sum = checksum::update(u16::from_be_bytes([ip[10], ip[11]]), u16::from_be_bytes([ip[4], ip[5]]), id);
+        [ip[4], ip[5]] = id.to_be_bytes();
+        [ip[10], ip[11]] = sum.to_be_bytes();
     }
 
     #[inline]

@@ -52,6 +52,10 @@ struct World {
 }
 
 fn world() -> World {
+    world_of(FILE)
+}
+
+fn world_of(file: &str) -> World {
     let [inside, host, router, peer] = [(); 4].map(|()| Namespace::new().unwrap());
     veth((&inside, "eth1"), (&router, "eth1"), 1500).unwrap();
     veth((&inside, "eth2"), (&host, "eth0"), 1500).unwrap();
@@ -72,7 +76,7 @@ fn world() -> World {
             ip addr add 10.1.0.4/24 dev vx4; ip addr add 10.6.0.6/24 dev vx6; ip link set vx4 up; ip link set vx6 up")
         .unwrap();
     host.sh("ip addr add 10.1.0.2/24 dev eth0; ip addr add 10.6.0.2/24 dev eth0").unwrap();
-    let gateway = Gateway::start(&inside, FILE).unwrap();
+    let gateway = Gateway::start(&inside, file).unwrap();
     World { host, router, peer, gateway, _inside: inside }
 }
 
@@ -133,6 +137,19 @@ fn a_narrow_link_behind_a_router_is_found_and_tenants_are_told() {
         assert_eq!((&row["path_mtu"], &row["path_mtu_report"]["from"]), (&1400.into(), &router.into()));
         ping(&world.host, to, room).unwrap();
     }
+    world.gateway.stop().unwrap();
+}
+
+#[test]
+fn with_df_clear_routers_fragment_and_the_peer_puts_together() {
+    need!(root, ip, ping, vxlan);
+    let world = world_of(&FILE.replace("four: { address: 198.51.100.9,", "four: { address: 198.51.100.9, df: clear,"));
+    settle(&world.host, "10.1.0.4").unwrap();
+    ping(&world.host, "10.1.0.4", 1450).unwrap();
+    assert!(ping(&world.host, "10.1.0.4", 1451).is_err(), "the first link must carry it");
+    assert_eq!(path_mtu(&world.host, "10.1.0.4"), Some(1450));
+    let row = world.shown("four");
+    assert_eq!((&row["path_mtu"], &row["path_mtu_report"]), (&1500.into(), &Value::Null));
     world.gateway.stop().unwrap();
 }
 
@@ -198,7 +215,9 @@ fn a_flood_of_errors_leaves_control_at_work_and_is_told() {
     }
     world.shown("four");
     eventually("the log says so", || Ok(world.gateway.log().contains("ICMP errors to 192.0.2.1 were lost")));
-    world.say_too_big([[192, 0, 2, 1], [198, 51, 100, 9]], 4789, 1300);
-    eventually("others are heard again", || Ok(world.shown("four")["path_mtu"] == 1300));
+    eventually("others are heard again", || {
+        world.say_too_big([[192, 0, 2, 1], [198, 51, 100, 9]], 4789, 1300);
+        Ok(world.shown("four")["path_mtu"] == 1300)
+    });
     world.gateway.stop().unwrap();
 }

@@ -63,6 +63,7 @@ impl PeerPass<'_, '_, '_> {
         let (spoken, (first, span)) = (spoken?, first?);
         let place = self.place(knobs, &label, first, span)?;
         wire::warn_of_idle_udp_rules(knobs, spoken.compiled.kind(), first, &mut self.context.findings);
+        wire::check_df(knobs, &label, first, &mut self.context.findings);
         let scope = self.context.numbers.scope(&label);
         let multicast = config.bum.as_ref().and_then(|at| self.multicast(at, first));
         let making = GroupDraft { name, label: &label, config, knobs, spoken: &spoken, scope, place, first, multicast };

@@ -157,11 +157,12 @@ fn attempt(
     })
 }
 
-/// Sequence numbers go on across a reload, as far as the peer is the same.
+/// Sequence numbers and identifications go on across a reload, as far as the peer is the same.
 fn carry_state(peers: &mut Slab<PeerId, Peer>, previous: Option<&FileTables>) {
     for (id, peer) in peers.iter_mut() {
         let before = previous.and_then(|previous| previous.peer(id));
         peer.compiled.carry_state(before.map(|peer| &peer.compiled));
+        peer.carry_ids(before);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use transload_encaps::underlay::{Underlay, UnderlaySpec};
 
@@ -91,6 +92,7 @@ impl PeerDraft<'_> {
             vlan: place.vlan,
             carrier: self.spoken.compiled.carrier(),
             ttl: endpoints::ttl(self.knobs.ttl, place.ttl),
+            df: wire::df(self.knobs),
             dscp: wire::dscp(self.knobs),
             ecn: wire::ecn(self.knobs),
             udp_checksum: wire::udp_checksum(self.knobs, self.address),
@@ -113,6 +115,7 @@ impl<'c> PeerPass<'_, '_, 'c> {
         let (spoken, address, span) = (spoken?, address?, config.address.span);
         let place = self.place(knobs, &label, address, span)?;
         wire::warn_of_idle_udp_rules(knobs, spoken.compiled.kind(), address, &mut self.context.findings);
+        wire::check_df(knobs, &label, address, &mut self.context.findings);
         let scope = self.context.numbers.scope(&label);
         let name = name.text.to_owned();
         let draft =
@@ -168,7 +171,8 @@ impl<'c> PeerPass<'_, '_, 'c> {
         let (ip_overhead, is_ipv6) = (underlay.ip_overhead(), draft.address.is_ipv6());
         let udp = wire::udp_rules(draft.knobs, compiled.kind());
         let (scope, exit, multicast_group) = (draft.scope, Exit::Tunnel(underlay), draft.multicast_group);
-        let peer = forwarding::Peer { compiled, scope, exit, udp, multicast_group, is_anonymous };
+        let ids = (!wire::df(draft.knobs)).then(Arc::default);
+        let peer = forwarding::Peer { compiled, scope, exit, ids, udp, multicast_group, is_anonymous };
         self.all.forwarding.insert(id, peer);
         self.context.names.set_peer(id, draft.name.clone());
         if !draft.address.is_unspecified() {

@@ -61,6 +61,7 @@ fn side(
         udp: UdpRules { zero6: false },
         multicast_group: None,
         is_anonymous: false,
+        ids: None,
     };
     peers.forwarding.insert(id, peer);
     let (members, by_address) = (Members::One(id), HashMap::new());

@@ -7,7 +7,7 @@ use transload_encaps::underlay::{self, EcnMode};
 use transload_encaps::{Carrier, Kind};
 
 use super::findings::Findings;
-use crate::config::{At, Dscp, Ecn, Knobs, RxZero, UdpTx};
+use crate::config::{At, Df, Dscp, Ecn, Knobs, RxZero, UdpTx};
 
 /// Rules for UDP checksums of received packets: the default of the encapsulation's standard unless the peer states
 /// them (RFC 7348 §4.1.1 accepts zero).
@@ -35,6 +35,19 @@ pub(super) fn warn_of_idle_udp_rules(knobs: Knobs<'_>, kind: Kind, address: IpAd
     } else if address.is_ipv4() && rules.rx_zero == Some(RxZero::Drop) {
         let message = "over IPv4 a UDP checksum of zero is always accepted, so `rx_zero` does nothing";
         findings.warning(stated.span, message, "remove it");
+    }
+}
+
+/// Whether DF is set.
+pub(super) fn df(knobs: Knobs<'_>) -> bool {
+    knobs.df.and_then(At::value).unwrap_or_default() == Df::Set
+}
+
+/// Refuses to have IPv6 packets fragmented on their way.
+pub(super) fn check_df(knobs: Knobs<'_>, label: &str, address: IpAddr, findings: &mut Findings) {
+    if let Some(at) = knobs.df.filter(|_| address.is_ipv6() && !df(knobs)) {
+        let message = format!("{label} is reached over IPv6, where no router fragments (RFC 8200 §4.5)");
+        findings.error(at.span, message, "remove `df`: the tenant's hosts are told of the path MTU");
     }
 }
 

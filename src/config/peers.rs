@@ -33,6 +33,8 @@ macro_rules! with_knobs {
             pub ecn: Option<At<Ecn>>,
             /// Outer TTL or hop limit; the endpoint's if left out.
             pub ttl: Option<At<Ttl>>,
+            /// Whether IPv4 routers may fragment its packets; `set` if left out: they may not.
+            pub df: Option<At<Df>>,
             /// UDP checksums: which are sent, and which are accepted.
             pub udp_checksum: Option<At<UdpChecksum>>,
         }
@@ -47,6 +49,7 @@ macro_rules! with_knobs {
                     dscp: self.dscp.as_ref(),
                     ecn: self.ecn.as_ref(),
                     ttl: self.ttl.as_ref(),
+                    df: self.df.as_ref(),
                     udp_checksum: self.udp_checksum.as_ref(),
                 }
             }
@@ -100,6 +103,8 @@ pub struct Knobs<'c> {
     pub ecn: Option<&'c At<Ecn>>,
     /// Outer TTL.
     pub ttl: Option<&'c At<Ttl>>,
+    /// Outer DF.
+    pub df: Option<&'c At<Df>>,
     /// UDP checksums.
     pub udp_checksum: Option<&'c At<UdpChecksum>>,
 }
@@ -112,6 +117,18 @@ pub enum Ecn {
     Normal,
     /// Not-ECT, for a far end that does not understand marks.
     Compatibility,
+}
+
+/// The DF bit of the outer IPv4 header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Df {
+    /// A packet that is too big for a link is dropped there, and the router says so: tenants are told of the path MTU.
+    #[default]
+    Set,
+    /// Routers fragment a packet that is too big for a link, and the peer puts it together again. Only the first link
+    /// has to carry it whole.
+    Clear,
 }
 
 /// UDP checksums towards and from a peer.

@@ -91,6 +91,8 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
                 let out = self.tables.ports.get(*port).filter(|out| !out.is_down && ports.has(*port))?;
                 LaneExit::Port { port: *port, most: out.mtu.map_or(usize::MAX, |mtu| path.least_room_in_tags(mtu)) }
             }
+            // Each of their packets has an identification of its own.
+            Exit::Tunnel(_) if path.peer.ids.is_some() => return None,
             Exit::Tunnel(underlay) => match path.hops {
                 [only] if ports.has(only.port) => LaneExit::Hop(only, underlay),
                 several if several.iter().all(|hop| ports.has(hop.port)) => LaneExit::Hops(underlay),

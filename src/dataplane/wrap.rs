@@ -1,5 +1,7 @@
 //! Wrap: the headers of one path in front of a frame, or the reason why they cannot be.
 
+use std::sync::atomic::Ordering;
+
 use transload_encaps::underlay::Underlay;
 use transload_encaps::{Checksum, Common, DropReason, Frame, flow};
 
@@ -78,6 +80,9 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         self.prepare(frame, path)?;
         path.peer.compiled.encap(frame, path.segment, entropy)?;
         underlay.stamp(frame, hop.link, entropy, class, self.ports.summing(hop.port, underlay))?;
+        if let Some(ids) = &path.peer.ids {
+            underlay.identify(frame, ids.fetch_add(1, Ordering::Relaxed));
+        }
         Ok(hop.port)
     }
 

@@ -123,6 +123,7 @@ fn knobs(side: Side<'_>, knobs: Knobs<'_>) -> Fields {
         ("dscp", text(side, knobs.dscp)),
         ("ecn", text(side, knobs.ecn)),
         ("ttl", text(side, knobs.ttl)),
+        ("df", text(side, knobs.df)),
         ("udp_checksum", text(side, knobs.udp_checksum)),
     ]);
     let Some(spec) = knobs.encap.get() else { return fields };

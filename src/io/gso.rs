@@ -175,6 +175,7 @@ mod tests {
             vlan,
             carrier,
             ttl: 64,
+            df: true,
             dscp,
             ecn,
             udp_checksum: UdpChecksum::Compute,

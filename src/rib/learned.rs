@@ -242,12 +242,15 @@ fn member(group: &LearningGroup, anonymous: &Peer, address: IpAddr, before: Opti
     let mut compiled = anonymous.compiled.for_new_peer();
     compiled.carry_state(before.map(|before| &before.peer.compiled));
     let underlay = Underlay::compile(&UnderlaySpec { dst: address, ..group.underlay.clone() });
-    Peer {
+    let mut peer = Peer {
         compiled,
         scope: anonymous.scope,
         exit: Exit::Tunnel(underlay),
+        ids: anonymous.ids.as_ref().map(|_| Arc::default()),
         udp: group.udp,
         multicast_group: group.multicast_group,
         is_anonymous: false,
-    }
+    };
+    peer.carry_ids(before.map(|before| &before.peer));
+    peer
 }

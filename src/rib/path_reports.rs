@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::facts::{IcmpError, PacketFate, QuotedTunnel, Unreachable};
 use super::{News, Output, Rib};
 use crate::dataplane::Now;
-use crate::forwarding::{Exit, Hop, PeerId, Sender, Slab};
+use crate::forwarding::{Exit, Hop, Peer, PeerId, Sender, Slab};
 
 const SECOND: u64 = 1_000_000_000;
 /// RFC 1191 §6.3, RFC 8201 §4: after so long the path is tried again with longer packets.
@@ -144,7 +144,7 @@ impl Rib {
         // RFC 1191 §5: of a router that does not say, the next plateau below the length of the packet.
         let mtu = mtu.or_else(|| PLATEAUS.into_iter().find(|plateau| *plateau < error.len));
         let Some((mtu, sent)) = mtu.filter(|mtu| *mtu >= least && *mtu < error.len).zip(sent) else { return };
-        if error.may_be_fragmented || error.len > sent {
+        if error.may_be_fragmented || self.may_be_fragmented(peer) || error.len > sent {
             return;
         }
         let report = self.reports.entry(peer, error.tunnel);
@@ -170,9 +170,19 @@ impl Rib {
         peers.copied().filter(|peer| self.destination(*peer) == Some(tunnel.remote)).collect()
     }
 
+    /// The peer with this number, if the file names it or it is learned.
+    fn peer(&self, id: PeerId) -> Option<&Peer> {
+        let learned = || self.learned.tables().peers.get(&id).map(|learned| &learned.peer);
+        self.plan.tables.peer(id).or_else(learned)
+    }
+
+    /// Whether a peer's packets get through links that are narrower than they are long.
+    fn may_be_fragmented(&self, peer: PeerId) -> bool {
+        self.peer(peer).is_some_and(|peer| peer.ids.is_some())
+    }
+
     fn destination(&self, peer: PeerId) -> Option<IpAddr> {
-        let learned = || self.learned.tables().peers.get(&peer).map(|learned| &learned.peer);
-        match &self.plan.tables.peer(peer).or_else(learned)?.exit {
+        match &self.peer(peer)?.exit {
             Exit::Tunnel(underlay) => underlay.destination(),
             Exit::Port(_) => None,
         }
@@ -182,6 +192,9 @@ impl Rib {
     pub(super) fn keep_reports(&mut self) {
         let mut reports = std::mem::take(&mut self.reports);
         reports.0.retain(|peer, report| self.quoted_peers(&report.tunnel).contains(peer));
+        for (peer, report) in &mut reports.0 {
+            report.mtu.take_if(|_| self.may_be_fragmented(*peer));
+        }
         self.reports = reports;
     }
 }

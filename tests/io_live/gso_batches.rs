@@ -17,7 +17,8 @@ fn packets(dst: &str, summing: Summing) -> Vec<Packet> {
     let dst: std::net::IpAddr = dst.parse().unwrap();
     let src = if dst.is_ipv6() { "fd00::1" } else { "192.0.2.1" }.parse().unwrap();
     let (carrier, dscp, ecn, udp_checksum) = (Carrier::Udp(4789), Dscp::Pipe(0), EcnMode::Normal, UdpChecksum::Compute);
-    let underlay = Underlay::compile(&UnderlaySpec { src, dst, vlan: None, carrier, ttl: 64, dscp, ecn, udp_checksum });
+    let spec = UnderlaySpec { src, dst, vlan: None, carrier, ttl: 64, df: true, dscp, ecn, udp_checksum };
+    let underlay = Underlay::compile(&spec);
     let mut chunk = vec![0; CHUNK];
     let sizes = [1400; 20].into_iter().chain([333]).chain([800; 4]);
     sizes

@@ -21,6 +21,7 @@ pub(crate) fn spec_to(dst: IpAddr, carrier: Carrier) -> UnderlaySpec {
         vlan: None,
         carrier,
         ttl: 64,
+        df: true,
         dscp: Dscp::Pipe(0),
         ecn: EcnMode::Normal,
         udp_checksum: UdpChecksum::Zero,
@@ -124,6 +125,21 @@ fn what_no_ip_packet_can_hold_is_too_big_and_left_alone() {
             let stamp = Underlay::compile(&gre_to(dst)).stamp(&mut frame, LINK, 0, 0, Summing::Here);
             assert_eq!(stamp.map_err(DropReason::label), verdict, "{dst}, {len} bytes");
             assert_eq!(frame.len() == len, verdict.is_err());
+        }
+    }
+}
+
+#[test]
+fn a_packet_that_routers_may_fragment_has_no_df_and_an_identification_of_its_own() {
+    for (vlan, at) in [(None, 14), (Some(5), 18)] {
+        let underlay = Underlay::compile(&UnderlaySpec { df: false, vlan, ..gre_to("192.0.2.2") });
+        for id in [0, 1, 0x1234, 0xffff] {
+            let mut chunk = chunk();
+            let mut frame = frame(&mut chunk, b"tunnel");
+            underlay.stamp(&mut frame, LINK, 7, 0, Summing::Here).unwrap();
+            underlay.identify(&mut frame, id);
+            let ip = &frame.bytes()[at..at + 20];
+            assert_eq!((&ip[4..6], &ip[6..8], sum(ip)), (&id.to_be_bytes()[..], &[0, 0][..], 0xffff), "RFC 6864 §4.2");
         }
     }
 }
