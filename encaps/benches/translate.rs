@@ -7,7 +7,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use transload_encaps::ethernet::HEADER_LEN;
-use transload_encaps::underlay::{Dscp, EcnMode, LinkAddresses, Summing, UdpChecksum, Underlay, UnderlaySpec};
+use transload_encaps::underlay::{
+    Dscp, EcnMode, LinkAddresses, SourcePorts, Summing, UdpChecksum, Underlay, UnderlaySpec,
+};
 use transload_encaps::{Carrier, Compiled, Frame, HEADROOM, Kind, Mac, Segment, Spec, ecn, flow, outer};
 
 const US: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -34,6 +36,7 @@ fn side(kind: Kind, segment: Segment, them: Ipv4Addr) -> Side {
         dscp: Dscp::Pipe(0),
         ecn: EcnMode::Normal,
         udp_checksum: UdpChecksum::Zero,
+        source_ports: SourcePorts::DYNAMIC,
     };
     let underlay = (compiled.carrier() != Carrier::Port).then(|| Underlay::compile(&spec));
     Side { compiled, underlay, segment }

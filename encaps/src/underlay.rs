@@ -4,7 +4,6 @@
 //! lengths, traffic class, entropy and checksums.
 
 use std::net::IpAddr;
-use std::ops::RangeInclusive;
 
 use crate::checksum;
 use crate::drops::{Common, DropReason};
@@ -19,10 +18,6 @@ const TAGGED_ETHERNET: usize = ethernet::HEADER_LEN + ethernet::TAG_LEN;
 /// The most bytes a [`Stamp`] adds.
 pub const MAX_LEN: usize = TAGGED_ETHERNET + IPV6_LEN + UDP_LEN;
 
-/// The UDP source ports of tunnel packets. RFC 6335 §6: the dynamic ports, which RFC 7348 §5 recommends for entropy.
-pub const SOURCE_PORTS: RangeInclusive<u16> = FIRST_SOURCE_PORT..=FIRST_SOURCE_PORT + SOURCE_PORT_MASK as u16;
-const FIRST_SOURCE_PORT: u16 = 49152;
-const SOURCE_PORT_MASK: u32 = 0x3fff;
 const FLOW_LABEL_MASK: u32 = 0x000f_ffff;
 
 /// What UDP checksum to send.
@@ -32,6 +27,40 @@ pub enum UdpChecksum {
     Zero,
     /// A right one.
     Compute,
+}
+
+/// The UDP source ports that carry the entropy: a power of two of them, the first a multiple of their number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourcePorts {
+    first: u16,
+    mask: u16,
+}
+
+impl SourcePorts {
+    /// RFC 6335 §6: the dynamic ports, which RFC 7348 §5 recommends for entropy.
+    pub const DYNAMIC: Self = Self { first: 0xc000, mask: 0x3fff };
+
+    /// The ports from a first to a last one; `None` if they are not such. Port 0 is none (RFC 768).
+    #[must_use]
+    pub const fn new(first: u16, last: u16) -> Option<Self> {
+        if first == 0 || last < first {
+            return None;
+        }
+        let mask = last - first;
+        let is_aligned = mask & (mask.wrapping_add(1)) == 0 && first & mask == 0;
+        if is_aligned { Some(Self { first, mask }) } else { None }
+    }
+
+    /// The first of them, and the bits that they differ in.
+    #[must_use]
+    pub const fn first_and_mask(self) -> (u16, u16) {
+        (self.first, self.mask)
+    }
+
+    #[inline]
+    const fn pick(self, entropy: u32) -> u16 {
+        self.first | entropy as u16 & self.mask
+    }
 }
 
 /// Where the UDP checksum of a packet that is sent is computed.
@@ -82,6 +111,8 @@ pub struct UnderlaySpec {
     pub ecn: EcnMode,
     /// What UDP checksum to send.
     pub udp_checksum: UdpChecksum,
+    /// Which UDP source ports to send from.
+    pub source_ports: SourcePorts,
 }
 
 /// One link-layer next hop.
@@ -103,6 +134,7 @@ pub struct Underlay {
     most_payload: usize,
     shape: IpShape,
     udp_checksum: UdpChecksum,
+    source_ports: SourcePorts,
     /// The bits of the traffic class that are the tunnel's own, and which bits of the tenant's stand beside them.
     own_class: u8,
     tenants_class: u8,
@@ -214,6 +246,7 @@ impl Underlay {
             most_payload: most_packet - shape.len(),
             shape,
             udp_checksum: spec.udp_checksum,
+            source_ports: spec.source_ports,
             own_class,
             tenants_class,
             address_sum,
@@ -224,6 +257,12 @@ impl Underlay {
     #[must_use]
     pub fn destination(&self) -> Option<IpAddr> {
         outer::ip_destination(&self.template, MAX_LEN - self.shape.len())
+    }
+
+    /// The UDP source ports of its packets.
+    #[must_use]
+    pub const fn source_ports(&self) -> SourcePorts {
+        self.source_ports
     }
 
     /// Bytes of all outer headers, Ethernet included.
@@ -365,13 +404,13 @@ impl Stamp {
             IpShape::Ipv4Udp => {
                 let ip = header.last_chunk_mut::<{ IPV4_LEN + UDP_LEN }>().and_then(|ip| ip.first_chunk_mut());
                 headers.ipv4(ip, IPV4_LEN + UDP_LEN + len, class);
-                udp(header, UDP_LEN + len, entropy);
+                udp(header, UDP_LEN + len, headers.source_ports.pick(entropy));
             }
             IpShape::Ipv4 => headers.ipv4(header.last_chunk_mut(), IPV4_LEN + len, class),
             IpShape::Ipv6Udp => {
                 let ip = header.last_chunk_mut::<{ IPV6_LEN + UDP_LEN }>().and_then(|ip| ip.first_chunk_mut());
                 ipv6(ip, UDP_LEN + len, class, entropy);
-                udp(header, UDP_LEN + len, entropy);
+                udp(header, UDP_LEN + len, headers.source_ports.pick(entropy));
             }
             IpShape::Ipv6 => ipv6(header.last_chunk_mut(), len, class, entropy),
         }
@@ -383,10 +422,10 @@ impl Stamp {
 }
 
 #[inline]
-fn udp(header: &mut [u8; MAX_LEN], len: usize, entropy: u32) {
+fn udp(header: &mut [u8; MAX_LEN], len: usize, source_port: u16) {
     let Some(header) = header.last_chunk_mut::<UDP_LEN>() else { return };
-    // RFC 7348 §5: the source port is the entropy, in the dynamic range.
-    [header[0], header[1]] = (FIRST_SOURCE_PORT + (entropy & SOURCE_PORT_MASK) as u16).to_be_bytes();
+    // RFC 7348 §5: the source port is the entropy.
+    [header[0], header[1]] = source_port.to_be_bytes();
     [header[4], header[5]] = (len as u16).to_be_bytes();
 }
 

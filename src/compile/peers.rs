@@ -96,6 +96,7 @@ impl PeerDraft<'_> {
             dscp: wire::dscp(self.knobs),
             ecn: wire::ecn(self.knobs),
             udp_checksum: wire::udp_checksum(self.knobs, self.address),
+            source_ports: wire::source_ports(self.knobs),
         }
     }
 

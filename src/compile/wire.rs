@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use transload_encaps::outer::UdpRules;
-use transload_encaps::underlay::{self, EcnMode};
+use transload_encaps::underlay::{self, EcnMode, SourcePorts};
 use transload_encaps::{Carrier, Kind};
 
 use super::findings::Findings;
@@ -26,8 +26,19 @@ pub(super) fn udp_checksum(knobs: Knobs<'_>, address: IpAddr) -> underlay::UdpCh
     }
 }
 
-/// Warns about UDP checksum rules that change nothing.
+/// The UDP source ports of sent packets.
+pub(super) fn source_ports(knobs: Knobs<'_>) -> SourcePorts {
+    knobs.udp_source_ports.and_then(At::value).map_or(SourcePorts::DYNAMIC, |ports| ports.0)
+}
+
+/// Warns about rules for UDP that change nothing.
 pub(super) fn warn_of_idle_udp_rules(knobs: Knobs<'_>, kind: Kind, address: IpAddr, findings: &mut Findings) {
+    if let Some(stated) = knobs.udp_source_ports
+        && !matches!(kind.info().carrier, Carrier::Udp(_))
+    {
+        let message = format!("{} has no UDP header, so `udp_source_ports` does nothing", kind.info().title);
+        findings.warning(stated.span, message, "remove it");
+    }
     let Some((stated, rules)) = knobs.udp_checksum.and_then(|stated| Some((stated, stated.value()?))) else { return };
     if !matches!(kind.info().carrier, Carrier::Udp(_)) {
         let message = format!("{} has no UDP header, so `udp_checksum` does nothing", kind.info().title);

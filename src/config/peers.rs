@@ -11,6 +11,7 @@ use super::dscp::Dscp;
 use super::numbers::{Ttl, Whole};
 use super::prefixes::LearnFrom;
 use super::profiles::Profile;
+use super::source_ports::UdpSourcePorts;
 
 /// Defines a section's entry with its own fields and those that peers and groups share. (serde's `flatten` would lose
 /// the places of what is written.)
@@ -37,6 +38,9 @@ macro_rules! with_knobs {
             pub df: Option<At<Df>>,
             /// UDP checksums: which are sent, and which are accepted.
             pub udp_checksum: Option<At<UdpChecksum>>,
+            /// The UDP source ports that its packets are sent from, of which each flow gets one, such as `50048-50175`:
+            /// a power of two of them, the first a multiple of their number; 49152-65535 if left out.
+            pub udp_source_ports: Option<At<UdpSourcePorts>>,
         }
 
         impl $Type {
@@ -51,6 +55,7 @@ macro_rules! with_knobs {
                     ttl: self.ttl.as_ref(),
                     df: self.df.as_ref(),
                     udp_checksum: self.udp_checksum.as_ref(),
+                    udp_source_ports: self.udp_source_ports.as_ref(),
                 }
             }
         }
@@ -107,6 +112,8 @@ pub struct Knobs<'c> {
     pub df: Option<&'c At<Df>>,
     /// UDP checksums.
     pub udp_checksum: Option<&'c At<UdpChecksum>>,
+    /// UDP source ports.
+    pub udp_source_ports: Option<&'c At<UdpSourcePorts>>,
 }
 
 /// Where the ECN bits of the outer header come from (RFC 6040 §4.1).

@@ -125,6 +125,7 @@ fn knobs(side: Side<'_>, knobs: Knobs<'_>) -> Fields {
         ("ttl", text(side, knobs.ttl)),
         ("df", text(side, knobs.df)),
         ("udp_checksum", text(side, knobs.udp_checksum)),
+        ("udp_source_ports", text(side, knobs.udp_source_ports)),
     ]);
     let Some(spec) = knobs.encap.get() else { return fields };
     fields.insert("encap".into(), spec.kind().info().tag.to_owned());

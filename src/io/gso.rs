@@ -157,7 +157,9 @@ fn carries_udp(ip: &[u8], is_ipv6: bool) -> bool {
 mod tests {
     use std::net::IpAddr;
 
-    use transload_encaps::underlay::{Dscp, EcnMode, LinkAddresses, Summing, UdpChecksum, Underlay, UnderlaySpec};
+    use transload_encaps::underlay::{
+        Dscp, EcnMode, LinkAddresses, SourcePorts, Summing, UdpChecksum, Underlay, UnderlaySpec,
+    };
     use transload_encaps::{Carrier, HEADROOM, Mac};
 
     use super::*;
@@ -179,6 +181,7 @@ mod tests {
             dscp,
             ecn,
             udp_checksum: UdpChecksum::Compute,
+            source_ports: SourcePorts::DYNAMIC,
         })
     }
 

@@ -5,7 +5,9 @@ use std::process::Command;
 use transload::dataplane::offload::{finish, segments};
 use transload::io::memory::Packet;
 use transload::io::{Backend, Pool, open};
-use transload_encaps::underlay::{Dscp, EcnMode, LinkAddresses, Summing, UdpChecksum, Underlay, UnderlaySpec};
+use transload_encaps::underlay::{
+    Dscp, EcnMode, LinkAddresses, SourcePorts, Summing, UdpChecksum, Underlay, UnderlaySpec,
+};
 use transload_encaps::{Carrier, Checksum, Frame, HEADROOM, Mac, checksum};
 
 use crate::lab::{Place, may_make_taps, namespaces};
@@ -17,8 +19,19 @@ fn packets(dst: &str, summing: Summing) -> Vec<Packet> {
     let dst: std::net::IpAddr = dst.parse().unwrap();
     let src = if dst.is_ipv6() { "fd00::1" } else { "192.0.2.1" }.parse().unwrap();
     let (carrier, dscp, ecn, udp_checksum) = (Carrier::Udp(4789), Dscp::Pipe(0), EcnMode::Normal, UdpChecksum::Compute);
-    let spec = UnderlaySpec { src, dst, vlan: None, carrier, ttl: 64, df: true, dscp, ecn, udp_checksum };
-    let underlay = Underlay::compile(&spec);
+    let source_ports = SourcePorts::DYNAMIC;
+    let underlay = Underlay::compile(&UnderlaySpec {
+        src,
+        dst,
+        vlan: None,
+        carrier,
+        ttl: 64,
+        df: true,
+        dscp,
+        ecn,
+        udp_checksum,
+        source_ports,
+    });
     let mut chunk = vec![0; CHUNK];
     let sizes = [1400; 20].into_iter().chain([333]).chain([800; 4]);
     sizes

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use transload_encaps::outer::{UdpRules, verify_udp, walk};
-use transload_encaps::underlay::{Summing, UdpChecksum, Underlay, UnderlaySpec};
+use transload_encaps::underlay::{SourcePorts, Summing, UdpChecksum, Underlay, UnderlaySpec};
 use transload_encaps::{Carrier, Checksum, DropReason, Frame, checksum};
 
 use crate::packet::{ethernet, ipv4, ipv6, seal_udp, udp, udp_sum};
@@ -143,4 +143,25 @@ fn source_ports_are_dynamic_ones_spread_by_the_flow_and_stable_for_it() {
     assert_eq!(ports.iter().min(), Some(&49152));
     assert_eq!(port(u32::MAX), 65535);
     assert_eq!(port(0x1234_5678), port(0x1234_5678));
+}
+
+#[test]
+fn source_ports_are_a_peers_own_where_it_has_some() {
+    for (first, last) in [(50_048, 50_175), (1, 1), (0x8000, 0xffff)] {
+        for dst in ["192.0.2.2", "2001:db8::2"] {
+            let spec = spec_to(dst.parse().unwrap(), Carrier::Udp(4789));
+            let spec = UnderlaySpec { source_ports: SourcePorts::new(first, last).unwrap(), ..spec };
+            let udp = if spec.dst.is_ipv6() { 40 } else { 20 };
+            let ports: std::collections::BTreeSet<u16> = (0..0x1_0000)
+                .map(|entropy| {
+                    let packet = super::underlay::stamped(&spec, b"", entropy, 0);
+                    u16::from_be_bytes([packet[14 + udp], packet[15 + udp]])
+                })
+                .collect();
+            assert!(ports.into_iter().eq(first..=last), "{first}-{last}");
+        }
+    }
+    for (first, last) in [(50_000, 50_127), (50_048, 50_174), (0, 127), (7, 6)] {
+        assert_eq!(SourcePorts::new(first, last), None, "{first}-{last}");
+    }
 }

@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 
 use transload_encaps::outer::walk;
-use transload_encaps::underlay::{Dscp, EcnMode, LinkAddresses, Summing, UdpChecksum, Underlay, UnderlaySpec};
+use transload_encaps::underlay::{
+    Dscp, EcnMode, LinkAddresses, SourcePorts, Summing, UdpChecksum, Underlay, UnderlaySpec,
+};
 use transload_encaps::{Carrier, DropReason, Mac};
 
 use crate::packet::sum;
@@ -25,6 +27,7 @@ pub(crate) fn spec_to(dst: IpAddr, carrier: Carrier) -> UnderlaySpec {
         dscp: Dscp::Pipe(0),
         ecn: EcnMode::Normal,
         udp_checksum: UdpChecksum::Zero,
+        source_ports: SourcePorts::DYNAMIC,
     }
 }
 
@@ -32,7 +35,7 @@ fn gre_to(dst: &str) -> UnderlaySpec {
     spec_to(dst.parse().unwrap(), Carrier::Ip(47))
 }
 
-fn stamped(spec: &UnderlaySpec, payload: &[u8], entropy: u32, class: u8) -> Vec<u8> {
+pub(crate) fn stamped(spec: &UnderlaySpec, payload: &[u8], entropy: u32, class: u8) -> Vec<u8> {
     let mut chunk = chunk();
     let mut frame = frame(&mut chunk, payload);
     Underlay::compile(spec).stamp(&mut frame, LINK, entropy, class, Summing::Here).unwrap();

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use super::Machine;
 use crate::compile::{Plan, TunnelPlan};
 use crate::config::{At, Config, Ipsec, Prefix, Problem, Span};
-use crate::forwarding::{PeerId, PortId};
+use crate::forwarding::{Exit, PortId};
 use crate::kernel::ipsec::objection;
 use crate::kernel::ipsec::packets::{PacketSet, host};
 use crate::kernel::ipsec::policies::{IpsecPolicy, Treatment, Way};
@@ -79,9 +79,11 @@ fn devices(plan: &Plan, tunnel: &TunnelPlan, machine: &Machine) -> Vec<LinkIndex
 
 /// The packets of every tunnel, in both directions; those of learned peers by the prefix that they are learned from.
 fn all_packets(plan: &Plan) -> Vec<TunnelPackets<'_>> {
-    let carrier = |peer: PeerId| plan.tables.peer(peer).map(|peer| peer.compiled.carrier());
     let sent = plan.tunnels.iter().filter_map(|tunnel| {
-        let packets = PacketSet::sent(host(tunnel.local), host(tunnel.remote), carrier(tunnel.peer)?)?;
+        let peer = plan.tables.peer(tunnel.peer)?;
+        let Exit::Tunnel(underlay) = &peer.exit else { return None };
+        let (local, remote) = (host(tunnel.local), host(tunnel.remote));
+        let packets = PacketSet::sent(local, remote, peer.compiled.carrier(), underlay.source_ports())?;
         Some(TunnelPackets { tunnel, peer: plan.names.peer(tunnel.peer).into_owned(), way: Way::Out, packets })
     });
     let of_peer: BTreeMap<_, _> = plan.tunnels.iter().map(|tunnel| (tunnel.peer, tunnel)).collect();
@@ -107,7 +109,8 @@ fn learned(plan: &Plan) -> impl Iterator<Item = TunnelPackets<'_>> {
             let peer = format!("{} ({range})", group.name);
             let (tunnel, carrier) = (&group.tunnel, learner.carrier);
             let local = host(tunnel.local);
-            let sent = PacketSet::sent(local, range, carrier).map(|packets| (Way::Out, packets));
+            let sent = PacketSet::sent(local, range, carrier, group.underlay.source_ports);
+            let sent = sent.map(|packets| (Way::Out, packets));
             let to = [Some(tunnel.local), group.multicast_group].into_iter().flatten();
             let received = to.filter_map(move |to| PacketSet::received(range, host(to), carrier));
             let both = sent.into_iter().chain(received.map(|packets| (Way::In, packets)));

@@ -37,6 +37,7 @@ pub fn objection<'p>(
 #[cfg(test)]
 mod tests {
     use transload_encaps::Carrier;
+    use transload_encaps::underlay::SourcePorts;
 
     use super::packets::{PortBits, host};
     use super::*;
@@ -58,7 +59,7 @@ mod tests {
 
     fn vxlan() -> PacketSet {
         let (ours, theirs) = (host("192.0.2.1".parse().unwrap()), host("192.0.2.9".parse().unwrap()));
-        PacketSet::sent(ours, theirs, Carrier::Udp(4789)).unwrap()
+        PacketSet::sent(ours, theirs, Carrier::Udp(4789), SourcePorts::DYNAMIC).unwrap()
     }
 
     fn objects(policies: &[IpsecPolicy]) -> Option<u32> {

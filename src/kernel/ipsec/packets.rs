@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use transload_encaps::Carrier;
-use transload_encaps::underlay::SOURCE_PORTS;
+use transload_encaps::underlay::SourcePorts;
 
 use crate::config::Prefix;
 
@@ -58,11 +58,11 @@ impl PortBits {
 }
 
 impl PacketSet {
-    /// The tunnel packets that the gateway sends.
+    /// The tunnel packets that the gateway sends, from these source ports if it is by UDP.
     #[must_use]
-    pub fn sent(src: Prefix, dst: Prefix, carrier: Carrier) -> Option<Self> {
-        let ours = PortBits { value: *SOURCE_PORTS.start(), mask: !(SOURCE_PORTS.end() - SOURCE_PORTS.start()) };
-        Self::of(src, dst, carrier, ours)
+    pub fn sent(src: Prefix, dst: Prefix, carrier: Carrier, source_ports: SourcePorts) -> Option<Self> {
+        let (value, differing) = source_ports.first_and_mask();
+        Self::of(src, dst, carrier, PortBits { value, mask: !differing })
     }
 
     /// The tunnel packets that others send.
