@@ -173,6 +173,29 @@ fn an_endpoint_without_a_vlan_takes_packets_in_a_priority_tag() {
 }
 
 #[test]
+fn a_udp_checksum_that_the_peer_has_ignored_is_counted_and_not_verified() {
+    let ignoring = ALL
+        .replace("192.0.2.9,  encap: vxlan }", "192.0.2.9, encap: vxlan, udp_checksum: { rx: ignore } }")
+        .replace("\"2001:db8::9\",  encap: vxlan }", "\"2001:db8::9\", encap: vxlan, udp_checksum: { rx: ignore } }");
+    let mut lab = Lab::new(&ignoring);
+    learn(&mut lab, "both", 1);
+    for (place, at) in [("vxlan4", 40), ("vxlan6", 60)] {
+        let (port, mut packet) = from(place, &wire::tenant_frame(mac(1), mac(2), 0));
+        packet[at..at + 2].copy_from_slice(&[0xab, 0xcd]);
+        assert_eq!(lab.send(port, packet.clone()).len(), 1, "{place}");
+        let tunnel = transload_encaps::Common::UdpChecksum.into();
+        assert_eq!(lab.gateway.counters().tolerated(tunnel).unwrap().get(), if place == "vxlan4" { 1 } else { 2 });
+        packet[at..at + 2].fill(0);
+        assert_eq!(lab.send("up", packet).len(), 1, "{place}: none, which VXLAN takes over IPv6 too");
+        assert_eq!(lab.gateway.counters().tolerated(tunnel).unwrap().get(), if place == "vxlan4" { 1 } else { 2 });
+    }
+    let mut lab = Lab::new(ALL);
+    let (port, mut packet) = from("vxlan4", &wire::tenant_frame(mac(1), mac(2), 0));
+    packet[40..42].copy_from_slice(&[0xab, 0xcd]);
+    assert_eq!(lab.dropped_for(port, packet), "udp_checksum");
+}
+
+#[test]
 fn drops_have_names() {
     let mut lab = Lab::new(ALL);
     let frame = wire::tenant_frame(BROADCAST, mac(1), 0);

@@ -144,7 +144,7 @@ drop_reasons! {
         BadLength, "bad_length", Peer, "An outer IP or UDP length says more, or less, than the frame holds.";
         OuterFragment, "outer_fragment", Peer, "A fragment of a tunnel packet: the underlay's MTU is smaller than the peer believes. Raise it, or lower the MTU of the peer's tenants.";
         ExtensionHeaders, "extension_headers", Peer, "More IPv6 extension headers than any tunnel peer needs, or one that cannot be walked.";
-        UdpChecksum, "udp_checksum", Peer, "The outer UDP checksum is not zero and not right: the underlay corrupts packets.";
+        UdpChecksum, "udp_checksum", Peer, "The outer UDP checksum is not zero and not right: the underlay corrupts packets. Tolerated are those that were not verified (`udp_checksum.rx: ignore`).";
         UdpZeroChecksum, "udp_zero_checksum", Config, "A UDP checksum of zero over IPv6, which this peer is configured to refuse (`udp_checksum.rx_zero`).";
         InnerTruncated, "inner_truncated", Peer, "What the tunnel carried is shorter than an Ethernet header.";
         UnknownPayload, "unknown_payload", Peer, "The tunnel carried something other than Ethernet.";

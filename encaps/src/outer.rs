@@ -324,21 +324,25 @@ impl Pattern {
 pub struct UdpRules {
     /// Whether zero is accepted over IPv6 (RFC 6936 §4); over IPv4 it always is.
     pub zero6: bool,
+    /// Whether one that is not zero is taken as it is.
+    pub unverified: bool,
 }
 
-/// Verifies the UDP checksum as far as the port left it to us.
+/// Verifies the UDP checksum as far as the port left it to us. Returns `UdpChecksum` where the peer's rules have it
+/// tolerated unseen.
 ///
 /// # Errors
 /// `UdpZeroChecksum` or `UdpChecksum`.
 #[inline]
-pub fn verify_udp(frame: &Frame<'_>, outer: &Outer, rules: UdpRules) -> Result<(), DropReason> {
+pub fn verify_udp(frame: &Frame<'_>, outer: &Outer, rules: UdpRules) -> Result<Option<DropReason>, DropReason> {
     match outer.udp_checksum {
-        None => Ok(()),
+        None => Ok(None),
         // RFC 7348 §4.1.1 accepts zero; RFC 6935 §5 lets IPv6 tunnels do so by configuration.
-        Some(0) if outer.src.is_ipv4() || rules.zero6 => Ok(()),
+        Some(0) if outer.src.is_ipv4() || rules.zero6 => Ok(None),
         Some(0) => Err(Common::UdpZeroChecksum.into()),
-        Some(_) if frame.meta.checksum != Checksum::Unknown => Ok(()),
-        Some(_) => sum_udp(frame, outer),
+        Some(_) if frame.meta.checksum != Checksum::Unknown => Ok(None),
+        Some(_) if rules.unverified => Ok(Some(Common::UdpChecksum.into())),
+        Some(_) => sum_udp(frame, outer).map(|()| None),
     }
 }
 

@@ -17,7 +17,7 @@ fn strip_outer(vector: &Vector, frame: &mut Frame<'_>) -> Result<Option<Outer>, 
     }
     let at = ip_start(frame.bytes(), vector.vlan).ok_or(transload_encaps::Common::NotForUs)?;
     let outer = walk(frame.bytes(), at)?;
-    verify_udp(frame, &outer, UdpRules { zero6: true })?;
+    verify_udp(frame, &outer, UdpRules { zero6: true, unverified: false })?;
     frame.truncate(outer.end as usize);
     frame.advance(outer.at.into())?;
     Ok(Some(outer))

@@ -19,7 +19,7 @@ fuzz_target!(|input: &[u8]| {
             assert_eq!(destination, Some(outer.dst));
             assert!(at <= outer.ip_at.into() && outer.ip_at < outer.at, "{outer:?}");
             assert!(u32::from(outer.at) <= outer.end && outer.end as usize <= wire.len(), "{outer:?}");
-            let verdict = verify_udp(&frame, &outer, UdpRules { zero6: tagged & 2 == 2 });
+            let verdict = verify_udp(&frame, &outer, UdpRules { zero6: tagged & 2 == 2, unverified: tagged & 4 == 4 });
             assert!(verdict.is_ok() || outer.udp_checksum.is_some(), "{outer:?}");
             frame.truncate(outer.end as usize);
             assert_eq!(frame.advance(outer.at.into()), Ok(()));

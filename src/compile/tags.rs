@@ -58,7 +58,7 @@ fn side(
         compiled: compiled.for_new_peer(),
         scope,
         exit: Exit::Port(port),
-        udp: UdpRules { zero6: false },
+        udp: UdpRules { zero6: false, unverified: false },
         multicast_group: None,
         is_anonymous: false,
         ids: None,

@@ -7,13 +7,16 @@ use transload_encaps::underlay::{self, EcnMode, SourcePorts};
 use transload_encaps::{Carrier, Kind};
 
 use super::findings::Findings;
-use crate::config::{At, Df, Dscp, Ecn, Knobs, RxZero, UdpTx};
+use crate::config::{At, Df, Dscp, Ecn, Knobs, RxZero, UdpChecksum, UdpRx, UdpTx};
 
 /// Rules for UDP checksums of received packets: the default of the encapsulation's standard unless the peer states
 /// them (RFC 7348 §4.1.1 accepts zero).
 pub(super) fn udp_rules(knobs: Knobs<'_>, kind: Kind) -> UdpRules {
-    let stated = knobs.udp_checksum.and_then(At::value).and_then(|udp| udp.rx_zero);
-    UdpRules { zero6: stated.map_or(kind.info().udp6_zero_checksum, |rule| rule == RxZero::Accept) }
+    let UdpChecksum { rx, rx_zero, .. } = knobs.udp_checksum.and_then(At::value).unwrap_or_default();
+    UdpRules {
+        zero6: rx_zero.map_or(kind.info().udp6_zero_checksum, |rule| rule == RxZero::Accept),
+        unverified: rx == UdpRx::Ignore,
+    }
 }
 
 /// The UDP checksum of sent packets.

@@ -45,7 +45,7 @@ pub use mappings::Mapping;
 pub use nearest::{nearest, suggestion};
 pub use numbers::{DscpValue, MssClamp, Rate, Ttl, Vid, Whole};
 pub use offset::{Offset, is_variable};
-pub use peers::{Df, Ecn, Group, Knobs, MaxLearned, Peer, RxZero, UdpChecksum, UdpTx};
+pub use peers::{Df, Ecn, Group, Knobs, MaxLearned, Peer, RxZero, UdpChecksum, UdpRx, UdpTx};
 pub use ports::{Endpoint, Io, Ipsec, Mtu, Port, UnixSocket};
 pub use prefixes::{LearnFrom, Prefix};
 pub use problem::{Problem, ProblemPlace, Problems, Severity};

@@ -144,6 +144,8 @@ pub enum Df {
 pub struct UdpChecksum {
     /// What to send.
     pub tx: UdpTx,
+    /// What to do about a checksum that is not zero.
+    pub rx: UdpRx,
     /// What to do about a checksum of zero over IPv6; the encapsulation's standard decides if left out.
     pub rx_zero: Option<RxZero>,
 }
@@ -159,6 +161,17 @@ pub enum UdpTx {
     Zero,
     /// A computed one.
     Compute,
+}
+
+/// What to do about a UDP checksum that is not zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UdpRx {
+    /// Verify it, unless the device has; drop the packet if it is wrong.
+    #[default]
+    Verify,
+    /// Take the packet as it is, for a far end that sends wrong ones; `show drops` counts these packets as tolerated.
+    Ignore,
 }
 
 /// What to do about a UDP checksum of zero over IPv6 (RFC 6936).

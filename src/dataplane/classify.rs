@@ -11,6 +11,7 @@ use super::known_senders::KnownSenders;
 use super::note::PacketOrigin;
 use super::trace::Tracer;
 use super::trains::{self, Aside};
+use crate::counters::Counters;
 use crate::forwarding::{Endpoint, EndpointId, Forwarding, Peer, PeerId, Port, PortId, Sender};
 
 /// What the classify stage reads besides the burst.
@@ -19,6 +20,8 @@ pub(super) struct Classifier<'a, 'mem, T> {
     pub port: PortId,
     /// The frozen tables.
     pub tables: &'a Forwarding,
+    /// This worker's counters.
+    pub counters: &'a Counters,
     /// The senders whose packets are known at a look.
     pub known: &'a mut KnownSenders,
     /// Where a train waits with all frames behind it.
@@ -121,11 +124,14 @@ impl<'a, T: Tracer> Classifier<'a, '_, T> {
         self.tracer.outer(&outer);
         let sender = Sender { endpoint: addressee.id, address: outer.src, carrier: outer.carrier };
         let (id, peer) = self.peer(&sender, &addressee)?;
-        outer::verify_udp(frame, &outer, peer.udp)?;
+        let unverified = outer::verify_udp(frame, &outer, peer.udp)?;
         if let Some(gso) = frame.meta.gso
             && trains::is_train(frame, gso, &outer, peer.compiled.kind())
         {
             return Err(NoOrigin::Train(id));
+        }
+        if let Some(reason) = unverified {
+            self.unverified(id, reason);
         }
         let mut origin = origin_of(&outer, id);
         if peer.is_anonymous {
@@ -135,6 +141,15 @@ impl<'a, T: Tracer> Classifier<'a, '_, T> {
             self.known.remember(frame, pattern, self.port, id);
         }
         Ok(origin)
+    }
+
+    /// Counts a packet whose UDP checksum the peer has ignored.
+    #[cold]
+    fn unverified(&mut self, peer: PeerId, reason: DropReason) {
+        self.tracer.unverified(peer);
+        if let Some(counter) = self.counters.tolerated(reason) {
+            counter.add(1);
+        }
     }
 
     /// The endpoint that a frame is a tunnel packet to.

@@ -151,7 +151,7 @@ impl<'mem> Worker<'mem> {
             arrived += burst.notes.len();
             tracer.done(Stage::Receive, burst);
             loop {
-                classify(burst, &mut Classifier { port, tables, known, aside, tracer });
+                classify(burst, &mut Classifier { port, tables, counters, known, aside, tracer });
                 tracer.done(Stage::Classify, burst);
                 decap(burst, &mut Decapsulator { tables, counters, tracer });
                 tracer.done(Stage::Decap, burst);

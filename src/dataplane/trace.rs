@@ -46,6 +46,10 @@ pub trait Tracer {
     #[inline]
     fn outer(&mut self, outer: &Outer) {}
 
+    /// Classify: the UDP checksum of a packet from this peer is taken as it is.
+    #[inline]
+    fn unverified(&mut self, peer: PeerId) {}
+
     /// Classify: the sender, and the peer that it is, if it may send.
     #[inline]
     fn sender(&mut self, sender: &Sender, peer: Option<PeerId>) {}

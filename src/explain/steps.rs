@@ -115,6 +115,10 @@ fn sentence(case: &Case<'_>, step: &Step) -> Option<Said> {
         Step::Outer(outer) => {
             said(format!("outer headers are whole: {} from {}", outer.carrier.in_words(), outer.src), None)
         }
+        Step::Unverified(peer) => said(
+            format!("UDP checksum not verified, as {} says (`rx: ignore`)", case.peer(*peer)),
+            case.line(Noun::UdpChecksum(*peer)),
+        ),
         Step::Sender(sender, peer) => by(case, sender, *peer),
         Step::Segment(peer, found, claim) => segment(case, *peer, found, *claim),
         Step::Crossing(Ok(crossing)) => said(case.crossing(*crossing), case.line(Noun::Mapping(crossing.mapping))),

@@ -14,6 +14,7 @@ use crate::forwarding::{Claim, Crossing, DomainId, EndpointId, Hop, MappingId, P
 pub(super) enum Step {
     ToEndpoint(EndpointId),
     Outer(Outer),
+    Unverified(PeerId),
     Sender(Sender, Option<PeerId>),
     Segment(PeerId, Decap, Option<Claim>),
     Crossing(Result<Crossing, MappingId>),
@@ -132,6 +133,10 @@ impl Tracer for Trace {
 
     fn outer(&mut self, outer: &Outer) {
         self.say(Stage::Classify, Step::Outer(*outer));
+    }
+
+    fn unverified(&mut self, peer: PeerId) {
+        self.say(Stage::Classify, Step::Unverified(peer));
     }
 
     fn sender(&mut self, sender: &Sender, peer: Option<PeerId>) {

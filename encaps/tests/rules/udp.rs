@@ -10,15 +10,15 @@ use crate::packet::{ethernet, ipv4, ipv6, seal_udp, udp, udp_sum};
 use crate::support::{chunk, frame};
 use crate::underlay::{LINK, spec_to};
 
-const REFUSE_ZERO: UdpRules = UdpRules { zero6: false };
-const ACCEPT_ZERO: UdpRules = UdpRules { zero6: true };
+const REFUSE_ZERO: UdpRules = UdpRules { zero6: false, unverified: false };
+const ACCEPT_ZERO: UdpRules = UdpRules { zero6: true, unverified: false };
 
 fn verified(packet: &[u8], rules: UdpRules, checksum: Checksum) -> Result<(), &'static str> {
     let mut chunk = chunk();
     let mut frame = frame(&mut chunk, &ethernet(0, packet));
     frame.meta.checksum = checksum;
     let outer = walk(frame.bytes(), 14).expect("the packet is whole");
-    verify_udp(&frame, &outer, rules).map_err(DropReason::label)
+    verify_udp(&frame, &outer, rules).map(|_| ()).map_err(DropReason::label)
 }
 
 fn sealed(mut packet: Vec<u8>) -> Vec<u8> {

@@ -95,7 +95,7 @@ fn udp_checksum(case: &Case<'_>) -> Option<String> {
     let sent = packet.udp_checksum?;
     Some(format!(
         "the outer UDP checksum is {sent:#06x} and should be {right:#06x}: the underlay changed the packet, or it was \
-         captured before the sender's device filled it in"
+         captured before the sender's device filled it in; `udp_checksum: {{ rx: ignore }}` at the peer takes it as it is"
     ))
 }
 
