@@ -178,6 +178,7 @@ drop_reasons! {
         NoNextHop, "no_next_hop", Local, "The route or the neighbour of the peer's address is not resolved yet.";
         NoHeadroom, "no_headroom", Local, "The port reserves less room than the outer headers need.";
         NoBuffer, "no_buffer", Local, "No free chunk for a copy or a segment of this frame.";
+        FloodBacklog, "flood_backlog", Local, "Broadcast, unknown or multicast frames to many peers came in faster than a worker copies them beside other traffic, and no more can wait: lower the tenant's limits.bum, give its groups a multicast group (`bum`), or run more workers.";
         Unsegmentable, "unsegmentable", Peer, "An offloaded super-frame that cannot be cut into segments.";
         PortBusy, "port_busy", Local, "The port's transmit queue is full.";
         PortDown, "port_down", Local, "The port cannot send: its device is down or gone, or has no carrier since the other end of the cable is down.";

@@ -6,7 +6,7 @@ use transload_encaps::{Mac, ethernet, ip};
 use super::{Now, rate};
 use crate::forwarding::{Attachment, BumClass, Domain};
 
-/// ICMPv6 types of router and neighbour solicitations and advertisements, and redirects (RFC 4861 §4).
+/// `ICMPv6` types of router and neighbour solicitations and advertisements, and redirects (RFC 4861 §4).
 const ND_TYPES: std::ops::RangeInclusive<u8> = 133..=137;
 
 /// Whether so many copies may be made of a frame that came in by this attachment; they are then used up.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use transload_encaps::Frame;
 
-use super::note::{FrameKind, Note, PacketOrigin, Verdict};
+use super::note::{Note, PacketOrigin};
 use crate::counters::Counters;
 use crate::fdb::Key;
 use crate::forwarding::PortId;
@@ -54,15 +54,7 @@ impl<'mem> Burst<'mem> {
     pub fn settle(&mut self, counters: &Counters) {
         self.unknown_senders.clear();
         for note in self.notes.drain(..) {
-            if let Verdict::Dropped(reason) = note.verdict {
-                counters.dropped(reason, note.ingress().map(|ingress| ingress.domain), 1);
-                counters.dropped_at(note.port, Some(note.origin.peer), reason, 1);
-                if let FrameKind::Mapping(crossing) = note.kind
-                    && let Some(mapping) = counters.mapping(crossing.mapping)
-                {
-                    mapping.dropped.add(1);
-                }
-            }
+            note.settle(counters);
         }
     }
 }

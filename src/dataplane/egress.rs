@@ -2,6 +2,7 @@
 
 use transload_encaps::{Frame, InnerTags, Segment};
 
+use super::floods::Floods;
 use super::path::{EgressPath, IngressSide};
 use super::ports::WorkerPorts;
 use super::{Now, mapping};
@@ -17,6 +18,8 @@ pub(super) struct Egress<'a, 'mem, T> {
     pub ports: &'a mut WorkerPorts<'mem>,
     /// Chunks for copies and segments.
     pub pool: &'a mut Pool<'mem>,
+    /// The frames that wait for their copies.
+    pub floods: &'a mut Floods<'mem>,
     /// Room for the segments of one super-frame; empty between frames.
     pub segments: &'a mut Vec<Frame<'mem>>,
     /// This worker's counters.

@@ -1,15 +1,16 @@
-//! Encap: put every frame into the tunnels it leaves by; copy it where it leaves by several.
+//! Encap: put every frame into the tunnel it leaves by.
 
 use transload_encaps::{Checksum, Common, DropReason, Frame, HEADROOM};
 
 use super::burst::Burst;
 use super::egress::{Egress, TooBigFrame};
+use super::floods::Flood;
 use super::memo::Memo;
 use super::note::{Decision, FrameKind, Note, Verdict};
 use super::path::{EgressPath, IngressSide};
 use super::trace::Tracer;
 use super::wrap::Obstacle;
-use super::{loop_guard, offload, rate, too_big};
+use super::{offload, rate, too_big};
 use crate::forwarding::{Claim, Crossing, DomainId, Target};
 
 /// Nanoseconds between ICMP errors of one tenant at the full allowed rate (RFC 1812 §4.3.2.8, RFC 4443 §2.4 (f)).
@@ -81,8 +82,8 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
                 let gone = self.depart(frame, &side, path);
                 self.verdict(gone)
             }
-            Decision::Flood { domain } => self.flood(frame, &side, domain, false),
-            Decision::FloodControl { domain } => self.flood(frame, &side, domain, true),
+            Decision::Flood { domain } => self.flood(Flood::new(frame, *note, domain, false)),
+            Decision::FloodControl { domain } => self.flood(Flood::new(frame, *note, domain, true)),
             Decision::Undecided => self.discard(frame, Common::NoTargets),
         };
         self.answer_refused(side);
@@ -119,64 +120,6 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         Verdict::Dropped(reason.into())
     }
 
-    /// The one place where a frame is copied: once for every member of every attachment behind the horizon.
-    fn flood(&mut self, frame: Frame<'mem>, side: &IngressSide<'a>, id: DomainId, is_control: bool) -> Verdict {
-        let Some(domain) = self.tables.domain(id) else { return self.discard(frame, Common::NoTargets) };
-        let from = side.attachment_of(id);
-        let horizon = from.and_then(|from| domain.attachment(from)).map(|ingress| ingress.horizon);
-        let loops = &domain.state.loops;
-        let guarded = from.filter(|_| domain.loop_hold != 0 && loop_guard::is_holding(loops, self.now));
-        let (mut sent, mut failed) = (false, None);
-        let fed = domain.attachments.iter().filter(|(_, egress)| egress.is_fed(horizon, is_control));
-        for (attachment, egress) in fed {
-            let is_held = guarded.is_some_and(|from| loop_guard::is_held(loops, from, attachment, self.now));
-            for peer in self.tables.flooded(&egress.members) {
-                let target = Target { attachment, peer };
-                self.tracer.egress(id, target);
-                let gone = if is_held {
-                    Err(Common::LoopGuard.into())
-                } else {
-                    let path = self.path_to(id, domain, target);
-                    self.copy(&frame).and_then(|copy| self.depart(copy, side, path.as_ref()))
-                };
-                match gone {
-                    Ok(()) => sent = true,
-                    // Every copy that fails counts once: all but the last here, the last one below.
-                    Err(reason) => {
-                        self.tracer.lost(reason);
-                        if let Some(before) = failed.replace(reason) {
-                            self.counters.dropped(before, side.domain(), 1);
-                        }
-                    }
-                }
-            }
-        }
-        self.pool.put(frame);
-        match failed {
-            Some(reason) if sent => {
-                self.counters.dropped(reason, side.domain(), 1);
-                Verdict::Sent
-            }
-            None if sent => Verdict::Sent,
-            None if is_control => Verdict::Dropped(Common::L2Control.into()),
-            reason => Verdict::Dropped(reason.unwrap_or(Common::NoTargets.into())),
-        }
-    }
-
-    fn copy(&mut self, frame: &Frame<'mem>) -> Result<Frame<'mem>, DropReason> {
-        let (headroom, len) = (frame.headroom(), frame.len());
-        if self.pool.free_for(headroom, len) == 0 {
-            self.ports.transmit(self.pool, self.counters);
-        }
-        let mut copy = self.pool.take_for(headroom, len).ok_or(Common::NoBuffer)?;
-        if copy.copy_from(frame) {
-            Ok(copy)
-        } else {
-            self.pool.put(copy);
-            Err(Common::NoBuffer.into())
-        }
-    }
-
     /// Sends a frame of a mapping to the other side.
     #[cold]
     fn cross(&mut self, frame: Frame<'mem>, crossing: Crossing) -> Verdict {
@@ -190,7 +133,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
 
     /// Sends one frame by a path, if there is one.
     #[inline]
-    fn depart(
+    pub(super) fn depart(
         &mut self,
         frame: Frame<'mem>,
         side: &IngressSide<'a>,
@@ -279,7 +222,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
 
     /// Answers the sender of a frame that was too big, if the one just sent was.
     #[inline]
-    fn answer_refused(&mut self, side: IngressSide<'a>) {
+    pub(super) fn answer_refused(&mut self, side: IngressSide<'a>) {
         if let Some(refused) = self.refused.take() {
             self.answer(refused, side);
         }

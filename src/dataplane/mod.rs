@@ -12,6 +12,8 @@ mod decap;
 mod digest;
 mod egress;
 mod encap;
+mod flood;
+mod floods;
 pub mod inner_tags;
 mod known_senders;
 mod lane;
@@ -41,6 +43,8 @@ use classify::{Classifier, classify};
 use decap::{Decapsulator, decap};
 use egress::Egress;
 use encap::encap;
+use flood::flood;
+use floods::Floods;
 use known_senders::KnownSenders;
 use receive::{Receiver, receive};
 use trains::{Aside, Shunter};
@@ -99,6 +103,7 @@ pub struct Worker<'mem> {
     known: KnownSenders,
     burst: Burst<'mem>,
     aside: Aside<'mem>,
+    floods: Floods<'mem>,
     segments: Vec<Frame<'mem>>,
     counters: Arc<Counters>,
     events: EventSender,
@@ -124,31 +129,34 @@ impl<'mem> Worker<'mem> {
             known: KnownSenders::new(),
             burst: Burst::new(),
             aside,
+            floods: Floods::new(),
             segments,
             counters,
             events,
         }
     }
 
-    /// One breath, a round over all ports: every frame that has arrived leaves, or is dropped and counted. Returns how
-    /// many arrived.
+    /// One breath, a round over all ports: every frame that has arrived leaves, or is dropped and counted, but for those
+    /// that go to more places than one breath has time for. Returns how much was done: frames that arrived, and copies of
+    /// those that had waited.
     pub fn breathe(&mut self, now: Now) -> usize {
         self.breathe_before(&mut NoTrace, now)
     }
 
     /// The same, with an observer.
     pub fn breathe_before<T: Tracer>(&mut self, tracer: &mut T, now: Now) -> usize {
-        let Self { shared, view, pool, ports, known, burst, aside, segments, counters, events } = self;
+        let Self { shared, view, pool, ports, known, burst, aside, floods, segments, counters, events } = self;
         // The control plane's decisions are read once. They cannot change under a burst, and between bursts we hold
         // no stale ones.
         let tables: &Forwarding = view.load();
         let fdb = &shared.fdb;
-        let mut arrived = 0;
+        floods.begin(tables, pool, counters);
+        let mut handled = 0;
         for slot in 0..ports.len() {
             let Some(port) = receive(burst, &mut Receiver { ports, slot, pool, counters, events, now }) else {
                 continue;
             };
-            arrived += burst.notes.len();
+            handled += burst.notes.len();
             tracer.done(Stage::Receive, burst);
             loop {
                 classify(burst, &mut Classifier { port, tables, counters, known, aside, tracer });
@@ -157,7 +165,10 @@ impl<'mem> Worker<'mem> {
                 tracer.done(Stage::Decap, burst);
                 bridge(burst, &mut Bridge { tables, fdb, counters, events, now, tracer });
                 tracer.done(Stage::Bridge, burst);
-                encap(burst, &mut Egress { tables, ports, pool, segments, counters, now, refused: None, tracer });
+                encap(
+                    burst,
+                    &mut Egress { tables, ports, pool, floods, segments, counters, now, refused: None, tracer },
+                );
                 tracer.done(Stage::Encap, burst);
                 burst.settle(counters);
                 if !aside.resume(burst, &mut Shunter { port, ports, pool, counters }) {
@@ -165,8 +176,12 @@ impl<'mem> Worker<'mem> {
                 }
             }
         }
+        if !floods.is_empty() {
+            handled +=
+                flood(&mut Egress { tables, ports, pool, floods, segments, counters, now, refused: None, tracer });
+        }
         ports.transmit(pool, counters);
-        arrived
+        handled
     }
 
     /// Counts what the ports' devices have lost since the last time: to be done now and then, between breaths.
@@ -180,7 +195,8 @@ impl<'mem> Worker<'mem> {
         &self.ports
     }
 
-    /// The number of free chunks; between breaths all of them, but for those a device still sends from.
+    /// The number of free chunks; between breaths all of them, but for those a device still sends from, and those of frames
+    /// that wait for their copies.
     #[must_use]
     pub fn free_chunks(&self) -> usize {
         self.pool.free()

@@ -2,6 +2,7 @@
 
 use transload_encaps::DropReason;
 
+use crate::counters::Counters;
 use crate::forwarding::{Claim, Crossing, DomainId, PeerId, PortId, Target};
 
 /// What becomes of a frame.
@@ -11,6 +12,8 @@ pub enum Verdict {
     Pending,
     /// Sent to at least one tunnel or port.
     Sent,
+    /// It goes to everyone, and copies are still to be made. It counts once they are.
+    Waiting,
     /// Dropped, under a named reason.
     Dropped(DropReason),
 }
@@ -103,6 +106,20 @@ impl Note {
     pub fn drop(&mut self, reason: DropReason) {
         self.decision = Decision::Undecided;
         self.verdict = Verdict::Dropped(reason);
+    }
+
+    /// Counts the verdict.
+    #[inline]
+    pub(super) fn settle(&self, counters: &Counters) {
+        if let Verdict::Dropped(reason) = self.verdict {
+            counters.dropped(reason, self.ingress().map(|ingress| ingress.domain), 1);
+            counters.dropped_at(self.port, Some(self.origin.peer), reason, 1);
+            if let FrameKind::Mapping(crossing) = self.kind
+                && let Some(mapping) = counters.mapping(crossing.mapping)
+            {
+                mapping.dropped.add(1);
+            }
+        }
     }
 
     /// Whether no stage has decided about the frame yet.

@@ -59,8 +59,17 @@ impl Trace {
     pub(super) fn dropped(&self) -> Option<(Stage, DropReason)> {
         self.snapshots.iter().find_map(|snapshot| match snapshot.note.verdict {
             Verdict::Dropped(reason) => Some((snapshot.stage, reason)),
-            _ => None,
+            Verdict::Waiting => Some((snapshot.stage, self.lost_altogether()?)),
+            Verdict::Pending | Verdict::Sent => None,
         })
+    }
+
+    /// Why no copy of a frame has left, if none has.
+    fn lost_altogether(&self) -> Option<DropReason> {
+        if self.steps.iter().any(|(_, step)| matches!(step, Step::Leaves(..))) {
+            return None;
+        }
+        self.steps.iter().rev().find_map(|(_, step)| if let Step::Lost(reason) = step { Some(*reason) } else { None })
     }
 
     /// The stages that looked at the frame while nothing had been decided.

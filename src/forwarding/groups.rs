@@ -113,6 +113,16 @@ impl Forwarding {
         }
     }
 
+    /// Whether a peer is behind an attachment, or stands for senders there that have no number.
+    #[must_use]
+    pub fn is_behind(&self, members: &Members, peer: PeerId) -> bool {
+        let anonymous = match members {
+            Members::One(_) => None,
+            Members::Group(group) => self.groups.get(*group).and_then(|group| group.anonymous),
+        };
+        anonymous == Some(peer) || self.is_member(members, peer)
+    }
+
     /// The peers that a flooded frame goes to behind an attachment: all there, or once their multicast group.
     pub fn flooded<'a>(&'a self, members: &'a Members) -> impl Iterator<Item = PeerId> + 'a {
         let multicast = match members {

@@ -182,6 +182,19 @@ impl<'mem> Pool<'mem> {
         self.short.pop()
     }
 
+    /// The same frame in a short chunk, if there are such, one is free, and it fits there.
+    pub fn slim(&mut self, frame: Frame<'mem>) -> Frame<'mem> {
+        let (headroom, len) = (frame.headroom(), frame.len());
+        if headroom + len > self.short_len {
+            return frame;
+        }
+        let Some(mut slim) = self.short.pop().map(Frame::new) else { return frame };
+        slim.reset(headroom);
+        let (kept, free) = if slim.copy_from(&frame) { (slim, frame) } else { (frame, slim) };
+        self.put(free);
+        kept
+    }
+
     /// Takes a frame's chunk back.
     #[inline]
     pub fn put(&mut self, frame: Frame<'mem>) {

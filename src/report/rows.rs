@@ -115,7 +115,8 @@ pub struct TenantRow {
     pub traffic: Traffic,
     /// Frames that went to everyone: broadcast, unknown and multicast.
     pub flooded: u64,
-    /// Frames, counted as the copies that were to be made of them, beyond what `limits.bum` allows to go to everyone.
+    /// Frames, counted as the copies that were to be made of them, beyond what `limits.bum` allows, or
+    /// what a worker can copy beside other traffic.
     pub copies_dropped: u64,
     /// Frames, or copies of flooded ones, dropped after the tenant was known.
     pub dropped: u64,

@@ -66,9 +66,10 @@ impl<'mem> Gateway<'mem> {
             self.twin.port(port_id(&self.twin.rib, port)).inject(packet.clone());
         }
         match overtaken_by {
-            None => self.twin.breathe(nanos),
-            Some(by) => self.twin.breathe_overtaken(plan(by, self.twin.rib.plan()), nanos),
-        };
+            // Copies of a flood may take several breaths.
+            None => while self.twin.breathe(nanos) > 0 {},
+            Some(by) => _ = self.twin.breathe_overtaken(plan(by, self.twin.rib.plan()), nanos),
+        }
         self.twin.hear();
         self.poll();
         let name = |id: PortId| PORTS[usize::from(id.number())];

@@ -105,6 +105,10 @@ impl<'mem> Pair<'mem> {
 
     /// Frames arrive at once; maybe the gateway is told of another file before it is done with them.
     fn receive(&mut self, mut arrivals: Vec<Arrival>, overtaken_by: Option<&Settings>) -> Verdict {
+        if overtaken_by.is_some() {
+            // As many as have all their copies in one breath: the next one goes by the other file.
+            arrivals.truncate(3);
+        }
         self.model.now += GAP * arrivals.len() as u64;
         // The gateway goes from port to port.
         arrivals.sort_by_key(|arrival| PORTS.iter().position(|port| *port == arrival.speaker.port()));
