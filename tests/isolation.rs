@@ -42,16 +42,18 @@ mappings:
 tenants:
   a: { limits: { bum: 10000000 }, attachments: {
         v: { peer: v, vni: 1 }, g: { peer: g }, n: { peer: n, vsid: 4096 }, m: { group: m, vni: 2 },
-        p: { port: mixed, s_vid: 1, c_vid: 1 }, t: { port: trunk, vid: 1 } } }
+        p: { port: mixed, s_vid: 1, c_vid: 1 }, t: { port: trunk, vid: 1 }, u: { port: trunk, s_vid: 2, c_vid: 1-3 } } }
   b: { limits: { bum: 10000000 }, attachments: {
         v: { peer: v, vni: 2 }, g: { peer: g, key: 0 }, n: { peer: n, vsid: 4097 }, m: { group: m, vni: 1 },
-        p: { port: mixed, s_vid: 1, c_vid: 2 }, t: { port: trunk, s_vid: 1, c_vid: 2 } } }
+        p: { port: mixed, s_vid: 1, c_vid: 2 }, t: { port: trunk, s_vid: 1, c_vid: 2 },
+        o: { port: mixed, s_vid: 2, c_vid: 2 }, u: { port: trunk, s_vid: 2, c_vid: 2 } } }
   c: { limits: { bum: 10000000 }, attachments: {
         v: { peer: v8, vni: 1 }, w: { peer: w, vni: 1 }, g: { peer: g, key: 1048576 },
         p: { port: mixed, s_vid: 2 }, q: { port: mixed, vid: 1 }, t: { port: trunk, untagged: true } } }
   d: { limits: { bum: 10000000 }, attachments: {
         v: { peer: v8, vni: 2 }, w: { peer: w, vni: 2 }, g: { peer: g, key: 1048577 },
-        q: { port: mixed, vid: 2 }, t: { port: trunk, s_vid: 2 } } }
+        q: { port: mixed, vid: 2 }, t: { port: trunk, s_vid: 2 },
+        o: { port: mixed, s_vid: 2, c_vid: [1, 4-5] }, r: { port: mixed, s_vid: 4, c_vid: 2-3 } } }
 "#;
 
 fn plan(yaml: &str) -> Plan {

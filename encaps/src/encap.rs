@@ -87,14 +87,34 @@ pub struct IdField {
     pub form: IdForm,
     /// Values the wire could carry but the standard reserves, and for what.
     pub reserved: &'static [(RangeInclusive<u64>, &'static str)],
+    /// Whether an attachment may take a range or a list of its values: `7-9`.
+    pub takes_ranges: bool,
     /// One line for the schema and the documentation.
     pub about: &'static str,
+}
+
+/// The value of an ID field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdNumber {
+    /// One number.
+    Number(u64),
+    /// All numbers from the first to the last one.
+    Range(u64, u64),
+}
+
+impl fmt::Display for IdNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(value) => value.fmt(f),
+            Self::Range(first, last) => write!(f, "{first}-{last}"),
+        }
+    }
 }
 
 /// The values of an attachment's ID fields, by name. At most four.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Ids {
-    fields: [Option<(&'static str, u64)>; 4],
+    fields: [Option<(&'static str, IdNumber)>; 4],
 }
 
 impl Ids {
@@ -102,27 +122,48 @@ impl Ids {
     #[must_use]
     pub fn of(fields: &[(&'static str, u64)]) -> Self {
         let mut ids = Self::default();
-        for (slot, field) in ids.fields.iter_mut().zip(fields) {
-            *slot = Some(*field);
+        for &(name, value) in fields {
+            ids.set(name, value);
         }
         ids
     }
 
     /// Gives a field a value. A fifth one is not kept.
     pub fn set(&mut self, name: &'static str, value: u64) {
+        self.put(name, IdNumber::Number(value));
+    }
+
+    /// Gives a field a range of values. A fifth field is not kept.
+    pub fn set_range(&mut self, name: &'static str, values: RangeInclusive<u64>) {
+        self.put(name, IdNumber::Range(*values.start(), *values.end()));
+    }
+
+    fn put(&mut self, name: &'static str, value: IdNumber) {
         if let Some(slot) = self.fields.iter_mut().find(|slot| slot.is_none()) {
             *slot = Some((name, value));
         }
     }
 
-    /// The value of a field.
+    /// The value of a field; of a range, the first.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<u64> {
-        self.iter().find(|(field, _)| *field == name).map(|(_, value)| value)
+        let (_, value) = self.iter().find(|(field, _)| *field == name)?;
+        match value {
+            IdNumber::Number(value) | IdNumber::Range(value, _) => Some(value),
+        }
+    }
+
+    /// The range of values that a field has, if it is one.
+    #[must_use]
+    pub fn range(&self, name: &str) -> Option<RangeInclusive<u64>> {
+        match self.iter().find(|(field, _)| *field == name)? {
+            (_, IdNumber::Range(first, last)) => Some(first..=last),
+            (_, IdNumber::Number(_)) => None,
+        }
     }
 
     /// All fields, in the order they were given.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, IdNumber)> + '_ {
         self.fields.iter().flatten().copied()
     }
 }
@@ -133,7 +174,7 @@ impl fmt::Display for Ids {
             let comma = if n == 0 { "" } else { ", " };
             match name {
                 "untagged" => write!(f, "{comma}untagged")?,
-                "key" => write!(f, "{comma}{name} {value:#x}")?,
+                "key" => write!(f, "{comma}{name} {:#x}", self.get(name).unwrap_or_default())?,
                 _ => write!(f, "{comma}{name} {value}")?,
             }
         }
@@ -274,7 +315,36 @@ pub trait Encap: Sized + Send + Sync + 'static {
         Ok(())
     }
 
-    /// Control plane: the values of the ID bits that [`decap`](Self::decap) accepts for this segment.
+    /// Control plane: the attachment that uses `first` will use this segment too.
+    ///
+    /// # Errors
+    /// As of [`claim`](Self::claim).
+    fn join(&mut self, segment: Segment, first: Segment) -> Result<(), SpecError> {
+        let _ = first;
+        self.claim(segment)
+    }
+
+    /// Control plane: a mapping will use segments whose first field is that of this one.
+    ///
+    /// # Errors
+    /// As of [`claim`](Self::claim).
+    fn claim_mapped(&mut self, segment: Segment) -> Result<(), SpecError> {
+        self.claim(segment)
+    }
+
+    /// Control plane: the claimed segments that count before this one, where a packet fits both.
+    fn longer(&self, segment: Segment) -> Vec<Segment> {
+        let _ = segment;
+        Vec::new()
+    }
+
+    /// Control plane: all segments of the attachment that uses this one.
+    fn fellows(&self, segment: Segment) -> Vec<Segment> {
+        vec![segment]
+    }
+
+    /// Control plane: the values of the ID bits that [`decap`](Self::decap) accepts for this segment, of which those of
+    /// [`longer`](Self::longer) segments are other attachments'.
     fn rx_ids(&self, segment: Segment) -> WireIds {
         WireIds::one(segment.0)
     }

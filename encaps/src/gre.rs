@@ -133,6 +133,7 @@ impl Encap for Gre {
         name: "key",
         form: IdForm::Number { max: 0xffff_ffff },
         reserved: &[],
+        takes_ranges: false,
         about: "GRE key, 0 to 4294967295; left out for a tunnel without one",
     }];
     const ID_BITS: &'static str = KEY_BITS;

@@ -34,7 +34,7 @@ mod wire_ids;
 pub mod words;
 
 pub use drops::{Common, DropReason, Fault};
-pub use encap::{Carrier, Decap, Encap, IdField, IdForm, Ids, InnerTags, Payload, Segment, SpecError};
+pub use encap::{Carrier, Decap, Encap, IdField, IdForm, IdNumber, Ids, InnerTags, Payload, Segment, SpecError};
 pub use ethernet::Mac;
 pub use frame::{Checksum, Frame, Gso, GsoKind, Meta, Priority};
 pub use registry::{Compiled, Kind, KindInfo, MAX_OVERHEAD, Spec, Work};

@@ -78,6 +78,7 @@ impl Encap for Nvgre {
             (0..=0xfff, "reserved by RFC 7637 section 3.3; VSIDs start at 4096"),
             (0xff_ffff..=0xff_ffff, "reserved by RFC 7637 section 3.3 for messages between NVEs"),
         ],
+        takes_ranges: false,
         about: "NVGRE virtual subnet identifier, 4096 to 16777214",
     }];
     // RFC 7637 §3.2: no 802.1Q tag inside.

@@ -4,10 +4,13 @@
 //! | dst MAC | src MAC | TPID 88a8 | PCP DEI S-VID | 8100 | PCP DEI C-VID | type | payload ...
 //! ```
 //!
-//! The tags are the segment. Four grammars share a port: `{ s_vid, c_vid }` takes two tags, `{ s_vid }` takes the
-//! outer one and leaves the rest as payload, `{ vid }` takes exactly one 0x8100 tag, and `{ untagged: true }` none,
-//! or a tag that only carries a priority (VID 0).
+//! The tags are the segment. Five grammars share a port: `{ s_vid, c_vid }` takes two tags; the same with a range of
+//! C-VIDs takes the outer one and leaves the C-tag in the frame; `{ s_vid }` takes the outer one and leaves whatever
+//! comes behind it; `{ vid }` takes exactly one 0x8100 tag, and `{ untagged: true }` none, or a tag that only carries a
+//! priority (VID 0).
 
+mod claimed;
+mod shape;
 mod words;
 
 use schemars::JsonSchema;
@@ -19,6 +22,8 @@ use crate::ethernet::{self, C_TAG, S_TAG, TAG_LEN};
 use crate::frame::{Frame, Priority};
 use crate::wire_ids::WireIds;
 use crate::words::Readings;
+use claimed::{Claimed, Uses};
+use shape::{Shape, parts, range, segment};
 
 const VID_MASK: u16 = 0x0fff;
 const VID_RESERVED: u16 = 0x0fff;
@@ -30,6 +35,7 @@ drop_reasons! {
         WrongTpid, "qinq_wrong_tpid", Config, "The outer tag's TPID is not in the port's tpids.";
         ReservedVid, "qinq_reserved_vid", Peer, "VLAN ID 4095 is reserved by IEEE 802.1Q.";
         TagShape, "qinq_tag_shape", Config, "The tags have a shape that no attachment of the port can have: too many, too few, or an inner TPID other than 0x8100.";
+        OutsideRange, "qinq_outside_range", Config, "Where the attachment takes a range of C-VIDs (`c_vid: 7-9`), frames leave with the C-tag that they bring: this one has none, or one that is not in the range.";
         ForeignTag, "qinq_foreign_tag", Config, "A VLAN tag inside the tenant's frame would have made it another attachment's frame where it leaves: write `inner_tags: strip` or `drop`, or give the attachment tags of its own.";
     }
 }
@@ -39,8 +45,8 @@ const VID_RULES: &[(std::ops::RangeInclusive<u64>, &str)] = &[
     (0xfff..=0xfff, "reserved by IEEE 802.1Q; VLAN IDs run from 1 to 4094"),
 ];
 
-const fn vid_field(name: &'static str, about: &'static str) -> IdField {
-    IdField { name, form: IdForm::Number { max: 0xfff }, reserved: VID_RULES, about }
+const fn vid_field(name: &'static str, takes_ranges: bool, about: &'static str) -> IdField {
+    IdField { name, form: IdForm::Number { max: 0xfff }, reserved: VID_RULES, takes_ranges, about }
 }
 
 /// How a port speaks tags.
@@ -58,30 +64,6 @@ impl Default for Spec {
     fn default() -> Self {
         Self { tpids: vec![S_TAG], emit_tpid: None }
     }
-}
-
-/// What the tags of a segment look like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shape {
-    Untagged,
-    Single,
-    Outer,
-    Both,
-}
-
-/// Layout: shape in bits 24 and 25, outer VID in 12 to 23, inner VID in 0 to 11.
-const fn segment(shape: Shape, outer: u16, inner: u16) -> Segment {
-    Segment((shape as u64) << 24 | (outer as u64) << 12 | inner as u64)
-}
-
-const fn parts(segment: Segment) -> (Shape, u16, u16) {
-    let shape = match segment.0 >> 24 {
-        0 => Shape::Untagged,
-        1 => Shape::Single,
-        2 => Shape::Outer,
-        _ => Shape::Both,
-    };
-    (shape, (segment.0 >> 12) as u16 & VID_MASK, segment.0 as u16 & VID_MASK)
 }
 
 /// What stands first in a frame, as the upper bits of [`wire_id`].
@@ -142,43 +124,20 @@ pub const fn first_tag(segment: Segment) -> FirstTag {
     match parts(segment) {
         (Shape::Untagged, ..) => FirstTag::None,
         (Shape::Single, vid, _) => FirstTag::Single(vid),
-        (Shape::Outer | Shape::Both, vid, _) => FirstTag::Outer(vid),
+        (Shape::Outer | Shape::Both | Shape::Range, vid, _) => FirstTag::Outer(vid),
     }
 }
 
 /// Where the VLAN ID of the first tag begins in a segment.
 pub const FIRST_VID_AT: u32 = 12;
 
-/// A set of VLAN IDs.
-#[derive(Debug, Clone)]
-struct VidSet([u64; 64]);
-
-impl VidSet {
-    const EMPTY: Self = Self([0; 64]);
-
-    const fn has(&self, vid: u16) -> bool {
-        self.0[(vid as usize >> 6) & 63] >> (vid & 63) & 1 != 0
-    }
-
-    const fn add(&mut self, vid: u16) {
-        self.0[(vid as usize >> 6) & 63] |= 1 << (vid & 63);
-    }
-}
-
 /// A port's tag grammar, compiled from its TPIDs and from what its attachments claim.
 #[derive(Debug, Clone)]
 pub struct QinQ {
     tpids: [u16; MOST_TPIDS],
     emit_tpid: u16,
+    /// Boxed, since a peer of another kind has no use for the room.
     claimed: Box<Claimed>,
-}
-
-/// The outer VLAN IDs that attachments claim, by grammar. Boxed, since a peer of another kind has no use for the room.
-#[derive(Debug, Clone)]
-struct Claimed {
-    singles: VidSet,
-    outers: VidSet,
-    boths: VidSet,
 }
 
 impl QinQ {
@@ -196,13 +155,19 @@ impl Encap for QinQ {
     const CARRIER: Carrier = Carrier::Port;
     const OVERHEAD: usize = 2 * TAG_LEN;
     const IDS: &'static [IdField] = &[
-        vid_field("s_vid", "VLAN ID of the outer tag, 1 to 4094"),
-        vid_field("c_vid", "VLAN ID of the inner 0x8100 tag, 1 to 4094, beside `s_vid`"),
-        vid_field("vid", "VLAN ID of a single 0x8100 tag, 1 to 4094"),
+        vid_field("s_vid", false, "VLAN ID of the outer tag, 1 to 4094"),
+        vid_field(
+            "c_vid",
+            true,
+            "VLAN ID of the inner 0x8100 tag, 1 to 4094, beside `s_vid`; of a range or a list, `7-9` or `[7-9, 20]`, it \
+             stays in the frame",
+        ),
+        vid_field("vid", false, "VLAN ID of a single 0x8100 tag, 1 to 4094"),
         IdField {
             name: "untagged",
             form: IdForm::Flag,
             reserved: &[(0..=0, "the opposite of untagged is a `vid` or an `s_vid`")],
+            takes_ranges: false,
             about: "frames without a tag, or with a tag that only carries a priority",
         },
     ];
@@ -233,14 +198,13 @@ impl Encap for QinQ {
         }
         let mut tpids = [first; MOST_TPIDS];
         tpids.iter_mut().zip(&spec.tpids).for_each(|(slot, &tpid)| *slot = tpid);
-        let claimed = Claimed { singles: VidSet::EMPTY, outers: VidSet::EMPTY, boths: VidSet::EMPTY };
-        Ok(Self { tpids, emit_tpid, claimed: Box::new(claimed) })
+        Ok(Self { tpids, emit_tpid, claimed: Box::new(Claimed::none()) })
     }
 
     fn overhead(&self, segment: Segment) -> usize {
         match parts(segment).0 {
             Shape::Untagged => 0,
-            Shape::Single | Shape::Outer => TAG_LEN,
+            Shape::Single | Shape::Outer | Shape::Range => TAG_LEN,
             Shape::Both => 2 * TAG_LEN,
         }
     }
@@ -249,13 +213,15 @@ impl Encap for QinQ {
         match parts(segment).0 {
             Shape::Untagged => None,
             Shape::Single => Some(C_TAG),
-            Shape::Outer | Shape::Both => Some(self.emit_tpid),
+            Shape::Outer | Shape::Both | Shape::Range => Some(self.emit_tpid),
         }
     }
 
     fn segment(ids: &Ids) -> Result<Segment, SpecError> {
         let vid = |name| ids.get(name).map(|vid| vid as u16);
+        let last = ids.range("c_vid").map(|c_vids| *c_vids.end() as u16);
         match (vid("s_vid"), vid("c_vid"), vid("vid"), ids.get("untagged").is_some()) {
+            (Some(outer), Some(first), None, false) if let Some(last) = last => Ok(range(outer, first, last)),
             (Some(outer), Some(inner), None, false) => Ok(segment(Shape::Both, outer, inner)),
             (Some(outer), None, None, false) => Ok(segment(Shape::Outer, outer, 0)),
             (None, None, Some(vid), false) => Ok(segment(Shape::Single, vid, 0)),
@@ -281,24 +247,34 @@ impl Encap for QinQ {
             Shape::Single => Ids::of(&[("vid", outer)]),
             Shape::Outer => Ids::of(&[("s_vid", outer)]),
             Shape::Both => Ids::of(&[("s_vid", outer), ("c_vid", inner)]),
+            Shape::Range => {
+                let mut ids = Ids::of(&[("s_vid", outer)]);
+                ids.set_range("c_vid", inner..=u64::from(shape::last(segment)));
+                ids
+            }
         }
     }
 
     fn claim(&mut self, segment: Segment) -> Result<(), SpecError> {
-        let (shape, vid, _) = parts(segment);
-        let single_is_outer = self.accepts(C_TAG) || self.emit_tpid == C_TAG;
-        let Claimed { singles, outers, boths } = &mut *self.claimed;
-        match shape {
-            Shape::Outer if boths.has(vid) => return Err(both_ways(vid)),
-            Shape::Both if outers.has(vid) => return Err(both_ways(vid)),
-            Shape::Outer if single_is_outer && singles.has(vid) => return Err(self.same_tag("s_vid", vid)),
-            Shape::Single if single_is_outer && outers.has(vid) => return Err(self.same_tag("vid", vid)),
-            Shape::Outer => outers.add(vid),
-            Shape::Both => boths.add(vid),
-            Shape::Single => singles.add(vid),
-            Shape::Untagged => {}
-        }
-        Ok(())
+        self.join(segment, segment)
+    }
+
+    fn join(&mut self, segment: Segment, first: Segment) -> Result<(), SpecError> {
+        self.check_single(segment)?;
+        self.claimed.add(segment, first)
+    }
+
+    fn claim_mapped(&mut self, segment: Segment) -> Result<(), SpecError> {
+        self.check_single(segment)?;
+        self.claimed.add_mapped(segment)
+    }
+
+    fn longer(&self, segment: Segment) -> Vec<Segment> {
+        self.claimed.longer(segment)
+    }
+
+    fn fellows(&self, segment: Segment) -> Vec<Segment> {
+        self.claimed.list(segment)
     }
 
     fn rx_ids(&self, segment: Segment) -> WireIds {
@@ -325,6 +301,11 @@ impl Encap for QinQ {
                 let (c_tag, others) = tagged(vid, next, next);
                 WireIds::of([c_tag, others, None])
             }
+            Shape::Range => {
+                let (first, last) = (u64::from(inner), u64::from(shape::last(segment)));
+                let (c_tag, others) = tagged(vid, NEXT_IS_C_TAG | first, NEXT_IS_C_TAG | last);
+                WireIds::of([c_tag, others, None])
+            }
         }
     }
 
@@ -341,17 +322,15 @@ impl Encap for QinQ {
             Shape::Single => WireIds::one(wire_id(First::CTag, vid, 0)),
             Shape::Outer => WireIds::range(wire_id(first, vid, 0), wire_id(first, vid, ANY_NEXT)),
             Shape::Both => WireIds::one(wire_id(first, vid, NEXT_IS_C_TAG | u64::from(inner))),
+            Shape::Range => {
+                let next = |c_vid: u16| wire_id(first, vid, NEXT_IS_C_TAG | u64::from(c_vid));
+                WireIds::range(next(inner), next(shape::last(segment)))
+            }
         }
     }
 
     fn blocks_foreign_tags(&self, segment: Segment) -> bool {
-        let (shape, vid, _) = parts(segment);
-        match shape {
-            Shape::Untagged => true,
-            Shape::Single => self.claimed.singles.has(vid),
-            Shape::Outer => self.claimed.outers.has(vid),
-            Shape::Both => self.claimed.boths.has(vid),
-        }
+        self.claimed.knows(segment)
     }
 
     #[inline]
@@ -370,10 +349,15 @@ impl Encap for QinQ {
         let next = ethernet::be16(head, 16).ok_or(Common::Truncated)?;
         let vid = tci & VID_MASK;
 
+        let uses = self.claimed.uses(vid);
+
         let found = if vid == VID_RESERVED {
             return Err(Drop::ReservedVid.into());
-        } else if is_outer && self.claimed.outers.has(vid) {
-            segment(Shape::Outer, vid, 0)
+        } else if is_outer
+            && uses.has(Uses::WHOLE.or(Uses::LAYERED))
+            && let Some(found) = self.behind_outer(uses, vid, head)?
+        {
+            found
         } else if is_outer && vid != 0 && next == C_TAG {
             let inner = ethernet::be16(head, 18).ok_or(Common::Truncated)? & VID_MASK;
             if head.len() < 22 {
@@ -415,7 +399,11 @@ impl Encap for QinQ {
             Shape::Untagged => Ok(()),
             Shape::Single if self.is_anothers_behind(frame, outer) => Err(Drop::ForeignTag.into()),
             Shape::Single => frame.push_tag(C_TAG, outer_priority | outer),
-            Shape::Outer => frame.push_tag(self.emit_tpid, outer_priority | outer),
+            Shape::Outer | Shape::Range if self.claimed.uses(outer).has(Uses::LAYERED) => {
+                self.check_inner(frame, segment)?;
+                frame.push_tag(self.emit_tpid, outer_priority | outer)
+            }
+            Shape::Outer | Shape::Range => frame.push_tag(self.emit_tpid, outer_priority | outer),
             Shape::Both => {
                 frame.push_tag(C_TAG, inner_priority | inner)?;
                 frame.push_tag(self.emit_tpid, outer_priority | outer)
@@ -438,18 +426,71 @@ impl QinQ {
         self.tpids.contains(&tpid)
     }
 
+    /// The segment of a frame with an outer tag that is claimed as a whole, or with ranges behind it; `None` where
+    /// nobody claims what comes behind it.
+    #[inline]
+    fn behind_outer(&self, uses: Uses, vid: u16, head: &[u8]) -> Result<Option<Segment>, DropReason> {
+        if uses.has(Uses::LAYERED) {
+            self.longest_match(uses, vid, head)
+        } else {
+            Ok(Some(segment(Shape::Outer, vid, 0)))
+        }
+    }
+
+    #[inline(never)]
+    fn longest_match(&self, uses: Uses, vid: u16, head: &[u8]) -> Result<Option<Segment>, DropReason> {
+        let mut found = None;
+        if ethernet::be16(head, 16) == Some(C_TAG) {
+            let inner = ethernet::be16(head, 18).ok_or(Common::Truncated)? & VID_MASK;
+            if head.len() < 22 {
+                return Err(Common::Truncated.into());
+            }
+            found = self.claimed.longest(vid, inner);
+        }
+        let whole = uses.has(Uses::WHOLE).then_some(segment(Shape::Outer, vid, 0));
+        Ok(found.or(whole))
+    }
+
+    /// Whether a frame may leave behind this outer tag with the C-tag that it brings, or without one.
+    #[inline(never)]
+    fn check_inner(&self, frame: &Frame<'_>, segment: Segment) -> Result<(), Drop> {
+        let (shape, s_vid, _) = parts(segment);
+        let inner = tag_of(frame).filter(|(tpid, _)| *tpid == C_TAG).map(|(_, vid)| vid);
+        let taken = inner.and_then(|inner| self.claimed.longest(s_vid, inner));
+        match (shape, inner) {
+            (Shape::Range, Some(inner)) if self.claimed.is_in_list(segment, s_vid, inner) => Ok(()),
+            (Shape::Range, _) => Err(Drop::OutsideRange),
+            _ if taken.is_some() => Err(Drop::ForeignTag),
+            _ => Ok(()),
+        }
+    }
+
     /// Whether a frame that leaves without a tag of ours brings one that an attachment of this port claims.
     #[inline]
     fn is_anothers(&self, frame: &Frame<'_>) -> bool {
         let Some((tpid, vid)) = tag_of(frame) else { return false };
-        let Claimed { singles, outers, boths } = &*self.claimed;
-        tpid == C_TAG && singles.has(vid) || self.accepts(tpid) && (outers.has(vid) || boths.has(vid))
+        let uses = self.claimed.uses(vid);
+        tpid == C_TAG && uses.has(Uses::SINGLE) || self.accepts(tpid) && uses.has(Uses::WHOLE.or(Uses::INNER))
     }
 
     /// Whether a frame that leaves with a single tag of ours brings a second one, and an attachment claims such pairs.
     #[inline]
     fn is_anothers_behind(&self, frame: &Frame<'_>, vid: u16) -> bool {
-        self.claimed.boths.has(vid) && self.accepts(C_TAG) && tag_of(frame).is_some_and(|(tpid, _)| tpid == C_TAG)
+        self.claimed.uses(vid).has(Uses::INNER)
+            && self.accepts(C_TAG)
+            && tag_of(frame).is_some_and(|(tpid, _)| tpid == C_TAG)
+    }
+
+    /// A single tag and an outer one of the same VLAN ID are alike where the port takes, or writes, 0x8100 outside.
+    fn check_single(&self, segment: Segment) -> Result<(), SpecError> {
+        let (shape, vid, _) = parts(segment);
+        let uses = self.claimed.uses(vid);
+        match shape {
+            _ if !self.accepts(C_TAG) && self.emit_tpid != C_TAG => Ok(()),
+            Shape::Outer if uses.has(Uses::SINGLE) => Err(self.same_tag("s_vid", vid)),
+            Shape::Single if uses.has(Uses::WHOLE) => Err(self.same_tag("vid", vid)),
+            _ => Ok(()),
+        }
     }
 
     fn same_tag(&self, field: &'static str, vid: u16) -> SpecError {
@@ -480,13 +521,4 @@ fn priorities(frame: &Frame<'_>) -> [u16; 2] {
         if tagged { ethernet::be16(bytes, 14).map(Priority::of_tci) } else { None }
     });
     [outer.unwrap_or_default().to_tci(), inner.or(outer).unwrap_or_default().to_tci()]
-}
-
-fn both_ways(vid: u16) -> SpecError {
-    SpecError::new(
-        "s_vid",
-        format!(
-            "S-VID {vid} is used with a `c_vid` and without one on this port; a frame with two tags would fit both"
-        ),
-    )
 }

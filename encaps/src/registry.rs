@@ -174,6 +174,42 @@ macro_rules! encapsulations {
                 match self { $($(#[$cfg])* Self::$Type(peer, _) => peer.claim(segment)),+ }
             }
 
+            /// Control plane: the attachment that uses `first` will use this segment too. See [`Encap::join`].
+            ///
+            /// # Errors
+            /// When it cannot be told apart from one claimed before.
+            pub fn join(&mut self, segment: Segment, first: Segment) -> Result<(), SpecError> {
+                match self { $($(#[$cfg])* Self::$Type(peer, _) => peer.join(segment, first)),+ }
+            }
+
+            /// Control plane: a mapping will use segments that begin like this one. See [`Encap::claim_mapped`].
+            ///
+            /// # Errors
+            /// When they cannot be told apart from one claimed before.
+            pub fn claim_mapped(&mut self, segment: Segment) -> Result<(), SpecError> {
+                match self { $($(#[$cfg])* Self::$Type(peer, _) => peer.claim_mapped(segment)),+ }
+            }
+
+            /// Control plane: the claimed segments that count before this one. See [`Encap::longer`].
+            #[must_use]
+            pub fn longer(&self, segment: Segment) -> Vec<Segment> {
+                match self { $($(#[$cfg])* Self::$Type(peer, _) => peer.longer(segment)),+ }
+            }
+
+            /// Control plane: all segments of the attachment that uses this one. See [`Encap::fellows`].
+            #[must_use]
+            pub fn fellows(&self, segment: Segment) -> Vec<Segment> {
+                match self { $($(#[$cfg])* Self::$Type(peer, _) => peer.fellows(segment)),+ }
+            }
+
+            /// The tenant IDs of the attachment that uses this segment: `vni 7`, `s_vid 100, c_vid 7-9`.
+            #[must_use]
+            pub fn ids_in_words(&self, segment: Segment) -> String {
+                let all = self.fellows(segment);
+                let words: Vec<_> = all.iter().map(|&segment| self.kind().ids(segment).to_string()).collect();
+                words.join(" and ")
+            }
+
             /// Control plane: the values of the ID bits accepted for a segment. See [`Encap::rx_ids`].
             #[must_use]
             pub fn rx_ids(&self, segment: Segment) -> WireIds {

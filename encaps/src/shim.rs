@@ -42,6 +42,7 @@ impl Encap for Shim {
         name: "tenant_tag",
         form: IdForm::Number { max: 0xffff_ffff },
         reserved: &[(0..=0, "zero is how a broken shim says nothing")],
+        takes_ranges: false,
         about: "shim tenant tag, 1 to 4294967295",
     }];
 

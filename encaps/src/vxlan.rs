@@ -80,6 +80,7 @@ impl Encap for Vxlan {
         name: "vni",
         form: IdForm::Number { max: 0xff_ffff },
         reserved: &[],
+        takes_ranges: false,
         about: "VXLAN network identifier, 0 to 16777215",
     }];
     // RFC 7348 §4.1.1: a zero checksum MUST be accepted; the exact match of the peer is the guard RFC 6936 wants.

@@ -72,11 +72,15 @@ impl Space {
     }
 
     pub(super) fn take(&mut self, compiled: &Compiled, segment: Segment, claim: Claim) {
-        self.rx_ids.extend(held(&compiled.rx_ids(segment), segment, claim));
+        let ids = without_longer(compiled, segment, Compiled::rx_ids);
+        self.rx_ids.extend(ids.into_iter().map(|ids| held(ids, segment, claim)));
     }
 
     pub(super) fn write(&mut self, compiled: &Compiled, segment: Segment, claim: Claim) {
-        self.tx_ids.extend(held(&compiled.tx_ids(segment), segment, claim));
+        for segment in compiled.fellows(segment) {
+            let ids = without_longer(compiled, segment, Compiled::tx_ids);
+            self.tx_ids.extend(ids.into_iter().map(|ids| held(ids, segment, claim)));
+        }
     }
 
     pub(super) fn sort(&mut self) {
@@ -100,13 +104,34 @@ impl Space {
     }
 }
 
-fn held(ids: &WireIds, segment: Segment, claim: Claim) -> impl Iterator<Item = Held> {
-    let owner = Owner::Tenant(claim);
-    ids.iter().map(move |range| Held {
-        ids: Values::Range(Interval::new(*range.start(), *range.end())),
-        segment,
-        owner,
-    })
+fn held(ids: Interval<u64>, segment: Segment, claim: Claim) -> Held {
+    Held { ids: Values::Range(ids), segment, owner: Owner::Tenant(claim) }
+}
+
+/// The values of a segment but for those that belong to claims which count before it.
+fn without_longer(
+    compiled: &Compiled,
+    segment: Segment,
+    values: fn(&Compiled, Segment) -> WireIds,
+) -> Vec<Interval<u64>> {
+    let ranges = |segment| values(compiled, segment).iter().collect::<Vec<_>>();
+    let mut longer: Vec<_> = compiled.longer(segment).into_iter().flat_map(ranges).collect();
+    longer.sort_unstable_by_key(|range| *range.start());
+    let mut left = Vec::new();
+    for whole in ranges(segment) {
+        let mut next = Some(*whole.start());
+        for range in longer.iter().filter(|range| range.start() <= whole.end() && whole.start() <= range.end()) {
+            if let Some(first) = next.filter(|first| first < range.start()) {
+                left.push(Interval::new(first, range.start() - 1));
+            }
+            next = next.max(range.end().checked_add(1)).filter(|next| next <= whole.end());
+            if next.is_none() {
+                break;
+            }
+        }
+        left.extend(next.map(|first| Interval::new(first, *whole.end())));
+    }
+    left
 }
 
 /// Calls `found` with every two of these, of different owners, that hold the same value, and the lowest such value.

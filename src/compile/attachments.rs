@@ -6,21 +6,44 @@ use super::findings::Findings;
 use super::horizons::Horizons;
 use super::sides::{FarSide, FarSides};
 use super::specs;
-use crate::config::{At, Attachment, Id, InnerTags, L2cp, Name, Offset, Span};
+use crate::config::{At, Attachment, Id, IdNumbers, InnerTags, L2cp, Name, Offset, Range, Span};
 
 /// A number as the file states it: as itself, or as an offset to that of a pattern's tenant.
-pub(super) trait StatedNumber {
+pub(super) trait TenantNumber {
     /// For the tenant with this number; `None` when it falls below 0.
     fn at(&self, n: u64) -> Option<u64>;
 }
 
-impl StatedNumber for u64 {
+/// The numbers of an ID field as the file states them.
+pub(super) trait StatedNumber {
+    /// For the tenant with this number.
+    fn at(&self, n: u64) -> Stated<'_>;
+}
+
+/// The numbers of an ID field of one tenant.
+pub(super) enum Stated<'c> {
+    /// One; `None` when it falls below 0.
+    Number(Option<u64>),
+    /// All of these.
+    Ranges(&'c [At<Range>]),
+}
+
+impl<V: TenantNumber> StatedNumber for IdNumbers<V> {
+    fn at(&self, n: u64) -> Stated<'_> {
+        match self {
+            Self::One(number) => Stated::Number(number.at(n)),
+            Self::Ranges(ranges) => Stated::Ranges(ranges),
+        }
+    }
+}
+
+impl TenantNumber for u64 {
     fn at(&self, _: u64) -> Option<u64> {
         Some(*self)
     }
 }
 
-impl StatedNumber for Offset {
+impl TenantNumber for Offset {
     fn at(&self, n: u64) -> Option<u64> {
         self.at(n)
     }
@@ -68,12 +91,20 @@ impl<'p, 'c, V> AttachmentDraft<'p, 'c, V> {
 }
 
 impl<V: StatedNumber> AttachmentDraft<'_, '_, V> {
-    /// The segment for the tenant with this number; what is wrong with it is reported.
-    pub(super) fn segment(&self, n: u64, findings: &mut Findings) -> Option<Segment> {
-        let mut ids = Ids::default();
+    /// The segments for the tenant with this number, at least one; what is wrong with them is reported.
+    pub(super) fn segments(&self, n: u64, findings: &mut Findings) -> Option<Vec<Segment>> {
+        let (mut ids, mut ranges) = (Ids::default(), None);
         let mut all_good = true;
         for &(known, at) in &self.fields {
-            let number = at.get()?.at(n).ok_or_else(|| format!("{} is negative", known.name));
+            let number = match at.get()?.at(n) {
+                Stated::Number(number) => number.ok_or_else(|| format!("{} is negative", known.name)),
+                Stated::Ranges(stated) => {
+                    let usable = self.ranges(known, (stated, at.span), findings);
+                    all_good &= usable.is_some();
+                    ranges = usable.map(|ranges| (known.name, ranges));
+                    continue;
+                }
+            };
             match number.and_then(|value| usable(known, value)) {
                 Ok(number) => ids.set(known.name, number),
                 Err(why) => {
@@ -85,13 +116,58 @@ impl<V: StatedNumber> AttachmentDraft<'_, '_, V> {
         if !all_good {
             return None;
         }
-        let segment = self.side.kind.segment(&ids);
+        let Some((name, ranges)) = ranges else { return self.named(&ids, findings).map(|segment| vec![segment]) };
+        let with = |range: Range| {
+            let mut ids = ids;
+            ids.set_range(name, range.first..=range.last);
+            ids
+        };
+        ranges.into_iter().map(|range| self.named(&with(range), findings)).collect()
+    }
+
+    /// The segment with these IDs.
+    fn named(&self, ids: &Ids, findings: &mut Findings) -> Option<Segment> {
+        let segment = self.side.kind.segment(ids);
         if let Err(error) = &segment
             && !findings.has_errors_in(self.name.extent)
         {
             specs::report(self.name.span, error, findings);
         }
         segment.ok()
+    }
+
+    /// The ranges of a field, in order, if the attachment can have them.
+    fn ranges(
+        &self,
+        known: &IdField,
+        (stated, whole): (&[At<Range>], Span),
+        findings: &mut Findings,
+    ) -> Option<Vec<Range>> {
+        let mut all = Vec::with_capacity(stated.len());
+        let about = || format!("`{}`: {}", known.name, known.about);
+        for at in stated {
+            let range = *at.get()?;
+            let place = if at.span == Span::default() { whole } else { at.span };
+            if let Some(why) = [range.first, range.last].into_iter().find_map(|value| refused(known, value)) {
+                findings.error(place, why, about());
+                return None;
+            }
+            all.push(range);
+        }
+        if all.is_empty() {
+            findings.error(whole, format!("the list of `{}` is empty", known.name), about());
+            return None;
+        }
+        if let Some(stated) = self.config.inner_tags.as_ref()
+            && self.inner_tags != transload_encaps::InnerTags::Keep
+        {
+            let message =
+                format!("with a range of `{}` the tag stays in the frame, so that it must be kept", known.name);
+            findings.error(stated.span, message, "write `keep` or remove it; at other attachments it may be stripped");
+            return None;
+        }
+        all.sort_unstable_by_key(|range| range.first);
+        Some(all)
     }
 }
 

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use hashbrown::hash_map::Entry;
-use transload_encaps::{Carrier, Kind, Segment};
+use transload_encaps::{Carrier, Compiled, Kind, Segment, SpecError};
 
 use super::context::Context;
 use super::findings::Findings;
@@ -122,12 +122,18 @@ impl<'c> Segments<'c> {
         false
     }
 
-    /// The holder of a segment that cannot be told apart from this one.
-    pub(super) fn rival(&self, side: &FarSide, segment: Segment, names: &Names) -> Option<Holder<'c>> {
+    /// The holder of a segment that cannot be told apart from this one, when it is claimed so.
+    pub(super) fn rival(
+        &self,
+        side: &FarSide,
+        segment: Segment,
+        claim: fn(&mut Compiled, Segment) -> Result<(), SpecError>,
+        names: &Names,
+    ) -> Option<Holder<'c>> {
         let clash = |other: Segment| {
             let mut alone = side.compiled.for_new_peer();
             alone.claim(other).ok()?;
-            alone.claim(segment).err()
+            claim(&mut alone, segment).err()
         };
         self.in_scope(side.scope, names, |other| other != segment && clash(other).is_some())
             .map(|(_, holder)| holder)

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use transload_encaps::Segment;
+use transload_encaps::{Compiled, Segment};
 
 use super::attachments::{AttachmentDraft, StatedNumber};
 use super::claims::Segments;
@@ -15,7 +15,7 @@ use super::room::Room;
 use super::sides::{FarSide, FarSides};
 use super::specs;
 use super::table::check_name;
-use crate::config::{File, Name, Offset, Span, Tenant};
+use crate::config::{File, IdNumbers, Name, Offset, Span, Tenant};
 use crate::forwarding::{
     self, AttachmentId, Claim, Domain, DomainId, FileTables, MAX_ATTACHMENTS, MAX_DOMAINS, Peer, PeerId, RowId, Slab,
 };
@@ -76,7 +76,7 @@ impl<'c> TenantPass<'_, '_, 'c> {
     fn pattern(
         &mut self,
         name: Name<'c>,
-        config: &'c Tenant<Offset>,
+        config: &'c Tenant<IdNumbers<Offset>>,
         stated: &HashSet<&'c str>,
         all: &mut TenantSection<'c>,
     ) {
@@ -92,7 +92,7 @@ impl<'c> TenantPass<'_, '_, 'c> {
     fn numbered(
         &mut self,
         numbered: &patterns::PatternTenants<'c>,
-        draft: &mut TenantDraft<'_, 'c, Offset>,
+        draft: &mut TenantDraft<'_, 'c, IdNumbers<Offset>>,
         stated: &HashSet<&'c str>,
         all: &mut TenantSection<'c>,
     ) {
@@ -169,17 +169,20 @@ impl<'c> TenantPass<'_, '_, 'c> {
         n: u64,
         segments: &mut Segments<'c>,
     ) -> Option<forwarding::Attachment> {
-        let segment = draft.segment(n, &mut self.context.findings)?;
+        let all = draft.segments(n, &mut self.context.findings)?;
+        let &segment = all.first()?;
         if claim.attachment.index() >= MAX_ATTACHMENTS {
             // Those of the configuration before it are still in the FDB.
             let message = "too many attachments of this tenant change in one reload";
             self.context.findings.error(draft.name.span, message, "change fewer of them at once");
             return None;
         }
-        if !segments.claim(draft.side, segment, (claim, draft.span), self.context) {
-            return None;
+        for one in all {
+            if !segments.claim(draft.side, one, (claim, draft.span), self.context) {
+                return None;
+            }
+            self.claim(draft.side, (one, segment), draft.span, segments)?;
         }
-        self.claim(draft.side, segment, draft.span, segments)?;
         self.room.check(draft.side, segment, &mut self.context.findings);
         let AttachmentDraft { inner_tags, tunnels_l2cp, horizon, .. } = *draft;
         let before = self.previous.and_then(|before| before.domain(claim.domain)?.attachment(claim.attachment));
@@ -188,11 +191,18 @@ impl<'c> TenantPass<'_, '_, 'c> {
         Some(forwarding::Attachment { segment, members, inner_tags, tunnels_l2cp, horizon, bum_due })
     }
 
-    /// Tells the peers which segment is used; they may not be able to tell it from another.
-    fn claim(&mut self, side: &FarSide, segment: Segment, span: Span, segments: &Segments<'c>) -> Option<()> {
-        let Err(error) = side.claim(segment, self.peers) else { return Some(()) };
+    /// Tells the peers which segment is used, by an attachment whose first one is `first`; they may not be able to tell
+    /// it from another.
+    fn claim(
+        &mut self,
+        side: &FarSide,
+        (segment, first): (Segment, Segment),
+        span: Span,
+        segments: &Segments<'c>,
+    ) -> Option<()> {
+        let Err(error) = side.claim(segment, first, self.peers) else { return Some(()) };
         let Context { names, findings, .. } = &mut *self.context;
-        let Some(rival) = segments.rival(side, segment, names) else {
+        let Some(rival) = segments.rival(side, segment, Compiled::claim, names) else {
             specs::report(span, &error, findings);
             return None;
         };

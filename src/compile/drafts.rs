@@ -12,7 +12,7 @@ use super::policies;
 use super::sides::FarSides;
 use super::statics::{self, Known, StaticDraft};
 use super::table::check_name;
-use crate::config::{Name, Offset, Span, Tenant};
+use crate::config::{IdNumbers, Name, Offset, Span, Tenant};
 use crate::forwarding::{AttachmentId, Domain, DomainId, MAX_ATTACHMENTS};
 
 /// A tenant, or a pattern of them.
@@ -98,7 +98,7 @@ impl<'p, 'c, V> TenantDraft<'p, 'c, V> {
     }
 }
 
-impl TenantDraft<'_, '_, u64> {
+impl TenantDraft<'_, '_, IdNumbers<u64>> {
     /// Keeps the places of a tenant that the file has by name; `numbers` are those of its attachments.
     pub(super) fn note_stated(&self, id: DomainId, numbers: &[AttachmentId], context: &mut Context<'_>) {
         context.note(Noun::Tenant(id), self.name.span);
@@ -119,7 +119,7 @@ impl TenantDraft<'_, '_, u64> {
     }
 }
 
-impl TenantDraft<'_, '_, Offset> {
+impl TenantDraft<'_, '_, IdNumbers<Offset>> {
     /// Keeps the places of a pattern's tenant, which are those of its IDs; `numbers` are those of its attachments.
     pub(super) fn note_numbered(&self, id: DomainId, numbers: &[AttachmentId], context: &mut Context<'_>) {
         if let Some(first) = self.attachments.iter().map(|draft| draft.span).min() {

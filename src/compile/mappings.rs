@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicU64;
 
-use transload_encaps::{Carrier, IdField, IdForm, Ids, InnerTags, Segment};
+use transload_encaps::{Carrier, Compiled, IdField, IdForm, Ids, InnerTags, Segment};
 
 use super::attachments;
 use super::bits;
@@ -267,11 +267,11 @@ impl<'p, 'c> MappingPass<'p, '_, 'c> {
                 continue;
             }
             for segment in new.connection.ids.first_values(n) {
-                let Err(error) = side.claim(segment, self.peers) else { continue };
+                let Err(error) = side.claim_mapped(segment, self.peers) else { continue };
                 let message = format!("mapping `{}`: {}", name.text, error.message);
                 let help = "give one of the two different tags";
                 let mapping = || all.in_scope(side.scope).next().map(|(PlacedMapping { name, .. }, ..)| name.span);
-                let rival = self.segments.rival(side, segment, names).map(|holder| holder.span);
+                let rival = self.segments.rival(side, segment, Compiled::claim_mapped, names).map(|holder| holder.span);
                 match rival.or_else(mapping) {
                     Some(first) => findings.conflict(name.span, first, "the other", message, help),
                     None => findings.error(name.span, message, help),

@@ -2,7 +2,7 @@
 
 use super::findings::Findings;
 use super::table::check_name;
-use crate::config::{Attachment, Name, Offset, Range, Span, Tenant, is_variable};
+use crate::config::{Attachment, IdNumbers, Name, Offset, Range, Span, Tenant, is_variable};
 use crate::forwarding::MAX_DOMAINS;
 
 /// The tenants of a pattern.
@@ -18,7 +18,7 @@ pub(super) struct PatternTenants<'c> {
 /// The tenants that a pattern stands for; what is wrong with it is reported.
 pub(super) fn numbered<'c>(
     name: Name<'c>,
-    config: &'c Tenant<Offset>,
+    config: &'c Tenant<IdNumbers<Offset>>,
     findings: &mut Findings,
 ) -> Option<PatternTenants<'c>> {
     let (variable, numbers) = variable(name, config, findings)?;
@@ -34,7 +34,11 @@ pub(super) fn numbered<'c>(
 }
 
 /// The variable and its range.
-fn variable<'c>(name: Name<'_>, config: &'c Tenant<Offset>, findings: &mut Findings) -> Option<(&'c str, Range)> {
+fn variable<'c>(
+    name: Name<'_>,
+    config: &'c Tenant<IdNumbers<Offset>>,
+    findings: &mut Findings,
+) -> Option<(&'c str, Range)> {
     const HELP: &str = "add `for: { n: 1-500 }`, the numbers that {n} in its name stands for";
     let Some(stated) = &config.numbers else {
         findings.error(name.span, format!("pattern `{}` has no `for`", name.text), HELP);
@@ -65,10 +69,13 @@ fn variable<'c>(name: Name<'_>, config: &'c Tenant<Offset>, findings: &mut Findi
 }
 
 /// Whether the attachment's numbers have no other variable, and what it leads to has none at all.
-fn check_attachment(attachment: &Attachment<Offset>, variable: &str, findings: &mut Findings) -> bool {
+fn check_attachment(attachment: &Attachment<IdNumbers<Offset>>, variable: &str, findings: &mut Findings) -> bool {
     let mut is_fine = true;
     for id in &attachment.ids {
-        let stated = id.value.get().and_then(|offset| offset.variable.as_deref());
+        let stated = match id.value.get() {
+            Some(IdNumbers::One(offset)) => offset.variable.as_deref(),
+            _ => None,
+        };
         if let Some(other) = stated.filter(|&other| other != variable) {
             let message = format!("`{other}` is not the variable of this pattern");
             findings.error(id.value.span, message, format!("its `for` names `{variable}`"));

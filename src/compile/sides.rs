@@ -34,14 +34,35 @@ pub(super) struct FarSide {
 }
 
 impl FarSide {
-    /// An attachment or a mapping will use this segment: tells all peers behind it.
+    /// An attachment whose first segment is `first` will use this one: tells all peers behind it.
     ///
     /// # Errors
     /// When they cannot tell it from a segment that is used already.
-    pub(super) fn claim(&self, segment: Segment, peers: &mut Slab<PeerId, Peer>) -> Result<(), SpecError> {
+    pub(super) fn claim(
+        &self,
+        segment: Segment,
+        first: Segment,
+        peers: &mut Slab<PeerId, Peer>,
+    ) -> Result<(), SpecError> {
+        self.tell(peers, |compiled| compiled.join(segment, first))
+    }
+
+    /// A mapping will use segments that begin like this one: tells all peers behind it.
+    ///
+    /// # Errors
+    /// When they cannot tell them from a segment that is used already.
+    pub(super) fn claim_mapped(&self, segment: Segment, peers: &mut Slab<PeerId, Peer>) -> Result<(), SpecError> {
+        self.tell(peers, |compiled| compiled.claim_mapped(segment))
+    }
+
+    fn tell(
+        &self,
+        peers: &mut Slab<PeerId, Peer>,
+        claim: impl Fn(&mut Compiled) -> Result<(), SpecError>,
+    ) -> Result<(), SpecError> {
         for &id in &self.peers {
             if let Some(peer) = peers.get_mut(id) {
-                peer.compiled.claim(segment)?;
+                claim(&mut peer.compiled)?;
             }
         }
         Ok(())

@@ -12,11 +12,12 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use transload_encaps::{IdField, IdForm, Kind};
 
 use super::at::At;
+use super::id_numbers::IdNumbers;
 use super::source::Span;
 
-/// One way in and out of a tenant's bridge domain, whose ID fields are written as `V`: in a tenant, as a number.
+/// One way in and out of a tenant's bridge domain, whose ID fields are written as `V`: in a tenant, as numbers.
 #[derive(Debug, Clone)]
-pub struct Attachment<V = u64> {
+pub struct Attachment<V = IdNumbers<u64>> {
     /// The peer behind it.
     pub peer: Option<At<String>>,
     /// The group of peers behind it.
@@ -35,7 +36,7 @@ pub struct Attachment<V = u64> {
 
 /// An ID field that is given.
 #[derive(Debug, Clone)]
-pub struct Id<V = u64> {
+pub struct Id<V = IdNumbers<u64>> {
     /// Its name in the registry.
     pub name: &'static str,
     /// Where the name stands.
@@ -49,14 +50,23 @@ pub trait IdValue<'de>: Deserialize<'de> + From<u64> {
     /// The schema's name of an attachment with such numbers.
     const ATTACHMENT: &'static str;
 
-    /// The schema of a number up to `max`.
-    fn schema(max: u64) -> Schema;
+    /// The schema of a field with numbers up to `max`.
+    fn schema(field: &IdField, max: u64) -> Schema;
+
+    /// Reads the value of a field, which is the next one of the map.
+    ///
+    /// # Errors
+    /// When the map ends.
+    fn read_next<A: MapAccess<'de>>(field: &IdField, map: &mut A) -> Result<At<Self>, A::Error> {
+        let _ = field;
+        map.next_value()
+    }
 }
 
 impl IdValue<'_> for u64 {
     const ATTACHMENT: &'static str = "Attachment";
 
-    fn schema(max: u64) -> Schema {
+    fn schema(_: &IdField, max: u64) -> Schema {
         json_schema!({ "type": "integer", "minimum": 0, "maximum": max })
     }
 }
@@ -152,7 +162,7 @@ impl<V> Attachment<V> {
             return map.next_value::<IgnoredAny>().map(|_| ());
         };
         let value = match field.form {
-            IdForm::Number { .. } => map.next_value()?,
+            IdForm::Number { .. } => V::read_next(field, map)?,
             IdForm::Flag => map.next_value::<At<bool>>()?.map(|flag| V::from(flag.into())),
         };
         self.ids.push(Id { name: field.name, span, value });
@@ -179,7 +189,7 @@ impl<V: for<'de> IdValue<'de>> JsonSchema for Attachment<V> {
         for field in id_fields() {
             let schema = match field.form {
                 IdForm::Number { max } => {
-                    let mut schema = V::schema(max);
+                    let mut schema = V::schema(field, max);
                     schema.insert("description".into(), field.about.into());
                     schema
                 }

@@ -7,6 +7,7 @@
 //! * A number alone: the same for every ID.
 
 use schemars::{Schema, json_schema};
+use transload_encaps::IdField;
 
 use super::attachment::IdValue;
 use super::reader::parse_number;
@@ -107,8 +108,8 @@ impl<'de> serde::Deserialize<'de> for Bits {
 impl IdValue<'_> for Bits {
     const ATTACHMENT: &'static str = "MappingTo";
 
-    fn schema(max: u64) -> Schema {
-        json_schema!({ "anyOf": [u64::schema(max), { "type": "string", "description": Self::EXPECTED }] })
+    fn schema(field: &IdField, max: u64) -> Schema {
+        json_schema!({ "anyOf": [u64::schema(field, max), { "type": "string", "description": Self::EXPECTED }] })
     }
 }
 

@@ -11,7 +11,7 @@ use super::at::{At, Named, section};
 use super::problem::Problem;
 use super::source::{SourceText, Span};
 use super::tree::{Node, Value};
-use super::{File, Group, Mapping, Offset, Peer, Tenant, check_version, profiles, reader, text_of, tree};
+use super::{File, Group, IdNumbers, Mapping, Offset, Peer, Tenant, check_version, profiles, reader, text_of, tree};
 
 /// The files to read besides: paths relative to the file that names them, whose last part may hold `*` and `?`.
 #[derive(Debug, Clone)]
@@ -71,7 +71,7 @@ struct Part {
     #[serde(default, deserialize_with = "section")]
     tenants: Named<Tenant>,
     #[serde(default, deserialize_with = "section")]
-    patterns: Named<Tenant<Offset>>,
+    patterns: Named<Tenant<IdNumbers<Offset>>>,
     #[serde(default, deserialize_with = "section")]
     mappings: Named<Mapping>,
 }

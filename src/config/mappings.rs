@@ -2,6 +2,7 @@
 
 use schemars::{JsonSchema, Schema, json_schema};
 use serde::Deserialize;
+use transload_encaps::IdField;
 
 use super::at::At;
 use super::attachment::{Attachment, IdValue};
@@ -28,7 +29,7 @@ impl From<u64> for Range {
 impl IdValue<'_> for Range {
     const ATTACHMENT: &'static str = "MappingFrom";
 
-    fn schema(max: u64) -> Schema {
-        json_schema!({ "anyOf": [u64::schema(max), { "type": "string", "description": "a range such as 0x1000-0x1fff" }] })
+    fn schema(field: &IdField, max: u64) -> Schema {
+        json_schema!({ "anyOf": [u64::schema(field, max), { "type": "string", "description": "a range such as 0x1000-0x1fff" }] })
     }
 }

@@ -9,6 +9,7 @@ mod attachment;
 mod bits;
 mod bum;
 mod dscp;
+mod id_numbers;
 mod include;
 mod mappings;
 mod nearest;
@@ -40,6 +41,7 @@ pub use attachment::{Attachment, Id, IdValue, InnerTags, L2cp};
 pub use bits::{Bits, Piece};
 pub use bum::{Bum, BumRates};
 pub use dscp::Dscp;
+pub use id_numbers::IdNumbers;
 pub use include::Include;
 pub use mappings::Mapping;
 pub use nearest::{nearest, suggestion};
@@ -94,7 +96,7 @@ pub struct File {
     pub tenants: Named<Tenant>,
     /// Many tenants at once, alike but for an offset; a tenant of the same name overrides one of them.
     #[serde(default, deserialize_with = "section")]
-    pub patterns: Named<Tenant<Offset>>,
+    pub patterns: Named<Tenant<IdNumbers<Offset>>>,
     /// Stateless cross-connects of many IDs at once.
     #[serde(default, deserialize_with = "section")]
     pub mappings: Named<Mapping>,

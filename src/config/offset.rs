@@ -4,6 +4,7 @@
 //! The variable only ever counts up, so `5-n` is refused.
 
 use schemars::{Schema, json_schema};
+use transload_encaps::IdField;
 
 use super::attachment::IdValue;
 use super::reader::parse_number;
@@ -81,8 +82,8 @@ impl<'de> serde::Deserialize<'de> for Offset {
 impl IdValue<'_> for Offset {
     const ATTACHMENT: &'static str = "PatternAttachment";
 
-    fn schema(max: u64) -> Schema {
-        json_schema!({ "anyOf": [u64::schema(max), { "type": "string", "pattern": "^[ +-]*[0-9a-zA-Z_ +-]+$" }] })
+    fn schema(field: &IdField, max: u64) -> Schema {
+        json_schema!({ "anyOf": [u64::schema(field, max), { "type": "string", "pattern": "^[ +-]*[0-9a-zA-Z_ +-]+$" }] })
     }
 }
 

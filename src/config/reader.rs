@@ -112,7 +112,7 @@ impl<'a> Deserializer<'a> for NodeReader<'a, '_> {
         match &self.node.value {
             Value::Null => visitor.visit_unit(),
             Value::Plain(text) => match scalar::parse(text) {
-                Some(number) => visitor.visit_u64(number),
+                Some(_) => visitor.visit_u64(scalar::whole_number(self)?),
                 None => visitor.visit_borrowed_str(text),
             },
             Value::Quoted(text) => visitor.visit_borrowed_str(text),

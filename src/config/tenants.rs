@@ -7,6 +7,7 @@ use super::addresses::Address;
 use super::at::{At, Named, section};
 use super::attachment::{Attachment, IdValue};
 use super::bum::Bum;
+use super::id_numbers::IdNumbers;
 use super::numbers::{MssClamp, Whole};
 use super::range::Range;
 use super::switch::Switch;
@@ -16,7 +17,7 @@ use super::values::{MacAddress, Seconds};
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, bound = "V: IdValue<'de>")]
 #[schemars(rename = "Tenant", bound = "V: for<'de> IdValue<'de>")]
-pub struct Tenant<V = u64> {
+pub struct Tenant<V = IdNumbers<u64>> {
     /// Of a pattern: the numbers that its variable stands for, such as `{ n: 1-500 }`.
     #[serde(default, rename = "for")]
     pub numbers: Option<At<Named<Range>>>,

@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use transload_encaps::Segment;
+
 use super::{Key, Side, Thing};
 use crate::claims::attachments;
 use crate::config::{At, Knobs};
-use crate::forwarding::{Attachment, BumLimits, Claim, Duplicates, Members, MssClamp};
+use crate::forwarding::{Attachment, BumLimits, Claim, Duplicates, Members, MssClamp, Peer};
 use crate::io::Backend;
 use crate::report::crossings;
 
@@ -226,11 +228,7 @@ fn attachment_fields(side: Side<'_>, claim: Claim, attachment: &Attachment) -> F
             Members::One(_) => format!("port {name}"),
         };
         fields.insert("to".into(), to);
-        let ids = peer.compiled.kind().ids(attachment.segment);
-        fields.extend(ids.iter().map(|(field, value)| (field.to_owned(), value.to_string())));
-        if ids.iter().next().is_none() {
-            fields.insert("key".into(), "none".into());
-        }
+        fields.extend(id_fields(peer, attachment.segment));
     }
     let inner_tags = format!("{:?}", attachment.inner_tags).to_lowercase();
     fields.insert("inner_tags".into(), inner_tags);
@@ -239,6 +237,26 @@ fn attachment_fields(side: Side<'_>, claim: Claim, attachment: &Attachment) -> F
     let fellows = others.filter(|(id, other)| *id != claim.attachment && other.horizon == attachment.horizon);
     let fellows = fellows.map(|(id, _)| names.attachment(claim.domain, id).into_owned());
     fields.insert("split_horizon with".into(), fellows.collect::<Vec<_>>().join(" "));
+    fields
+}
+
+/// The ID fields of an attachment; of one with several segments, each with all its values.
+fn id_fields(peer: &Peer, segment: Segment) -> Fields {
+    let mut fields = Fields::new();
+    for segment in peer.compiled.fellows(segment) {
+        for (field, value) in peer.compiled.kind().ids(segment).iter() {
+            let (all, value) = (fields.entry(field.to_owned()).or_default(), value.to_string());
+            if all.is_empty() {
+                *all = value;
+            } else if *all != value {
+                all.push_str(", ");
+                all.push_str(&value);
+            }
+        }
+    }
+    if fields.is_empty() {
+        fields.insert("key".into(), "none".into());
+    }
     fields
 }
 

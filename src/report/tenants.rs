@@ -2,8 +2,6 @@
 
 use std::sync::atomic::Ordering;
 
-use transload_encaps::{Kind, Segment};
-
 use super::rows::{AttachmentRow, LoopRow, TenantRow};
 use super::state::{GatewayState, NoSuchTenant, SECOND};
 use crate::counters::{Counter, DomainCounters};
@@ -79,8 +77,7 @@ impl GatewayState<'_> {
         attachment: &Attachment,
         tables: &Forwarding,
     ) -> AttachmentRow {
-        let kind = tables.speaker(&attachment.members).and_then(|peer| tables.peer(peer));
-        let kind = kind.map(|peer| peer.compiled.kind());
+        let peer = tables.speaker(&attachment.members).and_then(|peer| tables.peer(peer));
         let via = match attachment.members {
             Members::One(peer) => vec![self.names.peer(peer).into()],
             Members::Group(_) => {
@@ -91,13 +88,8 @@ impl GatewayState<'_> {
         };
         AttachmentRow {
             attachment: self.names.attachment(id, at).into(),
-            segment: kind.map_or_else(String::new, |kind| segment(kind, attachment.segment)),
+            segment: peer.map_or_else(String::new, |peer| peer.compiled.ids_in_words(attachment.segment)),
             via,
         }
     }
-}
-
-/// `vni 10100`, `s_vid 100, c_vid 7`.
-fn segment(kind: Kind, segment: Segment) -> String {
-    kind.ids(segment).to_string()
 }

@@ -4,7 +4,8 @@
 
 use std::borrow::Cow;
 
-use super::{Drop, QinQ, Shape, VID_MASK, VID_RESERVED, parts};
+use super::shape::{Shape, last, parts};
+use super::{Drop, QinQ, VID_MASK, VID_RESERVED};
 use crate::encap::{Encap, Segment};
 use crate::ethernet::{self, ADDRESSES_LEN, C_TAG, S_TAG, TAG_LEN};
 use crate::frame::Frame;
@@ -67,6 +68,11 @@ pub(super) fn why(port: &QinQ, reason: Drop, frame: &[u8], who: &str) -> String 
         Drop::TagShape => format!(
             "{words} on {who} fits no attachment: two tags are an outer one under one of the port's `tpids` and an \
              inner one under 0x8100"
+        ),
+        Drop::OutsideRange => format!(
+            "the tenant's frame brings {words}, and on {who} frames leave with the C-tag that they bring, which must be \
+             a 0x8100 tag of the attachment's `c_vid` that no other attachment has: send it with one, or keep frames of \
+             other attachments from losing theirs (`inner_tags: keep`)"
         ),
         Drop::ForeignTag => format!(
             "the tenant's frame brings {words}, which would make it another attachment's on {who}: write `inner_tags: \
@@ -163,7 +169,7 @@ fn inner_tag_differs(tags: &[VlanTag], configured: &[Segment]) -> Option<Reading
     let wanted = tags.first()?.vid();
     let segment = configured.iter().find(|segment| {
         let (shape, outer, _) = parts(**segment);
-        outer == wanted && matches!(shape, Shape::Outer | Shape::Both)
+        outer == wanted && matches!(shape, Shape::Outer | Shape::Both | Shape::Range)
     })?;
     let why = match (parts(*segment).0, tags) {
         (Shape::Outer, _) => return None,
@@ -182,7 +188,11 @@ fn outer_tag_lost(tags: &[VlanTag], configured: &[Segment]) -> Option<Reading> {
     };
     let segment = configured.iter().find(|segment| {
         let (shape, _, c_vid) = parts(**segment);
-        c_vid == inner.vid() && shape == Shape::Both
+        match shape {
+            Shape::Both => c_vid == inner.vid(),
+            Shape::Range => (c_vid..=last(**segment)).contains(&inner.vid()),
+            _ => false,
+        }
     })?;
     Some(Reading::new(segment.0, QinQ::ids(*segment).to_string(), why))
 }

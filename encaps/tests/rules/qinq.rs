@@ -125,15 +125,123 @@ fn stacked_8100_tags_are_qinq_where_the_port_accepts_8100_outside() {
     assert_eq!(read(&port, &[(0x8100, 300)]), Ok((ids(SINGLE), payload(&[]))));
 }
 
+fn range(s_vid: u64, c_vids: std::ops::RangeInclusive<u64>) -> Segment {
+    let mut ids = Ids::of(&[("s_vid", s_vid)]);
+    ids.set_range("c_vid", c_vids);
+    Kind::QinQ.segment(&ids).unwrap()
+}
+
+/// A port whose S-VID 100 is claimed as a whole, with C-VID 7, with 7-9, and with 20 and 30-40 by one attachment.
+fn layered() -> Compiled {
+    let mut port = port(&[0x88a8, 0x8100], &[BOTH, &[("s_vid", 100)]]);
+    port.claim(range(100, 7..=9)).unwrap();
+    port.claim(range(100, 20..=20)).unwrap();
+    port.join(range(100, 30..=40), range(100, 20..=20)).unwrap();
+    port
+}
+
 #[test]
-fn one_s_vid_cannot_be_used_with_and_without_a_c_vid() {
-    let refusal = |first: Claim, second: Claim| {
-        let mut port = port(&[0x88a8], &[first]);
-        port.claim(ids(second)).map_err(|SpecError { field, .. }| field)
+fn the_longest_claim_of_an_s_vid_counts() {
+    for tpid in [0x88a8, 0x8100] {
+        let read = |inner: &[(u16, u16)]| read(&layered(), &[&[(tpid, 100)], inner].concat());
+        assert_eq!(read(&[(0x8100, 7)]), Ok((ids(BOTH), payload(&[]))), "the pair");
+        for (c_vid, found) in [(8, 7..=9), (9, 7..=9), (20, 20..=20), (30, 30..=40), (40, 30..=40)] {
+            let expected = (range(100, found), payload(&[(0x8100, c_vid)]));
+            assert_eq!(read(&[(0x8100, c_vid)]), Ok(expected), "a range, with the C-tag kept");
+        }
+        let rest: [&[(u16, u16)]; 7] =
+            [&[], &[(0x8100, 6)], &[(0x8100, 10)], &[(0x8100, 21)], &[(0x8100, 0)], &[(0x88a8, 8)], &[(0x8100, 0xfff)]];
+        for inner in rest {
+            assert_eq!(read(inner), Ok((ids(&[("s_vid", 100)]), payload(inner))), "the rest");
+        }
+    }
+}
+
+#[test]
+fn a_range_alone_takes_nothing_but_its_c_vids() {
+    let mut port = port(&[0x88a8], &[SINGLE]);
+    port.claim(range(100, 7..=9)).unwrap();
+    let segment = |tags: &[(u16, u16)]| read(&port, tags).map(|(segment, _)| segment);
+    assert_eq!(segment(&[(0x88a8, 100), (0x8100, 8)]), Ok(range(100, 7..=9)));
+    assert_eq!(segment(&[(0x88a8, 100), (0x8100, 10)]), Ok(ids(&[("s_vid", 100), ("c_vid", 10)])), "unclaimed");
+    assert_eq!(segment(&[(0x88a8, 100)]), Ok(ids(&[("s_vid", 100)])), "unclaimed");
+    assert_eq!(segment(&[(0x88a8, 100), (0x88a8, 8)]), Err("qinq_tag_shape"));
+    assert_eq!(segment(&[(0x8100, 300)]), Ok(ids(SINGLE)));
+}
+
+#[test]
+fn every_cut_of_a_frame_behind_a_layered_s_vid_is_read_or_dropped() {
+    let whole = payload(&[(0x88a8, 100), (0x8100, 8)]);
+    for len in 14..whole.len() {
+        let _ = decap(&layered(), &whole[..len]);
+    }
+    assert_eq!(decap(&layered(), &whole[..20]).map(|_| ()), Err("truncated"));
+}
+
+#[test]
+fn a_range_keeps_the_c_tag_of_a_frame_that_leaves_and_takes_no_other() {
+    let port = layered();
+    let sent = |segment: Segment, tags: &[(u16, u16)]| {
+        let mut chunk = chunk();
+        let mut frame = frame(&mut chunk, &payload(tags));
+        port.encap(&mut frame, segment, 0).map(|()| frame.bytes().to_vec()).map_err(|reason| reason.label())
     };
-    assert_eq!(refusal(BOTH, &[("s_vid", 100)]), Err("s_vid"));
-    assert_eq!(refusal(&[("s_vid", 100)], BOTH), Err("s_vid"));
-    assert_eq!(refusal(BOTH, &[("s_vid", 100), ("c_vid", 8)]), Ok(()));
+    assert_eq!(sent(range(100, 7..=9), &[(0x8100, 0x6008)]), Ok(payload(&[(0x88a8, 0x6064), (0x8100, 0x6008)])));
+    for c_vid in [20, 30, 40] {
+        assert_eq!(sent(range(100, 20..=20), &[(0x8100, c_vid)]), Ok(payload(&[(0x88a8, 100), (0x8100, c_vid)])));
+    }
+    // A C-VID of nobody, of a list of another attachment, of a pair, none, and a tag that is no C-tag.
+    let others: [&[(u16, u16)]; 6] =
+        [&[(0x8100, 10)], &[(0x8100, 20)], &[(0x8100, 7)], &[], &[(0x88a8, 8)], &[(0x8100, 0)]];
+    for tags in others {
+        assert_eq!(sent(range(100, 7..=9), tags), Err("qinq_outside_range"), "{tags:x?}");
+    }
+    for tags in [&[(0x8100, 7)][..], &[(0x8100, 8)], &[(0x8100, 35)]] {
+        assert_eq!(sent(ids(&[("s_vid", 100)]), tags), Err("qinq_foreign_tag"), "{tags:x?}");
+    }
+    for tags in [&[(0x8100, 6)][..], &[], &[(0x88a8, 8)]] {
+        assert!(sent(ids(&[("s_vid", 100)]), tags).is_ok(), "{tags:x?}");
+    }
+}
+
+#[test]
+fn claims_that_nothing_tells_apart_are_refused() {
+    let refusal = |first: Segment, second: Segment| {
+        let mut port = port(&[0x88a8], &[]);
+        port.claim(first).unwrap();
+        port.claim(second).map_err(|SpecError { field, .. }| field)
+    };
+    let both = |one: Segment, other: Segment| [refusal(one, other), refusal(other, one)];
+    let whole = ids(&[("s_vid", 100)]);
+    assert_eq!(both(range(100, 7..=9), range(100, 9..=12)), [Err("c_vid"); 2]);
+    assert_eq!(both(range(100, 1..=4094), range(100, 5..=6)), [Err("c_vid"); 2]);
+    assert_eq!(both(range(100, 7..=7), ids(BOTH)), [Err("c_vid"); 2]);
+    assert_eq!(both(range(100, 7..=9), range(101, 9..=12)), [Ok(()); 2]);
+    assert_eq!(both(range(100, 7..=9), range(100, 10..=12)), [Ok(()); 2]);
+    assert_eq!(both(range(100, 7..=9), ids(BOTH)), [Ok(()); 2]);
+    assert_eq!(both(whole, ids(BOTH)), [Ok(()); 2]);
+    assert_eq!(both(whole, range(100, 7..=9)), [Ok(()); 2]);
+}
+
+#[test]
+fn a_mapping_of_c_vids_shares_no_s_vid_with_a_whole_or_a_range() {
+    let refusal = |first: Segment, mapped: Segment| {
+        let mut port = port(&[0x88a8], &[]);
+        port.claim(first).unwrap();
+        port.claim_mapped(mapped).map_err(|SpecError { field, .. }| field)
+    };
+    let whole = ids(&[("s_vid", 100)]);
+    assert_eq!(refusal(whole, ids(BOTH)), Err("s_vid"));
+    assert_eq!(refusal(range(100, 7..=9), ids(BOTH)), Err("s_vid"));
+    assert_eq!(refusal(range(100, 7..=9), whole), Err("s_vid"));
+    assert_eq!(refusal(ids(BOTH), whole), Err("s_vid"));
+    assert_eq!(refusal(ids(BOTH), ids(&[("s_vid", 100), ("c_vid", 8)])), Ok(()));
+}
+
+#[test]
+fn a_range_in_words_is_the_whole_list() {
+    assert_eq!(layered().ids_in_words(range(100, 20..=20)), "s_vid 100, c_vid 20-20 and s_vid 100, c_vid 30-40");
+    assert_eq!(layered().ids_in_words(range(100, 7..=9)), "s_vid 100, c_vid 7-9");
 }
 
 #[test]
