@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 use transload_encaps::{Common, Compiled, DropReason, Kind, Spec};
 
-use super::samples::{Sample, samples, segments, tenant_frame};
+use super::samples::{Sample, ranges, samples, segments, tenant_frame};
 use super::support::{chunk, frame};
 use super::{SAMPLES, any_sample, encapsulated};
 
@@ -133,7 +133,8 @@ fn refused_on_receive(sample: &Sample) -> impl Iterator<Item = (DropReason, Vec<
 /// What a peer with many segments will not send: a tenant's tag may make a frame another segment's.
 fn refused_on_transmit(kind: Kind) -> (Compiled, Vec<(DropReason, Vec<u8>)>) {
     let mut peer = Spec::default_of(kind).compile().expect("it did before");
-    let claimed: Vec<_> = segments(kind).into_iter().filter(|segment| peer.claim(*segment).is_ok()).collect();
+    let all = segments(kind).into_iter().chain(ranges(kind));
+    let claimed: Vec<_> = all.filter(|segment| peer.claim(*segment).is_ok()).collect();
     peer.carry_state(None);
     let vids = [1, 7, 0x7ff, 0xffe];
     let payloads = vids.into_iter().flat_map(|vid| [0x8100, 0x88a8].map(|tpid| tagged_frame(tpid, vid)));

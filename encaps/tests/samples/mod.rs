@@ -102,6 +102,26 @@ pub(crate) fn segments(kind: Kind) -> Vec<Segment> {
     segments
 }
 
+/// Segments whose fields are ranges, each from a boundary on, where a field takes them.
+pub(crate) fn ranges(kind: Kind) -> Vec<Segment> {
+    let with_range = |segment: Segment| {
+        let (mut ids, old) = (Ids::default(), kind.ids(segment));
+        let mut has_range = false;
+        for field in kind.info().ids {
+            match old.get(field.name) {
+                Some(first) if field.takes_ranges => {
+                    has_range = true;
+                    ids.set_range(field.name, first..=first + 1);
+                }
+                Some(value) => ids.set(field.name, value),
+                None => {}
+            }
+        }
+        kind.segment(&ids).ok().filter(|_| has_range)
+    };
+    segments(kind).into_iter().filter_map(with_range).collect()
+}
+
 fn boundaries(field: &IdField) -> Vec<u64> {
     let max = match field.form {
         IdForm::Number { max } => max,
