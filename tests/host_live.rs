@@ -15,10 +15,12 @@ use transload_lab::{Host, Namespace};
 mod ipsec;
 #[path = "host_live/names.rs"]
 mod names;
+#[path = "host_live/refusals.rs"]
+mod refusals;
 #[path = "host_live/taken.rs"]
 mod taken;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A machine with the devices `up1` (192.0.2.1/24) and `ce1`, and a gateway's file.
 struct World {
@@ -61,6 +63,10 @@ impl Said {
         };
         plain(&self.text).contains(&plain(words))
     }
+
+    fn assert_fine(&self) {
+        assert!(self.ok && !self.text.contains("warning") && !self.text.contains("WARN"), "{}", self.text);
+    }
 }
 
 impl World {
@@ -101,7 +107,7 @@ impl World {
         self.directory.path().join("admin.sock")
     }
 
-    fn transload(&self, arguments: &[&str]) -> Command {
+    fn transload(arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_transload"));
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
@@ -109,14 +115,17 @@ impl World {
 
     /// `check --host`.
     fn check(&self) -> Said {
-        let mut command = self.transload(&["check", "--host"]);
+        let mut command = Self::transload(&["check", "--host"]);
         let output = self.namespace.enter(|| command.arg(self.path()).output()).unwrap();
         Said { ok: output.status.success(), text: both(output) }
     }
 
     fn start(&self) -> Gateway {
-        let mut command = self.transload(&["run", "--admin"]);
-        command.arg(self.socket()).arg(self.path());
+        let mut command = Self::transload(&["run"]);
+        if !fs::read_to_string(self.path()).unwrap().contains("admin:") {
+            command.arg("--admin").arg(self.socket());
+        }
+        command.arg(self.path());
         let child = self.namespace.spawn(&mut command).unwrap();
         let started = Instant::now();
         let mut gateway = Gateway(Some(child));
@@ -155,18 +164,16 @@ impl World {
 
     /// Both work without a warning.
     fn fine(&self) {
-        for said in self.agreed() {
-            assert!(said.ok && !said.text.contains("warning") && !said.text.contains("WARN"), "{}", said.text);
-        }
+        self.agreed().iter().for_each(Said::assert_fine);
     }
 
     fn show(&self, what: &str) -> Output {
-        self.transload(&["show", what, "--socket"]).arg(self.socket()).output().unwrap()
+        Self::transload(&["show", what, "--socket"]).arg(self.socket()).output().unwrap()
     }
 
     /// Has a running gateway read its file again.
     fn reload(&self) -> Said {
-        let output = self.transload(&["reload", "--socket"]).arg(self.socket()).output().unwrap();
+        let output = Self::transload(&["reload", "--socket"]).arg(self.socket()).output().unwrap();
         Said { ok: output.status.success(), text: both(output) }
     }
 }

@@ -3,10 +3,10 @@
 use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::Mode;
+use rustix::fs::{Access, Mode};
 use thiserror::Error;
 
 const NAME: &str = "admin.sock";
@@ -39,12 +39,10 @@ impl AdminSocket {
     /// When another gateway answers there, or the path cannot be used.
     pub fn bind(path: &Path) -> Result<(Self, UnixListener), AdminSocketError> {
         let failed = |error| AdminSocketError::Io(path.to_owned(), error);
-        match fs::symlink_metadata(path) {
-            Ok(found) if !found.file_type().is_socket() => return Err(AdminSocketError::NotASocket(path.to_owned())),
-            Ok(_) if is_live(path) => return Err(AdminSocketError::Live(path.to_owned())),
-            Ok(_) => fs::remove_file(path).map_err(failed)?,
+        Self::examine(path)?;
+        match fs::remove_file(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => make_directory(path).map_err(failed)?,
-            Err(error) => return Err(failed(error)),
+            removed => removed.map_err(failed)?,
         }
         // The mask, so that there is no moment in which others may connect.
         let mask = rustix::process::umask(Mode::RWXG | Mode::RWXO | Mode::XUSR);
@@ -54,6 +52,22 @@ impl AdminSocket {
         let socket = Self { path: path.to_owned() };
         listener.set_nonblocking(true).map_err(failed)?;
         Ok((socket, listener))
+    }
+
+    /// Looks whether a gateway could listen on this path. Nothing is changed.
+    ///
+    /// # Errors
+    /// When another gateway answers there, or the path cannot be used.
+    pub fn examine(path: &Path) -> Result<(), AdminSocketError> {
+        let failed = |error| AdminSocketError::Io(path.to_owned(), error);
+        SocketAddr::from_pathname(path).map_err(failed)?;
+        match fs::symlink_metadata(path) {
+            Ok(found) if !found.file_type().is_socket() => Err(AdminSocketError::NotASocket(path.to_owned())),
+            Ok(_) if is_live(path) => Err(AdminSocketError::Live(path.to_owned())),
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => place_for(path).map_err(failed),
+            Err(error) => Err(failed(error)),
+        }
     }
 
     /// Listens where `show` looks unless told otherwise. The first gateway of a machine gets the plain name, further
@@ -110,6 +124,14 @@ fn usual_directories() -> Vec<PathBuf> {
 
 fn is_live(path: &Path) -> bool {
     UnixStream::connect(path).is_ok()
+}
+
+/// Whether the directories that a path needs are there, or may be made.
+fn place_for(path: &Path) -> io::Result<()> {
+    let above = path.ancestors().skip(1).find(|directory| directory.exists());
+    let Some(above) = above.filter(|above| !above.as_os_str().is_empty()) else { return Ok(()) };
+    rustix::fs::access(above, Access::WRITE_OK | Access::EXEC_OK)?;
+    if above.is_dir() { Ok(()) } else { Err(ErrorKind::NotADirectory.into()) }
 }
 
 fn make_directory(path: &Path) -> io::Result<()> {

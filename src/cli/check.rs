@@ -12,8 +12,7 @@ use crate::compile::{Numbers, Plan, compile};
 use crate::config::{self, Problem, Problems, Severity};
 use crate::forwarding::{FileTables, Members};
 use crate::isolation::{self, Meeting};
-use crate::kernel::host;
-use crate::run::backends;
+use crate::run::{backends, preflight};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -84,7 +83,7 @@ fn look(args: &Args) -> Result<Result<(Plan, Problems), Problems>, Failure> {
     };
     let mut found = plan.warnings.clone();
     if args.host {
-        let missing = host::look(&config, &mut plan);
+        let missing = preflight::look(&config, &mut plan);
         found.extend(missing.map_err(|error| Failure::new(format!("cannot look at this machine: {error}")))?);
     }
     let problems = Problems::sorted(found);

@@ -35,6 +35,7 @@ mod written;
 
 use std::collections::HashSet;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 pub use names::Names;
@@ -42,7 +43,7 @@ pub use numbers::{Freed, Numbers};
 pub use origins::{Line, Noun, Origins};
 pub use plan::{LearningGroup, Plan, PortPlan, Settings, Static, TunnelPlan};
 
-use crate::config::{At, Config, File, Problems};
+use crate::config::{At, Config, File, Problems, Span};
 use crate::fdb;
 use crate::forwarding::{FileTables, Peer, PeerId, Slab};
 use context::Context;
@@ -183,8 +184,21 @@ fn settings(file: &File, domains: &TenantSection<'_>, findings: &mut Findings) -
         }
     }
     let workers = file.workers.as_ref().and_then(At::value).map_or(1, |workers| workers.0 as usize);
+    if let Some((at, path)) = file.admin.as_ref().and_then(|at| Some((at, at.get()?))) {
+        socket_path(path, at.span, findings);
+    }
     let polling = file.polling.as_ref().and_then(At::value).unwrap_or_default();
     Settings { fdb_capacity, workers, polling, admin: file.admin.as_ref().and_then(At::get).cloned() }
+}
+
+/// Refuses a path that no Unix socket can have: `sun_path` has 108 bytes, and the last is zero.
+fn socket_path(path: &Path, span: Span, findings: &mut Findings) {
+    const MOST: usize = 107;
+    let len = path.as_os_str().len();
+    if len > MOST {
+        let message = format!("the path has {len} bytes, and that of a Unix socket at most {MOST}");
+        findings.error(span, message, "write a shorter path, such as one in /run");
+    }
 }
 
 fn warn_of_unused_ports(ports: &PortSection<'_>, tags: &PortTags<'_>, findings: &mut Findings) {

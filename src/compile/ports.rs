@@ -101,6 +101,9 @@ fn backend(name: Name<'_>, config: &Port, findings: &mut Findings) -> Option<Bac
             findings.error(device.span, "a Unix socket has no device", "remove `device`, or write `io: auto`");
             return None;
         }
+        for path in [Some(&socket.local), socket.remote.as_ref()].into_iter().flatten() {
+            super::socket_path(path, io.map_or(name.span, |io| io.span), findings);
+        }
         return Some(Backend::Unix { local: socket.local.clone(), remote: socket.remote.clone() });
     }
     let Some(device) = &config.device else {

@@ -281,7 +281,9 @@ mod rules {
 
     fn list(expressions: &[Attributes]) -> Attributes {
         let mut list = Attributes::default();
-        expressions.iter().for_each(|expression| list.put(LIST_ELEMENT | NESTED, &expression.0));
+        for expression in expressions {
+            list.put(LIST_ELEMENT | NESTED, &expression.0);
+        }
         list
     }
 }

@@ -63,6 +63,28 @@ impl UnixPort {
         Self::with(socket, Some(bound), far)
     }
 
+    /// Looks whether `local` could be bound. Nothing is changed.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind) would say.
+    pub fn examine(local: &Path) -> io::Result<()> {
+        SocketAddrUnix::new(local)?;
+        match fs::symlink_metadata(local) {
+            Ok(_) => is_stale(local),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => match local.parent() {
+                Some(directory) if !directory.as_os_str().is_empty() => {
+                    if fs::metadata(directory)?.is_dir() {
+                        Ok(())
+                    } else {
+                        Err(io::ErrorKind::NotADirectory.into())
+                    }
+                }
+                _ => Ok(()),
+            },
+            Err(e) => Err(e),
+        }
+    }
+
     /// Takes over a connected socket, such as one half of a pair whose other half was given to a child.
     ///
     /// # Errors
@@ -206,7 +228,8 @@ impl Drop for Bound {
 fn bind(local: &Path) -> io::Result<(UnixDatagram, Bound)> {
     let socket = match UnixDatagram::bind(local) {
         Err(e) if e.kind() == io::ErrorKind::AddrInUse => {
-            remove_stale(local)?;
+            is_stale(local)?;
+            fs::remove_file(local)?;
             UnixDatagram::bind(local)?
         }
         bound => bound?,
@@ -215,14 +238,14 @@ fn bind(local: &Path) -> io::Result<(UnixDatagram, Bound)> {
     Ok((socket, Bound { path: local.to_owned(), inode }))
 }
 
-/// Removes a socket that no living process holds.
-fn remove_stale(path: &Path) -> io::Result<()> {
+/// Whether this is a socket that no living process holds.
+fn is_stale(path: &Path) -> io::Result<()> {
     if !fs::symlink_metadata(path)?.file_type().is_socket() {
         let what = format!("{} exists and is not a socket", path.display());
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, what));
     }
     match UnixDatagram::unbound()?.connect(path) {
-        Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+        Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Err(e),
         // Connected, or of another type but alive.
         _ => {

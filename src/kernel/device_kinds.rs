@@ -39,6 +39,8 @@ pub enum DeviceFamily {
     },
     /// A VRF: not a device but a set of them.
     Vrf,
+    /// A TAP, or a tun.
+    Tun,
 }
 
 impl DeviceKind {
@@ -76,7 +78,8 @@ pub fn check(config: &Config, plan: &Plan, links: &Map<LinkIndex, Link>) -> Vec<
     refused.collect()
 }
 
-fn device_span(config: &Config, port: &PortPlan) -> Span {
+/// Where the file gives a port's device.
+pub(super) fn device_span(config: &Config, port: &PortPlan) -> Span {
     let written = config.file.ports.iter().find(|(name, _)| name.text == port.name);
     written.and_then(|(_, port)| Some(port?.device.as_ref()?.span)).unwrap_or(port.span)
 }

@@ -310,7 +310,9 @@ impl Resolver {
             self.asking
                 .answer(key, outcome.map_err(|error| if is_full(&error) { error.to_string() } else { on(error) }));
         }
-        self.asking.refusals().iter().for_each(|words| tracing::warn!("{words}"));
+        for words in self.asking.refusals() {
+            tracing::warn!("{words}");
+        }
     }
 
     /// Makes room in the kernel's table where nobody has answered.
@@ -329,7 +331,9 @@ impl Resolver {
     fn count(&mut self) {
         let crowded = crowded(&self.neighbours, self.room);
         if crowded != self.crowded {
-            crowded.iter().for_each(|words| tracing::warn!("{words}"));
+            for words in &crowded {
+                tracing::warn!("{words}");
+            }
             self.crowded = crowded;
         }
     }

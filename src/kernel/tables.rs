@@ -46,6 +46,8 @@ pub struct Link {
     pub state: LinkState,
     /// For a VLAN device: the device under it, and the tag.
     pub vlan: Option<(LinkIndex, u16)>,
+    /// Whether an XDP program is attached to it.
+    pub has_xdp: bool,
     /// Its alternative names.
     pub other_names: Vec<String>,
     /// The device it is a member of, and of which kind that is: `bridge`, `bond`, `vrf` or another.

@@ -10,6 +10,7 @@ pub mod gateway;
 mod housekeeping;
 mod log;
 pub mod opening;
+pub mod preflight;
 pub mod reload;
 pub mod reopen;
 pub mod start;

@@ -27,6 +27,7 @@ use crate::rib::facts::{PortLink, Tunnel};
 use crate::run::backends;
 use crate::run::gateway::Gateway;
 use crate::run::opening::{self, Opening, OpeningError};
+use crate::run::preflight;
 use crate::run::supervise::{Signals, Supervision};
 
 /// Events a worker may be ahead of the control plane.
@@ -81,7 +82,7 @@ pub fn run(orders: &Orders) -> Result<(), StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(while_doing("cannot start"))?;
     let signals = Signals::listen(&runtime).map_err(while_doing("cannot listen for signals"))?;
-    look_at_the_machine(&runtime, &config, &mut plan)?;
+    look_at_the_machine(&runtime, &config, &mut plan, orders)?;
     let admin = match orders.admin.as_deref().or(plan.settings.admin.as_deref()) {
         Some(path) => AdminSocket::bind(path),
         None => AdminSocket::bind_usual(),
@@ -170,11 +171,11 @@ fn read(file: &Path) -> Result<(Config, Plan), Problems> {
     Ok((config, plan))
 }
 
-fn look_at_the_machine(runtime: &Runtime, config: &Config, plan: &mut Plan) -> Result<(), StartError> {
+fn look_at_the_machine(runtime: &Runtime, config: &Config, plan: &mut Plan, orders: &Orders) -> Result<(), StartError> {
     let machine = runtime.block_on(Machine::read());
     let machine = machine.map_err(while_doing("cannot ask the kernel for its devices"))?;
-    machine.name_devices(plan, None);
-    let problems = Problems(machine.problems(config, plan));
+    let admin = plan.settings.admin.clone().filter(|_| orders.admin.is_none());
+    let problems = Problems(preflight::examine(&machine, config, plan, admin.as_deref()));
     if problems.has_errors() {
         return Err(problems.into());
     }

@@ -59,7 +59,6 @@ const ROOMS: &[(&str, &[&str])] = &[
             "forwarding",
             "io",
             "isolation",
-            "kernel",
             "logging",
             "offline",
             "report",

@@ -1,10 +1,15 @@
 //! The network devices that a configuration names, as this machine has them.
 
 use std::iter;
+use std::path::Path;
 
 use super::Machine;
 use crate::compile::{Plan, PortPlan};
-use crate::config::{Config, Port, Problem, Span, nearest};
+use crate::config::{Config, Port, Problem, nearest};
+use crate::io::Backend;
+use crate::kernel::device_kinds::{DeviceFamily, device_span};
+
+const TUN: &str = "/dev/net/tun";
 
 /// The devices that a machine does not have.
 pub(super) fn missing_devices(config: &Config, plan: &Plan, machine: &Machine) -> Vec<Problem> {
@@ -21,11 +26,6 @@ pub(super) fn missing_devices(config: &Config, plan: &Plan, machine: &Machine) -
         problems.push(problem.help(device_meant(device, &names)));
     }
     problems
-}
-
-/// Where the file gives a port's device.
-fn device_span(config: &Config, port: &PortPlan) -> Span {
-    of_port(config, port).and_then(|port| port.device.as_ref()).map_or(port.span, |device| device.span)
 }
 
 fn of_port<'c>(config: &'c Config, port: &PortPlan) -> Option<&'c Port> {
@@ -45,6 +45,36 @@ pub(super) fn named_twice(config: &Config, plan: &Plan) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// TAPs that cannot be made or joined.
+pub(super) fn unusable_taps(config: &Config, plan: &Plan, machine: &Machine) -> Vec<Problem> {
+    let problem = |port: &PortPlan| {
+        let Backend::Tap { device } = &port.backend else { return None };
+        let existing = machine.link_named(device).and_then(|index| machine.links.get(&index));
+        let (message, help) = match existing {
+            Some(link) if link.kind.family != DeviceFamily::Tun => {
+                (format!("{device} exists and is no TAP"), "name another device, or leave `io: tap` out")
+            }
+            _ if !Path::new(TUN).exists() => {
+                (format!("this machine has no {TUN}, which TAPs are made by"), "load the tun module, or make it")
+            }
+            _ => return None,
+        };
+        Some(Problem::error(&plan.source, device_span(config, port), message).help(help))
+    };
+    plan.ports.iter().filter_map(problem).collect()
+}
+
+/// Ports that must be on XDP sockets, on devices that have an XDP program already.
+pub(super) fn foreign_programs(plan: &Plan, machine: &Machine) -> Vec<Problem> {
+    let problem = |port: &PortPlan| {
+        let Backend::AfXdp { device } = &port.backend else { return None };
+        machine.links.get(&machine.link_named(device)?).filter(|link| link.has_xdp)?;
+        let message = format!("another XDP program is attached to {device}; `ip link show {device}` tells its number");
+        Some(Problem::error(&plan.source, port.span, message).help("detach it, or write `io: af_packet`"))
+    };
+    plan.ports.iter().filter_map(problem).collect()
 }
 
 /// MAC addresses of ports at which tunnel packets do not arrive: the machine answers for the endpoints there, and with

@@ -20,20 +20,7 @@ use crate::compile::Plan;
 use crate::config::{Config, Problem};
 use crate::forwarding::Map;
 
-/// Everything about this machine that a configuration may trip over, the routes to its peers included.
-///
-/// # Errors
-/// When the kernel will not say what it has.
-pub fn look(config: &Config, plan: &mut Plan) -> io::Result<Vec<Problem>> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
-        let machine = Machine::read().await?;
-        machine.name_devices(plan, None);
-        let mut problems = machine.problems(config, plan);
-        problems.extend(routes::check(plan).await?);
-        problems.sort_by_key(Problem::span);
-        Ok(problems)
-    })
-}
+pub use routes::check as check_routes;
 
 /// This machine at one moment, as far as a configuration depends on it.
 #[derive(Debug)]
@@ -76,10 +63,17 @@ impl Machine {
     pub fn problems(&self, config: &Config, plan: &Plan) -> Vec<Problem> {
         let mut problems = devices::missing_devices(config, plan, self);
         problems.extend(devices::named_twice(config, plan));
+        problems.extend(devices::unusable_taps(config, plan, self));
         problems.extend(taken::members(plan, self));
         problems.extend(self.problems_of_reload(config, plan));
         problems.sort_by_key(Problem::span);
         problems
+    }
+
+    /// Ports that must be on XDP sockets, on devices with an XDP program that is not a gateway's.
+    #[must_use]
+    pub fn foreign_programs(&self, plan: &Plan) -> Vec<Problem> {
+        devices::foreign_programs(plan, self)
     }
 
     /// What a gateway trips over whose ports are open already, in the order of the file. Their devices may be away.

@@ -15,7 +15,7 @@ use crate::rib::facts::{PortLink, Tunnel};
 ///
 /// # Errors
 /// When the kernel will not say what it has.
-pub(super) async fn check(plan: &Plan) -> io::Result<Vec<Problem>> {
+pub async fn check(plan: &Plan) -> io::Result<Vec<Problem>> {
     let (netlink, _changes) = Netlink::open()?;
     let (tunnels, ports) = (Tunnel::all_of(plan), PortLink::all_of(plan));
     let kernel = netlink.read(&flows(&tunnels)).await?;

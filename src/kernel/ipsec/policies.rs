@@ -116,8 +116,7 @@ fn policy(body: &[u8]) -> Option<IpsecPolicy> {
     let mut treatment = if blocks { Treatment::Block } else { Treatment::Pass };
     for (kind, value) in PolicyAttributes(attributes) {
         match kind {
-            INTERFACE if number(value, 0)? != 0 => return None,
-            MARK if number(value, 0)? != 0 => return None,
+            INTERFACE | MARK if number(value, 0)? != 0 => return None,
             TEMPLATES if !blocks && !value.is_empty() => treatment = Treatment::Protect(*value.get(20)?),
             _ => {}
         }
@@ -185,7 +184,7 @@ fn ask(kind: u16, flags: u16, body: &[u8]) -> io::Result<Vec<Vec<u8>>> {
             let kind = u16::from_ne_bytes(*rest.get(4..).and_then(|rest| rest.first_chunk()).ok_or(Errno::PROTO)?);
             let body = rest.get(HEADER_LEN..len).ok_or(Errno::PROTO)?;
             match kind {
-                ERROR => return Err(io::Error::from_raw_os_error(-(number(body, 0).unwrap_or_default() as i32))),
+                ERROR => return Err(io::Error::from_raw_os_error(-number(body, 0).unwrap_or_default().cast_signed())),
                 DONE => return Ok(answers),
                 _ => answers.push(body.to_vec()),
             }

@@ -6,7 +6,7 @@ use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
 use rtnetlink::packet_route::link::{
     InfoData, InfoIpVlan, InfoKind, InfoMacVlan, InfoMacVtap, InfoVlan, IpVlanMode, LinkAttribute, LinkFlags, LinkInfo,
-    LinkMessage, MacVlanMode, MacVtapMode, Prop,
+    LinkMessage, LinkXdp, MacVlanMode, MacVtapMode, Prop, XdpAttached,
 };
 use rtnetlink::packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState};
 use rtnetlink::packet_route::neighbour_table::{NeighbourTableAttribute, NeighbourTableMessage};
@@ -70,6 +70,7 @@ pub(super) fn link(message: &LinkMessage) -> Link {
             LinkAttribute::Address(bytes) => link.mac = layer.mac(bytes),
             LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
             LinkAttribute::Link(index) => lower = Some(*index),
+            LinkAttribute::Xdp(programs) => link.has_xdp = programs.iter().any(is_attached),
             LinkAttribute::Controller(index) => master = Some(*index),
             LinkAttribute::PropList(names) => link.other_names = names.iter().filter_map(other_name).collect(),
             LinkAttribute::LinkInfo(infos) => {
@@ -91,6 +92,7 @@ fn family(infos: &[LinkInfo]) -> DeviceFamily {
             Some(DeviceFamily::IpTunnel)
         }
         LinkInfo::Kind(InfoKind::Vrf) => Some(DeviceFamily::Vrf),
+        LinkInfo::Kind(InfoKind::Tun) => Some(DeviceFamily::Tun),
         LinkInfo::Data(InfoData::MacVlan(infos)) => {
             Some(DeviceFamily::MacVlan { takes_all: infos.contains(&InfoMacVlan::Mode(MacVlanMode::Passthrough)) })
         }
@@ -111,6 +113,10 @@ fn vlan_id(info: &LinkInfo) -> Option<u16> {
         InfoVlan::Id(id) => Some(*id),
         _ => None,
     })
+}
+
+fn is_attached(program: &LinkXdp) -> bool {
+    matches!(program, LinkXdp::Attached(how) if *how != XdpAttached::None)
 }
 
 fn kind_of_master(info: &LinkInfo) -> Option<String> {

@@ -1,0 +1,119 @@
+//! What keeps a gateway from starting on this machine, looked for before anything is opened: `run` refuses with it, and
+//! `check --host` tells it beforehand.
+
+use std::io;
+use std::path::Path;
+
+use rustix::thread::{CapabilitySet, capabilities};
+
+use super::exclusive::Exclusive;
+use super::opening;
+use crate::admin::socket::{AdminSocket, AdminSocketError};
+use crate::compile::{Plan, PortPlan};
+use crate::config::{Config, Problem, Span};
+use crate::io::Backend;
+use crate::io::unix::UnixPort;
+use crate::kernel::host::{Machine, check_routes};
+
+/// Everything about this machine that a configuration may trip over, for `check --host`.
+///
+/// # Errors
+/// When the kernel will not say what it has.
+pub fn look(config: &Config, plan: &mut Plan) -> io::Result<Vec<Problem>> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let machine = Machine::read().await?;
+        let admin = plan.settings.admin.clone();
+        let mut problems = examine(&machine, config, plan, admin.as_deref());
+        problems.extend(check_routes(plan).await?);
+        problems.extend(rivals(config, plan));
+        problems.extend(permissions(plan));
+        problems.sort_by_key(Problem::span);
+        Ok(problems)
+    })
+}
+
+/// What stands in the way of a gateway that starts, and what it takes from the machine, in the order of the file. `admin`
+/// is where the file has its admin socket, if that counts. The plan then names devices as the kernel does.
+pub fn examine(machine: &Machine, config: &Config, plan: &mut Plan, admin: Option<&Path>) -> Vec<Problem> {
+    machine.name_devices(plan, None);
+    let mut problems = machine.problems(config, plan);
+    problems.extend(admin.and_then(|path| admin_socket(config, plan, path)));
+    problems.extend(plan.ports.iter().filter_map(|port| socket(plan, port)));
+    if served_by_others(plan).is_empty() {
+        problems.extend(machine.foreign_programs(plan));
+    }
+    problems.sort_by_key(Problem::span);
+    problems
+}
+
+fn admin_socket(config: &Config, plan: &Plan, path: &Path) -> Option<Problem> {
+    match AdminSocket::examine(path) {
+        // Whoever answers there is a gateway.
+        Ok(()) | Err(AdminSocketError::Live(_)) => None,
+        Err(error) => Some(Problem::error(&plan.source, admin_span(config), error.to_string())),
+    }
+}
+
+fn admin_span(config: &Config) -> Span {
+    config.file.admin.as_ref().map_or_else(Span::default, |admin| admin.span)
+}
+
+fn socket(plan: &Plan, port: &PortPlan) -> Option<Problem> {
+    let Backend::Unix { local, .. } = &port.backend else { return None };
+    match UnixPort::examine(local) {
+        Ok(()) => None,
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => None,
+        Err(error) => {
+            let message = format!("port {}: cannot open the socket {}: {error}", port.name, local.display());
+            Some(Problem::error(&plan.source, port.span, message))
+        }
+    }
+}
+
+/// What another gateway holds: this file may be meant for its reload, so that it is no error.
+fn rivals(config: &Config, plan: &Plan) -> Vec<Problem> {
+    const HELP: &str = "`run` would refuse while it does; `transload reload` may be meant";
+    let mut problems = Vec::new();
+    if let Some(path) = &plan.settings.admin
+        && let Err(live @ AdminSocketError::Live(_)) = AdminSocket::examine(path)
+    {
+        problems.push(Problem::warning(&plan.source, admin_span(config), live.to_string()).help(HELP));
+    }
+    for port in &plan.ports {
+        if let Backend::Unix { local, .. } = &port.backend
+            && let Err(error) = UnixPort::examine(local)
+            && error.kind() == io::ErrorKind::AddrInUse
+        {
+            problems.push(Problem::warning(&plan.source, port.span, error.to_string()).help(HELP));
+        }
+    }
+    for what in served_by_others(plan) {
+        let message = format!("another transload on this machine serves {what} already");
+        problems.push(Problem::warning(&plan.source, Span::default(), message).help(HELP));
+    }
+    problems
+}
+
+/// What of a plan another gateway serves.
+fn served_by_others(plan: &Plan) -> Vec<String> {
+    let mut exclusive = Exclusive::default();
+    opening::claims(plan).into_iter().filter(|what| matches!(exclusive.claim(what), Ok(false))).collect()
+}
+
+/// Rights that `run` needs and whoever asks does not have.
+fn permissions(plan: &Plan) -> Option<Problem> {
+    let have = capabilities(None).ok()?.effective;
+    let on_devices = plan.ports.iter().any(|port| port.backend.network_device().is_some());
+    let administers = |port: &PortPlan| {
+        plan.tenant_device(port).is_some() || matches!(port.backend, Backend::Tap { .. } | Backend::AfXdp { .. })
+    };
+    let wanted = [
+        (on_devices, CapabilitySet::NET_RAW, "CAP_NET_RAW"),
+        (plan.ports.iter().any(administers), CapabilitySet::NET_ADMIN, "CAP_NET_ADMIN"),
+    ];
+    let missing: Vec<_> =
+        wanted.into_iter().filter(|(is_wanted, right, _)| *is_wanted && !have.contains(*right)).collect();
+    let names: Vec<_> = missing.iter().map(|(.., name)| *name).collect();
+    let message = format!("`run` needs {}, which this user does not have", names.join(" and "));
+    (!names.is_empty()).then(|| Problem::warning(&plan.source, Span::default(), message).help("run it as root"))
+}

@@ -1,0 +1,70 @@
+//! Whatever `run` refuses, `check --host` refuses too, for the same reason.
+
+use std::fs;
+
+use super::World;
+
+#[test]
+fn every_refusal_of_run_is_one_of_check_host() {
+    let Some(world) = World::new("every_refusal_of_run_is_one_of_check_host") else { return };
+    let directory = world.directory.path().display().to_string();
+    fs::write(world.directory.path().join("file"), "").unwrap();
+    let long = format!("{directory}/{}", "x".repeat(120));
+    let ce = "ce: { device: ce1 }";
+    let unix = |path: &str| format!("ce: {{ io: {{ unix: {{ local: \"{path}\" }} }} }}");
+    let admin = |path: &str| format!("version: 1\nadmin: \"{path}\"");
+    for (from, to, words) in [
+        ("device: ce1", "device: ce7".to_owned(), "this machine has no network device `ce7`"),
+        ("192.0.2.1,", "192.0.2.77,".to_owned(), "no device of this machine has the address 192.0.2.77"),
+        (ce, "ce: { device: ce1, io: tap }".to_owned(), "ce1 exists and is no TAP"),
+        (ce, unix(&format!("{directory}/nowhere/socket")), "nowhere/socket: No such file or directory"),
+        (ce, unix(&format!("{directory}/file")), "file exists and is not a socket"),
+        (ce, unix(&format!("{directory}/file/socket")), "file/socket: Not a directory"),
+        (ce, unix(&long), "and that of a Unix socket at most 107"),
+        ("version: 1", admin(&long), "and that of a Unix socket at most 107"),
+        ("version: 1", admin(&format!("{directory}/file")), "file exists and is no socket"),
+        ("version: 1", admin(&format!("{directory}/file/socket")), "cannot listen on"),
+    ] {
+        world.with(from, &to).refused(words);
+    }
+    world.with(ce, &unix(&format!("{directory}/socket"))).fine();
+    world.with("version: 1", &admin(&format!("{directory}/a/b/admin.sock"))).check().assert_fine();
+}
+
+#[test]
+fn a_file_that_another_gateway_serves_is_fine_for_its_reload_and_no_more() {
+    const TEST: &str = "a_file_that_another_gateway_serves_is_fine_for_its_reload_and_no_more";
+    let Some(world) = World::new(TEST) else { return };
+    world.with("", "");
+    let gateway = world.start();
+    let said = world.check();
+    assert!(
+        said.ok && said.contains("another transload on this machine serves endpoint 192.0.2.1 already"),
+        "{}",
+        said.text
+    );
+    assert!(said.contains("`transload reload` may be meant"), "{}", said.text);
+    assert!(gateway.stop().ok);
+}
+
+#[test]
+fn an_xdp_program_of_somebody_else_is_found_before() {
+    let Some(world) = World::new("an_xdp_program_of_somebody_else_is_found_before") else { return };
+    let other = World {
+        file: world.file.replace("192.0.2.1,", "\"2001:db8::1\",").replace("192.0.2.9", "\"2001:db8::9\""),
+        ..world
+    };
+    other.with("device: up1", "device: up1, io: af_xdp");
+    let mut gateway = other.start();
+    if gateway.has_ended() {
+        return eprintln!("SKIPPED: no XDP sockets here: {}", gateway.stop().text);
+    }
+    // Another endpoint, on other tags: nothing else is in the way.
+    let text = fs::read_to_string(other.path()).unwrap();
+    let text = text.replace("\"2001:db8::1\"", "192.0.2.1").replace("\"2001:db8::9\"", "192.0.2.9");
+    other.sh("ip link add ce2 type veth peer name ce2-far; ip link set ce2 up; ip link set ce2-far up");
+    let second =
+        World { file: text.replace("ce1", "ce2"), directory: tempfile::tempdir().unwrap(), namespace: other.namespace };
+    second.with("", "").refused("another XDP program is attached to");
+    assert!(gateway.stop().ok);
+}
