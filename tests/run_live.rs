@@ -204,6 +204,32 @@ fn what_the_machine_does_not_have_is_pointed_to_in_the_file() {
 }
 
 #[test]
+fn check_says_which_mtus_the_devices_do_not_have_or_have_too_little_of() {
+    let Some(lab) = Lab::new("check_says_which_mtus_the_devices_do_not_have_or_have_too_little_of") else { return };
+    fs::write(lab.file(), FILE.replace("device: up1", "device: up1, mtu: 9000")).unwrap();
+    lab.namespace.netlink(async |netlink| netlink.set_mtu("ce1", 1280).await).unwrap();
+    let check = || {
+        let mut check = Command::new(env!("CARGO_BIN_EXE_transload"));
+        let output =
+            lab.namespace.enter(|| check.args(["check", "--host", "--json"]).arg(lab.file()).output()).unwrap();
+        assert_eq!(output.status.code(), Some(0), "warnings only");
+        let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let problems = found["problems"].as_array().unwrap().iter();
+        let text =
+            |problem: &serde_json::Value| format!("{}: {}", problem["line"], problem["message"].as_str().unwrap());
+        problems.map(text).filter(|text| text.contains("MTU") || text.contains("bytes")).collect::<Vec<_>>()
+    };
+    let found = check();
+    assert_eq!(found.len(), 3, "{found:#?}");
+    assert!(found[0].contains("hosts of tenant `blue` may send packets of 1450 bytes by port `up1`"), "{}", found[0]);
+    assert_eq!(found[1], "4: port `up1` has an MTU of 9000, but up1 carries only 1500: longer packets are lost");
+    assert!(found[2].starts_with("5: an MTU of 1280 leaves 1276 bytes to attachment `ce`"), "{}", found[2]);
+    fs::write(lab.file(), FILE).unwrap();
+    lab.namespace.netlink(async |netlink| netlink.set_mtu("ce1", 1500).await).unwrap();
+    assert_eq!(check(), [""; 0]);
+}
+
+#[test]
 fn a_port_whose_cable_is_unplugged_says_so_and_is_told_from_one_switched_off() {
     let Some(lab) = Lab::new("a_port_whose_cable_is_unplugged_says_so_and_is_told_from_one_switched_off") else {
         return;

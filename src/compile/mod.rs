@@ -17,6 +17,7 @@ mod horizons;
 mod learners;
 mod mappings;
 mod names;
+mod narrow;
 mod numbers;
 mod origins;
 mod patterns;
@@ -39,6 +40,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use names::Names;
+pub use narrow::{mtu_place, narrow};
 pub use numbers::{Freed, Numbers};
 pub use origins::{Line, Noun, Origins};
 pub use plan::{LearningGroup, Plan, PortPlan, Settings, Static, TunnelPlan};
@@ -144,7 +146,7 @@ fn attempt(
         domains: domains.forwarding,
         mappings: mappings.forwarding,
     };
-    Ok(Plan {
+    let mut plan = Plan {
         source: config.source.clone(),
         tables: Arc::new(tables),
         names,
@@ -155,7 +157,13 @@ fn attempt(
         learning: peers.learning,
         settings,
         warnings,
-    })
+    };
+    let narrow = narrow(config, &plan, |port| port.mtu);
+    if !narrow.is_empty() {
+        plan.warnings.extend(narrow);
+        plan.warnings = Problems::sorted(plan.warnings).0;
+    }
+    Ok(plan)
 }
 
 /// Sequence numbers and identifications go on across a reload, as far as the peer is the same.

@@ -4,6 +4,7 @@
 mod addresses;
 mod devices;
 mod ipsec;
+mod mtus;
 mod routes;
 mod taken;
 
@@ -82,6 +83,7 @@ impl Machine {
         let mut problems = addresses::missing_addresses(config, plan, self);
         problems.extend(device_kinds::check(config, plan, &self.links));
         problems.extend(ipsec::objections(config, plan, self));
+        problems.extend(mtus::doubts(config, plan, self));
         problems.extend(taken::cut_off(plan, self));
         problems.extend(devices::unanswered_macs(config, plan, self));
         problems.sort_by_key(Problem::span);
