@@ -63,7 +63,10 @@ impl IcmpSocket {
         }
         socket.set_nonblocking(true)?;
         socket.set_recv_buffer_size(WAITING)?;
-        socket.bind(&SocketAddr::new(address, 0).into())?;
+        // RFC 4007 §6: a link-local address names nothing without its link. What comes to any address is received then.
+        if !matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local()) {
+            socket.bind(&SocketAddr::new(address, 0).into())?;
+        }
         Ok(Self(socket))
     }
 

@@ -62,6 +62,7 @@ impl IcmpListener {
             for _ in 0..MOST {
                 let Some((message, from)) = post.socket.receive(&mut room) else { break };
                 let error = if from.is_ipv4() { icmp(message) } else { icmpv6(message, from) };
+                // The error came to the endpoint, and has to be about what the endpoint sent.
                 heard.extend(error.filter(|error| error.tunnel.local == *address));
             }
             post.tell_lost(*address);

@@ -204,6 +204,7 @@ pub(crate) const VARIANTS: &[Variant] = &[
         name: "other headers and less room",
         edits: &[
             ("encap: vxlan, udp_checksum: { tx: compute }", "encap: vxlan"),
+            ("udp_port: 8472 } } }", "udp_port: 8472 } }, df: clear }"),
             (
                 "endpoint: v4, encap: vxlan }",
                 "endpoint: v4, encap: vxlan, ttl: 9, dscp: { pipe: 10 }, udp_checksum: { tx: compute } }",
