@@ -142,6 +142,7 @@ drop_reasons! {
         BadIpHeader, "bad_ip_header", Peer, "An outer IP header with an impossible version or header length.";
         BadIpChecksum, "bad_ip_checksum", Peer, "The outer IPv4 header checksum is wrong: the underlay corrupts packets.";
         BadLength, "bad_length", Peer, "An outer IP or UDP length says more, or less, than the frame holds.";
+        SuperFrameTooLong, "super_frame_too_long", Local, "A super-frame of more than 64 KB (BIG TCP), of which the gateway takes no more: `ip link set DEVICE gro_max_size 65536 gro_ipv4_max_size 65536` on the device that it came in by; on a veth or a TAP, `gso_max_size 65536 gso_ipv4_max_size 65536` on the sender's end.";
         OuterFragment, "outer_fragment", Peer, "A fragment of a tunnel packet: the underlay's MTU is smaller than the peer believes. Raise it, or lower the MTU of the peer's tenants.";
         ExtensionHeaders, "extension_headers", Peer, "More IPv6 extension headers than any tunnel peer needs, or one that cannot be walked.";
         UdpChecksum, "udp_checksum", Peer, "The outer UDP checksum is not zero and not right: the underlay corrupts packets. Tolerated are those that were not verified (`udp_checksum.rx: ignore`).";
@@ -182,5 +183,6 @@ drop_reasons! {
         Unsegmentable, "unsegmentable", Peer, "An offloaded super-frame that cannot be cut into segments.";
         PortBusy, "port_busy", Local, "The port's transmit queue is full.";
         PortDown, "port_down", Local, "The port cannot send: its device is down or gone, or has no carrier since the other end of the cable is down.";
+        PortRefused, "port_refused", Local, "The kernel refused to send the frame, and the port goes on: mostly a super-frame whose headers are not what its sender said of it, or a filter of this machine on what leaves by the device.";
     }
 }

@@ -112,7 +112,7 @@ impl<'a, T: Tracer> Classifier<'a, '_, T> {
         unknown_senders: &mut Vec<IpAddr>,
     ) -> Result<PacketOrigin, NoOrigin> {
         if frame.meta.cut || frame.len() < HEADER_LEN {
-            return Err(Common::Truncated.into());
+            return Err(not_whole(frame).into());
         }
         let Some(addressee) = self.addressee(frame, port) else {
             let peer = port.tags.ok_or_else(|| not_ours(frame.bytes()))?;
@@ -199,6 +199,12 @@ const fn origin_of(outer: &Outer, peer: PeerId) -> PacketOrigin {
 fn check_mac(frame: &Frame<'_>, port: &Port, addressee: &Addressee<'_>) -> Result<(), Common> {
     let mac = if addressee.is_group() { Some(Mac::of_group(addressee.to)) } else { port.mac };
     if mac.is_some() && mac != outer::destination(frame.bytes()) { Err(Common::NotOurMac) } else { Ok(()) }
+}
+
+/// Of what the port, or a capture, has only the beginning, or nothing but that.
+#[cold]
+const fn not_whole(frame: &Frame<'_>) -> Common {
+    if frame.meta.cut && frame.meta.gso.is_some() { Common::SuperFrameTooLong } else { Common::Truncated }
 }
 
 /// The underlay's own control traffic (ARP, LLDP and the like), which is no mistake of anybody.

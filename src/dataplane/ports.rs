@@ -177,7 +177,12 @@ impl<'mem> WorkerPort<'mem> {
         if let Some(port) = counters.port(self.id) {
             port.tx.add(sent.frames.into(), sent.bytes);
         }
-        let refused = [(sent.busy, Common::PortBusy), (sent.down, Common::PortDown), (sent.too_big, Common::TooBig)];
+        let refused = [
+            (sent.busy, Common::PortBusy),
+            (sent.down, Common::PortDown),
+            (sent.too_big, Common::TooBig),
+            (sent.refused, Common::PortRefused),
+        ];
         for (frames, reason) in refused {
             if frames > 0 {
                 counters.dropped(reason.into(), None, frames.into());

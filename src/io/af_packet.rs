@@ -91,7 +91,7 @@ impl AfPacketPort {
         Ok(Self { socket, arrivals, gso_batches, is_hardware: false, is_batching: false, lost: 0, gone: false })
     }
 
-    /// Receives one batch into these empty frames, and says how many came; those that did not come whole stay empty.
+    /// Receives one batch into these empty frames, and says how many came; one that cannot be completed stays empty.
     fn receive(&mut self, slots: &mut [Frame<'_>]) -> io::Result<usize> {
         let received = match sys::receive(self.socket.as_fd(), slots, self.arrivals.as_mut_slice()) {
             Ok(received) => received,
@@ -174,12 +174,13 @@ pub(super) fn set_buffers(socket: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Completes a received frame: its length, what the kernel knew, and the tag it took out. False if it is not whole.
+/// Completes a received frame: its length, what the kernel knew, and the tag it took out. False if there is no place
+/// for the tag.
 fn complete(frame: &mut Frame<'_>, arrival: &Arrival) -> bool {
     frame.set_len(arrival.len);
     vnet::apply(arrival.header, frame);
-    let tagged = arrival.tag.is_none_or(|(tpid, tci)| frame.push_tag(tpid, tci).is_ok());
-    tagged && !arrival.truncated
+    frame.meta.cut = arrival.truncated;
+    arrival.tag.is_none_or(|(tpid, tci)| frame.push_tag(tpid, tci).is_ok())
 }
 
 /// How many of the frames still to send an error strikes: a full or dead device takes none of them.
@@ -201,7 +202,7 @@ impl<'mem> Port<'mem> for AfPacketPort {
             burst.extend(std::iter::from_fn(|| pool.take(HEADROOM + TAG_LEN)).take(wanted));
             let received = self.receive(burst.get_mut(first..).unwrap_or_default());
 
-            // What nothing came for goes back, and what did not come whole.
+            // What nothing came for goes back, and what was not completed.
             let came = *received.as_ref().unwrap_or(&0);
             burst.drain(first + came..).for_each(|frame| pool.put(frame));
             while let Some(at) = burst.iter().skip(first).position(Frame::is_empty) {

@@ -47,6 +47,22 @@ pub struct Caps {
     pub outer_checksum: bool,
 }
 
+/// What is said of a device that is down or gone, of a TAP that nobody holds, and of a Unix socket that nobody listens to;
+/// all other errors are those of one frame.
+const DOWN: [Errno; 11] = [
+    Errno::NETDOWN,
+    Errno::NXIO,
+    Errno::NODEV,
+    Errno::IO,
+    Errno::BADFD,
+    Errno::NOENT,
+    Errno::CONNREFUSED,
+    Errno::CONNRESET,
+    Errno::DESTADDRREQ,
+    Errno::NOTCONN,
+    Errno::PIPE,
+];
+
 /// What became of a burst that was handed to a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sent {
@@ -60,6 +76,8 @@ pub struct Sent {
     pub down: u32,
     /// Frames longer than the port carries.
     pub too_big: u32,
+    /// Frames that the kernel does not take, whatever they were; the port goes on.
+    pub refused: u32,
 }
 
 impl Sent {
@@ -72,6 +90,7 @@ impl Sent {
             busy: self.busy.wrapping_sub(before.busy),
             down: self.down.wrapping_sub(before.down),
             too_big: self.too_big.wrapping_sub(before.too_big),
+            refused: self.refused.wrapping_sub(before.refused),
         }
     }
 
@@ -80,7 +99,8 @@ impl Sent {
         match error {
             Errno::AGAIN | Errno::NOBUFS | Errno::NOMEM | Errno::INTR => self.busy += frames,
             Errno::MSGSIZE => self.too_big += frames,
-            _ => self.down += frames,
+            error if DOWN.contains(&error) => self.down += frames,
+            _ => self.refused += frames,
         }
     }
 }

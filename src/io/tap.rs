@@ -23,7 +23,6 @@ const UDP_OFFLOADS: u32 = libc::TUN_F_USO4 | libc::TUN_F_USO6;
 #[derive(Debug)]
 pub struct TapPort {
     queue: File,
-    lost: u64,
 }
 
 impl TapPort {
@@ -44,11 +43,11 @@ impl TapPort {
         if sys::set_tap_offloads(queue.as_fd(), OFFLOADS | UDP_OFFLOADS).is_err() {
             sys::set_tap_offloads(queue.as_fd(), OFFLOADS)?;
         }
-        Ok(Self { queue, lost: 0 })
+        Ok(Self { queue })
     }
 
-    /// Receives one frame; false when it is longer than the chunk.
-    fn receive(&self, frame: &mut Frame<'_>) -> Result<bool, Errno> {
+    /// Receives one frame.
+    fn receive(&self, frame: &mut Frame<'_>) -> Result<(), Errno> {
         let mut header = [0; vnet::LEN];
         let space = frame.space();
         let room = space.len();
@@ -57,7 +56,8 @@ impl TapPort {
         frame.set_len(len);
         vnet::apply(header, frame);
         // The kernel cuts to what fits without a word, so a full chunk is taken for a cut frame.
-        Ok(len < room)
+        frame.meta.cut = len >= room;
+        Ok(())
     }
 
     fn send(&self, frame: &Frame<'_>) -> Result<usize, Errno> {
@@ -70,11 +70,8 @@ impl<'mem> Port<'mem> for TapPort {
         for _ in 0..limit {
             let Some(mut frame) = pool.take(HEADROOM) else { break };
             match self.receive(&mut frame) {
-                Ok(true) if !frame.is_empty() => burst.push(frame),
-                Ok(whole) => {
-                    self.lost += u64::from(!whole);
-                    pool.put(frame);
-                }
+                Ok(()) if !frame.is_empty() => burst.push(frame),
+                Ok(()) => pool.put(frame),
                 Err(error) => {
                     pool.put(frame);
                     return if matches!(error, Errno::AGAIN | Errno::INTR) { Ok(()) } else { Err(error.into()) };
@@ -105,9 +102,5 @@ impl<'mem> Port<'mem> for TapPort {
 
     fn readable(&self) -> Option<BorrowedFd<'_>> {
         Some(self.queue.as_fd())
-    }
-
-    fn kernel_drops(&mut self) -> u64 {
-        self.lost
     }
 }

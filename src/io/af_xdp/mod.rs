@@ -130,7 +130,7 @@ impl<'mem> Port<'mem> for AfXdpPort<'mem> {
         // A descriptor that the kernel refuses is a fault of ours, and costs a frame.
         let refused = |s: &XdpStatistics| s.rx_invalid_descs + s.tx_invalid_descs;
         let all = |s: XdpStatistics| s.rx_dropped + s.rx_ring_full.unwrap_or(0) + refused(&s);
-        let lost = |queue: &Queue<'_>| queue.statistics().map_or(0, all);
+        let lost = |queue: &Queue<'_>| queue.lost() + queue.statistics().map_or(0, all);
         self.queues.iter().map(lost).sum()
     }
 

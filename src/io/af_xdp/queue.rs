@@ -46,6 +46,8 @@ pub(super) struct Queue<'mem> {
     /// How many chunks are lent for receiving.
     lent: u32,
     joining: Joining<'mem>,
+    /// How many frames found no long chunk for their pieces, or were longer than one.
+    lost: u64,
     /// The last kick found the device down.
     down: bool,
 }
@@ -110,6 +112,7 @@ impl<'mem> Queue<'mem> {
             umem: umem.clone(),
             lent: 0,
             joining: Joining::Nothing,
+            lost: 0,
             down: false,
         })
     }
@@ -213,6 +216,7 @@ impl<'mem> Queue<'mem> {
         match (joined, is_last) {
             (whole, true) => {
                 self.joining = Joining::Nothing;
+                self.lost += u64::from(whole.is_none());
                 return whole;
             }
             (Some(frame), false) => self.joining = Joining::Frame(frame),
@@ -339,6 +343,11 @@ impl<'mem> Queue<'mem> {
     /// Whether the kernel could send no more when it was last woken; it does not report when it can again.
     pub(super) const fn is_stuck(&self) -> bool {
         self.rings.send.was_untaken() && !self.down
+    }
+
+    /// How many frames came in pieces and could not be joined.
+    pub(super) const fn lost(&self) -> u64 {
+        self.lost
     }
 
     /// What the kernel has counted.

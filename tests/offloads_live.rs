@@ -1,4 +1,5 @@
-//! Trains of tunnel packets that kernels join on the way to a running gateway, as `ethtool` turns that on.
+//! What the kernels around a running gateway leave to its devices and join on the way to it, as `ethtool` and `ip` turn
+//! that on.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -11,7 +12,6 @@ use transload_lab::{Gateway, Host, Namespace, need, veth};
 
 mod common;
 #[path = "io_live/wire.rs"]
-#[expect(dead_code, reason = "the tests of ports use the rest of it")]
 mod wire;
 
 use common::wire as packets;
@@ -180,4 +180,55 @@ tenants: { t: { limits: { bum: 100000 }, attachments: { a: { port: left, untagge
         assert!(came == payloads.concat(), "{receiving} {sending}");
     }
     gateway.stop().unwrap();
+}
+
+/// How many frames were dropped for this reason.
+fn dropped(gateway: &Gateway, reason: &str) -> u64 {
+    let drops = gateway.show("drops").unwrap();
+    drops.as_array().unwrap().iter().find(|row| row["reason"] == reason).unwrap()["dropped"].as_u64().unwrap()
+}
+
+/// BIG TCP: the sender's device is allowed super-frames that no chunk takes.
+#[test]
+fn a_super_frame_that_is_too_long_is_dropped_under_a_name_that_says_what_to_type() {
+    need!(root, ip);
+    let World { peer, middle, host } = World::new();
+    if let Err(why) = host.sh("ip link set eth0 gso_max_size 185000 gso_ipv4_max_size 185000") {
+        transload_lab::skip::say("a_super_frame_that_is_too_long", &why.to_string());
+        return;
+    }
+    let gateway = Gateway::start(&middle, FILE).unwrap();
+    let listener = peer.enter(|| TcpListener::bind(("10.0.0.1", 7777))).unwrap();
+    let mut stream = host.enter(|| TcpStream::connect(("10.0.0.1", 7777))).unwrap();
+    stream.set_nonblocking(true).unwrap();
+    let (payload, deadline) = (vec![0x55; 100_000], Instant::now() + PATIENCE);
+    thread::scope(|scope| {
+        let reader = scope.spawn(|| std::io::copy(&mut listener.accept().unwrap().0, &mut std::io::sink()));
+        while dropped(&gateway, "super_frame_too_long") == 0 {
+            assert!(Instant::now() < deadline, "{:?}", gateway.show("ports"));
+            while stream.write(&payload).is_ok() {}
+        }
+        // As the meaning of the drop says.
+        host.sh("ip link set eth0 gso_max_size 65536 gso_ipv4_max_size 65536").unwrap();
+        stream.shutdown(Shutdown::Both).unwrap();
+        drop(reader.join());
+    });
+    transfer(&host, &peer, "10.0.0.1");
+    gateway.stop().unwrap();
+}
+
+#[test]
+fn a_frame_that_the_kernel_refuses_costs_no_other_and_not_the_port() {
+    need!(root, ip);
+    let World { peer: _, middle, host } = World::new();
+    let mut sender = middle.enter(|| Ok(Wire::open("eth2"))).unwrap();
+    let mut listener = host.enter(|| Ok(Wire::open("eth0"))).unwrap();
+    let good = wire::frame(&[0x88, 0xb5, 1]);
+    // UDP that is said to be TCP, which the kernel tells by the place of the checksum.
+    let lie = super_frame((packets::BROADCAST, OURS), ["10.0.0.1", "10.0.0.2"], 9, &[numbered(1), numbered(2)]);
+    let lie = Packet { gso: Some(Gso { kind: GsoKind::Tcp4, size: 500 }), ..lie };
+    let long = wire::frame(&[0x55; 4000]);
+    let sent = sender.send(&[good.clone(), lie.clone(), good.clone(), long, lie, good]);
+    assert_eq!((sent.frames, sent.refused, sent.too_big, sent.down, sent.busy), (3, 2, 1, 0, 0));
+    listener.wait(3, wire::ours);
 }
