@@ -44,7 +44,7 @@ impl KnownSenders {
     pub(super) fn origin(&self, frame: &Frame<'_>, port: PortId) -> Option<PacketOrigin> {
         let KnownPacket { pattern, port: before, peer } = self.places.get(place(frame)?)?.as_ref()?;
         let found = pattern.likeness(frame.bytes())?;
-        // A train has a checksum: without one, nobody joins packets.
+        // A train has a checksum.
         let is_judged = found.udp_checksum == 0 || frame.meta.checksum != Checksum::Unknown && frame.meta.gso.is_none();
         let outer_class = Some(found.traffic_class);
         (is_judged && *before == port && !frame.meta.cut).then_some(PacketOrigin {

@@ -111,7 +111,8 @@ impl<'mem> Aside<'mem> {
 /// tunnel packet with a super-frame inside.
 #[cold]
 pub(super) fn is_train(frame: &Frame<'_>, gso: Gso, outer: &Outer, kind: Kind) -> bool {
-    if gso.kind != GsoKind::Udp || outer.udp_checksum.is_none() {
+    // Packets without a checksum are joined by nobody, and the sum of a pseudo-header is not zero.
+    if gso.kind != GsoKind::Udp || outer.udp_checksum.is_none_or(|checksum| checksum == 0) {
         return false;
     }
     let at = usize::from(outer.at);
