@@ -120,6 +120,8 @@ pub struct DomainCounters {
     pub flooded: Counter,
     /// Copies that were not made of frames which were to go to everyone, since they were too many.
     pub copies_dropped: Counter,
+    /// Copies of flooded frames and segments of super-frames that were made, beyond one for each frame.
+    pub copies: Counter,
     /// Frames, or copies of flooded ones, that were dropped after the tenant was known.
     pub dropped: Counter,
     /// ICMP errors sent to hosts whose packet was too big.
@@ -145,6 +147,10 @@ pub struct MappingCounters {
     pub sent: [TrafficCounter; 2],
     /// Frames whose tenant ID has no counterpart.
     pub holes: Counter,
+    /// Segments of super-frames that were made, beyond one for each frame.
+    pub copies: Counter,
+    /// ICMP errors sent to hosts whose packet was too big.
+    pub too_big_answers: Counter,
     /// Frames that were dropped while they crossed.
     pub dropped: Counter,
 }
@@ -153,6 +159,7 @@ pub struct MappingCounters {
 #[derive(Debug)]
 pub struct Counters {
     drops: Box<[Counter]>,
+    copy_drops: Box<[Counter]>,
     tolerated: Box<[Counter]>,
     /// By port.
     ports: Box<[Both]>,
@@ -218,6 +225,7 @@ impl Counters {
     pub fn new(tables: &FileTables) -> Self {
         Self {
             drops: block(DropReason::COUNT),
+            copy_drops: block(DropReason::COUNT),
             tolerated: block(DropReason::COUNT),
             ports: block(tables.ports.span()),
             port_drops: block(tables.ports.span() * DropReason::COUNT),
@@ -246,11 +254,11 @@ impl Counters {
     pub fn forget_domain(&self, id: DomainId) {
         let Some(domain) = self.domain(id) else { return };
         let DomainCounters { traffic, flooded, dropped, too_big_answers, learned, moved, .. } = domain;
-        let DomainCounters { held_moves, loops, over_mac_limit, table_full, copies_dropped, .. } = domain;
+        let DomainCounters { held_moves, loops, over_mac_limit, table_full, copies_dropped, copies, .. } = domain;
         traffic.forget();
         let (first, second) =
             ([flooded, dropped, too_big_answers, learned], [moved, held_moves, loops, over_mac_limit]);
-        first.into_iter().chain(second).chain([table_full, copies_dropped]).for_each(Counter::forget);
+        first.into_iter().chain(second).chain([table_full, copies_dropped, copies]).for_each(Counter::forget);
     }
 
     /// As [`forget_peer`](Self::forget_peer), of a mapping.
@@ -258,14 +266,23 @@ impl Counters {
         let Some(mapping) = self.mapping(id) else { return };
         mapping.sent.iter().for_each(TrafficCounter::forget);
         mapping.holes.forget();
+        mapping.copies.forget();
+        mapping.too_big_answers.forget();
         mapping.dropped.forget();
     }
 
-    /// Frames, and copies of flooded frames, dropped for this reason.
+    /// Frames dropped for this reason.
     #[must_use]
     #[inline]
     pub fn drops(&self, reason: DropReason) -> Option<&Counter> {
         self.drops.get(reason.index())
+    }
+
+    /// Copies of flooded frames and segments of super-frames, dropped for this reason while others of the same frame left;
+    /// and the gateway's own answers that did not leave.
+    #[must_use]
+    pub fn copy_drops(&self, reason: DropReason) -> Option<&Counter> {
+        self.copy_drops.get(reason.index())
     }
 
     /// Frames carried although a stricter gateway would have dropped them for this reason.
@@ -321,6 +338,17 @@ impl Counters {
         places.into_iter().flatten().for_each(|both| both.dropped.add(frames));
         if let Some(counter) = self.drops_at(port, reason) {
             counter.add(frames);
+        }
+    }
+
+    /// Counts a copy or a segment dropped for this reason while others of its frame leave, of a tenant if it is known.
+    #[cold]
+    pub fn dropped_copy(&self, reason: DropReason, domain: Option<DomainId>) {
+        if let Some(counter) = self.copy_drops(reason) {
+            counter.add(1);
+        }
+        if let Some(counters) = domain.and_then(|id| self.domain(id)) {
+            counters.dropped.add(1);
         }
     }
 

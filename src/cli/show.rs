@@ -16,6 +16,7 @@ A column is a key of the JSON (docs/ROWS.md has them all). Some need a word:
   LOST                of a port, frames that its queue had no room for; of the log, lines that could not be written
   HELD BACK           lines of a kind that had already said much; the log sums them up
   DROPPED             frames dropped and counted by reason; of a port, without `underlay_control`, which is harmless
+  COPIES              copies of flooded frames, or segments of super-frames, dropped while others of the frame left
   TOLERATED           frames carried, though a stricter gateway would have dropped them for this reason
   RESPONSIBLE         who can do something about it: peer, config (the file) or local (this machine)
   UNMAPPED IDS        IDs of a mapping that have no counterpart, since it is reserved
@@ -56,7 +57,7 @@ const PEERS: [&str; 11] = [
 const PORTS: [&str; 11] =
     ["PORT", "IO", "MAC", "MTU", "RX FRAMES", "RX BYTES", "LOST", "TX FRAMES", "TX BYTES", "DROPPED", "STATE"];
 const LOG: [&str; 2] = ["HELD BACK", "LOST"];
-const DROPS: [&str; 6] = ["REASON", "DROPPED", "TOLERATED", "PORTS", "RESPONSIBLE", "MEANING"];
+const DROPS: [&str; 7] = ["REASON", "DROPPED", "COPIES", "TOLERATED", "PORTS", "RESPONSIBLE", "MEANING"];
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = COLUMNS)]
@@ -270,13 +271,13 @@ fn ports(rows: &[PortRow]) -> String {
 }
 
 fn drops(rows: &[DropRow], all: bool) -> String {
-    let mut table = table(&DROPS, &DROPS[1..3]);
-    let rows: Vec<_> = rows.iter().filter(|row| all || row.dropped + row.tolerated > 0).collect();
+    let mut table = table(&DROPS, &DROPS[1..4]);
+    let rows: Vec<_> = rows.iter().filter(|row| all || row.dropped + row.copies + row.tolerated > 0).collect();
     for row in &rows {
         let frames = |count: u64| or_none((count > 0).then(|| count.to_string()));
-        let (dropped, tolerated) = (frames(row.dropped), frames(row.tolerated));
+        let [dropped, copies, tolerated] = [row.dropped, row.copies, row.tolerated].map(frames);
         let ports = or_none(joined(row.ports.iter().map(|(port, count)| format!("{port} {count}")), ", "));
-        table.add_row([&row.reason, &dropped, &tolerated, &ports, &row.responsible, &row.meaning]);
+        table.add_row([&row.reason, &dropped, &copies, &tolerated, &ports, &row.responsible, &row.meaning]);
     }
     finish(&table, rows.len(), "No frame has been dropped.")
 }

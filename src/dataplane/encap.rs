@@ -3,6 +3,7 @@
 use transload_encaps::{Checksum, Common, DropReason, Frame, HEADROOM};
 
 use super::burst::Burst;
+use super::copies::Copies;
 use super::egress::{Egress, TooBigFrame};
 use super::floods::Flood;
 use super::memo::Memo;
@@ -173,14 +174,13 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         let mut segments = std::mem::take(self.segments);
         let cut = offload::segments(&frame, self.pool, HEADROOM, |segment| segments.push(segment));
         self.pool.put(frame);
-        let mut outcome = cut;
+        let mut copies = Copies::NONE;
         for segment in segments.drain(..) {
-            if let Err(reason) = self.depart_whole(segment, side, path) {
-                outcome = Err(reason);
-            }
+            let gone = self.depart_whole(segment, side, path);
+            copies.add(gone, side, self.counters);
         }
         *self.segments = segments;
-        outcome
+        cut.and(copies.together(side, self.counters).unwrap_or(Ok(())))
     }
 
     #[inline]
@@ -235,12 +235,11 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         self.pool.put(refused.frame);
         let Some((answer, back)) = answer else { return };
         match self.depart(answer, &side, Some(&back)) {
-            Ok(()) => {
-                if let Some(counters) = side.domain().and_then(|id| self.counters.domain(id)) {
-                    counters.too_big_answers.add(1);
-                }
+            Ok(()) => side.count_answer(self.counters),
+            Err(reason) => {
+                side.count_copies(1, self.counters);
+                self.counters.dropped_copy(reason, side.domain());
             }
-            Err(reason) => self.counters.dropped(reason, side.domain(), 1),
         }
         // An answer that is too big itself is not answered.
         if let Some(answer) = self.refused.take() {

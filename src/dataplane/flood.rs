@@ -48,7 +48,9 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         };
         let Some(mut flood) = refused else { return Verdict::Waiting };
         self.count_unmade(&flood);
-        flood.failed = Some(Common::FloodBacklog.into());
+        if let Some(side) = self.side_of(&flood) {
+            flood.copies.add(Err(Common::FloodBacklog.into()), &side, self.counters);
+        }
         self.finish(flood)
     }
 
@@ -96,15 +98,10 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
                     let path = self.path_to(flood.domain, domain, Target { attachment, peer });
                     self.copy(&flood.frame).and_then(|copy| self.depart(copy, &side, path.as_ref()))
                 };
-                match gone {
-                    Ok(()) => flood.is_sent = true,
-                    Err(reason) => {
-                        self.tracer.lost(reason);
-                        if let Some(before) = flood.failed.replace(reason) {
-                            self.counters.dropped(before, side.domain(), 1);
-                        }
-                    }
+                if let Err(reason) = gone {
+                    self.tracer.lost(reason);
                 }
+                flood.copies.add(gone, &side, self.counters);
             }
         }
         self.made(flood, made);
@@ -128,12 +125,18 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     /// No more copies are made of a frame: what has become of it, and its sender is answered if it was too big.
     fn finish(&mut self, mut flood: Flood<'mem>) -> Verdict {
         self.refused = flood.refused.take();
-        if let Some(side) = self.side_of(&flood) {
-            self.answer_refused(side);
-        }
-        let verdict = flood.verdict(self.counters);
+        let side = self.side_of(&flood);
         self.pool.put(flood.frame);
-        verdict
+        let gone = side.and_then(|side| {
+            self.answer_refused(side);
+            flood.copies.together(&side, self.counters)
+        });
+        match gone {
+            Some(Ok(())) => Verdict::Sent,
+            Some(Err(reason)) => Verdict::Dropped(reason),
+            None if flood.is_control => Verdict::Dropped(Common::L2Control.into()),
+            None => Verdict::Dropped(Common::NoTargets.into()),
+        }
     }
 
     /// Counts the copies that are not made of a frame for which there is no place.

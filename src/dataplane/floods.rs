@@ -14,11 +14,12 @@
 
 use std::collections::VecDeque;
 
-use transload_encaps::{Common, DropReason, Frame};
+use transload_encaps::{Common, Frame};
 
 use super::burst::Burst;
+use super::copies::Copies;
 use super::egress::TooBigFrame;
-use super::note::{Note, Verdict};
+use super::note::Note;
 use crate::counters::Counters;
 use crate::forwarding::{AttachmentId, Claim, DomainId, Forwarding};
 use crate::io::Pool;
@@ -42,10 +43,8 @@ pub(super) struct Flood<'mem> {
     pub next: (AttachmentId, usize),
     /// How many copies were made, or failed.
     pub made: u64,
-    /// Whether a copy has left.
-    pub is_sent: bool,
-    /// Why the last copy failed that did.
-    pub failed: Option<DropReason>,
+    /// What has become of these.
+    pub copies: Copies,
     /// The frame as the narrowest path refused it so far.
     pub refused: Option<TooBigFrame<'mem>>,
 }
@@ -54,21 +53,7 @@ impl<'mem> Flood<'mem> {
     /// A frame of which no copies are made yet.
     pub(super) const fn new(frame: Frame<'mem>, note: Note, domain: DomainId, is_control: bool) -> Self {
         let next = (AttachmentId::new(0), 0);
-        Self { frame, note, domain, is_control, next, made: 0, is_sent: false, failed: None, refused: None }
-    }
-
-    /// What becomes of the frame, with no copy left to be made. Every copy that fails counts once: all but the last
-    /// one are counted already.
-    pub(super) fn verdict(&self, counters: &Counters) -> Verdict {
-        match self.failed {
-            Some(reason) if self.is_sent => {
-                counters.dropped(reason, self.note.ingress().map(|ingress| ingress.domain), 1);
-                Verdict::Sent
-            }
-            None if self.is_sent => Verdict::Sent,
-            None if self.is_control => Verdict::Dropped(Common::L2Control.into()),
-            reason => Verdict::Dropped(reason.unwrap_or(Common::NoTargets.into())),
-        }
+        Self { frame, note, domain, is_control, next, made: 0, copies: Copies::NONE, refused: None }
     }
 }
 

@@ -8,6 +8,7 @@ mod bum;
 mod burst;
 mod classify;
 pub mod clock;
+mod copies;
 mod decap;
 mod digest;
 mod egress;

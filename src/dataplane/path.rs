@@ -8,7 +8,7 @@ use transload_encaps::underlay::Underlay;
 use transload_encaps::{Frame, InnerTags, Mac, Segment};
 
 use super::offload;
-use crate::counters::TrafficCounter;
+use crate::counters::{Counters, TrafficCounter};
 use crate::forwarding::{AttachmentId, Crossing, Domain, DomainId, Forwarding, Hop, MssClamp, Peer, Target};
 
 /// The side that a frame which leaves came in by.
@@ -26,6 +26,28 @@ impl<'t> IngressSide<'t> {
         match self {
             Self::Tenant { id, .. } => Some(id),
             Self::Mapping(_) => None,
+        }
+    }
+
+    /// Counts copies or segments of its frames, beyond one for each frame.
+    pub(super) fn count_copies(self, copies: u64, counters: &Counters) {
+        let counter = match self {
+            Self::Tenant { id, .. } => counters.domain(id).map(|domain| &domain.copies),
+            Self::Mapping(crossing) => counters.mapping(crossing.mapping).map(|mapping| &mapping.copies),
+        };
+        if let Some(counter) = counter {
+            counter.add(copies);
+        }
+    }
+
+    /// Counts an ICMP error that was sent to the sender of a frame that is too big.
+    pub(super) fn count_answer(self, counters: &Counters) {
+        let counter = match self {
+            Self::Tenant { id, .. } => counters.domain(id).map(|domain| &domain.too_big_answers),
+            Self::Mapping(crossing) => counters.mapping(crossing.mapping).map(|mapping| &mapping.too_big_answers),
+        };
+        if let Some(counter) = counter {
+            counter.add(1);
         }
     }
 

@@ -230,7 +230,9 @@ impl<'mem> Offline<'mem> {
 
     /// How often a frame, or a copy of one, was dropped for each reason that occurred.
     pub fn drops(&self) -> impl Iterator<Item = (DropReason, u64)> {
-        DropReason::all().filter_map(|reason| Some((reason, self.counters().drops(reason)?.get())).filter(|d| d.1 > 0))
+        let counters = self.counters();
+        let count = |reason| Some(counters.drops(reason)?.get() + counters.copy_drops(reason)?.get());
+        DropReason::all().filter_map(move |reason| Some((reason, count(reason)?)).filter(|d| d.1 > 0))
     }
 
     /// Every MAC known, in the order of tenant and address.

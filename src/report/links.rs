@@ -107,6 +107,8 @@ impl GatewayState<'_> {
             unmapped_ids: connection.ids.holes().iter().map(|(first, last)| last - first + 1).sum(),
             from_to_frames: sum(|mapping| mapping.sent[1].frames.get()),
             to_from_frames: sum(|mapping| mapping.sent[0].frames.get()),
+            copies: sum(|mapping| mapping.copies.get()),
+            too_big_answers: sum(|mapping| mapping.too_big_answers.get()),
             dropped: sum(|mapping| mapping.dropped.get()),
             dropped_unmapped: sum(|mapping| mapping.holes.get()),
         }

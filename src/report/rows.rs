@@ -118,6 +118,9 @@ pub struct TenantRow {
     /// Frames, counted as the copies that were to be made of them, beyond what `limits.bum` allows, or
     /// what a worker can copy beside other traffic.
     pub copies_dropped: u64,
+    /// Frames that were made of others, copies of flooded ones and segments of super-frames, beyond one for each: as many
+    /// more were sent or dropped than came.
+    pub copies: u64,
     /// Frames, or copies of flooded ones, dropped after the tenant was known.
     pub dropped: u64,
     /// Frames that were too big for their path and whose sender got an ICMP error.
@@ -164,6 +167,11 @@ pub struct MappingRow {
     pub from_to_frames: u64,
     /// Frames that came by the `to` side and left by the `from` side.
     pub to_from_frames: u64,
+    /// Frames that were made of super-frames, their segments, beyond one for each: as many more were sent or dropped than
+    /// came.
+    pub copies: u64,
+    /// Frames that were too big for their path and whose sender got an ICMP error.
+    pub too_big_answers: u64,
     /// Frames with an ID that has a counterpart, dropped before they left on the other side.
     pub dropped: u64,
     /// Frames dropped because their ID has no counterpart.
@@ -249,7 +257,7 @@ pub struct PortRow {
     /// Frames dropped after they came in by it, or when they were to leave by it, but for `underlay_control`, with
     /// which nothing is wrong.
     pub dropped: u64,
-    /// Whole frames from it and to it.
+    /// Whole frames from it and to it: a super-frame is one, but tunnel packets that the kernel has joined count each.
     #[serde(flatten)]
     pub traffic: Traffic,
     /// Frames that arrived and were lost before the gateway could take them: its queue was full, or they were longer
@@ -262,8 +270,11 @@ pub struct PortRow {
 pub struct DropRow {
     /// Its name, which never changes.
     pub reason: String,
-    /// Frames, or copies of flooded ones, dropped for it.
+    /// Frames dropped for it.
     pub dropped: u64,
+    /// Frames made of others, copies of flooded ones and segments of super-frames, dropped for it while others of the same
+    /// frame left; and the gateway's own answers that did not leave.
+    pub copies: u64,
     /// Frames carried, though a stricter gateway would have dropped them for it.
     pub tolerated: u64,
     /// Frames dropped, by the port that they came in by or were to leave by; copies of flooded ones are not in it.

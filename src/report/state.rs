@@ -83,6 +83,7 @@ impl GatewayState<'_> {
         DropRow {
             reason: reason.label().into(),
             dropped: self.sum(|counters| counters.drops(reason)),
+            copies: self.sum(|counters| counters.copy_drops(reason)),
             tolerated: self.sum(|counters| counters.tolerated(reason)),
             ports: ports.filter(|(_, frames)| *frames > 0).collect(),
             responsible: reason.info().fault.word().into(),
@@ -93,7 +94,7 @@ impl GatewayState<'_> {
     /// What a replay ends with: of the reasons for drops, those that occurred.
     #[must_use]
     pub fn summary(&self) -> Summary {
-        let occurred = |row: &DropRow| row.dropped + row.tolerated > 0;
+        let occurred = |row: &DropRow| row.dropped + row.copies + row.tolerated > 0;
         Summary {
             ports: self.ports(),
             mappings: self.mappings(),

@@ -34,6 +34,7 @@ impl GatewayState<'_> {
             traffic: self.traffic(|counters| counters.domain(id).map(|domain| &domain.traffic)),
             flooded: sum(|domain| &domain.flooded),
             copies_dropped: sum(|domain| &domain.copies_dropped),
+            copies: sum(|domain| &domain.copies),
             dropped: sum(|domain| &domain.dropped),
             too_big_answers: sum(|domain| &domain.too_big_answers),
             learned: sum(|domain| &domain.learned),

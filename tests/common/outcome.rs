@@ -31,6 +31,8 @@ enum Owner {
     Worker,
     /// What was carried although a stricter gateway would have dropped it.
     Tolerance,
+    /// Copies and segments that did not leave while others did.
+    Copies,
     Port(PortId),
     Peer(PeerId),
     Tenant(DomainId),
@@ -87,6 +89,7 @@ impl Owner {
             Self::Peer(id) => format!("peer {}", names.peer(id)),
             Self::Tenant(id) => format!("tenant {}", names.domain(id)),
             Self::Mapping(id) => format!("mapping {}", names.mapping(id)),
+            Self::Copies => "copies".into(),
         }
     }
 }
@@ -128,6 +131,7 @@ impl Numbers {
     fn counters(&mut self, counters: &Counters) {
         for reason in DropReason::all() {
             self.add(Owner::Worker, reason.label(), counters.drops(reason).unwrap().get());
+            self.add(Owner::Copies, reason.label(), counters.copy_drops(reason).unwrap().get());
             self.add(Owner::Tolerance, reason.label(), counters.tolerated(reason).unwrap().get());
         }
         for (id, port) in (0..).map(PortId::new).map_while(|id| Some((id, counters.port(id)?))) {
@@ -144,20 +148,23 @@ impl Numbers {
             self.domain(id, domain);
         }
         for (id, mapping) in (0..).map(MappingId::new).map_while(|id| Some((id, counters.mapping(id)?))) {
-            let MappingCounters { sent: [from, to], holes, dropped } = mapping;
+            let MappingCounters { sent: [from, to], holes, copies, too_big_answers, dropped } = mapping;
             self.traffic(Owner::Mapping(id), ["frames sent to `from`", "bytes sent to `from`"], from);
             self.traffic(Owner::Mapping(id), ["frames sent to `to`", "bytes sent to `to`"], to);
             self.add(Owner::Mapping(id), "holes", holes.get());
+            self.add(Owner::Mapping(id), "copies", copies.get());
+            self.add(Owner::Mapping(id), "answers", too_big_answers.get());
             self.add(Owner::Mapping(id), "frames dropped", dropped.get());
         }
     }
 
     fn domain(&mut self, id: DomainId, counters: &DomainCounters) {
         let DomainCounters { traffic, flooded, dropped, too_big_answers, learned, moved, held_moves, .. } = counters;
-        let DomainCounters { loops, over_mac_limit, table_full, copies_dropped, .. } = counters;
+        let DomainCounters { loops, over_mac_limit, table_full, copies, copies_dropped, .. } = counters;
         self.both(Owner::Tenant(id), traffic);
         for (what, counter) in [
             ("flooded", flooded),
+            ("copies", copies),
             ("frames or copies dropped", dropped),
             ("answers", too_big_answers),
             ("learned", learned),

@@ -181,9 +181,8 @@ impl<'mem> Twins<'mem> {
     pub fn drops(&self) -> BTreeMap<&'static str, u64> {
         let counters = self.fast.worker.counters();
         let all = transload_encaps::DropReason::all();
-        all.map(|reason| (reason.label(), counters.drops(reason).unwrap().get()))
-            .filter(|(_, count)| *count > 0)
-            .collect()
+        let count = |reason| counters.drops(reason).unwrap().get() + counters.copy_drops(reason).unwrap().get();
+        all.map(|reason| (reason.label(), count(reason))).filter(|(_, count)| *count > 0).collect()
     }
 
     /// What is known to both.

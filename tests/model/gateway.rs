@@ -133,8 +133,10 @@ impl<'mem> Gateway<'mem> {
 
     /// The number of frames, copies of flooded ones included, that were dropped since the start, by the reason's label.
     pub(crate) fn drops(&self) -> BTreeMap<&'static str, u64> {
-        let counted = transload_encaps::DropReason::all()
-            .filter_map(|reason| Some((reason.label(), self.twin.worker.counters().drops(reason)?.get())));
+        let counters = self.twin.worker.counters();
+        let counted = transload_encaps::DropReason::all().filter_map(|reason| {
+            Some((reason.label(), counters.drops(reason)?.get() + counters.copy_drops(reason)?.get()))
+        });
         counted.filter(|(_, count)| *count > 0).collect()
     }
 

@@ -288,7 +288,7 @@ pub(super) const TABLE: &[Situation] = &[
     situation("a super-frame between frames to the same place", "6 sent", |_, n| {
         vec![say("both", "gre4", n), super_frame("both", "gre4", 1000, 3_500), say("both", "gre4", n)]
     }),
-    situation("a super-frame whose segments are too big", "5 sent, 2 too_big", |_, n| {
+    situation("a super-frame whose segments are too big", "5 sent, 6 too_big", |_, n| {
         vec![
             super_frame("both", "slim4", 1460, 5_000),
             say("both", "slim4", n),

@@ -1,0 +1,52 @@
+//! Copies: what becomes of a frame that leaves several times, flooded to many or cut into segments.
+//!
+//! The frame is sent if one of them is, and dropped if none is, once, for the reason of the last. All beyond that one are
+//! counted apart, so that at any time
+//!
+//! ```text
+//! frames received               = frames sent at least once + frames dropped
+//! frames received + copies made = frames handed to ports + frames dropped + copies dropped
+//! ```
+
+use transload_encaps::DropReason;
+
+use super::path::IngressSide;
+use crate::counters::Counters;
+
+/// The copies or segments of one frame so far.
+pub(super) struct Copies {
+    count: u64,
+    sent: bool,
+    /// Why the last of those that did not leave did not.
+    failed: Option<DropReason>,
+}
+
+impl Copies {
+    /// None yet.
+    pub(super) const NONE: Self = Self { count: 0, sent: false, failed: None };
+
+    /// One more, and whether it left.
+    pub(super) fn add(&mut self, gone: Result<(), DropReason>, side: &IngressSide<'_>, counters: &Counters) {
+        self.count += 1;
+        match gone {
+            Ok(()) => self.sent = true,
+            Err(reason) => {
+                if let Some(before) = self.failed.replace(reason) {
+                    counters.dropped_copy(before, side.domain());
+                }
+            }
+        }
+    }
+
+    /// What that is for the frame; none without any copy.
+    pub(super) fn together(self, side: &IngressSide<'_>, counters: &Counters) -> Option<Result<(), DropReason>> {
+        let Self { count, sent, failed } = self;
+        side.count_copies(count.checked_sub(1)?, counters);
+        match failed {
+            Some(reason) if !sent => return Some(Err(reason)),
+            Some(reason) => counters.dropped_copy(reason, side.domain()),
+            None => {}
+        }
+        Some(Ok(()))
+    }
+}
