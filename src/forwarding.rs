@@ -168,6 +168,17 @@ pub struct Endpoint {
     pub carriers: Vec<Carrier>,
     /// The multicast groups that its packets may be sent to besides.
     pub multicast: Vec<IpAddr>,
+    /// Whether packets that arrive in fragments are put together again.
+    pub reassembly: Option<Reassembly>,
+}
+
+/// How many fragmented packets each worker puts together, and for how long it waits for the rest of each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reassembly {
+    /// Most packets at a time.
+    pub most: usize,
+    /// Nanoseconds from the first fragment on.
+    pub timeout: u64,
 }
 
 /// The sender of a tunnel packet, as its outer headers show it: names exactly one peer.

@@ -17,6 +17,7 @@ pub mod ecn;
 pub mod encap;
 pub mod ethernet;
 pub mod flow;
+pub mod fragment;
 pub mod frame;
 pub mod gre;
 pub mod inner;

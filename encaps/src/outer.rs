@@ -15,7 +15,7 @@ use crate::ip::{self, IPV4_LEN, IPV6_LEN, UDP, UDP_LEN};
 /// Where in a UDP header its checksum is (RFC 768).
 pub const UDP_CHECKSUM: u16 = 6;
 /// Hop-by-hop, routing and destination options, which may stand before the tunnel's header (RFC 8200 §4.1).
-const EXTENSIONS: [u8; 3] = [ip::HOP_BY_HOP, ip::ROUTING, ip::DESTINATION];
+pub(crate) const EXTENSIONS: [u8; 3] = [ip::HOP_BY_HOP, ip::ROUTING, ip::DESTINATION];
 const MOST_EXTENSIONS: usize = 4;
 /// The VLAN ID, in the control information of a tag.
 const VID: u16 = 0x0fff;
@@ -159,22 +159,22 @@ fn ipv6(frame: &[u8], at: usize) -> Result<Outer, DropReason> {
     }
     let (mut next, mut len) = (header[6], IPV6_LEN);
     let mut extensions = 0;
-    while EXTENSIONS.contains(&next) {
+    while EXTENSIONS.contains(&next) || next == ip::FRAGMENT {
         extensions += 1;
         if extensions > MOST_EXTENSIONS {
             return Err(Common::ExtensionHeaders.into());
         }
         let [following, units, _, left] = *ip.get(len..).and_then(|e| e.first_chunk()).ok_or(Common::Truncated)?;
+        if next == ip::FRAGMENT && !is_atomic(ip, len) {
+            // RFC 8200 §4.5; RFC 7348 §4.3 and RFC 7637 §3.2 as above.
+            return Err(Common::OuterFragment.into());
+        }
         // RFC 8200 §4.4: with segments left it is on its way to somebody else, by a type of routing unknown here.
         if next == ip::ROUTING && left != 0 {
             return Err(Common::ExtensionHeaders.into());
         }
         len += ip::extension_len(next, units);
         next = following;
-    }
-    // RFC 8200 §4.5; RFC 7348 §4.3 and RFC 7637 §3.2 as above. One that is whole (RFC 6946) is dropped like the others.
-    if next == ip::FRAGMENT {
-        return Err(Common::OuterFragment.into());
     }
     if len > total_len {
         return Err(Common::BadLength.into());
@@ -194,6 +194,12 @@ fn ipv6(frame: &[u8], at: usize) -> Result<Outer, DropReason> {
         udp_checksum: None,
     };
     udp(frame, outer)
+}
+
+/// Whether the fragment header here is that of a packet which is whole: the first part, and no more follow (RFC 6946).
+#[cold]
+fn is_atomic(ip: &[u8], at: usize) -> bool {
+    ip.get(at + 2..).and_then(|rest| rest.first_chunk()).is_some_and(|word| u16::from_be_bytes(*word) & !6 == 0)
 }
 
 #[inline]

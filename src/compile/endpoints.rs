@@ -10,8 +10,8 @@ use super::findings::Findings;
 use super::origins::Noun;
 use super::ports::PortSection;
 use super::table::{Declared, Table};
-use crate::config::{Address, At, Endpoint, Name, Named, Span, Ttl};
-use crate::forwarding::{self, EndpointId, PortId, Slab};
+use crate::config::{Address, At, Endpoint, Io, Name, Named, Port, Reassemble, Span, Switch, Ttl};
+use crate::forwarding::{self, EndpointId, PortId, Reassembly, Slab};
 
 /// An endpoint of the file, checked.
 #[derive(Debug, Clone)]
@@ -22,6 +22,7 @@ pub(super) struct OwnEndpoint<'c> {
     pub(super) ports: Vec<PortId>,
     pub(super) vlan: Option<u16>,
     pub(super) ttl: u8,
+    reassembly: Option<Reassembly>,
 }
 
 pub(super) struct EndpointSection<'c> {
@@ -31,6 +32,9 @@ pub(super) struct EndpointSection<'c> {
 
 /// RFC 1700's default TTL, as Linux sends; RFC 7348 names none.
 const DEFAULT_TTL: u8 = 64;
+const DEFAULT_DATAGRAMS: usize = 256;
+/// Seconds: an underlay brings fragments one right after the other.
+const DEFAULT_TIMEOUT: u64 = 1;
 
 pub(super) fn compile<'c>(
     endpoints: &'c Named<Endpoint>,
@@ -51,8 +55,8 @@ pub(super) fn compile<'c>(
             for &port in &row.ports {
                 ports.forwarding.get_or_default(port).endpoints.push(id);
             }
-            let (address, vlan) = (row.address, row.vlan);
-            let row = forwarding::Endpoint { address, vlan, carriers: Vec::new(), multicast: Vec::new() };
+            let (address, vlan, reassembly) = (row.address, row.vlan, row.reassembly);
+            let row = forwarding::Endpoint { address, vlan, carriers: Vec::new(), multicast: Vec::new(), reassembly };
             all.forwarding.insert(id, row);
         }
         all.table.add(name, row, &mut context.findings);
@@ -72,7 +76,24 @@ fn endpoint<'c>(
     let ports = own_ports(name, config, ports, &mut context.findings);
     let vlan = config.vlan.as_ref().and_then(At::value).map(|vid| vid.0 as u16);
     let ttl = ttl(config.ttl.as_ref(), DEFAULT_TTL);
-    Some(OwnEndpoint { name: name.text, id, address: address?, ports: ports?, vlan, ttl })
+    let reassembly = reassembly(config.reassemble.as_ref().and_then(At::get), &mut context.findings);
+    Some(OwnEndpoint { name: name.text, id, address: address?, ports: ports?, vlan, ttl, reassembly })
+}
+
+/// Whether fragments are put together, and within which limits.
+fn reassembly(stated: Option<&Switch<Reassemble>>, findings: &mut Findings) -> Option<Reassembly> {
+    let Some(Switch::On(Reassemble { most, timeout })) = stated else { return None };
+    let most = most.as_ref().and_then(At::value).map_or(DEFAULT_DATAGRAMS, |most| most.0 as usize);
+    let seconds = match timeout.as_ref().and_then(|at| Some((at, at.value()?.0))) {
+        None => DEFAULT_TIMEOUT,
+        // RFC 8200 §4.5 waits a minute.
+        Some((_, seconds @ 1..=60)) => seconds,
+        Some((at, _)) => {
+            findings.error(at.span, "fragments are waited for at least 1 and at most 60 seconds", "write 1s to 60s");
+            DEFAULT_TIMEOUT
+        }
+    };
+    Some(Reassembly { most, timeout: seconds * 1_000_000_000 })
 }
 
 fn note(id: EndpointId, name: Name<'_>, config: &Endpoint, context: &mut Context<'_>) {
@@ -105,6 +126,7 @@ fn own_ports(
     let mut found = Vec::new();
     for port in list {
         let Some(row) = ports.table.find(port, findings) else { continue };
+        warn_of_lost_fragments(config, port, row.config, findings);
         if found.contains(&row.id) {
             findings.error(port.span, "this port is already in the list", "remove it here");
         } else {
@@ -112,6 +134,17 @@ fn own_ports(
         }
     }
     (!found.is_empty()).then_some(found)
+}
+
+/// Warns where fragments are to be put together that a port never gets.
+fn warn_of_lost_fragments(config: &Endpoint, at: &At<String>, port: &Port, findings: &mut Findings) {
+    let is_xdp = port.io.as_ref().and_then(At::get) == Some(&Io::AfXdp);
+    let is_on = matches!(config.reassemble.as_ref().and_then(At::get), Some(Switch::On(_)));
+    if is_xdp && is_on {
+        let message =
+            "XDP sockets do not get the later fragments of UDP packets, so `reassemble` has no effect on VXLAN here";
+        findings.warning(at.span, message, "write `io: af_packet` at the port");
+    }
 }
 
 /// Refuses two endpoints with the same address on one wire: a packet could be for either.

@@ -48,7 +48,7 @@ pub use nearest::{nearest, suggestion};
 pub use numbers::{DscpValue, MssClamp, Rate, Ttl, Vid, Whole};
 pub use offset::{Offset, is_variable};
 pub use peers::{Df, Ecn, Group, Knobs, MaxLearned, Peer, RxZero, UdpChecksum, UdpRx, UdpTx};
-pub use ports::{Endpoint, Io, Ipsec, Mtu, Port, UnixSocket};
+pub use ports::{Endpoint, Io, Ipsec, MostDatagrams, Mtu, Port, Reassemble, UnixSocket};
 pub use prefixes::{LearnFrom, Prefix};
 pub use problem::{Problem, ProblemPlace, Problems, Severity};
 pub use profiles::{PROFILES, Profile, ProfileRow, table as profile_table};

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use super::addresses::Address;
 use super::at::{At, Named, section};
 use super::numbers::{Ttl, Vid, Whole};
-use super::values::MacAddress;
+use super::switch::Switch;
+use super::values::{MacAddress, Seconds};
 
 /// A port: a network device or a socket that frames come from and go to.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -80,6 +81,11 @@ pub struct Endpoint {
     pub ttl: Option<At<Ttl>>,
     /// What the machine's IPsec policies mean for its packets, which they do not apply to; `refuse` if left out.
     pub ipsec: Option<At<Ipsec>>,
+    /// Whether its packets that arrive in fragments are put together again; off if left out, and they are dropped. All
+    /// fragments of a packet must reach the same worker, and its port must be one of packet sockets (`io: af_packet`):
+    /// XDP sockets do not get later fragments of UDP. A network card with several queues must spread UDP by addresses
+    /// alone (`ethtool -N DEVICE rx-flow-hash udp4 sd`).
+    pub reassemble: Option<At<Switch<Reassemble>>>,
 }
 
 /// What the gateway does when an IPsec policy of the machine blocks or protects packets between an endpoint and its
@@ -93,3 +99,16 @@ pub enum Ipsec {
     /// It starts: the packets may travel in clear.
     Ignore,
 }
+
+/// Limits of the packets that are put together from fragments.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reassemble {
+    /// Most packets at a time on each worker, of 64 KiB of memory each; 256 if left out, and of all endpoints together.
+    pub most: Option<At<MostDatagrams>>,
+    /// Time after the first fragment in which the others must come; 1s if left out.
+    pub timeout: Option<At<Seconds>>,
+}
+
+/// A number of datagrams.
+pub type MostDatagrams = Whole<1, 256>;

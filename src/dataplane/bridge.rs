@@ -43,7 +43,7 @@ pub(super) struct Bridge<'a, T> {
 /// Decides where every tenant's frame of a burst goes.
 #[inline(never)]
 pub(super) fn bridge<T: Tracer>(burst: &mut Burst<'_>, with: &mut Bridge<'_, T>) {
-    let Burst { frames, notes, keys, unknown_senders } = burst;
+    let Burst { frames, notes, keys, unknown_senders, .. } = burst;
     let view = with.fdb.view();
     keys.clear();
     // Every line is asked for before the first one is needed, so that their cache misses overlap.

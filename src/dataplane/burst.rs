@@ -20,6 +20,8 @@ pub struct Burst<'mem> {
     pub(super) keys: Vec<Keys>,
     /// Outer source addresses of senders that have no number, but may get one; notes name their place here.
     pub unknown_senders: Vec<IpAddr>,
+    /// Classify: whether a frame was dropped since it is a fragment.
+    pub(super) has_fragments: bool,
 }
 
 /// The FDB keys of a frame's source and destination.
@@ -37,6 +39,7 @@ impl<'mem> Burst<'mem> {
             notes: Vec::with_capacity(Self::LEN),
             keys: Vec::with_capacity(Self::LEN),
             unknown_senders: Vec::with_capacity(Self::LEN),
+            has_fragments: false,
         }
     }
 

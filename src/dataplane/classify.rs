@@ -12,7 +12,7 @@ use super::note::PacketOrigin;
 use super::trace::Tracer;
 use super::trains::{self, Aside};
 use crate::counters::Counters;
-use crate::forwarding::{Endpoint, EndpointId, Forwarding, Peer, PeerId, Port, PortId, Sender};
+use crate::forwarding::{Endpoint, EndpointId, Forwarding, Peer, PeerId, Port, PortId, Reassembly, Sender};
 
 /// What the classify stage reads besides the burst.
 pub(super) struct Classifier<'a, 'mem, T> {
@@ -39,7 +39,7 @@ pub(super) fn classify<'mem, T: Tracer>(burst: &mut Burst<'mem>, with: &mut Clas
     with.known.under(with.tables);
     let only_tags = port.tags.filter(|_| port.endpoints.is_empty());
     let Burst { frames, notes, unknown_senders, .. } = burst;
-    let mut train = None;
+    let (mut train, mut has_fragments) = (None, false);
     for (at, (frame, note)) in frames.iter().zip(notes).enumerate() {
         if !T::WATCHES
             && let Some(origin) = with.at_a_look(frame, only_tags)
@@ -49,20 +49,24 @@ pub(super) fn classify<'mem, T: Tracer>(burst: &mut Burst<'mem>, with: &mut Clas
         }
         match with.origin(frame, port, unknown_senders) {
             Ok(origin) => note.origin = origin,
-            Err(NoOrigin::Dropped(reason)) => note.drop(reason),
+            Err(NoOrigin::Dropped(reason)) => {
+                has_fragments |= reason == Common::OuterFragment.into();
+                note.drop(reason);
+            }
             Err(NoOrigin::Train(peer)) => {
                 train = Some((at, peer));
                 break;
             }
         }
     }
+    burst.has_fragments = has_fragments;
     if let Some((at, peer)) = train {
         with.aside.put(burst, at, peer);
     }
 }
 
 /// Why a frame has no origin.
-enum NoOrigin {
+pub(super) enum NoOrigin {
     /// It is dropped.
     Dropped(DropReason),
     /// It is several packets of this peer.
@@ -105,7 +109,7 @@ impl<'a, T: Tracer> Classifier<'a, '_, T> {
 
     /// The origin of any frame: a tunnel packet to one of the port's endpoints, or whatever else has the port's tags.
     #[inline(never)]
-    fn origin(
+    pub(super) fn origin(
         &mut self,
         frame: &Frame<'_>,
         port: &Port,
@@ -162,6 +166,21 @@ impl<'a, T: Tracer> Classifier<'a, '_, T> {
             let to = outer::ip_destination(frame.bytes(), ip_at)?;
             let is_ours = to == endpoint.address || endpoint.multicast.contains(&to);
             is_ours.then_some(Addressee { id, endpoint, to, ip_at })
+        })
+    }
+
+    /// How the endpoint puts fragments together that a frame is to, if it does; and the offset of the outer IP header.
+    pub(super) fn reassembly(&self, frame: &Frame<'_>, port: &Port) -> Option<(EndpointId, Reassembly, usize)> {
+        let Addressee { id, endpoint, ip_at, .. } = self.addressee(frame, port)?;
+        Some((id, endpoint.reassembly?, ip_at))
+    }
+
+    /// Whether an endpoint has a peer with this address, of whichever carrier.
+    pub(super) fn knows(&self, endpoint: EndpointId, address: IpAddr) -> bool {
+        let carriers = self.tables.endpoints.get(endpoint).map_or(&[][..], |endpoint| &endpoint.carriers);
+        carriers.iter().any(|&carrier| {
+            let sender = Sender { endpoint, address, carrier };
+            self.tables.senders.contains_key(&sender) || unnamed(&sender, self.tables).is_ok()
         })
     }
 

@@ -27,6 +27,7 @@ pub mod offload;
 mod path;
 mod ports;
 mod rate;
+mod reassembly;
 mod receive;
 pub mod thread;
 mod too_big;
@@ -47,6 +48,7 @@ use encap::encap;
 use flood::flood;
 use floods::Floods;
 use known_senders::KnownSenders;
+use reassembly::{Datagrams, Reassembler, reassemble};
 use receive::{Receiver, receive};
 use trains::{Aside, Shunter};
 
@@ -104,6 +106,7 @@ pub struct Worker<'mem> {
     known: KnownSenders,
     burst: Burst<'mem>,
     aside: Aside<'mem>,
+    datagrams: Datagrams<'mem>,
     floods: Floods<'mem>,
     segments: Vec<Frame<'mem>>,
     counters: Arc<Counters>,
@@ -130,6 +133,7 @@ impl<'mem> Worker<'mem> {
             known: KnownSenders::new(),
             burst: Burst::new(),
             aside,
+            datagrams: Datagrams::new(),
             floods: Floods::new(),
             segments,
             counters,
@@ -146,12 +150,14 @@ impl<'mem> Worker<'mem> {
 
     /// The same, with an observer.
     pub fn breathe_before<T: Tracer>(&mut self, tracer: &mut T, now: Now) -> usize {
-        let Self { shared, view, pool, ports, known, burst, aside, floods, segments, counters, events } = self;
+        let Self { shared, view, pool, ports, known, burst, aside, datagrams, floods, segments, counters, events } =
+            self;
         // The control plane's decisions are read once. They cannot change under a burst, and between bursts we hold
         // no stale ones.
         let tables: &Forwarding = view.load();
         let fdb = &shared.fdb;
         floods.begin(tables, pool, counters);
+        datagrams.expire(pool, counters, now);
         let mut handled = 0;
         for slot in 0..ports.len() {
             let Some(port) = receive(burst, &mut Receiver { ports, slot, pool, counters, events, now }) else {
@@ -161,6 +167,10 @@ impl<'mem> Worker<'mem> {
             tracer.done(Stage::Receive, burst);
             loop {
                 classify(burst, &mut Classifier { port, tables, counters, known, aside, tracer });
+                if burst.has_fragments {
+                    let classifier = Classifier { port, tables, counters, known, aside, tracer };
+                    reassemble(burst, &mut Reassembler { classifier, datagrams, pool, counters, now });
+                }
                 tracer.done(Stage::Classify, burst);
                 decap(burst, &mut Decapsulator { tables, counters, tracer });
                 tracer.done(Stage::Decap, burst);

@@ -12,7 +12,8 @@ pub enum Verdict {
     Pending,
     /// Sent to at least one tunnel or port.
     Sent,
-    /// It goes to everyone, and copies are still to be made. It counts once they are.
+    /// It goes to everyone, and copies are still to be made; or it is a part of a packet, and others are still to come. It
+    /// counts once that is over.
     Waiting,
     /// Dropped, under a named reason.
     Dropped(DropReason),

@@ -80,6 +80,7 @@ fn endpoints(side: Side<'_>, facts: &mut Facts) {
             ("vlan", text(side, endpoint.vlan.as_ref())),
             ("ttl", text(side, endpoint.ttl.as_ref())),
             ("ipsec", text(side, endpoint.ipsec.as_ref())),
+            ("reassemble", text(side, endpoint.reassemble.as_ref())),
         ]);
         facts.insert((Thing::Endpoint, name.text.to_owned()), fields);
     }

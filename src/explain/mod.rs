@@ -21,7 +21,7 @@ use serde::Serialize;
 use transload_encaps::{DropReason, Kind};
 
 use crate::compile::Origins;
-use crate::dataplane::Stage;
+use crate::dataplane::{FrameKind, Stage, Verdict};
 use crate::forwarding::{Exit, PeerId, PortId};
 use crate::io::memory::Packet;
 use crate::offline::Offline;
@@ -194,6 +194,10 @@ fn headline(case: &Case<'_>, dropped: Option<(Stage, DropReason)>, near: &[Near]
     let Some(note) = case.trace.note() else {
         return "nothing arrived: a port takes frames of 1 byte to 64 KiB".to_owned();
     };
+    if (note.kind, note.verdict) == (FrameKind::Unopened, Verdict::Waiting) {
+        return "kept: a fragment of a tunnel packet, which is put together once the others are there (`reassemble`)"
+            .to_owned();
+    }
     let whose = match (note.ingress(), case.trace.crossing()) {
         (Some(claim), _) => case.tenant(claim.domain),
         (None, Some(crossing)) => format!("mapping {}", case.names.mapping(crossing.mapping)),

@@ -254,14 +254,14 @@ pub(super) fn outers() -> Vec<Row> {
             ALL,
             "up",
             summed(changed(good.clone(), 20, 0x20)),
-            "dropped (outer_fragment): the tunnel packet is the first fragment, offset 0: the underlay's MTU is smaller than the peer believes; raise it by the tunnel's headers, or lower the MTU of the peer's tenants",
+            "dropped (outer_fragment): the tunnel packet is the first fragment, offset 0: the underlay's MTU is smaller than the peer believes; raise it by the tunnel's headers, lower the MTU of the peer's tenants, or write `reassemble: on` at the endpoint",
         ),
         row(
             "a later outer fragment",
             ALL,
             "up",
             summed(changed(changed(good.clone(), 20, 0), 21, 0xb9)),
-            "dropped (outer_fragment): the tunnel packet is a later fragment, offset 1480: the underlay's MTU is smaller than the peer believes; raise it by the tunnel's headers, or lower the MTU of the peer's tenants",
+            "dropped (outer_fragment): the tunnel packet is a later fragment, offset 1480: the underlay's MTU is smaller than the peer believes; raise it by the tunnel's headers, lower the MTU of the peer's tenants, or write `reassemble: on` at the endpoint",
         ),
         row(
             "a UDP checksum that is wrong",

@@ -142,6 +142,18 @@ fn fragments_of_ipv6_are_dropped_by_name_also_behind_options() {
 }
 
 #[test]
+fn a_packet_with_a_fragment_header_that_is_whole_is_taken() {
+    // RFC 6946: offset 0 and no more to come; the reserved bits may be anything.
+    for (headers, at) in [(&[FRAGMENT][..], 42), (&[HOP_BY_HOP, FRAGMENT, DESTINATION_OPTIONS], 50)] {
+        for word in [[0, 0], [0, 6]] {
+            let packet = changed(&extended(headers, GRE, &TUNNEL), at, &word);
+            let len = 40 + headers.len() * 8;
+            assert_eq!(found(&packet), Ok((len, Carrier::Ip(GRE), TUNNEL.len())), "{headers:?}");
+        }
+    }
+}
+
+#[test]
 fn an_ipv4_header_that_cannot_be_is_dropped() {
     let packet = ipv4(GRE, &[], &TUNNEL);
     for version in [0, 1, 5, 7, 15] {

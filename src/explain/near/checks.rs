@@ -78,7 +78,7 @@ fn fragment(case: &Case<'_>) -> Option<String> {
     };
     Some(format!(
         "the tunnel packet is {what}: the underlay's MTU is smaller than the peer believes; raise it by the tunnel's \
-         headers, or lower the MTU of the peer's tenants"
+         headers, lower the MTU of the peer's tenants, or write `reassemble: on` at the endpoint"
     ))
 }
 
