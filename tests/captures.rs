@@ -100,7 +100,7 @@ fn a_frame_check_sequence_that_the_link_type_field_tells_of_is_cut_off() {
     assert_eq!(link(2 << 28, 64, 64), (64, 64, 0), "without the flag the length means nothing");
     assert_eq!(link(1 << 16 | 1 << 25 | 1 << 27, 64, 64), (64, 64, 0), "reserved bits are ignored");
     assert_eq!(link(2 << 28 | known, 3, 3), (0, 0, 4));
-    let other = read(pcap(0xa1b2_c3d4, 65_535, 101 | 2 << 28 | known, 0, 60, 60)).unwrap_err();
+    let other = read(pcap(0xa1b2_c3d4, 65_535, 0x65 | 2 << 28 | known, 0, 60, 60)).unwrap_err();
     assert!(matches!(other.fault, CaptureFault::LinkType(101)), "{other}");
 }
 

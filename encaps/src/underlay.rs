@@ -131,7 +131,7 @@ pub struct Underlay {
     template: [u8; MAX_LEN],
     len: usize,
     /// Most bytes that an IP packet can hold behind them.
-    most_payload: usize,
+    most_payload: u32,
     shape: IpShape,
     udp_checksum: UdpChecksum,
     source_ports: SourcePorts,
@@ -243,7 +243,7 @@ impl Underlay {
         Self {
             template,
             len,
-            most_payload: most_packet - shape.len(),
+            most_payload: (most_packet - shape.len()) as u32,
             shape,
             udp_checksum: spec.udp_checksum,
             source_ports: spec.source_ports,
@@ -280,7 +280,7 @@ impl Underlay {
     /// Most bytes of a tunnel's header and what it carries that an IP packet can hold behind these headers.
     #[must_use]
     pub const fn most_payload(&self) -> usize {
-        self.most_payload
+        self.most_payload as usize
     }
 
     /// Whether there is an outer UDP checksum, which covers the payload; that must then be final before
@@ -395,7 +395,7 @@ impl Stamp {
     ) -> Result<(), DropReason> {
         let Self(headers) = self;
         let len = frame.len();
-        if len > headers.most_payload {
+        if len > headers.most_payload() {
             return Err(Common::TooBig.into());
         }
         let header = frame.prepend_last(&headers.template, headers.len)?;

@@ -3,6 +3,9 @@
 use transload_encaps::ethernet::{self, HEADER_LEN, TAG_LEN};
 use transload_encaps::{Common, DropReason, Frame, InnerTags, Priority};
 
+/// The VLAN ID, in the control information of a tag.
+const VID: u16 = 0x0fff;
+
 /// Does to a tenant's frame that came in what its attachment says of tags.
 ///
 /// # Errors
@@ -50,7 +53,7 @@ pub fn stripped(rule: InnerTags, frame: &[u8]) -> Result<usize, DropReason> {
 fn stripped_of_tagged(rule: InnerTags, frame: &[u8]) -> Result<usize, DropReason> {
     let tags = ethernet::payload(frame).map_or(0, |(_, at)| at - HEADER_LEN);
     // IEEE 802.1Q §6.9.1: VLAN ID 0 names no VLAN; the frame is an untagged one.
-    let is_priority = tags == TAG_LEN && ethernet::be16(frame, HEADER_LEN).is_some_and(|tci| tci & 0x0fff == 0);
+    let is_priority = tags == TAG_LEN && ethernet::be16(frame, HEADER_LEN).is_some_and(|tci| tci & VID == 0);
     if rule == InnerTags::Drop && !is_priority { Err(Common::InnerTags.into()) } else { Ok(tags) }
 }
 
