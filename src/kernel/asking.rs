@@ -19,6 +19,8 @@ const CONFIRM: u32 = 10;
 const LONGEST: u32 = 60;
 /// Most absent neighbours that are asked for at a time: a quarter of a usual table.
 const MOST_ABSENT: usize = 256;
+/// One that did not answer before is asked for again only while fewer than these are asked for.
+const MOST_AGAIN: usize = 64;
 /// How long the kernel waits for an answer: three questions, a second apart.
 const ANSWER: u32 = 3;
 
@@ -88,15 +90,17 @@ impl Asking {
             let is_known = entry.is_some_and(|entry| entry.mac.is_some());
             self.turns.entry(*key).or_insert_with(|| Turn::new(now)).see(is_known, now, place);
         }
-        let open = self.turns.values().filter(|turn| turn.is_open(now)).count();
+        let mut open = self.turns.values().filter(|turn| turn.is_open(now)).count();
         let mut due: Vec<_> = self.turns.iter_mut().filter(|(_, turn)| turn.due <= now).collect();
         due.sort_by_key(|(_, turn)| turn.due);
-        let mut free = MOST_ABSENT.saturating_sub(open);
         let mut asked = Vec::new();
         for (key, turn) in due {
             if !turn.is_known {
-                let Some(less) = free.checked_sub(1) else { continue };
-                free = less;
+                let most = if turn.asked.is_none() { MOST_ABSENT } else { MOST_AGAIN };
+                if open >= most {
+                    continue;
+                }
+                open += 1;
             }
             turn.ask(now);
             asked.push(*key);
@@ -204,6 +208,9 @@ mod tests {
         let in_three_seconds = |at: usize| asked[at..at + 3].iter().flatten().collect::<BTreeSet<_>>().len();
         assert!((0..9).all(|at| in_three_seconds(at) <= MOST_ABSENT));
         assert_eq!(asked.iter().flatten().collect::<BTreeSet<_>>().len(), all.len());
+        let later: Vec<_> = (12..120).map(|now| asking.due(now, &all, |_| None)).collect();
+        assert!(later.windows(3).all(|three| three.iter().flatten().count() <= MOST_AGAIN));
+        assert_eq!(later.iter().flatten().collect::<BTreeSet<_>>().len(), all.len());
         // Those that answer make room at once.
         let mut asking = Asking::default();
         assert_eq!(asking.due(0, &all, |_| None).len(), MOST_ABSENT);

@@ -251,9 +251,12 @@ impl Resolver {
                     Some(link) => self.kernel.links.insert(index, link),
                     None => self.kernel.links.remove(&index),
                 };
+                if before == link {
+                    return Stale::Nothing;
+                }
                 self.asking.begin_again(|(on, _)| *on == index);
                 // IPv6 routes of a device that loses its carrier change without a message of their own.
-                return if before == link { Stale::Nothing } else { Stale::Routes };
+                return Stale::Routes;
             }
             KernelChange::Routes => return Stale::Routes,
             KernelChange::Lost => return Stale::Everything,

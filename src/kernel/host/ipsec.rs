@@ -24,6 +24,9 @@ struct TunnelPackets<'p> {
 
 /// What IPsec policies object to.
 pub(super) fn objections(config: &Config, plan: &Plan, machine: &Machine) -> Vec<Problem> {
+    if machine.policies.as_ref().is_ok_and(Vec::is_empty) {
+        return Vec::new();
+    }
     let careful = careful_endpoints(config);
     let is_asked = |packets: &TunnelPackets<'_>| {
         careful.contains_key(packets.tunnel.endpoint.as_str()) && uses_devices(plan, &packets.tunnel.ports)
