@@ -145,7 +145,7 @@ fn another_tenants_frames_leave_in_the_breath_they_came_in() {
     assert_eq!(of(&gateway.breathe().1, 300), 1);
     for _ in 0..100 {
         let (_, sent) = gateway.breathe();
-        assert!(sent.len() <= 64, "{} copies in one breath", sent.len());
+        assert!(sent.len() <= 32, "{} copies in one breath", sent.len());
     }
 }
 

@@ -3,7 +3,7 @@
 use transload_encaps::{Common, DropReason, Frame};
 
 use super::egress::Egress;
-use super::floods::{Flood, TURN};
+use super::floods::{Flood, LATER, TURN};
 use super::loop_guard;
 use super::note::Verdict;
 use super::path::IngressSide;
@@ -14,6 +14,7 @@ use crate::forwarding::Target;
 /// were made.
 #[cold]
 pub(super) fn flood<T: Tracer>(with: &mut Egress<'_, '_, T>) -> usize {
+    with.floods.left = with.floods.left.min(LATER);
     let before = with.floods.left;
     while with.floods.left > 0 && !with.floods.is_empty() {
         let end = with.floods.left.saturating_sub(TURN);

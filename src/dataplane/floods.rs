@@ -1,8 +1,9 @@
 //! Floods: frames that go to everyone, in turns, so that nobody else's frames wait long behind them.
 //!
-//! In one breath a worker makes at most [`SHARE`] copies: a busy worker gives floods no more than a burst's worth beside
-//! each burst of other frames, and an idle one as much as there is. A frame that does not get all its copies at once
-//! waits for the next breath; and while any waits, so do those that come after it.
+//! In one breath a worker makes at most [`SHARE`] copies, and of those that have waited at most [`LATER`]: a busy worker
+//! gives floods no more than a third of its time, an idle one as much as there is, and no other frame waits longer than
+//! these copies take. A frame that does not get all its copies at once waits for the next breath; and while any waits, so
+//! do those that come after it.
 //!
 //! Those that wait stand in queues, one for each attachment that they came in by. The queues take turns of [`TURN`] copies,
 //! so that a frame with three copies does not wait for one with five thousand; within a queue the order is kept. A queue
@@ -26,8 +27,10 @@ use crate::io::Pool;
 
 /// Most copies that a worker makes in one breath.
 const SHARE: usize = Burst::LEN;
-/// Most copies that a queue makes in one turn, but for the last frame's.
-pub(super) const TURN: usize = 16;
+/// Most of them for frames that have waited.
+pub(super) const LATER: usize = SHARE / 2;
+/// Most copies that a queue makes in one turn, but for those of its last frame.
+pub(super) const TURN: usize = LATER / 4;
 /// Most frames that wait.
 const PLACES: usize = 256;
 

@@ -6,6 +6,9 @@
 //! one of a class nothing from the other classes. A budget saves up one second's worth. A frame passes while anything is
 //! left of it, whatever it then costs, so that the limit may be lower than the number of copies of one frame.
 //!
+//! Whatever the limits are, a worker that has other frames to send gives copies a third of its time at most, in turns
+//! (`src/dataplane/floods.rs`): one tenant's storm costs others no frame.
+//!
 //! ARP and ND are the last to go: as many copies again as `broadcast` allows are kept for them, and what goes beyond
 //! that is judged as any frame of its class.
 
