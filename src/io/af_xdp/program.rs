@@ -41,6 +41,9 @@ const UDP: u8 = 17;
 const EXTENSIONS: [u8; 3] = [0, 43, 60];
 const MOST_EXTENSIONS: usize = 4;
 const FRAGMENT_OFFSET: u16 = 0x1fff;
+/// IPv6's extension header of a fragment, and where in its second half-word the offset is (RFC 8200 §4.5).
+const FRAGMENT: u8 = 44;
+const IPV6_FRAGMENT_OFFSET: u16 = 0xfff8;
 /// Where on the stack a helper reads from or writes to: four bytes.
 const SCRATCH: i16 = -4;
 
@@ -225,6 +228,20 @@ impl RedirectAssembler<'_> {
             self.asm.alu(Alu::Add, R7, R1);
         }
         self.asm.place(done);
+        self.behind_fragment_header();
+    }
+
+    /// Steps over an IPv6 fragment header, if it is R3 and stands at R7.
+    fn behind_fragment_header(&mut self) {
+        let whole = self.asm.label();
+        self.asm.jump_if(R3, If::NotEqual, FRAGMENT, whole);
+        self.fetch(4);
+        self.asm.load(Width::Byte, R3, R10, SCRATCH);
+        self.asm.alu(Alu::Add, R7, 8);
+        self.asm.jump_if(R3, If::NotEqual, UDP, whole);
+        self.asm.load(Width::Half, R1, R10, SCRATCH + 2);
+        self.asm.jump_if(R1, If::AnyBit, in_frame(IPV6_FRAGMENT_OFFSET), self.pass);
+        self.asm.place(whole);
     }
 
     /// Copies so many bytes of the frame, from R7 on, to the scratch space. R1 to R5 are lost.

@@ -193,8 +193,17 @@ fn of_fragments_only_what_says_its_port_is_taken() {
     assert!(!program.takes(&fragment(17, 0x2001)), "a later piece");
     assert!(!program.takes(&fragment(17, 0x0010)), "the last piece");
     assert!(program.takes(&fragment(47, 0x0010)), "GRE has no port to miss");
-    let piece = [&[17, 0, 0, 1, 0, 0, 0, 1][..], &udp(4789)].concat();
-    assert!(!program.takes(&packet(LOCAL6, 44, &piece)), "IPv6");
+    let piece = |next: u8, word: u16, port| {
+        packet(LOCAL6, 44, &[&[next, 0][..], &word.to_be_bytes(), &[0, 0, 0, 1], &udp(port)].concat())
+    };
+    assert!(program.takes(&piece(17, 1, 4789)), "the first piece, over IPv6");
+    assert!(!program.takes(&piece(17, 1, 53)), "the first piece of another's datagram");
+    assert!(!program.takes(&piece(17, 8 | 1, 4789)), "a later piece");
+    assert!(!program.takes(&piece(17, 0xfff8, 4789)), "the last piece");
+    assert!(program.takes(&piece(47, 8, 0)), "GRE has no port to miss");
+    assert!(!program.takes(&piece(58, 1, 0)), "a ping");
+    let optioned = [&[44, 0, 1, 4, 0, 0, 0, 0, 17, 0, 0, 1, 0, 0, 0, 1][..], &udp(4789)].concat();
+    assert!(program.takes(&packet(LOCAL6, 60, &optioned)), "behind options");
 }
 
 #[test]
