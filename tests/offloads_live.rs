@@ -232,3 +232,44 @@ fn a_frame_that_the_kernel_refuses_costs_no_other_and_not_the_port() {
     assert_eq!((sent.frames, sent.refused, sent.too_big, sent.down, sent.busy), (3, 2, 1, 0, 0));
     listener.wait(3, wire::ours);
 }
+
+/// Frames of a port that were dropped, and that were left to the machine.
+fn of_port(gateway: &Gateway, port: &str) -> (u64, u64) {
+    let ports = gateway.show("ports").unwrap();
+    let row = ports.as_array().unwrap().iter().find(|row| row["port"] == port).unwrap().clone();
+    (row["dropped"].as_u64().unwrap(), row["left"].as_u64().unwrap())
+}
+
+#[test]
+fn what_the_machine_itself_takes_is_no_drop() {
+    need!(root, ip, ping);
+    let World { peer, middle, host: _host } = World::new();
+    let gateway = Gateway::start(&middle, FILE).unwrap();
+    peer.sh("ping -c 5 -i 0.05 -W 5 192.0.2.1; ping -c 1 -W 5 -s 4000 192.0.2.1").unwrap();
+    transfer(&peer, &middle, "192.0.2.1");
+    let (dropped, left) = of_port(&gateway, "up");
+    assert!(dropped == 0 && left > 8, "{dropped} {left}: {:?}", gateway.show("drops"));
+    gateway.stop().unwrap();
+}
+
+#[test]
+fn fragments_over_ipv6_are_told_of_on_xdp_sockets_too() {
+    need!(root, ip, ethtool);
+    let World { peer, middle, host: _host } = World::new();
+    middle.sh("ip addr add 2001:db8:1::1/64 dev eth1 nodad").unwrap();
+    let file = FILE.replace("eth1", "eth1, io: af_xdp").replace("192.0.2.1,", "\"2001:db8:1::1\",");
+    let gateway = Gateway::start(&middle, &file.replace("192.0.2.9", "\"2001:db8:1::9\"")).unwrap();
+    let mut sender = peer.enter(|| Ok(Wire::open("eth0"))).unwrap();
+    let mut datagram = vec![17, 0, 0, 1, 0, 0, 0, 9];
+    datagram.extend(packets::udp(50_000, 4789, &[0x66; 112]));
+    let ends = ("2001:db8:1::9".parse().unwrap(), "2001:db8:1::1".parse().unwrap());
+    let fragment = packets::ipv6(ends.0, ends.1, 0, 44, &datagram);
+    let frame = packets::ethernet([2, 0, 0, 0, 0xaa, 1], OURS, packets::IPV6, &fragment);
+    assert_eq!(sender.send(&[frame.clone().into(), frame.into()]).frames, 2);
+    let deadline = Instant::now() + PATIENCE;
+    while dropped(&gateway, "outer_fragment") < 2 {
+        assert!(Instant::now() < deadline, "{:?}", gateway.show("ports"));
+        thread::sleep(std::time::Duration::from_millis(20));
+    }
+    gateway.stop().unwrap();
+}

@@ -281,3 +281,49 @@ fn what_the_machines_own_stack_handles_is_no_mistake() {
     let neither = wire::ethernet(BROADCAST, PEER_MAC, 0x88b5, &[0; 46]);
     assert_eq!(lab.dropped_for("up", neither), "not_for_us");
 }
+
+/// What the machine's own stack takes is told apart from tunnel packets that the configuration does not know.
+#[test]
+fn what_is_the_machines_own_is_no_drop() {
+    let mut lab = Lab::new(ALL);
+    let link = (UP_MAC, PEER_MAC);
+    let from = |src: &str, protocol: u8, payload: &[u8]| {
+        let ends = (src.parse().unwrap(), "192.0.2.1".parse().unwrap());
+        wire::outer(link, ends, 0, protocol, payload)
+    };
+    let udp = |port| wire::udp(50_000, port, &[8; 40]);
+    let fragment = |mut frame: Vec<u8>| {
+        frame[20] = 0x20;
+        frame[24..26].fill(0);
+        let checksum = wire::sum(&[&frame[14..34]]);
+        frame[24..26].copy_from_slice(&checksum.to_be_bytes());
+        frame
+    };
+    let mut elsewhere = from("192.0.2.9", 6, &[0; 40]);
+    elsewhere[30..34].copy_from_slice(&[198, 51, 100, 77]);
+    for (what, frame, label) in [
+        ("ping", from("192.0.2.9", 1, &[8; 40]), "host_traffic"),
+        ("a long ping", fragment(from("192.0.2.9", 1, &[8; 40])), "host_traffic"),
+        ("SSH", from("192.0.2.77", 6, &[0; 40]), "host_traffic"),
+        ("SSH in a VLAN", wire::tag(&from("192.0.2.77", 6, &[0; 40]), 0x8100, 5), "host_traffic"),
+        ("OSPF", from("192.0.2.9", 89, &[0; 40]), "host_traffic"),
+        ("DNS", from("192.0.2.77", 17, &udp(53)), "host_traffic"),
+        ("BFD of a peer", from("192.0.2.9", 17, &udp(3784)), "host_traffic"),
+        ("an answer of a peer", from("192.0.2.9", 17, &udp(40_000)), "host_traffic"),
+        ("what is routed on", elsewhere, "host_traffic"),
+        ("Geneve", from("192.0.2.77", 17, &udp(6081)), "not_for_us"),
+        ("Geneve in a VLAN", wire::tag(&from("192.0.2.77", 17, &udp(6081)), 0x8100, 5), "not_for_us"),
+        ("a peer's tunnel to any port", from("192.0.2.9", 17, &udp(5789)), "not_for_us"),
+        ("IP in IP", from("192.0.2.77", 4, &[0x45; 40]), "not_for_us"),
+        ("a tunnel from a stranger", from("192.0.2.66", 17, &udp(4789)), "unknown_peer"),
+        ("a piece of a tunnel packet", fragment(from("192.0.2.9", 17, &udp(4789))), "outer_fragment"),
+        ("a piece of a GRE packet", fragment(from("192.0.2.9", 47, &[0; 40])), "outer_fragment"),
+    ] {
+        assert_eq!(lab.dropped_for("up", frame), label, "{what}");
+    }
+    let state = lab.gateway.state(lab.clock);
+    let row = state.ports().into_iter().find(|row| row.port == "up").unwrap();
+    assert_eq!((row.left, row.dropped), (9, 7), "what is left to the machine is not dropped");
+    let own = state.drops().into_iter().find(|row| row.reason == "host_traffic").unwrap();
+    assert_eq!((own.left, own.dropped, own.responsible.as_str()), (9, 0, "nobody"));
+}

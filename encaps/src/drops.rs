@@ -14,6 +14,8 @@ pub enum Fault {
     Config,
     /// We, or this machine, ran out of something.
     Local,
+    /// Nobody: the frame is the machine's own, whose network stack takes it. Nothing is lost.
+    Nobody,
 }
 
 impl Fault {
@@ -24,6 +26,7 @@ impl Fault {
             Self::Peer => "peer",
             Self::Config => "config",
             Self::Local => "local",
+            Self::Nobody => "nobody",
         }
     }
 }
@@ -157,7 +160,8 @@ drop_reasons! {
         EcnDropped, "ecn_dropped", Peer, "Congestion was marked on a packet whose sender does not understand marks (RFC 6040 section 4.2).";
         // Who it is from, and for.
         NotForUs, "not_for_us", Config, "Neither a tunnel packet to an endpoint of this port, nor tags that an attachment claims.";
-        UnderlayControl, "underlay_control", Local, "ARP, neighbour discovery, LLDP or the like on a port that takes tunnel packets only: the machine's own stack handles it, and nothing is wrong.";
+        UnderlayControl, "underlay_control", Nobody, "ARP, neighbour discovery, LLDP or the like on a port that takes tunnel packets only: the machine's own stack handles it, and nothing is wrong.";
+        HostTraffic, "host_traffic", Nobody, "To the machine itself and no tunnel packet (SSH, BGP, ping, ..): the machine's own stack takes it, and nothing is wrong.";
         NotOurMac, "not_our_mac", Config, "To one of our tunnel addresses, but to another device's MAC address.";
         UnknownPeer, "unknown_peer", Config, "A tunnel packet from an address that no peer, `accept_from`, `learn_from` or group names.";
         OwnPacket, "own_packet", Peer, "A tunnel packet from one of our own addresses: a loop in the underlay brought it back, or somebody pretends to be us.";

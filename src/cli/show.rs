@@ -15,7 +15,8 @@ const COLUMNS: &str = "\
 A column is a key of the JSON (docs/ROWS.md has them all). Some need a word:
   LOST                of a port, frames that its queue had no room for; of the log, lines that could not be written
   HELD BACK           lines of a kind that had already said much; the log sums them up
-  DROPPED             frames dropped and counted by reason; of a port, without `underlay_control`, which is harmless
+  DROPPED             frames dropped and counted by reason
+  LEFT                frames left to the machine's own network stack, which takes them: nothing is lost
   COPIES              copies of flooded frames, or segments of super-frames, dropped while others of the frame left
   TOLERATED           frames carried, though a stricter gateway would have dropped them for this reason
   RESPONSIBLE         who can do something about it: peer, config (the file) or local (this machine)
@@ -54,10 +55,10 @@ const PEERS: [&str; 11] = [
     "DROPPED",
     "FAILURES",
 ];
-const PORTS: [&str; 11] =
-    ["PORT", "IO", "MAC", "MTU", "RX FRAMES", "RX BYTES", "LOST", "TX FRAMES", "TX BYTES", "DROPPED", "STATE"];
+const PORTS: [&str; 12] =
+    ["PORT", "IO", "MAC", "MTU", "RX FRAMES", "RX BYTES", "LOST", "TX FRAMES", "TX BYTES", "DROPPED", "LEFT", "STATE"];
 const LOG: [&str; 2] = ["HELD BACK", "LOST"];
-const DROPS: [&str; 7] = ["REASON", "DROPPED", "COPIES", "TOLERATED", "PORTS", "RESPONSIBLE", "MEANING"];
+const DROPS: [&str; 8] = ["REASON", "DROPPED", "COPIES", "LEFT", "TOLERATED", "PORTS", "RESPONSIBLE", "MEANING"];
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = COLUMNS)]
@@ -251,7 +252,7 @@ fn unreachable(row: &PeerRow) -> Option<String> {
 }
 
 fn ports(rows: &[PortRow]) -> String {
-    let mut table = table(&PORTS, &PORTS[3..10]);
+    let mut table = table(&PORTS, &PORTS[3..11]);
     for row in rows {
         table.add_row([
             row.port.clone(),
@@ -264,6 +265,7 @@ fn ports(rows: &[PortRow]) -> String {
             row.traffic.tx_frames.to_string(),
             row.traffic.tx_bytes.to_string(),
             row.dropped.to_string(),
+            row.left.to_string(),
             row.failure.clone().unwrap_or_else(|| "up".into()),
         ]);
     }
@@ -271,13 +273,14 @@ fn ports(rows: &[PortRow]) -> String {
 }
 
 fn drops(rows: &[DropRow], all: bool) -> String {
-    let mut table = table(&DROPS, &DROPS[1..4]);
-    let rows: Vec<_> = rows.iter().filter(|row| all || row.dropped + row.copies + row.tolerated > 0).collect();
+    let mut table = table(&DROPS, &DROPS[1..5]);
+    let rows: Vec<_> =
+        rows.iter().filter(|row| all || row.dropped + row.left + row.copies + row.tolerated > 0).collect();
     for row in &rows {
         let frames = |count: u64| or_none((count > 0).then(|| count.to_string()));
-        let [dropped, copies, tolerated] = [row.dropped, row.copies, row.tolerated].map(frames);
+        let [dropped, copies, left, tolerated] = [row.dropped, row.copies, row.left, row.tolerated].map(frames);
         let ports = or_none(joined(row.ports.iter().map(|(port, count)| format!("{port} {count}")), ", "));
-        table.add_row([&row.reason, &dropped, &copies, &tolerated, &ports, &row.responsible, &row.meaning]);
+        table.add_row([&row.reason, &dropped, &copies, &left, &tolerated, &ports, &row.responsible, &row.meaning]);
     }
     finish(&table, rows.len(), "No frame has been dropped.")
 }
@@ -340,7 +343,7 @@ mod tests {
             (&TENANTS[..], schema_for!(TenantRow)),
             (&MAPPINGS[..], schema_for!(MappingRow)),
             (&PEERS[..], schema_for!(PeerRow)),
-            (&PORTS[..10], schema_for!(PortRow)),
+            (&PORTS[..11], schema_for!(PortRow)),
             (&DROPS[..], schema_for!(DropRow)),
             (&LOG[..], schema_for!(LogRow)),
         ];

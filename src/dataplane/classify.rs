@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
-use transload_encaps::ethernet::{self, HEADER_LEN};
+use transload_encaps::ethernet::HEADER_LEN;
 use transload_encaps::outer::{self, Outer, Pattern};
-use transload_encaps::{Common, DropReason, Frame, Mac, ip};
+use transload_encaps::{Common, DropReason, Frame, Mac};
 
 use super::burst::Burst;
+use super::host_traffic;
 use super::known_senders::KnownSenders;
 use super::note::PacketOrigin;
 use super::trace::Tracer;
@@ -119,12 +120,13 @@ impl<'a, T: Tracer> Classifier<'a, '_, T> {
             return Err(not_whole(frame).into());
         }
         let Some(addressee) = self.addressee(frame, port) else {
-            let peer = port.tags.ok_or_else(|| not_ours(frame.bytes()))?;
+            let peer = port.tags.ok_or_else(|| host_traffic::nobodys(frame.bytes(), port, self.tables))?;
             return Ok(in_tags(frame, peer));
         };
         self.tracer.to_endpoint(addressee.id);
         check_mac(frame, port, &addressee)?;
-        let outer = outer::walk(frame.bytes(), addressee.ip_at)?;
+        let outer = outer::walk(frame.bytes(), addressee.ip_at)
+            .map_err(|reason| host_traffic::broken(frame.bytes(), addressee.ip_at, reason, self.tables))?;
         self.tracer.outer(&outer);
         let sender = Sender { endpoint: addressee.id, address: outer.src, carrier: outer.carrier };
         let (id, peer) = self.peer(&sender, &addressee)?;
@@ -187,7 +189,7 @@ impl<'a, T: Tracer> Classifier<'a, '_, T> {
     /// The peer that a sender is, if it may send to this address.
     fn peer(&mut self, sender: &Sender, addressee: &Addressee<'_>) -> Result<(PeerId, &'a Peer), DropReason> {
         if !addressee.endpoint.carriers.contains(&sender.carrier) {
-            return Err(Common::NotForUs.into());
+            return Err(host_traffic::by_other_carrier(sender, self.tables).into());
         }
         let found = match self.tables.senders.get(sender) {
             Some(peer) => Ok(*peer),
@@ -224,19 +226,6 @@ fn check_mac(frame: &Frame<'_>, port: &Port, addressee: &Addressee<'_>) -> Resul
 #[cold]
 const fn not_whole(frame: &Frame<'_>) -> Common {
     if frame.meta.cut && frame.meta.gso.is_some() { Common::SuperFrameTooLong } else { Common::Truncated }
-}
-
-/// The underlay's own control traffic (ARP, LLDP and the like), which is no mistake of anybody.
-#[cold]
-fn not_ours(frame: &[u8]) -> Common {
-    let Some((ether_type, at)) = ethernet::payload(frame) else { return Common::NotForUs };
-    let is_control = match ether_type {
-        ethernet::ARP | ethernet::LLDP => true,
-        // RFC 4861, and RFC 3810 behind a router alert.
-        ethernet::IPV6 => frame.get(at + 6).is_some_and(|next| [ip::HOP_BY_HOP, ip::ICMPV6].contains(next)),
-        _ => false,
-    };
-    if is_control { Common::UnderlayControl } else { Common::NotForUs }
 }
 
 /// The peer of a sender that no configuration names, where a group learns its peers.

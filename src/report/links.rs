@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use transload_encaps::Common;
+use transload_encaps::{DropReason, Fault};
 
 use super::crossings;
 use super::rows::{HopRow, MappingRow, PathMtuRow, PeerRow, PortRow, RowSource, UnreachableRow};
@@ -21,7 +21,8 @@ impl GatewayState<'_> {
 
     fn port_row(&self, id: PortId, name: &str, tables: &Forwarding) -> PortRow {
         let (port, state) = (tables.ports.get(id), self.ports.get(id));
-        let harmless = self.sum(|counters| counters.drops_at(id, Common::UnderlayControl.into()));
+        let own = DropReason::all().filter(|reason| reason.info().fault == Fault::Nobody);
+        let left = own.map(|reason| self.sum(|counters| counters.drops_at(id, reason))).sum();
         let dropped = self.sum(|counters| counters.port(id).map(|port| &port.dropped));
         PortRow {
             port: name.into(),
@@ -29,7 +30,8 @@ impl GatewayState<'_> {
             mac: port.and_then(|port| port.mac).map(|mac| mac.to_string()),
             mtu: port.and_then(|port| port.mtu),
             failure: state.and_then(|state| state.failure).map(str::to_owned),
-            dropped: dropped.saturating_sub(harmless),
+            dropped: dropped.saturating_sub(left),
+            left,
             traffic: self.traffic(|counters| counters.port(id)),
             lost: self.sum(|counters| counters.lost(id)),
         }

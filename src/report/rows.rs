@@ -254,9 +254,10 @@ pub struct PortRow {
     pub mtu: Option<u32>,
     /// Why it does not receive, if it does not.
     pub failure: Option<String>,
-    /// Frames dropped after they came in by it, or when they were to leave by it, but for `underlay_control`, with
-    /// which nothing is wrong.
+    /// Frames dropped after they came in by it, or when they were to leave by it.
     pub dropped: u64,
+    /// Frames that came in by it and were left to the machine's own network stack, which takes them.
+    pub left: u64,
     /// Whole frames from it and to it: a super-frame is one, but tunnel packets that the kernel has joined count each.
     #[serde(flatten)]
     pub traffic: Traffic,
@@ -272,14 +273,17 @@ pub struct DropRow {
     pub reason: String,
     /// Frames dropped for it.
     pub dropped: u64,
+    /// Frames left for it to the machine's own network stack, which takes them: nothing is lost.
+    pub left: u64,
     /// Frames made of others, copies of flooded ones and segments of super-frames, dropped for it while others of the same
     /// frame left; and the gateway's own answers that did not leave.
     pub copies: u64,
     /// Frames carried, though a stricter gateway would have dropped them for it.
     pub tolerated: u64,
-    /// Frames dropped, by the port that they came in by or were to leave by; copies of flooded ones are not in it.
+    /// Frames dropped or left, by the port that they came in by or were to leave by; copies of flooded ones are not in it.
     pub ports: BTreeMap<String, u64>,
-    /// Who can do something about it: `peer`, `config` (the file) or `local` (this machine).
+    /// Who can do something about it: `peer`, `config` (the file) or `local` (this machine); `nobody`
+    /// where nothing is wrong.
     pub responsible: String,
     /// What it means, and where to look.
     pub meaning: String,

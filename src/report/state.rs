@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use thiserror::Error;
-use transload_encaps::DropReason;
+use transload_encaps::{DropReason, Fault};
 
 use super::rows::{DropRow, Summary, Traffic};
 use crate::compile::Names;
@@ -80,9 +80,13 @@ impl GatewayState<'_> {
     fn drop_row(&self, reason: DropReason) -> DropRow {
         let at = |id: PortId| self.sum(|counters| counters.drops_at(id, reason));
         let ports = self.names.ports().map(|(id, name)| (name.to_owned(), at(id)));
+        let frames = self.sum(|counters| counters.drops(reason));
+        let is_lost = reason.info().fault != Fault::Nobody;
+        let (dropped, left) = if is_lost { (frames, 0) } else { (0, frames) };
         DropRow {
             reason: reason.label().into(),
-            dropped: self.sum(|counters| counters.drops(reason)),
+            dropped,
+            left,
             copies: self.sum(|counters| counters.copy_drops(reason)),
             tolerated: self.sum(|counters| counters.tolerated(reason)),
             ports: ports.filter(|(_, frames)| *frames > 0).collect(),
@@ -94,7 +98,7 @@ impl GatewayState<'_> {
     /// What a replay ends with: of the reasons for drops, those that occurred.
     #[must_use]
     pub fn summary(&self) -> Summary {
-        let occurred = |row: &DropRow| row.dropped + row.copies + row.tolerated > 0;
+        let occurred = |row: &DropRow| row.dropped + row.left + row.copies + row.tolerated > 0;
         Summary {
             ports: self.ports(),
             mappings: self.mappings(),

@@ -238,14 +238,18 @@ pub(super) const TABLE: &[Situation] = &[
     situation("to an address that is not ours", "2 sent, 1 not_for_us", |_, n| {
         edited(n, |bytes| bytes[IP + 19] = 0x80 | n)
     }),
-    situation("to another UDP port, and by another protocol", "6 sent, 2 not_for_us, 1 unknown_peer", |_, n| {
-        let to_port = edited(n, |bytes| set16(bytes, UDP + 2, 4790));
-        to_port
-            .into_iter()
-            .chain(edited(n, |bytes| bytes[IP + 9] = 47))
-            .chain(edited(n, |bytes| bytes[IP + 9] = 1))
-            .collect()
-    }),
+    situation(
+        "to another UDP port, and by another protocol",
+        "6 sent, 1 host_traffic, 1 not_for_us, 1 unknown_peer",
+        |_, n| {
+            let to_port = edited(n, |bytes| set16(bytes, UDP + 2, 4790));
+            to_port
+                .into_iter()
+                .chain(edited(n, |bytes| bytes[IP + 9] = 47))
+                .chain(edited(n, |bytes| bytes[IP + 9] = 1))
+                .collect()
+        },
+    ),
     situation("a tagged underlay, with and without its tag, and with another", "4 sent, 3 not_for_us", |_, n| {
         let tagged = say("tagged4", "gre4", n);
         let untagged = spoil(tagged.clone(), |bytes| drop(bytes.drain(12..16)));
@@ -275,7 +279,7 @@ pub(super) const TABLE: &[Situation] = &[
     situation("nothing but a few bytes", "0 sent, 3 truncated", |_, n| {
         ["up", "access", "mixed"].map(|port| (port, vec![n; 1 + usize::from(n) % 20].into())).into()
     }),
-    situation("an IP packet that is no tunnel's to an address of ours", "0 sent, 2 not_for_us", |_, n| {
+    situation("an IP packet that is no tunnel's to an address of ours", "0 sent, 2 host_traffic", |_, n| {
         vec![packet("192.0.2.9", "192.0.2.1", 0, 6, &[n; 40]), packet("2001:db8::9", "2001:db8::1", 0, 58, &[n; 40])]
     }),
     situation("from a place, to everybody behind it and elsewhere", "37 sent", |_, n| {
