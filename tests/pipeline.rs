@@ -299,8 +299,8 @@ fn what_is_the_machines_own_is_no_drop() {
         frame[24..26].copy_from_slice(&checksum.to_be_bytes());
         frame
     };
-    let mut elsewhere = from("192.0.2.9", 6, &[0; 40]);
-    elsewhere[30..34].copy_from_slice(&[198, 51, 100, 77]);
+    let beyond = ("192.0.2.9".parse().unwrap(), "198.51.100.77".parse().unwrap());
+    let elsewhere = wire::outer(link, beyond, 0, 6, &[0; 40]);
     for (what, frame, label) in [
         ("ping", from("192.0.2.9", 1, &[8; 40]), "host_traffic"),
         ("a long ping", fragment(from("192.0.2.9", 1, &[8; 40])), "host_traffic"),

@@ -34,8 +34,11 @@ pub(super) fn nobodys(frame: &[u8], port: &Port, tables: &Forwarding) -> Common 
     } else {
         port.mac.is_none() || port.mac == mac
     };
-    let is_tunnel = outer::walk(frame, at).is_ok_and(|packet| carries_tunnels(packet.carrier, tables));
-    if is_to_host && !is_tunnel { Common::HostTraffic } else { Common::NotForUs }
+    let is_host_packet = match outer::walk(frame, at) {
+        Ok(packet) => !carries_tunnels(packet.carrier, tables),
+        Err(reason) => reason == Common::OuterFragment.into(),
+    };
+    if is_to_host && is_host_packet { Common::HostTraffic } else { Common::NotForUs }
 }
 
 /// What a packet to an endpoint is, by a carrier that no peer of the endpoint uses.
