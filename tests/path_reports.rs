@@ -71,7 +71,7 @@ fn row(lab: &Lab, name: &str) -> PeerRow {
     let tunnel = |tunnel: &transload::rib::facts::Tunnel| TunnelState {
         peer: tunnel.peer,
         endpoint: "v4",
-        remote: tunnel.remote,
+        address: tunnel.remote.to_string(),
         learned: None,
         failures: Vec::new(),
         report: rib.reports().of(tunnel.peer),

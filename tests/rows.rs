@@ -148,7 +148,8 @@ fn rows_are_written_with_the_keys_that_the_page_has() {
         unreachable: Some(ReportedUnreachable { why: Unreachable::Port, from: remote, at: 0 }),
     };
     let report = Some(&report);
-    state.tunnels = vec![TunnelState { peer, endpoint: "vtep", remote, learned: Some(0), failures: vec![], report }];
+    let address = remote.to_string();
+    state.tunnels = vec![TunnelState { peer, endpoint: "vtep", address, learned: Some(0), failures: vec![], report }];
     agree(&state.fdb(None).unwrap());
     agree(&state.tenants(None).unwrap());
     agree(&state.tenants(None).unwrap()[0].attachments);
@@ -173,10 +174,10 @@ fn what_a_gateway_says_of_its_ports_and_peers_is_in_their_rows() {
     let mut state = lab.gateway.state(90_000_000_000);
     assert_eq!((state.ports()[0].io.as_deref(), state.peers(None).unwrap().len()), (None, 0));
     let failures = vec!["no route to 192.0.2.9".to_owned()];
-    let remote = "192.0.2.9".parse().unwrap();
+    let address = "192.0.2.9".to_owned();
     state.ports.insert(PortId::new(0), PortState { io: "tap up", failure: None });
     let learned = Some(30_000_000_000);
-    state.tunnels = vec![TunnelState { peer, endpoint: "vtep", remote, learned, failures, report: None }];
+    state.tunnels = vec![TunnelState { peer, endpoint: "vtep", address, learned, failures, report: None }];
     let row = state.peers(Some("blue")).unwrap().remove(0);
     assert_eq!((row.source.to_string().as_str(), row.learned_ago), ("learned", Some(60)));
     assert_eq!((row.failures, row.next_hops.len()), (vec!["no route to 192.0.2.9".to_owned()], 1));

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::Failure;
+use super::host_names::GivenNames;
 use super::isolation::not_isolated;
 use super::render::{output, plural, problems_of};
 use super::unmapped::{self, MappingIds};
@@ -21,6 +22,8 @@ pub(super) struct Args {
     /// Also look whether this machine has the devices, the addresses and the routes
     #[arg(long)]
     host: bool,
+    #[command(flatten)]
+    names: GivenNames,
     /// Print what is found as JSON on standard output
     #[arg(long)]
     json: bool,
@@ -75,13 +78,15 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 
 /// The plan and its warnings, or why there is none.
 fn look(args: &Args) -> Result<Result<(Plan, Problems), Problems>, Failure> {
-    let compiled =
-        config::load(&args.file).and_then(|config| Ok((compile(&config, &Numbers::default(), None)?, config)));
+    let loaded = config::load(&args.file).map(|config| args.names.tell(config));
+    let compiled = loaded.and_then(|config| Ok((compile(&config, &Numbers::default(), None)?, config)));
     let (mut plan, config) = match compiled {
         Ok(compiled) => compiled,
         Err(problems) => return Ok(Err(problems)),
     };
+    args.names.all_known(&[&config])?;
     let mut found = plan.warnings.clone();
+    found.extend(args.names.problems(&plan));
     if args.host {
         let missing = preflight::look(&config, &mut plan);
         found.extend(missing.map_err(|error| Failure::new(format!("cannot look at this machine: {error}")))?);

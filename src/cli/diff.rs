@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::Failure;
+use super::host_names::{GivenNames, all_resolved};
 use super::render::{output, plural};
 use super::replay::capture;
 use crate::compile::{Numbers, Plan, compile};
@@ -26,6 +27,8 @@ pub(super) struct Args {
     /// A capture (pcap or pcapng, Ethernet), and the port its frames arrive at; may be repeated
     #[arg(long = "in", value_name = "PORT=FILE", value_parser = capture)]
     inputs: Vec<(String, PathBuf)>,
+    #[command(flatten)]
+    names: GivenNames,
     /// As JSON, for programs
     #[arg(long)]
     json: bool,
@@ -49,7 +52,8 @@ struct Files {
 
 impl Files {
     fn load(args: &Args) -> Result<Self, Failure> {
-        let configs = [config::load(&args.old)?, config::load(&args.new)?];
+        let configs = [config::load(&args.old)?, config::load(&args.new)?].map(|config| args.names.tell(config));
+        args.names.all_known(&configs.each_ref())?;
         Ok(Self { configs })
     }
 
@@ -65,6 +69,9 @@ impl Files {
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let files = Files::load(args)?;
     let [old, new] = files.compile()?;
+    if !args.inputs.is_empty() {
+        [&old, &new].into_iter().try_for_each(all_resolved)?;
+    }
     let [old_config, new_config] = &files.configs;
     let changes = diff::changes(Side { config: old_config, plan: &old }, Side { config: new_config, plan: &new });
     let frames = if args.inputs.is_empty() {

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::Failure;
 use super::dump;
+use super::host_names::{GivenNames, all_resolved};
 use super::render::{output, problems_of, tell};
 use crate::compile::compile_with_origins;
-use crate::config;
 use crate::explain::{self, NotLearned};
 use crate::forwarding::PortId;
 use crate::io::memory::Packet;
@@ -43,6 +43,8 @@ pub(super) struct Args {
     /// An address that has been learned already; of a group: TENANT/MAC=ATTACHMENT/ADDRESS. May be repeated
     #[arg(long, value_name = "TENANT/MAC=ATTACHMENT")]
     learned: Vec<String>,
+    #[command(flatten)]
+    names: GivenNames,
     /// Print the same as JSON
     #[arg(long)]
     json: bool,
@@ -66,8 +68,9 @@ fn bytes(text: &str) -> Result<Bytes, String> {
 
 /// Runs the verb.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let config = config::load(&args.file)?;
+    let config = args.names.load(&args.file)?;
     let (plan, origins) = compile_with_origins(&config)?;
+    all_resolved(&plan)?;
     problems_of(&plan.warnings);
     let port = plan.names.port_id(&args.port).ok_or_else(|| {
         let known: Vec<_> = plan.names.ports().map(|(_, name)| name).collect();

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::Failure;
+use super::host_names::{GivenNames, all_resolved};
 use super::render::{output, plural, problems_of, tell};
 use crate::compile::{Numbers, compile};
-use crate::config;
 use crate::isolation::{self, Document, Meeting};
 
 /// Prints the proof as JSON on standard output, and what it comes to in words on standard error. Looks at no device.
@@ -18,6 +18,8 @@ use crate::isolation::{self, Document, Meeting};
 pub(super) struct Args {
     /// The gateway's file
     file: PathBuf,
+    #[command(flatten)]
+    names: GivenNames,
     /// Only the JSON
     #[arg(long)]
     json: bool,
@@ -34,7 +36,8 @@ struct Printed<'a> {
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let file = args.file.display().to_string();
     // Of a file that does not load nothing is proved, neither way.
-    let plan = compile(&config::load(&args.file)?, &Numbers::default(), None)?;
+    let plan = compile(&args.names.load(&args.file)?, &Numbers::default(), None)?;
+    all_resolved(&plan)?;
     let isolation = isolation::examine(&plan);
     let document = isolation.document();
     print(&Printed { file, document: &document })?;

@@ -7,6 +7,7 @@ mod demo;
 mod diff;
 mod dump;
 mod explain;
+mod host_names;
 mod isolation;
 mod reload;
 mod render;

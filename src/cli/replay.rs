@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use super::Failure;
+use super::host_names::{GivenNames, all_resolved};
 use super::render::{output, problems_of, tell};
 use crate::compile::{Names, Numbers, compile};
-use crate::config;
 use crate::offline::replay::{self, Input};
 
 /// Writes DIR/PORT.pcap for each port that sent frames, and a summary as JSON to stdout. Needs no privilege and looks
@@ -19,6 +19,8 @@ pub(super) struct Args {
     /// A capture (pcap or pcapng, Ethernet), and the port its frames arrive at; may be repeated
     #[arg(long = "in", value_name = "PORT=FILE", required = true, value_parser = capture)]
     inputs: Vec<(String, PathBuf)>,
+    #[command(flatten)]
+    names: GivenNames,
     /// Where the captures of what the ports sent go
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -33,8 +35,9 @@ pub(super) fn capture(text: &str) -> Result<(String, PathBuf), String> {
 
 /// Runs the verb.
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let config = config::load(&args.file)?;
+    let config = args.names.load(&args.file)?;
     let plan = compile(&config, &Numbers::default(), None)?;
+    all_resolved(&plan)?;
     problems_of(&plan.warnings);
     let inputs: Result<Vec<_>, _> =
         args.inputs.iter().map(|(port, file)| input(&plan.names, port, file.clone())).collect();

@@ -42,6 +42,11 @@ pub(super) struct Wanted<'a> {
 }
 
 impl Senders {
+    /// The peer that a sender is, and what it is called: "peer `leaf-9`".
+    pub(super) fn owner(&self, sender: &Sender) -> Option<(PeerId, &str)> {
+        Some((*self.table.get(sender)?, &*self.owners.get(sender)?.label))
+    }
+
     /// Takes a sender in, unless another peer has it.
     pub(super) fn claim(&mut self, wanted: &Wanted<'_>, context: &mut Context<'_>) {
         let sender = Sender { endpoint: wanted.endpoint, address: wanted.address, carrier: wanted.carrier };

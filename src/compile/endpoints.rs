@@ -175,20 +175,28 @@ pub(super) fn tunnel_address(at: &At<Address>, findings: &mut Findings) -> Optio
 }
 
 pub(super) fn is_tunnel_address(address: IpAddr, span: Span, findings: &mut Findings) -> bool {
-    let wrong = match address {
-        IpAddr::V6(v6) if let Some(v4) = v6.to_ipv4_mapped() => {
-            findings.error(span, format!("{address} is an IPv4 address written as IPv6"), format!("write {v4}"));
-            return false;
-        }
+    if let IpAddr::V6(v6) = address
+        && let Some(v4) = v6.to_ipv4_mapped()
+    {
+        findings.error(span, format!("{address} is an IPv4 address written as IPv6"), format!("write {v4}"));
+        return false;
+    }
+    let Some(wrong) = not_a_tunnels(address) else { return true };
+    findings.error(span, format!("{address} {wrong}"), "write a unicast address that the underlay routes");
+    false
+}
+
+/// Why tunnel packets cannot come from or go to an address: "is a multicast address".
+pub(super) fn not_a_tunnels(address: IpAddr) -> Option<&'static str> {
+    Some(match address {
+        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => "is an IPv4 address written as IPv6",
         _ if address.is_unspecified() => "is the unspecified address",
         _ if address.is_multicast() => "is a multicast address",
         _ if address.is_loopback() => "is a loopback address, which never leaves a host",
         IpAddr::V4(v4) if v4.is_broadcast() => "is the broadcast address",
         IpAddr::V4(v4) if v4.octets()[0] == 0 => "is in 0.0.0.0/8, which no host has",
-        _ => return true,
-    };
-    findings.error(span, format!("{address} {wrong}"), "write a unicast address that the underlay routes");
-    false
+        _ => return None,
+    })
 }
 
 impl<'c> EndpointSection<'c> {
@@ -239,6 +247,11 @@ impl<'c> EndpointSection<'c> {
                 None
             }
         }
+    }
+
+    /// For each endpoint, whether its address is an IPv4 one.
+    pub(super) fn families(&self) -> impl Iterator<Item = bool> + '_ {
+        self.table.rows().filter_map(|row| Some(row.thing.as_ref()?.address.is_ipv4()))
     }
 
     /// An endpoint gets tunnel packets of this carrier.

@@ -16,6 +16,7 @@ mod groups;
 mod horizons;
 mod learners;
 mod mappings;
+mod named_peers;
 mod names;
 mod narrow;
 mod numbers;
@@ -43,7 +44,7 @@ pub use names::Names;
 pub use narrow::{mtu_place, narrow};
 pub use numbers::{Freed, Numbers};
 pub use origins::{Line, Noun, Origins};
-pub use plan::{LearningGroup, Plan, PortPlan, Settings, Static, TunnelPlan};
+pub use plan::{LearningGroup, NamedPeer, Plan, PortPlan, Settings, Static, TunnelPlan};
 
 use crate::config::{At, Config, File, Problems, Span};
 use crate::fdb;
@@ -90,10 +91,11 @@ struct Sections<'c> {
 impl<'c> Sections<'c> {
     /// Each section in terms of those before it; then what only all tenants and mappings together decide: which ports'
     /// tags are used, and whether one of them could forge a tunnel.
-    fn compile(file: &'c File, previous: Option<&FileTables>, context: &mut Context<'_>) -> Self {
+    fn compile(config: &'c Config, previous: Option<&FileTables>, context: &mut Context<'_>) -> Self {
+        let file = &config.file;
         let mut ports = ports::compile(&file.ports, context);
         let mut endpoints = endpoints::compile(&file.endpoints, &mut ports, context);
-        let mut peers = peers::compile(file, &mut endpoints, context);
+        let mut peers = peers::compile(config, &mut endpoints, context);
         let tags = tags::compile(&ports, &mut peers, context);
         let sides = FarSides { peers: &peers.single, groups: &peers.groups, ports: &tags.table };
         let room = &mut Room::of(&ports);
@@ -127,7 +129,7 @@ fn attempt(
 ) -> Result<Plan, Problems> {
     let file = &config.file;
     let mut context = Context::new(config, &mut numbers, origins);
-    let sections = Sections::compile(file, previous, &mut context);
+    let sections = Sections::compile(config, previous, &mut context);
     sections.warn_of_unused(file, &mut context.findings);
     let settings = settings(file, &sections.domains, &mut context.findings);
     let Context { names, findings, .. } = context;
@@ -154,6 +156,7 @@ fn attempt(
         statics: domains.statics,
         ports: ports.plans,
         tunnels: peers.tunnels,
+        named: peers.named,
         learning: peers.learning,
         settings,
         warnings,

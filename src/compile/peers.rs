@@ -12,12 +12,12 @@ use super::endpoints::{self, EndpointSection, OwnEndpoint};
 use super::learners::ClaimedPrefixes;
 use super::numbers::Numbers;
 use super::origins::Noun;
-use super::plan::{LearningGroup, TunnelPlan};
+use super::plan::{LearningGroup, NamedPeer, TunnelPlan};
 use super::sides::{FarSide, Path};
 use super::specs::{self, Spoken};
 use super::table::Table;
 use super::wire;
-use crate::config::{File, Knobs, Name, Peer, Span};
+use crate::config::{Config, Knobs, Name, Peer, PeerAddress, Span};
 use crate::forwarding::{self, Exit, GroupId, MAX_PEERS, Members, PeerId, RowId, Scope, Slab};
 
 pub(super) struct PeerSection<'c> {
@@ -28,11 +28,12 @@ pub(super) struct PeerSection<'c> {
     pub(super) senders: Senders,
     pub(super) learners: ClaimedPrefixes,
     pub(super) tunnels: Vec<TunnelPlan>,
+    pub(super) named: Vec<NamedPeer>,
     pub(super) learning: Vec<LearningGroup>,
 }
 
 pub(super) fn compile<'c>(
-    file: &'c File,
+    config: &'c Config,
     endpoints: &mut EndpointSection<'c>,
     context: &mut Context<'_>,
 ) -> PeerSection<'c> {
@@ -44,13 +45,31 @@ pub(super) fn compile<'c>(
         senders: Senders::default(),
         learners: ClaimedPrefixes::default(),
         tunnels: Vec::new(),
+        named: Vec::new(),
         learning: Vec::new(),
     };
     let mut pass = PeerPass { all: &mut all, endpoints, context };
-    let peers: Vec<_> =
-        file.peers.iter().map(|(name, peer)| (name, peer.and_then(|peer| pass.peer(name, peer)))).collect();
+    let (file, answers) = (&config.file, &config.answers);
+    let mut named = Vec::new();
+    let mut peers = Vec::with_capacity(file.peers.len());
+    for (place, (name, peer)) in file.peers.iter().enumerate() {
+        let side = match peer.and_then(|peer| Some((peer, peer.address.get()?))) {
+            Some((peer, PeerAddress::Address(address))) => pass.peer(name, peer, *address),
+            Some((peer, PeerAddress::Name(host))) => {
+                named.extend(pass.prepare(name, peer, host).map(|draft| (place, draft)));
+                None
+            }
+            None => None,
+        };
+        peers.push((name, side));
+    }
     let groups: Vec<_> =
         file.groups.iter().map(|(name, group)| (name, group.and_then(|group| pass.group(name, group)))).collect();
+    let (settled, others): (Vec<_>, Vec<_>) = named.into_iter().partition(|(_, draft)| draft.is_settled(answers));
+    for (place, draft) in settled.into_iter().chain(others) {
+        peers[place].1 = Some(pass.named_peer(draft, answers));
+    }
+    pass.all.named.sort_by_key(|peer| peer.span);
     for (name, side) in peers {
         all.single.add(name, side, &mut context.findings);
     }
@@ -108,12 +127,13 @@ impl PeerDraft<'_> {
 }
 
 impl<'c> PeerPass<'_, '_, 'c> {
-    fn peer(&mut self, name: Name<'_>, config: &Peer) -> Option<FarSide> {
+    fn peer(&mut self, name: Name<'_>, config: &Peer, address: IpAddr) -> Option<FarSide> {
         let label = format!("peer `{}`", name.text);
         let knobs = config.knobs();
         let spoken = specs::spoken(knobs.encap, &mut self.context.findings);
-        let address = endpoints::tunnel_address(&config.address, &mut self.context.findings);
-        let (spoken, address, span) = (spoken?, address?, config.address.span);
+        let span = config.address.span;
+        let is_good = endpoints::is_tunnel_address(address, span, &mut self.context.findings);
+        let spoken = spoken.filter(|_| is_good)?;
         let place = self.place(knobs, &label, address, span)?;
         wire::warn_of_idle_udp_rules(knobs, spoken.compiled.kind(), address, &mut self.context.findings);
         wire::check_df(knobs, &label, address, &mut self.context.findings);
@@ -193,7 +213,7 @@ impl<'c> PeerPass<'_, '_, 'c> {
         true
     }
 
-    fn accept_from(&mut self, config: &Peer, draft: &PeerDraft<'_>, id: PeerId, place: &OwnEndpoint<'_>) {
+    pub(super) fn accept_from(&mut self, config: &Peer, draft: &PeerDraft<'_>, id: PeerId, place: &OwnEndpoint<'_>) {
         for more in &config.accept_from {
             let Some(address) = endpoints::tunnel_address(more, &mut self.context.findings) else { continue };
             if self.is_ourselves(address, more.span) {
@@ -202,7 +222,8 @@ impl<'c> PeerPass<'_, '_, 'c> {
             if address.is_ipv4() == draft.address.is_ipv4() {
                 self.take_from(address, more.span, id, draft, place);
             } else {
-                let message = format!("{address} and {} are of different address families", draft.address);
+                let other = if draft.address.is_unspecified() { place.address } else { draft.address };
+                let message = format!("{address} and {other} are of different address families");
                 self.context.findings.error(
                     more.span,
                     message,
@@ -213,7 +234,14 @@ impl<'c> PeerPass<'_, '_, 'c> {
     }
 
     /// Claims the packets that a sender sends to our endpoint.
-    fn take_from(&mut self, address: IpAddr, span: Span, peer: PeerId, draft: &PeerDraft<'_>, place: &OwnEndpoint<'_>) {
+    pub(super) fn take_from(
+        &mut self,
+        address: IpAddr,
+        span: Span,
+        peer: PeerId,
+        draft: &PeerDraft<'_>,
+        place: &OwnEndpoint<'_>,
+    ) {
         let compiled = &draft.spoken.compiled;
         let (carrier, kind) = (compiled.carrier(), compiled.kind());
         self.endpoints.add_carrier(place.id, carrier);

@@ -32,6 +32,8 @@ pub struct Plan {
     pub ports: Vec<PortPlan>,
     /// The tunnels to find next hops for.
     pub tunnels: Vec<TunnelPlan>,
+    /// The peers whose address is a DNS name.
+    pub named: Vec<NamedPeer>,
     /// The groups that learn their members.
     pub learning: Vec<LearningGroup>,
     /// What the file sets for the whole gateway.
@@ -90,6 +92,25 @@ pub struct TunnelPlan {
     /// The VLAN our endpoint lives in.
     pub vlan: Option<u16>,
     /// Where the file gives the peer's address.
+    pub span: Span,
+}
+
+/// A peer whose address is a DNS name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedPeer {
+    /// Its number.
+    pub peer: PeerId,
+    /// Its name in the file.
+    pub name: String,
+    /// The DNS name.
+    pub host: String,
+    /// The name of our endpoint.
+    pub endpoint: String,
+    /// The address that it has.
+    pub address: Option<IpAddr>,
+    /// What is wrong with the name or its answer, in words.
+    pub complaint: Option<String>,
+    /// Where the file gives the DNS name.
     pub span: Span,
 }
 

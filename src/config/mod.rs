@@ -9,6 +9,7 @@ mod attachment;
 mod bits;
 mod bum;
 mod dscp;
+mod host_names;
 mod id_numbers;
 mod include;
 mod mappings;
@@ -29,6 +30,7 @@ mod tenants;
 mod tree;
 mod values;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use at::section;
@@ -41,6 +43,7 @@ pub use attachment::{Attachment, Id, IdValue, InnerTags, L2cp};
 pub use bits::{Bits, Piece};
 pub use bum::{Bum, BumRates};
 pub use dscp::Dscp;
+pub use host_names::{Answers, PeerAddress};
 pub use id_numbers::IdNumbers;
 pub use include::Include;
 pub use mappings::Mapping;
@@ -60,7 +63,7 @@ pub use tenants::{Duplicates, Limits, LoopGuard, Macs, Moves, Static, Tenant, Un
 pub use values::{MacAddress, Seconds};
 
 /// A file that has been read, with what was wrong with it so far.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// The file.
     pub source: SourceText,
@@ -68,6 +71,21 @@ pub struct Config {
     pub file: File,
     /// What could not be read. The compiler reports these together with what it finds.
     pub problems: Vec<Problem>,
+    /// What the names of its peers resolve to: nothing, until somebody asks.
+    pub answers: Answers,
+}
+
+impl Config {
+    /// The names that are addresses of peers.
+    #[must_use]
+    pub fn host_names(&self) -> BTreeSet<String> {
+        let peers = self.file.peers.iter().filter_map(|(_, peer)| peer?.address.get());
+        let names = peers.filter_map(|address| match address {
+            PeerAddress::Name(name) => Some(name.clone()),
+            PeerAddress::Address(_) => None,
+        });
+        names.collect()
+    }
 }
 
 /// A gateway.
@@ -189,7 +207,7 @@ fn read(name: &str, text: &str, folder: Option<&Path>) -> Result<Config, Problem
         problems.push(problem.help("begin it with `version: 1`"));
     }
     include::read(&mut file, folder, &mut source, &mut problems);
-    Ok(Config { source, file, problems })
+    Ok(Config { source, file, problems, answers: Answers::default() })
 }
 
 fn check_version(version: &At<u64>, source: &SourceText) -> Option<Problem> {

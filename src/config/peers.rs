@@ -8,6 +8,7 @@ use transload_encaps::Spec;
 use super::addresses::{Address, Addresses};
 use super::at::{At, section};
 use super::dscp::Dscp;
+use super::host_names::PeerAddress;
 use super::numbers::{Ttl, Whole};
 use super::prefixes::LearnFrom;
 use super::profiles::Profile;
@@ -65,8 +66,9 @@ macro_rules! with_knobs {
 with_knobs! {
     /// A far tunnel endpoint.
     pub struct Peer {
-        /// The address to send to, and to accept from.
-        pub address: At<Address>,
+        /// The address to send to, and to accept from; or a DNS name that resolves to it. Names are resolved at the
+        /// start, at a reload, and once a minute.
+        pub address: At<PeerAddress>,
         /// More addresses to accept from.
         #[serde(default, deserialize_with = "section")]
         pub accept_from: Vec<At<Address>>,

@@ -7,7 +7,7 @@ use transload_encaps::Segment;
 
 use super::{Key, Side, Thing};
 use crate::claims::attachments;
-use crate::config::{At, Knobs};
+use crate::config::{At, Knobs, PeerAddress};
 use crate::forwarding::{Attachment, BumLimits, Claim, Duplicates, Members, MssClamp, Peer};
 use crate::io::Backend;
 use crate::report::crossings;
@@ -95,6 +95,9 @@ fn peers(side: Side<'_>, facts: &mut Facts) {
         accepted.sort();
         let mut fields = knobs(side, peer.knobs());
         fields.insert("accept_from".into(), accepted.join(" "));
+        if let Some(PeerAddress::Name(host)) = peer.address.get() {
+            fields.insert("name".into(), host.clone());
+        }
         if let Some(tunnel) = locals.get(name.text) {
             fields.insert("address".into(), tunnel.remote.to_string());
             fields.insert("from".into(), tunnel.local.to_string());

@@ -7,6 +7,7 @@ use transload_encaps::Carrier;
 
 use super::meeting::Holding;
 use crate::claims::{ClaimTable, FarEnd, crossed};
+use crate::compile::NamedPeer;
 use crate::forwarding::PeerId;
 
 /// Something that has to hold outside of the tables.
@@ -22,6 +23,8 @@ pub struct Assumption {
 
 const SOURCE_ADDRESS: &str = "The source address of a tunnel packet is what identifies a peer: nobody else on the \
      underlay can send from the address of a peer to one of our endpoints. The tunnels carry no other proof of origin.";
+const HOST_NAMES: &str = "Whoever answers for these names decides which address is the peer. An answer that is already somebody \
+     else's address at the endpoint, or one of our own, is refused, so that tenants do not meet whatever the answers are.";
 const LEARNERS: &str = "Whoever can send from these addresses to our endpoint is a member of the group, and may speak as any of its \
      tenants: `learn_from` names nobody. Configured peers take precedence over learned ones.";
 const FAR_ENDS: &str = "A far end keeps tenants apart by the IDs of this file: what we send with an ID reaches only \
@@ -44,6 +47,7 @@ pub(super) fn of(claims: &ClaimTable<'_>) -> Vec<Assumption> {
     let mut all = Vec::new();
     if !claims.entrances.is_empty() {
         all.push(always("source_addresses", SOURCE_ADDRESS));
+        all.push(Assumption { name: "host_names", statement: HOST_NAMES, here: host_names(claims) });
         all.push(Assumption { name: "learn_from", statement: LEARNERS, here: learners(claims) });
         all.push(always("far_ends", FAR_ENDS));
         all.push(always("delivery", DELIVERY));
@@ -60,9 +64,21 @@ pub(super) fn of(claims: &ClaimTable<'_>) -> Vec<Assumption> {
     all.push(always("program", PROGRAM));
     all.push(Assumption { name: "one_far_end", statement: ONE_FAR_END, here: one_far_end(claims) });
     all.retain(|assumption| {
-        !matches!(assumption.name, "any_mac" | "learn_from" | "one_far_end") || !assumption.here.is_empty()
+        !matches!(assumption.name, "any_mac" | "host_names" | "learn_from" | "one_far_end")
+            || !assumption.here.is_empty()
     });
     all
+}
+
+/// `peer leaf-3: leaf-3.example.net, here 192.0.2.13`
+fn host_names(claims: &ClaimTable<'_>) -> Vec<String> {
+    let with_address = |peer: &NamedPeer| {
+        let address = peer.address.map_or_else(String::new, |address| format!(", here {address}"));
+        format!("peer {}: {}{address}", peer.name, peer.host)
+    };
+    let mut here: Vec<_> = claims.plan.named.iter().map(with_address).collect();
+    here.sort();
+    here
 }
 
 /// `group leafs: 198.51.100.0 to 198.51.100.255, UDP port 4789`

@@ -62,7 +62,7 @@ impl GatewayState<'_> {
             source: if tunnel.learned.is_some() { RowSource::Learned } else { RowSource::Static },
             learned_ago: tunnel.learned.map(|at| self.seconds_since(at)),
             encap: peer.compiled.kind().info().tag.into(),
-            address: tunnel.remote.to_string(),
+            address: tunnel.address.clone(),
             endpoint: tunnel.endpoint.into(),
             next_hops: tables.hops(id).unwrap_or_default().iter().map(hop).collect(),
             path_mtu: tables.hops(id).unwrap_or_default().iter().filter_map(|hop| hop.mtu).min(),

@@ -189,7 +189,7 @@ pub struct PeerRow {
     pub learned_ago: Option<u64>,
     /// What it speaks, by its word in the configuration.
     pub encap: String,
-    /// Its tunnel address.
+    /// Its tunnel address; of a peer whose DNS name has none yet, the name.
     pub address: String,
     /// Our endpoint.
     pub endpoint: String,

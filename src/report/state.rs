@@ -1,6 +1,5 @@
 //! What rows are made from, and how what several workers have counted is added up.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -55,8 +54,8 @@ pub struct TunnelState<'a> {
     pub peer: PeerId,
     /// The name of our endpoint.
     pub endpoint: &'a str,
-    /// Its tunnel address.
-    pub remote: IpAddr,
+    /// Its tunnel address; of a peer that has none yet, the DNS name.
+    pub address: String,
     /// When it was learned, in nanoseconds of the workers' clock; none for one of the file's.
     pub learned: Option<u64>,
     /// Why it, or one of its paths, cannot be used.

@@ -11,6 +11,10 @@ impl Asked for Gateway {
         let rib = self.rib();
         let tunnels: Vec<_> = rib.tunnels().collect();
         let since = rib.learned().since();
+        let named = |id| {
+            let peer = rib.plan().named.iter().find(|peer| peer.peer == id);
+            peer.and_then(|peer| peer.complaint.clone()).into_iter()
+        };
         read(&GatewayState {
             shared: rib.shared(),
             counters: rib.counters(),
@@ -27,11 +31,19 @@ impl Asked for Gateway {
                 .map(|tunnel| TunnelState {
                     peer: tunnel.peer,
                     endpoint: &tunnel.endpoint,
-                    remote: tunnel.remote,
+                    address: tunnel.remote.to_string(),
                     learned: since.get(&tunnel.peer).copied(),
-                    failures: rib.complaints(tunnel.peer).to_vec(),
+                    failures: named(tunnel.peer).chain(rib.complaints(tunnel.peer).iter().cloned()).collect(),
                     report: rib.reports().of(tunnel.peer),
                 })
+                .chain(rib.plan().named.iter().filter(|peer| peer.address.is_none()).map(|peer| TunnelState {
+                    peer: peer.peer,
+                    endpoint: &peer.endpoint,
+                    address: peer.host.clone(),
+                    learned: None,
+                    failures: named(peer.peer).collect(),
+                    report: None,
+                }))
                 .collect(),
             now: self.clock.now(),
         })

@@ -101,7 +101,8 @@ impl Gateway {
         let rib = self.rib();
         let plan = rib.plan();
         let mut parts = vec![plural(plan.ports.len(), "port")];
-        let tunnels: Vec<PeerId> = rib.tunnels().map(|tunnel| tunnel.peer).collect();
+        let nameless = plan.named.iter().filter(|peer| peer.address.is_none()).map(|peer| peer.peer);
+        let tunnels: Vec<PeerId> = rib.tunnels().map(|tunnel| tunnel.peer).chain(nameless).collect();
         if !tunnels.is_empty() {
             let resolved = tunnels.iter().filter(|peer| !rib.hops(**peer).is_empty()).count();
             parts.push(format!("{resolved} of {} resolved", plural(tunnels.len(), "tunnel peer")));

@@ -7,6 +7,7 @@ pub mod exclusive;
 pub mod filters;
 pub mod fixed;
 pub mod gateway;
+pub mod host_names;
 mod housekeeping;
 mod log;
 pub mod opening;

@@ -14,9 +14,10 @@ use thiserror::Error;
 use super::exclusive::Exclusive;
 use super::fixed;
 use super::gateway::Gateway;
+use super::host_names::{self, Found};
 use super::opening::{self, OpeningError};
 use crate::compile::{Plan, compile};
-use crate::config::{self, Config, Problem, Problems, Severity};
+use crate::config::{self, Answers, Config, Problem, Problems, Severity};
 use crate::diff::{self, How};
 use crate::io::quiet::Quiet;
 use crate::kernel::host::Machine;
@@ -66,11 +67,29 @@ impl Reloader<'_> {
     /// # Errors
     /// When it is refused.
     pub async fn reload(&mut self, gateway: &Arc<Gateway>) -> Result<Reloaded, ReloadError> {
+        let mut config = config::load(&self.file)?;
+        config.answers = host_names::ask(config.host_names(), || host_names::kept(gateway.rib().plan())).await;
+        self.take(gateway, config).await
+    }
+
+    /// Goes by the file as it was last loaded, with other answers for the names of its peers, if they make a difference.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn resolve(&mut self, gateway: &Arc<Gateway>, found: Found) -> Result<(), ReloadError> {
+        if found == self.config.answers.found {
+            return Ok(());
+        }
+        let answers = Answers { found, kept: host_names::kept(gateway.rib().plan()) };
+        self.take(gateway, Config { answers, ..self.config.clone() }).await.map(|_| ())
+    }
+
+    async fn take(&mut self, gateway: &Arc<Gateway>, config: Config) -> Result<Reloaded, ReloadError> {
         let machine = Machine::read().await?;
         // Nothing else happens from here until it is taken in: peers are learned by this same thread.
-        let config = config::load(&self.file)?;
         let plan = compile_beside(gateway, &config, &machine)?;
         self.prepare(&plan)?;
+        host_names::tell(&gateway.rib().plan().named, &plan.named);
         let reloaded = self.changes(gateway, &config, &plan);
         gateway.change(|rib| rib.take_in(plan));
         self.config = config;

@@ -3,6 +3,7 @@
 //! Read and compile; look at the machine; take the admin socket; open the ports and keep the kernel quiet; resolve
 //! next hops; start the workers. Whatever fails, everything before it is undone by being dropped.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::kernel::resolver::Resolver;
 use crate::rib::facts::{PortLink, Tunnel};
 use crate::run::backends;
 use crate::run::gateway::Gateway;
+use crate::run::host_names;
 use crate::run::opening::{self, Opening, OpeningError};
 use crate::run::preflight;
 use crate::run::supervise::{Signals, Supervision};
@@ -78,11 +80,18 @@ fn while_doing(what: &'static str) -> impl Fn(io::Error) -> StartError {
 /// # Errors
 /// When it cannot start. Nothing is left of it then.
 pub fn run(orders: &Orders) -> Result<(), StartError> {
-    let (config, mut plan) = read(&orders.file)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(while_doing("cannot start"))?;
-    let signals = Signals::listen(&runtime).map_err(while_doing("cannot listen for signals"))?;
-    look_at_the_machine(&runtime, &config, &mut plan, orders)?;
+    let result = run_on(&runtime, orders);
+    // A resolver that does not answer keeps nobody waiting.
+    runtime.shutdown_background();
+    result
+}
+
+fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
+    let (config, mut plan) = read(runtime, &orders.file)?;
+    let signals = Signals::listen(runtime).map_err(while_doing("cannot listen for signals"))?;
+    look_at_the_machine(runtime, &config, &mut plan, orders)?;
     let admin = match orders.admin.as_deref().or(plan.settings.admin.as_deref()) {
         Some(path) => AdminSocket::bind(path),
         None => AdminSocket::bind_usual(),
@@ -164,10 +173,14 @@ impl Drop for Leaving<'_> {
     }
 }
 
-fn read(file: &Path) -> Result<(Config, Plan), Problems> {
-    let config = config::load(file)?;
+fn read(runtime: &Runtime, file: &Path) -> Result<(Config, Plan), Problems> {
+    let mut config = config::load(file)?;
+    if config.problems.is_empty() {
+        config.answers = runtime.block_on(host_names::ask(config.host_names(), BTreeMap::new));
+    }
     let plan = compile(&config, &Numbers::default(), None)?;
     plan.warnings.iter().for_each(warn);
+    host_names::tell(&[], &plan.named);
     Ok((config, plan))
 }
 

@@ -22,6 +22,7 @@ use crate::kernel::memberships::{Memberships, wanted_groups};
 use crate::kernel::resolver::Resolver;
 use crate::run::exclusive::Exclusive;
 use crate::run::gateway::{Gateway, ReloadReply, Requests};
+use crate::run::host_names::Rounds;
 use crate::run::housekeeping;
 use crate::run::opening::quiet_tenants;
 use crate::run::reload::Reloader;
@@ -117,17 +118,26 @@ impl Supervision<'_, '_> {
     }
 }
 
-/// Reads the file again whenever somebody asks for it, or SIGHUP comes.
+/// Reads the file again whenever somebody asks for it, or SIGHUP comes; and has the names of peers resolved anew, now
+/// and then.
 async fn reloads(
     gateway: &Arc<Gateway>,
     mut reloader: Reloader<'_>,
     mut asked: UnboundedReceiver<ReloadReply>,
     mut hangup: Signal,
 ) {
+    let mut rounds = Rounds::default();
     loop {
+        rounds.follow(gateway.rib().plan());
         let answer = tokio::select! {
             answer = asked.recv() => answer,
             _ = hangup.recv() => None,
+            found = rounds.next() => {
+                if let Err(refused) = reloader.resolve(gateway, found).await {
+                    tracing::error!("names of peers are not resolved anew, running configuration unchanged:\n{refused}");
+                }
+                continue;
+            }
         };
         let outcome = reloader.reload(gateway).await;
         match &outcome {

@@ -184,7 +184,7 @@ fn a_range_keeps_the_c_tag_of_a_frame_that_leaves_and_takes_no_other() {
     let sent = |segment: Segment, tags: &[(u16, u16)]| {
         let mut chunk = chunk();
         let mut frame = frame(&mut chunk, &payload(tags));
-        port.encap(&mut frame, segment, 0).map(|()| frame.bytes().to_vec()).map_err(|reason| reason.label())
+        port.encap(&mut frame, segment, 0).map(|()| frame.bytes().to_vec()).map_err(transload_encaps::DropReason::label)
     };
     assert_eq!(sent(range(100, 7..=9), &[(0x8100, 0x6008)]), Ok(payload(&[(0x88a8, 0x6064), (0x8100, 0x6008)])));
     for c_vid in [20, 30, 40] {
