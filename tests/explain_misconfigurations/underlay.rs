@@ -268,7 +268,7 @@ pub(super) fn outers() -> Vec<Row> {
             ALL,
             "up",
             changed(good.clone(), 40, 0x12),
-            "dropped (udp_checksum): the outer UDP checksum is 0x1200 and should be 0x676c: the underlay changed the packet, or it was captured before the sender's device filled it in",
+            "dropped (udp_checksum): the outer UDP checksum is 0x1200 and should be 0x676c: the underlay changed the packet, or it was captured before the sender's device filled it in; `udp_checksum: { rx: ignore }` at the peer takes it as it is",
         ),
         row(
             "no UDP checksum over IPv6",
