@@ -298,8 +298,10 @@ pub enum MssClamp {
 /// One attachment of a domain.
 #[derive(Debug, Clone)]
 pub struct Attachment {
-    /// The tenant ID there.
+    /// The tenant ID of what is sent there.
     pub segment: Segment,
+    /// The one of what is received; mostly the same.
+    pub received: Segment,
     /// The peers behind it.
     pub members: Members,
     /// The rule for VLAN tags inside the tenant's frames.
@@ -369,6 +371,16 @@ impl Attachment {
     #[inline]
     pub fn is_fed(&self, horizon: Option<u16>, is_control: bool) -> bool {
         Some(self.horizon) != horizon && (self.tunnels_l2cp || !is_control)
+    }
+
+    /// Its IDs, at a peer behind it: `vni 10100`, `s_vid 100, c_vid 7`; `vni 10, sent: vni 20`.
+    #[must_use]
+    pub fn ids_in_words(&self, compiled: &Compiled) -> String {
+        let received = compiled.ids_in_words(self.received);
+        if self.segment == self.received {
+            return received;
+        }
+        format!("{received}, sent: {}", compiled.ids_in_words(self.segment))
     }
 }
 

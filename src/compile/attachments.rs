@@ -49,13 +49,18 @@ impl TenantNumber for Offset {
     }
 }
 
+/// ID fields, as they are written.
+type IdFields<'c, V> = Vec<(&'static IdField, &'c At<V>)>;
+
 /// An attachment without the number of its ID: what is the same for all tenants of a pattern.
 pub(super) struct AttachmentDraft<'p, 'c, V> {
     pub(super) name: Name<'c>,
     pub(super) config: &'c Attachment<V>,
     pub(super) side: &'p FarSide,
     /// The ID fields, as they are written.
-    fields: Vec<(&'static IdField, &'c At<V>)>,
+    fields: IdFields<'c, V>,
+    /// Those of what is sent, where they are others.
+    sent_fields: Option<IdFields<'c, V>>,
     pub(super) inner_tags: transload_encaps::InnerTags,
     pub(super) tunnels_l2cp: bool,
     /// The split horizon, by number.
@@ -80,22 +85,60 @@ impl<'p, 'c, V> AttachmentDraft<'p, 'c, V> {
         let side = sides.find(name, config, findings)?;
         let inner_tags = inner_tags(config, side, findings);
         let fields = fields(config, side, findings)?;
+        if !may_be_apart(config, side, findings) {
+            return None;
+        }
+        let sent_fields = sent_fields(config, &fields);
         let span = config.ids.first().map_or(name.span, |id| id.value.span);
         let identity = format!("{} {}", name.text, side.label);
         // IEEE 802.1Q §8.6.3 has every bridge keep bridges' control frames to one link, and so do we unless told
         // otherwise.
         let tunnels_l2cp = config.l2cp.as_ref().and_then(At::value) == Some(L2cp::Tunnel);
         let (horizon, is_broken) = (horizons.number(config), false);
-        Some(Self { name, config, side, fields, inner_tags, tunnels_l2cp, horizon, identity, span, is_broken })
+        Some(Self {
+            name,
+            config,
+            side,
+            fields,
+            sent_fields,
+            inner_tags,
+            tunnels_l2cp,
+            horizon,
+            identity,
+            span,
+            is_broken,
+        })
     }
 }
 
 impl<V: StatedNumber> AttachmentDraft<'_, '_, V> {
-    /// The segments for the tenant with this number, at least one; what is wrong with them is reported.
-    pub(super) fn segments(&self, n: u64, findings: &mut Findings) -> Option<Vec<Segment>> {
+    /// The segments for the tenant with this number: all that are received, at least one, and the one that is sent.
+    /// What is wrong with them is reported.
+    pub(super) fn segments(&self, n: u64, findings: &mut Findings) -> Option<(Vec<Segment>, Segment)> {
+        let received = self.segments_of(&self.fields, n, findings)?;
+        let sent = match &self.sent_fields {
+            Some(fields) => *self.segments_of(fields, n, findings)?.first()?,
+            None => *received.first()?,
+        };
+        Some((received, sent))
+    }
+
+    /// Where the ID of what is sent stands.
+    pub(super) fn sent_span(&self) -> Span {
+        let sent = self.config.ids.iter().find_map(|id| id.sent.as_ref());
+        sent.map_or(self.span, |at| at.span)
+    }
+
+    /// The segments with these fields.
+    fn segments_of(
+        &self,
+        fields: &[(&'static IdField, &At<V>)],
+        n: u64,
+        findings: &mut Findings,
+    ) -> Option<Vec<Segment>> {
         let (mut ids, mut ranges) = (Ids::default(), None);
         let mut all_good = true;
-        for &(known, at) in &self.fields {
+        for &(known, at) in fields {
             let number = match at.get()?.at(n) {
                 Stated::Number(number) => number.ok_or_else(|| format!("{} is negative", known.name)),
                 Stated::Ranges(stated) => {
@@ -176,7 +219,7 @@ pub(super) fn fields<'c, V>(
     config: &'c Attachment<V>,
     side: &FarSide,
     findings: &mut Findings,
-) -> Option<Vec<(&'static IdField, &'c At<V>)>> {
+) -> Option<IdFields<'c, V>> {
     let info = side.kind.info();
     let mut fields = Vec::with_capacity(config.ids.len());
     let mut all_good = true;
@@ -192,6 +235,24 @@ pub(super) fn fields<'c, V>(
         all_good = false;
     }
     all_good.then_some(fields)
+}
+
+/// Whether an attachment may give one ID for what is received and another for what is sent, if it does; reported if not.
+fn may_be_apart<V>(config: &Attachment<V>, side: &FarSide, findings: &mut Findings) -> bool {
+    let apart = config.ids.iter().find(|id| id.sent.is_some());
+    let Some(id) = apart.filter(|_| !side.kind.has_peers()) else { return true };
+    findings.error(
+        id.value.span,
+        format!("the tags of {} are the same in both directions", side.label),
+        format!("write one `{}`; `receive` and `send` are for the IDs of peers and groups", id.name),
+    );
+    false
+}
+
+/// The ID fields of what is sent, where an attachment gives others for it than these.
+fn sent_fields<'c, V>(config: &'c Attachment<V>, fields: &IdFields<'c, V>) -> Option<IdFields<'c, V>> {
+    let sent = config.ids.iter().zip(fields).map(|(id, &(known, at))| (known, id.sent.as_ref().unwrap_or(at)));
+    config.ids.iter().any(|id| id.sent.is_some()).then(|| sent.collect())
 }
 
 /// Returns the value, or the reason why the field cannot have it.

@@ -12,6 +12,7 @@ use super::drafts::TenantDraft;
 use super::patterns;
 use super::plan::Static;
 use super::room::Room;
+use super::sent::{self, SentSegment};
 use super::sides::{FarSide, FarSides};
 use super::specs;
 use super::table::check_name;
@@ -33,6 +34,8 @@ pub(super) struct TenantPass<'p, 'n, 'c> {
     /// By number; they learn which segments are used.
     pub(super) peers: &'p mut Slab<PeerId, Peer>,
     pub(super) room: &'p mut Room<'c>,
+    /// What is sent with IDs that are not those of what is received; empty before the pass.
+    pub(super) sent: Vec<SentSegment>,
     /// The tables before a reload, whose tenants' state goes on.
     pub(super) previous: Option<&'p FileTables>,
     pub(super) context: &'p mut Context<'n>,
@@ -55,6 +58,7 @@ impl<'c> TenantPass<'_, '_, 'c> {
                 self.pattern(name, config, &stated, &mut all);
             }
         }
+        sent::check(self.sent, &all.segments, &all.forwarding, self.context);
         all
     }
 
@@ -169,8 +173,8 @@ impl<'c> TenantPass<'_, '_, 'c> {
         n: u64,
         segments: &mut Segments<'c>,
     ) -> Option<forwarding::Attachment> {
-        let all = draft.segments(n, &mut self.context.findings)?;
-        let &segment = all.first()?;
+        let (all, segment) = draft.segments(n, &mut self.context.findings)?;
+        let &received = all.first()?;
         if claim.attachment.index() >= MAX_ATTACHMENTS {
             // Those of the configuration before it are still in the FDB.
             let message = "too many attachments of this tenant change in one reload";
@@ -181,14 +185,17 @@ impl<'c> TenantPass<'_, '_, 'c> {
             if !segments.claim(draft.side, one, (claim, draft.span), self.context) {
                 return None;
             }
-            self.claim(draft.side, (one, segment), draft.span, segments)?;
+            self.claim(draft.side, (one, received), draft.span, segments)?;
+        }
+        if segment != received {
+            self.sent.push(SentSegment::new(draft.side, segment, claim, draft.sent_span()));
         }
         self.room.check(draft.side, segment, &mut self.context.findings);
         let AttachmentDraft { inner_tags, tunnels_l2cp, horizon, .. } = *draft;
         let before = self.previous.and_then(|before| before.domain(claim.domain)?.attachment(claim.attachment));
         let bum_due = before.map(|before| Arc::clone(&before.bum_due)).unwrap_or_default();
         let members = draft.side.members;
-        Some(forwarding::Attachment { segment, members, inner_tags, tunnels_l2cp, horizon, bum_due })
+        Some(forwarding::Attachment { segment, received, members, inner_tags, tunnels_l2cp, horizon, bum_due })
     }
 
     /// Tells the peers which segment is used, by an attachment whose first one is `first`; they may not be able to tell

@@ -134,6 +134,11 @@ impl<'p, 'c> MappingPass<'p, '_, 'c> {
         }
         let inner_tags = attachments::inner_tags(config, side, &mut self.context.findings);
         let mut fields = attachments::fields(config, side, &mut self.context.findings)?;
+        if let Some(id) = config.ids.iter().find(|id| id.sent.is_some()) {
+            let message = "a mapping has the same IDs in both directions";
+            self.context.findings.error(id.value.span, message, format!("write one `{}`", id.name));
+            return None;
+        }
         let order = side.kind.info().ids;
         fields.sort_by_key(|(field, _)| order.iter().position(|known| known.name == field.name));
         Some(SideDraft { side, peer, inner_tags, fields, span: at.span })

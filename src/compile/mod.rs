@@ -27,6 +27,7 @@ mod plan;
 mod policies;
 mod ports;
 mod room;
+mod sent;
 mod sides;
 mod specs;
 mod statics;
@@ -100,7 +101,7 @@ impl<'c> Sections<'c> {
         let sides = FarSides { peers: &peers.single, groups: &peers.groups, ports: &tags.table };
         let room = &mut Room::of(&ports);
         let rows = &mut peers.forwarding;
-        let domains = TenantPass { sides, peers: rows, room, previous, context }.compile(file);
+        let domains = TenantPass { sides, peers: rows, room, sent: Vec::new(), previous, context }.compile(file);
         let pass = MappingPass { sides, peers: rows, room, segments: &domains.segments, context };
         let mappings = pass.compile(&file.mappings);
         tags.settle(&endpoints, &mut ports, &mut peers, context);

@@ -71,14 +71,14 @@ fn variable<'c>(
 /// Whether the attachment's numbers have no other variable, and what it leads to has none at all.
 fn check_attachment(attachment: &Attachment<IdNumbers<Offset>>, variable: &str, findings: &mut Findings) -> bool {
     let mut is_fine = true;
-    for id in &attachment.ids {
-        let stated = match id.value.get() {
+    for at in attachment.ids.iter().flat_map(|id| [Some(&id.value), id.sent.as_ref()]).flatten() {
+        let stated = match at.get() {
             Some(IdNumbers::One(offset)) => offset.variable.as_deref(),
             _ => None,
         };
         if let Some(other) = stated.filter(|&other| other != variable) {
             let message = format!("`{other}` is not the variable of this pattern");
-            findings.error(id.value.span, message, format!("its `for` names `{variable}`"));
+            findings.error(at.span, message, format!("its `for` names `{variable}`"));
             is_fine = false;
         }
     }

@@ -40,6 +40,11 @@ impl<T> At<T> {
     pub fn map<U>(self, read: impl FnOnce(T) -> U) -> At<U> {
         At { span: self.span, value: self.value.map(read) }
     }
+
+    /// What the value holds, in a place of its own; a broken one stays where it is.
+    pub(super) fn open<U>(self, read: impl FnOnce(T) -> At<U>) -> At<U> {
+        self.value.map_or(At { span: self.span, value: None }, read)
+    }
 }
 
 impl<T: Copy> At<T> {

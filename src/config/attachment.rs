@@ -12,6 +12,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use transload_encaps::{IdField, IdForm, Kind};
 
 use super::at::At;
+use super::directions::{self, Directions};
 use super::id_numbers::IdNumbers;
 use super::source::Span;
 
@@ -43,21 +44,25 @@ pub struct Id<V = IdNumbers<u64>> {
     pub span: Span,
     /// The value; `true` counts as 1.
     pub value: At<V>,
+    /// The value in what is sent, where `value` is only that of what is received.
+    pub sent: Option<At<V>>,
 }
 
 /// The form in which the number of an ID field is written.
 pub trait IdValue<'de>: Deserialize<'de> + From<u64> {
     /// The schema's name of an attachment with such numbers.
     const ATTACHMENT: &'static str;
+    /// Whether it may be one number in what is received and another one in what is sent.
+    const MAY_BE_APART: bool = true;
 
     /// The schema of a field with numbers up to `max`.
     fn schema(field: &IdField, max: u64) -> Schema;
 
-    /// Reads the value of a field, which is the next one of the map.
+    /// Reads the value of a field, or one for each direction, which is the next one of the map.
     ///
     /// # Errors
     /// When the map ends.
-    fn read_next<A: MapAccess<'de>>(field: &IdField, map: &mut A) -> Result<At<Self>, A::Error> {
+    fn read_next<A: MapAccess<'de>>(field: &IdField, map: &mut A) -> Result<At<Directions<Self>>, A::Error> {
         let _ = field;
         map.next_value()
     }
@@ -112,6 +117,12 @@ fn id_fields() -> impl Iterator<Item = &'static IdField> {
         .map(|(_, field)| field)
 }
 
+/// Whether it is a field of an encapsulation that has peers, to which an ID may be written otherwise than from them.
+fn is_of_peers(field: &IdField) -> bool {
+    let mut with_peers = Kind::ALL.iter().filter(|kind| kind.has_peers());
+    with_peers.any(|kind| kind.info().ids.iter().any(|other| other.name == field.name))
+}
+
 static FIELD_NAMES: LazyLock<Vec<&'static str>> =
     LazyLock::new(|| FIELDS.iter().map(|(name, _)| *name).chain(id_fields().map(|field| field.name)).collect());
 
@@ -161,11 +172,22 @@ impl<V> Attachment<V> {
         let Some(field) = id_fields().find(|field| field.name == name) else {
             return map.next_value::<IgnoredAny>().map(|_| ());
         };
+        let mut sent = None;
         let value = match field.form {
-            IdForm::Number { .. } => V::read_next(field, map)?,
+            IdForm::Number { .. } => {
+                let stated = V::read_next(field, map)?;
+                let at = stated.span;
+                stated.open(|stated| match stated {
+                    Directions::Same(value) => At::new(at, value),
+                    Directions::Apart { receive, send } => {
+                        sent = Some(send);
+                        receive
+                    }
+                })
+            }
             IdForm::Flag => map.next_value::<At<bool>>()?.map(|flag| V::from(flag.into())),
         };
-        self.ids.push(Id { name: field.name, span, value });
+        self.ids.push(Id { name: field.name, span, value, sent });
         Ok(())
     }
 }
@@ -190,6 +212,9 @@ impl<V: for<'de> IdValue<'de>> JsonSchema for Attachment<V> {
             let schema = match field.form {
                 IdForm::Number { max } => {
                     let mut schema = V::schema(field, max);
+                    if V::MAY_BE_APART && is_of_peers(field) {
+                        schema = json_schema!({ "anyOf": [schema, directions::schema(&V::schema(field, max))] });
+                    }
                     schema.insert("description".into(), field.about.into());
                     schema
                 }

@@ -10,6 +10,7 @@ use transload_encaps::IdField;
 
 use super::at::At;
 use super::attachment::IdValue;
+use super::directions::Directions;
 use super::offset::Offset;
 use super::range::Range;
 use super::reader::parse_number;
@@ -112,7 +113,10 @@ impl<'de, V: OneNumber<'de>> IdValue<'de> for IdNumbers<V> {
         json_schema!({ "anyOf": [one, range, list] })
     }
 
-    fn read_next<A: MapAccess<'de>>(field: &IdField, map: &mut A) -> Result<At<Self>, A::Error> {
-        if field.takes_ranges { map.next_value() } else { map.next_value::<At<V>>().map(|at| at.map(Self::One)) }
+    fn read_next<A: MapAccess<'de>>(field: &IdField, map: &mut A) -> Result<At<Directions<Self>>, A::Error> {
+        if field.takes_ranges {
+            return map.next_value();
+        }
+        map.next_value::<At<Directions<V>>>().map(|at| at.map(|stated| stated.map(Self::One)))
     }
 }

@@ -8,6 +8,7 @@ mod at;
 mod attachment;
 mod bits;
 mod bum;
+mod directions;
 mod dscp;
 mod host_names;
 mod id_numbers;

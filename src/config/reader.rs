@@ -13,6 +13,7 @@ use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::at::AT;
+use super::directions::{self, DIRECTIONS};
 use super::nearest::suggestion;
 use super::problem::Problem;
 use super::source::{SourceText, Span};
@@ -154,8 +155,11 @@ impl<'a> Deserializer<'a> for NodeReader<'a, '_> {
         if std::ptr::eq(self.node, &raw const NOTHING) { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'a>>(self, _: &'static str, visitor: V) -> Result<V::Value, ReadError> {
-        visitor.visit_newtype_struct(self)
+    fn deserialize_newtype_struct<V: Visitor<'a>>(self, name: &'static str, visitor: V) -> Result<V::Value, ReadError> {
+        match self.node.value {
+            Value::Map(_) if name == DIRECTIONS => visitor.visit_map(self.fields(Some(directions::FIELDS))?),
+            _ => visitor.visit_newtype_struct(self),
+        }
     }
 
     fn deserialize_tuple_struct<V: Visitor<'a>>(

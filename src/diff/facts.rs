@@ -232,7 +232,11 @@ fn attachment_fields(side: Side<'_>, claim: Claim, attachment: &Attachment) -> F
             Members::One(_) => format!("port {name}"),
         };
         fields.insert("to".into(), to);
-        fields.extend(id_fields(peer, attachment.segment));
+        fields.extend(id_fields(peer, attachment.received));
+        if attachment.segment != attachment.received {
+            let sent = id_fields(peer, attachment.segment).into_iter();
+            fields.extend(sent.map(|(field, value)| (format!("{field} sent"), value)));
+        }
     }
     let inner_tags = format!("{:?}", attachment.inner_tags).to_lowercase();
     fields.insert("inner_tags".into(), inner_tags);

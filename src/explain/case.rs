@@ -85,7 +85,7 @@ impl<'a> Case<'a> {
     fn id_of(&self, domain: DomainId, attachment: AttachmentId, peer: PeerId) -> String {
         let row = self.tables.domain(domain).and_then(|domain| domain.attachment(attachment));
         match row.zip(self.tables.peer(peer)) {
-            Some((row, peer)) => format!(", {}", peer.compiled.ids_in_words(row.segment)),
+            Some((row, peer)) => format!(", {}", row.ids_in_words(&peer.compiled)),
             None => String::new(),
         }
     }

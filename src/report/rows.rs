@@ -144,7 +144,7 @@ pub struct TenantRow {
 pub struct AttachmentRow {
     /// Its name.
     pub attachment: String,
-    /// The tenant ID there, such as `vni 10100`.
+    /// The tenant ID there, such as `vni 10100`; `vni 10, sent: vni 20` where frames are sent with another one.
     pub segment: String,
     /// The peers or the port behind it.
     pub via: Vec<String>,

@@ -89,7 +89,7 @@ impl GatewayState<'_> {
         };
         AttachmentRow {
             attachment: self.names.attachment(id, at).into(),
-            segment: peer.map_or_else(String::new, |peer| peer.compiled.ids_in_words(attachment.segment)),
+            segment: peer.map_or_else(String::new, |peer| attachment.ids_in_words(&peer.compiled)),
             via,
         }
     }

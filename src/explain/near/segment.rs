@@ -11,7 +11,8 @@ use crate::forwarding::{Peer, PeerId};
 pub(super) fn unknown(case: &Case<'_>) -> Vec<Near> {
     let Some((id, found, _)) = case.trace.segment() else { return Vec::new() };
     let Some(peer) = case.tables.peer(id) else { return Vec::new() };
-    let mut all = reading::read(case, (id, peer), case.tunnel()).near;
+    let mut all: Vec<_> = other_direction(case, (id, peer), found.segment).into_iter().collect();
+    all.extend(reading::read(case, (id, peer), case.tunnel()).near);
     all.extend(elsewhere(case, (id, peer), found.segment));
     all.push(known(case, (id, peer), found.segment));
     all
@@ -29,6 +30,23 @@ pub(super) fn hole(case: &Case<'_>) -> Option<Near> {
         case.names.mapping(mapping)
     );
     Some(Near::new(text, case.line(Noun::Mapping(mapping))))
+}
+
+/// The ID that an attachment sends with, and not the one that it receives.
+fn other_direction(case: &Case<'_>, (id, peer): (PeerId, &Peer), segment: Segment) -> Option<Near> {
+    let (received, claim) = case.segments(peer.scope).into_iter().find(|(received, claim)| {
+        let row = case.tables.domain(claim.domain).and_then(|domain| domain.attachment(claim.attachment));
+        *received != segment && row.is_some_and(|row| row.segment == segment)
+    })?;
+    let ids = |segment| Case::ids(peer.compiled.kind(), segment);
+    let text = format!(
+        "{} is what {} sends to {}, and it receives {}: let the far end send that, or change `receive`",
+        ids(segment),
+        case.claim(claim),
+        scope_words(case, id),
+        ids(received)
+    );
+    Some(Near::new(text, case.line(Noun::Segment(peer.scope, received))))
 }
 
 /// The same ID of another peer.
