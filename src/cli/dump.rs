@@ -5,8 +5,9 @@
 
 use transload_encaps::{checksum, ethernet, ip};
 
-/// Digits that an offset may have.
-const OFFSET: std::ops::RangeInclusive<usize> = 4..=8;
+/// Digits that an offset may have: before a colon, and without one.
+const BEFORE_COLON: std::ops::RangeInclusive<usize> = 2..=16;
+const PLAIN: std::ops::RangeInclusive<usize> = 4..=8;
 /// Offsets of most tools are hexadecimal; `xxd -d` and `od -Ad` write decimal ones, `od` octal ones.
 const RADIXES: [u32; 3] = [16, 10, 8];
 /// What ARP over Ethernet begins with (RFC 826).
@@ -22,7 +23,8 @@ pub(super) fn read(text: &str) -> Result<Vec<u8>, String> {
     let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim()));
     let lines: Vec<_> = lines.filter(|(_, line)| !is_underline(line)).collect();
     let is_dump = lines.first().is_some_and(|(_, line)| RowOffset::of(line).is_some())
-        || lines.iter().any(|(_, line)| RowOffset::of(line).is_some_and(|offset| offset.has_colon));
+        || lines.iter().any(|(_, line)| RowOffset::of(line).is_some_and(|offset| offset.is_marked))
+        || count_up(&lines);
     let bytes = if is_dump { dumped(&lines)? } else { bare(text)? };
     if bytes.is_empty() {
         return Err("there are no bytes".to_owned());
@@ -60,32 +62,45 @@ fn pairs(digits: &str) -> Vec<u8> {
 /// The offset that a row begins with.
 struct RowOffset<'t> {
     digits: &'t str,
-    has_colon: bool,
+    /// Whether a colon is behind it, or only it begins with `0x`. Tools that write so keep the bytes in their order.
+    is_marked: bool,
     rest: &'t str,
 }
 
 impl<'t> RowOffset<'t> {
-    /// That of a line, if it begins with one: before a colon, or by another number of digits than the group behind it.
+    /// That of a line, if it begins with one: marked as such, or by another number of digits than the group behind it.
     fn of(line: &'t str) -> Option<Self> {
         let offset = Self::any(line)?;
         let next = offset.rest.split_whitespace().next().filter(|next| is_hex(next));
         let (digits, next) = (offset.digits, next.map(str::len));
         let is_before_bytes = next == Some(2);
         let is_before_words = digits.bytes().all(|digit| digit == b'0') && next.is_some_and(|len| len != digits.len());
-        (offset.has_colon || is_before_bytes || is_before_words).then_some(offset)
+        let is_marked = offset.is_marked && !offset.rest.is_empty();
+        (is_marked || is_before_bytes || is_before_words).then_some(offset)
     }
 
     /// The first word of a line that is in a dump, if it may be an offset.
     fn any(line: &'t str) -> Option<Self> {
         let (first, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-        let (digits, has_colon) = first.strip_suffix(':').map_or((first, false), |digits| (digits, true));
-        let digits = digits.strip_prefix("0x").unwrap_or(digits);
-        (is_hex(digits) && OFFSET.contains(&digits.len())).then_some(Self {
-            digits,
-            has_colon,
-            rest: rest.trim_start(),
-        })
+        let rest = rest.trim_start();
+        let (plain, has_colon) = first.strip_suffix(':').map_or((first, false), |digits| (digits, true));
+        let digits = plain.strip_prefix("0x").unwrap_or(plain);
+        let is_marked = has_colon || digits.len() < plain.len() && !rest.starts_with("0x");
+        let may_have = if has_colon { BEFORE_COLON } else { PLAIN };
+        (is_hex(digits) && may_have.contains(&digits.len())).then_some(Self { digits, is_marked, rest })
     }
+}
+
+/// Whether the first group of every line counts the bytes of the others, as an offset of as many digits as they have.
+fn count_up(lines: &[(usize, &str)]) -> bool {
+    let mut before = 0;
+    let is_counted = |&(_, line): &(usize, &str)| {
+        let Some(RowOffset { digits, rest, .. }) = RowOffset::any(line) else { return false };
+        let is_count = !rest.is_empty() && usize::from_str_radix(digits, 16) == Ok(before);
+        before += rest.chars().filter(char::is_ascii_hexdigit).count() / 2;
+        is_count
+    };
+    lines.len() > 1 && lines.iter().all(is_counted)
 }
 
 fn is_hex(word: &str) -> bool {
@@ -153,7 +168,7 @@ fn bytes_of(row: &RowOffset<'_>) -> Result<Vec<u8>, String> {
     loop {
         let (part, text) = rest.split_at(rest.find("  ").unwrap_or(rest.len()));
         let text = text.trim();
-        match groups(part, row.has_colon) {
+        match groups(part, row.is_marked) {
             Ok(more) => bytes.extend(more),
             Err(why) if bytes.is_empty() => return Err(why),
             Err(_) => break,
@@ -174,15 +189,15 @@ fn bytes_of(row: &RowOffset<'_>) -> Result<Vec<u8>, String> {
     })
 }
 
-/// The bytes of some groups; without a colon before them only single ones, since such tools write words in the machine's
-/// byte order.
-fn groups(part: &str, has_colon: bool) -> Result<Vec<u8>, String> {
+/// The bytes of some groups; behind an offset that is not marked only single ones, since tools that write so have words
+/// in the machine's byte order.
+fn groups(part: &str, is_marked: bool) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     for group in part.split_whitespace() {
         if !is_hex(group) {
             return Err(format!("`{group}` is no byte in hexadecimal"));
         }
-        if !group.len().is_multiple_of(2) || (!has_colon && group.len() != 2) {
+        if !group.len().is_multiple_of(2) || (!is_marked && group.len() != 2) {
             return Err(format!(
                 "`{group}` is no single byte, and words may be in the machine's byte order: dump single bytes, as \
                  `xxd -g1` or `od -Ax -tx1` do"
@@ -284,6 +299,7 @@ mod tests {
             ("tcpdump-x", "-xx"),
             ("tcpdump-x-text", "-xx"),
             ("two-frames", "begins at offset 0 again"),
+            ("words-behind-offsets-of-their-length", "words may be in the machine's byte order"),
             ("xxd-b", "the text beside the bytes is not theirs"),
             ("xxd-e", "the text beside the bytes is not theirs"),
             ("xxd-ebcdic", "the text beside the bytes is not theirs"),

@@ -211,11 +211,12 @@ impl<V: for<'de> IdValue<'de>> JsonSchema for Attachment<V> {
         for field in id_fields() {
             let schema = match field.form {
                 IdForm::Number { max } => {
-                    let mut schema = V::schema(field, max);
+                    let (mut schema, mut about) = (V::schema(field, max), field.about.to_owned());
                     if V::MAY_BE_APART && is_of_peers(field) {
                         schema = json_schema!({ "anyOf": [schema, directions::schema(&V::schema(field, max))] });
+                        about.push_str("; `{ receive: NUMBER, send: NUMBER }` where the two differ");
                     }
-                    schema.insert("description".into(), field.about.into());
+                    schema.insert("description".into(), about.into());
                     schema
                 }
                 IdForm::Flag => json_schema!({ "type": "boolean", "description": field.about }),
