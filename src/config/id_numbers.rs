@@ -115,7 +115,8 @@ impl<'de, V: OneNumber<'de>> IdValue<'de> for IdNumbers<V> {
 
     fn read_next<A: MapAccess<'de>>(field: &IdField, map: &mut A) -> Result<At<Directions<Self>>, A::Error> {
         if field.takes_ranges {
-            return map.next_value();
+            // Ranges are of tags, which are the same in both directions.
+            return map.next_value::<At<Self>>().map(|at| at.map(Directions::Same));
         }
         map.next_value::<At<Directions<V>>>().map(|at| at.map(|stated| stated.map(Self::One)))
     }
