@@ -6,7 +6,7 @@ use transload::forwarding::{Hop, PeerId, PortId, Slab};
 use transload::io::LinkLayer;
 use transload::io::link_layer::{FAR_MAC, OWN_MAC};
 use transload::kernel::device_kinds::{DeviceFamily, DeviceKind};
-use transload::kernel::next_hops::{Complaint, Resolution, flow, resolve};
+use transload::kernel::next_hops::{Complaint, Resolution, flow, flows, resolve};
 use transload::kernel::tables::{Flow, Kernel, Link, LinkState, Neighbour, NextHop, Route};
 use transload::rib::facts::{PortLink, Tunnel};
 use transload_encaps::Mac;
@@ -67,7 +67,7 @@ impl World {
     fn route(mut self, next_hops: &[(u32, Option<&str>)]) -> Self {
         let next_hop = |&(link, gateway): &(u32, Option<&str>)| NextHop { link, gateway: gateway.map(ip), mtu: None };
         let route = Route::Out(next_hops.iter().map(next_hop).collect());
-        self.kernel.routes.insert(flow(&self.tunnel), route);
+        self.kernel.routes.insert(flow(&self.tunnel, &self.ports, &self.kernel), route);
         self
     }
 
@@ -127,6 +127,33 @@ fn behind_a_device_without_ethernet_no_neighbour_is_asked_for() {
 }
 
 #[test]
+fn a_link_local_peer_is_on_the_link_of_its_endpoint_whatever_the_routes_say() {
+    let mut world = World::new().neighbour(1, "fe80::9", 0x11).neighbour(2, "fe80::9", 0x29);
+    (world.tunnel.local, world.tunnel.remote, world.tunnel.ports) = (ip("fe80::1"), ip("fe80::9"), vec![UP2]);
+    assert_eq!(world.hops(), [hop(UP2, 0x29, 2)]);
+    assert!(flows([&world.tunnel], &world.ports, &world.kernel).is_empty(), "no route is asked for");
+    world.tunnel.ports = vec![UP1];
+    assert_eq!(world.hops(), [hop(UP1, 0x11, 1)]);
+    let card = Link { name: "eth1.30".into(), vlan: Some((1, 30)), ..world.kernel.links[&1].clone() };
+    world.kernel.links.insert(7, card);
+    world.tunnel.vlan = Some(30);
+    assert_eq!(world.complaints(), ["fe80::9 on eth1.30 has not answered yet"]);
+    world.tunnel.vlan = Some(31);
+    assert_eq!(world.complaints(), ["no route to fe80::9"]);
+}
+
+#[test]
+fn a_route_is_looked_up_in_the_vrf_of_the_endpoints_devices() {
+    let mut world = World::new();
+    let look = |world: &World| flow(&world.tunnel, &world.ports, &world.kernel).vrf;
+    assert_eq!(look(&world), None);
+    for (kind, vrf) in [("vrf", Some(9)), ("bridge", None), ("bond", None)] {
+        world.kernel.links.get_mut(&1).unwrap().master = Some((9, kind.to_owned()));
+        assert_eq!(look(&world), vrf, "a bridge or a bond is no VRF");
+    }
+}
+
+#[test]
 fn an_ipv4_peer_may_be_behind_an_ipv6_next_hop() {
     let world = World::new().route(&[(2, Some("fe80::1"))]).neighbour(2, "fe80::1", 0x31);
     assert_eq!(world.hops(), [hop(UP2, 0x31, 2)]);
@@ -160,7 +187,7 @@ fn a_route_by_a_device_that_the_endpoint_does_not_name_is_an_error_in_words() {
 fn no_route_and_a_route_to_ourselves_are_told_apart() {
     let mut world = World::new();
     assert_eq!(world.complaints(), ["no route to 192.0.2.9"]);
-    world.kernel.routes.insert(Flow { src: ip("192.0.2.1"), dst: ip("192.0.2.9") }, Route::Local);
+    world.kernel.routes.insert(Flow { src: ip("192.0.2.1"), dst: ip("192.0.2.9"), vrf: None }, Route::Local);
     assert!(matches!(world.resolve().complaints[0], Complaint::Local(_)));
 }
 
@@ -246,7 +273,8 @@ fn the_smallest_known_mtu_counts() {
     let mut world = World::new().route(&[(1, None)]).neighbour(1, "192.0.2.9", 0x29);
     world.port(0).mtu = Some(9000);
     assert_eq!(world.hops()[0].mtu, Some(9000));
-    if let Some(Route::Out(next_hops)) = world.kernel.routes.get_mut(&flow(&world.tunnel)) {
+    let flow = flow(&world.tunnel, &world.ports, &world.kernel);
+    if let Some(Route::Out(next_hops)) = world.kernel.routes.get_mut(&flow) {
         next_hops[0].mtu = Some(1400);
     }
     assert_eq!(world.hops()[0].mtu, Some(1400));

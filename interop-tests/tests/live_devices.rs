@@ -1,6 +1,6 @@
-//! Tunnels over every kind of device that Linux has for it, and the kinds that a port cannot be on: WireGuard in the running
-//! kernel's namespaces, everything else in a User-Mode Linux with the gateway, its peer and a host in namespaces of its
-//! own.
+//! Tunnels over every kind of device that Linux has for it, and the kinds that a port cannot be on: `WireGuard` in the
+//! running kernel's namespaces, everything else in a User-Mode Linux with the gateway, its peer and a host in namespaces
+//! of its own.
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
@@ -18,9 +18,9 @@ ports:
   up: {{ device: up0 }}
   access: {{ device: eth2 }}
 endpoints:
-  e: {{ address: {local}, ports: [up] }}
+  e: {{ address: \"{local}\", ports: [up] }}
 peers:
-  p: {{ address: {remote}, encap: {encap} }}
+  p: {{ address: \"{remote}\", encap: {encap} }}
 tenants:
   blue:
     attachments:
@@ -30,7 +30,7 @@ tenants:
     )
 }
 
-/// WireGuard from a gateway to a peer, by its implementation as a process, which needs nothing of the kernel but tun.
+/// `WireGuard` from a gateway to a peer, by its implementation as a process, which needs nothing of the kernel but tun.
 struct WireGuard {
     gateway: Namespace,
     peer: Namespace,
@@ -61,10 +61,11 @@ impl WireGuard {
             place
                 .sh(&format!(
                     "wg set {name} private-key {at}/{own} listen-port 51820 peer $(cat {at}/pub{far}) \
-                     endpoint 192.0.2.{far}:51820 allowed-ips 10.9.0.0/24,fd09::/64
+                     endpoint 192.0.2.{far}:51820 allowed-ips 10.9.0.0/24,fd09::/64,fe80::/64,239.1.1.1/32
                      ip link set {name} name up0
                      ip addr add 10.9.0.{own}/24 dev up0
                      ip addr add fd09::{own}/64 dev up0 nodad
+                     ip addr add fe80::{own}/64 dev up0 nodad
                      ip link set up0 up"
                 ))
                 .unwrap();
@@ -74,17 +75,19 @@ impl WireGuard {
 }
 
 #[test]
-fn vxlan_over_wireguard_joins_two_sites_over_ipv4_and_ipv6() {
+fn vxlan_over_wireguard_joins_two_sites_over_ipv4_ipv6_and_link_local_addresses() {
     need!(root, ip, ping, vxlan, wireguard);
-    for (local, remote) in [("10.9.0.1", "10.9.0.2"), ("fd09::1", "fd09::2")] {
+    for (local, remote) in [("10.9.0.1", "10.9.0.2"), ("fd09::1", "fd09::2"), ("fe80::1", "fe80::2")] {
         let WireGuard { gateway, peer, host, _keys } = WireGuard::new();
         peer.sh(&format!(
-            "ip link add vx0 type vxlan id 100 local {remote} remote {local} dstport 4789
+            "ip link add vx0 type vxlan id 100 local {remote} remote {local} dev up0 dstport 4789
              ip addr add 10.1.0.1/24 dev vx0
              ip link set vx0 mtu 1300 up"
         ))
         .unwrap();
-        let gateway = Gateway::start(&gateway, &file(local, remote, "vxlan", "vni: 100")).unwrap();
+        let workers = if local == "fd09::1" { 2 } else { 1 };
+        let file = format!("{}workers: {workers}\n", file(local, remote, "vxlan", "vni: 100"));
+        let gateway = Gateway::start(&gateway, &file).unwrap();
         settle(&host, "10.1.0.1").unwrap();
         ping(&host, "10.1.0.1", 1300).unwrap();
         transfer(&host, &peer, "10.1.0.1", 5).unwrap();
@@ -94,6 +97,97 @@ fn vxlan_over_wireguard_joins_two_sites_over_ipv4_and_ipv6() {
         assert_eq!(up["io"], "af_packet (IP only) up0");
         gateway.stop().unwrap();
     }
+}
+
+#[test]
+fn flooded_frames_go_to_a_multicast_group_by_wireguard_and_members_are_learned() {
+    need!(root, ip, ping, vxlan, wireguard);
+    let WireGuard { gateway, peer, host, _keys } = WireGuard::new();
+    peer.sh("ip link add vx0 type vxlan id 100 local 10.9.0.2 group 239.1.1.1 dev up0 dstport 4789
+         ip addr add 10.1.0.1/24 dev vx0
+         ip link set vx0 mtu 1300 up")
+        .unwrap();
+    let members = "groups:\n  p: { learn_from: 10.9.0.0/24, bum: 239.1.1.1, encap: vxlan }\n";
+    let file = file("10.9.0.1", "10.9.0.2", "vxlan", "vni: 100");
+    let file = file.replace("peers:\n  p: { address: \"10.9.0.2\", encap: vxlan }\n", members);
+    let gateway = Gateway::start(&gateway, &file.replace("peer: p", "group: p")).unwrap();
+    settle(&host, "10.1.0.1").unwrap();
+    ping(&host, "10.1.0.1", 1300).unwrap();
+    peer.sh("ip neigh flush dev vx0").unwrap();
+    ping(&peer, "10.1.0.2", 1300).unwrap();
+    let peers = gateway.show("peers").unwrap();
+    assert!(peers.as_array().unwrap().iter().any(|row| row["address"] == "10.9.0.2"), "{peers:#}");
+    gateway.stop().unwrap();
+}
+
+#[test]
+fn an_endpoint_has_a_link_local_address_and_so_has_another_on_another_link() {
+    need!(root, ip, ping, vxlan);
+    let [middle, left, right] = [(); 3].map(|()| Namespace::new().unwrap());
+    for (place, device) in [(&left, "eth1"), (&right, "eth2")] {
+        veth((&middle, device), (place, "eth0"), 1500).unwrap();
+        middle.sh(&format!("ip addr add fe80::1/64 dev {device} nodad")).unwrap();
+    }
+    for (place, own) in [(&left, 1), (&right, 2)] {
+        place
+            .sh(&format!(
+                "ip addr add fe80::9/64 dev eth0 nodad
+                 ip link add vx0 type vxlan id 10{own} local fe80::9 remote fe80::1 dev eth0 dstport 4789
+                 ip addr add 10.1.0.{own}/24 dev vx0
+                 ip link set vx0 mtu 1400 up"
+            ))
+            .unwrap();
+    }
+    let file = "version: 1
+ports:
+  one: { device: eth1 }
+  two: { device: eth2 }
+endpoints:
+  left: { address: \"fe80::1\", ports: [one] }
+  right: { address: \"fe80::1\", ports: [two] }
+peers:
+  left: { address: \"fe80::9\", endpoint: left, encap: vxlan }
+groups:
+  right: { learn_from: \"fe80::/64\", endpoint: right, encap: vxlan }
+tenants:
+  blue:
+    attachments:
+      left: { peer: left, vni: 101 }
+      right: { group: right, vni: 102 }
+";
+    let gateway = Gateway::start(&middle, file).unwrap();
+    settle(&right, "10.1.0.1").unwrap();
+    // Nobody listened before, and both were told so.
+    let before = unreachable(&left, &right);
+    ping(&left, "10.1.0.2", 1400).unwrap();
+    ping(&right, "10.1.0.1", 1400).unwrap();
+    transfer(&left, &right, "10.1.0.2", 5).unwrap();
+    assert_eq!(unreachable(&left, &right), before, "nobody is told that the port is closed");
+    // A device that comes back is another, of which the kernel must be kept from answering too.
+    veth_again(&middle, &right);
+    settle(&right, "10.1.0.1").unwrap();
+    ping(&right, "10.1.0.1", 1400).unwrap();
+    assert_eq!(unreachable(&left, &right), before);
+    gateway.stop().unwrap();
+}
+
+/// How often either was told that nobody listens.
+fn unreachable(left: &Namespace, right: &Namespace) -> [String; 2] {
+    [left, right].map(|place| place.sh("awk '/^Icmp6InDestUnreachs/ { print $2 }' /proc/net/snmp6").unwrap())
+}
+
+/// Exchanges the cable between the gateway and the right site for another of the same names.
+fn veth_again(middle: &Namespace, right: &Namespace) {
+    middle.sh("ip link del eth2").unwrap();
+    right.sh("ip link del vx0 2> /dev/null || true").unwrap();
+    veth((middle, "eth2"), (right, "eth0"), 1500).unwrap();
+    middle.sh("ip addr add fe80::1/64 dev eth2 nodad; sleep 1").unwrap();
+    right
+        .sh("ip addr add fe80::9/64 dev eth0 nodad
+             ip link add vx0 type vxlan id 102 local fe80::9 remote fe80::1 dev eth0 dstport 4789
+             ip addr add 10.1.0.2/24 dev vx0
+             ip link set vx0 mtu 1400 up")
+        .unwrap();
 }
 
 /// A User-Mode Linux: the gateway's devices are in its root namespace; a peer, wired to `eth1`, is in the namespace
@@ -130,7 +224,9 @@ impl Machine {
         self.run(
             "for d in $(ls /sys/class/net | grep -v -e lo -e 0$ -e vec); do ip link del $d 2> /dev/null; done; true",
         );
-        self.run("ip link del up0 2> /dev/null; ip netns del peer; ip netns del host; true");
+        self.run(
+            "ip link del up0 2> /dev/null; ip netns del peer; ip netns del host; ip route flush type unreachable; true",
+        );
     }
 
     fn run(&self, lines: &str) -> String {
@@ -156,8 +252,13 @@ impl Machine {
         self.run(&format!("{run} > /run/log 2>&1 < /dev/null & echo $! > /run/pid"));
         self.run("for n in $(seq 300); do grep -q ready: /run/log && break; sleep 0.1; done");
         let ping = "for n in $(seq 20); do ip netns exec host ping -n -q -c 1 -W 1 10.1.0.1 > /dev/null && break; done";
-        let long = "ip netns exec host ping -n -q -c 3 -W 5 -M do -s 1272 10.1.0.1";
-        let told = self.uml.sh(&format!("{ping}; {long}"));
+        let probe = "ip netns exec host ping -n -q -c 3 -W 5 -M do -s 1272 10.1.0.1";
+        self.run(&format!("{ping}; true"));
+        // Nobody listened before, and the peer was told so.
+        let unreachable = || self.run("ip netns exec peer awk '/^Icmp: [0-9]/ { print $5 }' /proc/net/snmp");
+        let before = unreachable();
+        let told = self.uml.sh(probe);
+        let after = unreachable();
         let show = |what| format!("{} show {what} --json --socket /run/gw.sock", gateway::binary().unwrap().display());
         let log = self.run(&format!("cat /run/log; {}; {}; ip -s addr", show("drops"), show("ports")));
         // The program is asked to stop, and leaves its place to the next one.
@@ -165,6 +266,7 @@ impl Machine {
         if let Err(error) = told {
             panic!("{what}: {error}\n{log}");
         }
+        assert_eq!(before, after, "{what}: the machine answers what is the gateway's");
     }
 }
 
@@ -247,6 +349,15 @@ const KINDS: &[Kind] = &[
         remote: "10.9.0.2",
     },
     Kind {
+        name: "a device in a VRF",
+        devices: "ip link add red type vrf table 10; ip link set red up
+                  ip -n peer link set eth1 down; ip -n peer link set eth1 name up0
+                  ip link set eth1 down; ip addr flush dev eth1; ip link set eth1 name up0; ip link set up0 master red
+                  ip route add unreachable 10.9.0.0/24",
+        local: "10.9.0.1",
+        remote: "10.9.0.2",
+    },
+    Kind {
         name: "bond, active-backup",
         devices: "ip link add up0 type bond mode active-backup miimon 100
                   ip link set eth1 down; ip link set eth1 master up0; ip -n peer link set eth1 down; ip -n peer link set eth1 name up0",
@@ -296,12 +407,12 @@ tenants:
         ("gre local 192.0.2.1", tunnel.as_str(), "`up0` is a tunnel without a `remote`"),
         (
             "ipip local 192.0.2.1 remote 192.0.2.2",
-            &tenant,
+            tenant,
             "tenants are attached to `up0`, which carries IP packets without",
         ),
         (
             "macvlan mode bridge",
-            &tenant,
+            tenant,
             "tenants are attached to `up0`, a macvlan, which receives nothing for their MAC",
         ),
         ("ipvlan mode l2", tenant, "tenants are attached to `up0`, an ipvlan, which receives nothing for their MAC"),

@@ -76,7 +76,7 @@ pub fn nft() -> Need {
     program("nft", "nftables")
 }
 
-/// WireGuard as a process, and what sets it up.
+/// `WireGuard` as a process, and what sets it up.
 pub fn wireguard() -> Need {
     program("wireguard-go", "wireguard-go").and_then(|()| program("wg", "wireguard-tools"))
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use transload_encaps::Carrier;
 
+use super::address_kind::AddressKind;
 use super::context::Context;
 use super::findings::Findings;
 use super::origins::Noun;
@@ -74,6 +75,9 @@ fn endpoint<'c>(
     note(id, name, config, context);
     let address = tunnel_address(&config.address, &mut context.findings);
     let ports = own_ports(name, config, ports, &mut context.findings);
+    if let (Some(address), Some(ports)) = (address, &ports) {
+        one_link(name, address, ports, config.ports.span, &mut context.findings);
+    }
     let vlan = config.vlan.as_ref().and_then(At::value).map(|vid| vid.0 as u16);
     let ttl = ttl(config.ttl.as_ref(), DEFAULT_TTL);
     let reassembly = reassembly(config.reassemble.as_ref().and_then(At::get), &mut context.findings);
@@ -147,6 +151,18 @@ fn warn_of_lost_fragments(config: &Endpoint, at: &At<String>, port: &Port, findi
     }
 }
 
+/// Refuses a link-local address on several ports: it is another one on each.
+fn one_link(name: Name<'_>, address: IpAddr, ports: &[PortId], span: Span, findings: &mut Findings) {
+    if AddressKind::of(address) == AddressKind::LinkLocal && ports.len() > 1 {
+        let message = format!("endpoint `{}` has {address}, an address of one link, and several ports", name.text);
+        findings.error(
+            span,
+            message,
+            "name the port whose device has the address, and add an endpoint for every other",
+        );
+    }
+}
+
 /// Refuses two endpoints with the same address on one wire: a packet could be for either.
 fn one_endpoint_per_wire<'c>(
     listeners: &mut HashMap<(PortId, Option<u16>, IpAddr), Name<'c>>,
@@ -199,6 +215,14 @@ pub(super) fn not_a_tunnels(address: IpAddr) -> Option<&'static str> {
     })
 }
 
+/// Words behind a help, where one address is of one link: it reaches no other.
+fn beyond(address: IpAddr) -> &'static str {
+    match AddressKind::of(address) {
+        AddressKind::LinkLocal => "; an address of one link reaches no other",
+        AddressKind::V4 | AddressKind::V6 => "",
+    }
+}
+
 impl<'c> EndpointSection<'c> {
     /// The endpoint a peer of this address family is reached from.
     pub(super) fn choose(
@@ -209,15 +233,20 @@ impl<'c> EndpointSection<'c> {
         span: Span,
         findings: &mut Findings,
     ) -> Option<&OwnEndpoint<'c>> {
-        let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
+        let kind = AddressKind::of(address);
+        let words = kind.words();
         if let Some(reference) = stated {
             let row = self.table.find(reference, findings)?;
-            if row.address.is_ipv4() == address.is_ipv4() {
+            if AddressKind::of(row.address) == kind {
                 return Some(row);
             }
             let name = reference.get().map_or("", String::as_str);
-            let message = format!("{who} has an {family} address, endpoint `{name}` has {}", row.address);
-            findings.error(reference.span, message, format!("name an endpoint with an {family} address"));
+            let message = format!("{who} has {words} address, endpoint `{name}` has {}", row.address);
+            findings.error(
+                reference.span,
+                message,
+                format!("name an endpoint with {words} address{}", beyond(row.address)),
+            );
             return None;
         }
         // It may be a broken one, or the whole section; that has been reported.
@@ -228,15 +257,15 @@ impl<'c> EndpointSection<'c> {
         let mut fitting = self
             .table
             .rows()
-            .filter(|row| row.thing.as_ref().is_some_and(|endpoint| endpoint.address.is_ipv4() == address.is_ipv4()));
+            .filter(|row| row.thing.as_ref().is_some_and(|endpoint| AddressKind::of(endpoint.address) == kind));
         match (fitting.next(), fitting.next()) {
             (Some(row), None) => {
                 row.mark_used();
                 row.thing.as_ref()
             }
             (None, _) => {
-                let message = format!("{who} has an {family} address, but no endpoint has one");
-                findings.error(span, message, format!("add an endpoint with an {family} address"));
+                let message = format!("{who} has {words} address, but no endpoint has one");
+                findings.error(span, message, format!("add an endpoint with {words} address{}", beyond(address)));
                 None
             }
             (Some(first), Some(second)) => {
@@ -270,8 +299,10 @@ impl<'c> EndpointSection<'c> {
         }
     }
 
-    /// Our own endpoint with this address, if it is one.
-    pub(super) fn with_address(&self, address: IpAddr) -> Option<&Declared<'c, OwnEndpoint<'c>>> {
-        self.table.rows().find(|row| row.thing.as_ref().is_some_and(|endpoint| endpoint.address == address))
+    /// Our own endpoint that has this address where endpoint `place` is, if there is one.
+    pub(super) fn with_address(&self, address: IpAddr, place: EndpointId) -> Option<&Declared<'c, OwnEndpoint<'c>>> {
+        let is_one_link = AddressKind::of(address) == AddressKind::LinkLocal;
+        let has_it = |own: &OwnEndpoint<'_>| own.address == address && (own.id == place || !is_one_link);
+        self.table.rows().find(|row| row.thing.as_ref().is_some_and(has_it))
     }
 }

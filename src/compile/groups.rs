@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::address_kind::mismatch;
 use super::endpoints::{self, OwnEndpoint};
 use super::peers::{PeerDraft, PeerPass};
 use super::plan::{LearningGroup, TunnelPlan};
@@ -164,13 +165,8 @@ impl PeerPass<'_, '_, '_> {
         if count > MAX_PEERS as u128 {
             let message = format!("this range holds {count} addresses; a gateway has at most {MAX_PEERS} peers");
             self.context.findings.error(range.span, message, "end the range earlier");
-        } else if addresses.first.is_ipv4() != first.is_ipv4() {
-            let message = format!("{} and {first} are of different address families", addresses.first);
-            self.context.findings.error(
-                range.span,
-                message,
-                "a group has one address family; add another group for the other",
-            );
+        } else if let Some((message, help)) = mismatch(addresses.first, addresses.first, first, "group") {
+            self.context.findings.error(range.span, message, help);
         } else if endpoints::is_tunnel_address(addresses.first, range.span, &mut self.context.findings)
             && endpoints::is_tunnel_address(addresses.last, range.span, &mut self.context.findings)
         {
@@ -213,13 +209,8 @@ impl PeerPass<'_, '_, '_> {
     }
 
     fn learn_from(&mut self, making: &GroupDraft<'_>, prefix: Prefix, span: Span, peer: PeerId) {
-        if prefix.first.is_ipv4() != making.first.is_ipv4() {
-            let message = format!("{prefix} and {} are of different address families", making.first);
-            self.context.findings.error(
-                span,
-                message,
-                "a group has one address family; add another group for the other",
-            );
+        if let Some((message, help)) = mismatch(prefix, prefix.first, making.first, "group") {
+            self.context.findings.error(span, message, help);
             return;
         }
         if prefix.len > 0 && (prefix.first.is_multicast() || prefix.first.is_loopback()) {

@@ -3,6 +3,7 @@
 //! Ports, endpoints, peers and groups first, then the tags of ports as one more kind of peer, then tenants, which
 //! claim segments of all of these. Every pass reports what it finds and goes on, so that one run shows everything.
 
+mod address_kind;
 mod attachments;
 mod bits;
 mod claims;

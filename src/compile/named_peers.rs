@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::address_kind::AddressKind;
 use super::endpoints::{self, OwnEndpoint};
 use super::peers::{PeerDraft, PeerPass};
 use super::plan::NamedPeer;
@@ -143,14 +144,14 @@ impl<'c> PeerPass<'_, '_, 'c> {
 
     /// Why a peer cannot have this address: "is a multicast address".
     fn refusal(&self, named: &NamedDraft<'_>, address: IpAddr) -> Option<String> {
-        if address.is_ipv4() != named.place.address.is_ipv4() {
-            let family = if named.place.address.is_ipv4() { "IPv4" } else { "IPv6" };
-            return Some(format!("is not an {family} address, as endpoint `{}` has", named.place.name));
+        let kind = AddressKind::of(named.place.address);
+        if AddressKind::of(address) != kind {
+            return Some(format!("is not {} address, as endpoint `{}` has", kind.words(), named.place.name));
         }
         if let Some(wrong) = endpoints::not_a_tunnels(address) {
             return Some(wrong.to_owned());
         }
-        if let Some(own) = self.endpoints.with_address(address) {
+        if let Some(own) = self.endpoints.with_address(address, named.place.id) {
             return Some(format!("is our own endpoint `{}`", own.name.text));
         }
         let owner = self.owner(named, address).filter(|(peer, _)| *peer != named.id);

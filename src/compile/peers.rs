@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use transload_encaps::underlay::{Underlay, UnderlaySpec};
 
+use super::address_kind::mismatch;
 use super::claims::{Senders, Wanted};
 use super::context::Context;
 use super::endpoints::{self, EndpointSection, OwnEndpoint};
@@ -18,7 +19,7 @@ use super::specs::{self, Spoken};
 use super::table::Table;
 use super::wire;
 use crate::config::{Config, Knobs, Name, Peer, PeerAddress, Span};
-use crate::forwarding::{self, Exit, GroupId, MAX_PEERS, Members, PeerId, RowId, Scope, Slab};
+use crate::forwarding::{self, EndpointId, Exit, GroupId, MAX_PEERS, Members, PeerId, RowId, Scope, Slab};
 
 pub(super) struct PeerSection<'c> {
     pub(super) single: Table<'c, FarSide>,
@@ -162,7 +163,7 @@ impl<'c> PeerPass<'_, '_, 'c> {
 
     /// Gives a peer its number, its claim and its headers.
     pub(super) fn add(&mut self, draft: &PeerDraft<'_>, place: &OwnEndpoint<'_>) -> Option<(PeerId, Path)> {
-        if self.is_ourselves(draft.address, draft.span) {
+        if self.is_ourselves(draft.address, place.id, draft.span) {
             return None;
         }
         let id = self.number(draft)?;
@@ -205,8 +206,8 @@ impl<'c> PeerPass<'_, '_, 'c> {
         Path { ports: place.ports.clone(), ip_overhead, is_ipv6 }
     }
 
-    fn is_ourselves(&mut self, address: IpAddr, span: Span) -> bool {
-        let Some(own) = self.endpoints.with_address(address) else { return false };
+    fn is_ourselves(&mut self, address: IpAddr, place: EndpointId, span: Span) -> bool {
+        let Some(own) = self.endpoints.with_address(address, place) else { return false };
         let line = self.context.findings.line(own.name.span, span);
         let message = format!("{address} is our own endpoint `{}` ({line})", own.name.text);
         self.context.findings.error(span, message, "leave it out: peers are the far ends");
@@ -216,19 +217,13 @@ impl<'c> PeerPass<'_, '_, 'c> {
     pub(super) fn accept_from(&mut self, config: &Peer, draft: &PeerDraft<'_>, id: PeerId, place: &OwnEndpoint<'_>) {
         for more in &config.accept_from {
             let Some(address) = endpoints::tunnel_address(more, &mut self.context.findings) else { continue };
-            if self.is_ourselves(address, more.span) {
+            if self.is_ourselves(address, place.id, more.span) {
                 continue;
             }
-            if address.is_ipv4() == draft.address.is_ipv4() {
-                self.take_from(address, more.span, id, draft, place);
-            } else {
-                let other = if draft.address.is_unspecified() { place.address } else { draft.address };
-                let message = format!("{address} and {other} are of different address families");
-                self.context.findings.error(
-                    more.span,
-                    message,
-                    "a peer has one address family; add another peer for the other",
-                );
+            let other = if draft.address.is_unspecified() { place.address } else { draft.address };
+            match mismatch(address, address, other, "peer") {
+                None => self.take_from(address, more.span, id, draft, place),
+                Some((message, help)) => self.context.findings.error(more.span, message, help),
             }
         }
     }

@@ -71,7 +71,7 @@ pub struct UnixSocket {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Endpoint {
-    /// The address.
+    /// The address. A link-local IPv6 one is that of the device of its only port; its peers have link-local addresses too.
     pub address: At<Address>,
     /// The ports its tunnel packets arrive at and leave by.
     pub ports: At<Vec<At<String>>>,

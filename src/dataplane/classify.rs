@@ -231,8 +231,12 @@ const fn not_whole(frame: &Frame<'_>) -> Common {
 /// The peer of a sender that no configuration names, where a group learns its peers.
 #[cold]
 fn unnamed(sender: &Sender, tables: &Forwarding) -> Result<PeerId, DropReason> {
-    let is_ours = |endpoint: &Endpoint| endpoint.address == sender.address;
-    if tables.endpoints.values().any(is_ours) {
+    // Somebody else may have a link-local address of ours, on another link.
+    let is_one_link = matches!(sender.address, IpAddr::V6(address) if address.is_unicast_link_local());
+    let is_ours = |(id, endpoint): (EndpointId, &Endpoint)| {
+        endpoint.address == sender.address && (id == sender.endpoint || !is_one_link)
+    };
+    if tables.endpoints.iter().any(is_ours) {
         return Err(Common::OwnPacket.into());
     }
     tables.unnamed(sender).ok_or(Common::UnknownPeer.into())

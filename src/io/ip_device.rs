@@ -1,4 +1,4 @@
-//! A network device that carries IP packets and no Ethernet (tun, WireGuard, PPP, IP tunnels), by packet sockets, as a
+//! A network device that carries IP packets and no Ethernet (tun, `WireGuard`, PPP, IP tunnels), by packet sockets, as a
 //! port that has Ethernet headers like every other.
 //!
 //! Two sockets, since packets are received as on any device, with the virtio-net header that tells of super-frames, while

@@ -1,7 +1,8 @@
 //! What a device puts in front of an IP packet: an Ethernet header, or nothing.
 //!
-//! WireGuard, PPP, tun and the kernel's IP tunnels carry bare IP packets. The pipeline sees Ethernet all the same: a port
-//! on such a device puts a header in front of what it receives and takes it off what it sends (`ip_device.rs`), with the two addresses here.
+//! `WireGuard`, PPP, tun and the kernel's IP tunnels carry bare IP packets. The pipeline sees Ethernet all the same: a port
+//! on such a device puts a header in front of what it receives and takes it off what it sends (`ip_device.rs`), with the
+//! two addresses here.
 
 use std::net::IpAddr;
 

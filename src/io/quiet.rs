@@ -7,7 +7,7 @@
 //!
 //! All of it is bound to descriptors held here, and gone with them, however the process ends.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
@@ -18,10 +18,19 @@ use super::ingress::Ingress;
 /// A socket filter that lets nothing through: `ret #0`.
 pub(super) const DROP_ALL: [SockFilter; 1] = [SockFilter::new(0x06, 0, 0, 0)];
 
+/// A UDP port that the machine must not answer from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UdpListener {
+    /// The address, whether the machine has it or not, and the port.
+    pub address: SocketAddr,
+    /// The only device that its packets come by, by index and name: that of a link-local address, or a VRF.
+    pub device: Option<(u32, String)>,
+}
+
 /// What a socket listens to, so that nobody else answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Listener {
-    Udp(SocketAddr),
+    Udp(UdpListener),
     Ip { protocol: u8, v6: bool },
 }
 
@@ -48,30 +57,34 @@ impl Quiet {
         Self::default()
     }
 
-    /// No "port unreachable" for UDP packets to this address and port, whether the machine has the address or not.
+    /// No "port unreachable" for UDP packets to this address and port.
     ///
     /// True if the port is ours now; false if another socket, such as a kernel tunnel device's, has it already: then
     /// there is no ICMP either, but that socket receives the same packets.
     ///
     /// # Errors
     /// When the socket cannot be made or bound.
-    pub fn udp(&mut self, local: IpAddr, port: u16) -> io::Result<bool> {
-        let address = SocketAddr::new(local, port);
-        if self.sockets.contains_key(&Listener::Udp(address)) {
+    pub fn udp(&mut self, wanted: &UdpListener) -> io::Result<bool> {
+        let listener = Listener::Udp(wanted.clone());
+        if self.sockets.contains_key(&listener) {
             return Ok(true);
         }
-        let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-        match local {
+        let UdpListener { address, device } = wanted;
+        let socket = Socket::new(Domain::for_address(*address), Type::DGRAM, Some(Protocol::UDP))?;
+        match address.ip() {
             IpAddr::V4(_) => socket.set_freebind_v4(true)?,
             IpAddr::V6(_) => {
                 socket.set_freebind_v6(true)?;
                 socket.set_only_v6(true)?;
             }
         }
+        if let Some((_, name)) = device {
+            socket.bind_device(Some(name.as_bytes()))?;
+        }
         socket.attach_filter(&DROP_ALL)?;
-        match socket.bind(&address.into()) {
+        match socket.bind(&(*address).into()) {
             Ok(()) => {
-                self.sockets.insert(Listener::Udp(address), socket);
+                self.sockets.insert(listener, socket);
                 Ok(true)
             }
             Err(e) if e.kind() == io::ErrorKind::AddrInUse => Ok(false),
@@ -96,8 +109,8 @@ impl Quiet {
     }
 
     /// Lets go of the UDP ports that are not among these.
-    pub fn keep_udp(&mut self, wanted: &HashSet<SocketAddr>) {
-        self.sockets.retain(|listener, _| !matches!(listener, Listener::Udp(address) if !wanted.contains(address)));
+    pub fn keep_udp(&mut self, wanted: &BTreeSet<UdpListener>) {
+        self.sockets.retain(|listener, _| !matches!(listener, Listener::Udp(udp) if !wanted.contains(udp)));
     }
 
     /// The machine neither answers nor forwards this of what comes in by a device; packet sockets still see it.

@@ -3,10 +3,9 @@
 use std::fmt;
 
 use crate::compile::{Plan, PortPlan};
-use crate::config::{Config, Problem, Span};
-use crate::forwarding::Map;
+use crate::config::{At, Config, Problem, Span};
 use crate::io::{Backend, LinkLayer};
-use crate::kernel::tables::{Link, LinkIndex};
+use crate::kernel::tables::{Kernel, Link};
 
 /// What kind of device the kernel says it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,14 +67,37 @@ impl Misfit {
 
 /// The ports of a plan that cannot be on their devices, in the order of the file.
 #[must_use]
-pub fn check(config: &Config, plan: &Plan, links: &Map<LinkIndex, Link>) -> Vec<Problem> {
+pub fn check(config: &Config, plan: &Plan, kernel: &Kernel) -> Vec<Problem> {
     let refused = plan.ports.iter().filter_map(|port| {
-        let device = port.backend.network_device()?;
-        let link = links.values().find(|link| link.name == device)?;
-        let Misfit { message, help } = refusal(plan, port, link)?;
+        let (_, link) = kernel.link_named(port.backend.network_device()?)?;
+        let Misfit { message, help } = misfit(plan, port, link)?;
         Some(Problem::error(&plan.source, device_span(config, port), message).help(help))
     });
-    refused.collect()
+    refused.chain(several_vrfs(config, plan, kernel)).collect()
+}
+
+/// The endpoints whose devices are not all in one VRF, or all in none: no single table has the routes of such an endpoint.
+fn several_vrfs(config: &Config, plan: &Plan, kernel: &Kernel) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (name, endpoint) in config.file.endpoints.iter() {
+        let Some(endpoint) = endpoint else { continue };
+        let vlan = endpoint.vlan.as_ref().and_then(At::value).map(|vid| vid.0 as u16);
+        let ports = endpoint.ports.get().into_iter().flatten().filter_map(At::get);
+        let places = ports.filter_map(|port| {
+            let device = plan.ports.iter().find(|plan| plan.name == *port)?.backend.network_device()?;
+            Some((device, kernel.vrf_of(kernel.link_in_vlan(device, vlan)?)))
+        });
+        let places: Vec<_> = places.collect();
+        let Some(&(device, vrf)) = places.first() else { continue };
+        let Some(&(other, other_vrf)) = places.iter().find(|(_, other)| *other != vrf) else { continue };
+        let words =
+            |vrf: Option<_>| vrf.map_or_else(|| "no VRF".to_owned(), |vrf| format!("VRF {}", kernel.link_name(vrf)));
+        let (vrf, other_vrf) = (words(vrf), words(other_vrf));
+        let message = format!("endpoint `{}`: `{device}` is in {vrf}, and `{other}` in {other_vrf}", name.text);
+        let problem = Problem::error(&plan.source, endpoint.ports.span, message);
+        problems.push(problem.help("the ports of an endpoint must be in one VRF, or all in none"));
+    }
+    problems
 }
 
 /// Where the file gives a port's device.
@@ -84,7 +106,7 @@ pub(super) fn device_span(config: &Config, port: &PortPlan) -> Span {
     written.and_then(|(_, port)| Some(port?.device.as_ref()?.span)).unwrap_or(port.span)
 }
 
-fn refusal(plan: &Plan, port: &PortPlan, link: &Link) -> Option<Misfit> {
+fn misfit(plan: &Plan, port: &PortPlan, link: &Link) -> Option<Misfit> {
     let name = &link.name;
     match link.kind.layer {
         LinkLayer::Ethernet => ethernet(plan, port, link),

@@ -45,7 +45,7 @@ impl Memberships {
     /// Joins what is wanted and not joined yet, on the devices that are there now, and leaves the other groups.
     pub fn update(&mut self, wanted: &[WantedGroup], kernel: &Kernel) {
         let now: BTreeMap<&WantedGroup, LinkIndex> =
-            wanted.iter().filter_map(|group| Some((group, device(group, kernel)?))).collect();
+            wanted.iter().filter_map(|group| Some((group, kernel.link_in_vlan(&group.device, group.vlan)?))).collect();
         self.held.retain(|(group, index), _| now.get(group) == Some(index));
         self.reported.retain(|group| wanted.contains(group));
         for group in wanted {
@@ -77,10 +77,4 @@ impl Memberships {
             );
         }
     }
-}
-
-fn device(group: &WantedGroup, kernel: &Kernel) -> Option<LinkIndex> {
-    let (lower, _) = kernel.link_named(&group.device)?;
-    let Some(vlan) = group.vlan else { return Some(lower) };
-    kernel.links.iter().find(|(_, link)| link.vlan == Some((lower, vlan))).map(|(index, _)| *index)
 }

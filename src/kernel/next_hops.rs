@@ -18,17 +18,28 @@ use crate::rib::facts::{PortLink, Tunnel};
 
 /// Every route that these tunnels need, once.
 #[must_use]
-pub fn flows<'t>(tunnels: impl IntoIterator<Item = &'t Tunnel>) -> Vec<Flow> {
-    let mut flows: Vec<_> = tunnels.into_iter().filter(|tunnel| !tunnel.remote.is_multicast()).map(flow).collect();
+pub fn flows<'t>(
+    tunnels: impl IntoIterator<Item = &'t Tunnel>,
+    ports: &Slab<PortId, PortLink>,
+    kernel: &Kernel,
+) -> Vec<Flow> {
+    let routed = tunnels.into_iter().filter(|tunnel| !tunnel.remote.is_multicast() && !tunnel.is_on_one_link());
+    let mut flows: Vec<_> = routed.map(|tunnel| flow(tunnel, ports, kernel)).collect();
     flows.sort_unstable();
     flows.dedup();
     flows
 }
 
-/// What the route of a tunnel is looked up for.
+/// What the route of a tunnel is looked up for: in the VRF that the devices of its endpoint are in.
 #[must_use]
-pub fn flow(tunnel: &Tunnel) -> Flow {
-    Flow { src: tunnel.local, dst: tunnel.remote }
+pub fn flow(tunnel: &Tunnel, ports: &Slab<PortId, PortLink>, kernel: &Kernel) -> Flow {
+    let vrf = tunnel.ports.iter().find_map(|&id| kernel.vrf_of(own_link(tunnel, id, ports, kernel)?));
+    Flow { src: tunnel.local, dst: tunnel.remote, vrf }
+}
+
+/// The device by which the machine's own stack reaches what is behind a port of a tunnel.
+fn own_link(tunnel: &Tunnel, port: PortId, ports: &Slab<PortId, PortLink>, kernel: &Kernel) -> Option<LinkIndex> {
+    kernel.link_in_vlan(ports.get(port)?.device.as_deref()?, tunnel.vlan)
 }
 
 /// What came of resolving a tunnel.
@@ -157,7 +168,10 @@ impl TunnelResolver<'_> {
         if let Some(port) = self.sockets_only(tunnel) {
             return self.complain(Complaint::NeedsNextHop { port, remote: tunnel.remote });
         }
-        match self.kernel.routes.get(&flow(tunnel)) {
+        if tunnel.is_on_one_link() {
+            return self.on_the_link(tunnel).into_iter().collect();
+        }
+        match self.kernel.routes.get(&flow(tunnel, self.ports, self.kernel)) {
             None | Some(Route::None) => self.complain(Complaint::NoRoute(tunnel.remote)),
             Some(Route::Local) => self.complain(Complaint::Local(tunnel.remote)),
             Some(Route::Out(next_hops)) => {
@@ -167,6 +181,16 @@ impl TunnelResolver<'_> {
                 hops
             }
         }
+    }
+
+    /// A link-local address is on the link of the endpoint's port, whatever the routes say.
+    fn on_the_link(&mut self, tunnel: &Tunnel) -> Option<Hop> {
+        let mut links = tunnel.ports.iter().filter_map(|&port| own_link(tunnel, port, self.ports, self.kernel));
+        let Some(link) = links.next() else {
+            self.out.complaints.push(Complaint::NoRoute(tunnel.remote));
+            return None;
+        };
+        self.hop_by(tunnel, &NextHop { link, gateway: None, mtu: None })
     }
 
     /// What goes to a multicast group needs no route and no neighbour: it leaves by the first port that is up.

@@ -64,7 +64,7 @@ impl Resolver {
     /// When the kernel answers no netlink question.
     pub async fn start(tunnels: Vec<Tunnel>, ports: Slab<PortId, PortLink>) -> io::Result<Self> {
         let (netlink, changes) = Netlink::open()?;
-        let kernel = netlink.read(&flows(&tunnels)).await?;
+        let kernel = netlink.read(|kernel| flows(&tunnels, &ports, kernel)).await?;
         let room = netlink.neighbour_room().await;
         let mut resolver = Self {
             netlink,
@@ -207,7 +207,8 @@ impl Resolver {
                 self.tunnels = tunnels.into_iter().map(|tunnel| (tunnel.peer, tunnel)).collect();
                 let tunnels = &self.tunnels;
                 self.resolutions.retain(|peer, _| tunnels.contains_key(peer));
-                let wanted: HashSet<_> = flows(tunnels.values()).into_iter().collect();
+                let wanted = flows(tunnels.values(), &self.ports, &self.kernel);
+                let wanted: HashSet<_> = wanted.into_iter().collect();
                 self.kernel.routes.retain(|flow, _| wanted.contains(flow));
                 // The RIB has another plan now, and gets all our facts again.
                 self.changed.extend(tunnels.keys());
@@ -225,7 +226,7 @@ impl Resolver {
                 return;
             }
         };
-        let wanted = flows(fresh.iter().filter_map(|peer| self.tunnels.get(peer)));
+        let wanted = flows(fresh.iter().filter_map(|peer| self.tunnels.get(peer)), &self.ports, &self.kernel);
         let missing: Vec<_> = wanted.into_iter().filter(|flow| !self.kernel.routes.contains_key(flow)).collect();
         self.kernel.routes.extend(self.netlink.routes(&missing).await);
         self.resolve(&fresh);
@@ -268,7 +269,7 @@ impl Resolver {
         match stale {
             Stale::Nothing => {}
             Stale::Routes => {
-                let wanted = flows(self.tunnels.values());
+                let wanted = flows(self.tunnels.values(), &self.ports, &self.kernel);
                 self.kernel.routes = self.netlink.routes(&wanted).await.into_iter().collect();
             }
             Stale::Everything => {
@@ -287,7 +288,7 @@ impl Resolver {
     /// would undo it.
     async fn read_anew(&mut self) -> io::Result<()> {
         let (netlink, changes) = Netlink::open()?;
-        self.kernel = netlink.read(&flows(self.tunnels.values())).await?;
+        self.kernel = netlink.read(|kernel| flows(self.tunnels.values(), &self.ports, kernel)).await?;
         self.netlink = netlink;
         self.changes = Box::pin(changes);
         Ok(())

@@ -29,6 +29,8 @@ pub struct Flow {
     pub src: IpAddr,
     /// The peer's.
     pub dst: IpAddr,
+    /// The VRF whose table is looked into.
+    pub vrf: Option<LinkIndex>,
 }
 
 /// A device.
@@ -131,6 +133,22 @@ impl Kernel {
     #[must_use]
     pub fn link_named(&self, name: &str) -> Option<(LinkIndex, &Link)> {
         self.links.iter().find(|(_, link)| link.name == name).map(|(index, link)| (*index, link))
+    }
+
+    /// The device by which the machine's own stack has what comes in by the device of this name with this tag: itself, or a
+    /// VLAN device above.
+    #[must_use]
+    pub fn link_in_vlan(&self, name: &str, vlan: Option<u16>) -> Option<LinkIndex> {
+        let (lower, _) = self.link_named(name)?;
+        let Some(vlan) = vlan else { return Some(lower) };
+        self.links.iter().find(|(_, link)| link.vlan == Some((lower, vlan))).map(|(index, _)| *index)
+    }
+
+    /// The VRF that a device is in.
+    #[must_use]
+    pub fn vrf_of(&self, link: LinkIndex) -> Option<LinkIndex> {
+        let (master, kind) = self.links.get(&link)?.master.as_ref()?;
+        (kind == "vrf").then_some(*master)
     }
 
     /// Whether a neighbour on the device of this name has a MAC address.

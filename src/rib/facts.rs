@@ -131,6 +131,12 @@ impl Tunnel {
         }
     }
 
+    /// Whether its peer has a link-local address: no route leads there, and the endpoint has a single port.
+    #[must_use]
+    pub fn is_on_one_link(&self) -> bool {
+        matches!(self.remote, IpAddr::V6(remote) if remote.is_unicast_link_local())
+    }
+
     /// The tunnels of a file.
     #[must_use]
     pub fn all_of(plan: &Plan) -> Vec<Self> {

@@ -1,6 +1,6 @@
 //! Opening a plan's ports, and keeping the machine's own stack out of what comes in by them.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -9,10 +9,11 @@ use thiserror::Error;
 use transload_encaps::Carrier;
 
 use crate::compile::{Plan, PortPlan};
-use crate::forwarding::{EndpointId, PortId, Slab};
+use crate::forwarding::{Endpoint, EndpointId, PortId, Slab};
 use crate::io::af_xdp::Umem;
-use crate::io::quiet::{Quiet, Unheard};
+use crate::io::quiet::{Quiet, UdpListener, Unheard};
 use crate::io::{Backend, BoxedPort, OpenError, Pool, Xdp};
+use crate::kernel::tables::{Kernel, LinkIndex};
 use crate::rib::facts::{DeviceFact, DeviceState};
 use crate::run::backends::Choices;
 use crate::run::exclusive::Exclusive;
@@ -87,7 +88,12 @@ impl<'mem> Opening<'mem> {
 ///
 /// # Errors
 /// When a port cannot be opened or kept quiet. Nothing is left open then.
-pub fn open<'mem>(plan: &Plan, choices: &Choices, umems: &[Arc<Umem<'mem>>]) -> Result<Opening<'mem>, OpeningError> {
+pub fn open<'mem>(
+    plan: &Plan,
+    kernel: &Kernel,
+    choices: &Choices,
+    umems: &[Arc<Umem<'mem>>],
+) -> Result<Opening<'mem>, OpeningError> {
     let workers = choices.workers;
     let mut opening = Opening {
         workers: (0..workers).map(|_| Vec::new()).collect(),
@@ -119,7 +125,7 @@ pub fn open<'mem>(plan: &Plan, choices: &Choices, umems: &[Arc<Umem<'mem>>]) -> 
             worker.push((port.id, io));
         }
     }
-    keep_quiet(plan, &mut opening.quiet)?;
+    keep_quiet(plan, kernel, &mut opening.quiet)?;
     Ok(opening)
 }
 
@@ -127,9 +133,13 @@ pub fn open<'mem>(plan: &Plan, choices: &Choices, umems: &[Arc<Umem<'mem>>]) -> 
 #[must_use]
 pub fn claims(plan: &Plan) -> Vec<String> {
     let endpoints = plan.tables.endpoints.iter().filter(|(id, _)| is_heard(plan, *id));
-    let endpoints = endpoints.map(|(_, endpoint)| match endpoint.vlan {
-        Some(vlan) => format!("endpoint {} in VLAN {vlan}", endpoint.address),
-        None => format!("endpoint {}", endpoint.address),
+    let endpoints = endpoints.map(|(id, endpoint)| {
+        let link = if is_link_local(endpoint) { devices(plan, id).next() } else { None };
+        let link = link.map_or_else(String::new, |device| format!(" on {device}"));
+        match endpoint.vlan {
+            Some(vlan) => format!("endpoint {}{link} in VLAN {vlan}", endpoint.address),
+            None => format!("endpoint {}{link}", endpoint.address),
+        }
     });
     let tags = plan.ports.iter().filter(|port| plan.has_tags(port.id)).filter_map(|port| {
         let device = port.backend.network_device()?;
@@ -155,50 +165,83 @@ pub fn claim(plan: &Plan, exclusive: &mut Exclusive) -> Result<(), OpeningError>
 
 /// The UDP ports that the machine must not answer from.
 #[must_use]
-pub fn listeners(plan: &Plan) -> HashSet<SocketAddr> {
+pub fn listeners(plan: &Plan, kernel: &Kernel) -> BTreeSet<UdpListener> {
     let endpoints = plan.tables.endpoints.iter().filter(|(id, _)| is_heard(plan, *id));
-    let ports = endpoints.flat_map(|(_, endpoint)| {
-        endpoint.carriers.iter().filter_map(|carrier| match carrier {
-            Carrier::Udp(port) => Some(SocketAddr::new(endpoint.address, *port)),
+    let listeners = endpoints.flat_map(|(id, endpoint)| {
+        let device = heard_by(plan, kernel, id, endpoint);
+        // Without its device, nothing comes to a link-local address.
+        let is_there = device.is_some() || !is_link_local(endpoint);
+        let ports = endpoint.carriers.iter().filter(move |_| is_there).filter_map(|carrier| match carrier {
+            Carrier::Udp(port) => Some(*port),
             _ => None,
-        })
+        });
+        let listener = move |port| UdpListener {
+            address: SocketAddr::new(endpoint.address, port),
+            device: device.map(|index| (index, kernel.link_name(index))),
+        };
+        ports.map(listener)
     });
-    ports.collect()
+    listeners.collect()
+}
+
+fn is_link_local(endpoint: &Endpoint) -> bool {
+    matches!(endpoint.address, IpAddr::V6(address) if address.is_unicast_link_local())
+}
+
+/// The names of the devices of an endpoint.
+fn devices(plan: &Plan, endpoint: EndpointId) -> impl Iterator<Item = &str> {
+    let has_it = move |port: &&PortPlan| {
+        let table = plan.tables.ports.get(port.id);
+        table.is_some_and(|table| table.endpoints.contains(&endpoint))
+    };
+    plan.ports.iter().filter(has_it).filter_map(|port| match &port.backend {
+        Backend::Tap { device } => Some(device.as_str()),
+        other => other.network_device(),
+    })
+}
+
+/// The only device that an endpoint's packets come to the machine by, where there is one and sockets must name it.
+fn heard_by(plan: &Plan, kernel: &Kernel, id: EndpointId, endpoint: &Endpoint) -> Option<LinkIndex> {
+    let mut links = devices(plan, id).filter_map(|device| kernel.link_in_vlan(device, endpoint.vlan));
+    if is_link_local(endpoint) { links.next() } else { links.find_map(|link| kernel.vrf_of(link)) }
 }
 
 /// Keeps the machine from answering what is this plan's.
 ///
 /// # Errors
 /// Without the right to.
-pub fn keep_quiet(plan: &Plan, quiet: &mut Quiet) -> Result<(), OpeningError> {
-    for (id, endpoint) in plan.tables.endpoints.iter() {
-        if !is_heard(plan, id) {
-            continue;
-        }
-        let v6 = endpoint.address.is_ipv6();
+pub fn keep_quiet(plan: &Plan, kernel: &Kernel, quiet: &mut Quiet) -> Result<(), OpeningError> {
+    listeners(plan, kernel).iter().try_for_each(|listener| listen(listener, quiet))?;
+    for (_, endpoint) in plan.tables.endpoints.iter().filter(|(id, _)| is_heard(plan, *id)) {
         for carrier in &endpoint.carriers {
-            match *carrier {
-                Carrier::Udp(port) => {
-                    let what = || format!("tunnel packets to {} port {port}", endpoint.address);
-                    let ours = quiet.udp(endpoint.address, port);
-                    if !ours.map_err(|error| OpeningError::Quiet { what: what(), error, capability: "CAP_NET_RAW" })? {
-                        tracing::warn!(
-                            "UDP port {port} of {} belongs to another socket, such as a kernel VXLAN device: it \
-                             receives the same packets",
-                            endpoint.address
-                        );
-                    }
-                }
-                Carrier::Ip(protocol) => {
-                    let what = || format!("packets of {}", carrier.in_words());
-                    let ours = quiet.ip(protocol, v6);
-                    ours.map_err(|error| OpeningError::Quiet { what: what(), error, capability: "CAP_NET_RAW" })?;
-                }
-                Carrier::Port => {}
-            }
+            let Carrier::Ip(protocol) = *carrier else { continue };
+            let refused = |error| {
+                let what = format!("packets of {}", carrier.in_words());
+                OpeningError::Quiet { what, error, capability: "CAP_NET_RAW" }
+            };
+            quiet.ip(protocol, endpoint.address.is_ipv6()).map_err(refused)?;
         }
     }
     plan.ports.iter().try_for_each(|port| quiet_tenants(plan, port, quiet))
+}
+
+/// Keeps the machine from answering from a UDP port.
+///
+/// # Errors
+/// Without the right to.
+pub fn listen(listener: &UdpListener, quiet: &mut Quiet) -> Result<(), OpeningError> {
+    let (address, port) = (listener.address.ip(), listener.address.port());
+    let refused = |error| {
+        let what = format!("tunnel packets to {address} port {port}");
+        OpeningError::Quiet { what, error, capability: "CAP_NET_RAW" }
+    };
+    if !quiet.udp(listener).map_err(refused)? {
+        tracing::warn!(
+            "UDP port {port} of {address} belongs to another socket, such as a kernel VXLAN device: it receives the same \
+             packets"
+        );
+    }
+    Ok(())
 }
 
 /// Whether the machine's own stack receives the packets to an endpoint too: what comes by a Unix socket it never sees,

@@ -21,6 +21,7 @@ use crate::config::{self, Answers, Config, Problem, Problems, Severity};
 use crate::diff::{self, How};
 use crate::io::quiet::Quiet;
 use crate::kernel::host::Machine;
+use crate::kernel::tables::Kernel;
 use crate::report::rows::Reloaded;
 use crate::rib::Rib;
 
@@ -88,7 +89,7 @@ impl Reloader<'_> {
         let machine = Machine::read().await?;
         // Nothing else happens from here until it is taken in: peers are learned by this same thread.
         let plan = compile_beside(gateway, &config, &machine)?;
-        self.prepare(&plan)?;
+        self.prepare(&plan, machine.kernel())?;
         host_names::tell(&gateway.rib().plan().named, &plan.named);
         let reloaded = self.changes(gateway, &config, &plan);
         gateway.change(|rib| rib.take_in(plan));
@@ -96,21 +97,21 @@ impl Reloader<'_> {
         while !gateway.change(Rib::settle) {
             tokio::time::sleep(LOOK).await;
         }
-        self.tidy(gateway);
+        self.tidy(gateway, machine.kernel());
         Ok(reloaded)
     }
 
     /// Claims and keeps quiet what is new. What is not taken in after all is let go of.
-    fn prepare(&mut self, plan: &Plan) -> Result<(), OpeningError> {
+    fn prepare(&mut self, plan: &Plan, kernel: &Kernel) -> Result<(), OpeningError> {
         opening::claim(plan, &mut self.exclusive)?;
-        opening::keep_quiet(plan, &mut self.quiet.lock().unwrap_or_else(PoisonError::into_inner))
+        opening::keep_quiet(plan, kernel, &mut self.quiet.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn tidy(&mut self, gateway: &Gateway) {
+    fn tidy(&mut self, gateway: &Gateway, kernel: &Kernel) {
         let rib = gateway.rib();
         self.exclusive.keep(&opening::claims(rib.plan()));
         let mut quiet = self.quiet.lock().unwrap_or_else(PoisonError::into_inner);
-        quiet.keep_udp(&opening::listeners(rib.plan()));
+        quiet.keep_udp(&opening::listeners(rib.plan(), kernel));
     }
 
     /// What changes, in lines.

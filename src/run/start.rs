@@ -91,7 +91,7 @@ pub fn run(orders: &Orders) -> Result<(), StartError> {
 fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
     let (config, mut plan) = read(runtime, &orders.file)?;
     let signals = Signals::listen(runtime).map_err(while_doing("cannot listen for signals"))?;
-    look_at_the_machine(runtime, &config, &mut plan, orders)?;
+    let machine = look_at_the_machine(runtime, &config, &mut plan, orders)?;
     let admin = match orders.admin.as_deref().or(plan.settings.admin.as_deref()) {
         Some(path) => AdminSocket::bind(path),
         None => AdminSocket::bind_usual(),
@@ -107,7 +107,8 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
     let mut arenas: Vec<_> = (0..threads).map(|_| layout.arena()).collect();
     let (mut pools, umems): (Vec<_>, Vec<_>) = arenas.iter_mut().map(|arena| layout.cut(arena)).unzip();
     let umems: Vec<_> = umems.into_iter().flatten().collect();
-    let mut opening = opening::open(&plan, &choices, &umems)?;
+    let mut opening = opening::open(&plan, machine.kernel(), &choices, &umems)?;
+    let listening = opening::listeners(&plan, machine.kernel());
     // What arrives from here on waits for the workers.
     opening.start(&mut pools)?;
     let Opening { workers: ports, reopeners, backends, devices, quiet, exclusive } = opening;
@@ -146,6 +147,7 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
             resolver,
             reopeners,
             quiet,
+            listening,
             rings,
             listener,
             signals,
@@ -184,7 +186,12 @@ fn read(runtime: &Runtime, file: &Path) -> Result<(Config, Plan), Problems> {
     Ok((config, plan))
 }
 
-fn look_at_the_machine(runtime: &Runtime, config: &Config, plan: &mut Plan, orders: &Orders) -> Result<(), StartError> {
+fn look_at_the_machine(
+    runtime: &Runtime,
+    config: &Config,
+    plan: &mut Plan,
+    orders: &Orders,
+) -> Result<Machine, StartError> {
     let machine = runtime.block_on(Machine::read());
     let machine = machine.map_err(while_doing("cannot ask the kernel for its devices"))?;
     let admin = plan.settings.admin.clone().filter(|_| orders.admin.is_none());
@@ -193,7 +200,7 @@ fn look_at_the_machine(runtime: &Runtime, config: &Config, plan: &mut Plan, orde
         return Err(problems.into());
     }
     problems.0.iter().for_each(warn);
-    Ok(())
+    Ok(machine)
 }
 
 /// Logs a warning with its place, and what to do about it.

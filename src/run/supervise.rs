@@ -1,5 +1,6 @@
 //! Supervision: everything that the control plane does while the workers move frames, until it is stopped.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
@@ -16,7 +17,7 @@ use crate::admin;
 use crate::compile::PortPlan;
 use crate::config::Config;
 use crate::events::EventReceiver;
-use crate::io::quiet::Quiet;
+use crate::io::quiet::{Quiet, UdpListener};
 use crate::kernel::devices::devices;
 use crate::kernel::memberships::{Memberships, wanted_groups};
 use crate::kernel::resolver::Resolver;
@@ -24,7 +25,7 @@ use crate::run::exclusive::Exclusive;
 use crate::run::gateway::{Gateway, ReloadReply, Requests};
 use crate::run::host_names::Rounds;
 use crate::run::housekeeping;
-use crate::run::opening::quiet_tenants;
+use crate::run::opening::{listen, listeners, quiet_tenants};
 use crate::run::reload::Reloader;
 use crate::run::reopen::PortReopener;
 use crate::run::start::StartError;
@@ -42,6 +43,8 @@ pub struct Supervision<'g, 'mem> {
     pub reopeners: Vec<PortReopener<'mem>>,
     /// What keeps the kernel from answering tunnel packets and tenants.
     pub quiet: Quiet,
+    /// The UDP ports among it.
+    pub listening: BTreeSet<UdpListener>,
     /// The workers' events, one ring each.
     pub rings: Vec<EventReceiver>,
     /// The admin socket.
@@ -69,6 +72,7 @@ impl Supervision<'_, '_> {
             resolver,
             mut reopeners,
             quiet,
+            mut listening,
             rings,
             listener,
             signals,
@@ -93,6 +97,11 @@ impl Supervision<'_, '_> {
                     }
                 }
             }
+            let wanted = listeners(gateway.rib().plan(), resolver.kernel());
+            if wanted != listening {
+                listen_elsewhere(&listening, &wanted, &mut quiet.lock().unwrap_or_else(PoisonError::into_inner));
+                listening = wanted;
+            }
             memberships.update(&wanted_groups(gateway.rib().plan()), resolver.kernel());
             gateway.change(|rib| {
                 rib.devices(devices(resolver.ports(), resolver.kernel()));
@@ -114,6 +123,16 @@ impl Supervision<'_, '_> {
             served = admin::serve(listener, gateway.clone()) => {
                 served.map_err(|error| StartError::System("the admin socket broke", error))
             }
+        }
+    }
+}
+
+/// Listens by other devices than before: one that came back is another, and a VRF may have been left.
+fn listen_elsewhere(before: &BTreeSet<UdpListener>, now: &BTreeSet<UdpListener>, quiet: &mut Quiet) {
+    quiet.keep_udp(now);
+    for listener in now.difference(before) {
+        if let Err(error) = listen(listener, quiet) {
+            tracing::warn!("{error}");
         }
     }
 }

@@ -1,11 +1,11 @@
 //! What the machine's own stack says, and does not say, about packets that are the gateway's.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::thread::sleep;
 use std::time::Duration;
 
 use transload::io::memory::Packet;
-use transload::io::quiet::{Quiet, Unheard};
+use transload::io::quiet::{Quiet, UdpListener, Unheard};
 use transload_encaps::checksum;
 use transload_encaps::outer::pseudo_header;
 
@@ -17,6 +17,11 @@ const THERE: &str = "192.0.2.2";
 const HERE6: &str = "fd00::1";
 const THERE6: &str = "fd00::2";
 const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
+
+/// VXLAN's port of an address.
+fn vxlan(address: &str) -> UdpListener {
+    UdpListener { address: SocketAddr::new(address.parse().unwrap(), 4789), device: None }
+}
 
 /// A gateway with addresses on `v0`, and a wire to it.
 fn gateway(gw: &Namespace, far: &Namespace) -> Wire {
@@ -98,7 +103,7 @@ fn tunnel_packets_are_answered_by_nobody() {
         }
         let quiet = gw.run(|| {
             let mut quiet = Quiet::new();
-            assert!(quiet.udp(if v6 { HERE6 } else { HERE }.parse().unwrap(), 4789).unwrap());
+            assert!(quiet.udp(&vxlan(if v6 { HERE6 } else { HERE })).unwrap());
             quiet.ip(47, v6).unwrap();
             quiet
         });
@@ -114,8 +119,8 @@ fn an_address_that_is_not_there_yet_can_be_kept_quiet() {
     namespaces!("an_address_that_is_not_there_yet_can_be_kept_quiet": gw);
     let mut quiet = Quiet::new();
     gw.run(|| {
-        assert!(quiet.udp("198.51.100.7".parse().unwrap(), 4789).unwrap());
-        assert!(quiet.udp("fd00::77".parse().unwrap(), 4789).unwrap());
+        assert!(quiet.udp(&vxlan("198.51.100.7")).unwrap());
+        assert!(quiet.udp(&vxlan("fd00::77")).unwrap());
     });
 }
 
@@ -124,7 +129,7 @@ fn a_port_that_a_kernel_tunnel_holds_is_left_to_it() {
     namespaces!("a_port_that_a_kernel_tunnel_holds_is_left_to_it": gw);
     gw.ip("link add vx type vxlan id 5 dstport 4789 local 127.0.0.1");
     gw.ip("link set vx up");
-    let ours = gw.run(|| Quiet::new().udp("127.0.0.1".parse().unwrap(), 4789).unwrap());
+    let ours = gw.run(|| Quiet::new().udp(&vxlan("127.0.0.1")).unwrap());
     assert!(!ours);
 }
 

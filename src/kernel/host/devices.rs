@@ -13,7 +13,7 @@ const TUN: &str = "/dev/net/tun";
 
 /// The devices that a machine does not have.
 pub(super) fn missing_devices(config: &Config, plan: &Plan, machine: &Machine) -> Vec<Problem> {
-    let all = machine.links.values().flat_map(|link| iter::once(&link.name).chain(&link.other_names));
+    let all = machine.kernel.links.values().flat_map(|link| iter::once(&link.name).chain(&link.other_names));
     let names: Vec<_> = all.cloned().collect();
     let mut problems = Vec::new();
     for port in &plan.ports {
@@ -51,9 +51,8 @@ pub(super) fn named_twice(config: &Config, plan: &Plan) -> Vec<Problem> {
 pub(super) fn unusable_taps(config: &Config, plan: &Plan, machine: &Machine) -> Vec<Problem> {
     let problem = |port: &PortPlan| {
         let Backend::Tap { device } = &port.backend else { return None };
-        let existing = machine.link_named(device).and_then(|index| machine.links.get(&index));
-        let (message, help) = match existing {
-            Some(link) if link.kind.family != DeviceFamily::Tun => {
+        let (message, help) = match machine.kernel.link_named(device) {
+            Some((_, link)) if link.kind.family != DeviceFamily::Tun => {
                 (format!("{device} exists and is no TAP"), "name another device, or leave `io: tap` out")
             }
             _ if !Path::new(TUN).exists() => {
@@ -70,7 +69,7 @@ pub(super) fn unusable_taps(config: &Config, plan: &Plan, machine: &Machine) -> 
 pub(super) fn foreign_programs(plan: &Plan, machine: &Machine) -> Vec<Problem> {
     let problem = |port: &PortPlan| {
         let Backend::AfXdp { device } = &port.backend else { return None };
-        machine.links.get(&machine.link_named(device)?).filter(|link| link.has_xdp)?;
+        machine.kernel.link_named(device).filter(|(_, link)| link.has_xdp)?;
         let message = format!("another XDP program is attached to {device}; `ip link show {device}` tells its number");
         Some(Problem::error(&plan.source, port.span, message).help("detach it, or write `io: af_packet`"))
     };
@@ -82,7 +81,7 @@ pub(super) fn foreign_programs(plan: &Plan, machine: &Machine) -> Vec<Problem> {
 pub(super) fn unanswered_macs(config: &Config, plan: &Plan, machine: &Machine) -> Vec<Problem> {
     let warning = |port: &PortPlan| {
         let (device, mac) = (port.backend.network_device()?, port.mac?);
-        let link = machine.links.get(&machine.link_named(device)?)?;
+        let (_, link) = machine.kernel.link_named(device)?;
         let ids = &plan.tables.ports.get(port.id)?.endpoints;
         let mut endpoints = ids.iter().filter_map(|id| plan.tables.endpoints.get(*id));
         let address = endpoints.find(|endpoint| !machine.answers(endpoint.address, mac))?.address;

@@ -68,14 +68,14 @@ fn uses_devices(plan: &Plan, ports: &[PortId]) -> bool {
 /// on them.
 fn devices(plan: &Plan, tunnel: &TunnelPlan, machine: &Machine) -> Vec<LinkIndex> {
     let ports = plan.ports.iter().filter(|port| tunnel.ports.contains(&port.id));
-    let named = ports.filter_map(|port| machine.link_named(port.backend.network_device()?));
-    let mut devices: Vec<_> = named.collect();
+    let named = ports.filter_map(|port| machine.kernel.link_named(port.backend.network_device()?));
+    let mut devices: Vec<_> = named.map(|(index, _)| index).collect();
     if let Some(vlan) = tunnel.vlan {
         let on_top = |(index, link): (&LinkIndex, &Link)| {
             let (lower, tag) = link.vlan?;
             (tag == vlan && devices.contains(&lower)).then_some(*index)
         };
-        devices = machine.links.iter().filter_map(on_top).collect();
+        devices = machine.kernel.links.iter().filter_map(on_top).collect();
     }
     devices
 }

@@ -16,17 +16,17 @@ use transload_encaps::Mac;
 use super::device_kinds;
 use super::ipsec::policies::{IpsecPolicy, policies};
 use super::netlink::Netlink;
-use super::tables::{Link, LinkIndex};
+use super::tables::{Kernel, Link, LinkIndex};
 use crate::compile::Plan;
 use crate::config::{Config, Problem};
-use crate::forwarding::Map;
 
 pub use routes::check as check_routes;
 
 /// This machine at one moment, as far as a configuration depends on it.
 #[derive(Debug)]
 pub struct Machine {
-    links: Map<LinkIndex, Link>,
+    /// Its devices, without routes and neighbours.
+    kernel: Kernel,
     addresses: Vec<(LinkIndex, IpAddr)>,
     /// The IPsec policies, or why they are not known.
     policies: io::Result<Vec<IpsecPolicy>>,
@@ -40,10 +40,16 @@ impl Machine {
     pub async fn read() -> io::Result<Self> {
         let (netlink, _changes) = Netlink::open()?;
         Ok(Self {
-            links: netlink.links().await?.into_iter().collect(),
+            kernel: Kernel { links: netlink.links().await?.into_iter().collect(), ..Kernel::default() },
             addresses: netlink.addresses().await?,
             policies: policies(),
         })
+    }
+
+    /// Its devices, without routes and neighbours.
+    #[must_use]
+    pub fn kernel(&self) -> &Kernel {
+        &self.kernel
     }
 
     /// Gives the devices of a plan the names that the kernel lists them by, where the file has alternative ones. A device
@@ -55,7 +61,7 @@ impl Machine {
                 return before.backend.network_device().map(str::to_owned);
             }
             let is_meant = |link: &&Link| link.other_names.iter().any(|name| name == written);
-            self.links.values().find(is_meant).map(|link| link.name.clone())
+            self.kernel.links.values().find(is_meant).map(|link| link.name.clone())
         });
     }
 
@@ -81,7 +87,7 @@ impl Machine {
     #[must_use]
     pub fn problems_of_reload(&self, config: &Config, plan: &Plan) -> Vec<Problem> {
         let mut problems = addresses::missing_addresses(config, plan, self);
-        problems.extend(device_kinds::check(config, plan, &self.links));
+        problems.extend(device_kinds::check(config, plan, &self.kernel));
         problems.extend(ipsec::objections(config, plan, self));
         problems.extend(mtus::doubts(config, plan, self));
         problems.extend(taken::cut_off(plan, self));
@@ -90,17 +96,9 @@ impl Machine {
         problems
     }
 
-    fn link_named(&self, name: &str) -> Option<LinkIndex> {
-        self.links.iter().find(|(_, link)| link.name == name).map(|(index, _)| *index)
-    }
-
     /// Whether a device with this MAC address has this address, and so answers for it.
     fn answers(&self, address: IpAddr, mac: Mac) -> bool {
         let mut devices = self.addresses.iter().filter(|(_, own)| *own == address);
-        devices.any(|(index, _)| self.links.get(index).is_some_and(|link| link.mac == Some(mac)))
-    }
-
-    fn has_address(&self, address: IpAddr) -> bool {
-        self.addresses.iter().any(|(_, own)| *own == address)
+        devices.any(|(index, _)| self.kernel.links.get(index).is_some_and(|link| link.mac == Some(mac)))
     }
 }

@@ -6,10 +6,7 @@ use crate::config::{Config, Problem};
 
 /// Warnings about MTUs that the file alone does not show.
 pub(super) fn doubts(config: &Config, plan: &Plan, machine: &Machine) -> Vec<Problem> {
-    let device = |port: &PortPlan| {
-        let index = machine.link_named(port.backend.network_device()?)?;
-        machine.links.get(&index).map(|link| link.mtu)
-    };
+    let device = |port: &PortPlan| Some(machine.kernel.link_named(port.backend.network_device()?)?.1.mtu);
     let mut problems = narrow(config, plan, |port| port.mtu.into_iter().chain(device(port)).min());
     // What the file alone says has been said.
     problems.retain(|problem| plan.warnings.iter().all(|warning| warning.message != problem.message));

@@ -18,7 +18,7 @@ use crate::rib::facts::{PortLink, Tunnel};
 pub async fn check(plan: &Plan) -> io::Result<Vec<Problem>> {
     let (netlink, _changes) = Netlink::open()?;
     let (tunnels, ports) = (Tunnel::all_of(plan), PortLink::all_of(plan));
-    let kernel = netlink.read(&flows(&tunnels)).await?;
+    let kernel = netlink.read(|kernel| flows(&tunnels, &ports, kernel)).await?;
     let (mut complaints, mut neighbours) = (Vec::new(), BTreeSet::new());
     for tunnel in &tunnels {
         let resolution = resolve(tunnel, &ports, &kernel);

@@ -12,15 +12,15 @@ use crate::kernel::tables::{Link, LinkIndex};
 pub(super) fn cut_off(plan: &Plan, machine: &Machine) -> Vec<Problem> {
     let warning = |port: &PortPlan| {
         let device = plan.tenant_device(port)?;
-        let index = machine.link_named(device)?;
+        let (index, _) = machine.kernel.link_named(device)?;
         let everything = plan.has_untagged(port.id);
         let is_cut = |(on, address): &&(LinkIndex, IpAddr)| {
-            let is_tagged = machine.links.get(on).is_some_and(|link| is_on(link, index));
+            let is_tagged = machine.kernel.links.get(on).is_some_and(|link| is_on(link, index));
             (is_tagged || everything && *on == index) && !is_link_local(*address)
         };
         let lost: Vec<_> = machine.addresses.iter().filter(is_cut).collect();
         let (on, _) = lost.first()?;
-        let where_at = machine.links.get(on).map_or(device, |link| link.name.as_str());
+        let where_at = machine.kernel.links.get(on).map_or(device, |link| link.name.as_str());
         let addresses: Vec<_> = lost.iter().map(|(_, address)| address.to_string()).collect();
         let message = format!(
             "nobody will reach this machine at {} ({where_at}) while the gateway runs: what arrives by {device} belongs \
@@ -55,9 +55,9 @@ fn is_link_local(address: IpAddr) -> bool {
 pub(super) fn members(plan: &Plan, machine: &Machine) -> Vec<Problem> {
     let problem = |port: &PortPlan| {
         let device = port.backend.network_device()?;
-        let link = machine.links.get(&machine.link_named(device)?)?;
+        let (_, link) = machine.kernel.link_named(device)?;
         let (master, kind) = link.master.as_ref()?;
-        let master = &machine.links.get(master)?.name;
+        let master = &machine.kernel.links.get(master)?.name;
         let (source, span) = (&plan.source, port.span);
         match kind.as_str() {
             // Routing alone: frames pass as before.
@@ -92,6 +92,7 @@ mod tests {
     use super::*;
     use crate::compile::{Numbers, compile};
     use crate::config;
+    use crate::kernel::tables::Kernel;
 
     /// A machine with 10.0.0.1 on eth1, and 10.0.7.1 on a device of VLAN 7 above it.
     fn machine(master: Option<(LinkIndex, String)>) -> Machine {
@@ -100,7 +101,7 @@ mod tests {
         let other = Link { name: "red".into(), ..Link::default() };
         let addresses = [(1, "10.0.0.1"), (1, "fe80::1"), (2, "10.0.7.1"), (3, "10.9.0.1")];
         Machine {
-            links: [(1, eth1), (2, vlan), (3, other)].into_iter().collect(),
+            kernel: Kernel { links: [(1, eth1), (2, vlan), (3, other)].into_iter().collect(), ..Kernel::default() },
             addresses: addresses.map(|(index, address)| (index, address.parse().unwrap())).to_vec(),
             policies: Ok(Vec::new()),
         }

@@ -15,7 +15,7 @@ use futures_util::stream::{Stream, StreamExt, TryStreamExt};
 use rtnetlink::packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::neighbour::{NeighbourFlags, NeighbourState};
 use rtnetlink::packet_route::neighbour_table::NeighbourTableMessage;
-use rtnetlink::packet_route::route::RouteFlags;
+use rtnetlink::packet_route::route::{RouteAttribute, RouteFlags};
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::{MulticastGroup, RouteMessageBuilder};
 use tokio::task::JoinHandle;
@@ -73,16 +73,16 @@ impl Netlink {
         Ok((Self { handle, tasks }, changes))
     }
 
-    /// Reads links and neighbours, and asks for the route of every flow.
+    /// Reads links and neighbours, and asks for the routes that are wanted where there are such links.
     ///
     /// # Errors
     /// When the kernel refuses a dump.
-    pub async fn read(&self, flows: &[Flow]) -> io::Result<Kernel> {
-        Ok(Kernel {
-            links: self.links().await?.into_iter().collect(),
-            routes: self.routes(flows).await.into_iter().collect(),
-            neighbours: self.neighbours().await?.into_iter().collect(),
-        })
+    pub async fn read(&self, flows: impl FnOnce(&Kernel) -> Vec<Flow>) -> io::Result<Kernel> {
+        let links = self.links().await?.into_iter().collect();
+        let mut kernel = Kernel { links, ..Kernel::default() };
+        kernel.routes = self.routes(&flows(&kernel)).await.into_iter().collect();
+        kernel.neighbours = self.neighbours().await?.into_iter().collect();
+        Ok(kernel)
     }
 
     /// Every device.
@@ -152,6 +152,8 @@ impl Netlink {
             _ => return Route::None,
         };
         question.header.flags = RouteFlags::FibMatch;
+        // A VRF as the device that it leaves by stands for the VRF's table.
+        question.attributes.extend(flow.vrf.map(RouteAttribute::Oif));
         let mut answers = Box::pin(self.handle.route().get(question).execute());
         match answers.next().await {
             Some(Ok(message)) => messages::route(&message),
