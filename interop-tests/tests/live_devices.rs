@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
 use transload_interop_tests::peers::Uml;
@@ -35,20 +36,33 @@ struct WireGuard {
     gateway: Namespace,
     peer: Namespace,
     host: Namespace,
-    _keys: TempDir,
+    _sockets: ControlSockets,
+}
+
+/// The sockets in the file system that `wg` finds the processes by, which outlive them.
+struct ControlSockets(Vec<String>);
+
+impl Drop for ControlSockets {
+    fn drop(&mut self) {
+        for name in &self.0 {
+            let _ = fs::remove_file(format!("/run/wireguard/{name}.sock"));
+        }
+    }
 }
 
 impl WireGuard {
     fn new() -> Self {
+        static MADE: AtomicU32 = AtomicU32::new(0);
         let [gateway, peer, host] = [(); 3].map(|()| Namespace::new().unwrap());
         veth((&gateway, "eth1"), (&peer, "eth1"), 1500).unwrap();
         veth((&gateway, "eth2"), (&host, "eth0"), 1500).unwrap();
         host.sh("ip addr add 10.1.0.2/24 dev eth0").unwrap();
         let keys = tempfile::tempdir().unwrap();
         let at = keys.path().display();
-        // Every process of it has a socket of its device's name in the file system.
-        let names =
-            [(&gateway, 1), (&peer, 2)].map(|(place, own)| (place, own, format!("tl{}-{own}", std::process::id())));
+        // Each has a name of its own on the machine, for its socket, until it is set up.
+        let world = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = |own: u32| format!("t{}-{world}-{own}", std::process::id());
+        let names = [(&gateway, 1), (&peer, 2)].map(|(place, own)| (place, own, name(own)));
         for (place, own, name) in &names {
             place.sh(&format!("ip addr add 192.0.2.{own}/24 dev eth1; wg genkey > {at}/{own}")).unwrap();
             place.background(&format!("wireguard-go -f {name}")).unwrap();
@@ -70,7 +84,8 @@ impl WireGuard {
                 ))
                 .unwrap();
         }
-        Self { gateway, peer, host, _keys: keys }
+        let sockets = names.map(|(.., name)| name).into();
+        Self { gateway, peer, host, _sockets: ControlSockets(sockets) }
     }
 }
 
@@ -78,7 +93,7 @@ impl WireGuard {
 fn vxlan_over_wireguard_joins_two_sites_over_ipv4_ipv6_and_link_local_addresses() {
     need!(root, ip, ping, vxlan, wireguard);
     for (local, remote) in [("10.9.0.1", "10.9.0.2"), ("fd09::1", "fd09::2"), ("fe80::1", "fe80::2")] {
-        let WireGuard { gateway, peer, host, _keys } = WireGuard::new();
+        let WireGuard { gateway, peer, host, _sockets } = WireGuard::new();
         peer.sh(&format!(
             "ip link add vx0 type vxlan id 100 local {remote} remote {local} dev up0 dstport 4789
              ip addr add 10.1.0.1/24 dev vx0
@@ -95,6 +110,9 @@ fn vxlan_over_wireguard_joins_two_sites_over_ipv4_ipv6_and_link_local_addresses(
         let ports = gateway.show("ports").unwrap();
         let up = ports.as_array().unwrap().iter().find(|row| row["port"] == "up").unwrap();
         assert_eq!(up["io"], "af_packet (IP only) up0");
+        gateway.write(&file.replace("device: up0", "device: up0, mac: \"02:00:00:00:00:01\"")).unwrap();
+        let refused = gateway.reload().unwrap_err().to_string();
+        assert!(refused.contains("port `up` has a `mac`, but `up0` carries IP packets without Ethernet"), "{refused}");
         gateway.stop().unwrap();
     }
 }
@@ -102,7 +120,7 @@ fn vxlan_over_wireguard_joins_two_sites_over_ipv4_ipv6_and_link_local_addresses(
 #[test]
 fn flooded_frames_go_to_a_multicast_group_by_wireguard_and_members_are_learned() {
     need!(root, ip, ping, vxlan, wireguard);
-    let WireGuard { gateway, peer, host, _keys } = WireGuard::new();
+    let WireGuard { gateway, peer, host, _sockets } = WireGuard::new();
     peer.sh("ip link add vx0 type vxlan id 100 local 10.9.0.2 group 239.1.1.1 dev up0 dstport 4789
          ip addr add 10.1.0.1/24 dev vx0
          ip link set vx0 mtu 1300 up")
