@@ -5,7 +5,10 @@
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use transload_interop_tests::peers::Uml;
 use transload_interop_tests::traffic::{ping, settle, transfer};
@@ -117,6 +120,20 @@ fn vxlan_over_wireguard_joins_two_sites_over_ipv4_ipv6_and_link_local_addresses(
     }
 }
 
+/// Waits until a gateway has learned a peer and knows the way to it.
+fn wait_for_learned(gateway: &Gateway, address: &str) {
+    let end = Instant::now() + Duration::from_secs(10);
+    loop {
+        let peers = gateway.show("peers").unwrap();
+        let reached = |row: &Value| row["address"] == address && row["next_hops"] != json!([]);
+        if peers.as_array().unwrap().iter().any(reached) {
+            return;
+        }
+        assert!(Instant::now() < end, "{peers:#}");
+        sleep(Duration::from_millis(20));
+    }
+}
+
 #[test]
 fn flooded_frames_go_to_a_multicast_group_by_wireguard_and_members_are_learned() {
     need!(root, ip, ping, vxlan, wireguard);
@@ -130,11 +147,10 @@ fn flooded_frames_go_to_a_multicast_group_by_wireguard_and_members_are_learned()
     let file = file.replace("peers:\n  p: { address: \"10.9.0.2\", encap: vxlan }\n", members);
     let gateway = Gateway::start(&gateway, &file.replace("peer: p", "group: p")).unwrap();
     settle(&host, "10.1.0.1").unwrap();
+    wait_for_learned(&gateway, "10.9.0.2");
     ping(&host, "10.1.0.1", 1300).unwrap();
     peer.sh("ip neigh flush dev vx0").unwrap();
     ping(&peer, "10.1.0.2", 1300).unwrap();
-    let peers = gateway.show("peers").unwrap();
-    assert!(peers.as_array().unwrap().iter().any(|row| row["address"] == "10.9.0.2"), "{peers:#}");
     gateway.stop().unwrap();
 }
 
