@@ -16,7 +16,7 @@ use super::values::{MacAddress, Seconds};
 #[serde(deny_unknown_fields)]
 pub struct Port {
     /// The network device, by its name or an alternative one of its names; a TAP gets this name. Tunnels also run over
-    /// devices without Ethernet, such as WireGuard.
+    /// devices without Ethernet, such as `WireGuard`.
     pub device: Option<At<String>>,
     /// The I/O back-end that moves its frames; `auto` if left out.
     pub io: Option<At<Io>>,
