@@ -145,7 +145,7 @@ drop_reasons! {
         BadIpHeader, "bad_ip_header", Peer, "An outer IP header with an impossible version or header length.";
         BadIpChecksum, "bad_ip_checksum", Peer, "The outer IPv4 header checksum is wrong: the underlay corrupts packets.";
         BadLength, "bad_length", Peer, "An outer IP or UDP length says more, or less, than the frame holds.";
-        SuperFrameTooLong, "super_frame_too_long", Local, "A super-frame of more than 64 KB (BIG TCP), of which the gateway takes no more: `ip link set DEVICE gro_max_size 65536 gro_ipv4_max_size 65536` on the device that it came in by; on a veth or a TAP, `gso_max_size 65536 gso_ipv4_max_size 65536` on the sender's end.";
+        SuperFrameTooLong, "super_frame_too_long", Local, "A super-frame of more than 64 KB (BIG TCP), of which the gateway takes no more: `ip link set DEVICE gro_max_size 65536` on the device that it came in by; on a veth or a TAP, `gso_max_size 65536` on the sender's end.";
         OuterFragment, "outer_fragment", Peer, "A fragment of a tunnel packet: the underlay's MTU is smaller than the peer believes. Raise it, lower the MTU of the peer's tenants, or write `reassemble: on` at the endpoint.";
         BadFragment, "bad_fragment", Peer, "A fragment that can be part of no tunnel packet, or one that the whole was broken with: of no length, of an odd length in the middle, beyond 64 KiB, in too many parts, or with congestion marks that contradict each other.";
         DuplicateFragment, "duplicate_fragment", Peer, "A part of a tunnel packet that has come already: the underlay duplicates packets.";

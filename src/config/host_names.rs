@@ -30,7 +30,7 @@ impl Text for PeerAddress {
         match Address::read(text) {
             Ok(Address(address)) => Ok(Self::Address(address)),
             Err(_) if is_host_name(text) => Ok(Self::Name(text.to_ascii_lowercase())),
-            Err(why) if text.chars().all(|c| c.is_ascii_hexdigit() || ".:/%-".contains(c)) => Err(why),
+            Err(why) if looks_like_an_address(text) => Err(why),
             Err(_) => {
                 let help = match text.rsplit_once(':') {
                     Some((name, _)) if is_host_name(name) => format!("write the name without a port: {name}"),
@@ -40,6 +40,12 @@ impl Text for PeerAddress {
             }
         }
     }
+}
+
+/// Whether a text was to be an address, maybe with a prefix length or a zone.
+fn looks_like_an_address(text: &str) -> bool {
+    let address = text.split_once('%').map_or(text, |(address, _)| address);
+    address.chars().all(|c| c.is_ascii_hexdigit() || ".:/-".contains(c))
 }
 
 /// Whether a text can be a DNS name, and is not an address with a typing error.
@@ -54,8 +60,8 @@ fn is_host_name(text: &str) -> bool {
     };
     let is_number = |label: &&str| label.chars().all(|c| c.is_ascii_digit());
     let Some((last, others)) = labels.split_last() else { return false };
-    let looks_like_an_address = is_number(last) || others.len() >= 2 && others.iter().all(is_number);
-    name.len() <= MOST_LETTERS && labels.iter().all(is_label) && !looks_like_an_address
+    let is_mistyped = is_number(last) || others.len() >= 2 && others.iter().all(is_number);
+    name.len() <= MOST_LETTERS && labels.iter().all(is_label) && !is_mistyped
 }
 
 /// What the names of peers resolve to, as far as somebody has asked.
