@@ -102,12 +102,15 @@ pub struct Both {
     pub tx: TrafficCounter,
     /// Of those received, or of those that were to leave by this port, how many were dropped.
     pub dropped: Counter,
+    /// Of a peer: those that were to be sent to it and were dropped. They are dropped where they came from, too.
+    pub unsent: Counter,
 }
 
 impl Both {
     fn forget(&self) {
-        self.rx.forget();
-        self.tx.forget();
+        let Self { rx, tx, dropped, unsent } = self;
+        [rx, tx].into_iter().for_each(TrafficCounter::forget);
+        [dropped, unsent].into_iter().for_each(Counter::forget);
     }
 }
 

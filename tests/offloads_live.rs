@@ -41,7 +41,8 @@ impl World {
              ip link add vx type vxlan id 100 local 192.0.2.9 remote 192.0.2.1 dstport 4789 udpcsum
              ip link set vx mtu 1450 up; ip addr add 10.0.0.1/24 dev vx; ip addr add fd00::1/64 dev vx nodad")
             .unwrap();
-        host.sh("ip link set eth0 mtu 1450; ip addr add 10.0.0.2/24 dev eth0; ip addr add fd00::2/64 dev eth0 nodad").unwrap();
+        host.sh("ip link set eth0 mtu 1450; ip addr add 10.0.0.2/24 dev eth0; ip addr add fd00::2/64 dev eth0 nodad")
+            .unwrap();
         Self { peer, middle, host }
     }
 }

@@ -103,6 +103,7 @@ fn a_path_mtu_bounds_what_is_sent_and_the_tenant_is_told() {
     report(&mut lab, &too_big("192.0.2.9", 1300));
     assert_eq!((mtu(&lab, "leaf"), mtu(&lab, "site"), mtu(&lab, "six")), (1300, 1500, 1500));
     assert_eq!((told(&mut lab, 1251), told(&mut lab, 1250)), (Some(1250), None));
+    assert_eq!((row(&lab, "leaf").unsent, row(&lab, "site").unsent), (1, 0));
     lab.sleep(5);
     let heard = row(&lab, "leaf").path_mtu_report.unwrap();
     assert_eq!((heard.mtu, heard.from.as_str(), heard.ago), (1300, ROUTER, 5));

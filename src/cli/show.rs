@@ -20,6 +20,7 @@ A column is a key of the JSON (docs/ROWS.md has them all). Some need a word:
   COPIES              copies of flooded frames, or segments of super-frames, dropped while others of the frame left
   TOLERATED           frames carried, though a stricter gateway would have dropped them for this reason
   RESPONSIBLE         who can do something about it: peer, config (the file) or local (this machine)
+  UNSENT              frames that were to be sent to a peer and were dropped; where they came from they count as DROPPED
   UNMAPPED IDS        IDs of a mapping that have no counterpart, since it is reserved
   DROPPED (UNMAPPED)  frames that came with such an ID, and were dropped
   PATH MTU            the longest IP packet that is sent to a peer, in bytes, and the router that reported so
@@ -42,7 +43,7 @@ const MAPPINGS: [&str; 9] = [
     "DROPPED",
     "DROPPED (UNMAPPED)",
 ];
-const PEERS: [&str; 11] = [
+const PEERS: [&str; 12] = [
     "PEER",
     "SOURCE",
     "ENCAP",
@@ -53,6 +54,7 @@ const PEERS: [&str; 11] = [
     "RX FRAMES",
     "TX FRAMES",
     "DROPPED",
+    "UNSENT",
     "FAILURES",
 ];
 const PORTS: [&str; 12] =
@@ -218,7 +220,7 @@ fn mappings(rows: &[MappingRow]) -> String {
 }
 
 fn peers(rows: &[PeerRow]) -> String {
-    let mut table = table(&PEERS, &PEERS[7..10]);
+    let mut table = table(&PEERS, &PEERS[7..11]);
     for row in rows {
         let hops = row.next_hops.iter().map(|hop| format!("{} {}", hop.port, hop.mac));
         table.add_row([
@@ -232,6 +234,7 @@ fn peers(rows: &[PeerRow]) -> String {
             row.traffic.rx_frames.to_string(),
             row.traffic.tx_frames.to_string(),
             row.dropped.to_string(),
+            row.unsent.to_string(),
             or_none(joined(row.failures.iter().cloned().chain(unreachable(row)), "\n")),
         ]);
     }

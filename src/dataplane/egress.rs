@@ -78,8 +78,9 @@ impl<'a, T> Egress<'a, '_, T> {
     ) -> Option<EgressPath<'a>> {
         let peer = self.tables.peer(id)?;
         let hops = self.tables.hops(id).unwrap_or_default();
-        let sent = [self.counters.peer(id).map(|peer| &peer.tx), sent];
-        Some(EgressPath { peer, hops, segment, inner_tags, sent })
+        let counted = self.counters.peer(id);
+        let (sent, unsent) = ([counted.map(|peer| &peer.tx), sent], counted.map(|peer| &peer.unsent));
+        Some(EgressPath { peer, hops, segment, inner_tags, sent, unsent })
     }
 
     /// What needs not be done in software on a path. A frame inside IP never leaves unfinished: our header's

@@ -180,7 +180,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
             copies.add(gone, side, self.counters);
         }
         *self.segments = segments;
-        cut.and(copies.together(side, self.counters).unwrap_or(Ok(())))
+        cut.map_err(|reason| path.fails(reason)).and(copies.together(side, self.counters).unwrap_or(Ok(())))
     }
 
     #[inline]
@@ -194,14 +194,14 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         match self.wrap(&mut frame, side, path) {
             Ok(port) => {
                 self.tracer.leaves(port, &frame);
-                self.ports.push(port, frame, self.pool, self.counters)?;
+                self.ports.push(port, frame, self.pool, self.counters).map_err(|reason| path.fails(reason))?;
                 path.sent.iter().flatten().for_each(|sent| sent.count(len));
                 Ok(())
             }
-            Err(Obstacle::TooBig { most }) => Err(self.refuse(frame, most)),
+            Err(Obstacle::TooBig { most }) => Err(path.fails(self.refuse(frame, most))),
             Err(Obstacle::Other(reason)) => {
                 self.pool.put(frame);
-                Err(reason)
+                Err(path.fails(reason))
             }
         }
     }

@@ -5,10 +5,10 @@ use std::sync::atomic::AtomicU64;
 
 use transload_encaps::ethernet::{self, C_TAG, HEADER_LEN, TAG_LEN};
 use transload_encaps::underlay::Underlay;
-use transload_encaps::{Frame, InnerTags, Mac, Segment};
+use transload_encaps::{DropReason, Frame, InnerTags, Mac, Segment};
 
 use super::offload;
-use crate::counters::{Counters, TrafficCounter};
+use crate::counters::{Counter, Counters, TrafficCounter};
 use crate::forwarding::{AttachmentId, Crossing, Domain, DomainId, Forwarding, Hop, MssClamp, Peer, Target};
 
 /// The side that a frame which leaves came in by.
@@ -96,9 +96,20 @@ pub(super) struct EgressPath<'t> {
     pub(super) inner_tags: InnerTags,
     /// What this worker counts of the frames sent: for the peer, and for the tenant or the mapping.
     pub(super) sent: [Option<&'t TrafficCounter>; 2],
+    /// What it counts of those that were to be sent to the peer and were dropped.
+    pub(super) unsent: Option<&'t Counter>,
 }
 
 impl<'t> EgressPath<'t> {
+    /// Counts a frame that was to leave by this path, and is dropped for this reason.
+    #[cold]
+    pub(super) fn fails(&self, reason: DropReason) -> DropReason {
+        if let Some(unsent) = self.unsent {
+            unsent.add(1);
+        }
+        reason
+    }
+
     /// RFC 2992 §1: a flow keeps its next hop among those of equal cost.
     #[inline]
     pub(super) fn hop(&self, entropy: u32) -> Option<&'t Hop> {

@@ -70,6 +70,7 @@ impl GatewayState<'_> {
             failures: tunnel.failures.clone(),
             unreachable: tunnel.report.and_then(|report| self.unreachable_row(report)),
             dropped: self.sum(|counters| counters.peer(id).map(|peer| &peer.dropped)),
+            unsent: self.sum(|counters| counters.peer(id).map(|peer| &peer.unsent)),
             traffic: self.traffic(|counters| counters.peer(id)),
         }
     }

@@ -205,6 +205,9 @@ pub struct PeerRow {
     pub unreachable: Option<UnreachableRow>,
     /// Frames from it that were dropped.
     pub dropped: u64,
+    /// Frames that were to be sent to it and were dropped, for want of a next hop or of room on the path; where they came
+    /// from they count as `dropped`.
+    pub unsent: u64,
     /// Tenants' frames from it and to it.
     #[serde(flatten)]
     pub traffic: Traffic,

@@ -109,10 +109,11 @@ impl Numbers {
         self.add(owner, bytes, counter.bytes.get());
     }
 
-    fn both(&mut self, owner: Owner, Both { rx, tx, dropped }: &Both) {
+    fn both(&mut self, owner: Owner, Both { rx, tx, dropped, unsent }: &Both) {
         self.traffic(owner, ["frames received", "bytes received"], rx);
         self.traffic(owner, ["frames sent", "bytes sent"], tx);
         self.add(owner, "frames dropped", dropped.get());
+        self.add(owner, "frames not sent", unsent.get());
     }
 
     fn worker(&mut self, twin: &Twin<'_>) {
