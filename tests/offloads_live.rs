@@ -211,6 +211,7 @@ fn a_super_frame_that_is_too_long_is_dropped_under_a_name_that_says_what_to_type
         stream.shutdown(Shutdown::Both).unwrap();
         drop(reader.join());
     });
+    drop(listener);
     transfer(&host, &peer, "fd00::1");
     gateway.stop().unwrap();
 }
