@@ -113,6 +113,18 @@ fn every_packet_of_a_train_goes_where_it_would_have_gone_alone() {
 }
 
 #[test]
+fn broadcasts_to_one_place_never_wait_however_many_a_breath_brings() {
+    let file = FILE.replace(", b: { peer: p6, vni: 1 }", "").replace(", b: { peer: p6, vni: 2 }", "");
+    let mut lab = Lab::new(&file);
+    for first in (0..400).step_by(40) {
+        let payloads: Vec<_> = (first..first + 40).map(|number| broadcast(1, number)).collect();
+        inject(&lab, train(false, &payloads, Joined::Verified));
+    }
+    assert_eq!(left(&mut lab), (0..400).map(|number| (1, number)).collect::<Vec<_>>());
+    assert!(lab.drops().is_empty(), "{:?}", lab.drops());
+}
+
+#[test]
 fn nothing_overtakes_a_train() {
     let mut lab = Lab::new(FILE);
     let payloads = |numbers: std::ops::Range<u16>| numbers.map(|n| broadcast(1, n)).collect::<Vec<_>>();

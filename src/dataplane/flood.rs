@@ -37,8 +37,11 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     /// Sends a frame to everyone, or has it wait for that.
     #[inline(never)]
     pub(super) fn flood(&mut self, mut flood: Flood<'mem>) -> Verdict {
-        if self.floods.is_empty() && self.copies(&mut flood, usize::MAX) {
-            return self.finish(flood);
+        if self.floods.is_empty() {
+            self.floods.left += 1;
+            if self.copies(&mut flood, usize::MAX) {
+                return self.finish(flood);
+            }
         }
         // Those that wait must not keep ports from receiving.
         flood.frame = self.pool.slim(flood.frame);

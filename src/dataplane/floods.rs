@@ -1,9 +1,9 @@
 //! Floods: frames that go to everyone, in turns, so that nobody else's frames wait long behind them.
 //!
-//! In one breath a worker makes at most [`SHARE`] copies, and of those that have waited at most [`LATER`]: a busy worker
-//! gives floods no more than a third of its time, an idle one as much as there is, and no other frame waits longer than
-//! these copies take. A frame that does not get all its copies at once waits for the next breath; and while any waits, so
-//! do those that come after it.
+//! In one breath a worker makes at most [`SHARE`] copies beyond the first of each frame, which costs no more than a unicast
+//! frame does, and of those that have waited at most [`LATER`]: a busy worker gives floods no more than a third of its
+//! time, an idle one as much as there is, and no other frame waits longer than these copies take. A frame that does not
+//! get all its copies at once waits for the next breath; and while any waits, so do those that come after it.
 //!
 //! Those that wait stand in queues, one for each attachment that they came in by. The queues take turns of [`TURN`] copies,
 //! so that a frame with three copies does not wait for one with five thousand; within a queue the order is kept. A queue
@@ -25,7 +25,7 @@ use crate::counters::Counters;
 use crate::forwarding::{AttachmentId, Claim, DomainId, Forwarding};
 use crate::io::Pool;
 
-/// Most copies that a worker makes in one breath.
+/// Most copies that a worker makes in one breath, beyond the first of each frame.
 const SHARE: usize = Burst::LEN;
 /// Most of them for frames that have waited.
 pub(super) const LATER: usize = SHARE / 2;
