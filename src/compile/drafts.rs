@@ -4,6 +4,7 @@
 //! tenants only the IDs are left to compute.
 
 use super::attachments::AttachmentDraft;
+use super::bum_limits;
 use super::context::Context;
 use super::findings::Findings;
 use super::horizons::Horizons;
@@ -84,8 +85,8 @@ impl<'p, 'c, V> TenantDraft<'p, 'c, V> {
             return;
         }
         self.horizons.warn_of_lone_horizons(findings);
+        bum_limits::warn((self.noun, self.name), (self.config, &self.policies), &self.attachments, findings);
         let (noun, name) = (self.noun, self.name.text);
-        policies::warn_of_limits(&format!("{noun} `{name}`"), self.config, &self.policies, findings);
         let message = match self.stated {
             0 => format!("{noun} `{name}` has no attachments"),
             1 => format!("{noun} `{name}` has one attachment, so nothing is bridged"),

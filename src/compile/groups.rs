@@ -79,10 +79,11 @@ impl PeerPass<'_, '_, '_> {
             named.peers.push(peer);
             named.path.get_or_insert(path);
         }
+        let flooded = row.multicast.map_or(row.members.len(), |_| 1);
         let NamedMembers { by_address, peers, path } = named;
         let Spoken { spec, compiled } = spoken;
         let (kind, spec, members) = (compiled.kind(), spec.clone(), Members::Group(id));
-        Some(FarSide { label, kind, spec, compiled, scope, members, peers, by_address, path })
+        Some(FarSide { label, kind, spec, compiled, scope, members, peers, flooded, by_address, path })
     }
 
     /// The first address that can be read; it stands for the group's address family.

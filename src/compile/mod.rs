@@ -6,6 +6,7 @@
 mod address_kind;
 mod attachments;
 mod bits;
+mod bum_limits;
 mod claims;
 mod context;
 mod domains;

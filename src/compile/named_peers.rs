@@ -139,7 +139,7 @@ impl<'c> PeerPass<'_, '_, 'c> {
         let Spoken { spec, compiled } = named.spoken;
         let (kind, spec, path) = (compiled.kind(), spec.clone(), Some(path));
         let (members, peers) = (Members::One(id), vec![id]);
-        FarSide { label, kind, spec, compiled, scope, members, peers, by_address, path }
+        FarSide { label, kind, spec, compiled, scope, members, peers, flooded: 1, by_address, path }
     }
 
     /// Why a peer cannot have this address: "is a multicast address".

@@ -147,7 +147,7 @@ impl<'c> PeerPass<'_, '_, 'c> {
         let (members, peers, by_address) = (Members::One(id), vec![id], HashMap::from([(address, id)]));
         let Spoken { spec, compiled } = spoken;
         let (kind, spec, path) = (compiled.kind(), spec.clone(), Some(path));
-        Some(FarSide { label, kind, spec, compiled, scope, members, peers, by_address, path })
+        Some(FarSide { label, kind, spec, compiled, scope, members, peers, flooded: 1, by_address, path })
     }
 
     /// The endpoint a peer is reached from.

@@ -27,6 +27,8 @@ pub(super) struct FarSide {
     pub(super) members: Members,
     /// All peers behind it.
     pub(super) peers: Vec<PeerId>,
+    /// How many copies of a flooded frame go to it: one for each member of a group, or one for their multicast group.
+    pub(super) flooded: usize,
     /// The members of a group by address.
     pub(super) by_address: HashMap<IpAddr, PeerId>,
     /// The path of its tunnel packets; `None` for the tags of a port, whose frames leave as they are.

@@ -65,7 +65,8 @@ fn side(
     };
     peers.forwarding.insert(id, peer);
     let (members, by_address) = (Members::One(id), HashMap::new());
-    Some(FarSide { label, kind: spec.kind(), spec, compiled, scope, members, peers: vec![id], by_address, path: None })
+    let (kind, peers) = (spec.kind(), vec![id]);
+    Some(FarSide { label, kind, spec, compiled, scope, members, peers, flooded: 1, by_address, path: None })
 }
 
 /// The options of the port's tags; `None` when the file has them broken.
