@@ -50,6 +50,12 @@ impl Layout {
         Self { short: short.next_multiple_of(PAGE / granule), granule, frags: room > granule }
     }
 
+    /// Whether frames may lie in several granules.
+    #[must_use]
+    pub const fn frags(self) -> bool {
+        self.frags
+    }
+
     const fn long_chunk(self) -> usize {
         LONG.next_multiple_of(self.granule)
     }

@@ -59,6 +59,17 @@ pub(super) struct Unstripped {
 }
 
 impl Unstripped {
+    /// Whether it could be turned off.
+    pub(super) fn examine(device: &str) -> io::Result<()> {
+        // struct ethtool_gfeatures: the command, how many blocks of 32 features there is room for, and for each block
+        // what can be changed, is wanted, is on, and never changes.
+        let Ok([_, _, changeable, _, on, ..]) = ask(device, DriverCommand::Features, 1) else { return Ok(()) };
+        if on & !changeable & RX_VLAN == 0 {
+            return Ok(());
+        }
+        Err(io::Error::other("the driver fixes it (`ethtool -k`)"))
+    }
+
     /// Turns it off; `None` if it was.
     pub(super) fn of(device: &str, ifindex: u32) -> io::Result<Option<Self>> {
         // A driver that has no such switch strips nothing.

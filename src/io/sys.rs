@@ -335,6 +335,8 @@ pub(super) enum DriverCommand {
     Flags = 0x25,
     /// `ETHTOOL_SFLAGS`
     SetFlags = 0x26,
+    /// `ETHTOOL_GFEATURES`
+    Features = 0x3a,
     /// `ETHTOOL_GCHANNELS`
     Channels = 0x3c,
 }

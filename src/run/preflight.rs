@@ -1,17 +1,21 @@
 //! What keeps a gateway from starting on this machine, looked for before anything is opened: `run` refuses with it, and
 //! `check --host` tells it beforehand.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
 use rustix::thread::{CapabilitySet, capabilities};
 
+use super::backends;
 use super::exclusive::Exclusive;
+use super::filters::filter;
 use super::opening;
 use crate::admin::socket::{AdminSocket, AdminSocketError};
 use crate::compile::{Plan, PortPlan};
 use crate::config::{Config, Problem, Span};
 use crate::io::Backend;
+use crate::io::af_xdp::{self, SetupError};
 use crate::io::unix::UnixPort;
 use crate::kernel::host::{Machine, check_routes};
 
@@ -42,6 +46,7 @@ pub fn examine(machine: &Machine, config: &Config, plan: &mut Plan, admin: Optio
     if served_by_others(plan).is_empty() {
         problems.extend(machine.foreign_programs(plan));
     }
+    problems.extend(without_xdp(plan));
     problems.sort_by_key(Problem::span);
     problems
 }
@@ -68,6 +73,24 @@ fn socket(plan: &Plan, port: &PortPlan) -> Option<Problem> {
             Some(Problem::error(&plan.source, port.span, message))
         }
     }
+}
+
+/// Ports that must be on XDP sockets, where nobody gets them.
+fn without_xdp(plan: &Plan) -> Vec<Problem> {
+    let frags = backends::choose(plan).layout().frags();
+    let problem = |port: &PortPlan| {
+        let Backend::AfXdp { device } = &port.backend else { return None };
+        match af_xdp::examine(device, &filter(&plan.tables, port.id, port.mac), frags) {
+            // Somebody else may have the rights.
+            Ok(()) | Err(SetupError::Capabilities(_)) => None,
+            Err(fault) => {
+                let message = format!("cannot use XDP sockets on {device}: {fault}");
+                let help = "`io: af_packet` works on every device";
+                Some(Problem::error(&plan.source, port.span, message).help(help))
+            }
+        }
+    };
+    plan.ports.iter().filter_map(problem).collect()
 }
 
 /// What another gateway holds: this file may be meant for its reload, so that it is no error.
@@ -104,16 +127,17 @@ fn served_by_others(plan: &Plan) -> Vec<String> {
 fn permissions(plan: &Plan) -> Option<Problem> {
     let have = capabilities(None).ok()?.effective;
     let on_devices = plan.ports.iter().any(|port| port.backend.network_device().is_some());
-    let administers = |port: &PortPlan| {
-        plan.tenant_device(port).is_some() || matches!(port.backend, Backend::Tap { .. } | Backend::AfXdp { .. })
-    };
+    let on_xdp = plan.ports.iter().any(|port| matches!(port.backend, Backend::AfXdp { .. }));
+    let administers =
+        |port: &PortPlan| plan.tenant_device(port).is_some() || matches!(port.backend, Backend::Tap { .. });
     let wanted = [
         (on_devices, CapabilitySet::NET_RAW, "CAP_NET_RAW"),
         (plan.ports.iter().any(administers), CapabilitySet::NET_ADMIN, "CAP_NET_ADMIN"),
     ];
-    let missing: Vec<_> =
-        wanted.into_iter().filter(|(is_wanted, right, _)| *is_wanted && !have.contains(*right)).collect();
-    let names: Vec<_> = missing.iter().map(|(.., name)| *name).collect();
+    let missing = wanted.into_iter().filter(|(is_wanted, right, _)| *is_wanted && !have.contains(*right));
+    let for_xdp = if on_xdp { af_xdp::missing(true) } else { Vec::new() };
+    let names: BTreeSet<_> = missing.map(|(.., name)| name).chain(for_xdp).collect();
+    let names = Vec::from_iter(names);
     let message = format!("`run` needs {}, which this user does not have", names.join(" and "));
     (!names.is_empty()).then(|| Problem::warning(&plan.source, Span::default(), message).help("run it as root"))
 }

@@ -1,8 +1,9 @@
 //! Whatever `run` refuses, `check --host` refuses too, for the same reason.
 
 use std::fs;
+use std::process::{Command, Stdio};
 
-use super::World;
+use super::{Said, World, both};
 
 #[test]
 fn every_refusal_of_run_is_one_of_check_host() {
@@ -67,4 +68,40 @@ fn an_xdp_program_of_somebody_else_is_found_before() {
         World { file: text.replace("ce1", "ce2"), directory: tempfile::tempdir().unwrap(), namespace: other.namespace };
     second.with("", "").refused("another XDP program is attached to");
     assert!(gateway.stop().ok);
+}
+
+/// Runs a line in a user namespace of its own with `check --host` or `run` as `$@`, on a machine like a [`World`]'s.
+fn as_root_of_nothing(world: &World, arguments: &[&str]) -> Option<Said> {
+    let line = "ip link set lo up; for d in up1 ce1; do ip link add $d type veth peer name $d-far; ip link set $d up; done; \
+                ip address add 192.0.2.1/24 dev up1; exec \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--net", "sh", "-c", line, "sh", env!("CARGO_BIN_EXE_transload")]);
+    let output = command.args(arguments).arg(world.path()).stdin(Stdio::null()).output().unwrap();
+    let said = Said { ok: output.status.success(), text: both(output) };
+    if said.text.contains("unshare failed") {
+        eprintln!("SKIPPED: no user namespaces here: {}", said.text);
+        return None;
+    }
+    Some(said)
+}
+
+#[test]
+fn rights_that_xdp_sockets_take_are_asked_for_before() {
+    let Some(world) = World::new("rights_that_xdp_sockets_take_are_asked_for_before") else { return };
+    world.with("device: up1", "device: up1, io: af_xdp");
+    let socket = world.socket().display().to_string();
+    for arguments in [&["check", "--host"][..], &["run", "--admin", &socket]] {
+        let Some(said) = as_root_of_nothing(&world, arguments) else { return };
+        assert!(!said.ok && said.contains("cannot use XDP sockets on up1"), "{}", said.text);
+        assert!(said.contains("they do not count in a user namespace"), "{}", said.text);
+        assert!(said.contains("`io: af_packet` works on every device"), "{}", said.text);
+    }
+    let mut lacking = Command::new("setpriv");
+    lacking.args(["--bounding-set=-bpf,-sys_admin,-ipc_lock", env!("CARGO_BIN_EXE_transload"), "check", "--host"]);
+    let output = world.namespace.enter(|| lacking.arg(world.path()).output()).unwrap();
+    let said = Said { ok: output.status.success(), text: both(output) };
+    assert!(said.ok && said.contains("`run` needs CAP_BPF and CAP_IPC_LOCK"), "{}", said.text);
+    world.with("device: up1", "device: up1, io: af_packet");
+    let Some(said) = as_root_of_nothing(&world, &["check", "--host"]) else { return };
+    assert!(said.ok, "{}", said.text);
 }

@@ -52,6 +52,11 @@ impl Redirect {
         Ok((Self { link, sockets, filter: Mutex::new(filter), frags, hook, _unstripped: unstripped }, refusal))
     }
 
+    /// Whether the kernel takes the program for a filter. It is attached to nothing.
+    pub(super) fn examine(filter: &Filter, frags: bool) -> io::Result<()> {
+        load(filter, &Map::new(MapKind::Sockets, 1)?, frags).map(drop)
+    }
+
     /// Where the program runs.
     #[must_use]
     pub const fn hook(&self) -> Hook {

@@ -29,7 +29,7 @@ use transload_encaps::{Frame, HEADROOM};
 
 pub use attach::Redirect;
 pub use filter::{Claims, Entrance, Filter, Tags};
-pub use open::{Mode, OpenRequest, SetupError, chunks_for, open};
+pub use open::{Mode, OpenRequest, SetupError, chunks_for, examine, missing, open};
 pub use survey::Survey;
 pub use umem::{Transfer, Umem};
 

@@ -11,7 +11,7 @@ use rustix::thread::{CapabilitySet, capabilities};
 
 use super::attach::Redirect;
 use super::filter::Filter;
-use super::queue::Queue;
+use super::queue::{self, Queue};
 use super::umem::{Transfer, Umem};
 use super::{AfXdpPort, CHUNKS_PER_SOCKET};
 use crate::bpf::Hook;
@@ -105,7 +105,7 @@ fn list(names: &[&str]) -> String {
 
 /// The capabilities that XDP sockets take and this thread does not have. Without the right to lock memory they take
 /// what an ordinary process may lock, which is little.
-pub(super) fn missing(locking: bool) -> Vec<&'static str> {
+pub fn missing(locking: bool) -> Vec<&'static str> {
     let Ok(have) = capabilities(None) else { return Vec::new() };
     let wanted = [
         // CAP_SYS_ADMIN includes CAP_BPF for the sake of older programs.
@@ -158,6 +158,22 @@ pub fn open<'mem>(request: OpenRequest<'_, 'mem>) -> Result<(Vec<AfXdpPort<'mem>
     }
     let ports = workers.into_iter().map(|queues| AfXdpPort::new(redirect.clone(), queues)).collect::<io::Result<_>>();
     Ok((ports.map_err(|error| fault("cannot wait for XDP sockets", error))?, redirect, mode))
+}
+
+/// Whether this process can open a device, as far as that shows before anything is changed or held there.
+///
+/// # Errors
+/// Why not.
+pub fn examine(device: &str, filter: &Filter, frags: bool) -> Result<(), SetupError> {
+    let missing = missing(true);
+    if !missing.is_empty() {
+        return Err(SetupError::Capabilities(missing));
+    }
+    if filter.reads_tags() {
+        Unstripped::examine(device).map_err(SetupError::Strips)?;
+    }
+    Redirect::examine(filter, frags).map_err(|error| fault("cannot load an XDP program", error))?;
+    queue::open().map(drop).map_err(|error| fault("cannot make an XDP socket", error))
 }
 
 /// Binds one queue: without copies if the device can do without, until the first one was refused that.
