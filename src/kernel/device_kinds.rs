@@ -39,7 +39,14 @@ pub enum DeviceFamily {
     /// A VRF: not a device but a set of them.
     Vrf,
     /// A TAP, or a tun.
-    Tun,
+    Tun {
+        /// Whether it is a TAP.
+        is_tap: bool,
+        /// Whether it was made for several queues (`multi_queue`).
+        multi_queue: bool,
+        /// Whether a process has it open.
+        is_open: bool,
+    },
 }
 
 impl DeviceKind {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::thread::{CapabilitySet, capabilities};
 
-use super::backends;
+use super::backends::{self, Choices};
 use super::exclusive::Exclusive;
 use super::filters::filter;
 use super::opening;
@@ -44,9 +44,11 @@ pub fn examine(machine: &Machine, config: &Config, plan: &mut Plan, admin: Optio
     problems.extend(admin.and_then(|path| admin_socket(config, plan, path)));
     problems.extend(plan.ports.iter().filter_map(|port| socket(plan, port)));
     if served_by_others(plan).is_empty() {
-        problems.extend(machine.foreign_programs(plan));
+        problems.extend(machine.held_by_others(plan));
     }
-    problems.extend(without_xdp(plan));
+    let choices = backends::choose(plan);
+    problems.extend(machine.unusable_taps(config, plan, choices.workers));
+    problems.extend(without_xdp(plan, &choices));
     problems.sort_by_key(Problem::span);
     problems
 }
@@ -76,8 +78,8 @@ fn socket(plan: &Plan, port: &PortPlan) -> Option<Problem> {
 }
 
 /// Ports that must be on XDP sockets, where nobody gets them.
-fn without_xdp(plan: &Plan) -> Vec<Problem> {
-    let frags = backends::choose(plan).layout().frags();
+fn without_xdp(plan: &Plan, choices: &Choices) -> Vec<Problem> {
+    let frags = choices.layout().frags();
     let problem = |port: &PortPlan| {
         let Backend::AfXdp { device } = &port.backend else { return None };
         match af_xdp::examine(device, &filter(&plan.tables, port.id, port.mac), frags) {

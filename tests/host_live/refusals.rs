@@ -28,6 +28,22 @@ fn every_refusal_of_run_is_one_of_check_host() {
     ] {
         world.with(from, &to).refused(words);
     }
+    let (tap, workers) = ("ce: { device: tap0, io: tap }", "version: 1\nworkers: 2\nports:");
+    let on_tap = |first: &str| world.file.replace("version: 1\nports:", first).replace(ce, tap);
+    for (made, first, words) in [
+        ("mode tun", "version: 1\nports:", "tap0 exists and is no TAP"),
+        ("mode tap", workers, "the TAP tap0 was made for one queue, and the gateway has several workers"),
+        ("mode tap multi_queue", "version: 1\nports:", "was made for several queues, and the gateway has one worker"),
+    ] {
+        world.sh(&format!("ip tuntap add dev tap0 {made}"));
+        fs::write(world.path(), on_tap(first)).unwrap();
+        world.refused(words);
+        world.sh("ip link del tap0");
+    }
+    world.sh("ip tuntap add dev tap0 mode tap");
+    fs::write(world.path(), on_tap("version: 1\nports:")).unwrap();
+    world.fine();
+    world.sh("ip link del tap0");
     world.with(ce, &unix(&format!("{directory}/socket"))).fine();
     world.with("version: 1", &admin(&format!("{directory}/a/b/admin.sock"))).check().assert_fine();
 }
@@ -46,6 +62,25 @@ fn a_file_that_another_gateway_serves_is_fine_for_its_reload_and_no_more() {
     );
     assert!(said.contains("`transload reload` may be meant"), "{}", said.text);
     assert!(gateway.stop().ok);
+}
+
+#[test]
+fn a_tap_that_another_process_has_open_is_found_before() {
+    let Some(world) = World::new("a_tap_that_another_process_has_open_is_found_before") else { return };
+    let socket = world.directory.path().join("other").display().to_string();
+    let text = format!(
+        "version: 1\nports:\n  tap: {{ device: tap0, io: tap }}\n  far: {{ io: {{ unix: {{ local: \"{socket}\" }} }} }}\n\
+         tenants:\n  red:\n    attachments:\n      tap: {{ port: tap, untagged: true }}\n      \
+         far: {{ port: far, untagged: true }}\n"
+    );
+    let other = World { file: text, directory: tempfile::tempdir().unwrap(), namespace: world.namespace };
+    other.with("", "");
+    let mut holder = other.start();
+    assert!(!holder.has_ended(), "{}", holder.stop().text);
+    let world = World { file: world.file, directory: world.directory, namespace: other.namespace };
+    world.with("ce: { device: ce1 }", "ce: { device: tap0, io: tap }").refused("another process has the TAP tap0 open");
+    assert!(holder.stop().ok);
+    world.fine();
 }
 
 #[test]

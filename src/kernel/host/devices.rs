@@ -47,20 +47,41 @@ pub(super) fn named_twice(config: &Config, plan: &Plan) -> Vec<Problem> {
     problems
 }
 
-/// TAPs that cannot be made or joined.
-pub(super) fn unusable_taps(config: &Config, plan: &Plan, machine: &Machine) -> Vec<Problem> {
+/// TAPs that so many workers cannot make or join.
+pub(super) fn unusable_taps(config: &Config, plan: &Plan, machine: &Machine, workers: usize) -> Vec<Problem> {
+    let several = workers > 1;
     let problem = |port: &PortPlan| {
         let Backend::Tap { device } = &port.backend else { return None };
-        let (message, help) = match machine.kernel.link_named(device) {
-            Some((_, link)) if link.kind.family != DeviceFamily::Tun => {
-                (format!("{device} exists and is no TAP"), "name another device, or leave `io: tap` out")
+        let family = machine.kernel.link_named(device).map(|(_, link)| link.kind.family);
+        let (message, help) = match family {
+            Some(DeviceFamily::Tun { is_tap: true, multi_queue, .. }) if multi_queue != several => {
+                let (queues, workers) =
+                    if several { ("one queue", "several workers") } else { ("several queues", "one worker") };
+                let message = format!("the TAP {device} was made for {queues}, and the gateway has {workers}");
+                (message, "remove it and have the gateway make it, or change `multi_queue` or `workers`")
             }
-            _ if !Path::new(TUN).exists() => {
+            Some(DeviceFamily::Tun { is_tap: true, .. }) => return None,
+            Some(_) => (format!("{device} exists and is no TAP"), "name another device, or leave `io: tap` out"),
+            None if !Path::new(TUN).exists() => {
                 (format!("this machine has no {TUN}, which TAPs are made by"), "load the tun module, or make it")
             }
-            _ => return None,
+            None => return None,
         };
         Some(Problem::error(&plan.source, device_span(config, port), message).help(help))
+    };
+    plan.ports.iter().filter_map(problem).collect()
+}
+
+/// TAPs that another process has open.
+pub(super) fn taps_in_use(plan: &Plan, machine: &Machine) -> Vec<Problem> {
+    let problem = |port: &PortPlan| {
+        let Backend::Tap { device } = &port.backend else { return None };
+        let (_, link) = machine.kernel.link_named(device)?;
+        if !matches!(link.kind.family, DeviceFamily::Tun { is_tap: true, multi_queue: false, is_open: true }) {
+            return None;
+        }
+        let message = format!("another process has the TAP {device} open");
+        Some(Problem::error(&plan.source, port.span, message).help("stop it, or name another device"))
     };
     plan.ports.iter().filter_map(problem).collect()
 }

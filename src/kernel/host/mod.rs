@@ -70,17 +70,24 @@ impl Machine {
     pub fn problems(&self, config: &Config, plan: &Plan) -> Vec<Problem> {
         let mut problems = devices::missing_devices(config, plan, self);
         problems.extend(devices::named_twice(config, plan));
-        problems.extend(devices::unusable_taps(config, plan, self));
         problems.extend(taken::members(plan, self));
         problems.extend(self.problems_of_reload(config, plan));
         problems.sort_by_key(Problem::span);
         problems
     }
 
-    /// Ports that must be on XDP sockets, on devices with an XDP program that is not a gateway's.
+    /// TAPs of a plan that so many workers cannot make or join.
     #[must_use]
-    pub fn foreign_programs(&self, plan: &Plan) -> Vec<Problem> {
-        devices::foreign_programs(plan, self)
+    pub fn unusable_taps(&self, config: &Config, plan: &Plan, workers: usize) -> Vec<Problem> {
+        devices::unusable_taps(config, plan, self, workers)
+    }
+
+    /// What others hold of the devices of a plan that no gateway serves: XDP programs, and TAPs.
+    #[must_use]
+    pub fn held_by_others(&self, plan: &Plan) -> Vec<Problem> {
+        let mut problems = devices::foreign_programs(plan, self);
+        problems.extend(devices::taps_in_use(plan, self));
+        problems
     }
 
     /// What a gateway trips over whose ports are open already, in the order of the file. Their devices may be away.

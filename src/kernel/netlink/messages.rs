@@ -2,11 +2,11 @@
 
 use std::net::IpAddr;
 
-use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
+use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload, Nla};
 use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
 use rtnetlink::packet_route::link::{
-    InfoData, InfoIpVlan, InfoKind, InfoMacVlan, InfoMacVtap, InfoVlan, IpVlanMode, LinkAttribute, LinkFlags, LinkInfo,
-    LinkMessage, LinkXdp, MacVlanMode, MacVtapMode, Prop, XdpAttached,
+    InfoData, InfoIpVlan, InfoKind, InfoMacVlan, InfoMacVtap, InfoTun, InfoVlan, IpVlanMode, LinkAttribute, LinkFlags,
+    LinkInfo, LinkMessage, LinkXdp, MacVlanMode, MacVtapMode, Prop, XdpAttached,
 };
 use rtnetlink::packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState};
 use rtnetlink::packet_route::neighbour_table::{NeighbourTableAttribute, NeighbourTableMessage};
@@ -64,11 +64,13 @@ pub(super) fn link(message: &LinkMessage) -> Link {
     let mut tag = None;
     let mut master = None;
     let mut master_kind = None;
+    let mut has_carrier = false;
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::IfName(name) => link.name.clone_from(name),
             LinkAttribute::Address(bytes) => link.mac = layer.mac(bytes),
             LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+            LinkAttribute::Carrier(carrier) => has_carrier = *carrier == 1,
             LinkAttribute::Link(index) => lower = Some(*index),
             LinkAttribute::Xdp(programs) => link.has_xdp = programs.iter().any(is_attached),
             LinkAttribute::Controller(index) => master = Some(*index),
@@ -81,6 +83,10 @@ pub(super) fn link(message: &LinkMessage) -> Link {
             _ => {}
         }
     }
+    if let DeviceFamily::Tun { is_open, .. } = &mut link.kind.family {
+        // Whoever has it open is its cable.
+        *is_open = has_carrier;
+    }
     link.vlan = lower.zip(tag);
     link.master = master.map(|index| (index, master_kind.unwrap_or_default()));
     link
@@ -92,7 +98,11 @@ fn family(infos: &[LinkInfo]) -> DeviceFamily {
             Some(DeviceFamily::IpTunnel)
         }
         LinkInfo::Kind(InfoKind::Vrf) => Some(DeviceFamily::Vrf),
-        LinkInfo::Kind(InfoKind::Tun) => Some(DeviceFamily::Tun),
+        LinkInfo::Data(InfoData::Tun(infos)) => Some(DeviceFamily::Tun {
+            is_tap: tun_byte(infos, TUN_TYPE) == Some(IS_TAP),
+            multi_queue: tun_byte(infos, TUN_MULTI_QUEUE) == Some(1),
+            is_open: false,
+        }),
         LinkInfo::Data(InfoData::MacVlan(infos)) => {
             Some(DeviceFamily::MacVlan { takes_all: infos.contains(&InfoMacVlan::Mode(MacVlanMode::Passthrough)) })
         }
@@ -105,6 +115,20 @@ fn family(infos: &[LinkInfo]) -> DeviceFamily {
         _ => None,
     };
     infos.iter().find_map(of).unwrap_or_default()
+}
+
+/// `IFLA_TUN_TYPE`, and `IFF_TAP` there.
+const TUN_TYPE: u16 = 3;
+const IS_TAP: u8 = 2;
+/// `IFLA_TUN_MULTI_QUEUE`.
+const TUN_MULTI_QUEUE: u16 = 7;
+
+/// What a tun or TAP says of itself in an attribute of one byte.
+fn tun_byte(infos: &[InfoTun], kind: u16) -> Option<u8> {
+    let info = infos.iter().find(|info| info.kind() == kind && info.value_len() == 1)?;
+    let mut value = [0];
+    info.emit_value(&mut value);
+    Some(value[0])
 }
 
 fn vlan_id(info: &LinkInfo) -> Option<u16> {
