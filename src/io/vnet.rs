@@ -95,6 +95,8 @@ fn super_frame(kind: GsoKind, frame: &[u8], l4: Option<usize>) -> (u8, u16) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn header(flags: u8, gso_type: u8, size: u16, start: u16, offset: u16) -> [u8; LEN] {
@@ -137,6 +139,29 @@ mod tests {
         apply(header(NEEDS_CSUM, 0, 0, 34, 16), &mut frame);
         frame.push_tag(0x88a8, 100).unwrap();
         assert_eq!(of(&frame), header(NEEDS_CSUM, 0, 0, 38, 16));
+    }
+
+    proptest! {
+        #[test]
+        fn how_long_headers_are_and_whether_congestion_was_told_is_not_believed_but_read(
+            header in any::<[u8; LEN]>(),
+            bytes in prop::collection::vec(any::<u8>(), 0..200),
+            (hdr_len, ecn) in any::<([u8; 2], bool)>(),
+        ) {
+            let told = |header: [u8; LEN]| {
+                let mut chunk = [0; 300];
+                let mut frame = Frame::new(&mut chunk);
+                assert!(frame.fill(96, &bytes));
+                apply(header, &mut frame);
+                (frame.meta.gso, frame.meta.checksum, of(&frame))
+            };
+            let other = [header[0], header[1] & !GSO_ECN | if ecn { GSO_ECN } else { 0 }, hdr_len[0], hdr_len[1]];
+            let (gso, checksum, out) = told(header);
+            prop_assert_eq!((gso, checksum, out), told([&other[..], &header[4..]].concat().try_into().unwrap()));
+            // The kernel takes nothing else.
+            prop_assert!(usize::from(u16::from_ne_bytes([out[2], out[3]])) <= bytes.len());
+            prop_assert_eq!(out[1] != 0, gso.is_some());
+        }
     }
 
     #[test]
