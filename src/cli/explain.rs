@@ -84,10 +84,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         (None, Some(file)) => from_capture(&mut gateway, port, file, args)?,
         (None, None) => return Err(Failure::new("there is no frame: give --frame or --pcap")),
     };
-    let remarks = seen.remarks();
-    let packet = packet.ok_or_else(|| Failure::new(remarks.join("; ")))?;
-    for remark in &remarks {
-        tell(remark);
+    for remark in seen.remarks() {
+        tell(&remark);
     }
     for learned in &args.learned {
         let told = |NotLearned { message, help }| Failure::with_help(message, help);
@@ -107,7 +105,7 @@ fn from_capture(
     port: PortId,
     file: &Path,
     args: &Args,
-) -> Result<((Option<Packet>, Captured), u64), Failure> {
+) -> Result<((Packet, Captured), u64), Failure> {
     let wanted = args.packet.unwrap_or(1);
     let capture = Capture::open(file).map_err(|error| Failure::new(error.to_string()))?;
     let (mut count, mut clock) = (0, 0);

@@ -39,7 +39,7 @@ pub struct Captured {
     pub super_frames: u64,
     /// Frames that were our own tunnel packets on their way out, which the live port does not receive; they are left out.
     pub leaving: u64,
-    /// Frames that were super-frames longer than a port takes; they are left out.
+    /// Frames that were super-frames longer than a port takes; they are dropped, as `super_frame_too_long`.
     pub too_long: u64,
     /// Frames with a frame check sequence behind them, which is cut off.
     pub fcs: u64,
@@ -92,9 +92,9 @@ impl Captured {
         );
         let too_long = of(
             self.too_long,
-            "is a super-frame longer than a port takes (64 KB of IP); it is left out (its sender's `ip link` shows \
+            "is a super-frame longer than a port takes (64 KB of IP), and is dropped (its sender's `ip link` shows \
              `gso_max_size` or `gso_ipv4_max_size` above 65536: capture where the packets have been cut, or lower it)",
-            "are super-frames longer than a port takes (64 KB of IP); they are left out (their sender's `ip link` shows \
+            "are super-frames longer than a port takes (64 KB of IP), and are dropped (their sender's `ip link` shows \
              `gso_max_size` or `gso_ipv4_max_size` above 65536: capture where the packets have been cut, or lower it)",
         );
         let fcs = of(
@@ -105,33 +105,34 @@ impl Captured {
         [unfinished, super_frames, leaving, too_long, fcs].into_iter().flatten().collect()
     }
 
-    /// A record as its port receives it, counted; `None` for what was leaving, or is longer than a port takes.
+    /// A record as its port receives it, counted; `None` for what was leaving.
     pub fn arrival(&mut self, tables: &Forwarding, port: PortId, record: Record) -> Option<Packet> {
         let (packet, seen) = of_record(tables, port, record);
-        let is_leaving = packet.as_ref().is_some_and(|packet| leaving(tables, port, &packet.bytes).is_some());
+        let is_leaving = leaving(tables, port, &packet.bytes).is_some();
         *self += if is_leaving { Self { leaving: 1, ..Self::default() } } else { seen };
-        packet.filter(|_| !is_leaving)
+        (!is_leaving).then_some(packet)
     }
 }
 
-/// A record as a port receives it, if it is not longer than a port takes, and what is to be said of it.
+/// A record as a port receives it, and what is to be said of it.
 #[must_use]
-pub fn of_record(tables: &Forwarding, port: PortId, record: Record) -> (Option<Packet>, Captured) {
-    let (cut, fcs) = (record.is_cut(), u64::from(record.fcs_len > 0));
-    if record.original_len as usize > LONGEST {
-        return (None, Captured { too_long: 1, ..Captured::default() });
-    }
-    let (packet, seen) = of_bytes(tables, port, record.bytes);
-    (packet.map(|packet| Packet { cut, ..packet }), Captured { fcs, ..seen })
+pub fn of_record(tables: &Forwarding, port: PortId, record: Record) -> (Packet, Captured) {
+    let (is_cut, fcs) = (record.is_cut(), u64::from(record.fcs_len > 0));
+    let (packet, seen) = if record.original_len as usize > LONGEST {
+        too_long(record.bytes)
+    } else {
+        of_bytes(tables, port, record.bytes)
+    };
+    (Packet { cut: is_cut || packet.cut, ..packet }, Captured { fcs, ..seen })
 }
 
-/// A frame as a port receives it, if it is not longer than a port takes, and what is to be said of it.
+/// A frame as a port receives it, and what is to be said of it.
 #[must_use]
-pub fn of_bytes(tables: &Forwarding, port: PortId, mut bytes: Vec<u8>) -> (Option<Packet>, Captured) {
+pub fn of_bytes(tables: &Forwarding, port: PortId, mut bytes: Vec<u8>) -> (Packet, Captured) {
     let mtu = tables.ports.get(port).and_then(|port| port.mtu).unwrap_or(MTU);
     let completed = match headers::complete(tables, &mut bytes, mtu) {
         Ok(completed) if bytes.len() <= LONGEST => completed,
-        _ => return (None, Captured { too_long: 1, ..Captured::default() }),
+        _ => return too_long(bytes),
     };
     let packet = match unfinished(tables, &bytes, mtu) {
         Some((checksum, gso)) => Packet { bytes, checksum, gso, cut: false },
@@ -139,7 +140,14 @@ pub fn of_bytes(tables: &Forwarding, port: PortId, mut bytes: Vec<u8>) -> (Optio
     };
     let unfinished = u64::from(completed || packet.checksum != Checksum::Unknown);
     let seen = Captured { unfinished, super_frames: u64::from(packet.gso.is_some()), ..Captured::default() };
-    (Some(packet), seen)
+    (packet, seen)
+}
+
+/// What a port has of a super-frame that is longer than it takes: the beginning, and that it is one.
+fn too_long(mut bytes: Vec<u8>) -> (Packet, Captured) {
+    bytes.truncate(LONGEST);
+    let gso = Some(Gso { kind: GsoKind::Tcp4, size: 0 });
+    (Packet { bytes, gso, checksum: Checksum::Unknown, cut: true }, Captured { too_long: 1, ..Captured::default() })
 }
 
 /// The endpoint that a frame is on its way out from, if it is one of our own tunnel packets.

@@ -31,9 +31,14 @@ pub fn tag(frame: &[u8], tpid: u16, tci: u16) -> Vec<u8> {
     [&frame[..12], &tpid.to_be_bytes(), &tci.to_be_bytes(), &frame[12..]].concat()
 }
 
+/// A length, or 0 where the field is too small for it, as Linux writes super-frames of more than 64 KB.
+fn length(len: usize) -> [u8; 2] {
+    u16::try_from(len).unwrap_or(0).to_be_bytes()
+}
+
 pub fn ipv4(src: Ipv4Addr, dst: Ipv4Addr, class: u8, protocol: u8, payload: &[u8]) -> Vec<u8> {
     let mut header = vec![0x45, class];
-    header.extend((20 + payload.len() as u16).to_be_bytes());
+    header.extend(length(20 + payload.len()));
     header.extend([0, 0, 0x40, 0, 64, protocol, 0, 0]);
     header.extend(src.octets());
     header.extend(dst.octets());
@@ -45,7 +50,7 @@ pub fn ipv4(src: Ipv4Addr, dst: Ipv4Addr, class: u8, protocol: u8, payload: &[u8
 
 pub fn ipv6(src: Ipv6Addr, dst: Ipv6Addr, class: u8, protocol: u8, payload: &[u8]) -> Vec<u8> {
     let mut packet = (6_u32 << 28 | u32::from(class) << 20).to_be_bytes().to_vec();
-    packet.extend((payload.len() as u16).to_be_bytes());
+    packet.extend(length(payload.len()));
     packet.extend([protocol, 64]);
     packet.extend(src.octets());
     packet.extend(dst.octets());
@@ -54,8 +59,7 @@ pub fn ipv6(src: Ipv6Addr, dst: Ipv6Addr, class: u8, protocol: u8, payload: &[u8
 }
 
 pub fn udp(src_port: u16, dst_port: u16, payload: &[u8]) -> Vec<u8> {
-    let mut packet =
-        [src_port.to_be_bytes(), dst_port.to_be_bytes(), (8 + payload.len() as u16).to_be_bytes(), [0; 2]].concat();
+    let mut packet = [src_port.to_be_bytes(), dst_port.to_be_bytes(), length(8 + payload.len()), [0; 2]].concat();
     packet.extend(payload);
     packet
 }
