@@ -4,9 +4,9 @@ mod common;
 
 use common::Lab;
 use common::wire::{self, BROADCAST, mac};
-use transload::compile::compile_with_origins;
+use transload::compile::{Numbers, compile, compile_with_origins};
 use transload::offline::{self, Offline};
-use transload::{config, explain};
+use transload::{config, explain, isolation};
 
 const YAML: &str = r#"
 version: 1
@@ -94,6 +94,29 @@ fn two_tenants_may_have_each_others_ids() {
     let sent = lab.send("up", vxlan(9, 20, &frame));
     assert_eq!(sent, [("access".to_owned(), wire::tag(&frame, 0x8100, 200))]);
     assert_eq!(ids(&lab.send("access", wire::tag(&frame, 0x8100, 200))), [(9, 10 << 8)]);
+}
+
+#[test]
+fn tenants_with_each_others_ids_do_not_meet_if_the_far_end_does_as_the_file_says() {
+    let examined = |text: &str| {
+        let plan = compile(&config::parse("gw.yaml", text).unwrap(), &Numbers::default(), None).unwrap();
+        let found = isolation::examine(&plan);
+        let here: Vec<_> = found.assumptions().into_iter().filter(|it| it.name == "ids_apart").collect();
+        (found.meetings.len(), here.into_iter().flat_map(|it| it.here).collect::<Vec<_>>())
+    };
+    let (meetings, here) = examined(YAML);
+    assert_eq!(meetings, 0);
+    assert_eq!(
+        here,
+        [
+            "peer vxlan: vni 10 is sent by tenant `red` (attachment `vxlan`) and received by tenant `blue` (attachment \
+             `vxlan`)",
+            "peer vxlan: vni 20 is sent by tenant `blue` (attachment `vxlan`) and received by tenant `red` (attachment \
+             `vxlan`)",
+        ]
+    );
+    let alike = YAML.replace("vni: { receive: 20, send: 10 }", "vni: 21");
+    assert_eq!(examined(&alike), (0, Vec::new()), "nobody has another one's");
 }
 
 #[test]

@@ -132,6 +132,12 @@ pub struct ClaimTable<'p> {
 }
 
 impl<'p> ClaimTable<'p> {
+    /// Whether these are of an attachment to which the file gives one ID to receive and another to send with.
+    #[must_use]
+    pub fn has_ids_apart(&self, held: &Held) -> bool {
+        matches!(held.owner, Owner::Tenant(claim) if self.plan.ids_apart.contains(&claim))
+    }
+
     /// The claims of a compiled configuration.
     #[must_use]
     pub fn of(plan: &'p Plan) -> Self {

@@ -1,6 +1,6 @@
 //! Tenants: one bridge domain each, its attachments and policies.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use transload_encaps::{Compiled, Segment};
@@ -26,6 +26,8 @@ pub(super) struct TenantSection<'c> {
     pub(super) forwarding: Slab<DomainId, Domain>,
     pub(super) segments: Segments<'c>,
     pub(super) statics: Vec<Static>,
+    /// The attachments that send with another ID than they receive.
+    pub(super) ids_apart: BTreeSet<Claim>,
 }
 
 /// The pass over the tenants.
@@ -58,6 +60,7 @@ impl<'c> TenantPass<'_, '_, 'c> {
                 self.pattern(name, config, &stated, &mut all);
             }
         }
+        all.ids_apart = self.sent.iter().map(|sent| sent.claim).collect();
         sent::check(self.sent, &all.segments, &all.forwarding, self.context);
         all
     }

@@ -157,6 +157,7 @@ fn attempt(
         names,
         numbers,
         statics: domains.statics,
+        ids_apart: domains.ids_apart,
         ports: ports.plans,
         tunnels: peers.tunnels,
         named: peers.named,

@@ -1,5 +1,6 @@
 //! The plan: what a configuration compiles to, tables and the rest.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use transload_encaps::{Mac, Segment};
 use super::names::Names;
 use super::numbers::Numbers;
 use crate::config::{Polling, Problem, SourceText, Span};
-use crate::forwarding::{DomainId, EndpointId, FileTables, GroupId, PeerId, Port, PortId, Target};
+use crate::forwarding::{Claim, DomainId, EndpointId, FileTables, GroupId, PeerId, Port, PortId, Target};
 use crate::io::Backend;
 
 /// What a configuration compiles to. The default is that of no file at all.
@@ -28,6 +29,8 @@ pub struct Plan {
     pub numbers: Numbers,
     /// The static addresses.
     pub statics: Vec<Static>,
+    /// The attachments to which the file gives one ID to receive and another to send with.
+    pub ids_apart: BTreeSet<Claim>,
     /// The ports to open.
     pub ports: Vec<PortPlan>,
     /// The tunnels to find next hops for.

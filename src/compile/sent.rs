@@ -16,7 +16,7 @@ use crate::forwarding::{Claim, Domain, DomainId, Scope, Slab};
 pub(super) struct SentSegment {
     scope: Scope,
     segment: Segment,
-    claim: Claim,
+    pub(super) claim: Claim,
     /// Where the ID stands.
     span: Span,
     /// ``vni 7 of peer `leaf-9` ``

@@ -1,11 +1,13 @@
 //! Assumptions: what the proof takes for granted, because no table of ours can ensure it.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use serde::Serialize;
 use transload_encaps::Carrier;
 
 use super::meeting::Holding;
+use super::proof;
 use crate::claims::{ClaimTable, FarEnd, crossed};
 use crate::compile::NamedPeer;
 use crate::forwarding::PeerId;
@@ -42,6 +44,9 @@ const PROGRAM: &str = "The program does what its tables say: MAC addresses are l
 const ONE_FAR_END: &str = "These are the same far end, reached from several of our addresses, and tenants have the same \
      ID there: it has to tell our addresses apart.";
 
+const IDS_APART: &str = "These far ends send each tenant with another ID than they receive it with, as the file says: an ID that one \
+     tenant is sent with comes back as that of another.";
+
 pub(super) fn of(claims: &ClaimTable<'_>) -> Vec<Assumption> {
     let always = |name, statement| Assumption { name, statement, here: Vec::new() };
     let mut all = Vec::new();
@@ -63,8 +68,9 @@ pub(super) fn of(claims: &ClaimTable<'_>) -> Vec<Assumption> {
     all.push(always("wires", WIRES));
     all.push(always("program", PROGRAM));
     all.push(Assumption { name: "one_far_end", statement: ONE_FAR_END, here: one_far_end(claims) });
+    all.push(Assumption { name: "ids_apart", statement: IDS_APART, here: ids_apart(claims) });
     all.retain(|assumption| {
-        !matches!(assumption.name, "any_mac" | "host_names" | "learn_from" | "one_far_end")
+        !matches!(assumption.name, "any_mac" | "host_names" | "learn_from" | "one_far_end" | "ids_apart")
             || !assumption.here.is_empty()
     });
     all
@@ -124,10 +130,27 @@ fn one_far_end(claims: &ClaimTable<'_>) -> Vec<String> {
                     let a = Holding::of(claims, one.space, a, Some(value));
                     let b = Holding::of(claims, other.space, b, Some(value));
                     here.push(same_id(claims, (remote, carrier), (one.peer, &a), (other.peer, &b)));
-                    std::ops::ControlFlow::Continue(())
+                    ControlFlow::Continue(())
                 });
             }
         }
+    }
+    here.sort();
+    here
+}
+
+/// IDs that one tenant is sent with and another received with.
+fn ids_apart(claims: &ClaimTable<'_>) -> Vec<String> {
+    let mut here = Vec::new();
+    for (at, space) in claims.spaces.iter().enumerate() {
+        let _ = crossed(&space.tx_ids, &space.rx_ids, |out, held, value| {
+            if claims.has_ids_apart(out) {
+                let [out, held] = [out, held].map(|held| Holding::of(claims, at, held, Some(value)));
+                let peers = proof::peers(claims, at);
+                here.push(format!("{peers}: {} is sent by {} and received by {}", out.ids, out.party, held.party));
+            }
+            ControlFlow::Continue(())
+        });
     }
     here.sort();
     here

@@ -93,6 +93,10 @@ fn echoes(
             if compared.insert((departure.space, back, rule)) {
                 let (sent, taken) = (&claims.spaces[departure.space].tx_ids, &claims.spaces[back].rx_ids);
                 crossed(sent, taken, |out, held, value| {
+                    // What comes back of this tenant's comes with another ID.
+                    if rule == Rule::Reflections && claims.has_ids_apart(out) {
+                        return ControlFlow::Continue(());
+                    }
                     let out = Holding::of(claims, departure.space, out, Some(value));
                     let held = Holding::of(claims, back, held, Some(value));
                     found.add(comes_back(claims, rule, departure, out, held))

@@ -57,7 +57,7 @@ impl Rule {
             }
             Self::Reflections => {
                 "every (peer or port, ID) that a tenant sends to leads, coming back from there, into that tenant or \
-                 nowhere"
+                 nowhere, unless the file says that the tenant comes back with another ID"
             }
             Self::Departures => "the sets of (peer or port, ID) that the tenants send to are pairwise disjoint",
             Self::Loops => "a tunnel that ends at one of our own addresses leads back into the tenant that sent it",
