@@ -1,5 +1,7 @@
 //! Whatever arrives, a tenant's frame never appears in another tenant, nothing panics, and no chunk is lost.
 
+#[path = "tenants_never_meet/combined.rs"]
+mod combined;
 mod common;
 
 use common::Lab;
