@@ -85,6 +85,60 @@ fn the_hosts_own_traffic_on_the_cable_is_undisturbed() {
     gateway.stop().unwrap();
 }
 
+/// How many frames the gateway has counted under a reason, dropped or left to the machine's own stack.
+fn counted(gateway: &Gateway, reason: &str) -> u64 {
+    let drops = gateway.show("drops").unwrap();
+    let row = drops.as_array().unwrap().iter().find(|row| row["reason"] == reason);
+    let frames = |column| row.and_then(|row| row[column].as_u64()).unwrap_or_default();
+    frames("dropped") + frames("left")
+}
+
+/// Does something, and waits until that is counted under a reason; fails when it never is.
+fn is_counted(gateway: &Gateway, from: &Namespace, doing: &str, reason: &str) {
+    let before = counted(gateway, reason);
+    from.sh(doing).unwrap();
+    for _ in 0..100 {
+        if counted(gateway, reason) > before {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    panic!("not counted as {reason}: {doing}");
+}
+
+#[test]
+fn what_came_to_an_endpoint_and_is_no_peers_tunnel_packet_is_counted_by_the_names_that_packet_sockets_give_it() {
+    need!(root, ip, ping, vxlan, ethtool);
+    for file in [file(), file().replace("af_xdp", "af_packet")] {
+        let World { left, right, middle } = world(1500);
+        left.sh("ip addr add 192.0.2.99/24 dev eth0").unwrap();
+        let gateway = Gateway::start(&middle, &file).unwrap();
+        meet(&left, &right);
+        is_counted(&gateway, &left, "ping -c 1 192.0.2.1", "host_traffic");
+        is_counted(&gateway, &right, "ping -c 1 fd00:2::1", "host_traffic");
+        let udp = |port, to: &str| format!("echo overlay > /dev/udp/{to}/{port}");
+        let bash = |command: String| format!("bash -c '{command}'");
+        is_counted(&gateway, &left, &bash(udp(5789, "192.0.2.1")), "not_for_us");
+        is_counted(&gateway, &right, &bash(udp(5789, "fd00:2::1")), "not_for_us");
+        is_counted(&gateway, &left, &bash(udp(53, "192.0.2.1")), "host_traffic");
+        // A datagram that does not fit is sent by the leafs' kernels in two pieces, of which the second has no port.
+        let long = |to: &str| format!("head -c 2000 /dev/zero > /dev/udp/{to}/4789");
+        let before = counted(&gateway, "outer_fragment");
+        is_counted(&gateway, &left, &bash(long("192.0.2.1")), "outer_fragment");
+        is_counted(&gateway, &right, &bash(long("fd00:2::1")), "outer_fragment");
+        for _ in 0..100 {
+            if counted(&gateway, "outer_fragment") >= before + 4 {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        assert_eq!(counted(&gateway, "outer_fragment"), before + 4, "both pieces of both");
+        left.sh("ip route replace 192.0.2.1 dev eth0 src 192.0.2.99").unwrap();
+        is_counted(&gateway, &left, &bash(udp(4789, "192.0.2.1")), "unknown_peer");
+        gateway.stop().unwrap();
+    }
+}
+
 /// Whether an XDP program is attached to a device.
 fn has_program(host: &dyn Host, device: &str) -> bool {
     host.sh(&format!("ip link show dev {device}")).unwrap().contains("xdp")

@@ -4,10 +4,28 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum MapKind {
+    /// Values under keys of any kind.
+    Hash = 1,
     /// Values, all there from the beginning and zero.
     Array = 2,
+    /// The same, with a value for each CPU, which the programs that run on it write.
+    PerCpuArray = 6,
+    /// Values under keys of which the first word says how many bits of the rest are to be looked at; the most decide.
+    LongestPrefix = 11,
     /// XDP sockets by their descriptors, as `u32`.
     Sockets = 17,
+}
+
+impl MapKind {
+    /// The flags of making one.
+    pub(super) const fn flags(self) -> u32 {
+        /// `BPF_F_NO_PREALLOC`, which the kernel demands.
+        const AS_NEEDED: u32 = 1 << 0;
+        match self {
+            Self::LongestPrefix => AS_NEEDED,
+            Self::Hash | Self::Array | Self::PerCpuArray | Self::Sockets => 0,
+        }
+    }
 }
 
 /// Kinds of programs.

@@ -1,9 +1,11 @@
-//! BPF without a compiler: programs are put together by an [`Assembler`], loaded, attached to devices or run on frames
-//! at hand, and look into maps that this process sees too.
+//! Programs for the kernel (BPF): compiled from C and committed beside their source, or put together by an
+//! [`Assembler`]. They are loaded, attached to devices or run on frames at hand, and look into maps that this process sees
+//! too.
 
 mod asm;
 mod instruction;
 mod kinds;
+pub mod object;
 mod sys;
 #[cfg(test)]
 mod tests;

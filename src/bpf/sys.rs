@@ -3,6 +3,7 @@
 //! Each attribute structure is the beginning of the kernel's `union bpf_attr` for its command; what is not passed is
 //! zero to the kernel.
 
+use std::fs;
 use std::io;
 use std::marker::PhantomData;
 use std::mem;
@@ -58,11 +59,13 @@ fn number(descriptor: &impl AsRawFd) -> u32 {
     descriptor.as_raw_fd().cast_unsigned()
 }
 
-/// A map whose keys are the numbers from zero on.
+/// A map. Most have numbers as keys.
 #[derive(Debug)]
-pub struct Map<V> {
+pub struct Map<V, K = u32> {
     descriptor: OwnedFd,
-    values: PhantomData<V>,
+    /// How many values are under each key.
+    copies: usize,
+    rows: PhantomData<(K, V)>,
 }
 
 /// What [`MAP_CREATE`] reads.
@@ -72,6 +75,7 @@ struct NewMap {
     key_size: u32,
     value_size: u32,
     entries: u32,
+    flags: u32,
 }
 
 /// What [`MAP_LOOKUP`] and [`MAP_UPDATE`] read.
@@ -84,49 +88,80 @@ struct Element {
     flags: u64,
 }
 
-impl<V: FromBytes + IntoBytes + Immutable> Map<V> {
-    /// A map of so many entries.
+impl<V: FromBytes + IntoBytes + Immutable, K: IntoBytes + Immutable> Map<V, K> {
+    /// A map of at most so many entries.
     ///
     /// # Errors
     /// Without the right to make one, or where the kernel has no such maps.
     pub fn new(kind: MapKind, entries: u32) -> io::Result<Self> {
-        let value_size = mem::size_of::<V>() as u32;
-        let mut attributes = NewMap { kind: kind as u32, key_size: 4, value_size, entries };
+        let (key_size, value_size) = (mem::size_of::<K>() as u32, mem::size_of::<V>() as u32);
+        let mut attributes = NewMap { kind: kind as u32, key_size, value_size, entries, flags: kind.flags() };
+        let copies = if kind == MapKind::PerCpuArray { possible_cpus()? } else { 1 };
         // SAFETY: the structure of this command, without addresses.
         let descriptor = unsafe { open(MAP_CREATE, &mut attributes) }?;
-        Ok(Self { descriptor, values: PhantomData })
+        Ok(Self { descriptor, copies, rows: PhantomData })
     }
 
-    /// What stands under this key.
+    /// What stands under this key. Of a map with a value for each CPU, that of the first.
     ///
     /// # Errors
     /// When there is no such key, or the kernel does not tell.
-    pub fn get(&self, key: u32) -> io::Result<V> {
-        let mut value = V::new_zeroed();
-        let mut attributes = self.element(&key, &raw mut value as u64);
-        // SAFETY: the structure of this command; key and value live until after it, and are of the lengths that the
-        // map was made with. Whatever is written there is a value.
-        unsafe { call(MAP_LOOKUP, &mut attributes) }?;
-        Ok(value)
+    pub fn get(&self, key: &K) -> io::Result<V> {
+        let mut values = self.room();
+        self.get_all(key, &mut values)?;
+        values.into_iter().next().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// Room for what stands under a key: a value, or one for each CPU.
+    #[must_use]
+    pub fn room(&self) -> Vec<V> {
+        (0..self.copies).map(|_| V::new_zeroed()).collect()
+    }
+
+    /// Reads what stands under this key, for each CPU where the map is of that kind, into [`room`](Self::room) for it.
+    ///
+    /// # Errors
+    /// When there is no such key, the kernel does not tell, or the room is too small.
+    pub fn get_all(&self, key: &K, values: &mut [V]) -> io::Result<()> {
+        // The kernel rounds the values of each CPU up to eight bytes.
+        if values.len() < self.copies || (self.copies > 1 && !mem::size_of::<V>().is_multiple_of(8)) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let mut attributes = self.element(key, values.as_mut_ptr() as u64);
+        // SAFETY: the structure of this command; key and values live until after it. The key is of the length that the
+        // map was made with, and there is room for as many values of that length as the kernel writes. Whatever is
+        // written there is a value.
+        unsafe { call(MAP_LOOKUP, &mut attributes) }.map(drop)
     }
 
     /// Has this value stand under this key.
     ///
     /// # Errors
-    /// When there can be no such key, or the kernel does not take the value.
-    pub fn set(&self, key: u32, value: &V) -> io::Result<()> {
-        let mut attributes = self.element(&key, ptr::from_ref(value) as u64);
+    /// When there can be no such key, the kernel does not take the value, or the map has one for each CPU.
+    pub fn set(&self, key: &K, value: &V) -> io::Result<()> {
+        if self.copies > 1 {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let mut attributes = self.element(key, ptr::from_ref(value) as u64);
         // SAFETY: the structure of this command; key and value live until after it, and are of the lengths that the
         // map was made with. They are only read.
         unsafe { call(MAP_UPDATE, &mut attributes) }.map(drop)
     }
 
-    fn element(&self, key: &u32, value: u64) -> Element {
+    fn element(&self, key: &K, value: u64) -> Element {
         Element { map: number(&self.descriptor), pad: 0, key: ptr::from_ref(key) as u64, value, flags: 0 }
     }
 }
 
-impl<V> AsFd for Map<V> {
+/// How many CPUs the machine may have: the kernel keeps a value for each of them.
+fn possible_cpus() -> io::Result<usize> {
+    let written = fs::read_to_string("/sys/devices/system/cpu/possible")?;
+    let last = written.trim().rsplit([',', '-']).next().and_then(|last| last.parse::<usize>().ok());
+    last.map(|last| last + 1)
+        .ok_or_else(|| io::Error::other(format!("which CPUs there may be is not known: {written:?}")))
+}
+
+impl<V, K> AsFd for Map<V, K> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.descriptor.as_fd()
     }

@@ -23,7 +23,7 @@ fn a_program_and_this_process_see_the_same_map() {
         Err(error) if is_skipped("a_program_and_this_process_see_the_same_map", &error) => return,
         other => other.unwrap(),
     };
-    map.set(0, &[1, 2, 3]).unwrap();
+    map.set(&0, &[1, 2, 3]).unwrap();
     let mut asm = Assembler::default();
     asm.load_map_value(R1, &map);
     asm.mov(R2, 10);
@@ -34,8 +34,8 @@ fn a_program_and_this_process_see_the_same_map() {
     for _ in 0..2 {
         assert_eq!(program.answer(&[0; 60]).unwrap(), PASS.cast_unsigned());
     }
-    assert_eq!(map.get(0).unwrap(), [1, 22, 3]);
-    assert!(map.get(1).is_err(), "there is one value");
+    assert_eq!(map.get(&0).unwrap(), [1, 22, 3]);
+    assert!(map.get(&1).is_err(), "there is one value");
 }
 
 #[test]

@@ -8,10 +8,10 @@ use transload_encaps::ip::{self, UDP};
 use transload_encaps::outer;
 use transload_encaps::{Carrier, Common, DropReason, Kind, Mac};
 
-use crate::forwarding::{Forwarding, Port, Sender};
+use crate::forwarding::{FileTables, Forwarding, Port, Sender};
 
 /// UDP ports of BFD, which routers and tunnel endpoints speak with each other (RFC 5881, RFC 5883, RFC 7130, RFC 7881).
-const BFD: [u16; 5] = [3784, 3785, 4784, 6784, 7784];
+pub const BFD: [u16; 5] = [3784, 3785, 4784, 6784, 7784];
 
 /// What a frame is that is to no endpoint of the port, and has no tags that attachments claim.
 #[cold]
@@ -65,15 +65,20 @@ pub(super) fn broken(frame: &[u8], ip_at: usize, reason: DropReason, tables: &Fo
     if protocol.is_some_and(is_host) { Common::HostTraffic.into() } else { reason }
 }
 
-/// Whether tunnels ride on it: those of an endpoint, those that we could speak, or others by IANA's registries.
-fn carries_tunnels(carrier: Carrier, tables: &Forwarding) -> bool {
-    let is_known = Kind::ALL
+/// Whether tunnels ride on it.
+fn carries_tunnels(carrier: Carrier, tables: &FileTables) -> bool {
+    tunnel_carriers(tables).any(|known| known == carrier)
+}
+
+/// What tunnels ride on: those of an endpoint, those that we could speak, and others by IANA's registries.
+pub fn tunnel_carriers(tables: &FileTables) -> impl Iterator<Item = Carrier> {
+    let known = Kind::ALL
         .iter()
         .map(|kind| kind.info())
-        .any(|info| info.carrier == carrier || info.also_on.iter().any(|(other, _)| *other == carrier));
-    let is_of_others =
-        matches!(carrier, Carrier::Udp(4754 | 4790 | 6081 | 6635) | Carrier::Ip(4 | 41 | 97 | 115 | 137));
-    is_known || is_of_others || tables.endpoints.values().any(|endpoint| endpoint.carriers.contains(&carrier))
+        .flat_map(|info| std::iter::once(info.carrier).chain(info.also_on.iter().map(|(carrier, _)| *carrier)));
+    let of_others =
+        [4754, 4790, 6081, 6635].map(Carrier::Udp).into_iter().chain([4, 41, 97, 115, 137].map(Carrier::Ip));
+    known.chain(of_others).chain(tables.endpoints.values().flat_map(|endpoint| endpoint.carriers.iter().copied()))
 }
 
 /// Whether a peer may have its tunnel on another UDP port than the file says: one that is neither well known, nor BFD's,

@@ -15,7 +15,7 @@ mod egress;
 mod encap;
 mod flood;
 mod floods;
-mod host_traffic;
+pub mod host_traffic;
 pub mod inner_tags;
 mod known_senders;
 mod lane;

@@ -6,7 +6,7 @@ use transload_encaps::{Common, DropReason, Frame};
 use super::burst::Burst;
 use crate::counters::Counters;
 use crate::forwarding::{PortId, Slab};
-use crate::io::{BoxedPort, Caps, Pool, Port};
+use crate::io::{BoxedPort, Caps, Filtered, Pool, Port};
 
 /// A port of this worker.
 pub(super) struct WorkerPort<'mem> {
@@ -58,7 +58,8 @@ impl<'mem> WorkerPorts<'mem> {
         self.slots.iter().map(|slot| (slot.id, &*slot.io as &dyn Port<'mem>))
     }
 
-    /// Counts what the devices have lost since the last time: a system call for every port.
+    /// Counts what the devices have lost since the last time, and what their filters did not hand over: some system calls
+    /// for every port.
     pub(super) fn count_losses(&mut self, counters: &Counters) {
         for slot in &mut self.slots {
             let now = slot.io.kernel_drops();
@@ -67,6 +68,14 @@ impl<'mem> WorkerPorts<'mem> {
             slot.lost = now;
             if let Some(lost) = counters.lost(slot.id) {
                 lost.add(fresh);
+            }
+            for filtered in slot.io.filtered() {
+                let Filtered { reason, frames, bytes } = *filtered;
+                if let Some(port) = counters.port(slot.id) {
+                    port.rx.add(frames, bytes);
+                }
+                counters.dropped(reason.into(), None, frames);
+                counters.dropped_at(slot.id, None, reason.into(), frames);
             }
         }
     }

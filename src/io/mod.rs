@@ -33,7 +33,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 
 use rustix::io::Errno;
-use transload_encaps::Frame;
+use transload_encaps::{Common, Frame};
 
 /// What a port can do that the pipeline would otherwise do in software.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -152,8 +152,25 @@ pub trait Port<'mem>: Send {
         0
     }
 
+    /// What arrived at the port since this was asked last, and was not handed over since a filter of its own had left it
+    /// to the machine's stack, or dropped it: by reasons of the classify stage.
+    fn filtered(&mut self) -> &[Filtered] {
+        &[]
+    }
+
     /// Closes the port for good, and puts every chunk that the device still has back into the pool.
     fn close(&mut self, _pool: &mut Pool<'mem>) {}
+}
+
+/// Frames that a port's own filter did not hand over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Filtered {
+    /// Why not.
+    pub reason: Common,
+    /// How many they were.
+    pub frames: u64,
+    /// How many bytes they had.
+    pub bytes: u64,
 }
 
 /// The chunks of a worker's arena that are free: long ones that take a super-frame, and, where the arena is cut so,

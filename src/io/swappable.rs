@@ -5,7 +5,7 @@ use std::os::fd::BorrowedFd;
 use rtrb::{Consumer, Producer, RingBuffer};
 use transload_encaps::Frame;
 
-use super::{BoxedPort, Caps, Pool, Port, Sent};
+use super::{BoxedPort, Caps, Filtered, Pool, Port, Sent};
 
 /// A port as its worker sees it, and control's end, by which another port takes its place.
 #[must_use]
@@ -70,6 +70,10 @@ impl<'mem> Port<'mem> for SwappablePort<'mem> {
 
     fn kernel_drops(&mut self) -> u64 {
         self.port.kernel_drops()
+    }
+
+    fn filtered(&mut self) -> &[Filtered] {
+        self.port.filtered()
     }
 
     fn close(&mut self, pool: &mut Pool<'mem>) {

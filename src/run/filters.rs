@@ -3,25 +3,42 @@
 use std::collections::BTreeSet;
 
 use transload_encaps::qinq::{FIRST_VID_AT, FirstTag, first_tag};
-use transload_encaps::{Compiled, Mac, Segment};
+use transload_encaps::{Carrier, Compiled, Mac, Segment};
 
-use crate::forwarding::{FileTables, PeerId, Port, PortId, Scope};
-use crate::io::af_xdp::{Claims, Entrance, Filter, Tags};
+use crate::dataplane::host_traffic::{BFD, tunnel_carriers};
+use crate::forwarding::{EndpointId, FileTables, PeerId, Port, PortId, Scope};
+use crate::io::af_xdp::{AllowedSenders, Claims, Entrance, Filter, Tags};
 
 /// Which frames of a port, whose MAC address this is, are the gateway's.
 #[must_use]
 pub fn filter(tables: &FileTables, port: PortId, mac: Option<Mac>) -> Filter {
     let Some(port) = tables.ports.get(port) else { return Filter::default() };
-    let endpoints = port.endpoints.iter().filter_map(|&id| tables.endpoints.get(id));
-    let entrances = endpoints.flat_map(|endpoint| {
-        let addresses = std::iter::once(&endpoint.address).chain(&endpoint.multicast);
-        addresses.map(|address| Entrance {
-            address: *address,
-            vlan: endpoint.vlan,
-            carriers: endpoint.carriers.clone(),
-        })
+    let endpoints = port.endpoints.iter().filter_map(|&id| Some((id, tables.endpoints.get(id)?)));
+    let entrances = endpoints.map(|(id, endpoint)| Entrance {
+        address: endpoint.address,
+        vlan: endpoint.vlan,
+        multicast: endpoint.multicast.clone(),
+        carriers: endpoint.carriers.clone(),
+        senders: senders(tables, id),
     });
-    Filter { mac, entrances: entrances.collect(), tags: tags(tables, port) }
+    let other_tunnels: BTreeSet<_> = tunnel_carriers(tables).collect();
+    Filter {
+        mac,
+        entrances: entrances.collect(),
+        tags: tags(tables, port),
+        own: tables.endpoints.values().map(|endpoint| endpoint.address).collect(),
+        other_tunnels: other_tunnels.into_iter().collect(),
+        no_tunnels: BFD.map(Carrier::Udp).into(),
+    }
+}
+
+/// Whom an endpoint's tunnel packets come from. Learned peers are inside the prefixes that they are learned from.
+fn senders(tables: &FileTables, endpoint: EndpointId) -> AllowedSenders {
+    let peers = tables.senders.keys().filter(|sender| sender.endpoint == endpoint);
+    let peers: BTreeSet<_> = peers.map(|sender| (sender.carrier, sender.address)).collect();
+    let learners = tables.learners.iter().filter(|learner| learner.endpoint == endpoint);
+    let learners = learners.map(|learner| (learner.carrier, learner.first, learner.last)).collect();
+    AllowedSenders::Known { peers: peers.into_iter().collect(), learners }
 }
 
 fn tags(tables: &FileTables, port: &Port) -> Tags {
@@ -69,7 +86,7 @@ fn mapped(tables: &FileTables, scope: Scope) -> impl Iterator<Item = Segment> {
 
 #[cfg(test)]
 mod tests {
-    use transload_encaps::Carrier;
+    use std::net::IpAddr;
 
     use super::*;
     use crate::compile::{Numbers, compile};
@@ -106,14 +123,20 @@ tenants:
     #[test]
     fn a_port_takes_the_tunnels_of_its_own_endpoints_by_what_carries_them() {
         let [tunnels, shared, tenants] = filters();
-        let entrance = |address: &str, carrier| Entrance {
+        let entrance = |address: &str, carrier, peer: &str| Entrance {
             address: address.parse().unwrap(),
             vlan: None,
-            carriers: [carrier].into_iter().collect(),
+            multicast: vec![],
+            carriers: vec![carrier],
+            senders: AllowedSenders::Known { peers: vec![(carrier, peer.parse().unwrap())], learners: vec![] },
         };
-        assert_eq!(tunnels.entrances, [entrance("192.0.2.1", Carrier::Udp(4789))]);
-        assert_eq!(shared.entrances, [entrance("198.51.100.1", Carrier::Ip(47))]);
+        assert_eq!(tunnels.entrances, [entrance("192.0.2.1", Carrier::Udp(4789), "192.0.2.11")]);
+        assert_eq!(shared.entrances, [entrance("198.51.100.1", Carrier::Ip(47), "198.51.100.11")]);
         assert_eq!(tenants.entrances, []);
+        let own: [IpAddr; 2] = [[192, 0, 2, 1].into(), [198, 51, 100, 1].into()];
+        for filter in [tunnels, shared, tenants] {
+            assert_eq!(filter.own, own, "to whichever port it comes");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The project's chores; `cargo xtask help` lists them.
 
 mod bench;
+mod bpf;
 mod captures;
 mod fuzz;
 mod instructions;
@@ -33,6 +34,8 @@ Usage: cargo xtask <chore>
                     the lab in under three minutes; otherwise a quarter of an hour, --full hours.
                     --json keeps every figure, --from FILE shows them again, --write-docs
                     renews docs/PERFORMANCE.md
+  bpf [--check]     compiles the programs for the kernel, which are committed beside their sources, with
+                    Debian's clang 14, or fails where one is not what its source compiles to
   bench memory      every benchmark in memory
   bench -- ARGS     the same; ARGS go to criterion, such as a filter
   bench pipeline [TENANT..] [chunk=BYTES]
@@ -56,6 +59,8 @@ fn main() -> ExitCode {
         ["interop", rest @ ..] => interop::matrix(rest),
         ["captures", rest @ ..] => captures::captures(rest),
         ["loom"] => test::loom(),
+        ["bpf"] => bpf::build(),
+        ["bpf", "--check"] => bpf::check(),
         ["bench", "instructions"] => instructions::count(None),
         ["bench", "instructions", "--check"] => instructions::check(),
         ["bench", "instructions", "--accept", reason] => instructions::accept(reason),

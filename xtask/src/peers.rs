@@ -33,6 +33,12 @@ pub(crate) fn provide_valgrind() -> Result<(), String> {
     install(&[("valgrind", "valgrind")], "Installing what counts", "What counts instructions is not installed")
 }
 
+/// The same for what compiles programs for the kernel.
+pub(crate) fn provide_clang() -> Result<(), String> {
+    let packages = [("clang", "clang"), ("llvm", "llvm-strip")];
+    install(&packages, "Installing what compiles for the kernel", "What compiles for the kernel is not installed")
+}
+
 fn install(packages: &[(&str, &str)], doing: &str, asking: &str) -> Result<(), String> {
     let missing: Vec<_> =
         packages.iter().filter(|(_, program)| !is_installed(program)).map(|(name, _)| *name).collect();

@@ -95,7 +95,7 @@ impl Generator {
     pub fn send_slowly(&self, lab: &Namespace, count: u32, rate: f64) -> io::Result<()> {
         let begin = Instant::now();
         self.begin(Some(rate))?;
-        while self.state.get(0)?[code::SENT] < u64::from(count) {
+        while self.state.get(&0)?[code::SENT] < u64::from(count) {
             if begin.elapsed() > LONGEST {
                 return Err(io::Error::other("the generator does not get its frames out"));
             }
@@ -111,14 +111,14 @@ impl Generator {
     pub fn run(&self, lab: &Namespace, duration: Duration, pace: Option<f64>) -> io::Result<Sent> {
         self.begin(pace)?;
         let used = self.go_on(lab, duration.min(LONGEST), pace)?;
-        let words = self.state.get(0)?;
+        let words = self.state.get(&0)?;
         let took = Duration::from_nanos(words[code::LAST].saturating_sub(words[code::FIRST]));
         Ok(Sent { frames: words[code::SENT], turns: words[code::TURNS], took, used })
     }
 
     fn begin(&self, pace: Option<f64>) -> io::Result<()> {
         let gap = pace.map_or(0, |rate| (code::FRACTION as f64 * 1e9 / rate.max(1.0)) as u64);
-        self.state.set(0, &code::initial(gap))
+        self.state.set(&0, &code::initial(gap))
     }
 
     /// Sends for so long. Returns the nanoseconds of processor time that it took.

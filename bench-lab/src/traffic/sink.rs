@@ -60,7 +60,7 @@ impl Sink {
     /// # Errors
     /// When the kernel says so.
     pub fn clear(&self) -> io::Result<()> {
-        self.memory.set(0, &[0; HISTOGRAM + BUCKETS])
+        self.memory.set(&0, &[0; HISTOGRAM + BUCKETS])
     }
 
     /// What arrived since.
@@ -68,7 +68,7 @@ impl Sink {
     /// # Errors
     /// When the kernel says so.
     pub fn arrived(&self) -> io::Result<Arrived> {
-        let words = self.memory.get(0)?;
+        let words = self.memory.get(&0)?;
         Ok(Arrived { frames: words[0], others: words[1], latency: Histogram::from_buckets(&words[HISTOGRAM..]) })
     }
 }

@@ -8,20 +8,19 @@ use std::sync::{Mutex, PoisonError};
 
 use rustix::io::Errno;
 
-use super::filter::{Claims, Filter, Tags};
-use super::program::{self, Maps, OUTER, PASS, SINGLE};
-use crate::bpf::{AttachedProgram, Hook, Map, MapKind, Program, ProgramKind};
+use super::filter::Filter;
+use super::program::{self, CommonMaps, PASS};
+use super::rows::{REASONS, TrafficRow};
+use crate::bpf::{AttachedProgram, Hook, Program, ProgramKind};
+use crate::io::Filtered;
 use crate::io::ethtool::Unstripped;
-
-/// VLAN IDs there are.
-const VIDS: u32 = 4096;
 
 /// A redirect program on its device.
 #[derive(Debug)]
 pub struct Redirect {
     link: AttachedProgram,
-    sockets: Map<u32>,
-    /// The filter that is in force. The kernel holds the program's map of tags.
+    shared: CommonMaps,
+    /// The filter that is in force. The kernel holds the other maps of the program.
     filter: Mutex<Filter>,
     frags: bool,
     hook: Hook,
@@ -40,8 +39,8 @@ impl Redirect {
         may_be_generic: bool,
         unstripped: Option<Unstripped>,
     ) -> io::Result<(Self, Option<io::Error>)> {
-        let sockets = Map::new(MapKind::Sockets, queues)?;
-        let program = load(&filter, &sockets, frags)?;
+        let shared = CommonMaps::new(queues)?;
+        let program = load(&filter, &shared, frags)?;
         let (link, hook, refusal) = match program.attach(ifindex, Hook::Native) {
             Ok(link) => (link, Hook::Native, None),
             Err(error) if may_be_generic && is_unsupported(&error) => {
@@ -49,7 +48,7 @@ impl Redirect {
             }
             Err(error) => return Err(error),
         };
-        Ok((Self { link, sockets, filter: Mutex::new(filter), frags, hook, _unstripped: unstripped }, refusal))
+        Ok((Self { link, shared, filter: Mutex::new(filter), frags, hook, _unstripped: unstripped }, refusal))
     }
 
     /// Whether the kernel takes the program for a filter. It is attached to nothing.
@@ -65,7 +64,7 @@ impl Redirect {
 
     /// Has the frames of a queue go to this socket.
     pub(super) fn aim(&self, queue: u32, socket: BorrowedFd<'_>) -> io::Result<()> {
-        self.sockets.set(queue, &socket.as_raw_fd().cast_unsigned())
+        self.shared.sockets.set(&queue, &socket.as_raw_fd().cast_unsigned())
     }
 
     /// Puts another filter in force, if it is another one. Every frame is judged by the one or the other.
@@ -77,7 +76,7 @@ impl Redirect {
         if *current == *filter {
             return Ok(());
         }
-        self.link.exchange(&load(filter, &self.sockets, self.frags)?)?;
+        self.link.exchange(&load(filter, &self.shared, self.frags)?)?;
         current.clone_from(filter);
         Ok(())
     }
@@ -88,26 +87,41 @@ fn is_unsupported(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::OPNOTSUPP | Errno::INVAL | Errno::RANGE))
 }
 
-fn load(filter: &Filter, sockets: &Map<u32>, frags: bool) -> io::Result<Program> {
-    let tags = match &filter.tags {
-        Tags::Some(claims) => Some(map_of(claims)?),
-        Tags::None | Tags::Tagged(_) | Tags::All => None,
-    };
-    let maps = Maps { sockets, tags: tags.as_ref() };
+fn load(filter: &Filter, shared: &CommonMaps, frags: bool) -> io::Result<Program> {
     let kind = if frags { ProgramKind::XdpFrags } else { ProgramKind::Xdp };
-    Program::load(&program::assemble(filter, maps, PASS)?, kind)
+    program::load(filter, shared, kind, PASS)
 }
 
-/// The map of tags: by VLAN ID, what it is claimed as.
-pub(super) fn map_of(claims: &Claims) -> io::Result<Map<u32>> {
-    let map = Map::new(MapKind::Array, VIDS)?;
-    for vid in 0..VIDS {
-        let has = |vids: &[u16]| vids.iter().any(|&claimed| u32::from(claimed) == vid);
-        let outer = if has(&claims.outer) { OUTER } else { 0 };
-        let single = if has(&claims.single) { SINGLE } else { 0 };
-        if outer | single != 0 {
-            map.set(vid, &(outer | single))?;
-        }
+/// What a port's program has not taken, as it was read last.
+#[derive(Debug)]
+pub(super) struct LeftCounts {
+    before: [TrafficRow; REASONS.len()],
+    /// Room for the counts of every CPU.
+    by_cpu: Vec<TrafficRow>,
+    fresh: [Filtered; REASONS.len()],
+}
+
+impl LeftCounts {
+    /// Of a program that has not run yet.
+    pub(super) fn new(redirect: &Redirect) -> Self {
+        let fresh = REASONS.map(|reason| Filtered { reason, frames: 0, bytes: 0 });
+        Self { before: [TrafficRow::default(); REASONS.len()], by_cpu: redirect.shared.left.room(), fresh }
     }
-    Ok(map)
+
+    /// What has come since the last time.
+    pub(super) fn read(&mut self, redirect: &Redirect) -> &[Filtered] {
+        for ((key, before), fresh) in (0..).zip(&mut self.before).zip(&mut self.fresh) {
+            let mut now = *before;
+            if redirect.shared.left.get_all(&key, &mut self.by_cpu).is_ok() {
+                now = self.by_cpu.iter().fold(TrafficRow::default(), |sum, cpu| TrafficRow {
+                    frames: sum.frames.wrapping_add(cpu.frames),
+                    bytes: sum.bytes.wrapping_add(cpu.bytes),
+                });
+            }
+            (fresh.frames, fresh.bytes) =
+                (now.frames.wrapping_sub(before.frames), now.bytes.wrapping_sub(before.bytes));
+            *before = now;
+        }
+        &self.fresh
+    }
 }

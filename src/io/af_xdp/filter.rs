@@ -13,6 +13,12 @@ pub struct Filter {
     pub entrances: Vec<Entrance>,
     /// The tags that belong to tenants.
     pub tags: Tags,
+    /// The addresses of all of the gateway's endpoints. What is sent to one of them, and is not the gateway's, is counted.
+    pub own: Vec<IpAddr>,
+    /// What else tunnels ride on, of whosever: to none of our endpoints, but no traffic of the machine's own either.
+    pub other_tunnels: Vec<Carrier>,
+    /// What no tunnel rides on, even if it comes from a peer.
+    pub no_tunnels: Vec<Carrier>,
 }
 
 /// One of our tunnel addresses.
@@ -22,8 +28,26 @@ pub struct Entrance {
     pub address: IpAddr,
     /// The 802.1Q tag its packets have, and no other; `None` for none.
     pub vlan: Option<u16>,
+    /// The multicast groups that its packets may be sent to besides.
+    pub multicast: Vec<IpAddr>,
     /// What tunnels ride on.
     pub carriers: Vec<Carrier>,
+    /// Whom tunnel packets are taken from.
+    pub senders: AllowedSenders,
+}
+
+/// Whom tunnel packets are taken from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AllowedSenders {
+    /// From whoever sends them.
+    Anyone,
+    /// From those that are known, and those that may become so.
+    Known {
+        /// Peers, and what their tunnels ride on.
+        peers: Vec<(Carrier, IpAddr)>,
+        /// The first and the last address of prefixes that peers are learned from.
+        learners: Vec<(Carrier, IpAddr, IpAddr)>,
+    },
 }
 
 /// The tags that belong to tenants.

@@ -14,6 +14,7 @@ mod open;
 mod program;
 mod queue;
 mod ring;
+mod rows;
 mod survey;
 #[cfg(test)]
 mod tests;
@@ -28,12 +29,13 @@ use rustix::net::xdp::XdpStatistics;
 use transload_encaps::{Frame, HEADROOM};
 
 pub use attach::Redirect;
-pub use filter::{Claims, Entrance, Filter, Tags};
+pub use filter::{AllowedSenders, Claims, Entrance, Filter, Tags};
 pub use open::{Mode, OpenRequest, SetupError, chunks_for, examine, missing, open};
 pub use survey::Survey;
 pub use umem::{Transfer, Umem};
 
-use super::{Pool, Port, Sent};
+use super::{Filtered, Pool, Port, Sent};
+use attach::LeftCounts;
 use queue::Queue;
 
 /// Bytes that the kernel leaves free in front of every received frame: `XDP_PACKET_HEADROOM`.
@@ -48,6 +50,8 @@ pub const CHUNKS_PER_SOCKET: usize = 2 * queue::RING as usize;
 pub struct AfXdpPort<'mem> {
     /// Keeps the program on the device.
     redirect: Arc<Redirect>,
+    /// What the program has not taken, if it is this worker that counts it: the one with the first queue.
+    left: Option<LeftCounts>,
     queues: Vec<Queue<'mem>>,
     /// How many of the queues, from the first, the program sends frames to.
     aimed: usize,
@@ -60,7 +64,9 @@ pub struct AfXdpPort<'mem> {
 impl<'mem> AfXdpPort<'mem> {
     fn new(redirect: Arc<Redirect>, queues: Vec<Queue<'mem>>) -> io::Result<Self> {
         let epoll = if queues.len() > 1 { Some(all_of(&queues)?) } else { None };
-        Ok(Self { redirect, queues, aimed: 0, turn: 0, epoll })
+        let counts = queues.first().is_some_and(|queue| queue.number() == 0);
+        let left = counts.then(|| LeftCounts::new(&redirect));
+        Ok(Self { redirect, left, queues, aimed: 0, turn: 0, epoll })
     }
 }
 
@@ -132,6 +138,11 @@ impl<'mem> Port<'mem> for AfXdpPort<'mem> {
         let all = |s: XdpStatistics| s.rx_dropped + s.rx_ring_full.unwrap_or(0) + refused(&s);
         let lost = |queue: &Queue<'_>| queue.lost() + queue.statistics().map_or(0, all);
         self.queues.iter().map(lost).sum()
+    }
+
+    fn filtered(&mut self) -> &[Filtered] {
+        let Self { left, redirect, .. } = self;
+        left.as_mut().map_or(&[], |left| left.read(redirect))
     }
 
     fn close(&mut self, pool: &mut Pool<'mem>) {

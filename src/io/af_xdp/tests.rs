@@ -2,23 +2,25 @@
 
 use std::net::IpAddr;
 
-use transload_encaps::{Carrier, Mac};
+use transload_encaps::{Carrier, DropReason, Mac};
 
-use super::attach::map_of;
-use super::filter::{Claims, Entrance, Filter, Tags};
-use super::program::{self, Maps, PASS};
-use crate::bpf::{Map, MapKind, Program, ProgramKind};
+use super::filter::{AllowedSenders, Claims, Entrance, Filter, Tags};
+use super::program::{self, CommonMaps, PASS};
+use super::rows::REASONS;
+use crate::bpf::{Program, ProgramKind};
 
 /// What the program answers here for a frame that it would hand to a socket: `XDP_TX`, which it answers for no other.
-const TAKEN: i32 = 3;
+const TAKEN: u32 = 3;
+/// `XDP_DROP`.
+const DROPPED: u32 = 1;
 
 const OURS: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const OTHERS: [u8; 6] = [2, 0, 0, 0, 0, 9];
 const LOCAL4: &str = "192.0.2.1";
 const LOCAL6: &str = "2001:db8::1";
 
-/// A loaded program; `None`, said loudly, where none may be loaded.
-struct Loaded(Program);
+/// A loaded program, and what it counts; `None`, said loudly, where none may be loaded.
+struct Loaded(Program, CommonMaps);
 
 impl Loaded {
     fn new(test: &str, filter: &Filter) -> Option<Self> {
@@ -33,20 +35,46 @@ impl Loaded {
     }
 
     fn load(filter: &Filter) -> std::io::Result<Self> {
-        let sockets = Map::new(MapKind::Sockets, 1)?;
-        let tags = match &filter.tags {
-            Tags::Some(claims) => Some(map_of(claims)?),
-            Tags::None | Tags::Tagged(_) | Tags::All => None,
-        };
-        let maps = Maps { sockets: &sockets, tags: tags.as_ref() };
-        let program = program::assemble(filter, maps, TAKEN).expect("short enough");
-        Program::load(&program, ProgramKind::Xdp).map(Self)
+        let shared = CommonMaps::new(1)?;
+        Ok(Self(program::load(filter, &shared, ProgramKind::Xdp, TAKEN)?, shared))
+    }
+
+    fn verdict(&self, frame: &[u8]) -> u32 {
+        self.0.answer(frame).expect("runs")
     }
 
     fn takes(&self, frame: &[u8]) -> bool {
-        let verdict = self.0.answer(frame).expect("runs").cast_signed();
+        let verdict = self.verdict(frame);
         assert!([PASS, TAKEN].contains(&verdict), "verdict {verdict}");
         verdict == TAKEN
+    }
+
+    /// What is counted, by reason: frames and bytes.
+    fn counted(&self) -> Vec<(&'static str, u64, u64)> {
+        let mut by_cpu = self.1.left.room();
+        let mut count = |key: u32| {
+            self.1.left.get_all(&key, &mut by_cpu).expect("a row");
+            by_cpu.iter().fold((0, 0), |(frames, bytes), cpu| (frames + cpu.frames, bytes + cpu.bytes))
+        };
+        let all = (0..).zip(REASONS).map(|(key, reason)| (DropReason::from(reason).label(), count(key)));
+        all.filter(|(_, (frames, _))| *frames > 0).map(|(label, (frames, bytes))| (label, frames, bytes)).collect()
+    }
+
+    /// What becomes of one more frame, and as what it is counted.
+    fn fate(&self, frame: &[u8]) -> (u32, &'static str) {
+        let before = self.counted();
+        let verdict = self.verdict(frame);
+        let mut after = self.counted();
+        after.retain(|row| !before.contains(row));
+        match after.as_slice() {
+            [] => (verdict, ""),
+            [(label, frames, bytes)] => {
+                let (_, had, bytes_before) = before.iter().find(|(of, ..)| of == label).unwrap_or(&("", 0, 0));
+                assert_eq!((frames - had, bytes - bytes_before), (1, frame.len() as u64));
+                (verdict, label)
+            }
+            several => panic!("one frame counted as {several:?}"),
+        }
     }
 }
 
@@ -60,12 +88,12 @@ macro_rules! program {
 
 fn entrance(address: &str, vlan: Option<u16>) -> Entrance {
     let carriers = vec![Carrier::Udp(4789), Carrier::Udp(8472), Carrier::Ip(47)];
-    Entrance { address: address.parse().unwrap(), vlan, carriers }
+    Entrance { address: address.parse().unwrap(), vlan, multicast: vec![], carriers, senders: AllowedSenders::Anyone }
 }
 
 fn tunnels() -> Filter {
     let entrances = vec![entrance(LOCAL4, None), entrance(LOCAL6, None), entrance("192.0.2.2", Some(100))];
-    Filter { mac: Some(Mac(OURS)), entrances, tags: Tags::None }
+    Filter { mac: Some(Mac(OURS)), entrances, ..Filter::default() }
 }
 
 /// Ethernet from somebody to this MAC, behind these tags, with this `EtherType` and payload.
@@ -329,4 +357,132 @@ fn a_thousand_addresses_are_still_a_program() {
     let program = program!("a_thousand_addresses_are_still_a_program", Filter { entrances, ..tunnels() });
     assert!(program.takes(&packet("2001:db8::3e7", 47, &[0x20, 0, 0x65, 0x58])));
     assert!(!program.takes(&packet("2001:db8::3e8", 47, &[0x20, 0, 0x65, 0x58])));
+}
+
+/// Tunnels from two peers, and from whoever is in a prefix.
+fn peers() -> Filter {
+    let known = |peers: &[&str], learners: &[(&str, &str)]| AllowedSenders::Known {
+        peers: peers.iter().map(|peer| (Carrier::Udp(4789), peer.parse().unwrap())).collect(),
+        learners: learners
+            .iter()
+            .map(|(first, last)| (Carrier::Udp(4789), first.parse().unwrap(), last.parse().unwrap()))
+            .collect(),
+    };
+    let four =
+        Entrance { senders: known(&["192.0.2.77"], &[("198.51.100.0", "198.51.100.255")]), ..entrance(LOCAL4, None) };
+    let six = Entrance {
+        senders: known(&["2001:db8::77"], &[("2001:db8:1::", "2001:db8:1:0:ffff:ffff:ffff:ffff")]),
+        ..entrance(LOCAL6, None)
+    };
+    let tagged = Entrance { senders: known(&["192.0.2.77"], &[]), ..entrance("192.0.2.2", Some(100)) };
+    Filter {
+        mac: Some(Mac(OURS)),
+        entrances: vec![four, six, tagged],
+        own: [LOCAL4, LOCAL6, "192.0.2.2", "192.0.2.3"].map(|own| own.parse().unwrap()).into(),
+        other_tunnels: vec![Carrier::Udp(6081), Carrier::Udp(4789), Carrier::Ip(47)],
+        no_tunnels: vec![Carrier::Udp(3784)],
+        ..Filter::default()
+    }
+}
+
+/// The same packet from somebody else.
+fn from(sender: &str, mut frame: Vec<u8>) -> Vec<u8> {
+    match sender.parse().unwrap() {
+        IpAddr::V4(address) => frame[26..30].copy_from_slice(&address.octets()),
+        IpAddr::V6(address) => frame[22..38].copy_from_slice(&address.octets()),
+    }
+    frame
+}
+
+#[test]
+fn tunnel_packets_are_taken_from_peers_and_from_where_peers_are_learned_and_end_here_from_others() {
+    let program = program!("tunnel_packets_are_taken_from_peers", peers());
+    let vxlan = |to, sender: &str| from(sender, packet(to, 17, &udp(4789)));
+    for (to, sender) in [
+        (LOCAL4, "192.0.2.77"),
+        (LOCAL4, "198.51.100.0"),
+        (LOCAL4, "198.51.100.255"),
+        (LOCAL6, "2001:db8::77"),
+        (LOCAL6, "2001:db8:1::5"),
+        (LOCAL4, "192.0.2.3"),
+    ] {
+        assert_eq!(program.fate(&vxlan(to, sender)), (TAKEN, ""), "{sender}");
+    }
+    for (to, sender) in
+        [(LOCAL4, "192.0.2.78"), (LOCAL4, "198.51.101.0"), (LOCAL6, "2001:db8::78"), (LOCAL6, "2001:db8:1:1::5")]
+    {
+        assert_eq!(program.fate(&vxlan(to, sender)), (DROPPED, "unknown_peer"), "{sender}");
+    }
+    let gre = packet(LOCAL4, 47, &[0x20, 0, 0x65, 0x58]);
+    assert_eq!(program.fate(&gre), (DROPPED, "unknown_peer"), "the peer's tunnel is another one");
+    let (ether_type, inside) = ip(LOCAL4, 17, 0x2000, 0, &udp(4789));
+    let piece = from("192.0.2.78", ethernet(OURS, &[], ether_type, &inside));
+    assert_eq!(program.fate(&piece), (DROPPED, "outer_fragment"));
+}
+
+#[test]
+fn what_came_to_an_endpoint_and_is_left_to_the_host_is_counted_by_name() {
+    let program = program!("what_came_to_an_endpoint_and_is_left_to_the_host_is_counted_by_name", peers());
+    let fragment = |protocol, word, payload: &[u8]| {
+        let (ether_type, inside) = ip(LOCAL4, protocol, word, 0, payload);
+        ethernet(OURS, &[], ether_type, &inside)
+    };
+    let piece = |next: u8, word: u16| {
+        packet(LOCAL6, 44, &[&[next, 0][..], &word.to_be_bytes(), &[0, 0, 0, 1], &udp(4789)].concat())
+    };
+    let tagged = |tags: &[(u16, u16)], to, port| {
+        let (ether_type, inside) = ip(to, 17, 0, 0, &udp(port));
+        ethernet(OURS, tags, ether_type, &inside)
+    };
+    let (ether_type, vxlan) = ip(LOCAL4, 17, 0, 0, &udp(4789));
+    let mut broken = packet(LOCAL4, 17, &udp(4789));
+    broken[14] = 0x44;
+    let many = [&[0, 0, 0, 0, 0, 0, 0, 0].repeat(5)[..], &udp(4789)].concat();
+    for (what, frame, reason) in [
+        ("SSH", packet(LOCAL4, 6, &[0x12, 0xb5, 0, 22]), "host_traffic"),
+        ("a ping", packet(LOCAL4, 1, &[8, 0, 0, 0]), "host_traffic"),
+        ("a piece of a long ping", fragment(1, 0x2010, &[8, 0, 0, 0]), "host_traffic"),
+        ("a piece of a long ping over IPv6", piece(58, 8), "host_traffic"),
+        ("neighbour discovery", packet(LOCAL6, 58, &[135, 0, 0, 0]), "host_traffic"),
+        ("DNS", packet(LOCAL4, 17, &udp(53)), "host_traffic"),
+        ("BFD of a peer", packet(LOCAL4, 17, &udp(3784)), "host_traffic"),
+        ("an answer of a peer", packet(LOCAL4, 17, &udp(40_000)), "host_traffic"),
+        ("a tunnel's port of somebody else", from("192.0.2.9", packet(LOCAL4, 17, &udp(5789))), "host_traffic"),
+        ("a peer's tunnel to any port", packet(LOCAL4, 17, &udp(5789)), "not_for_us"),
+        ("one that may be learned", from("198.51.100.9", packet(LOCAL4, 17, &udp(5789))), "not_for_us"),
+        ("Geneve", packet(LOCAL4, 17, &udp(6081)), "not_for_us"),
+        ("a later piece of a tunnel packet", fragment(17, 0x0010, &udp(4789)), "outer_fragment"),
+        ("the same over IPv6", piece(17, 8), "outer_fragment"),
+        ("a first piece to another port", fragment(17, 0x2000, &udp(5789)), "outer_fragment"),
+        ("another MAC address", ethernet(OTHERS, &[], ether_type, &vxlan), "not_our_mac"),
+        ("a broken header", broken, "bad_ip_header"),
+        ("too many headers", packet(LOCAL6, 0, &many), "extension_headers"),
+        ("a tag too many", tagged(&[(0x8100, 5)], LOCAL4, 4789), "not_for_us"),
+        ("two", tagged(&[(0x88a8, 5), (0x8100, 5)], LOCAL4, 4789), "not_for_us"),
+        ("another tag", tagged(&[(0x8100, 101)], "192.0.2.2", 4789), "not_for_us"),
+        ("none", tagged(&[], "192.0.2.2", 4789), "not_for_us"),
+        ("another port's endpoint", tagged(&[], "192.0.2.3", 4789), "not_for_us"),
+        ("the machine's own, in a VLAN", tagged(&[(0x8100, 5)], LOCAL4, 53), "host_traffic"),
+        ("to nobody here", packet("192.0.2.9", 17, &udp(4789)), ""),
+        ("ARP", ethernet([0xff; 6], &[], 0x0806, &[0, 1, 8, 0, 6, 4, 0, 1]), ""),
+    ] {
+        assert_eq!(program.fate(&frame), (PASS, reason), "{what}");
+    }
+    let claims = Claims { tpids: vec![0x88a8], outer: vec![100], single: vec![300], untagged: false };
+    let shared = program!("what_came_to_an_endpoint", Filter { tags: Tags::Some(claims), ..peers() });
+    assert_eq!(shared.fate(&tagged(&[(0x8100, 5)], LOCAL4, 4789)), (PASS, "unclaimed_tags"));
+    assert_eq!(shared.fate(&tagged(&[(0x8100, 300)], LOCAL4, 4789)), (TAKEN, ""), "a tenant's");
+}
+
+#[test]
+fn packets_to_a_multicast_group_of_an_endpoint_have_the_groups_mac() {
+    let group: IpAddr = "239.1.1.1".parse().unwrap();
+    let entrance = Entrance { multicast: vec![group], ..entrance(LOCAL4, None) };
+    let program = program!(
+        "packets_to_a_multicast_group_of_an_endpoint_have_the_groups_mac",
+        Filter { entrances: vec![entrance], ..peers() }
+    );
+    let (ether_type, inside) = ip("239.1.1.1", 17, 0, 0, &udp(4789));
+    assert_eq!(program.fate(&ethernet(Mac::of_group(group).0, &[], ether_type, &inside)), (TAKEN, ""));
+    assert_eq!(program.fate(&ethernet(OURS, &[], ether_type, &inside)), (PASS, "not_our_mac"));
 }
