@@ -22,4 +22,5 @@ pub mod mapping;
 pub mod offline;
 pub mod report;
 pub mod rib;
+pub mod rights;
 pub mod run;

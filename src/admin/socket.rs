@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, chown};
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
@@ -86,6 +86,19 @@ impl AdminSocket {
             }
         }
         Err(last.unwrap_or_else(|| AdminSocketError::Io(NAME.into(), ErrorKind::NotFound.into())))
+    }
+
+    /// Gives the socket to another user, and the directory too if it is of our own making.
+    ///
+    /// # Errors
+    /// When the system refuses it.
+    pub fn hand_over(&self, uid: u32, gid: u32) -> io::Result<()> {
+        chown(&self.path, Some(uid), Some(gid))?;
+        let usual = usual_directories();
+        match self.path.parent().filter(|parent| usual.iter().any(|usual| usual == parent)) {
+            Some(directory) => chown(directory, Some(uid), Some(gid)),
+            None => Ok(()),
+        }
     }
 
     /// The path of the socket.

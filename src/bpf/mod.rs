@@ -6,6 +6,7 @@ mod asm;
 mod instruction;
 mod kinds;
 pub mod object;
+mod rights;
 mod sys;
 #[cfg(test)]
 mod tests;
@@ -13,4 +14,5 @@ mod tests;
 pub use asm::{Assembler, BadJump, Label};
 pub use instruction::{Alu, Helper, If, Instruction, Operand, Register, Width};
 pub use kinds::{Direction, Hook, MapKind, ProgramKind};
+pub use rights::rights;
 pub use sys::{AttachedProgram, Map, Program};

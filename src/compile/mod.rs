@@ -203,7 +203,10 @@ fn settings(file: &File, domains: &TenantSection<'_>, findings: &mut Findings) -
         socket_path(path, at.span, findings);
     }
     let polling = file.polling.as_ref().and_then(At::value).unwrap_or_default();
-    Settings { fdb_capacity, workers, polling, admin: file.admin.as_ref().and_then(At::get).cloned() }
+    let admin = file.admin.as_ref().and_then(At::get).cloned();
+    let user = file.user.as_ref().and_then(At::get).cloned();
+    let seccomp = file.seccomp.as_ref().and_then(At::value).unwrap_or_default();
+    Settings { fdb_capacity, workers, polling, admin, user, seccomp }
 }
 
 /// Refuses a path that no Unix socket can have: `sun_path` has 108 bytes, and the last is zero.

@@ -12,7 +12,7 @@ use transload_encaps::{Mac, Segment};
 
 use super::names::Names;
 use super::numbers::Numbers;
-use crate::config::{Polling, Problem, SourceText, Span};
+use crate::config::{Polling, Problem, Seccomp, SourceText, Span};
 use crate::forwarding::{Claim, DomainId, EndpointId, FileTables, GroupId, PeerId, Port, PortId, Target};
 use crate::io::Backend;
 
@@ -151,6 +151,10 @@ pub struct Settings {
     pub polling: Polling,
     /// The socket that `show` asks, if the file names one.
     pub admin: Option<PathBuf>,
+    /// The user that the gateway becomes, if it is to be another.
+    pub user: Option<String>,
+    /// Whether the kernel refuses system calls that it does not need.
+    pub seccomp: Seccomp,
 }
 
 impl TunnelPlan {

@@ -77,7 +77,8 @@ struct Part {
 }
 
 /// What only the first file may say.
-const OF_THE_FIRST: [&str; 7] = ["include", "ports", "endpoints", "fdb", "workers", "polling", "admin"];
+const OF_THE_FIRST: [&str; 9] =
+    ["include", "ports", "endpoints", "fdb", "workers", "polling", "admin", "user", "seccomp"];
 
 /// Takes out and reports what only the first file may say.
 fn take_misplaced(root: &mut Node, source: &SourceText, problems: &mut Vec<Problem>) {

@@ -128,6 +128,23 @@ pub struct File {
     pub polling: Option<At<Polling>>,
     /// The socket that `transload show` asks.
     pub admin: Option<At<PathBuf>>,
+    /// The user that the gateway becomes once its ports are open, by name or number; whoever started it if left out. The
+    /// files that a reload reads must be that user's to read.
+    pub user: Option<At<String>>,
+    /// Whether the kernel refuses system calls that the gateway does not need; `on` if left out. Off for those who run
+    /// it under a tracer or sanitizer, or with a libc whose calls are missing. Capabilities are given up all the same.
+    pub seccomp: Option<At<Seccomp>>,
+}
+
+/// Whether the kernel refuses system calls that the gateway does not need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Seccomp {
+    /// It refuses them.
+    #[default]
+    On,
+    /// It takes every system call.
+    Off,
 }
 
 /// A number of worker threads.

@@ -50,6 +50,11 @@ impl SourceText {
         &self.at(0).name
     }
 
+    /// The names of all files.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|file| file.name.as_str())
+    }
+
     /// The name of the file that this place is in.
     #[must_use]
     pub fn name_at(&self, at: usize) -> &str {

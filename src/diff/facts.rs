@@ -7,7 +7,7 @@ use transload_encaps::Segment;
 
 use super::{Key, Side, Thing};
 use crate::claims::attachments;
-use crate::config::{At, Knobs, PeerAddress};
+use crate::config::{At, Knobs, PeerAddress, Seccomp};
 use crate::forwarding::{Attachment, BumLimits, Claim, Duplicates, Members, MssClamp, Peer};
 use crate::io::Backend;
 use crate::report::crossings;
@@ -25,8 +25,14 @@ pub(super) fn facts(side: Side<'_>) -> Facts {
     mappings(side, &mut facts);
     let settings = &side.plan.settings;
     let admin = settings.admin.as_ref().map_or_else(String::new, |path| path.display().to_string());
-    let fields =
-        [("workers", settings.workers.to_string()), ("fdb", settings.fdb_capacity.to_string()), ("admin", admin)];
+    let seccomp = if settings.seccomp == Seccomp::On { "on" } else { "off" };
+    let fields = [
+        ("workers", settings.workers.to_string()),
+        ("fdb", settings.fdb_capacity.to_string()),
+        ("admin", admin),
+        ("user", settings.user.clone().unwrap_or_default()),
+        ("seccomp", seccomp.to_owned()),
+    ];
     for (name, value) in fields {
         facts.insert((Thing::Setting, name.to_owned()), fields_of([("value", value)]));
     }

@@ -19,6 +19,7 @@ pub mod multicast;
 pub mod open;
 pub mod pcap;
 pub mod quiet;
+pub mod rights;
 pub mod swappable;
 mod sys;
 pub mod tap;

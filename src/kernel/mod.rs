@@ -10,5 +10,6 @@ pub mod memberships;
 pub mod netlink;
 pub mod next_hops;
 pub mod resolver;
+pub mod rights;
 mod said;
 pub mod tables;

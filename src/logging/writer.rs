@@ -12,6 +12,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::UNLOGGED;
 use super::rates::Rates;
+use crate::rights::EarlyThread;
 
 /// Lines that wait to be written, at most.
 const QUEUE: usize = 1_024;
@@ -60,7 +61,7 @@ impl Writer {
         let (sender, lines) = sync_channel(QUEUE);
         let (end, ended) = sync_channel(1);
         thread::Builder::new().name("log".to_owned()).spawn(move || {
-            write(log, &lines, &rates);
+            write(log, &lines, &rates, EarlyThread::begin());
             let _ = end.send(());
         })?;
         let lines = Lines(sender);
@@ -81,10 +82,12 @@ impl Writer {
 }
 
 /// Writes lines until the end is among them.
-fn write(mut log: File, lines: &Receiver<Option<Vec<u8>>>, rates: &Rates) {
+fn write(mut log: File, lines: &Receiver<Option<Vec<u8>>>, rates: &Rates, mut thread: EarlyThread) {
     let (mut next_sums, mut told) = (Instant::now() + SUMS, 0);
     loop {
-        match lines.recv_timeout(next_sums.saturating_duration_since(Instant::now())) {
+        let received = lines.recv_timeout(next_sums.saturating_duration_since(Instant::now()));
+        thread.follow();
+        match received {
             Ok(Some(line)) => {
                 if log.write_all(&line).is_err() {
                     UNLOGGED.lost.fetch_add(1, Ordering::Relaxed);

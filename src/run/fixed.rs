@@ -49,6 +49,16 @@ fn settings(before: &Plan, config: &Config, plan: &Plan) -> Vec<Problem> {
             span(file.admin.as_ref().map(|at: &At<_>| at.span)),
             "the admin socket cannot change while it is open",
         ),
+        (
+            new.user != old.user,
+            span(file.user.as_ref().map(|at| at.span)),
+            "the user cannot change at run time: the right to become another was given up at the start",
+        ),
+        (
+            new.seccomp != old.seccomp,
+            span(file.seccomp.as_ref().map(|at| at.span)),
+            "`seccomp` cannot change at run time",
+        ),
     ];
     let changed = checks.into_iter().filter(|(is_changed, ..)| *is_changed);
     changed.map(|(_, span, message)| restart(plan, span, message.to_owned())).collect()

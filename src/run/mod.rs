@@ -3,7 +3,8 @@
 
 mod asked;
 pub mod backends;
-pub mod exclusive;
+pub mod confine;
+mod exclusive;
 pub mod filters;
 pub mod fixed;
 pub mod gateway;

@@ -233,7 +233,7 @@ pub fn listen(listener: &UdpListener, quiet: &mut Quiet) -> Result<(), OpeningEr
     let (address, port) = (listener.address.ip(), listener.address.port());
     let refused = |error| {
         let what = format!("tunnel packets to {address} port {port}");
-        OpeningError::Quiet { what, error, capability: "CAP_NET_RAW" }
+        OpeningError::Quiet { what, error, capability: "CAP_NET_BIND_SERVICE" }
     };
     if !quiet.udp(listener).map_err(refused)? {
         tracing::warn!(
@@ -246,7 +246,7 @@ pub fn listen(listener: &UdpListener, quiet: &mut Quiet) -> Result<(), OpeningEr
 
 /// Whether the machine's own stack receives the packets to an endpoint too: what comes by a Unix socket it never sees,
 /// and a gateway with no other ports needs no privilege.
-fn is_heard(plan: &Plan, endpoint: EndpointId) -> bool {
+pub(super) fn is_heard(plan: &Plan, endpoint: EndpointId) -> bool {
     let has_endpoint = |port: PortId| {
         let table = plan.tables.ports.get(port);
         table.is_some_and(|table| table.endpoints.contains(&endpoint))

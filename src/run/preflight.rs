@@ -18,6 +18,7 @@ use crate::io::Backend;
 use crate::io::af_xdp::{self, SetupError};
 use crate::io::unix::UnixPort;
 use crate::kernel::host::{Machine, check_routes};
+use crate::rights::Account;
 
 /// Everything about this machine that a configuration may trip over, for `check --host`.
 ///
@@ -42,6 +43,7 @@ pub fn examine(machine: &Machine, config: &Config, plan: &mut Plan, admin: Optio
     machine.name_devices(plan, None);
     let mut problems = machine.problems(config, plan);
     problems.extend(admin.and_then(|path| admin_socket(config, plan, path)));
+    problems.extend(account(config, plan));
     problems.extend(plan.ports.iter().filter_map(|port| socket(plan, port)));
     if served_by_others(plan).is_empty() {
         problems.extend(machine.held_by_others(plan));
@@ -63,6 +65,13 @@ fn admin_socket(config: &Config, plan: &Plan, path: &Path) -> Option<Problem> {
 
 fn admin_span(config: &Config) -> Span {
     config.file.admin.as_ref().map_or_else(Span::default, |admin| admin.span)
+}
+
+fn account(config: &Config, plan: &Plan) -> Option<Problem> {
+    let error = Account::find(plan.settings.user.as_deref()?).err()?;
+    let span = config.file.user.as_ref().map_or_else(Span::default, |user| user.span);
+    let problem = Problem::error(&plan.source, span, error.to_string());
+    Some(problem.help("name one of /etc/passwd, or make it (`useradd --system NAME`)"))
 }
 
 fn socket(plan: &Plan, port: &PortPlan) -> Option<Problem> {
@@ -130,9 +139,14 @@ fn permissions(plan: &Plan) -> Option<Problem> {
     let have = capabilities(None).ok()?.effective;
     let on_devices = plan.ports.iter().any(|port| port.backend.network_device().is_some());
     let on_xdp = plan.ports.iter().any(|port| matches!(port.backend, Backend::AfXdp { .. }));
-    let administers =
-        |port: &PortPlan| plan.tenant_device(port).is_some() || matches!(port.backend, Backend::Tap { .. });
+    let administers = |port: &PortPlan| {
+        plan.tenant_device(port).is_some() || matches!(port.backend, Backend::Tap { .. } | Backend::AfXdp { .. })
+    };
+    let user = plan.settings.user.as_deref().and_then(|user| Account::find(user).ok());
+    let changes_user = user.is_some_and(|user| !user.is_in_force());
     let wanted = [
+        (changes_user, CapabilitySet::SETUID, "CAP_SETUID"),
+        (changes_user, CapabilitySet::SETGID, "CAP_SETGID"),
         (on_devices, CapabilitySet::NET_RAW, "CAP_NET_RAW"),
         (plan.ports.iter().any(administers), CapabilitySet::NET_ADMIN, "CAP_NET_ADMIN"),
     ];

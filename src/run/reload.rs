@@ -9,8 +9,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rustix::thread::CapabilitySet;
 use thiserror::Error;
 
+use super::confine;
 use super::exclusive::Exclusive;
 use super::fixed;
 use super::gateway::Gateway;
@@ -60,6 +62,8 @@ pub struct Reloader<'q> {
     pub exclusive: Exclusive,
     /// What keeps the kernel from answering tunnel packets and tenants.
     pub quiet: &'q Mutex<Quiet>,
+    /// The capabilities that were given up at the start.
+    pub given_up: CapabilitySet,
 }
 
 impl Reloader<'_> {
@@ -88,7 +92,7 @@ impl Reloader<'_> {
     async fn take(&mut self, gateway: &Arc<Gateway>, config: Config) -> Result<Reloaded, ReloadError> {
         let machine = Machine::read().await?;
         // Nothing else happens from here until it is taken in: peers are learned by this same thread.
-        let plan = compile_beside(gateway, &config, &machine)?;
+        let plan = compile_beside(gateway, &config, &machine, self.given_up)?;
         self.prepare(&plan, machine.kernel())?;
         host_names::tell(&gateway.rib().plan().named, &plan.named);
         let reloaded = self.changes(gateway, &config, &plan);
@@ -137,12 +141,18 @@ impl Reloader<'_> {
 }
 
 /// Compiles a file beside the running one, if it asks for nothing that cannot be had without a restart.
-fn compile_beside(gateway: &Gateway, config: &Config, machine: &Machine) -> Result<Plan, Problems> {
+fn compile_beside(
+    gateway: &Gateway,
+    config: &Config,
+    machine: &Machine,
+    given_up: CapabilitySet,
+) -> Result<Plan, Problems> {
     let rib = gateway.rib();
     let before = rib.plan();
     let mut plan = compile(config, &before.numbers, Some(&before.tables))?;
     machine.name_devices(&mut plan, Some(before));
     refuse(fixed::check(before, config, &plan))?;
+    refuse(confine::missing(given_up, &plan))?;
     let problems = machine.problems_of_reload(config, &plan);
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(Problems(problems));

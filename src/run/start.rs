@@ -1,7 +1,7 @@
 //! `run`: from a file to a gateway that moves frames, and back to nothing.
 //!
 //! Read and compile; look at the machine; take the admin socket; open the ports and keep the kernel quiet; resolve
-//! next hops; start the workers. Whatever fails, everything before it is undone by being dropped.
+//! next hops; give up the rights that were only needed for that; start the workers. Whatever fails, everything before it is undone by being dropped.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -17,7 +17,7 @@ use transload_encaps::Mac;
 
 use crate::admin::socket::{AdminSocket, AdminSocketError};
 use crate::compile::{Numbers, Plan, compile};
-use crate::config::{self, Config, Polling, Problem, Problems};
+use crate::config::{self, At, Config, Polling, Problem, Problems};
 use crate::dataplane::Worker;
 use crate::dataplane::thread::{pin, work};
 use crate::events;
@@ -25,7 +25,9 @@ use crate::kernel::devices::devices as kernel_devices;
 use crate::kernel::host::Machine;
 use crate::kernel::resolver::Resolver;
 use crate::rib::facts::{PortLink, Tunnel};
+use crate::rights::{Account, AccountError, EarlyThread, user_changes};
 use crate::run::backends;
+use crate::run::confine::confine;
 use crate::run::gateway::Gateway;
 use crate::run::host_names;
 use crate::run::opening::{self, Opening, OpeningError};
@@ -66,6 +68,9 @@ pub enum StartError {
     /// The system refuses something.
     #[error("{0}: {1}")]
     System(&'static str, #[source] io::Error),
+    /// It cannot become the user whom the file names.
+    #[error(transparent)]
+    Account(#[from] AccountError),
     /// A worker ended on its own.
     #[error("a worker thread has died; this is a fault in transload")]
     WorkerDied,
@@ -80,7 +85,9 @@ fn while_doing(what: &'static str) -> impl Fn(io::Error) -> StartError {
 /// # Errors
 /// When it cannot start. Nothing is left of it then.
 pub fn run(orders: &Orders) -> Result<(), StartError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    // Threads that ask for names may be started before rights are given up.
+    let early = || drop(EarlyThread::begin());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().on_thread_start(early).build();
     let runtime = runtime.map_err(while_doing("cannot start"))?;
     let result = run_on(&runtime, orders);
     // A resolver that does not answer keeps nobody waiting.
@@ -121,6 +128,9 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
         rib.devices(kernel_devices(resolver.ports(), resolver.kernel()));
         rib.resolved(resolver.news());
     });
+    // Before there are threads that would have to do the same.
+    let on_xdp = |port| choices.of(port).is_some_and(|choice| choice.xdp);
+    let given_up = confine(gateway.rib().plan(), &config, &admin, on_xdp)?;
 
     let stop = AtomicBool::new(false);
     let result = thread::scope(|scope| {
@@ -155,6 +165,7 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
             file,
             config,
             exclusive,
+            given_up,
         };
         let alive = || crew.iter().all(|worker| !worker.is_finished());
         runtime.block_on(supervision.run(orders.attended, alive))
@@ -177,6 +188,8 @@ impl Drop for Leaving<'_> {
 
 fn read(runtime: &Runtime, file: &Path) -> Result<(Config, Plan), Problems> {
     let mut config = config::load(file)?;
+    let user = config.file.user.as_ref().and_then(At::get).and_then(|user| Account::find(user).ok());
+    user_changes(user.is_some_and(|user| !user.is_in_force()));
     if config.problems.is_empty() {
         config.answers = runtime.block_on(host_names::ask(config.host_names(), BTreeMap::new));
     }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use rustix::thread::CapabilitySet;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -59,6 +60,8 @@ pub struct Supervision<'g, 'mem> {
     pub config: Config,
     /// What no other gateway may serve.
     pub exclusive: Exclusive,
+    /// The capabilities that were given up.
+    pub given_up: CapabilitySet,
 }
 
 impl Supervision<'_, '_> {
@@ -80,6 +83,7 @@ impl Supervision<'_, '_> {
             file,
             config,
             exclusive,
+            given_up,
         } = self;
         let Signals { interrupt, terminate, hangup } = signals;
         let quiet = Mutex::new(quiet);
@@ -111,7 +115,7 @@ impl Supervision<'_, '_> {
                 reopener.follow(&gateway.shared.forwarding.load());
             }
         });
-        let reloader = Reloader { file, config, exclusive, quiet: &quiet };
+        let reloader = Reloader { file, config, exclusive, quiet: &quiet, given_up };
         tokio::select! {
             () = told(interrupt, terminate) => Ok(()),
             () = closed_input(attended) => Ok(()),

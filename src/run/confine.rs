@@ -1,0 +1,125 @@
+//! Gives up what the gateway does not go on to need, once its ports are open, and says what is left.
+
+use std::path::Path;
+
+use rustix::fs::{Access, access};
+use rustix::thread::CapabilitySet;
+use transload_encaps::Carrier;
+
+use super::opening::is_heard;
+use super::start::StartError;
+use crate::admin::socket::AdminSocket;
+use crate::compile::Plan;
+use crate::config::{Config, Problem, Seccomp, Span};
+use crate::forwarding::PortId;
+use crate::io::Backend;
+use crate::io::rights::{rights_of, rights_of_udp};
+use crate::rights::{Account, Call, Rights, allow_only, in_words, keep, leave_none_to_programs, of_a_process};
+use crate::{admin, kernel};
+
+/// What asking for the names of peers takes of libc.
+const NAMES: [Call; 12] = [
+    Call::socket(libc::AF_INET),
+    Call::socket(libc::AF_INET6),
+    Call::socket(libc::AF_NETLINK),
+    Call::socket(libc::AF_UNIX),
+    Call::Any(libc::SYS_bind),
+    Call::Any(libc::SYS_connect),
+    Call::Any(libc::SYS_getpeername),
+    Call::Any(libc::SYS_getsockname),
+    Call::Any(libc::SYS_recvfrom),
+    Call::Any(libc::SYS_recvmsg),
+    Call::Any(libc::SYS_sendmmsg),
+    Call::Any(libc::SYS_sendto),
+];
+
+/// What a gateway goes on to need for this plan.
+#[must_use]
+pub fn rights(plan: &Plan, is_on_xdp: impl Fn(PortId) -> bool) -> Rights {
+    let always =
+        [admin::rights::rights(), kernel::rights::rights(), Rights::calls(NAMES.into_iter().chain(of_a_process()))];
+    let ports = plan.ports.iter().map(|port| rights_of(&port.backend, is_on_xdp(port.id)));
+    let heard = plan.tables.endpoints.iter().filter(|(id, _)| is_heard(plan, *id));
+    let listening = heard.flat_map(|(_, endpoint)| &endpoint.carriers).filter_map(|carrier| match carrier {
+        Carrier::Udp(port) => Some(rights_of_udp(*port)),
+        Carrier::Ip(_) | Carrier::Port => None,
+    });
+    always.into_iter().chain(ports).chain(listening).collect()
+}
+
+/// Becomes the user whom the file names, and gives up every right that this plan does not go on to need: for this thread
+/// and those that it starts. Returns the capabilities that the process had and has no more.
+///
+/// # Errors
+/// When it cannot become that user, or the kernel does not let it give something up.
+pub fn confine(
+    plan: &Plan,
+    config: &Config,
+    admin: &AdminSocket,
+    is_on_xdp: impl Fn(PortId) -> bool,
+) -> Result<CapabilitySet, StartError> {
+    let refused = |error| StartError::System("cannot give up capabilities", error);
+    let rights = rights(plan, is_on_xdp);
+    let user = plan.settings.user.as_deref().map(Account::find).transpose()?;
+    if let Some(user) = &user {
+        let (uid, gid) = user.numbers();
+        if let Err(error) = admin.hand_over(uid, gid) {
+            tracing::warn!("cannot give {} to user {}: {error}", admin.path().display(), user.name());
+        }
+        leave_none_to_programs();
+        user.take_over()?;
+    }
+    let kept = keep(rights.capabilities()).map_err(refused)?;
+    let calls = match plan.settings.seccomp {
+        Seccomp::Off => "every system call (seccomp: off)".to_owned(),
+        Seccomp::On => match allow_only(&rights.calls) {
+            Ok(count) => format!("{count} system calls (seccomp)"),
+            Err(error) => {
+                tracing::warn!("the kernel does not restrict system calls: {error}");
+                "every system call".to_owned()
+            }
+        },
+    };
+    let user = user.map_or_else(String::new, |user| format!("user {}, ", user.name()));
+    tracing::info!("rights from here on: {user}{}, {calls}", in_words(kept.kept));
+    warn_of_files(plan, config, admin.path());
+    Ok(kept.given_up)
+}
+
+/// Tells what of the file system is out of reach now.
+fn warn_of_files(plan: &Plan, config: &Config, admin: &Path) {
+    let who = match &plan.settings.user {
+        Some(user) => format!("user {user}"),
+        None => "whoever started transload".to_owned(),
+    };
+    for file in config.source.names().filter(|name| *name != "-") {
+        if access(file, Access::READ_OK).is_err() {
+            tracing::warn!("a reload will be refused: {file} cannot be read any more; let {who} read it");
+        }
+    }
+    let local = plan.ports.iter().filter_map(|port| match &port.backend {
+        Backend::Unix { local, .. } => Some(local.as_path()),
+        _ => None,
+    });
+    for socket in local.chain([admin]) {
+        let directory = socket.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if access(directory, Access::WRITE_OK | Access::EXEC_OK).is_err() {
+            let (socket, directory) = (socket.display(), directory.display());
+            tracing::warn!("{socket} will be left behind at the end: {directory} is not for {who} to change");
+        }
+    }
+}
+
+/// Why this plan cannot have what it needs: it was given up at the start.
+#[must_use]
+pub fn missing(given_up: CapabilitySet, plan: &Plan) -> Vec<Problem> {
+    // The ports are those of the start.
+    let needs = rights(plan, |_| false).needs.into_iter();
+    let missing = needs.filter(|need| given_up.intersects(need.capabilities));
+    let problem = |need: crate::rights::Need| {
+        let lacks = in_words(need.capabilities & given_up);
+        let message = format!("{} needs {lacks}, which was given up at the start", need.what);
+        Problem::error(&plan.source, Span::default(), message).help("restart transload to apply it")
+    };
+    missing.map(problem).collect()
+}
