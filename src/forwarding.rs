@@ -83,6 +83,8 @@ pub struct Forwarding {
     pub learned: Arc<Learned>,
     /// The next hops to a tunnel peer, learned ones included, all of equal cost; none or empty while unresolved.
     pub hops: Slab<PeerId, Arc<[Hop]>>,
+    /// The gateway has just started, so that much is unknown that soon will not be: tenants may send more unknown unicast.
+    pub is_starting: bool,
 }
 
 /// The gateway's own MAC address in every tenant and mapping, from which it says that a packet is too big. Never

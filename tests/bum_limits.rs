@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use common::Lab;
 use common::wire::{BROADCAST, mac, tag, tenant_frame};
+use transload::dataplane::Now;
 use transload::report::rows::TenantRow;
 
 const SECOND: u64 = 1_000_000_000;
@@ -150,4 +151,20 @@ fn a_reload_gives_nobody_a_new_budget() {
     let plan = transload::compile::compile(&config, &before.numbers, Some(&before.tables)).unwrap();
     lab.gateway.reload(plan, lab.clock);
     assert_eq!(lab.send("access", frame).len(), 0);
+}
+
+#[test]
+fn while_the_gateway_starts_ten_times_as_much_unknown_unicast_passes_and_then_the_limit() {
+    let mut lab = gateway(1, "limits: { bum: 100 }");
+    let now = |lab: &Lab, seconds| Now { nanos: lab.clock + seconds * SECOND };
+    let until = now(&lab, 10);
+    lab.gateway.change(|rib| rib.starts_until(until));
+    let (silent, everyone) = (tagged(1, mac(0x77)), tagged(2, BROADCAST));
+    let sent = copies(&mut lab, &silent, 2_000, 0..5);
+    assert!((5_000..=6_001).contains(&sent), "1,000 a second and one second's worth saved up: {sent}");
+    let sent = copies(&mut lab, &everyone, 2_000, 0..5);
+    assert!((500..=601).contains(&sent), "broadcasts are as limited as ever: {sent}");
+    lab.sleep(2);
+    let sent = copies(&mut lab, &silent, 2_000, 0..5);
+    assert!((500..=601).contains(&sent), "it has started: {sent}");
 }

@@ -1,6 +1,7 @@
 //! The admin socket: a running gateway answers HTTP on a Unix socket, one JSON list a path.
 
 pub mod client;
+pub mod directory;
 pub mod rights;
 pub mod socket;
 

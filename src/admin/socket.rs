@@ -7,7 +7,10 @@ use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, Mode};
+use rustix::net::sockopt::socket_peercred;
 use thiserror::Error;
+
+use super::directory::{self, usual_directories};
 
 const NAME: &str = "admin.sock";
 
@@ -40,8 +43,9 @@ impl AdminSocket {
     pub fn bind(path: &Path) -> Result<(Self, UnixListener), AdminSocketError> {
         let failed = |error| AdminSocketError::Io(path.to_owned(), error);
         Self::examine(path)?;
+        make_directory(path).map_err(failed)?;
         match fs::remove_file(path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => make_directory(path).map_err(failed)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
             removed => removed.map_err(failed)?,
         }
         // The mask, so that there is no moment in which others may connect.
@@ -115,24 +119,39 @@ impl Drop for AdminSocket {
     }
 }
 
-/// The sockets in the usual directories that a gateway answers on.
+/// The sockets in the usual directories that a gateway answers on, of our own user; and what is not believed there, in
+/// words.
 #[must_use]
-pub fn running() -> Vec<PathBuf> {
-    let entries = usual_directories().into_iter().filter_map(|directory| fs::read_dir(directory).ok()).flatten();
-    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let mut live: Vec<_> =
-        paths.filter(|path| path.extension().is_some_and(|it| it == "sock") && is_live(path)).collect();
+pub fn running() -> (Vec<PathBuf>, Vec<String>) {
+    let (mut live, mut refused) = (Vec::new(), Vec::new());
+    for directory in usual_directories().into_iter().filter(|directory| fs::symlink_metadata(directory).is_ok()) {
+        match directory::examine(&directory) {
+            Err(why) => refused.push(why),
+            Ok(()) => {
+                let entries = fs::read_dir(&directory).into_iter().flatten();
+                let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+                let sockets = paths.filter(|path| path.extension().is_some_and(|it| it == "sock") && is_live(path));
+                for path in sockets {
+                    match stranger(&path) {
+                        None => live.push(path),
+                        Some(user) => refused.push(format!("{} is of user {user}", path.display())),
+                    }
+                }
+            }
+        }
+    }
     live.sort();
-    live
+    (live, refused)
 }
 
-/// Where admin sockets are, in order of preference: the system's place, the user's, a temporary one.
-fn usual_directories() -> Vec<PathBuf> {
-    let user = rustix::process::geteuid();
-    let system = user.is_root().then(|| PathBuf::from("/run/transload"));
-    let session = std::env::var_os("XDG_RUNTIME_DIR").map(|directory| PathBuf::from(directory).join("transload"));
-    let temporary = std::env::temp_dir().join(format!("transload-{}", user.as_raw()));
-    system.into_iter().chain(session).chain([temporary]).collect()
+/// The user who answers on a socket, or whose it is, if that is neither root nor we: anybody may say anything on a socket
+/// of their own.
+#[must_use]
+pub fn stranger(path: &Path) -> Option<u32> {
+    let listener = UnixStream::connect(path).and_then(|stream| Ok(socket_peercred(&stream)?.uid.as_raw())).ok();
+    let owner = fs::symlink_metadata(path).map(|found| found.uid()).ok();
+    let us = rustix::process::geteuid().as_raw();
+    [listener, owner].into_iter().flatten().find(|user| ![0, us].contains(user))
 }
 
 fn is_live(path: &Path) -> bool {
@@ -149,11 +168,9 @@ fn place_for(path: &Path) -> io::Result<()> {
 
 fn make_directory(path: &Path) -> io::Result<()> {
     let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) else { return Ok(()) };
-    if let Ok(found) = fs::metadata(parent) {
-        // In a directory of somebody else's making, that somebody could put another socket in our place.
-        let is_usual = usual_directories().iter().any(|usual| usual == parent);
-        let is_ours = found.uid() == rustix::process::geteuid().as_raw();
-        return if is_ours || !is_usual { Ok(()) } else { Err(ErrorKind::PermissionDenied.into()) };
+    // In a directory of somebody else's making, that somebody could put another socket in our place.
+    if usual_directories().iter().any(|usual| usual == parent) {
+        return directory::make(parent);
     }
     DirBuilder::new().recursive(true).mode(0o755).create(parent)
 }

@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use super::Failure;
 use super::render::{output, tell};
-use super::show::the_only_one;
+use super::show::socket_or_the_only_one;
 use crate::admin::client::{self, AskError};
-use crate::admin::socket;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -16,10 +15,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let socket = match &args.socket {
-        Some(socket) => socket.clone(),
-        None => the_only_one(&socket::running())?,
-    };
+    let socket = socket_or_the_only_one(args.socket.as_deref())?;
     let reloaded = client::reload(&socket).map_err(|error| match error {
         AskError::Refused(why) => {
             tell(&why);

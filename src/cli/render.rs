@@ -1,5 +1,6 @@
 //! Problems on standard error, drawn for people.
 
+use std::borrow::Cow;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use miette::{GraphicalReportHandler, GraphicalTheme, MietteDiagnostic, ThemeCharacters};
@@ -13,7 +14,7 @@ const WIDTH: usize = 110;
 
 /// Prints a line of output.
 pub(super) fn output(text: &str) -> Result<(), Failure> {
-    written(writeln!(std::io::stdout(), "{text}"))
+    written(writeln!(std::io::stdout(), "{}", printable(text)))
 }
 
 /// What became of output. A reader that has gone away, such as `head`, is no failure.
@@ -29,7 +30,30 @@ pub(super) fn written(outcome: io::Result<()>) -> Result<(), Failure> {
 /// Prints a line about the work on standard error. What cannot be said there cannot be said anywhere, and must not
 /// change the exit code.
 pub(super) fn tell(text: &str) {
+    say(&printable(text));
+}
+
+fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// The text without what would do something to a terminal: it may come from a file, a device's name, or whoever answers
+/// on a socket. Lines and tabs stay.
+pub(super) fn printable(text: &str) -> Cow<'_, str> {
+    let is_control = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if !text.contains(is_control) {
+        return text.into();
+    }
+    text.chars()
+        .fold(String::with_capacity(text.len()), |mut out, c| {
+            if is_control(c) {
+                out.extend(c.escape_default());
+            } else {
+                out.push(c);
+            }
+            out
+        })
+        .into()
 }
 
 /// Tells why a verb failed.
@@ -42,7 +66,7 @@ pub(super) fn failure(failure: &Failure) {
         Failure::Other { message, help } => {
             let mut diagnostic = MietteDiagnostic::new(message);
             diagnostic.help.clone_from(help);
-            tell(drawn(&diagnostic).trim_end());
+            say(drawn(&diagnostic).trim_end());
         }
         Failure::Told => {}
     }
@@ -55,7 +79,7 @@ pub(super) fn problems_of(problems: &[Problem]) {
         if !problem.has_a_short_line() && !place.is_empty() {
             tell(place.trim_end());
         }
-        tell(&drawn(problem));
+        say(&drawn(problem));
     }
     if let Some(rest) = problems.len().checked_sub(MOST_SHOWN).filter(|&rest| rest > 0) {
         tell(&format!("... and {rest} more; `check --json` lists all of them"));
@@ -89,6 +113,15 @@ fn drawn(diagnostic: &dyn miette::Diagnostic) -> String {
     if !for_people {
         theme.characters = ThemeCharacters { error: "error:".into(), warning: "warning:".into(), ..theme.characters };
     }
+    let plain = draw(diagnostic, if for_people { GraphicalTheme::unicode_nocolor() } else { theme.clone() });
+    // Colours are control characters too: they are there only if there are no others.
+    match printable(&plain) {
+        Cow::Borrowed(_) if for_people => draw(diagnostic, theme),
+        shown => shown.into_owned(),
+    }
+}
+
+fn draw(diagnostic: &dyn miette::Diagnostic, theme: GraphicalTheme) -> String {
     let handler = GraphicalReportHandler::new_themed(theme).with_width(WIDTH).with_links(false).with_context_lines(1);
     let mut text = String::new();
     // Writing into a string does not fail; should drawing do, the plain message is still told.
@@ -96,4 +129,20 @@ fn drawn(diagnostic: &dyn miette::Diagnostic) -> String {
         text = format!("{diagnostic}\n");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_terminal_obeys_is_printed() {
+        assert_eq!(printable("eth0\n\tup, ä"), "eth0\n\tup, ä");
+        assert_eq!(
+            printable("\x1b]0;title\x07\x1b[2J\r\u{9b}31m\x7f"),
+            r"\u{1b}]0;title\u{7}\u{1b}[2J\r\u{9b}31m\u{7f}"
+        );
+        let told = drawn(&MietteDiagnostic::new("`a\x1b[2Jb` is no name"));
+        assert!(told.contains(r"`a\u{1b}[2Jb` is no name"), "{told}");
+    }
 }

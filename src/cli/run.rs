@@ -7,8 +7,8 @@ use crate::logging::Logging;
 use crate::run::start::{self, Orders, StartError};
 
 const SIGNALS: &str = "\
-Ctrl-C, SIGINT or SIGTERM stops it and leaves nothing behind; SIGHUP has it read its file again, as `transload reload` \
-does. RUST_LOG says how much it logs.";
+Ctrl-C, SIGINT, SIGQUIT or SIGTERM stops it and leaves nothing behind; SIGHUP has it read its file again, as `transload \
+reload` does; SIGUSR1, SIGUSR2 and SIGALRM are ignored. RUST_LOG says how much it logs.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = SIGNALS)]

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::Failure;
-use super::render::output;
+use super::render::{output, tell};
 use crate::admin::client::{self, AskError};
 use crate::admin::socket;
 use crate::report::rows::{DropRow, FdbRow, LogRow, LoopRow, MappingRow, PeerRow, PortRow, TenantRow};
@@ -24,7 +24,7 @@ A column is a key of the JSON (docs/ROWS.md has them all). Some need a word:
   UNMAPPED IDS        IDs of a mapping that have no counterpart, since it is reserved
   DROPPED (UNMAPPED)  frames that came with such an ID, and were dropped
   PATH MTU            the longest IP packet that is sent to a peer, in bytes, and the router that reported so
-  SOURCE              what made it known: static (the file) or learned
+  SOURCE              what made it known: static (the file), learned, or restored (learned before a restart)
   MOVES               how often a MAC address has moved to another place
   LOOPS               attachment pairs with an external L2 loop";
 
@@ -115,15 +115,24 @@ impl What {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let socket = match &args.socket {
-        Some(socket) => socket.clone(),
-        None => the_only_one(&socket::running())?,
-    };
+    let socket = socket_or_the_only_one(args.socket.as_deref())?;
     output(&answer(args, &socket).map_err(|error| Failure::new(error.to_string()))?)
 }
 
-pub(super) fn the_only_one(running: &[PathBuf]) -> Result<PathBuf, Failure> {
-    match running {
+/// The socket that somebody names, or that of the only gateway of this user. Of a named one it is said if it is neither
+/// root's nor one's own.
+pub(super) fn socket_or_the_only_one(named: Option<&Path>) -> Result<PathBuf, Failure> {
+    if let Some(socket) = named {
+        if let Some(user) = socket::stranger(socket) {
+            tell(&format!("note: {} is of user {user}, who may answer anything there", socket.display()));
+        }
+        return Ok(socket.to_owned());
+    }
+    let (running, refused) = socket::running();
+    for why in &refused {
+        tell(&format!("not asked: {why}"));
+    }
+    match &running[..] {
         [] => Err(Failure::with_help(
             "no gateway is running here, or none that you may ask",
             "start one with `transload run FILE`; one with an admin socket of its own is asked with --socket PATH",

@@ -47,9 +47,9 @@ pub use names::Names;
 pub use narrow::{mtu_place, narrow};
 pub use numbers::{Freed, Numbers};
 pub use origins::{Line, Noun, Origins};
-pub use plan::{LearningGroup, NamedPeer, Plan, PortPlan, Settings, Static, TunnelPlan};
+pub use plan::{LearningGroup, NamedPeer, Plan, PortPlan, Settings, StatePlan, Static, TunnelPlan};
 
-use crate::config::{At, Config, File, Problems, Span};
+use crate::config::{At, Config, File, Problems, Span, Switch};
 use crate::fdb;
 use crate::forwarding::{FileTables, Peer, PeerId, Slab};
 use context::Context;
@@ -206,7 +206,21 @@ fn settings(file: &File, domains: &TenantSection<'_>, findings: &mut Findings) -
     let admin = file.admin.as_ref().and_then(At::get).cloned();
     let user = file.user.as_ref().and_then(At::get).cloned();
     let seccomp = file.seccomp.as_ref().and_then(At::value).unwrap_or_default();
-    Settings { fdb_capacity, workers, polling, admin, user, seccomp }
+    Settings { fdb_capacity, workers, polling, admin, user, seccomp, state: state(file, findings) }
+}
+
+fn state(file: &File, findings: &mut Findings) -> Option<StatePlan> {
+    const INTERVAL: u64 = 60;
+    let Some(written) = file.state.as_ref().and_then(At::get) else {
+        return Some(StatePlan { file: None, interval: INTERVAL });
+    };
+    let Switch::On(state) = written else { return None };
+    let interval = state.interval.as_ref().and_then(|at| Some((at.span, at.value()?.0)));
+    if let Some((span, 0)) = interval {
+        findings.error(span, "the state cannot be written every 0 seconds", "write 1s or more, or `state: off`");
+    }
+    let path = state.file.as_ref().and_then(At::get).cloned();
+    Some(StatePlan { file: path, interval: interval.map_or(INTERVAL, |(_, seconds)| seconds.max(1)) })
 }
 
 /// Refuses a path that no Unix socket can have: `sun_path` has 108 bytes, and the last is zero.

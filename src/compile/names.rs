@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::forwarding::{AttachmentId, DomainId, MappingId, PeerId, PortId, RowId, Slab};
+use crate::forwarding::{AttachmentId, DomainId, MappingId, PeerId, PortId, RowId, Slab, Target};
 
 /// The names of the numbers of a [`Forwarding`](crate::forwarding::Forwarding).
 #[derive(Debug, Clone, Default)]
@@ -79,6 +79,14 @@ impl Names {
     pub fn attachment(&self, domain: DomainId, id: AttachmentId) -> Cow<'_, str> {
         let names = self.domains.get(domain);
         known_or("attachment", u32::from(id.number()), names.and_then(|names| names.attachments.get(id)))
+    }
+
+    /// The names of a place: tenant, attachment, and peer; `None` if one of them has none.
+    #[must_use]
+    pub fn place(&self, domain: DomainId, target: Target) -> Option<[&str; 3]> {
+        let tenant = self.domains.get(domain)?;
+        let attachment = tenant.attachments.get(target.attachment)?;
+        Some([&tenant.name, attachment, self.peers.get(target.peer)?])
     }
 
     /// The name of a mapping.

@@ -155,6 +155,17 @@ pub struct Settings {
     pub user: Option<String>,
     /// Whether the kernel refuses system calls that it does not need.
     pub seccomp: Seccomp,
+    /// What is written down for the next start, if anything.
+    pub state: Option<StatePlan>,
+}
+
+/// How what is known survives a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatePlan {
+    /// The state file, if the gateway's file names one.
+    pub file: Option<PathBuf>,
+    /// Seconds between two writings.
+    pub interval: u64,
 }
 
 impl TunnelPlan {

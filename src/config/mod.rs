@@ -26,6 +26,7 @@ mod range;
 mod reader;
 mod source;
 mod source_ports;
+mod state;
 mod switch;
 mod tenants;
 mod tree;
@@ -59,6 +60,7 @@ pub use profiles::{PROFILES, Profile, ProfileRow, table as profile_table};
 pub use range::Range;
 pub use source::{SourceText, Span};
 pub use source_ports::UdpSourcePorts;
+pub use state::StateFile;
 pub use switch::Switch;
 pub use tenants::{Duplicates, Limits, LoopGuard, Macs, Moves, Static, Tenant, UnknownUnicast};
 pub use values::{MacAddress, Seconds};
@@ -128,6 +130,8 @@ pub struct File {
     pub polling: Option<At<Polling>>,
     /// The socket that `transload show` asks.
     pub admin: Option<At<PathBuf>>,
+    /// What is kept on disk, so that MAC addresses and learned peers survive a restart; `on` if left out.
+    pub state: Option<At<Switch<StateFile>>>,
     /// The user that the gateway becomes once its ports are open, by name or number; whoever started it if left out. The
     /// files that a reload reads must be that user's to read.
     pub user: Option<At<String>>,

@@ -232,7 +232,7 @@ impl<'a, T: Tracer> Bridge<'a, T> {
         let copies = || self.tables.fan_out(domain, attachment, is_control);
         let copies = if is_control { copies() } else { *ingress.copies.get_or_insert_with(copies) };
         let frame = (inbound.frame.bytes(), inbound.keys.1.mac());
-        if !bum::is_within_limits(frame, copies, domain, attachment, self.now) {
+        if !bum::is_within_limits(frame, copies, domain, attachment, self.tables.is_starting, self.now) {
             self.add(claim, copies, |counters| &counters.copies_dropped);
             return Err(Common::BumLimit.into());
         }

@@ -9,18 +9,26 @@ use crate::forwarding::{Attachment, BumClass, Domain};
 /// `ICMPv6` types of router and neighbour solicitations and advertisements, and redirects (RFC 4861 §4).
 const ND_TYPES: std::ops::RangeInclusive<u8> = 133..=137;
 
+/// How much more unknown unicast than its limit a tenant may send while the gateway starts.
+const AT_THE_START: u64 = 10;
+
 /// Whether so many copies may be made of a frame that came in by this attachment; they are then used up.
 pub(super) fn is_within_limits(
     (frame, destination): (&[u8], Mac),
     copies: u64,
     domain: &Domain,
     attachment: &Attachment,
+    is_starting: bool,
     now: Now,
 ) -> bool {
     let (class, due) = (BumClass::of(destination), &*attachment.bum_due);
     let from_reserve =
         || is_neighbour_discovery(frame) && rate::are_within(&due.neighbours, domain.bum.broadcast, copies, now);
-    copies == 0 || from_reserve() || rate::are_within(due.of(class), domain.bum.of(class), copies, now)
+    let mut interval = domain.bum.of(class);
+    if is_starting && class == BumClass::UnknownUnicast {
+        interval = interval.div_ceil(AT_THE_START);
+    }
+    copies == 0 || from_reserve() || rate::are_within(due.of(class), interval, copies, now)
 }
 
 /// Whether hosts find each other by this frame: ARP or ND.

@@ -31,6 +31,17 @@ impl Fdb {
         if placed == LearnOutcome::New { Ok(None) } else { Err(Full) }
     }
 
+    /// Writes down that a MAC lived behind a target and was last seen at `tick`, before this process ran, if nothing else
+    /// is known of it. Returns whether it did, which is when `admit` consented. It is a hint: whatever is heard of the MAC
+    /// takes its place, and does not count as a move.
+    pub fn restore(&self, key: Key, target: Target, tick: u16, admit: impl FnOnce() -> bool) -> bool {
+        let _control = self.control();
+        let claim = wait_for(|| self.claim(key));
+        // Busy or full: one hint less.
+        self.find_waiting(key).is_none()
+            && self.place(&claim, key, SlotState::restored(key, target, tick), admit) == LearnOutcome::New
+    }
+
     /// Holds a learned MAC where it is, or lets it move again. Returns the entry as it is now, if there is one.
     ///
     /// A held MAC still ages: once it has been silent for long enough it may be learned anywhere.

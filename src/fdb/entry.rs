@@ -90,6 +90,7 @@ impl SlotState {
     const STATIC: u64 = 2;
     const HELD: u64 = 4;
     const TOLD: u64 = 8;
+    const RESTORED: u64 = 16;
     const SEEN_AT: u32 = 8;
     const TARGET_AT: u32 = 24;
     const DOMAIN_AT: u32 = 56;
@@ -101,9 +102,16 @@ impl SlotState {
         Self(location | u64::from(tick) << Self::SEEN_AT)
     }
 
+    /// As [`learned`](Self::learned), before this process ran. Never [at](Self::is_at) a location for a glance: the full
+    /// path hears the MAC, and forgets where it was.
+    pub(super) fn restored(key: Key, target: Target, tick: u16) -> Self {
+        Self(Self::learned(key, target, tick).0 | Self::RESTORED)
+    }
+
     pub(super) fn installed(key: Key, target: Target, source: EntrySource) -> Self {
         let flags = match source {
             EntrySource::Learned => 0,
+            EntrySource::Restored => Self::RESTORED,
             EntrySource::File => Self::STATIC,
             EntrySource::Told => Self::TOLD,
             EntrySource::ToldSticky => Self::TOLD | Self::STATIC,
@@ -113,6 +121,7 @@ impl SlotState {
 
     fn source(self) -> EntrySource {
         match (self.0 & Self::TOLD != 0, self.is_static()) {
+            (false, false) if self.is_restored() => EntrySource::Restored,
             (false, false) => EntrySource::Learned,
             (false, true) => EntrySource::File,
             (true, false) => EntrySource::Told,
@@ -134,6 +143,18 @@ impl SlotState {
     #[inline]
     pub(super) fn is_static(self) -> bool {
         self.0 & Self::STATIC != 0
+    }
+
+    #[inline]
+    pub(super) fn is_restored(self) -> bool {
+        self.0 & Self::RESTORED != 0
+    }
+
+    /// Whether the MAC lives behind this target, and not only did so before a restart.
+    #[inline]
+    pub(super) fn is_known_behind(self, target: Target) -> bool {
+        let bits = u64::from(target.to_bits()) << Self::TARGET_AT;
+        (self.0 ^ bits) & (0xffff_ffff << Self::TARGET_AT | Self::RESTORED) == 0
     }
 
     #[inline]
@@ -245,6 +266,8 @@ fn age(seen: u16, now: u16) -> u16 {
 pub enum EntrySource {
     /// A worker that received a frame from it: it moves, and expires.
     Learned,
+    /// A worker of a gateway that ran before this one: it expires, and whatever is heard takes its place.
+    Restored,
     /// The file: it neither moves nor expires.
     File,
     /// A controller or a manager: it moves when it is heard elsewhere, and does not expire.
@@ -257,7 +280,7 @@ impl EntrySource {
     /// Whether it moves and expires by what workers receive.
     #[must_use]
     pub const fn is_learned(self) -> bool {
-        matches!(self, Self::Learned)
+        matches!(self, Self::Learned | Self::Restored)
     }
 }
 

@@ -97,7 +97,8 @@ struct Count(AtomicUsize);
 pub enum LearnOutcome {
     /// It was there, behind this target; it is young again.
     Known,
-    /// It was not there and is now. Only then has `admit` been asked with success.
+    /// It was not there and is now, and `admit` has consented; or it was there as it was before a restart, counted
+    /// already, and has been heard now.
     New,
     /// It was there, behind another target.
     Moved {
@@ -180,13 +181,13 @@ impl Fdb {
 
     /// Notes that this MAC was seen behind `target` now, `tick`.
     ///
-    /// `admit` is asked when the MAC is not in the table and there is room for it, and its consent is final: then
-    /// and only then the answer is [`New`](LearnOutcome::New). It must be short, since it holds up others. An expired
+    /// `admit` is asked when the MAC is not in the table and there is room for it, and its consent is final: then the
+    /// answer is [`New`](LearnOutcome::New). It must be short, since it holds up others. An expired
     /// MAC that nobody has swept out yet is still in the table.
     #[inline]
     pub fn learn(&self, key: Key, target: Target, tick: u16, admit: impl FnOnce() -> bool) -> LearnOutcome {
         match self.find(key) {
-            Ok(Some(found)) if found.state.target() == target => {
+            Ok(Some(found)) if found.state.is_known_behind(target) => {
                 found.refresh(tick);
                 LearnOutcome::Known
             }
@@ -240,9 +241,13 @@ impl Fdb {
         let Some(claim) = self.claim(key) else { return LearnOutcome::Busy };
         // Another worker may have been quicker. From here on it cannot be.
         match self.find(key) {
-            Ok(Some(found)) if found.state.target() == target => LearnOutcome::Known,
+            Ok(Some(found)) if found.state.is_known_behind(target) => LearnOutcome::Known,
             Ok(Some(found)) if found.state.is_static() => LearnOutcome::Static,
             Ok(Some(found)) if found.state.is_held() => LearnOutcome::Held,
+            Ok(Some(found)) if found.state.is_restored() => {
+                found.change(&claim, SlotState::learned(key, target, tick));
+                LearnOutcome::New
+            }
             Ok(Some(found)) => {
                 found.change(&claim, SlotState::learned(key, target, tick));
                 LearnOutcome::Moved { from: found.state.target() }

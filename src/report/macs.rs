@@ -2,7 +2,7 @@
 
 use super::rows::{FdbRow, MoveRow, RowSource};
 use super::state::{GatewayState, NoSuchTenant};
-use crate::fdb::Entry;
+use crate::fdb::{Entry, EntrySource};
 use crate::forwarding::{DomainId, Target};
 use crate::rib::history::{Heard, Move};
 
@@ -51,7 +51,11 @@ impl GatewayState<'_> {
             mac: entry.mac.to_string(),
             attachment,
             via,
-            source: if entry.source.is_learned() { RowSource::Learned } else { RowSource::Static },
+            source: match entry.source {
+                EntrySource::Restored => RowSource::Restored,
+                source if source.is_learned() => RowSource::Learned,
+                _ => RowSource::Static,
+            },
             age: entry.source.is_learned().then(|| entry.age(self.now.tick())),
             here_for: heard.map(|heard| self.seconds_since(heard.since)),
             moves: heard.map_or(0, Heard::move_count),

@@ -18,6 +18,8 @@ pub enum RowSource {
     Static,
     /// A frame that arrived.
     Learned,
+    /// A frame that arrived before the gateway was started again; whatever is heard takes its place.
+    Restored,
 }
 
 impl fmt::Display for RowSource {
@@ -25,6 +27,7 @@ impl fmt::Display for RowSource {
         f.write_str(match self {
             Self::Static => "static",
             Self::Learned => "learned",
+            Self::Restored => "restored",
         })
     }
 }
@@ -53,7 +56,7 @@ pub struct FdbRow {
     pub attachment: String,
     /// The peer or port that it is reached by.
     pub via: String,
-    /// What made it known: `static` (the file) or `learned`.
+    /// What made it known: `static` (the file), `learned`, or `restored` (learned before the gateway was started again).
     pub source: RowSource,
     /// Seconds since a frame came from it; none for a static entry.
     pub age: Option<u16>,

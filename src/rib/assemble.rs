@@ -24,6 +24,8 @@ pub(super) struct Facts<'a> {
     pub(super) hops: &'a Slab<PeerId, Arc<[Hop]>>,
     /// What the underlay said of them.
     pub(super) reports: &'a PathReports,
+    /// Whether the gateway has just started.
+    pub(super) is_starting: bool,
 }
 
 /// The tables that these facts come to. What has not changed is shared with the tables before.
@@ -34,6 +36,7 @@ pub(super) fn assemble(facts: &Facts<'_>) -> Forwarding {
         own_macs: Arc::clone(facts.own_macs),
         learned: Arc::clone(facts.learned),
         hops: facts.reports.applied(facts.hops),
+        is_starting: facts.is_starting,
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use transload_encaps::underlay::{Underlay, UnderlaySpec};
 
 use super::facts::Tunnel;
+use super::remembered::RememberedPeer;
 use crate::compile::{LearningGroup, Numbers, Plan, TunnelPlan};
 use crate::dataplane::{Now, Shared};
 use crate::forwarding::{Exit, FileTables, GroupId, Learned, LearnedPeer, MAX_PEERS, Map, Peer, PeerId, RowId, Sender};
@@ -197,6 +198,14 @@ impl LearnedPeers {
     /// Every learned peer.
     pub fn rows(&self) -> impl Iterator<Item = &Row> {
         self.rows.values()
+    }
+
+    /// Every learned peer, for the next start.
+    pub(super) fn remembered(&self, plan: &Plan) -> Vec<RememberedPeer> {
+        let of = |(id, address): &(GroupId, IpAddr)| {
+            Some(RememberedPeer { group: group_of(&plan.learning, *id)?.name.clone(), address: *address })
+        };
+        self.rows.keys().filter_map(of).collect()
     }
 
     /// How many unknown senders a group had no room for.

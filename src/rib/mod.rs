@@ -18,6 +18,7 @@ pub mod loops;
 mod news;
 pub mod path_reports;
 mod read;
+pub mod remembered;
 mod settle;
 mod versions;
 
@@ -72,8 +73,12 @@ pub struct Rib {
     failures: BTreeMap<PortId, String>,
     /// How far the search for silent MAC addresses has come.
     ageing: Ageing,
+    /// How often numbers have become free.
+    reclaims: u64,
     /// How many of the addresses that are remembered may have left the FDB.
     left: usize,
+    /// Until when the gateway counts as starting, in nanoseconds of the workers' clock.
+    starting: Option<u64>,
     versions: Versions,
     /// Tables that workers have to pass before the FDB is swept and numbers are freed, and the generation of numbers
     /// that is free then.
@@ -107,7 +112,9 @@ impl Rib {
             loops: Loops::default(),
             failures: BTreeMap::new(),
             ageing: Ageing::default(),
+            reclaims: 0,
             left: 0,
+            starting: None,
             versions: Versions::default(),
             unsettled: VecDeque::new(),
             is_changed: false,
@@ -155,6 +162,12 @@ impl Rib {
         self.hops = stated.into_iter().chain(learned).collect();
         let complaints = std::mem::take(&mut self.complaints);
         self.complaints = complaints.into_iter().filter(|(peer, _)| self.is_tunnel(*peer)).collect();
+    }
+
+    /// Counts as starting until then: unknown unicast is let through that its limit would hold back.
+    pub fn starts_until(&mut self, until: Now) {
+        self.starting = Some(until.nanos);
+        self.is_changed = true;
     }
 
     /// Takes in what a worker says.
@@ -259,6 +272,7 @@ impl Rib {
             self.left = 0;
         }
         self.is_changed |= self.reports.age(now);
+        self.is_changed |= self.starting.take_if(|until| *until <= now.nanos).is_some();
     }
 
     /// Forgets learned peers that are not needed any more.
@@ -301,6 +315,7 @@ impl Rib {
             learned: self.learned.tables(),
             hops: &self.hops,
             reports: &self.reports,
+            is_starting: self.starting.is_some(),
         });
         self.counters.iter().for_each(|counters| counters.grow(&tables));
         self.versions.publish(&self.shared, tables);

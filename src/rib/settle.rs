@@ -21,6 +21,7 @@ impl Rib {
             self.unsettled.pop_front();
             self.pin();
             let freed = self.plan.numbers.reclaim(generation);
+            self.reclaims += 1;
             self.forget(&freed);
         }
         true

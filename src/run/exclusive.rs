@@ -1,40 +1,92 @@
-//! At most one gateway serves an endpoint, or the tags of a device: two would each deliver every frame.
+//! At most one gateway serves an endpoint, or the tags of a device, in one network namespace: two would each deliver
+//! every frame.
 //!
-//! A claim is an abstract Unix socket, whose name the kernel gives to one process of a network namespace and takes
-//! back when that process ends, however it ends.
+//! A claim is a lock on a file in the gateway's own directory, where nobody else can make or lock one. The kernel takes
+//! it back when the process ends, however it ends.
 
 use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::admin::directory::{network_namespace, own_directory, usual_directories};
 
 /// What this gateway serves and no other may, until it is dropped.
 #[derive(Debug, Default)]
-pub struct Exclusive(HashMap<String, UnixDatagram>);
+pub struct Exclusive(HashMap<String, Lock>);
+
+/// A locked file, which is removed when this is dropped.
+#[derive(Debug)]
+struct Lock {
+    path: PathBuf,
+    _file: File,
+}
 
 impl Exclusive {
     /// Claims something by its name; false when another gateway has it. What is ours already stays so.
     ///
     /// # Errors
-    /// When the kernel has no socket for us.
+    /// When there is no directory of our own, or no file can be made there.
     pub fn claim(&mut self, what: &str) -> io::Result<bool> {
         if self.0.contains_key(what) {
             return Ok(true);
         }
-        let name = SocketAddr::from_abstract_name(format!("transload/{what}"))?;
-        match UnixDatagram::bind_addr(&name) {
-            Ok(socket) => {
-                self.0.insert(what.to_owned(), socket);
-                Ok(true)
-            }
-            Err(error) if error.kind() == ErrorKind::AddrInUse => Ok(false),
-            Err(error) => Err(error),
-        }
+        let path = own_directory()?.join(name(what)?);
+        let lock = Lock::take(path)?;
+        let is_ours = lock.is_some();
+        self.0.extend(lock.map(|lock| (what.to_owned(), lock)));
+        Ok(is_ours)
+    }
+
+    /// Whether a gateway serves this now. Nothing is changed.
+    #[must_use]
+    pub fn is_claimed(what: &str) -> bool {
+        let Ok(name) = name(what) else { return false };
+        let files = usual_directories().into_iter().filter_map(|directory| File::open(directory.join(&name)).ok());
+        files.into_iter().any(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
     /// Lets go of what is not among these.
     pub fn keep(&mut self, wanted: &[String]) {
         self.0.retain(|what, _| wanted.contains(what));
+    }
+}
+
+/// `4026531840:endpoint:192.0.2.1.lock`: no name of a device or address has a space or a slash in it.
+fn name(what: &str) -> io::Result<String> {
+    Ok(format!("{}:{}.lock", network_namespace()?, what.replace(' ', ":")))
+}
+
+impl Lock {
+    /// Takes the lock; `None` when another process has it.
+    fn take(path: PathBuf) -> io::Result<Option<Self>> {
+        loop {
+            let mut options = OpenOptions::new();
+            let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+            match file.try_lock() {
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => return Err(error),
+                // Whoever had it may have removed it just before; then it is a lock on nothing.
+                Ok(()) if is_at(&file, &path)? => return Ok(Some(Self { path, _file: file })),
+                Ok(()) => {}
+            }
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // While it is locked, so that nobody else's is removed.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(found) => Ok((found.dev(), found.ino()) == { file.metadata().map(|ours| (ours.dev(), ours.ino()))? }),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -48,7 +100,24 @@ mod tests {
         let (mut one, mut other) = (Exclusive::default(), Exclusive::default());
         assert!(one.claim(&what).unwrap());
         assert!(!other.claim(&what).unwrap());
+        assert!(Exclusive::is_claimed(&what));
         drop(one);
+        assert!(!Exclusive::is_claimed(&what));
         assert!(other.claim(&what).unwrap());
+        let path = other.0[&what].path.clone();
+        drop(other);
+        assert!(!path.exists(), "nothing is left behind");
+    }
+
+    #[test]
+    fn a_lock_on_a_file_that_was_removed_is_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        let file = File::create(&path).unwrap();
+        assert!(is_at(&file, &path).unwrap());
+        fs::remove_file(&path).unwrap();
+        assert!(!is_at(&file, &path).unwrap());
+        fs::write(&path, "").unwrap();
+        assert!(!is_at(&file, &path).unwrap(), "another file of the same name");
     }
 }

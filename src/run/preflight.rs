@@ -130,8 +130,7 @@ fn rivals(config: &Config, plan: &Plan) -> Vec<Problem> {
 
 /// What of a plan another gateway serves.
 fn served_by_others(plan: &Plan) -> Vec<String> {
-    let mut exclusive = Exclusive::default();
-    opening::claims(plan).into_iter().filter(|what| matches!(exclusive.claim(what), Ok(false))).collect()
+    opening::claims(plan).into_iter().filter(|what| Exclusive::is_claimed(what)).collect()
 }
 
 /// Rights that `run` needs and whoever asks does not have.

@@ -1,7 +1,8 @@
 //! `run`: from a file to a gateway that moves frames, and back to nothing.
 //!
-//! Read and compile; look at the machine; take the admin socket; open the ports and keep the kernel quiet; resolve
-//! next hops; give up the rights that were only needed for that; start the workers. Whatever fails, everything before it is undone by being dropped.
+//! Read and compile; look at the machine; take the admin socket; open the ports and keep the kernel quiet; restore what
+//! was known; resolve next hops; give up the rights that were only needed for that; start the workers. Whatever fails,
+//! everything before it is undone by being dropped.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,13 +19,13 @@ use transload_encaps::Mac;
 use crate::admin::socket::{AdminSocket, AdminSocketError};
 use crate::compile::{Numbers, Plan, compile};
 use crate::config::{self, At, Config, Polling, Problem, Problems};
-use crate::dataplane::Worker;
 use crate::dataplane::thread::{pin, work};
+use crate::dataplane::{Now, Worker};
 use crate::events;
 use crate::kernel::devices::devices as kernel_devices;
 use crate::kernel::host::Machine;
 use crate::kernel::resolver::Resolver;
-use crate::rib::facts::{PortLink, Tunnel};
+use crate::rib::facts::PortLink;
 use crate::rights::{Account, AccountError, EarlyThread, user_changes};
 use crate::run::backends;
 use crate::run::confine::confine;
@@ -32,12 +33,17 @@ use crate::run::gateway::Gateway;
 use crate::run::host_names;
 use crate::run::opening::{self, Opening, OpeningError};
 use crate::run::preflight;
-use crate::run::supervise::{Signals, Supervision};
+use crate::run::remembering::StateKeeper;
+use crate::run::signals::{Signals, StopSignals};
+use crate::run::supervise::Supervision;
 
 /// Events a worker may be ahead of the control plane.
 const EVENTS: usize = 16_384;
 /// How long neighbours have to answer before the gateway says it is ready.
 const FIRST_ANSWERS: Duration = Duration::from_millis(500);
+
+/// For so long, in nanoseconds, tenants may send more unknown unicast than their limits: what is silent has to be flooded.
+const STARTING: u64 = 10_000_000_000;
 
 /// The arguments of `run`.
 #[derive(Debug, Clone, Default)]
@@ -65,6 +71,9 @@ pub enum StartError {
     /// More static addresses than the table holds.
     #[error("the MAC table has no room for the static address {0}: raise `fdb: {{ capacity: .. }}`")]
     Full(Mac),
+    /// Somebody has said so. There is nothing wrong.
+    #[error("stopped before it was ready")]
+    Stopped,
     /// The system refuses something.
     #[error("{0}: {1}")]
     System(&'static str, #[source] io::Error),
@@ -80,7 +89,7 @@ fn while_doing(what: &'static str) -> impl Fn(io::Error) -> StartError {
     move |error| StartError::System(what, error)
 }
 
-/// Runs a gateway until SIGINT or SIGTERM.
+/// Runs a gateway until a signal ends it.
 ///
 /// # Errors
 /// When it cannot start. Nothing is left of it then.
@@ -89,17 +98,22 @@ pub fn run(orders: &Orders) -> Result<(), StartError> {
     let early = || drop(EarlyThread::begin());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().on_thread_start(early).build();
     let runtime = runtime.map_err(while_doing("cannot start"))?;
-    let result = run_on(&runtime, orders);
+    let result = match run_on(&runtime, orders) {
+        Err(StartError::Stopped) => Ok(()),
+        result => result,
+    };
     // A resolver that does not answer keeps nobody waiting.
     runtime.shutdown_background();
     result
 }
 
 fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
-    let (config, mut plan) = read(runtime, &orders.file)?;
-    let signals = Signals::listen(runtime).map_err(while_doing("cannot listen for signals"))?;
-    let machine = look_at_the_machine(runtime, &config, &mut plan, orders)?;
-    let admin = match orders.admin.as_deref().or(plan.settings.admin.as_deref()) {
+    let mut signals = Signals::listen(runtime).map_err(while_doing("cannot listen for signals"))?;
+    let stop = &mut signals.stop;
+    let (config, mut plan) = read(runtime, stop, &orders.file)?;
+    let machine = look_at_the_machine(runtime, stop, &config, &mut plan, orders)?;
+    let named = orders.admin.clone().or_else(|| plan.settings.admin.clone());
+    let admin = match named.as_deref() {
         Some(path) => AdminSocket::bind(path),
         None => AdminSocket::bind_usual(),
     };
@@ -121,10 +135,14 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
     let Opening { workers: ports, reopeners, backends, devices, quiet, exclusive } = opening;
     // Who may not open ports may often not make the socket either; the ports say better what is missing.
     let (admin, listener) = admin?;
-    let mut resolver = runtime.block_on(resolve(&plan)).map_err(while_doing("cannot read the kernel's routes"))?;
     let (gateway, requests) = Gateway::new(plan, devices, backends, threads)?;
     let gateway = Arc::new(gateway);
+    let keeper = Arc::new(StateKeeper::new(&orders.file, named.as_deref(), admin.path()));
+    keeper.restore(&gateway);
+    let resolver = runtime.block_on(stop.unless_told(resolve(&gateway))).ok_or(StartError::Stopped)?;
+    let mut resolver = resolver.map_err(while_doing("cannot read the kernel's routes"))?;
     gateway.change(|rib| {
+        rib.starts_until(Now { nanos: gateway.clock.now().nanos + STARTING });
         rib.devices(kernel_devices(resolver.ports(), resolver.kernel()));
         rib.resolved(resolver.news());
     });
@@ -166,6 +184,7 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
             config,
             exclusive,
             given_up,
+            keeper,
         };
         let alive = || crew.iter().all(|worker| !worker.is_finished());
         runtime.block_on(supervision.run(orders.attended, alive))
@@ -186,12 +205,13 @@ impl Drop for Leaving<'_> {
     }
 }
 
-fn read(runtime: &Runtime, file: &Path) -> Result<(Config, Plan), Problems> {
+fn read(runtime: &Runtime, stop: &mut StopSignals, file: &Path) -> Result<(Config, Plan), StartError> {
     let mut config = config::load(file)?;
     let user = config.file.user.as_ref().and_then(At::get).and_then(|user| Account::find(user).ok());
     user_changes(user.is_some_and(|user| !user.is_in_force()));
     if config.problems.is_empty() {
-        config.answers = runtime.block_on(host_names::ask(config.host_names(), BTreeMap::new));
+        let asking = host_names::ask(config.host_names(), BTreeMap::new);
+        config.answers = runtime.block_on(stop.unless_told(asking)).ok_or(StartError::Stopped)?;
     }
     let plan = compile(&config, &Numbers::default(), None)?;
     plan.warnings.iter().for_each(warn);
@@ -201,11 +221,12 @@ fn read(runtime: &Runtime, file: &Path) -> Result<(Config, Plan), Problems> {
 
 fn look_at_the_machine(
     runtime: &Runtime,
+    stop: &mut StopSignals,
     config: &Config,
     plan: &mut Plan,
     orders: &Orders,
 ) -> Result<Machine, StartError> {
-    let machine = runtime.block_on(Machine::read());
+    let machine = runtime.block_on(stop.unless_told(Machine::read())).ok_or(StartError::Stopped)?;
     let machine = machine.map_err(while_doing("cannot ask the kernel for its devices"))?;
     let admin = plan.settings.admin.clone().filter(|_| orders.admin.is_none());
     let problems = Problems(preflight::examine(&machine, config, plan, admin.as_deref()));
@@ -222,8 +243,12 @@ fn warn(problem: &Problem) {
     tracing::warn!("{}{problem}{help}", problem.place());
 }
 
-async fn resolve(plan: &Plan) -> io::Result<Resolver> {
-    let mut resolver = Resolver::start(Tunnel::all_of(plan), PortLink::all_of(plan)).await?;
+async fn resolve(gateway: &Gateway) -> io::Result<Resolver> {
+    let (tunnels, ports) = {
+        let rib = gateway.rib();
+        (rib.tunnels().collect(), PortLink::all_of(rib.plan()))
+    };
+    let mut resolver = Resolver::start(tunnels, ports).await?;
     resolver.settle(FIRST_ANSWERS).await;
     Ok(resolver)
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustix::thread::CapabilitySet;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::Signal;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
@@ -28,7 +28,9 @@ use crate::run::host_names::Rounds;
 use crate::run::housekeeping;
 use crate::run::opening::{listen, listeners, quiet_tenants};
 use crate::run::reload::Reloader;
+use crate::run::remembering::{self, StateKeeper};
 use crate::run::reopen::PortReopener;
+use crate::run::signals::Signals;
 use crate::run::start::StartError;
 use crate::run::underlay;
 
@@ -62,6 +64,8 @@ pub struct Supervision<'g, 'mem> {
     pub exclusive: Exclusive,
     /// The capabilities that were given up.
     pub given_up: CapabilitySet,
+    /// The state file.
+    pub keeper: Arc<StateKeeper>,
 }
 
 impl Supervision<'_, '_> {
@@ -84,8 +88,9 @@ impl Supervision<'_, '_> {
             config,
             exclusive,
             given_up,
+            keeper,
         } = self;
-        let Signals { interrupt, terminate, hangup } = signals;
+        let mut signals = signals;
         let quiet = Mutex::new(quiet);
         let mut memberships = Memberships::default();
         let follow = resolver.run(requests.targets, |resolver| {
@@ -115,19 +120,23 @@ impl Supervision<'_, '_> {
                 reopener.follow(&gateway.shared.forwarding.load());
             }
         });
-        let reloader = Reloader { file, config, exclusive, quiet: &quiet, given_up };
-        tokio::select! {
-            () = told(interrupt, terminate) => Ok(()),
+        let mut reloader = Reloader { file, config, exclusive, quiet: &quiet, given_up };
+        let Signals { stop, hangup } = &mut signals;
+        let result = tokio::select! {
+            () = stop.told() => Ok(()),
             () = closed_input(attended) => Ok(()),
             () = died(alive) => Err(StartError::WorkerDied),
             () = follow => Ok(()),
             () = housekeeping::keep(gateway, rings) => Ok(()),
             () = underlay::listen(gateway) => Ok(()),
-            () = reloads(gateway, reloader, requests.reloads, hangup) => Ok(()),
+            () = reloads(gateway, &mut reloader, requests.reloads, hangup) => Ok(()),
+            () = remembering::keep(gateway, &keeper) => Ok(()),
             served = admin::serve(listener, gateway.clone()) => {
                 served.map_err(|error| StartError::System("the admin socket broke", error))
             }
-        }
+        };
+        keeper.write(gateway);
+        result
     }
 }
 
@@ -145,9 +154,9 @@ fn listen_elsewhere(before: &BTreeSet<UdpListener>, now: &BTreeSet<UdpListener>,
 /// and then.
 async fn reloads(
     gateway: &Arc<Gateway>,
-    mut reloader: Reloader<'_>,
+    reloader: &mut Reloader<'_>,
     mut asked: UnboundedReceiver<ReloadReply>,
-    mut hangup: Signal,
+    hangup: &mut Signal,
 ) {
     let mut rounds = Rounds::default();
     loop {
@@ -174,34 +183,6 @@ async fn reloads(
             // Whoever asked may have gone.
             let _ = answer.send(outcome.map_err(|refused| refused.to_string()));
         }
-    }
-}
-
-/// The signals that we listen for.
-pub struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    /// Listens from now on; a signal that comes before anybody waits is not lost.
-    ///
-    /// # Errors
-    /// When the system does not let us.
-    pub fn listen(runtime: &Runtime) -> io::Result<Self> {
-        let _inside = runtime.enter();
-        let [interrupt, terminate, hangup] =
-            [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
-        Ok(Self { interrupt: interrupt?, terminate: terminate?, hangup: hangup? })
-    }
-}
-
-/// Waits for a signal to stop.
-async fn told(mut interrupt: Signal, mut terminate: Signal) {
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
     }
 }
 

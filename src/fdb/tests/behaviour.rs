@@ -361,3 +361,27 @@ fn a_table_is_spread_once_nearly_all_of_its_pages_have_a_mac() {
     assert!(used.len() as u64 * 100 > pages * 80, "{} of {pages} pages are used", used.len());
     assert!(!Fdb::with_capacity(1).is_spread(), "no table is when empty");
 }
+
+#[test]
+fn a_restored_mac_gives_way_to_whatever_is_heard_and_is_counted_once() {
+    for heard in [target(1, 1), target(2, 2)] {
+        let fdb = Fdb::with_capacity(8);
+        let key = fdb.key(BLUE, mac(7));
+        assert!(fdb.restore(key, target(1, 1), 65_500, || true));
+        assert!(!fdb.restore(key, target(2, 2), 0, || panic!("something is known of it")));
+        assert_eq!(fdb.lookup(key, 20, 300), Some(target(1, 1)), "it forwards");
+        assert_eq!(fdb.lookup(key, 20, 30), None, "and ages");
+        assert_eq!(entries(&fdb)[0].source, EntrySource::Restored);
+        assert_eq!(fdb.learn(key, heard, 20, || panic!("it is counted already")), LearnOutcome::New);
+        let Entry { target: now, seen, source, .. } = entries(&fdb)[0];
+        assert_eq!((now, seen, source), (heard, 20, EntrySource::Learned));
+        assert_eq!(fdb.len(), 1);
+    }
+    let fdb = Fdb::with_capacity(8);
+    let key = fdb.key(BLUE, mac(7));
+    assert!(!fdb.restore(key, target(1, 1), 0, || false));
+    assert!(fdb.is_empty(), "its tenant has no room");
+    fdb.learn(key, target(1, 1), 5, || true);
+    assert!(!fdb.restore(key, target(2, 2), 9, || true));
+    assert_eq!(fdb.lookup(key, 5, 300), Some(target(1, 1)));
+}

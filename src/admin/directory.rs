@@ -1,0 +1,99 @@
+//! The gateway's own directory, where its admin socket, its locks and its state are: nobody else may write there.
+
+use std::fs::{self, DirBuilder};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+/// The directories that may be it, in order of preference: the system's place, the user's, a temporary one.
+#[must_use]
+pub fn usual_directories() -> Vec<PathBuf> {
+    let user = rustix::process::geteuid();
+    let system = user.is_root().then(|| PathBuf::from("/run/transload"));
+    let session = std::env::var_os("XDG_RUNTIME_DIR").map(|directory| PathBuf::from(directory).join("transload"));
+    let temporary = std::env::temp_dir().join(format!("transload-{}", user.as_raw()));
+    system.into_iter().chain(session).chain([temporary]).collect()
+}
+
+/// The first of them that is ours or can be made.
+///
+/// # Errors
+/// When there is none; the error is about the last.
+pub fn own_directory() -> io::Result<PathBuf> {
+    let mut last = io::Error::from(ErrorKind::NotFound);
+    for directory in usual_directories() {
+        match make(&directory) {
+            Ok(()) => return Ok(directory),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// Makes such a directory, for its owner alone, or finds it ours.
+///
+/// # Errors
+/// When it cannot be made, or is not ours alone.
+pub fn make(directory: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(directory) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        made => made?,
+    }
+    examine(directory).map_err(|why| io::Error::new(ErrorKind::PermissionDenied, why))
+}
+
+/// Looks whether a directory is ours alone to write to.
+///
+/// # Errors
+/// Why it is not, in words; also when there is none.
+pub fn examine(directory: &Path) -> Result<(), String> {
+    let name = directory.display();
+    // Where a link leads to is up to whoever made it.
+    let found = fs::symlink_metadata(directory).map_err(|error| format!("{name}: {error}"))?;
+    let us = rustix::process::geteuid().as_raw();
+    if !found.is_dir() {
+        Err(format!("{name} is no directory"))
+    } else if found.uid() != us {
+        Err(format!("{name} belongs to user {}, not to user {us}", found.uid()))
+    } else if found.mode() & 0o022 != 0 {
+        Err(format!("others may write to {name}: `chmod go-w {name}`"))
+    } else {
+        Ok(())
+    }
+}
+
+/// What tells this network namespace from others, as long as it exists.
+///
+/// # Errors
+/// Without /proc.
+pub fn network_namespace() -> io::Result<u64> {
+    Ok(fs::metadata("/proc/thread-self/ns/net")?.ino())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_directory_that_others_may_write_to_or_have_made_is_not_ours() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = place.path().join("transload");
+        make(&directory).unwrap();
+        make(&directory).unwrap();
+        assert_eq!(fs::metadata(&directory).unwrap().permissions().mode() & 0o777, 0o700);
+        for (mode, is_ours) in [(0o755, true), (0o775, false), (0o1777, false)] {
+            fs::set_permissions(&directory, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(make(&directory).is_ok(), is_ours, "{mode:o}");
+        }
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
+        let link = place.path().join("link");
+        symlink(&directory, &link).unwrap();
+        assert!(examine(&link).unwrap_err().contains("no directory"));
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&directory, Some(65534), None).unwrap();
+            assert!(examine(&directory).unwrap_err().contains("belongs to user 65534, not to user 0"));
+        }
+    }
+}

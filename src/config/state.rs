@@ -1,0 +1,19 @@
+//! The state file, by which MAC addresses and learned peers survive a restart.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::at::At;
+use super::values::Seconds;
+
+/// What a gateway writes down for the one that is started after it.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StateFile {
+    /// The file; if left out, one beside the admin socket.
+    pub file: Option<At<PathBuf>>,
+    /// How often it is written besides at the end, which is what a gateway that is killed forgets; 60s if left out.
+    pub interval: Option<At<Seconds>>,
+}

@@ -1,0 +1,108 @@
+//! What is known survives a restart: read from the state file at the start, written to it now and then and at the end.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use super::gateway::Gateway;
+use super::state_file;
+use crate::admin::directory::network_namespace;
+use crate::compile::Plan;
+
+/// Numbers that are freed while they are written down spoil the work; then it is done again.
+const ATTEMPTS: usize = 3;
+
+/// The state file of a gateway.
+pub struct StateKeeper {
+    /// Where it is unless the gateway's file names another place; none for a gateway that is read from standard input.
+    usual: Option<PathBuf>,
+    /// Held while it is written.
+    writing: Mutex<()>,
+}
+
+impl StateKeeper {
+    /// The state file of the gateway of `file`. Beside its admin socket if `named` says where that is; else in the
+    /// directory of the `usual` one, with a name that no other file and no other network namespace has.
+    #[must_use]
+    pub fn new(file: &Path, named: Option<&Path>, usual: &Path) -> Self {
+        let beside = named.map(|socket| {
+            let name = socket.file_name().unwrap_or_default().to_string_lossy();
+            socket.with_file_name(format!("{name}.state"))
+        });
+        let own = || {
+            let whole = file.canonicalize().ok()?;
+            let digest = Sha256::digest(whole.as_os_str().as_encoded_bytes());
+            let short: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+            let namespace = network_namespace().ok()?;
+            Some(usual.with_file_name(format!("{namespace}-{short}.state")))
+        };
+        Self { usual: beside.or_else(own), writing: Mutex::new(()) }
+    }
+
+    fn path(&self, plan: &Plan) -> Option<PathBuf> {
+        let state = plan.settings.state.as_ref()?;
+        state.file.clone().or_else(|| self.usual.clone())
+    }
+
+    /// Takes in what was written down, if anything.
+    pub fn restore(&self, gateway: &Gateway) {
+        let path = self.path(gateway.rib().plan());
+        let Some(path) = path else { return };
+        match state_file::read(&path) {
+            Ok(None) => {}
+            Ok(Some((remembered, seconds))) => {
+                let now = gateway.clock.now();
+                let restored = gateway.change(|rib| rib.restore(&remembered, seconds, now));
+                tracing::info!(
+                    "{}: {} MAC addresses and {} learned peers are as {seconds} s ago; {} have aged or have no place now",
+                    path.display(),
+                    restored.macs,
+                    restored.peers,
+                    restored.left_out
+                );
+            }
+            Err(error) => {
+                tracing::warn!(
+                    "the state file {} is not used: {error}; MAC addresses are learned anew",
+                    path.display()
+                );
+            }
+        }
+    }
+
+    /// Writes it down.
+    pub fn write(&self, gateway: &Gateway) {
+        let Some(path) = self.path(gateway.rib().plan()) else { return };
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..ATTEMPTS {
+            let remembering = gateway.rib().remembering();
+            let remembered = remembering.remembered(gateway.clock.now());
+            if gateway.rib().reclaims() != remembering.reclaims {
+                continue;
+            }
+            if let Err(error) = state_file::write(&path, &remembered) {
+                tracing::warn!("the state file {} cannot be written: {error}; a restart will forget", path.display());
+            }
+            return;
+        }
+    }
+}
+
+/// Writes the state file now and then, on a thread that nobody waits for, until the task is dropped.
+pub(super) async fn keep(gateway: &Arc<Gateway>, keeper: &Arc<StateKeeper>) {
+    const LOOK: Duration = Duration::from_secs(1);
+    let mut silent = 0;
+    loop {
+        tokio::time::sleep(LOOK).await;
+        silent += LOOK.as_secs();
+        let interval = gateway.rib().plan().settings.state.as_ref().map(|state| state.interval);
+        if interval.is_some_and(|interval| silent >= interval) {
+            let (gateway, keeper) = (Arc::clone(gateway), Arc::clone(keeper));
+            // It does not fail, and the next time comes anyway.
+            let _ = tokio::task::spawn_blocking(move || keeper.write(&gateway)).await;
+            silent = 0;
+        }
+    }
+}
