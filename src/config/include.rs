@@ -1,6 +1,8 @@
 //! A configuration in several files: which ones `include` names, and what may stand in them.
 
+use std::collections::HashSet;
 use std::fmt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -11,7 +13,7 @@ use super::at::{At, Named, section};
 use super::problem::Problem;
 use super::source::{SourceText, Span};
 use super::tree::{Node, Value};
-use super::{File, Group, IdNumbers, Mapping, Offset, Peer, Tenant, check_version, profiles, reader, text_of, tree};
+use super::{File, Group, IdNumbers, Mapping, Offset, Peer, Tenant, check_version, profiles, reader, text, tree};
 
 /// The files to read besides: paths relative to the file that names them, whose last part may hold `*` and `?`.
 #[derive(Debug, Clone)]
@@ -103,6 +105,7 @@ pub(super) fn read(file: &mut File, folder: Option<&Path>, source: &mut SourceTe
         return;
     };
     let mut paths = Vec::new();
+    let mut named = HashSet::new();
     for pattern in &patterns {
         match matches(folder, pattern) {
             Ok(found) if found.is_empty() => {
@@ -111,11 +114,12 @@ pub(super) fn read(file: &mut File, folder: Option<&Path>, source: &mut SourceTe
                     Problem::warning(source, at, message).help("paths are relative to the file that includes them"),
                 );
             }
-            Ok(found) => paths.extend(found.into_iter().filter(|path| !paths.contains(path)).collect::<Vec<_>>()),
+            Ok(found) => paths.extend(found.into_iter().filter(|path| named.insert(path.clone()))),
             Err((message, help)) => problems.push(Problem::error(source, at, message).help(help)),
         }
     }
-    if paths.iter().any(|path| path.display().to_string() == source.name()) {
+    let first = place_on_disk(Path::new(source.name()));
+    if paths.iter().any(|path| first.is_some() && place_on_disk(path) == first) {
         let message = format!("{} includes itself", source.name());
         let help = "name the other files alone, or keep them in a folder of their own, such as tenants.d/*.yaml";
         problems.push(Problem::error(source, at, message).help(help));
@@ -132,6 +136,11 @@ pub(super) fn read(file: &mut File, folder: Option<&Path>, source: &mut SourceTe
         )*};
     }
     append! { peers: "peer"; groups: "group"; tenants: "tenant"; patterns: "pattern"; mappings: "mapping"; }
+}
+
+/// Which file it is, whatever it is called.
+fn place_on_disk(path: &Path) -> Option<(u64, u64)> {
+    path.metadata().ok().map(|found| (found.dev(), found.ino()))
 }
 
 /// The files that a pattern names, in the order of their names.
@@ -159,7 +168,8 @@ fn matches(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, (String, String
         .flatten()
         .filter(|entry| entry.file_name().to_str().is_some_and(|text| fits(name.as_bytes(), text.as_bytes())))
         .map(|entry| parent.join(entry.file_name()))
-        .filter(|path| path.is_file())
+        // What else is no regular file is refused by name when it is read: its tenants must not vanish without a word.
+        .filter(|path| !path.is_dir())
         .collect();
     found.sort();
     Ok(found)
@@ -167,20 +177,34 @@ fn matches(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, (String, String
 
 /// Whether a file name fits a pattern with `*` and `?`. As in a shell, `*` does not stand for a leading dot.
 fn fits(pattern: &[u8], name: &[u8]) -> bool {
-    fn rest(pattern: &[u8], name: &[u8]) -> bool {
-        match (pattern, name) {
-            ([], []) => true,
-            ([b'*', pattern @ ..], _) => (0..=name.len()).any(|at| rest(pattern, &name[at..])),
-            ([b'?', pattern @ ..], [_, name @ ..]) => rest(pattern, name),
-            ([a, pattern @ ..], [b, name @ ..]) => a == b && rest(pattern, name),
-            _ => false,
+    if name.first() == Some(&b'.') && pattern.first() != Some(&b'.') {
+        return false;
+    }
+    let (mut in_pattern, mut in_name) = (0, 0);
+    // Behind the last star, and behind what it stands for. Only this one may have to stand for more, however many
+    // there are: what fits between the stars before it fits there as early as can be.
+    let mut star = None;
+    while let Some(letter) = name.get(in_name) {
+        match pattern.get(in_pattern) {
+            Some(b'*') => {
+                in_pattern += 1;
+                star = Some((in_pattern, in_name));
+            }
+            Some(wanted) if *wanted == b'?' || wanted == letter => {
+                (in_pattern, in_name) = (in_pattern + 1, in_name + 1)
+            }
+            _ => {
+                let Some((behind, taken)) = star else { return false };
+                (in_pattern, in_name) = (behind, taken + 1);
+                star = Some((behind, taken + 1));
+            }
         }
     }
-    (name.first() != Some(&b'.') || pattern.first() == Some(&b'.')) && rest(pattern, name)
+    pattern[in_pattern..].iter().all(|rest| *rest == b'*')
 }
 
 fn part(path: &Path, at: Span, source: &mut SourceText, problems: &mut Vec<Problem>) -> Option<Part> {
-    let text = match text_of(path) {
+    let text = match text::of_file(path, source.len()) {
         Ok(text) => text,
         Err(why) => {
             problems.push(Problem::error(source, at, why));
@@ -213,5 +237,13 @@ mod tests {
         let fits = |pattern: &str, name: &str| fits(pattern.as_bytes(), name.as_bytes());
         assert!(fits("*.yaml", "blue.yaml") && fits("b*e.ya?l", "blue.yaml") && fits("*", "x"));
         assert!(!fits("*.yaml", "blue.yml") && !fits("?.yaml", "blue.yaml") && !fits("*.yaml", ".blue.yaml"));
+        assert!(fits("a*b*c", "abbcbc") && fits("**", "") && fits("*?", "a") && !fits("*?", "") && !fits("a*a", "a"));
+    }
+
+    #[test]
+    fn forty_stars_take_no_longer_than_one() {
+        let pattern = format!("{}b.yaml", "*a".repeat(40));
+        assert!(!fits(pattern.as_bytes(), "a".repeat(250).as_bytes()));
+        assert!(fits(pattern.as_bytes(), format!("{}b.yaml", "a".repeat(200)).as_bytes()));
     }
 }

@@ -29,6 +29,7 @@ mod source_ports;
 mod state;
 mod switch;
 mod tenants;
+mod text;
 mod tree;
 mod values;
 
@@ -185,13 +186,16 @@ pub fn schema() -> schemars::Schema {
 /// Reads a gateway's file, and those that it includes; `-` is standard input.
 ///
 /// # Errors
-/// When it cannot be opened, or is not YAML. Lesser problems are kept in the [`Config`].
+/// When it cannot be opened, is no regular file, or is not YAML. Lesser problems are kept in the [`Config`].
 pub fn load(path: &Path) -> Result<Config, Problems> {
     let name = path.display().to_string();
-    let text =
-        if name == "-" { std::io::read_to_string(std::io::stdin()).map_err(cannot_read(path)) } else { text_of(path) };
-    let text = text.map_err(|why| Problems(vec![Problem::unreadable(&name, why)]))?;
-    read(&name, &text, Some(path.parent().unwrap_or(Path::new(""))))
+    let text = if name == "-" { text::of_standard_input() } else { text::of_file(path, 0) };
+    let text = text.map_err(|why| {
+        let problem = Problem::unreadable(&name, why);
+        let is_something_else = path.metadata().is_ok_and(|found| !found.is_file());
+        Problems(vec![if is_something_else { problem.help("`-` reads it from standard input") } else { problem }])
+    })?;
+    read(&name, text, Some(path.parent().unwrap_or(Path::new(""))))
 }
 
 /// Reads a gateway's file from memory. It cannot include others.
@@ -199,20 +203,10 @@ pub fn load(path: &Path) -> Result<Config, Problems> {
 /// # Errors
 /// When it is not YAML. Lesser problems are kept in the [`Config`].
 pub fn parse(name: &str, text: &str) -> Result<Config, Problems> {
-    read(name, text, None)
+    read(name, text.to_owned(), None)
 }
 
-/// The text of a file, or why there is none.
-fn text_of(path: &Path) -> Result<String, String> {
-    let bytes = std::fs::read(path).map_err(cannot_read(path))?;
-    String::from_utf8(bytes).map_err(|_| cannot_read(path)("it is not UTF-8 text"))
-}
-
-fn cannot_read<W: std::fmt::Display>(path: &Path) -> impl FnOnce(W) -> String {
-    move |why| format!("cannot read {}: {why}", path.display())
-}
-
-fn read(name: &str, text: &str, folder: Option<&Path>) -> Result<Config, Problems> {
+fn read(name: &str, text: String, folder: Option<&Path>) -> Result<Config, Problems> {
     let mut source = SourceText::new(name, text);
     let mut problems = Vec::new();
     let mut root = tree::read(&source, &mut problems)?;

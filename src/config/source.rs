@@ -44,6 +44,11 @@ impl SourceText {
         Self(Arc::new(self.0.iter().cloned().chain([added]).collect()))
     }
 
+    /// How many bytes all files have.
+    pub(super) fn len(&self) -> usize {
+        self.0.iter().map(|file| file.whole.len()).sum()
+    }
+
     /// The name of the first file.
     #[must_use]
     pub fn name(&self) -> &str {
