@@ -13,6 +13,8 @@ use transload_lab::{Host, Namespace};
 
 #[path = "host_live/ipsec.rs"]
 mod ipsec;
+#[path = "host_live/moments.rs"]
+mod moments;
 #[path = "host_live/names.rs"]
 mod names;
 #[path = "host_live/refusals.rs"]

@@ -117,6 +117,27 @@ fn path(peer: PeerId, last: u8) -> PathFact {
 }
 
 #[test]
+fn no_sender_gets_a_number_while_a_plan_is_compiled_that_may_give_it_to_another() {
+    let mut lab = gateway(FILE);
+    let more = FILE.replace("peers:\n", "peers:\n  hub: { address: 192.0.2.10, encap: gre }\n").replace(
+        "      ce:   { port: access, s_vid: 8 }",
+        "      ce:   { port: access, s_vid: 8 }\n      hub:  { peer: hub, key: 9 }",
+    );
+    lab.gateway.change(|rib| rib.hold_numbers(true));
+    let plan = load(&more, lab.gateway.rib().plan()).1;
+    assert!(!speak(&mut lab, 1).is_empty(), "its frames are carried");
+    assert!(!speak(&mut lab, 1).is_empty());
+    assert_eq!(lab.gateway.learned().rows().count(), 0);
+    lab.gateway.change(|rib| rib.hold_numbers(false));
+    assert!(lab.gateway.reload(plan, lab.clock));
+    speak(&mut lab, 1);
+    speak(&mut lab, 1);
+    let [hub, leaf] = ["hub", "leafs/198.51.100.7"].map(|name| peer(&lab.gateway, name));
+    assert_ne!(hub, leaf);
+    assert_eq!(entry(&lab, 1).map(|entry| entry.target.peer), Some(leaf));
+}
+
+#[test]
 fn a_learned_peer_stays_as_far_as_the_file_still_learns_it() {
     let mut lab = gateway(FILE);
     speak(&mut lab, 1);

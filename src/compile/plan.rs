@@ -16,8 +16,8 @@ use crate::config::{Polling, Problem, Seccomp, SourceText, Span};
 use crate::forwarding::{Claim, DomainId, EndpointId, FileTables, GroupId, PeerId, Port, PortId, Target};
 use crate::io::Backend;
 
-/// What a configuration compiles to. The default is that of no file at all.
-#[derive(Debug, Default)]
+/// What a configuration compiles to. The default is that of no file at all. A clone shares the tables and most names.
+#[derive(Debug, Clone, Default)]
 pub struct Plan {
     /// The file it was compiled from, for messages that point into it.
     pub source: SourceText,

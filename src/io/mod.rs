@@ -9,6 +9,7 @@ pub mod af_xdp;
 pub mod arena;
 mod ethtool;
 mod gso;
+pub mod heap;
 pub mod huge;
 pub mod icmp;
 mod ingress;

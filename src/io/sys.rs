@@ -1,7 +1,7 @@
 //! The system calls that no safe crate reaches, and one instruction: the only `unsafe` of the gateway.
 //!
 //! Batches on packet sockets with virtio-net header and auxiliary data, a few socket options, the `ioctl`s of network
-//! devices and TAPs, advice on memory, and the prefetch. Nothing here decides anything.
+//! devices and TAPs, advice on memory, the heap's free part, and the prefetch. Nothing here decides anything.
 
 use std::ffi::{c_int, c_void};
 use std::io;
@@ -381,6 +381,15 @@ pub(super) fn prefer_huge_pages<T>(memory: &[T]) -> io::Result<()> {
     let start = start.cast::<u8>().wrapping_add(before).cast_mut();
     // SAFETY: this advice changes what memory is made of, never what is in it, nor who may read or write it.
     Ok(unsafe { madvise(start.cast::<c_void>(), len, Advice::LinuxHugepage) }?)
+}
+
+/// Has the allocator give free memory back to the kernel; one that knows no such call has its own ways.
+pub(super) fn trim_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it takes no pointer, and touches only memory that nobody holds.
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 /// Has the processor fetch the cache line in which this value begins, without waiting for it. Processors that we know no

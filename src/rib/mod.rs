@@ -83,6 +83,8 @@ pub struct Rib {
     /// Tables that workers have to pass before the FDB is swept and numbers are freed, and the generation of numbers
     /// that is free then.
     unsettled: VecDeque<(Serial, u64)>,
+    /// Whether a plan is being compiled by the numbers of now, so that they must stay as they are.
+    are_numbers_held: bool,
     /// Whether something has changed that workers do not have yet.
     is_changed: bool,
     outputs: VecDeque<Output>,
@@ -117,6 +119,7 @@ impl Rib {
             starting: None,
             versions: Versions::default(),
             unsettled: VecDeque::new(),
+            are_numbers_held: false,
             is_changed: false,
             outputs: VecDeque::new(),
         };
@@ -143,6 +146,13 @@ impl Rib {
         self.publish();
         self.unsettled.push_back((self.versions.newest(), self.plan.numbers.generation()));
         self.settle();
+    }
+
+    /// Holds the numbers as they are, or no longer: while a plan is compiled beside the one in force, no peer gets a number
+    /// that the new plan may give to another. Frames of senders without one are carried meanwhile, and workers report
+    /// such senders again.
+    pub fn hold_numbers(&mut self, yes: bool) {
+        self.are_numbers_held = yes;
     }
 
     /// Tunnels that lead where they did keep their paths; the others have what the file states, until a source says
@@ -178,6 +188,7 @@ impl Rib {
                 self.outputs.extend(duplicate.map(|duplicate| Output::News(News::Duplicate(duplicate))));
             }
             Event::Loop { .. } => self.loops.note(event),
+            Event::UnknownSender { .. } if self.are_numbers_held => {}
             Event::UnknownSender { anonymous, address, at, .. } => self.unknown_sender(anonymous, address, at),
             // Of a device that fails, its source knows more than the worker, and first.
             Event::PortFailed { port, .. } | Event::PortBack { port } if self.has_device(port) => {}
@@ -260,7 +271,7 @@ impl Rib {
     /// Does what is due by now: forgets silent MAC addresses and peers and old reports, releases what was held, and
     /// finishes what waited for the workers.
     pub fn tick(&mut self, now: Now) {
-        if self.settle() {
+        if self.settle() && !self.are_numbers_held {
             self.forget_peers(now);
         }
         let released = self.history.release(&self.shared, now);

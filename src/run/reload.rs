@@ -3,9 +3,12 @@
 //!
 //! Numbers keep their meaning (`rib`), so frames of tenants that are in both files never notice. What is opened once
 //! stays as it is; a file that changes it is rejected with a message that says what (`fixed`).
+//!
+//! A large file takes seconds. They pass on a thread of their own (`aside`), and control goes on: it answers, follows the
+//! kernel, ages addresses, and stops when it is told to.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +24,7 @@ use super::opening::{self, OpeningError};
 use crate::compile::{Plan, compile};
 use crate::config::{self, Answers, Config, Problem, Problems, Severity};
 use crate::diff::{self, How};
+use crate::io::heap;
 use crate::io::quiet::Quiet;
 use crate::kernel::host::Machine;
 use crate::kernel::tables::Kernel;
@@ -39,6 +43,9 @@ pub enum ReloadError {
     /// Another gateway is in the way, or the machine.
     #[error(transparent)]
     Opening(#[from] OpeningError),
+    /// It could not be compiled, for which the file is not to blame.
+    #[error("transload has a fault: {0}")]
+    Fault(String),
     /// The kernel does not answer.
     #[error("cannot ask the kernel for its devices: {0}")]
     System(#[from] io::Error),
@@ -57,7 +64,7 @@ pub struct Reloader<'q> {
     /// The file.
     pub file: PathBuf,
     /// The file as it was last loaded.
-    pub config: Config,
+    pub config: Arc<Config>,
     /// What no other gateway may serve.
     pub exclusive: Exclusive,
     /// What keeps the kernel from answering tunnel packets and tenants.
@@ -66,15 +73,25 @@ pub struct Reloader<'q> {
     pub given_up: CapabilitySet,
 }
 
+/// A file that was compiled beside the running one.
+struct Compiled {
+    config: Config,
+    plan: Plan,
+    machine: Machine,
+    /// What changes, in lines.
+    reloaded: Reloaded,
+}
+
 impl Reloader<'_> {
     /// Takes the file in. Returns what changed, once every worker goes by it.
     ///
     /// # Errors
     /// When it is refused.
     pub async fn reload(&mut self, gateway: &Arc<Gateway>) -> Result<Reloaded, ReloadError> {
-        let mut config = config::load(&self.file)?;
+        let file = self.file.clone();
+        let mut config = aside(move || load_again(&file)).await??;
         config.answers = host_names::ask(config.host_names(), || host_names::kept(gateway.rib().plan())).await;
-        self.take(gateway, config).await
+        self.take(gateway, move || config).await
     }
 
     /// Goes by the file as it was last loaded, with other answers for the names of its peers, if they make a difference.
@@ -86,22 +103,36 @@ impl Reloader<'_> {
             return Ok(());
         }
         let answers = Answers { found, kept: host_names::kept(gateway.rib().plan()) };
-        self.take(gateway, Config { answers, ..self.config.clone() }).await.map(|_| ())
+        let config = Arc::clone(&self.config);
+        self.take(gateway, move || Config { answers, ..Config::clone(&config) }).await.map(drop)
     }
 
-    async fn take(&mut self, gateway: &Arc<Gateway>, config: Config) -> Result<Reloaded, ReloadError> {
+    async fn take(
+        &mut self,
+        gateway: &Arc<Gateway>,
+        config: impl FnOnce() -> Config + Send + 'static,
+    ) -> Result<Reloaded, ReloadError> {
         let machine = Machine::read().await?;
+        gateway.rib().hold_numbers(true);
+        let (before, old) = (gateway.rib().plan().clone(), Arc::clone(&self.config));
+        let given_up = self.given_up;
+        let compiled = aside(move || compile_beside(&before, &old, config(), machine, given_up)).await;
+        gateway.rib().hold_numbers(false);
         // Nothing else happens from here until it is taken in: peers are learned by this same thread.
-        let plan = compile_beside(gateway, &config, &machine, self.given_up)?;
+        let Compiled { config, plan, machine, reloaded } = compiled??;
         self.prepare(&plan, machine.kernel())?;
         host_names::tell(&gateway.rib().plan().named, &plan.named);
-        let reloaded = self.changes(gateway, &config, &plan);
         gateway.change(|rib| rib.take_in(plan));
-        self.config = config;
+        let old = std::mem::replace(&mut self.config, Arc::new(config));
         while !gateway.change(Rib::settle) {
             tokio::time::sleep(LOOK).await;
         }
         self.tidy(gateway, machine.kernel());
+        aside(move || {
+            drop(old);
+            heap::give_back();
+        })
+        .await?;
         Ok(reloaded)
     }
 
@@ -117,48 +148,59 @@ impl Reloader<'_> {
         let mut quiet = self.quiet.lock().unwrap_or_else(PoisonError::into_inner);
         quiet.keep_udp(&opening::listeners(rib.plan(), kernel));
     }
+}
 
-    /// What changes, in lines.
-    fn changes(&self, gateway: &Gateway, config: &Config, plan: &Plan) -> Reloaded {
-        let rib = gateway.rib();
-        let old = diff::Side { config: &self.config, plan: rib.plan() };
-        let changes = diff::changes(old, diff::Side { config, plan });
-        let line = |change: &diff::Change| {
-            let how = match change.how {
-                How::Added(_) => "+",
-                How::Removed(_) => "-",
-                How::Changed(_) => "~",
-            };
-            format!("{how} {} {} ({})", change.thing.word(), change.name, change.details())
-        };
-        let warning = |problem: &Problem| format!("{}{problem}", problem.place());
-        Reloaded {
-            changes: changes.iter().map(line).collect(),
-            warnings: plan.warnings.iter().map(warning).collect(),
-            summary: plan.summary(),
-        }
+/// Does what may take seconds on another thread, so that control goes on meanwhile. If control stops, nobody waits for it.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ReloadError> {
+    tokio::task::spawn_blocking(work).await.map_err(|broken| ReloadError::Fault(broken.to_string()))
+}
+
+/// The file as it is now.
+fn load_again(file: &Path) -> Result<Config, Problems> {
+    if file == Path::new("-") {
+        let problem = Problem::unreadable("-", "the file came by standard input, which cannot be read again");
+        return Err(Problems(vec![problem.help("run transload with the path of a file to reload it")]));
     }
+    config::load(file)
 }
 
 /// Compiles a file beside the running one, if it asks for nothing that cannot be had without a restart.
 fn compile_beside(
-    gateway: &Gateway,
-    config: &Config,
-    machine: &Machine,
+    before: &Plan,
+    old: &Config,
+    config: Config,
+    machine: Machine,
     given_up: CapabilitySet,
-) -> Result<Plan, Problems> {
-    let rib = gateway.rib();
-    let before = rib.plan();
-    let mut plan = compile(config, &before.numbers, Some(&before.tables))?;
+) -> Result<Compiled, Problems> {
+    let mut plan = compile(&config, &before.numbers, Some(&before.tables))?;
     machine.name_devices(&mut plan, Some(before));
-    refuse(fixed::check(before, config, &plan))?;
+    refuse(fixed::check(before, &config, &plan))?;
     refuse(confine::missing(given_up, &plan))?;
-    let problems = machine.problems_of_reload(config, &plan);
+    let problems = machine.problems_of_reload(&config, &plan, Some(before));
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(Problems(problems));
     }
     plan.warnings.extend(problems);
-    Ok(plan)
+    let reloaded = changes(diff::Side { config: old, plan: before }, diff::Side { config: &config, plan: &plan });
+    Ok(Compiled { config, plan, machine, reloaded })
+}
+
+/// What changes, in lines.
+fn changes(old: diff::Side<'_>, new: diff::Side<'_>) -> Reloaded {
+    let line = |change: &diff::Change| {
+        let how = match change.how {
+            How::Added(_) => "+",
+            How::Removed(_) => "-",
+            How::Changed(_) => "~",
+        };
+        format!("{how} {} {} ({})", change.thing.word(), change.name, change.details())
+    };
+    let warning = |problem: &Problem| format!("{}{problem}", problem.place());
+    Reloaded {
+        changes: diff::changes(old, new).iter().map(line).collect(),
+        warnings: new.plan.warnings.iter().map(warning).collect(),
+        summary: new.plan.summary(),
+    }
 }
 
 fn refuse(problems: Vec<Problem>) -> Result<(), Problems> {

@@ -18,6 +18,7 @@ use crate::admin;
 use crate::compile::PortPlan;
 use crate::config::Config;
 use crate::events::EventReceiver;
+use crate::io::heap;
 use crate::io::quiet::{Quiet, UdpListener};
 use crate::kernel::devices::devices;
 use crate::kernel::memberships::{Memberships, wanted_groups};
@@ -120,7 +121,9 @@ impl Supervision<'_, '_> {
                 reopener.follow(&gateway.shared.forwarding.load());
             }
         });
-        let mut reloader = Reloader { file, config, exclusive, quiet: &quiet, given_up };
+        let mut reloader = Reloader { file, config: Arc::new(config), exclusive, quiet: &quiet, given_up };
+        // What reading the file took.
+        tokio::task::spawn_blocking(heap::give_back);
         let Signals { stop, hangup } = &mut signals;
         let result = tokio::select! {
             () = stop.told() => Ok(()),
@@ -151,7 +154,7 @@ fn listen_elsewhere(before: &BTreeSet<UdpListener>, now: &BTreeSet<UdpListener>,
 }
 
 /// Reads the file again whenever somebody asks for it, or SIGHUP comes; and has the names of peers resolved anew, now
-/// and then.
+/// and then. Whoever asks while a reload runs waits for the next one, together with all others who do.
 async fn reloads(
     gateway: &Arc<Gateway>,
     reloader: &mut Reloader<'_>,
@@ -161,8 +164,8 @@ async fn reloads(
     let mut rounds = Rounds::default();
     loop {
         rounds.follow(gateway.rib().plan());
-        let answer = tokio::select! {
-            answer = asked.recv() => answer,
+        let first = tokio::select! {
+            first = asked.recv() => first,
             _ = hangup.recv() => None,
             found = rounds.next() => {
                 if let Err(refused) = reloader.resolve(gateway, found).await {
@@ -171,6 +174,7 @@ async fn reloads(
                 continue;
             }
         };
+        let askers: Vec<_> = first.into_iter().chain(std::iter::from_fn(|| asked.try_recv().ok())).collect();
         let outcome = reloader.reload(gateway).await;
         match &outcome {
             Ok(done) => {
@@ -179,9 +183,10 @@ async fn reloads(
             }
             Err(refused) => tracing::error!("reload rejected, running configuration unchanged:\n{refused}"),
         }
-        if let Some(answer) = answer {
+        let outcome = outcome.map_err(|refused| refused.to_string());
+        for asker in askers {
             // Whoever asked may have gone.
-            let _ = answer.send(outcome.map_err(|refused| refused.to_string()));
+            let _ = asker.send(outcome.clone());
         }
     }
 }

@@ -7,8 +7,14 @@ use crate::compile::Plan;
 use crate::config::{Address, At, Config, Problem};
 use crate::io::Backend;
 
-/// The endpoints whose addresses a machine does not have.
-pub(super) fn missing_addresses(config: &Config, plan: &Plan, machine: &Machine) -> Vec<Problem> {
+/// The endpoints whose addresses a machine does not have. Of an endpoint that a `running` gateway has, the address is
+/// away for a while, as it may be at any time.
+pub(super) fn missing_addresses(
+    config: &Config,
+    plan: &Plan,
+    running: Option<&Plan>,
+    machine: &Machine,
+) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (_, endpoint) in config.file.endpoints.iter() {
         let Some(endpoint) = endpoint else { continue };
@@ -26,10 +32,35 @@ pub(super) fn missing_addresses(config: &Config, plan: &Plan, machine: &Machine)
             _ => missing_anywhere(address, machine),
         };
         if let Some((message, help)) = missing {
-            problems.push(Problem::error(&plan.source, endpoint.address.span, message).help(help));
+            let span = endpoint.address.span;
+            let problem = if running.is_some_and(|running| is_served(running, address, vlan, named)) {
+                let message = format!("{message}; its peers cannot be reached until it is back");
+                Problem::warning(&plan.source, span, message)
+            } else {
+                Problem::error(&plan.source, span, message)
+            };
+            problems.push(problem.help(help));
         }
     }
     problems
+}
+
+/// Whether a running gateway has an endpoint with this address in this VLAN; a link-local one on these ports.
+fn is_served<'p>(
+    running: &Plan,
+    address: IpAddr,
+    vlan: Option<u16>,
+    ports: impl Iterator<Item = &'p String> + Clone,
+) -> bool {
+    let is_on_one_link = matches!(address, IpAddr::V6(local) if local.is_unicast_link_local());
+    let mut endpoints = running.tables.endpoints.iter();
+    endpoints.any(|(id, endpoint)| {
+        let has_it = |name: &String| {
+            let port = running.names.port_id(name).and_then(|port| running.tables.ports.get(port));
+            port.is_some_and(|port| port.endpoints.contains(&id))
+        };
+        (endpoint.address, endpoint.vlan) == (address, vlan) && (!is_on_one_link || ports.clone().all(has_it))
+    })
 }
 
 fn missing_anywhere(address: IpAddr, machine: &Machine) -> Option<(String, String)> {

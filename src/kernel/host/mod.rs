@@ -71,7 +71,7 @@ impl Machine {
         let mut problems = devices::missing_devices(config, plan, self);
         problems.extend(devices::named_twice(config, plan));
         problems.extend(taken::members(plan, self));
-        problems.extend(self.problems_of_reload(config, plan));
+        problems.extend(self.problems_of_reload(config, plan, None));
         problems.sort_by_key(Problem::span);
         problems
     }
@@ -90,10 +90,11 @@ impl Machine {
         problems
     }
 
-    /// What a gateway trips over whose ports are open already, in the order of the file. Their devices may be away.
+    /// What a gateway trips over whose ports are open already, in the order of the file. Their devices may be away, and so
+    /// may the addresses of endpoints that a `running` one has.
     #[must_use]
-    pub fn problems_of_reload(&self, config: &Config, plan: &Plan) -> Vec<Problem> {
-        let mut problems = addresses::missing_addresses(config, plan, self);
+    pub fn problems_of_reload(&self, config: &Config, plan: &Plan, running: Option<&Plan>) -> Vec<Problem> {
+        let mut problems = addresses::missing_addresses(config, plan, running, self);
         problems.extend(device_kinds::check(config, plan, &self.kernel));
         problems.extend(ipsec::objections(config, plan, self));
         problems.extend(mtus::doubts(config, plan, self));
