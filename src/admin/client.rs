@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use thiserror::Error;
 
 use crate::report::rows::{ErrorRow, Reloaded};
@@ -27,6 +27,12 @@ pub enum AskError {
     /// The gateway refuses.
     #[error("{0}")]
     Refused(String),
+    /// The gateway cannot answer now.
+    #[error("{0}")]
+    NotNow(String),
+    /// The gateway stopped, or closed a connection by which nothing was read for long.
+    #[error("the gateway's answer ends in the middle; ask again")]
+    CutShort,
     /// The answer cannot be read.
     #[error("the gateway's answer cannot be read: {0}")]
     Unreadable(String),
@@ -51,8 +57,8 @@ pub fn reload(socket: &Path) -> Result<Reloaded, AskError> {
 }
 
 fn request(socket: &Path, method: &str, path: &str, patience: Duration) -> Result<String, AskError> {
-    let request =
-        format!("{method} {path} HTTP/1.1\r\nHost: transload\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    // By this version, the answer is all that comes.
+    let request = format!("{method} {path} HTTP/1.0\r\nHost: transload\r\nContent-Length: 0\r\n\r\n");
     let answer = exchange(socket, &request, patience).map_err(|error| match error.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => AskError::NoGateway(socket.to_owned()),
         ErrorKind::PermissionDenied => AskError::NotAllowed(socket.to_owned()),
@@ -60,8 +66,12 @@ fn request(socket: &Path, method: &str, path: &str, patience: Duration) -> Resul
     })?;
     let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(|| AskError::Unreadable(answer.clone()))?;
     match head.split_whitespace().nth(1) {
-        Some("200") => Ok(body.to_owned()),
-        _ => Err(match serde_json::from_str(body) {
+        Some("200") => match serde_json::from_str::<IgnoredAny>(body) {
+            Ok(_) => Ok(body.to_owned()),
+            Err(_) => Err(AskError::CutShort),
+        },
+        status => Err(match serde_json::from_str(body) {
+            Ok(ErrorRow { error }) if status == Some("503") => AskError::NotNow(error),
             Ok(ErrorRow { error }) => AskError::Refused(error),
             Err(_) => AskError::Unreadable(answer),
         }),
@@ -80,10 +90,15 @@ pub fn rows<T: DeserializeOwned>(socket: &Path, path: &str, tenant: Option<&str>
 fn exchange(socket: &Path, request: &str, patience: Duration) -> io::Result<String> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(patience))?;
-    stream.write_all(request.as_bytes())?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
+    // A gateway that is too busy says so without having read anything.
+    let sent = stream.write_all(request.as_bytes());
+    let mut answer = Vec::new();
+    let read = stream.read_to_end(&mut answer);
+    if answer.is_empty() {
+        sent?;
+        read?;
+    }
+    String::from_utf8(answer).map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
 }
 
 /// RFC 3986 §2.1, for a query's value: everything but letters, digits and `-._~`.

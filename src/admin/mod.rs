@@ -1,26 +1,34 @@
 //! The admin socket: a running gateway answers HTTP on a Unix socket, one JSON list a path.
+//!
+//! It answers on control's thread, so that whatever takes long is done in parts (`lists`), and nobody can hold more than a
+//! bounded part of the process (`clients`).
 
 pub mod client;
+mod clients;
 pub mod directory;
+mod lists;
 pub mod rights;
 pub mod socket;
 
 use std::sync::Arc;
 
-use axum::extract::{Query, State};
+use axum::extract::{ConnectInfo, Query, Request, State};
 use axum::http::StatusCode;
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+use crate::forwarding::PeerId;
 use crate::report::rows::{ErrorRow, LogRow, Reloaded};
 use crate::report::{GatewayState, NoSuchTenant};
+use clients::{AdminListener, ClientHandle};
 
 /// The gateway that answers.
 pub trait Asked: Send + Sync + 'static {
-    /// Reads what the gateway knows now.
-    fn read<R>(&self, read: impl FnOnce(&GatewayState<'_>) -> R) -> R;
+    /// Reads what the gateway knows now; of `tunnels` those that are asked for.
+    fn read<R>(&self, tunnels: impl Fn(PeerId) -> bool, read: impl FnOnce(&GatewayState<'_>) -> R) -> R;
 
     /// What became of lines that are not in the log.
     fn log(&self) -> LogRow;
@@ -40,19 +48,20 @@ struct TenantFilter {
 /// # Errors
 /// When the socket stops listening.
 pub async fn serve(listener: std::os::unix::net::UnixListener, gateway: Arc<impl Asked>) -> std::io::Result<()> {
-    axum::serve(tokio::net::UnixListener::from_std(listener)?, router(gateway)).await
+    let service = router(gateway).into_make_service_with_connect_info::<ClientHandle>();
+    axum::serve(AdminListener::new(listener)?, service).await
 }
 
-#[expect(clippy::redundant_closure_for_method_calls, reason = "a method named by its path has one lifetime, not any")]
 fn router<G: Asked>(gateway: Arc<G>) -> Router {
+    let read = |read: fn(&GatewayState<'_>) -> Response| move |gateway: &G| gateway.read(|_| false, read);
     Router::new()
-        .route("/fdb", of_tenant(|state, tenant| state.fdb(tenant)))
-        .route("/tenants", of_tenant(|state, tenant| state.tenants(tenant)))
-        .route("/peers", of_tenant(|state, tenant| state.peers(tenant)))
-        .route("/mappings", whole("mappings", |gateway: &G| gateway.read(|state| state.mappings())))
-        .route("/ports", whole("ports", |gateway: &G| gateway.read(|state| state.ports())))
-        .route("/drops", whole("drops", |gateway: &G| gateway.read(|state| state.drops())))
-        .route("/log", whole("log", |gateway: &G| vec![gateway.log()]))
+        .route("/fdb", of_tenant(lists::fdb::<G>))
+        .route("/tenants", of_tenant(lists::tenants::<G>))
+        .route("/peers", of_tenant(lists::peers::<G>))
+        .route("/mappings", whole("mappings", read(|state| Json(state.mappings()).into_response())))
+        .route("/ports", whole("ports", read(|state| Json(state.ports()).into_response())))
+        .route("/drops", whole("drops", read(|state| Json(state.drops()).into_response())))
+        .route("/log", whole("log", |gateway: &G| Json([gateway.log()]).into_response()))
         .route("/reload", post(async |State(gateway): State<Arc<G>>| reload(&*gateway).await))
         .fallback(async || {
             refuse(
@@ -60,7 +69,16 @@ fn router<G: Asked>(gateway: Arc<G>) -> Router {
                 "there is /fdb, /tenants, /mappings, /peers, /ports, /drops and /log, and POST /reload",
             )
         })
+        .layer(middleware::from_fn(take_turns))
         .with_state(gateway)
+}
+
+/// Says whose move it is in the conversation with a client.
+async fn take_turns(ConnectInfo(client): ConnectInfo<ClientHandle>, request: Request, next: Next) -> Response {
+    client.has_asked();
+    let answer = next.run(request).await;
+    client.is_answered();
+    answer
 }
 
 async fn reload(gateway: &impl Asked) -> Response {
@@ -72,21 +90,22 @@ async fn reload(gateway: &impl Asked) -> Response {
 }
 
 /// A list of which a tenant's part may be asked for.
-fn of_tenant<G: Asked, T: Serialize + 'static>(
-    rows: fn(&GatewayState<'_>, Option<&str>) -> Result<Vec<T>, NoSuchTenant>,
-) -> MethodRouter<Arc<G>> {
+fn of_tenant<G: Asked>(list: fn(Arc<G>, Option<&str>) -> Result<Response, NoSuchTenant>) -> MethodRouter<Arc<G>> {
     get(async move |Query(filter): Query<TenantFilter>, State(gateway): State<Arc<G>>| {
-        match gateway.read(|state| rows(state, filter.tenant.as_deref())) {
-            Ok(rows) => Json(rows).into_response(),
+        match list(gateway, filter.tenant.as_deref()) {
+            Ok(list) => list,
             Err(missing) => refuse(StatusCode::NOT_FOUND, missing.to_string()),
         }
     })
 }
 
 /// A list that no tenant has a part of. To show all of it to whoever asks for a tenant's part would mislead.
-fn whole<G: Asked, T: Serialize + 'static>(what: &'static str, rows: fn(&G) -> Vec<T>) -> MethodRouter<Arc<G>> {
+fn whole<G: Asked>(
+    what: &'static str,
+    list: impl Fn(&G) -> Response + Clone + Send + Sync + 'static,
+) -> MethodRouter<Arc<G>> {
     get(async move |Query(filter): Query<TenantFilter>, State(gateway): State<Arc<G>>| match filter.tenant {
-        None => Json(rows(&gateway)).into_response(),
+        None => list(&gateway),
         Some(_) => refuse(
             StatusCode::BAD_REQUEST,
             format!(

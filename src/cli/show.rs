@@ -151,11 +151,13 @@ pub(super) fn socket_or_the_only_one(named: Option<&Path>) -> Result<PathBuf, Fa
 fn answer(args: &Args, socket: &Path) -> Result<String, AskError> {
     let tenant = args.tenant.as_deref();
     let path = args.what.path();
-    if args.json {
-        return client::ask(socket, path, tenant);
-    }
     Ok(match args.what {
-        What::Fdb => fdb(&client::rows(socket, path, tenant)?),
+        What::Fdb => {
+            let mut rows: Vec<FdbRow> = client::rows(socket, path, tenant)?;
+            rows.sort_by(|a, b| (&a.tenant, &a.mac).cmp(&(&b.tenant, &b.mac)));
+            if args.json { serde_json::to_string(&rows).unwrap_or_default() } else { fdb(&rows) }
+        }
+        _ if args.json => client::ask(socket, path, tenant)?,
         What::Tenants => tenants(&client::rows(socket, path, tenant)?),
         What::Mappings => mappings(&client::rows(socket, path, tenant)?),
         What::Peers => peers(&client::rows(socket, path, tenant)?),

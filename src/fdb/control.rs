@@ -85,8 +85,14 @@ impl Fdb {
 
     /// Shows each entry to `f`. What workers do meanwhile may be seen or not.
     pub fn for_each(&self, f: impl FnMut(Entry)) {
-        self.lines(0)
+        self.for_each_in(0..self.buckets(), f);
+    }
+
+    /// Shows each entry of these buckets to `f`. What workers do meanwhile may be seen or not.
+    pub fn for_each_in(&self, buckets: Range<usize>, f: impl FnMut(Entry)) {
+        self.lines(buckets.start.min(self.buckets()))
             .iter()
+            .take(buckets.len())
             .map(Bucket::new)
             .flat_map(|bucket| wait_for(|| bucket.entries().ok()))
             .flatten()

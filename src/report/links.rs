@@ -43,15 +43,28 @@ impl GatewayState<'_> {
     /// When there is no such tenant.
     pub fn peers(&self, tenant: Option<&str>) -> Result<Vec<PeerRow>, NoSuchTenant> {
         let tables = self.shared.forwarding.load();
-        let only = self.tenant(tenant)?.and_then(|id| tables.domain(id)).map(|domain| peers_of(domain, &tables));
-        let chosen = self.tunnels.iter().filter(|it| only.as_ref().is_none_or(|peers| peers.contains(&it.peer)));
-        let rows = chosen.filter_map(|tunnel| {
+        let rows = self.tunnels_of(tenant, &tables)?.into_iter().filter_map(|tunnel| {
             let peer = tables.peer(tunnel.peer).filter(|peer| matches!(peer.exit, Exit::Tunnel(_)))?;
             Some(self.peer_row(tunnel, peer, &tables))
         });
-        let mut rows: Vec<_> = rows.collect();
-        rows.sort_by(|a, b| a.peer.cmp(&b.peer));
-        Ok(rows)
+        Ok(rows.collect())
+    }
+
+    /// The numbers of tunnel peers, of all or of one tenant, by name.
+    ///
+    /// # Errors
+    /// When there is no such tenant.
+    pub fn peer_ids(&self, tenant: Option<&str>) -> Result<Vec<PeerId>, NoSuchTenant> {
+        let tunnels = self.tunnels_of(tenant, &self.shared.forwarding.load())?;
+        Ok(tunnels.into_iter().map(|tunnel| tunnel.peer).collect())
+    }
+
+    fn tunnels_of(&self, tenant: Option<&str>, tables: &Forwarding) -> Result<Vec<&TunnelState<'_>>, NoSuchTenant> {
+        let only = self.tenant(tenant)?.and_then(|id| tables.domain(id)).map(|domain| peers_of(domain, tables));
+        let is_chosen = |tunnel: &&TunnelState<'_>| only.as_ref().is_none_or(|peers| peers.contains(&tunnel.peer));
+        let mut chosen: Vec<_> = self.tunnels.iter().filter(is_chosen).collect();
+        chosen.sort_by_cached_key(|tunnel| self.names.peer(tunnel.peer));
+        Ok(chosen)
     }
 
     fn peer_row(&self, tunnel: &TunnelState<'_>, peer: &Peer, tables: &Forwarding) -> PeerRow {

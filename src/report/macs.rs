@@ -1,5 +1,7 @@
 //! The rows of the FDB: where every MAC address is, since when, and where it came from.
 
+use std::ops::Range;
+
 use super::rows::{FdbRow, MoveRow, RowSource};
 use super::state::{GatewayState, NoSuchTenant};
 use crate::fdb::{Entry, EntrySource};
@@ -12,32 +14,26 @@ impl GatewayState<'_> {
     /// # Errors
     /// When there is no such tenant.
     pub fn fdb(&self, tenant: Option<&str>) -> Result<Vec<FdbRow>, NoSuchTenant> {
-        let only = self.tenant(tenant)?;
-        Ok(self.macs(|domain| only.is_none_or(|only| only == domain)))
+        let mut rows = self.fdb_part(self.tenant(tenant)?, 0..self.shared.fdb.buckets());
+        rows.sort_by(|a, b| (&a.tenant, &a.mac).cmp(&(&b.tenant, &b.mac)));
+        Ok(rows)
     }
 
-    /// The MAC addresses of all tenants.
-    pub(super) fn all_macs(&self) -> Vec<FdbRow> {
-        self.macs(|_| true)
-    }
-
-    fn macs(&self, wanted: impl Fn(DomainId) -> bool) -> Vec<FdbRow> {
+    /// The MAC addresses of one tenant or of all in a part of the table, in no order.
+    #[must_use]
+    pub fn fdb_part(&self, only: Option<DomainId>, buckets: Range<usize>) -> Vec<FdbRow> {
         let tables = self.shared.forwarding.load();
         // An entry that has expired is only waiting to be swept; for the data path it is gone.
         let is_alive = |entry: &Entry| {
             let domain = tables.domain(entry.domain);
             domain.is_some_and(|domain| !entry.is_expired(self.now.tick(), domain.ageing))
         };
-        let mut entries = Vec::new();
-        self.shared.fdb.for_each(|entry| {
-            if wanted(entry.domain) && is_alive(&entry) {
-                entries.push(entry);
+        let mut rows = Vec::new();
+        self.shared.fdb.for_each_in(buckets, |entry| {
+            if only.is_none_or(|only| only == entry.domain) && is_alive(&entry) {
+                rows.push(self.fdb_row(&entry));
             }
         });
-        entries.sort_unstable_by_key(|entry| (entry.domain, entry.mac));
-        let mut rows: Vec<_> = entries.iter().map(|entry| self.fdb_row(entry)).collect();
-        // Stable, so that every tenant's addresses stay in order.
-        rows.sort_by(|a, b| a.tenant.cmp(&b.tenant));
         rows
     }
 

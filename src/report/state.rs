@@ -102,13 +102,16 @@ impl GatewayState<'_> {
             ports: self.ports(),
             mappings: self.mappings(),
             drops: self.drops().into_iter().filter(occurred).collect(),
-            fdb: self.all_macs(),
+            fdb: self.fdb(None).unwrap_or_default(),
             loops: self.all_loops(),
         }
     }
 
     /// The number of the tenant that somebody asks for.
-    pub(super) fn tenant(&self, name: Option<&str>) -> Result<Option<DomainId>, NoSuchTenant> {
+    ///
+    /// # Errors
+    /// When there is no such tenant.
+    pub fn tenant(&self, name: Option<&str>) -> Result<Option<DomainId>, NoSuchTenant> {
         name.map(|name| self.names.domain_id(name).ok_or_else(|| NoSuchTenant(name.into()))).transpose()
     }
 

@@ -15,13 +15,28 @@ impl GatewayState<'_> {
     /// # Errors
     /// When there is no such tenant.
     pub fn tenants(&self, tenant: Option<&str>) -> Result<Vec<TenantRow>, NoSuchTenant> {
-        let only = self.tenant(tenant)?;
+        Ok(self.tenants_of(&self.tenant_ids(tenant)?))
+    }
+
+    /// The numbers of tenants, or of one of them, by name.
+    ///
+    /// # Errors
+    /// When there is no such tenant.
+    pub fn tenant_ids(&self, tenant: Option<&str>) -> Result<Vec<DomainId>, NoSuchTenant> {
+        if let Some(only) = self.tenant(tenant)? {
+            return Ok(vec![only]);
+        }
+        let mut all: Vec<_> = self.names.domains().collect();
+        all.sort_by_key(|(_, name)| *name);
+        Ok(all.into_iter().map(|(id, _)| id).collect())
+    }
+
+    /// The rows of these tenants, as far as they are there.
+    #[must_use]
+    pub fn tenants_of(&self, ids: &[DomainId]) -> Vec<TenantRow> {
         let tables = self.shared.forwarding.load();
-        let chosen = self.names.domains().filter(|(id, _)| only.is_none_or(|only| only == *id));
-        let rows = chosen.filter_map(|(id, name)| Some(self.tenant_row(id, name, tables.domain(id)?, &tables)));
-        let mut rows: Vec<_> = rows.collect();
-        rows.sort_by(|a, b| a.tenant.cmp(&b.tenant));
-        Ok(rows)
+        let row = |&id: &DomainId| Some(self.tenant_row(id, &self.names.domain(id), tables.domain(id)?, &tables));
+        ids.iter().filter_map(row).collect()
     }
 
     fn tenant_row(&self, id: DomainId, name: &str, domain: &Domain, tables: &Forwarding) -> TenantRow {

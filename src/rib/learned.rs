@@ -11,6 +11,7 @@ use std::sync::Arc;
 use transload_encaps::underlay::{Underlay, UnderlaySpec};
 
 use super::facts::Tunnel;
+use super::read::TunnelEnd;
 use super::remembered::RememberedPeer;
 use crate::compile::{LearningGroup, Numbers, Plan, TunnelPlan};
 use crate::dataplane::{Now, Shared};
@@ -189,10 +190,12 @@ impl LearnedPeers {
         })
     }
 
-    /// When each learned peer was heard first, in nanoseconds of the workers' clock.
-    #[must_use]
-    pub fn since(&self) -> Map<PeerId, u64> {
-        self.rows().map(|row| (row.id, row.since)).collect()
+    /// The tunnels to them, by their ends.
+    pub(super) fn ends<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = TunnelEnd<'a>> {
+        self.rows.iter().filter_map(|((id, address), row)| {
+            let endpoint = &group_of(&plan.learning, *id)?.tunnel.endpoint;
+            Some(TunnelEnd { peer: row.id, endpoint, remote: *address, learned: Some(row.since) })
+        })
     }
 
     /// Every learned peer.

@@ -40,6 +40,7 @@ use learned::LearnedPeers;
 use loops::Loops;
 pub use news::{News, Output};
 pub use path_reports::PathReports;
+pub use read::TunnelEnd;
 use versions::{Serial, Versions};
 
 /// When one part in so many of the remembered MAC addresses has left the FDB, it is time to forget them.

@@ -1,6 +1,7 @@
 //! What is known, to be read.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Rib;
@@ -13,6 +14,19 @@ use crate::compile::{Names, Plan};
 use crate::counters::Counters;
 use crate::dataplane::Shared;
 use crate::forwarding::{Hop, PeerId, PortId};
+
+/// A tunnel, by its ends.
+#[derive(Debug, Clone, Copy)]
+pub struct TunnelEnd<'a> {
+    /// The peer.
+    pub peer: PeerId,
+    /// The name of our endpoint.
+    pub endpoint: &'a str,
+    /// The peer's address.
+    pub remote: IpAddr,
+    /// When the peer was learned, in nanoseconds of the workers' clock; none for one of the file's.
+    pub learned: Option<u64>,
+}
 
 impl Rib {
     /// The tables and the FDB, as the workers share them.
@@ -48,6 +62,17 @@ impl Rib {
     /// The tunnels that need next hops, those to learned peers included.
     pub fn tunnels(&self) -> impl Iterator<Item = Tunnel> + '_ {
         Tunnel::all_of(&self.plan).into_iter().chain(self.learned.tunnels(&self.plan))
+    }
+
+    /// The tunnels that need next hops, those to learned peers included, without their paths.
+    pub fn tunnel_ends(&self) -> impl Iterator<Item = TunnelEnd<'_>> {
+        let stated = self.plan.tunnels.iter().map(|tunnel| TunnelEnd {
+            peer: tunnel.peer,
+            endpoint: &tunnel.endpoint,
+            remote: tunnel.remote,
+            learned: None,
+        });
+        stated.chain(self.learned.ends(&self.plan))
     }
 
     /// The paths to a peer, as their source knows them.

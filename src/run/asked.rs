@@ -2,19 +2,35 @@
 
 use super::gateway::Gateway;
 use crate::admin::Asked;
+use crate::forwarding::PeerId;
 use crate::logging::unlogged;
 use crate::report::rows::{LogRow, Reloaded};
 use crate::report::{GatewayState, PortState, TunnelState};
 
 impl Asked for Gateway {
-    fn read<R>(&self, read: impl FnOnce(&GatewayState<'_>) -> R) -> R {
+    fn read<R>(&self, tunnels: impl Fn(PeerId) -> bool, read: impl FnOnce(&GatewayState<'_>) -> R) -> R {
         let rib = self.rib();
-        let tunnels: Vec<_> = rib.tunnels().collect();
-        let since = rib.learned().since();
         let named = |id| {
             let peer = rib.plan().named.iter().find(|peer| peer.peer == id);
             peer.and_then(|peer| peer.complaint.clone()).into_iter()
         };
+        let known = rib.tunnel_ends().filter(|tunnel| tunnels(tunnel.peer)).map(|tunnel| TunnelState {
+            peer: tunnel.peer,
+            endpoint: tunnel.endpoint,
+            address: tunnel.remote.to_string(),
+            learned: tunnel.learned,
+            failures: named(tunnel.peer).chain(rib.complaints(tunnel.peer).iter().cloned()).collect(),
+            report: rib.reports().of(tunnel.peer),
+        });
+        let nameless = rib.plan().named.iter().filter(|peer| peer.address.is_none() && tunnels(peer.peer));
+        let nameless = nameless.map(|peer| TunnelState {
+            peer: peer.peer,
+            endpoint: &peer.endpoint,
+            address: peer.host.clone(),
+            learned: None,
+            failures: named(peer.peer).collect(),
+            report: None,
+        });
         read(&GatewayState {
             shared: rib.shared(),
             counters: rib.counters(),
@@ -26,25 +42,7 @@ impl Asked for Gateway {
                 .iter()
                 .map(|(id, io)| (id, PortState { io, failure: rib.failures().get(&id).map(String::as_str) }))
                 .collect(),
-            tunnels: tunnels
-                .iter()
-                .map(|tunnel| TunnelState {
-                    peer: tunnel.peer,
-                    endpoint: &tunnel.endpoint,
-                    address: tunnel.remote.to_string(),
-                    learned: since.get(&tunnel.peer).copied(),
-                    failures: named(tunnel.peer).chain(rib.complaints(tunnel.peer).iter().cloned()).collect(),
-                    report: rib.reports().of(tunnel.peer),
-                })
-                .chain(rib.plan().named.iter().filter(|peer| peer.address.is_none()).map(|peer| TunnelState {
-                    peer: peer.peer,
-                    endpoint: &peer.endpoint,
-                    address: peer.host.clone(),
-                    learned: None,
-                    failures: named(peer.peer).collect(),
-                    report: None,
-                }))
-                .collect(),
+            tunnels: known.chain(nameless).collect(),
             now: self.clock.now(),
         })
     }

@@ -29,7 +29,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("explain", &["compile", "config", "dataplane", "fdb", "forwarding", "io", "offline"]),
     ("diff", &["claims", "compile", "config", "forwarding", "io", "offline", "report"]),
     ("logging", &["rights"]),
-    ("admin", &["report", "rights"]),
+    ("admin", &["forwarding", "report", "rights"]),
     (
         "run",
         &[

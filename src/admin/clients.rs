@@ -1,0 +1,256 @@
+//! The clients of the admin socket: so many at a time, and none of them keeps the others waiting.
+//!
+//! One that sends no request, or does not take its answer, is closed after a while, and sooner if another client needs its
+//! place. What they can have of the process is bounded in this way, above all its descriptors: a device that comes back is
+//! opened all the same.
+
+use std::fmt;
+use std::io;
+use std::os::unix::net::UnixListener as StdListener;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
+use rustix::io::ioctl_fionread;
+use rustix::net::{Shutdown, shutdown};
+use rustix::process::{Resource, getrlimit};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
+
+/// Most clients at a time, if the process may have descriptors enough.
+const MOST: usize = 128;
+/// The part of the process's descriptors that clients may have.
+const SHARE: u64 = 4;
+/// How long a client may let us wait for its request, or for room for its answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it may do so while another client needs its place.
+const GRACE: Duration = Duration::from_millis(250);
+/// How long a client waits for a place, and how often it is looked for one.
+const NO_PLACE: Duration = Duration::from_millis(500);
+const LOOK_FOR_PLACE: Duration = Duration::from_millis(20);
+/// How often it is looked whether one has let us wait too long.
+const LOOK: Duration = Duration::from_secs(1);
+const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n\
+                    {\"error\":\"too many clients ask this gateway already; ask again in a moment\"}";
+
+/// Takes clients in.
+pub(super) struct AdminListener {
+    listener: UnixListener,
+    clients: Vec<Weak<AdminClient>>,
+    most: usize,
+    /// Since when there has been no place for one more.
+    full_since: Option<Instant>,
+    look: Interval,
+}
+
+/// A client, for as long as its connection lasts.
+pub(super) struct AdminClient {
+    stream: UnixStream,
+    turn: Mutex<Turn>,
+}
+
+/// Who has to do something next.
+#[derive(Debug, Clone, Copy)]
+enum Turn {
+    /// The client, which has been here since then and sent no whole request.
+    Asking(Instant),
+    /// The gateway, which works on the answer.
+    Ours,
+    /// The gateway, or the client if that was all: a part of the answer was sent then.
+    Sent(Instant),
+    /// The client, for whose answer there has been no room since then.
+    Stalled(Instant),
+}
+
+impl AdminListener {
+    /// Takes clients in by this socket.
+    ///
+    /// # Errors
+    /// When the system cannot wait on it.
+    pub(super) fn new(listener: StdListener) -> io::Result<Self> {
+        let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let most = usize::try_from(descriptors / SHARE).unwrap_or(MOST).clamp(1, MOST);
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Ok(Self { listener: UnixListener::from_std(listener)?, clients: Vec::new(), most, full_since: None, look })
+    }
+
+    /// Gives a client a place, for which it may have to wait a moment.
+    async fn admit(&mut self, stream: UnixStream) -> Option<Arc<AdminClient>> {
+        while !self.has_room() {
+            if self.full_since.get_or_insert_with(Instant::now).elapsed() > NO_PLACE {
+                // There is room for it in the socket, which is new. Whoever has gone misses nothing.
+                let _ = stream.try_write(BUSY.as_bytes());
+                return None;
+            }
+            sleep(LOOK_FOR_PLACE).await;
+        }
+        self.full_since = None;
+        let client = Arc::new(AdminClient { stream, turn: Mutex::new(Turn::Asking(Instant::now())) });
+        self.clients.push(Arc::downgrade(&client));
+        Some(client)
+    }
+
+    fn has_room(&mut self) -> bool {
+        self.clients.retain(|client| client.strong_count() > 0);
+        self.clients.len() < self.most || self.make_room()
+    }
+
+    /// Closes the client that has let us wait the longest. Returns false if all of them deserve their place.
+    fn make_room(&mut self) -> bool {
+        let waited = |(place, client): (usize, &Weak<AdminClient>)| Some((client.upgrade()?.may_be_closed()?, place));
+        let Some((_, place)) = self.clients.iter().enumerate().filter_map(waited).max() else { return false };
+        if let Some(client) = self.clients.swap_remove(place).upgrade() {
+            client.close();
+        }
+        true
+    }
+
+    fn close_overdue(&mut self) {
+        let overdue = |client: &AdminClient| client.has_kept_us_waiting().is_some_and(|time| time > PATIENCE);
+        self.clients
+            .iter()
+            .filter_map(Weak::upgrade)
+            .filter(|client| overdue(client))
+            .for_each(|client| client.close());
+        self.clients.retain(|client| client.strong_count() > 0);
+    }
+}
+
+impl Listener for AdminListener {
+    type Io = AdminStream;
+    type Addr = ClientHandle;
+
+    async fn accept(&mut self) -> (AdminStream, ClientHandle) {
+        loop {
+            tokio::select! {
+                _ = self.look.tick() => self.close_overdue(),
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, _)) => if let Some(client) = self.admit(stream).await {
+                        return (AdminStream(Arc::clone(&client)), ClientHandle(Some(client)));
+                    },
+                    Err(error) => {
+                        tracing::warn!("the admin socket takes no client in: {error}");
+                        sleep(LOOK).await;
+                    }
+                }
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<ClientHandle> {
+        Ok(ClientHandle(None))
+    }
+}
+
+impl AdminClient {
+    fn turn(&self) -> Turn {
+        *self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take_turn(&self, turn: Turn) {
+        *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = turn;
+    }
+
+    fn has_kept_us_waiting(&self) -> Option<Duration> {
+        match self.turn() {
+            Turn::Ours => None,
+            Turn::Asking(since) | Turn::Sent(since) | Turn::Stalled(since) => Some(since.elapsed()),
+        }
+    }
+
+    /// How long it has kept us waiting, if that is long enough for another to have its place.
+    fn may_be_closed(&self) -> Option<Duration> {
+        let waited = self.has_kept_us_waiting()?;
+        let is_due = match self.turn() {
+            Turn::Ours => false,
+            // What it has sent may only not have been read yet.
+            Turn::Asking(_) => ioctl_fionread(&self.stream).is_ok_and(|unread| unread == 0),
+            // It may be us who are slow.
+            Turn::Sent(_) => waited > PATIENCE / 2,
+            Turn::Stalled(_) => waited > GRACE,
+        };
+        is_due.then_some(waited)
+    }
+
+    /// Ends the connection; whoever serves it is told so by the system.
+    fn close(&self) {
+        // It may have been quicker.
+        let _ = shutdown(&self.stream, Shutdown::Both);
+    }
+}
+
+/// A client, as those know it who answer it.
+#[derive(Clone)]
+pub(super) struct ClientHandle(Option<Arc<AdminClient>>);
+
+impl ClientHandle {
+    /// Its request is there.
+    pub(super) fn has_asked(&self) {
+        self.0.iter().for_each(|client| client.take_turn(Turn::Ours));
+    }
+
+    /// Its answer begins.
+    pub(super) fn is_answered(&self) {
+        self.0.iter().for_each(|client| client.take_turn(Turn::Sent(Instant::now())));
+    }
+}
+
+impl fmt::Debug for ClientHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ClientHandle").field(&self.0.as_ref().map(|client| client.turn())).finish()
+    }
+}
+
+impl Connected<IncomingStream<'_, AdminListener>> for ClientHandle {
+    fn connect_info(stream: IncomingStream<'_, AdminListener>) -> Self {
+        stream.remote_addr().clone()
+    }
+}
+
+/// The connection to a client.
+pub(super) struct AdminStream(Arc<AdminClient>);
+
+impl AsyncRead for AdminStream {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.0.stream.poll_read_ready(context))?;
+            match self.0.stream.try_read(into.initialize_unfilled()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return Poll::Ready(read.map(|count| into.advance(count))),
+            }
+        }
+    }
+}
+
+impl AsyncWrite for AdminStream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        loop {
+            if self.0.stream.poll_write_ready(context)?.is_pending() {
+                if !matches!(self.0.turn(), Turn::Stalled(_)) {
+                    self.0.take_turn(Turn::Stalled(Instant::now()));
+                }
+                return Poll::Pending;
+            }
+            match self.0.stream.try_write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => {
+                    self.0.take_turn(Turn::Sent(Instant::now()));
+                    return Poll::Ready(written);
+                }
+            }
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(shutdown(&self.0.stream, Shutdown::Write).map_err(io::Error::from))
+    }
+}

@@ -1,0 +1,116 @@
+//! Long lists as JSON, made part by part while the client reads: no answer is ever whole in memory, and between two parts
+//! control does other things.
+//!
+//! The parts of a list are of different moments, a few milliseconds apart.
+
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::iter;
+use std::mem;
+use std::ops::Range;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use serde::Serialize;
+use tokio::task::yield_now;
+
+use super::Asked;
+use crate::forwarding::PeerId;
+use crate::report::NoSuchTenant;
+
+/// Tenants or peers of a part.
+const ROWS: usize = 16;
+/// Buckets of the FDB of a part: up to three addresses each, most often fewer.
+const BUCKETS: usize = 32;
+
+/// The MAC addresses of one tenant or of all, in the order in which they are in the table.
+pub(super) fn fdb<G: Asked>(gateway: Arc<G>, tenant: Option<&str>) -> Result<Response, NoSuchTenant> {
+    let (only, all) =
+        gateway.read(|_| false, |state| state.tenant(tenant).map(|only| (only, state.shared.fdb.buckets())))?;
+    let parts = (0..all).step_by(BUCKETS).map(move |first| first..all.min(first + BUCKETS));
+    Ok(list(parts, move |buckets: Range<usize>| gateway.read(|_| false, |state| state.fdb_part(only, buckets))))
+}
+
+/// Tenants, or one of them, by name.
+pub(super) fn tenants<G: Asked>(gateway: Arc<G>, tenant: Option<&str>) -> Result<Response, NoSuchTenant> {
+    let ids = gateway.read(|_| false, |state| state.tenant_ids(tenant))?;
+    Ok(list(parts_of(ids), move |part| gateway.read(|_| false, |state| state.tenants_of(&part))))
+}
+
+/// Tunnel peers, of all or of one tenant, by name.
+pub(super) fn peers<G: Asked>(gateway: Arc<G>, tenant: Option<&str>) -> Result<Response, NoSuchTenant> {
+    let ids = gateway.read(|_| true, |state| state.peer_ids(tenant))?;
+    Ok(list(parts_of(ids), move |part| {
+        let part: HashSet<PeerId> = part.into_iter().collect();
+        gateway.read(|peer| part.contains(&peer), |state| state.peers(None).unwrap_or_default())
+    }))
+}
+
+fn parts_of<Id>(ids: Vec<Id>) -> impl Iterator<Item = Vec<Id>> {
+    let mut ids = ids.into_iter();
+    iter::from_fn(move || Some(ids.by_ref().take(ROWS).collect::<Vec<_>>()).filter(|part| !part.is_empty()))
+}
+
+/// A list of the rows of all parts.
+fn list<P: Send + 'static, T: Serialize + 'static>(
+    parts: impl Iterator<Item = P> + Send + 'static,
+    rows: impl Fn(P) -> Vec<T> + Send + 'static,
+) -> Response {
+    let list = JsonList { parts: Some(parts), rows, has_rows: false };
+    let body = stream::unfold(list, async |mut list| {
+        yield_now().await;
+        Some((Ok::<_, Infallible>(list.next()?), list))
+    });
+    ([(CONTENT_TYPE, "application/json")], Body::from_stream(body)).into_response()
+}
+
+/// The text of a list, from one part to the next.
+struct JsonList<Parts, Rows> {
+    /// The parts that are still to come; none once the list is closed.
+    parts: Option<Parts>,
+    rows: Rows,
+    has_rows: bool,
+}
+
+impl<P, T: Serialize, Parts: Iterator<Item = P>, Rows: Fn(P) -> Vec<T>> JsonList<Parts, Rows> {
+    fn next(&mut self) -> Option<Vec<u8>> {
+        let Some(part) = self.parts.as_mut()?.next() else {
+            self.parts = None;
+            return Some(if self.has_rows { b"]".to_vec() } else { b"[]".to_vec() });
+        };
+        let mut text = Vec::new();
+        for row in (self.rows)(part) {
+            text.push(if mem::replace(&mut self.has_rows, true) { b',' } else { b'[' });
+            // Rows are of numbers and texts, all of which JSON has.
+            let _ = serde_json::to_writer(&mut text, &row);
+        }
+        Some(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn whole(parts: &[&[u8]]) -> String {
+        let mut list = JsonList { parts: Some(parts.iter()), rows: |part: &&[u8]| part.to_vec(), has_rows: false };
+        let text: Vec<_> = iter::from_fn(|| list.next()).flatten().collect();
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn a_list_in_parts_is_one_list() {
+        assert_eq!(whole(&[&[1, 2], &[], &[3]]), "[1,2,3]");
+        assert_eq!((whole(&[]), whole(&[&[], &[]])), ("[]".to_owned(), "[]".to_owned()));
+    }
+
+    #[test]
+    fn parts_have_everything_once() {
+        let parts: Vec<_> = parts_of((0..2 * ROWS + 1).collect()).collect();
+        assert_eq!(parts.iter().map(Vec::len).collect::<Vec<_>>(), [ROWS, ROWS, 1]);
+        assert!(parts.concat().into_iter().eq(0..2 * ROWS + 1));
+    }
+}
