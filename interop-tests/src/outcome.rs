@@ -17,7 +17,7 @@ pub enum Outcome {
 }
 
 /// Why a case stops before it has passed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Stop {
     /// What was promised does not hold, or a step did not work.
     Failed(String),

@@ -50,7 +50,8 @@ pub fn is_silent(from: &dyn Host, to: &str) -> bool {
 /// When the connection fails or the content differs; the error is the sender's.
 pub fn transfer(from: &dyn Host, to: &dyn Host, address: &str, megabytes: u32) -> io::Result<()> {
     let program = programs::beside("transfer")?.display().to_string();
-    to.background(&format!("{program} receive {address} 5201"))?;
+    // One that nobody reaches ends by itself.
+    to.background(&format!("timeout 120 {program} receive {address} 5201"))?;
     from.sh(&format!("{program} send {address} 5201 {megabytes}"))?;
     Ok(())
 }

@@ -26,10 +26,11 @@ pub(super) const ONCE: Case = Case {
 
 fn once(testbed: &mut Testbed, cells: &mut Cells) {
     match shouts(testbed) {
-        Ok(heard) => {
+        Ok((said, heard)) => {
             for (at, lines) in heard {
-                for from in senders(testbed) {
-                    cells.between(&from, &at, heard_once(&from, &at, &lines));
+                for (from, said) in &said {
+                    let verdict = said.clone().and_then(|()| heard_once(from, &at, &lines.clone()?));
+                    cells.between(from, &at, verdict);
                 }
             }
         }
@@ -37,19 +38,24 @@ fn once(testbed: &mut Testbed, cells: &mut Cells) {
     }
 }
 
+/// Whether a site could do its part, and what each host heard.
+type Shouts = (Vec<(Site, Result<(), Stop>)>, Vec<(Site, Result<Vec<String>, Stop>)>);
+
 const TO: [(&str, u16); 2] = [("10.1.0.255", BROADCAST), ("239.1.2.3", MULTICAST)];
 
 /// One host of each stack speaks to everyone, in both ways.
-fn shouts(testbed: &Testbed) -> Result<Vec<(Site, Vec<String>)>, Stop> {
+fn shouts(testbed: &Testbed) -> Result<Shouts, Stop> {
     let ears = listen(testbed, Tenant::Blue, &format!("udp dst portrange {BROADCAST}-{MULTICAST}"))?;
     let talk = programs::beside("talk")?.display().to_string();
-    for from in senders(testbed) {
-        for (to, port) in TO {
-            testbed.host(&from, Tenant::Blue).sh(&format!("{talk} shout {} {to} {port} {COUNT}", from.v4()))?;
-        }
-    }
+    let shout = |from: &Site| {
+        let host = testbed.host(from, Tenant::Blue);
+        TO.iter().try_for_each(|(to, port)| {
+            host.sh(&format!("{talk} shout {} {to} {port} {COUNT}", from.v4())).map(drop).map_err(Stop::from)
+        })
+    };
+    let said = senders(testbed).into_iter().map(|from| (from.clone(), shout(&from))).collect();
     interrupt::pause(SPREADING)?;
-    Ok(ears.heard()?)
+    Ok((said, ears.heard()))
 }
 
 fn heard_once(from: &Site, at: &Site, lines: &[String]) -> Verdict {
@@ -92,18 +98,24 @@ fn isolation(testbed: &mut Testbed, cells: &mut Cells) {
             let talk = programs::beside("talk")?.display().to_string();
             for from in senders(testbed) {
                 let host = testbed.host(&from, speaker);
-                host.sh(&format!("{talk} shout {} 10.1.0.255 {BROADCAST} {COUNT}", from.v4()))?;
-                // Nobody has this address: the request is a broadcast and stays one.
-                host.sh("ping -n -q -c 1 -W 1 10.1.0.200 || true")?;
+                // Nobody has the second address: the request is a broadcast and stays one.
+                let said = host
+                    .sh(&format!("{talk} shout {} 10.1.0.255 {BROADCAST} {COUNT}", from.v4()))
+                    .and_then(|_| host.sh("ping -n -q -c 1 -W 1 10.1.0.200 || true"));
+                if let Err(why) = said {
+                    cells.at(&from, Err(why.into()));
+                }
             }
             interrupt::pause(SPREADING)?;
-            Ok::<_, Stop>(ears.heard()?)
+            Ok::<_, Stop>(ears.heard())
         })();
         match said {
             Ok(heard) => {
                 for (at, lines) in heard {
-                    let words = || format!("{} heard {}: {}", other.name(), speaker.name(), lines.join("; "));
-                    cells.at(&at, must(lines.is_empty(), words).and_then(|()| passed()));
+                    let words =
+                        |lines: &[String]| format!("{} heard {}: {}", other.name(), speaker.name(), lines.join("; "));
+                    let verdict = lines.and_then(|lines| must(lines.is_empty(), || words(&lines)));
+                    cells.at(&at, verdict.and_then(|()| passed()));
                 }
             }
             Err(stop) => cells.put(speaker.name(), Err(stop)),
@@ -144,24 +156,37 @@ fn learning(testbed: &mut Testbed, cells: &mut Cells) {
     let pairs = senders.iter().zip(senders.iter().cycle().skip(1)).filter(|(a, b)| a.number != b.number);
     let pairs: Vec<_> = pairs.collect();
     let heard = (|| {
-        for (from, to) in &pairs {
-            settle(&*testbed.host(from, Tenant::Blue), &to.v4())?;
-        }
+        let known = pairs.iter().filter(|(from, to)| {
+            let found = settle(&*testbed.host(from, Tenant::Blue), &to.v4());
+            let is_known = found.is_ok();
+            if let Err(why) = found {
+                cells.between(from, to, Err(why.into()));
+            }
+            is_known
+        });
+        let known: Vec<_> = known.collect();
         let ears = listen(testbed, Tenant::Blue, "icmp")?;
-        for (from, to) in &pairs {
-            ping(&*testbed.host(from, Tenant::Blue), &to.v4(), 100)?;
+        for (from, to) in known {
+            if let Err(why) = ping(&*testbed.host(from, Tenant::Blue), &to.v4(), 100) {
+                cells.between(from, to, Err(why.into()));
+            }
         }
         interrupt::pause(SPREADING)?;
-        Ok::<_, Stop>(ears.heard()?)
+        Ok::<_, Stop>(ears.heard())
     })();
     match heard {
         Ok(heard) => {
             for (at, lines) in heard {
-                let others = lines.iter().filter(|line| !line.contains(&format!("> {}:", at.v4())));
-                let others: Vec<_> = others.map(String::as_str).collect();
-                cells.at(&at, must(others.is_empty(), || others.join("; ")).and_then(|()| passed()));
+                cells.at(&at, lines.and_then(|lines| own_alone(&at, &lines)));
             }
         }
         Err(stop) => cells.put("listening", Err(stop)),
     }
+}
+
+fn own_alone(at: &Site, lines: &[String]) -> Verdict {
+    let others = lines.iter().filter(|line| !line.contains(&format!("> {}:", at.v4())));
+    let others: Vec<_> = others.map(String::as_str).collect();
+    must(others.is_empty(), || others.join("; "))?;
+    passed()
 }

@@ -6,42 +6,52 @@ use std::time::{Duration, Instant};
 
 use transload_lab::interrupt;
 
+use crate::outcome::Stop;
 use crate::testbed::{Site, Tenant, Testbed};
 
-/// A listener ends by itself after so many seconds.
+/// A listener whose host is out of reach ends by itself after so many seconds.
 const LONGEST: u32 = 180;
-const START: Duration = Duration::from_secs(100);
-/// One that does not listen by then is started again.
-const SLOW: Duration = Duration::from_secs(10);
+const START: Duration = Duration::from_secs(30);
+/// KiB of frames that wait for tcpdump, and bytes that are kept of each. Unless told, tcpdump has 2 MiB and locks them:
+/// a few dozen of those, and a User-Mode Linux of 192 MiB has no memory left to start another.
+const BUFFER: u32 = 256;
+const SNAPLEN: u32 = 256;
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
-/// One tcpdump at each host of a tenant.
+/// One tcpdump at each host of a tenant. They end when this is dropped.
 pub(super) struct Listeners<'b> {
     testbed: &'b Testbed,
     tenant: Tenant,
-    ears: Vec<(Site, String)>,
+    ears: Vec<Ear>,
+}
+
+/// One of them.
+struct Ear {
+    site: Site,
+    /// Where it writes.
+    file: String,
+    /// Whether it listens.
+    started: Result<(), Stop>,
 }
 
 impl<'b> Listeners<'b> {
-    /// Listens to what arrives at a tenant's hosts and matches the filter; returns when all do.
+    /// Listens to what arrives at a tenant's hosts and matches the filter; returns when all do that can. A host at
+    /// which it does not start is told by [`heard`](Self::heard).
+    ///
+    /// # Errors
+    /// When somebody interrupts.
     pub(super) fn start(testbed: &'b Testbed, tenant: Tenant, sites: &[Site], filter: &str) -> io::Result<Self> {
         let mut listeners = Self { testbed, tenant, ears: Vec::new() };
         for site in sites {
-            let file = listeners.listen(site, filter)?;
-            listeners.ears.push((site.clone(), file));
+            let ear = listeners.listen(site, filter);
+            listeners.ears.push(ear);
         }
         let end = Instant::now() + START;
         for at in 0..listeners.ears.len() {
-            let mut again = Instant::now() + SLOW;
-            while !listeners.is_listening(at) {
-                let (site, _) = &listeners.ears[at];
+            while listeners.ears[at].started.is_ok() && !listeners.is_listening(&listeners.ears[at]) {
+                let ear = &mut listeners.ears[at];
                 if Instant::now() > end {
-                    return Err(io::Error::other(format!("tcpdump does not start at {site}")));
-                }
-                // Now and then one hangs in User-Mode Linux. What it may still write is nobody's.
-                if Instant::now() > again {
-                    listeners.ears[at].1 = listeners.listen(site, filter)?;
-                    again = Instant::now() + SLOW;
+                    ear.started = Err(Stop::Failed(format!("tcpdump does not start at {}", ear.site)));
                 }
                 interrupt::pause(Duration::from_millis(20))?;
             }
@@ -49,38 +59,68 @@ impl<'b> Listeners<'b> {
         Ok(listeners)
     }
 
-    /// Starts one, and says where it writes.
-    fn listen(&self, site: &Site, filter: &str) -> io::Result<String> {
+    fn listen(&self, site: &Site, filter: &str) -> Ear {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         // User-Mode Linux can write nowhere else.
         let file = format!("/run/transload-{}-{number}.pcap", std::process::id());
-        let line =
-            format!("timeout {LONGEST} tcpdump -i t0 -n -p -Q in -U --immediate-mode -Z root -w {file} {filter}");
-        self.testbed.host(site, self.tenant).background(&line)?;
-        Ok(file)
+        let line = format!(
+            "timeout {LONGEST} tcpdump -i t0 -n -p -Q in -U --immediate-mode -B {BUFFER} -s {SNAPLEN} -Z root -w {file} \
+             {filter}"
+        );
+        let started = self.testbed.host(site, self.tenant).background(&line).map_err(Stop::from);
+        Ear { site: site.clone(), file, started }
     }
 
-    fn is_listening(&self, at: usize) -> bool {
-        let (site, file) = &self.ears[at];
+    fn is_listening(&self, ear: &Ear) -> bool {
         // The capture's own header is the first that is written.
-        self.testbed.host(site, self.tenant).sh(&format!("test -s {file}")).is_ok()
+        self.testbed.host(&ear.site, self.tenant).sh(&format!("test -s {}", ear.file)).is_ok()
     }
 
     /// What each host has received so far: a line of tcpdump's for each frame.
-    pub(super) fn heard(&self) -> io::Result<Vec<(Site, Vec<String>)>> {
-        let lines = |(site, file): &(Site, String)| {
-            let printed = self.testbed.host(site, self.tenant).sh(&format!("tcpdump -n -t -r {file} 2>/dev/null"))?;
-            Ok((site.clone(), printed.lines().map(str::to_owned).collect()))
+    pub(super) fn heard(&self) -> Vec<(Site, Result<Vec<String>, Stop>)> {
+        let lines = |ear: &Ear| {
+            ear.started.clone()?;
+            let host = self.testbed.host(&ear.site, self.tenant);
+            let printed = host.sh(&format!("tcpdump -n -t -r {} 2>/dev/null", ear.file))?;
+            Ok(printed.lines().map(str::to_owned).collect())
         };
-        self.ears.iter().map(lines).collect()
+        self.ears.iter().map(|ear| (ear.site.clone(), lines(ear))).collect()
     }
 }
 
 impl Drop for Listeners<'_> {
     fn drop(&mut self) {
-        for (site, file) in &self.ears {
-            // The listener ends with its limit; nobody reads the file any more.
-            let _ = self.testbed.host(site, self.tenant).sh(&format!("rm -f {file}"));
+        for Ear { site, file, .. } in &self.ears {
+            // The brackets keep the line from finding itself.
+            let line = format!("pkill -f \"[t]cpdump.* {file} \" || true; rm -f {file}");
+            // Where that cannot be run the listener ends with its limit.
+            let _ = self.testbed.host(site, self.tenant).sh(&line);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use transload_lab::need;
+
+    use super::*;
+    use crate::testbed::{Stack, roster};
+
+    #[test]
+    fn listeners_leave_a_user_mode_linux_the_memory_for_the_next_ones() {
+        need!(ip, ping, uml, tcpdump);
+        let (sites, _) = roster(&["uml-vxlan".to_owned()]);
+        let place = tempfile::tempdir().unwrap();
+        let testbed = Testbed::build(sites, place.path(), &mut |_| ()).unwrap();
+        for round in 0..40 {
+            let ears = Listeners::start(&testbed, Tenant::Blue, testbed.sites(), "icmp").unwrap();
+            assert!(ears.heard().iter().all(|(_, lines)| lines.is_ok()), "in round {round}");
+        }
+        let under = testbed.machine(Stack::Uml).under();
+        let has_ended = |_| {
+            std::thread::sleep(Duration::from_millis(100));
+            under.sh("pgrep -x tcpdump").is_err()
+        };
+        assert!((0..100).any(has_ended), "they are ended");
     }
 }
