@@ -9,6 +9,8 @@
 
 pub mod captures;
 pub mod cases;
+pub mod choice;
+pub mod drops;
 pub mod outcome;
 pub mod peers;
 pub mod report;

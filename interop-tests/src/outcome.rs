@@ -48,6 +48,16 @@ impl From<Verdict> for Outcome {
     }
 }
 
+impl From<Outcome> for Verdict {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Passed(note) => Ok(note),
+            Outcome::Failed(why) => Err(Stop::Failed(why)),
+            Outcome::NotRun(why) => Err(Stop::NotRun(why)),
+        }
+    }
+}
+
 /// A case that passed and has nothing to add.
 ///
 /// # Errors

@@ -9,10 +9,6 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
-use transload_interop_tests::cases::{self, Case, Cells, Scope};
-use transload_interop_tests::outcome::{Outcome, Stop};
-use transload_interop_tests::runner;
-use transload_interop_tests::testbed::{Stack, Testbed, roster};
 use transload_lab::{need, uml};
 
 /// A run of its own: everything it makes is below its directory, and every process it starts knows that name.
@@ -104,7 +100,10 @@ fn what_holds_is_told_and_nothing_is_left() {
 #[test]
 fn a_case_that_fails_is_told_and_nothing_is_left() {
     need!(root, ip, ping, vxlan, ovs, ethtool);
-    let (code, report) = Run::start(&[&PEERS[..], &["--case", "fails-on-purpose"]].concat()).ended();
+    let place = tempfile::tempdir().unwrap();
+    let junit = place.path().join("junit.xml").display().to_string();
+    let (code, report) = Run::start(&[&PEERS[..], &["--case", "fails-on-purpose", "--junit", &junit]].concat()).ended();
+    assert!(fs::read_to_string(junit).unwrap().contains("tests=\"3\" skipped=\"0\" failures=\"3\""));
     let report = report.unwrap();
     assert_eq!(code, Some(1));
     assert_eq!((&report["totals"]["passed"], &report["totals"]["failed"]), (&0.into(), &3.into()));
@@ -211,34 +210,15 @@ fn a_peer_and_the_gateway_restart_and_carry_again() {
 }
 
 #[test]
-fn what_a_failed_case_has_left_is_put_right_before_the_next_one() {
-    need!(root, ip, ping, vxlan);
-    let (sites, _) = roster(&["kernel-vxlan".to_owned(), "kernel-vxlan6".to_owned()]);
-    let place = tempfile::tempdir().unwrap();
-    let mut testbed = Testbed::build(sites, place.path(), &mut |_| ()).unwrap();
-    let named = |name: &str| *cases::ALL.iter().find(|case| case.name == name).unwrap();
-    let passes = |testbed: &mut Testbed| {
-        let run = runner::run(named("arp-and-ping"), testbed, &[], &mut |_, _| ());
-        run.cells.iter().all(|cell| matches!(cell.outcome, Outcome::Passed(_)))
-    };
-    let away = Case { scope: Scope::Testbed(spoil), ..cases::ON_PURPOSE };
-    assert!(passes(&mut testbed));
-    runner::run(away, &mut testbed, &[], &mut |_, _| ());
-    assert!(!testbed.has(Stack::Kernel));
-    assert!(passes(&mut testbed), "the peer is there again");
-}
-
-/// Takes the peer away, leaves the gateway with other options, and fails.
-fn spoil(testbed: &mut Testbed, cells: &mut Cells) {
-    testbed.restart_gateway("ageing: 1s").unwrap();
-    testbed.remove_peer(Stack::Kernel);
-    cells.put("anywhere", Err(Stop::Failed("on purpose".to_owned())));
-}
-
-#[test]
 fn what_cannot_run_is_no_pass_and_fails_a_strict_run() {
     // Nobody has this peer, so nothing is built and there is nothing to pass.
-    for (arguments, code) in [(&["--peer", "nobody"][..], 2), (&["--case", "nothing-is-called-so"], 2)] {
-        assert_eq!(Run::start(arguments).ended().0, Some(code), "{arguments:?}");
+    for arguments in [
+        &["--peer", "nobody"][..],
+        &["--peer", "ovs", "--peer", "nobody"],
+        &["--case", "nothing-is-called-so"],
+        &["--case", "udp", "--case", "nothing-is-called-so"],
+        &["--case", "udp", "--junit", "/dev/null/junit.xml"],
+    ] {
+        assert_eq!(Run::start(arguments).ended().0, Some(2), "{arguments:?}");
     }
 }

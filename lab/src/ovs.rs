@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tempfile::TempDir;
 
 use crate::Namespace;
@@ -71,6 +71,13 @@ impl OpenVswitch {
     pub fn add_flow(&self, bridge: &str, flow: &str) -> io::Result<()> {
         let socket = self.path(&format!("{bridge}.mgmt"));
         output(Command::new("ovs-ofctl").args(["-O", "OpenFlow13", "add-flow"]).arg(socket).arg(flow)).map(|_| ())
+    }
+
+    /// Whether all its processes are there.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        let ended = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        self.daemons.iter().all(|daemon| matches!(waitid(WaitId::Pid(Pid::from_child(daemon)), ended), Ok(None)))
     }
 
     /// The numbers of its processes, the switch itself first.

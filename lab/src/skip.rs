@@ -96,6 +96,14 @@ pub fn vlan() -> Need {
     device("link lo type vlan id 1", "802.1Q in the running kernel (modprobe 8021q)")
 }
 
+/// The running kernel's devices on top of another one.
+pub fn macvlan() -> Need {
+    device(
+        "type veth && ip link add link probe name over type macvlan",
+        "macvlan in the running kernel (modprobe macvlan)",
+    )
+}
+
 fn device(kind: &str, missing: &str) -> Need {
     let made = Namespace::new().and_then(|ns| ns.sh(&format!("ip link add name probe {kind}")));
     made.map(|_| ()).map_err(|_| missing.into())

@@ -1,6 +1,7 @@
 //! `interop`: the conformance matrix of a gateway against every peer stack that is there.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -8,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
-use transload_interop_tests::cases::{self, Case};
+use transload_interop_tests::cases::Case;
+use transload_interop_tests::choice::{self, Choice};
 use transload_interop_tests::report::{self, Report, WireFrame};
 use transload_interop_tests::testbed::{Absent, Endpoint, Site, Testbed, now, roster};
 use transload_interop_tests::{runner, supervise};
@@ -23,7 +25,7 @@ struct Options {
     /// Only these peers: a stack (kernel, uml, ovs) or a site (uml-gre6); may be repeated
     #[arg(long, value_name = "NAME")]
     peer: Vec<String>,
-    /// Only cases whose name holds this; may be repeated
+    /// Only this case, or, where no case is called so, those whose names hold this; may be repeated
     #[arg(long, value_name = "NAME")]
     case: Vec<String>,
     /// Somebody's own endpoint, described in a file: see interop-tests/README.md
@@ -35,6 +37,9 @@ struct Options {
     /// Where report.html, report.json and the captures go
     #[arg(long, value_name = "DIR", default_value = "target/interop")]
     out: PathBuf,
+    /// Also writes the results as JUnit XML, for CI systems
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
     /// What could not run counts as a failure
     #[arg(long)]
     strict: bool,
@@ -57,15 +62,18 @@ fn main() -> ExitCode {
     if !options.list && !options.supervised {
         return ended(supervised(&options));
     }
-    if let Err(what) = meant(&options) {
-        eprintln!("interop: {what}");
-        return ExitCode::from(2);
-    }
+    let cases = match meant(&options) {
+        Ok(cases) => cases,
+        Err(what) => {
+            eprintln!("interop: {what}");
+            return ExitCode::from(2);
+        }
+    };
     if options.list {
-        list(&options);
+        list(&options, &cases);
         return ExitCode::SUCCESS;
     }
-    ended(work(&options))
+    ended(work(&options, &cases))
 }
 
 fn ended(outcome: io::Result<u8>) -> ExitCode {
@@ -78,16 +86,26 @@ fn ended(outcome: io::Result<u8>) -> ExitCode {
     }
 }
 
-/// Whether there is anything of the names that were given.
-fn meant(options: &Options) -> Result<(), String> {
-    let (sites, absent) = roster(&options.peer);
-    if sites.is_empty() && absent.is_empty() {
-        return Err(format!("no peer is called {}; --list shows them", options.peer.join(" or ")));
+/// The cases that were asked for, if all that was asked for is there to be tried.
+fn meant(options: &Options) -> Result<Vec<Case>, String> {
+    choice::peers(&options.peer)?;
+    let Choice { cases, remarks } = choice::cases(&options.case)?;
+    for remark in remarks {
+        eprintln!("interop: {remark}");
     }
-    if chosen(options).is_empty() {
-        return Err(format!("no case is called {}; --list shows them", options.case.join(" or ")));
+    if let Some(endpoint) = Endpoint::here() {
+        let (sites, _) = roster(&options.peer);
+        endpoint.fits(&sites).map_err(|error| error.to_string())?;
+        if !options.list {
+            endpoint.is_reachable().map_err(|error| error.to_string())?;
+        }
     }
-    Ok(())
+    if let Some(file) = options.junit.as_ref().filter(|_| !options.list) {
+        // Rather now than after all has been tried.
+        let made = std::fs::create_dir_all(file.parent().unwrap_or(file)).and_then(|()| File::create(file));
+        made.map_err(|error| format!("--junit {}: {error}", file.display()))?;
+    }
+    Ok(cases)
 }
 
 /// Runs this program once more, with a parent that cleans up after it.
@@ -100,7 +118,7 @@ fn supervised(options: &Options) -> io::Result<u8> {
     supervise::run(&mut command)
 }
 
-fn list(options: &Options) {
+fn list(options: &Options, cases: &[Case]) {
     let (sites, absent) = roster(&options.peer);
     println!("Peers:");
     for site in &sites {
@@ -117,20 +135,12 @@ fn list(options: &Options) {
         println!("Wanted of the far end:\n  {}", endpoint.wanted());
     }
     println!("Cases:");
-    for case in chosen(options) {
+    for case in cases {
         println!("  {:<24} {}", case.name, case.says);
     }
 }
 
-fn chosen(options: &Options) -> Vec<Case> {
-    if options.case == [cases::ON_PURPOSE.name] {
-        return vec![cases::ON_PURPOSE];
-    }
-    let all = cases::ALL.iter().copied();
-    all.filter(|case| options.case.is_empty() || options.case.iter().any(|word| case.name.contains(word))).collect()
-}
-
-fn work(options: &Options) -> io::Result<u8> {
+fn work(options: &Options, cases: &[Case]) -> io::Result<u8> {
     interrupt::watch()?;
     std::fs::create_dir_all(&options.out)?;
     let (begun, started) = (Instant::now(), now() / 1_000_000_000);
@@ -141,11 +151,14 @@ fn work(options: &Options) -> io::Result<u8> {
     bar.set_style(style.map_err(io::Error::other)?);
     bar.enable_steady_tick(Duration::from_millis(100));
 
-    let (sites, runs, frames) = run(options, sites, &mut absent, scratch.path(), &bar)?;
+    let (sites, runs, frames) = run(cases, sites, &mut absent, scratch.path(), &bar)?;
     bar.finish_and_clear();
     let report = Report::new(&sites, &absent, &runs, frames, (started, begun.elapsed().as_secs_f64()));
     std::fs::write(options.out.join("report.json"), serde_json::to_string_pretty(&report)?)?;
     std::fs::write(options.out.join("report.html"), report::page(&report))?;
+    if let Some(file) = &options.junit {
+        std::fs::write(file, report::junit(&report).map_err(io::Error::other)?)?;
+    }
     print!("{}", report::matrix(&report));
     println!("{}", options.out.join("report.html").display());
     let is_good = report.totals.failed == 0 && !(options.strict && report.totals.not_run > 0);
@@ -154,7 +167,7 @@ fn work(options: &Options) -> io::Result<u8> {
 
 /// Runs the cases. Returns the sites that took part; what did not come up is added to those that are absent.
 fn run(
-    options: &Options,
+    cases: &[Case],
     sites: Vec<Site>,
     absent: &mut Vec<Absent>,
     scratch: &std::path::Path,
@@ -164,7 +177,7 @@ fn run(
     let mut testbed = Testbed::build(sites, scratch, &mut say.clone())?;
     let sites = testbed.sites().to_vec();
     let mut runs = Vec::new();
-    for case in chosen(options) {
+    for &case in cases {
         bar.set_prefix(case.name);
         bar.set_position(0);
         let run = runner::run(case, &mut testbed, absent, &mut |total, words| {

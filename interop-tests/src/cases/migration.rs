@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use transload_lab::{Gateway, Host, Namespace, OpenVswitch, interrupt, programs, skip, veth};
 
 use super::{Case, Cells, Scope};
+use crate::drops::told;
 use crate::outcome::{Verdict, must, not_run};
 use crate::testbed::Stack;
 use crate::traffic::settle;
@@ -191,6 +192,12 @@ fn switch(middle: &Namespace, device: &str) -> io::Result<(OpenVswitch, Namespac
 
 fn moves() -> Verdict {
     let world = World::build()?;
+    let note = told(goes_on(&world), &world.gateway)?;
+    world.gateway.stop()?;
+    Ok(note)
+}
+
+fn goes_on(world: &World) -> Verdict {
     world.plug_in_at_leaf()?;
     settle(&world.machine, "10.1.0.9")?;
     for device in ["leaf", "switch", "far"] {
@@ -224,6 +231,5 @@ fn moves() -> Verdict {
         let underlay = world.seen(place, filter)?;
         must(underlay == 0, || format!("{underlay} frames at the {place} show an underlay address"))?;
     }
-    world.gateway.stop()?;
     Ok(format!("longest silence of the stream over three moves: {gap} ms"))
 }

@@ -32,8 +32,17 @@ const SOCKET_BUFFER: usize = 4 << 20;
 /// closes the socket with it.
 #[derive(Debug)]
 pub struct Uml {
-    process: Mutex<UmlProcess>,
+    console: Mutex<Console>,
     _socket: Option<Bound>,
+}
+
+/// Its console: one line in, its answer out.
+#[derive(Debug)]
+struct Console {
+    process: UmlProcess,
+    /// The line that was not answered, if one was not. Whatever comes after it may be its late answer, so nothing more
+    /// is asked.
+    unanswered: Option<String>,
 }
 
 /// The name of a network card in the file system, which goes with it.
@@ -78,9 +87,16 @@ impl Uml {
         let mut process = launch.start(Command::spawn)?;
         drop(card);
         process.until("@READY", BOOT)?;
-        let uml = Self { process: Mutex::new(process), _socket: None };
+        let uml = Self { console: Mutex::new(Console { process, unanswered: None }), _socket: None };
         uml.sh("modprobe ipv6")?;
         Ok(uml)
+    }
+
+    /// Why it is of no use any more, in a few words behind "User-Mode Linux"; none while it is.
+    #[must_use]
+    pub fn lost(&self) -> Option<String> {
+        let console = self.console.lock().unwrap_or_else(PoisonError::into_inner);
+        console.process.end().or_else(|| Some(format!("did not answer `{}`", console.unanswered.as_ref()?)))
     }
 }
 
@@ -100,9 +116,16 @@ fn furnish(directory: &Path) -> io::Result<PathBuf> {
 impl Host for Uml {
     /// The line succeeds as a whole if its last command does.
     fn sh(&self, line: &str) -> io::Result<String> {
-        let mut process = self.process.lock().unwrap_or_else(PoisonError::into_inner);
-        process.tell(&line.replace('\n', "; "))?;
-        let (printed, code) = process.until("@RC ", COMMAND)?;
+        let mut console = self.console.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(before) = &console.unanswered {
+            return Err(failed(line, &format!("User-Mode Linux did not answer `{before}` before")));
+        }
+        console.process.tell(&line.replace('\n', "; "))?;
+        let answer = console.process.until("@RC ", COMMAND);
+        if answer.is_err() {
+            console.unanswered = Some(line.to_owned());
+        }
+        let (printed, code) = answer?;
         let printed = printed.join("\n");
         if code == "0" { Ok(printed) } else { Err(failed(line, &printed)) }
     }

@@ -1,7 +1,8 @@
-//! What came out: one value, shown in the terminal, as JSON and as a page.
+//! What came out: one value, shown in the terminal, as JSON, as JUnit and as a page.
 
 mod frames;
 mod html;
+mod junit;
 mod terminal;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,7 @@ use crate::testbed::{Absent, Site, Stack};
 
 pub use frames::{WireFrame, collect};
 pub use html::page;
+pub use junit::junit;
 pub use terminal::matrix;
 
 /// Everything that came out of a run.

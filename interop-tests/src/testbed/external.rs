@@ -1,122 +1,23 @@
 //! Somebody's own endpoint as a peer: on a device of this machine, described by a small file.
 
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::{Arc, OnceLock};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use serde::Deserialize;
 use transload_lab::host::output;
 use transload_lab::{Host, Namespace};
 
 use super::cable::Cable;
+use super::endpoint::Endpoint;
 use super::machine::Machine;
-use super::site::{Encap, Site, Tenant, Underlay};
+use super::site::{Site, Tenant};
 use super::stack::Stack;
 
-/// Its number among the sites: always the same, so that its tenant IDs and addresses are.
-const NUMBER: u8 = 100;
-static ENDPOINT: OnceLock<Endpoint> = OnceLock::new();
-
-/// What the file says.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Endpoint {
-    /// What it is called in the report.
-    pub name: String,
-    /// The implementation that it runs, which a passed case counts for; `transload` itself counts for none.
-    pub implementation: String,
-    /// The device of this machine that leads to it.
-    pub device: String,
-    /// How it is spoken to.
-    pub encap: Encap,
-    /// Our tunnel address, with its prefix length; left out for tags.
-    pub gateway: Option<String>,
-    /// Its tunnel address; left out for tags.
-    pub address: Option<String>,
-    /// A program that runs a shell line at a host behind it: it is started with `blue` or `red`, and the line.
-    pub run: PathBuf,
-}
-
-impl Endpoint {
-    /// Reads the file. A `run` that is a relative path is beside it.
-    ///
-    /// # Errors
-    /// When it cannot be read or does not say what it must.
-    pub fn read(file: &Path) -> io::Result<Self> {
-        let text =
-            fs::read_to_string(file).map_err(|error| io::Error::other(format!("{}: {error}", file.display())))?;
-        let read: Result<Self, _> = serde_saphyr::from_str(&text);
-        let mut endpoint = read.map_err(|error| io::Error::other(format!("{}: {error}", file.display())))?;
-        let is_tagged = matches!(endpoint.encap, Encap::QinQ | Encap::Vlan);
-        if is_tagged != (endpoint.gateway.is_none() && endpoint.address.is_none()) {
-            let rule = "`gateway` and `address` are needed for tunnels, and are not for `qinq` and `vlan`";
-            return Err(io::Error::other(format!("{}: {rule}", file.display())));
-        }
-        endpoint.run = file.parent().unwrap_or(Path::new(".")).join(&endpoint.run).canonicalize()?;
-        Ok(endpoint)
-    }
-
-    /// From now on this is the run's external endpoint.
-    pub fn take_part(self) {
-        Stack::name_external(&self.implementation);
-        // A second one would be refused by the command line.
-        let _ = ENDPOINT.set(self);
-    }
-
-    /// The one that takes part, if any does.
-    #[must_use]
-    pub fn here() -> Option<&'static Self> {
-        ENDPOINT.get()
-    }
-
-    /// Its site.
-    #[must_use]
-    pub fn site(&self) -> Site {
-        let (gateway, address) = (self.gateway.clone().unwrap_or_default(), self.address.clone().unwrap_or_default());
-        let underlay = match (address.is_empty(), address.contains(':')) {
-            (true, _) => Underlay::Cable,
-            (_, true) => Underlay::V6,
-            (_, false) => Underlay::V4,
-        };
-        let gateway = gateway.split('/').next().unwrap_or_default().to_owned();
-        Site {
-            name: self.name.clone(),
-            stack: Stack::External,
-            encap: self.encap,
-            underlay,
-            number: NUMBER,
-            addresses: (gateway, address),
-        }
-    }
-
-    /// What must be set up at the far end before it can take part.
-    #[must_use]
-    pub fn wanted(&self) -> String {
-        let site = self.site();
-        let id = |tenant| match site.encap {
-            Encap::Vxlan => format!("VNI {}", site.id(tenant)),
-            Encap::Gre | Encap::GreChecked => format!("key {}", site.id(tenant)),
-            Encap::Nvgre | Encap::NvgreZero => {
-                format!("VSID {} (a GRE key of {})", site.id(tenant), site.id(tenant) << 8)
-            }
-            Encap::QinQ => format!("S-VID {} and C-VID {}", site.s_vid(), site.id(tenant)),
-            Encap::Vlan => format!("VID {}", site.id(tenant)),
-        };
-        format!(
-            "{}: tenant blue is {}, tenant red is {}. A Linux host behind each, with a device t0: {}/24, {}/64, MAC {}, \
-             MTU {}",
-            self.name,
-            id(Tenant::Blue),
-            id(Tenant::Red),
-            site.v4(),
-            site.v6(),
-            site.mac(),
-            site.mtu()
-        )
-    }
-}
+/// How long its hosts have to become again what they were.
+const RESTORING: Duration = Duration::from_secs(10);
 
 /// The endpoint, reached by a device of the gateway's namespace on top of the machine's own.
 pub(super) struct External {
@@ -125,25 +26,73 @@ pub(super) struct External {
 }
 
 impl External {
-    /// Lays the cable. The machine's own device stays as it is.
+    /// Lays the cable, and takes from the hosts what an earlier case may have left. The machine's own device stays as
+    /// it is.
     pub(super) fn reach(gateway: &Arc<Namespace>) -> io::Result<Self> {
         let endpoint = Endpoint::here().ok_or_else(|| io::Error::other("no endpoint is described"))?;
+        for tenant in Tenant::ALL {
+            let host = Far { run: &endpoint.run, who: tenant.name() };
+            host.sh("ip link show t0")?;
+            host.sh(&restored(&endpoint.site()))?;
+        }
         let cable = Cable::of(gateway, Stack::External.port());
         let mut make = Command::new("ip");
         make.args(["link", "add", "link", &endpoint.device, "name", Stack::External.port(), "netns", &gateway.path()]);
         output(make.args(["type", "macvlan", "mode", "bridge"]))?;
         gateway.sh(&format!("ip link set {} up", Stack::External.port()))?;
-        if let Some(own) = &endpoint.gateway {
-            let nodad = if own.contains(':') { " nodad" } else { "" };
+        if let Some((own, _)) = &endpoint.tunnel {
+            let nodad = if own.address.is_ipv6() { " nodad" } else { "" };
             gateway.sh(&format!("ip addr add {own}{nodad} dev {}", Stack::External.port()))?;
         }
         Ok(Self { endpoint, cable })
     }
 }
 
+impl Drop for External {
+    /// Nobody builds these hosts anew: they get back what a case took that was interrupted.
+    fn drop(&mut self) {
+        let line = restored(&self.endpoint.site());
+        let start = |tenant: Tenant| {
+            let host = Far { run: &self.endpoint.run, who: tenant.name() };
+            host.silent(&line).spawn()
+        };
+        let mut running: Vec<Child> = Tenant::ALL.into_iter().filter_map(|tenant| start(tenant).ok()).collect();
+        let end = Instant::now() + RESTORING;
+        while running.iter_mut().any(|child| matches!(child.try_wait(), Ok(None))) && Instant::now() < end {
+            thread::sleep(Duration::from_millis(20));
+        }
+        for mut child in running {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// The line that takes from a host what cases leave there when they stop in the middle: a device that is down, a second
+/// address, and what the kernel was told or has learned.
+fn restored(site: &Site) -> String {
+    format!(
+        "set +e; ip link set t0 up; ip addr replace {v4}/24 dev t0; ip addr replace {v6}/64 dev t0 nodad; \
+         ip route replace 224.0.0.0/4 dev t0; ip link del t0.5; ip addr del 10.1.1.{number}/32 dev t0; \
+         ip neigh flush nud permanent dev t0; ip route flush cache; ip -6 route flush cache; true",
+        v4 = site.v4(),
+        v6 = site.v6(),
+        number = site.number,
+    )
+}
+
 struct Far {
     run: &'static Path,
     who: &'static str,
+}
+
+impl Far {
+    /// The command for a line whose words nobody reads.
+    fn silent(&self, line: &str) -> Command {
+        let mut command = Command::new(self.run);
+        command.args([self.who, line]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    }
 }
 
 impl Host for Far {
@@ -152,10 +101,8 @@ impl Host for Far {
     }
 
     fn background(&self, line: &str) -> io::Result<()> {
-        let mut command = Command::new(self.run);
-        command.args([self.who, line]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         // It ends with its line, or with the run.
-        command.spawn().map(|_| ())
+        self.silent(line).spawn().map(|_| ())
     }
 }
 
@@ -184,6 +131,11 @@ impl Machine for External {
 
     fn under(&self) -> &dyn Host {
         &Nowhere
+    }
+
+    fn lost(&self) -> Option<String> {
+        let answers = |tenant: Tenant| Far { run: &self.endpoint.run, who: tenant.name() }.sh("true");
+        Tenant::ALL.into_iter().find_map(|tenant| answers(tenant).err()).map(|why| why.to_string())
     }
 
     fn send_to_gateway(&self, _frame: &[u8], _site: &Site) -> io::Result<()> {

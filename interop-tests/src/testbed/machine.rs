@@ -14,6 +14,11 @@ pub trait Machine: Send {
     /// Where the tunnels end.
     fn under(&self) -> &dyn Host;
 
+    /// Why it is of no use any more, in words about "it"; none while it is.
+    fn lost(&self) -> Option<String> {
+        None
+    }
+
     /// Sends a frame to the gateway as if it came from this machine.
     ///
     /// # Errors

@@ -4,11 +4,13 @@
 
 mod cable;
 mod capture;
+mod endpoint;
 mod external;
 mod file;
 mod kernel;
 mod linux;
 mod machine;
+mod network;
 mod ovs;
 mod raw;
 mod roster;
@@ -24,11 +26,14 @@ use std::sync::Arc;
 use transload_lab::uml::UmlFailure;
 use transload_lab::{Gateway, Host, Namespace, interrupt, skip};
 
+use crate::drops::Drops;
+
 pub use capture::{Tape, now};
-pub use external::Endpoint;
+pub use endpoint::Endpoint;
 pub use file::gateway_file;
 pub use machine::Machine;
-pub use roster::{Absent, roster};
+pub use network::Network;
+pub use roster::{Absent, names, roster};
 pub use site::{Encap, Family, Site, Tenant, Underlay};
 pub use stack::Stack;
 
@@ -42,6 +47,10 @@ pub struct Testbed {
     sites: Vec<Site>,
     /// The sites of peers that did not come up.
     left_out: Vec<Absent>,
+    /// The sites of peers that the current case goes on without.
+    aside: Vec<Site>,
+    /// What earlier gateways dropped.
+    dropped_before: Drops,
     /// Whether a case has failed on it, which may have left anything.
     is_distrusted: bool,
     /// The folder of captures and sockets.
@@ -63,6 +72,8 @@ impl Testbed {
             middle,
             sites,
             left_out: Vec::new(),
+            aside: Vec::new(),
+            dropped_before: Drops::default(),
             is_distrusted: false,
             place: place.to_owned(),
         };
@@ -112,13 +123,13 @@ impl Testbed {
         self.is_distrusted = true;
     }
 
-    /// Builds everything anew, if a case has failed since this was last done. What a failure has left, be it a device
-    /// that is down or a peer that is away, is no fault of the next case.
+    /// Builds everything anew, if a case has failed since this was last done or a peer was lost. What a failure has
+    /// left, be it a device that is down or a peer that is away, is no fault of the next case.
     ///
     /// # Errors
     /// When the gateway does not come up, or somebody interrupts.
     pub fn mend(&mut self) -> io::Result<()> {
-        if !self.is_distrusted {
+        if !self.is_distrusted && self.lost().is_empty() {
             return Ok(());
         }
         // The gateway goes first, so that nobody hears both the old and the new one's sequence numbers.
@@ -127,6 +138,38 @@ impl Testbed {
         self.raise(&mut |_| ())?;
         self.is_distrusted = false;
         Ok(())
+    }
+
+    /// The stacks whose machines are of no use any more, and why: they died, and nobody took them away.
+    #[must_use]
+    pub fn lost(&self) -> Vec<(Stack, String)> {
+        self.machines.iter().filter_map(|(&stack, machine)| Some((stack, machine.lost()?))).collect()
+    }
+
+    /// Goes on without a stack from the next [`mend`](Self::mend) on, until [`bring_back`](Self::bring_back). Returns
+    /// its sites.
+    pub fn set_aside(&mut self, stack: Stack) -> Vec<Site> {
+        let gone: Vec<_> = self.sites.extract_if(.., |site| site.stack == stack).collect();
+        self.aside.extend_from_slice(&gone);
+        self.distrust();
+        gone
+    }
+
+    /// Those that were set aside take part again from the next [`mend`](Self::mend) on.
+    pub fn bring_back(&mut self) {
+        if !self.aside.is_empty() {
+            self.sites.append(&mut self.aside);
+            self.sites.sort_by_key(|site| site.number);
+            self.distrust();
+        }
+    }
+
+    /// What the gateway has dropped so far, and those before it.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn drops(&self) -> io::Result<Drops> {
+        Ok(self.dropped_before.clone().and(Drops::of(self.gateway()?)?))
     }
 
     /// The sites of peers that did not come up, and why.
@@ -197,6 +240,9 @@ impl Testbed {
     /// When it does not end well or does not start.
     pub fn restart_gateway(&mut self, tenant_options: &str) -> io::Result<()> {
         if let Some(gateway) = self.gateway.take() {
+            // One that does not answer says so when it is stopped.
+            let dropped = Drops::of(&gateway).unwrap_or_default();
+            self.dropped_before = std::mem::take(&mut self.dropped_before).and(dropped);
             gateway.stop()?;
         }
         self.start_gateway(tenant_options)

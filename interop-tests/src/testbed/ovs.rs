@@ -125,6 +125,10 @@ impl Machine for Switch {
         &self.under
     }
 
+    fn lost(&self) -> Option<String> {
+        (!self.ovs.is_running()).then(|| "a process of the switch has ended".to_owned())
+    }
+
     fn send_to_gateway(&self, frame: &[u8], site: &Site) -> io::Result<()> {
         raw::send(&self.under, if site.underlay == Underlay::Cable { "access" } else { "under" }, frame)
     }

@@ -2,7 +2,7 @@
 
 use transload_lab::skip;
 
-use super::external::Endpoint;
+use super::endpoint::Endpoint;
 use super::site::{Encap, Site, Underlay};
 use super::stack::Stack;
 
@@ -47,9 +47,9 @@ pub struct Absent {
 #[must_use]
 pub fn roster(asked: &[String]) -> (Vec<Site>, Vec<Absent>) {
     let (mut sites, mut absent) = (Vec::new(), Vec::new());
-    for stack in [Stack::Kernel, Stack::Uml, Stack::Ovs] {
+    for stack in BENCH {
         let missing = stack.missing();
-        for &(word, encap, underlay) in if stack == Stack::Ovs { OVS } else { LINUX } {
+        for &(word, encap, underlay) in sites_of(stack) {
             let name = format!("{stack}-{word}");
             if !asked.is_empty() && !asked.iter().any(|asked| *asked == name || asked == stack.port()) {
                 continue;
@@ -68,6 +68,30 @@ pub fn roster(asked: &[String]) -> (Vec<Site>, Vec<Absent>) {
         }
     }
     (sites, absent)
+}
+
+/// The bench's own stacks.
+const BENCH: [Stack; 3] = [Stack::Kernel, Stack::Uml, Stack::Ovs];
+
+/// What a stack of the bench's own can be asked for.
+fn sites_of(stack: Stack) -> &'static [(&'static str, Encap, Underlay)] {
+    if stack == Stack::Ovs { OVS } else { LINUX }
+}
+
+/// Every name of a stack or site, here or not; with the external endpoint's, if one takes part.
+#[must_use]
+pub fn names() -> Vec<String> {
+    let of_stack = |stack: Stack| {
+        let sites = sites_of(stack).iter().map(move |(word, ..)| format!("{stack}-{word}"));
+        std::iter::once(stack.port().to_owned()).chain(sites)
+    };
+    BENCH.into_iter().flat_map(of_stack).chain(Endpoint::here().map(|endpoint| endpoint.name.clone())).collect()
+}
+
+/// Whether a name is taken by the bench's own stacks, sites and ports.
+pub(super) fn is_of_the_bench(name: &str) -> bool {
+    Stack::ALL.iter().any(|stack| name == stack.port() || name == stack.tagged_port())
+        || BENCH.iter().any(|stack| sites_of(*stack).iter().any(|(word, ..)| name == format!("{stack}-{word}")))
 }
 
 /// What the running kernel lacks for an encapsulation.

@@ -64,6 +64,10 @@ impl Machine for UserModeLinux {
         &self.kernel
     }
 
+    fn lost(&self) -> Option<String> {
+        self.kernel.lost().map(|how| format!("it {how}"))
+    }
+
     fn send_to_gateway(&self, frame: &[u8], _site: &Site) -> io::Result<()> {
         self.wire.send_to_gateway(frame)
     }

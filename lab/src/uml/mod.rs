@@ -202,6 +202,12 @@ impl UmlProcess {
         self.ends_within(patience)
     }
 
+    /// How it has ended, in a few words behind "User-Mode Linux"; none while it runs.
+    #[must_use]
+    pub fn end(&self) -> Option<String> {
+        matches!(self.ended(), Ok(Some(_))).then(|| self.how_it_ended())
+    }
+
     fn ended(&self) -> io::Result<Option<WaitIdStatus>> {
         Ok(waitid(WaitId::Pid(Pid::from_child(&self.child)), ENDED)?)
     }
