@@ -420,9 +420,10 @@ pub trait Encap: Sized + Send + Sync + 'static {
         Readings::default()
     }
 
-    /// In words: what the peer does that sends its packets on another carrier, and what to do about it.
-    fn elsewhere(&self, sent: Carrier) -> Option<String> {
-        let _ = sent;
+    /// In words: what to do about a peer that sends on another carrier, if `packet`, what it sends there, reads as this
+    /// encapsulation.
+    fn elsewhere(&self, sent: Carrier, packet: &[u8]) -> Option<String> {
+        let _ = (sent, packet);
         None
     }
 }

@@ -25,8 +25,8 @@ use crate::drops::{Common, DropReason, drop_reasons};
 use crate::encap::{Carrier, Decap, Encap, IdField, IdForm, Ids, Segment, SpecError};
 use crate::ethernet;
 use crate::frame::{Checksum, Frame};
-use crate::words::{HeaderField, Readings, type_name};
-pub(crate) use words::{flags_remark, reserved_bits};
+use crate::words::{HeaderField, Readings};
+pub(crate) use words::{carried_name, flags_remark, reserved_bits, version};
 
 /// GRE's IP protocol number.
 pub(crate) const PROTOCOL: u8 = 47;
@@ -56,7 +56,7 @@ const KEYLESS: Segment = Segment(1 << 32);
 drop_reasons! {
     /// The drop reasons that only GRE has.
     pub enum Drop for Gre {
-        Version, "gre_version", Peer, "A GRE version other than 0 (version 1 is PPTP).";
+        Version, "gre_version", Peer, "A GRE version other than 0 (version 1 is PPTP, or MikroTik's EoIP).";
         RoutingBits, "gre_routing_bits", Peer, "GRE flag bits of RFC 1701 source routing, which RFC 2784 tells receivers to discard.";
         ReservedBits, "gre_reserved_bits", Peer, "Reserved bits of the GRE header are set.";
         BadChecksum, "gre_checksum", Peer, "The GRE checksum is wrong: the underlay corrupts packets.";
@@ -226,7 +226,7 @@ impl Encap for Gre {
         };
         let mut fields = vec![
             HeaderField::new("flags", 0..2, format!("{flags:#06x}")).with_remark(flags_remark(flags)),
-            HeaderField::new("type", 2..4, format!("{carried:#06x}")).with_remark(type_name(carried)),
+            HeaderField::new("type", 2..4, format!("{carried:#06x}")).with_remark(carried_name(carried)),
         ];
         for bit in [CHECKSUM, KEY, SEQUENCE].into_iter().filter(|bit| flags & bit != 0) {
             let at = option_at(flags, bit);
@@ -252,7 +252,7 @@ impl Encap for Gre {
     fn why(&self, reason: Drop, packet: &[u8], who: &str) -> Option<String> {
         let flags = ethernet::be16(packet, 0)?;
         Some(match reason {
-            Drop::Version => words::version(flags, who),
+            Drop::Version => words::version(packet, who)?,
             Drop::RoutingBits => words::routing_bits(flags, who),
             Drop::ReservedBits => reserved_bits(flags, self.reserved, who),
             Drop::BadChecksum => words::bad_checksum(packet, who)?,

@@ -23,6 +23,7 @@ pub mod gre;
 pub mod inner;
 pub mod ip;
 pub mod nvgre;
+pub mod others;
 pub mod outer;
 pub mod qinq;
 pub mod registry;

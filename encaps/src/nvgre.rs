@@ -22,7 +22,7 @@ use crate::ethernet;
 use crate::frame::Frame;
 use crate::gre::{self, Gre};
 use crate::wire_ids::WireIds;
-use crate::words::{HeaderField, Reading, Readings, readings_of_24_bits, type_name};
+use crate::words::{HeaderField, Reading, Readings, readings_of_24_bits};
 
 const HEADER_LEN: usize = 8;
 
@@ -161,7 +161,7 @@ impl Encap for Nvgre {
         let remark = reserved.into_iter().find(|(range, _)| range.contains(&vsid.into())).map(|(_, why)| *why);
         vec![
             HeaderField::new("flags", 0..2, format!("{flags:#06x}")).with_remark(gre::flags_remark(flags)),
-            HeaderField::new("type", 2..4, format!("{carried:#06x}")).with_remark(type_name(carried)),
+            HeaderField::new("type", 2..4, format!("{carried:#06x}")).with_remark(gre::carried_name(carried)),
             HeaderField::new("vsid", 4..7, vsid.to_string()).with_remark(remark),
             HeaderField::new("flow id", 7..8, format!("{flow_id:#04x}")),
         ]
@@ -174,6 +174,7 @@ impl Encap for Nvgre {
     fn why(&self, reason: Drop, packet: &[u8], who: &str) -> Option<String> {
         let flags = ethernet::be16(packet, 0)?;
         Some(match reason {
+            Drop::BadFlags if flags & gre::VERSION != 0 => gre::version(packet, who)?,
             Drop::BadFlags => format!(
                 "the header from {who} has {}, which NVGRE does not allow: the peer speaks GRE, the configuration says \
                  nvgre",
@@ -221,7 +222,6 @@ fn not_allowed(flags: u16) -> String {
         (flags & gre::CHECKSUM != 0, "a checksum (C is set)"),
         (flags & gre::SEQUENCE != 0, "a sequence number (S is set)"),
         (flags & gre::FATAL_BITS != 0, "routing bits"),
-        (flags & gre::VERSION != 0, "a version other than 0"),
     ];
     let wrong: Vec<_> = all.iter().filter(|(is, _)| *is).map(|(_, what)| *what).collect();
     wrong.join(" and ")

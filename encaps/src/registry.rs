@@ -265,10 +265,10 @@ macro_rules! encapsulations {
                 match self { $($(#[$cfg])* Self::$Type(peer, _) => peer.readings(packet, configured)),+ }
             }
 
-            /// What a peer does that sends on another carrier. See [`Encap::elsewhere`].
+            /// What to do about a peer that sends on another carrier. See [`Encap::elsewhere`].
             #[must_use]
-            pub fn elsewhere(&self, sent: Carrier) -> Option<String> {
-                match self { $($(#[$cfg])* Self::$Type(peer, _) => peer.elsewhere(sent)),+ }
+            pub fn elsewhere(&self, sent: Carrier, packet: &[u8]) -> Option<String> {
+                match self { $($(#[$cfg])* Self::$Type(peer, _) => peer.elsewhere(sent, packet)),+ }
             }
 
             /// Data plane: has a piece of work done for this peer. Which encapsulation it is, is asked once.

@@ -18,7 +18,7 @@ use crate::drops::{DropReason, drop_reasons};
 use crate::encap::{Carrier, Decap, Encap, IdField, IdForm, Ids, Segment, SpecError};
 use crate::ethernet;
 use crate::frame::Frame;
-use crate::words::{HeaderField, Reading, Readings, readings_of_24_bits};
+use crate::words::{HeaderField, Reading, Readings, is_likely_frame, readings_of_24_bits};
 
 const HEADER_LEN: usize = 8;
 const FLAG_VNI: u8 = 0x08;
@@ -33,9 +33,6 @@ const FLAG_NEXT_PROTOCOL: u8 = 0x04;
 const UDP_PORT: u16 = 4789;
 /// What Linux and flannel sent to before there was one.
 const OLD_UDP_PORT: u16 = 8472;
-/// Where its relatives send to, which people confuse with it.
-const GPE_UDP_PORT: u16 = 4790;
-const GENEVE_UDP_PORT: u16 = 6081;
 
 drop_reasons! {
     /// The drop reasons that only VXLAN has.
@@ -174,22 +171,25 @@ impl Encap for Vxlan {
         Readings { found: Some(format!("VNI {vni} ({vni:#08x})")), others }
     }
 
-    fn elsewhere(&self, sent: Carrier) -> Option<String> {
-        let (here, there) = (self.carrier(), sent.in_words());
-        Some(match sent {
-            Carrier::Udp(GPE_UDP_PORT) => {
-                format!("it sends to {there}, the configuration says {here}: let it speak plain VXLAN")
-            }
-            Carrier::Udp(GENEVE_UDP_PORT) => {
-                format!("it speaks Geneve ({sent}), the configuration says vxlan ({here})")
-            }
-            Carrier::Udp(port) => format!(
-                "it sends to {there}, the configuration says {}: write `encap: {{ vxlan: {{ udp_port: {port} }} }}`",
-                here.in_words()
-            ),
-            _ => return None,
+    fn elsewhere(&self, sent: Carrier, packet: &[u8]) -> Option<String> {
+        let Carrier::Udp(port) = sent else { return None };
+        is_likely(packet).then(|| {
+            format!(
+                "it sends to {}, the configuration says {}: write `encap: {{ vxlan: {{ udp_port: {port} }} }}`",
+                sent.in_words(),
+                self.carrier().in_words()
+            )
         })
     }
+}
+
+/// Whether a packet reads as VXLAN: no other bits than those of RFC 7348 and of GBP, and a host's frame behind them.
+fn is_likely(packet: &[u8]) -> bool {
+    let Some((&[flags, r1, r2, r3, _, _, _, r4], inner)) = packet.split_first_chunk::<HEADER_LEN>() else {
+        return false;
+    };
+    let is_plain = flags == FLAG_VNI && [r1, r2, r3] == [0; 3];
+    (is_plain || flags == FLAG_VNI | FLAG_GROUP_POLICY) && r4 == 0 && is_likely_frame(inner)
 }
 
 /// A header without the I flag, and whose it may be.

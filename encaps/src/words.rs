@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::encap::{Carrier, Segment};
-use crate::ethernet;
+use crate::ethernet::{self, Mac};
 use crate::registry::Kind;
 
 /// One field of a header, in words.
@@ -133,17 +133,43 @@ pub const fn type_name(ether_type: u16) -> Option<&'static str> {
         ethernet::IPV6 => "IPv6",
         ethernet::ARP => "ARP",
         ethernet::BRIDGING => "Ethernet",
-        0x88cc => "LLDP",
+        ethernet::LLDP => "LLDP",
+        0x8847 | 0x8848 => "MPLS",
+        0x8863 => "PPPoE discovery",
+        0x8864 => "PPPoE",
+        0x888e => "802.1X",
+        0x88e5 => "MACsec",
+        0x88f7 => "PTP",
+        0x8902 => "802.1ag",
+        0x9000 => "loopback",
         0..0x600 => "length",
         _ => return None,
     })
+}
+
+/// Whether bytes read as an Ethernet frame that a host sends: from one station, with a usual type whose header begins as
+/// it should.
+pub(crate) fn is_likely_frame(bytes: &[u8]) -> bool {
+    let source = bytes.get(6..).and_then(|rest| rest.first_chunk()).copied().map(Mac);
+    let is_station = |source: Mac| !source.is_group() && source != Mac([0; 6]);
+    let Some((ether_type, at)) = ethernet::payload(bytes).filter(|_| source.is_some_and(is_station)) else {
+        return false;
+    };
+    let rest = bytes.get(at..).unwrap_or_default();
+    let first = rest.first().copied().unwrap_or_default();
+    match ether_type {
+        ethernet::IPV4 => first >> 4 == 4 && first & 15 >= 5,
+        ethernet::IPV6 => first >> 4 == 6,
+        0..0x600 => usize::from(ether_type) <= rest.len(),
+        _ => type_name(ether_type).is_some(),
+    }
 }
 
 impl Carrier {
     /// The carrier and what usually rides on it: `UDP port 4789 (VXLAN)`.
     #[must_use]
     pub fn in_words(self) -> String {
-        match self.usual().or_else(|| self.of_others().map(Cow::Borrowed)) {
+        match self.usual().or_else(|| self.other().map(|other| Cow::Borrowed(other.name))) {
             Some(what) => format!("{self} ({what})"),
             None => self.to_string(),
         }
@@ -158,26 +184,5 @@ impl Carrier {
         }
         let mut also = Kind::ALL.iter().flat_map(|kind| kind.info().also_on);
         also.find(|(carrier, _)| *carrier == self).map(|(_, what)| Cow::Borrowed(*what))
-    }
-
-    /// What rides on it that this gateway does not speak, from IANA's registries.
-    const fn of_others(self) -> Option<&'static str> {
-        Some(match self {
-            Self::Udp(4790) => "VXLAN-GPE",
-            Self::Udp(6081) => "Geneve",
-            Self::Udp(4754) => "GRE in UDP",
-            Self::Udp(6635) => "MPLS in UDP",
-            Self::Udp(4500) => "IPsec through NAT",
-            Self::Udp(2152) => "GTP-U",
-            Self::Udp(179) | Self::Ip(6) => "TCP",
-            Self::Ip(1 | 58) => "ICMP",
-            Self::Ip(4) => "IPv4 in IP",
-            Self::Ip(41) => "IPv6 in IP",
-            Self::Ip(50) => "IPsec ESP",
-            Self::Ip(97) => "EtherIP",
-            Self::Ip(115) => "L2TPv3",
-            Self::Ip(137) => "MPLS in IP",
-            _ => return None,
-        })
     }
 }

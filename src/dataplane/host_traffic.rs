@@ -10,9 +10,6 @@ use transload_encaps::{Carrier, Common, DropReason, Kind, Mac};
 
 use crate::forwarding::{FileTables, Forwarding, Port, Sender};
 
-/// UDP ports of BFD, which routers and tunnel endpoints speak with each other (RFC 5881, RFC 5883, RFC 7130, RFC 7881).
-pub const BFD: [u16; 5] = [3784, 3785, 4784, 6784, 7784];
-
 /// What a frame is that is to no endpoint of the port, and has no tags that attachments claim.
 #[cold]
 pub(super) fn nobodys(frame: &[u8], port: &Port, tables: &Forwarding) -> Common {
@@ -76,13 +73,12 @@ pub fn tunnel_carriers(tables: &FileTables) -> impl Iterator<Item = Carrier> {
         .iter()
         .map(|kind| kind.info())
         .flat_map(|info| std::iter::once(info.carrier).chain(info.also_on.iter().map(|(carrier, _)| *carrier)));
-    let of_others =
-        [4754, 4790, 6081, 6635].map(Carrier::Udp).into_iter().chain([4, 41, 97, 115, 137].map(Carrier::Ip));
+    let of_others = Carrier::others().filter(|(_, other)| other.is_tunnel).map(|(carrier, _)| carrier);
     known.chain(of_others).chain(tables.endpoints.values().flat_map(|endpoint| endpoint.carriers.iter().copied()))
 }
 
-/// Whether a peer may have its tunnel on another UDP port than the file says: one that is neither well known, nor BFD's,
-/// nor one to which answers come.
+/// Whether a peer may have its tunnel on another UDP port than the file says: one that is neither well known for
+/// something else nor one to which answers come.
 fn may_be_moved(sender: &Sender, tables: &Forwarding) -> bool {
     let Carrier::Udp(port) = sender.carrier else { return false };
     let Some(endpoint) = tables.endpoints.get(sender.endpoint) else { return false };
@@ -90,5 +86,5 @@ fn may_be_moved(sender: &Sender, tables: &Forwarding) -> bool {
         let sender = Sender { carrier, ..*sender };
         tables.senders.contains_key(&sender) || tables.unnamed(&sender).is_some()
     };
-    (1024..32_768).contains(&port) && !BFD.contains(&port) && endpoint.carriers.iter().any(is_peer)
+    (1024..32_768).contains(&port) && sender.carrier.other().is_none() && endpoint.carriers.iter().any(is_peer)
 }

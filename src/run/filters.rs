@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use transload_encaps::qinq::{FIRST_VID_AT, FirstTag, first_tag};
 use transload_encaps::{Carrier, Compiled, Mac, Segment};
 
-use crate::dataplane::host_traffic::{BFD, tunnel_carriers};
+use crate::dataplane::host_traffic::tunnel_carriers;
 use crate::forwarding::{EndpointId, FileTables, PeerId, Port, PortId, Scope};
 use crate::io::af_xdp::{AllowedSenders, Claims, Entrance, Filter, Tags};
 
@@ -28,7 +28,7 @@ pub fn filter(tables: &FileTables, port: PortId, mac: Option<Mac>) -> Filter {
         tags: tags(tables, port),
         own: tables.endpoints.values().map(|endpoint| endpoint.address).collect(),
         other_tunnels: other_tunnels.into_iter().collect(),
-        no_tunnels: BFD.map(Carrier::Udp).into(),
+        no_tunnels: Carrier::others().filter(|(_, other)| !other.is_tunnel).map(|(carrier, _)| carrier).collect(),
     }
 }
 

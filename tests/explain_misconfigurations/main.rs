@@ -204,6 +204,20 @@ fn every_misconfiguration_is_named_in_the_first_line() {
 }
 
 #[test]
+fn whoever_follows_the_advice_about_a_udp_port_carries_the_frame() {
+    for port in [8472, 4790, 5000, 14789, 32_000] {
+        let frame = udp(port, &wire::vxlan(10100, &inner()));
+        let before = row("", ALL, "up", frame.clone(), "");
+        let told = explained(&before).headline;
+        let advice = format!("write `encap: {{ vxlan: {{ udp_port: {port} }} }}`");
+        assert!(told.contains(&advice), "{told}");
+        let stated = format!("{}, endpoint: fabric", advice.trim_start_matches("write `").trim_end_matches('`'));
+        let after = row("", ALL.replacen("encap: vxlan, endpoint: fabric", &stated, 1), "up", frame, "");
+        assert!(explained(&after).dropped.is_none(), "{}", explained(&after).headline);
+    }
+}
+
+#[test]
 fn every_row_is_another_misconfiguration() {
     let mut names: Vec<_> = rows().into_iter().map(|row| row.name).collect();
     let count = names.len();

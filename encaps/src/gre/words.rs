@@ -5,12 +5,40 @@ use crate::Reserved;
 use crate::checksum;
 use crate::encap::Segment;
 use crate::ethernet;
-use crate::words::{Reading, Readings, readings_of_other_base};
+use crate::words::{Reading, Readings, readings_of_other_base, type_name};
 
-/// A version that carries no Ethernet.
-pub(super) fn version(flags: u16, who: &str) -> String {
-    let what = if flags & VERSION == 1 { ": PPTP's enhanced GRE, which carries no Ethernet" } else { "" };
-    format!("the header from {who} is GRE version {}{what}", flags & VERSION)
+/// What PPTP's enhanced GRE carries.
+const PPP: u16 = 0x880b;
+/// `MikroTik`'s Ethernet over IP, in the header of PPTP's enhanced GRE.
+const EOIP: u16 = 0x6400;
+
+/// A version other than 0, which carries no Ethernet that others understand.
+pub(crate) fn version(packet: &[u8], who: &str) -> Option<String> {
+    let (version, carried) = (ethernet::be16(packet, 0)? & VERSION, ethernet::be16(packet, 2)?);
+    Some(match (version, carried) {
+        (1, EOIP) => {
+            let id = packet.get(BASE_LEN + 2..).and_then(|rest| rest.first_chunk()).copied().map(u16::from_le_bytes);
+            let id = id.map_or_else(String::new, |id| format!(" (tunnel ID {id})"));
+            format!(
+                "the packet from {who} is MikroTik's EoIP{id}, Ethernet in a header that only MikroTik speaks: give it a \
+                 VXLAN interface (RouterOS 7) and write `encap: vxlan` with a `vni`, or let another machine there speak GRE"
+            )
+        }
+        (1, PPP) => format!("the header from {who} is GRE version 1: PPTP's enhanced GRE, which carries no Ethernet"),
+        _ => format!(
+            "the header from {who} is GRE version {version} with type {carried:#06x}, and Ethernet comes in version 0 \
+                      with type 0x6558"
+        ),
+    })
+}
+
+/// What a packet is said to carry.
+pub(crate) const fn carried_name(carried: u16) -> Option<&'static str> {
+    match carried {
+        PPP => Some("PPP"),
+        EOIP => Some("MikroTik's EoIP"),
+        _ => type_name(carried),
+    }
 }
 
 /// Bits that RFC 2784 has receivers discard.
@@ -36,7 +64,8 @@ pub(super) fn other_payload(carried: u16, who: &str) -> String {
     let what = match carried {
         ethernet::IPV4 => "IPv4: it has a `gre` tunnel (layer 3), and needs a `gretap` one",
         ethernet::IPV6 => "IPv6: it has an `ip6gre` tunnel (layer 3), and needs an `ip6gretap` one",
-        0x880b => "PPP: it speaks PPTP",
+        PPP => "PPP: it speaks PPTP",
+        EOIP => "MikroTik's EoIP",
         0x8847 | 0x8848 => "MPLS",
         0x88be | 0x22eb => "a mirrored frame (ERSPAN)",
         0x894f => "a service header (NSH)",

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use transload_encaps::outer::Outer;
+use transload_encaps::others::Other;
 use transload_encaps::{Carrier, Kind};
 
 use super::super::case::Case;
@@ -58,12 +59,13 @@ fn same_source(case: &Case<'_>, endpoint: EndpointId, packet: &Outer, sender: &S
         return Near::new(text, case.line(Noun::Sender(*sender)));
     }
     let line = case.line(Noun::Encap(peer)).or_else(|| case.line(Noun::Sender(*sender)));
-    let text = case.tables.peer(peer).map(|peer| wrong_carrier_of(peer, packet.carrier)).unwrap_or_default();
+    let payload = case.frame.get(usize::from(packet.at)..packet.end as usize).unwrap_or_default();
+    let text = case.tables.peer(peer).map(|peer| wrong_carrier_of(peer, packet.carrier, payload)).unwrap_or_default();
     Near::new(format!("{who}: {text}"), line)
 }
 
 /// What a peer does whose packet came on another carrier than the configuration says.
-fn wrong_carrier_of(peer: &Peer, sent: Carrier) -> String {
+fn wrong_carrier_of(peer: &Peer, sent: Carrier, packet: &[u8]) -> String {
     let own = peer.compiled.kind();
     let (title, stated) = (own.info().title, peer.compiled.carrier());
     let spoken: Vec<_> = Kind::on(sent).collect();
@@ -71,8 +73,23 @@ fn wrong_carrier_of(peer: &Peer, sent: Carrier) -> String {
         let titles: Vec<_> = spoken.iter().map(|kind| kind.info().title).collect();
         return format!("it speaks {} ({sent}), the configuration says {title} ({stated})", titles.join(" or "));
     }
-    let usual = || format!("it sends {}, the configuration says {title} ({stated})", sent.in_words());
-    peer.compiled.elsewhere(sent).unwrap_or_else(usual)
+    if let Some(text) = peer.compiled.elsewhere(sent, packet) {
+        return text;
+    }
+    match sent.other() {
+        Some(Other { name, is_tunnel: true }) => format!(
+            "it speaks {name} ({sent}), which this gateway does not, and the configuration says {title} ({stated}): let it \
+             speak {title}"
+        ),
+        Some(Other { name, .. }) => {
+            format!("it sends {name} ({sent}), which carries no tenant's frames and is for the machine itself")
+        }
+        None => {
+            let of_udp = matches!((sent, stated), (Carrier::Udp(_), Carrier::Udp(_)));
+            let inside = if of_udp { format!(", and what it sends there does not read as {title}") } else { String::new() };
+            format!("it sends {}, the configuration says {title} ({stated}){inside}", sent.in_words())
+        }
+    }
 }
 
 /// An IPv4 peer's address, as an IPv6 socket writes it.
