@@ -18,6 +18,7 @@ use std::sync::atomic::AtomicU16;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+use transload_encaps::l2cp::ControlGroups;
 use transload_encaps::outer::UdpRules;
 use transload_encaps::underlay::{LinkAddresses, Underlay};
 use transload_encaps::{Carrier, Compiled, InnerTags, Mac, Segment};
@@ -308,8 +309,8 @@ pub struct Attachment {
     pub members: Members,
     /// The rule for VLAN tags inside the tenant's frames.
     pub inner_tags: InnerTags,
-    /// Whether bridges' control frames (01:80:c2:00:00:0x) pass here, to and from others where they do.
-    pub tunnels_l2cp: bool,
+    /// The bridges' control frames that pass here, to and from others where they do.
+    pub relayed: ControlGroups,
     /// Attachments of a domain with the same number never feed each other, nor themselves.
     pub horizon: u16,
     /// How far the frames that come in here have used up [`Domain::bum`]; outlives a reload.
@@ -368,11 +369,11 @@ impl FileTables {
 }
 
 impl Attachment {
-    /// Whether what is flooded goes here, coming in behind this horizon; `is_control` are bridges' control frames.
+    /// Whether what is flooded goes here, coming in behind this horizon; of bridges' control frames, one to `control`.
     #[must_use]
     #[inline]
-    pub fn is_fed(&self, horizon: Option<u16>, is_control: bool) -> bool {
-        Some(self.horizon) != horizon && (self.tunnels_l2cp || !is_control)
+    pub fn is_fed(&self, horizon: Option<u16>, control: ControlGroups) -> bool {
+        Some(self.horizon) != horizon && self.relayed.holds(control)
     }
 
     /// Its IDs, at a peer behind it: `vni 10100`, `s_vid 100, c_vid 7`; `vni 10, sent: vni 20`.

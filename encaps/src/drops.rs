@@ -170,7 +170,7 @@ drop_reasons! {
         UnclaimedTags, "unclaimed_tags", Config, "No attachment of this port claims these VLAN tags.";
         MappingHole, "mapping_hole", Config, "A mapping has this tenant ID, but its counterpart is reserved and cannot be used; `check` lists all such IDs.";
         InnerTags, "inner_tags", Config, "The tenant frame carries a VLAN tag, and the attachment says `inner_tags: drop`.";
-        L2Control, "l2_control", Config, "A link-local control frame (01:80:c2:00:00:0x), which bridges never forward; `l2cp: tunnel` on both attachments carries it.";
+        L2Control, "l2_control", Config, "A control frame of bridges (01:80:c2:00:00:0x), kept to its link by IEEE 802.1Q: table 8-2 on an S-VID as a whole, 8-1 elsewhere; `l2cp: tunnel` on both attachments carries it.";
         BadSource, "bad_source", Peer, "The tenant frame's source is a group address or all zeros, which no host may use.";
         FromOwnMac, "from_own_mac", Peer, "The tenant frame's source is the gateway's own address in this tenant: a loop brought its answer back, or somebody pretends to be it.";
         // The bridge's decisions.

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::drops::{DropReason, DropTable};
 use crate::frame::Frame;
+use crate::l2cp::ControlGroups;
 use crate::wire_ids::WireIds;
 use crate::words::{HeaderField, Readings};
 
@@ -384,6 +385,13 @@ pub trait Encap: Sized + Send + Sync + 'static {
         segment: Segment,
         entropy: u32,
     ) -> Result<(), DropReason>;
+
+    /// Which of bridges' control frames pass at a segment, unless the configuration says otherwise.
+    #[must_use]
+    fn relayed(segment: Segment) -> ControlGroups {
+        let _ = segment;
+        ControlGroups::NONE
+    }
 
     /// In words: the fields of a header in the order of the wire, without a gap. Empty where the header is not whole,
     /// and for tags, which are Ethernet's.

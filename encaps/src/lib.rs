@@ -22,6 +22,7 @@ pub mod frame;
 pub mod gre;
 pub mod inner;
 pub mod ip;
+pub mod l2cp;
 pub mod nvgre;
 pub mod others;
 pub mod outer;

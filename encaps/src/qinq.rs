@@ -20,6 +20,7 @@ use crate::drops::{Common, DropReason, drop_reasons};
 use crate::encap::{Carrier, Decap, Encap, IdField, IdForm, Ids, Segment, SpecError};
 use crate::ethernet::{self, C_TAG, S_TAG, TAG_LEN};
 use crate::frame::{Frame, Priority};
+use crate::l2cp::ControlGroups;
 use crate::wire_ids::WireIds;
 use crate::words::Readings;
 use claimed::{Claimed, Uses};
@@ -40,13 +41,31 @@ drop_reasons! {
     }
 }
 
-const VID_RULES: &[(std::ops::RangeInclusive<u64>, &str)] = &[
-    (0..=0, "only marks a priority (IEEE 802.1Q); write `untagged: true` for frames without a VLAN"),
-    (0xfff..=0xfff, "reserved by IEEE 802.1Q; VLAN IDs run from 1 to 4094"),
-];
+/// The values that no VLAN ID has, and why.
+type VidRules = [(std::ops::RangeInclusive<u64>, &'static str); 2];
 
-const fn vid_field(name: &'static str, takes_ranges: bool, about: &'static str) -> IdField {
-    IdField { name, form: IdForm::Number { max: 0xfff }, reserved: VID_RULES, takes_ranges, about }
+const fn vid_rules(zero: &'static str) -> VidRules {
+    [(0..=0, zero), (0xfff..=0xfff, "reserved by IEEE 802.1Q; VLAN IDs run from 1 to 4094")]
+}
+
+const S_VID_RULES: &VidRules = &vid_rules(
+    "only marks a priority (IEEE 802.1Q); write `vid` alone for frames with a single tag, or `untagged: true` alone for those \
+     without a VLAN",
+);
+const C_VID_RULES: &VidRules = &vid_rules(
+    "only marks a priority (IEEE 802.1Q); leave `c_vid` out: `s_vid` alone takes every frame of the S-VLAN that no other \
+     attachment claims by its C-VID",
+);
+const VID_RULES: &VidRules =
+    &vid_rules("only marks a priority (IEEE 802.1Q); write `untagged: true` alone for frames without a VLAN");
+
+const fn vid_field(
+    name: &'static str,
+    takes_ranges: bool,
+    reserved: &'static VidRules,
+    about: &'static str,
+) -> IdField {
+    IdField { name, form: IdForm::Number { max: 0xfff }, reserved, takes_ranges, about }
 }
 
 /// How a port speaks tags.
@@ -155,14 +174,15 @@ impl Encap for QinQ {
     const CARRIER: Carrier = Carrier::Port;
     const OVERHEAD: usize = 2 * TAG_LEN;
     const IDS: &'static [IdField] = &[
-        vid_field("s_vid", false, "VLAN ID of the outer tag, 1 to 4094"),
+        vid_field("s_vid", false, S_VID_RULES, "VLAN ID of the outer tag, 1 to 4094"),
         vid_field(
             "c_vid",
             true,
+            C_VID_RULES,
             "VLAN ID of the inner 0x8100 tag, 1 to 4094, beside `s_vid`; of a range or a list, `7-9` or `[7-9, 20]`, it \
              stays in the frame",
         ),
-        vid_field("vid", false, "VLAN ID of a single 0x8100 tag, 1 to 4094"),
+        vid_field("vid", false, VID_RULES, "VLAN ID of a single 0x8100 tag, 1 to 4094"),
         IdField {
             name: "untagged",
             form: IdForm::Flag,
@@ -188,6 +208,10 @@ impl Encap for QinQ {
         }
         let emit_tpid = spec.emit_tpid.unwrap_or(first);
         for (field, tpid) in spec.tpids.iter().map(|&tpid| ("tpids", tpid)).chain([("emit_tpid", emit_tpid)]) {
+            // Nobody has these, but many leave `0x` out.
+            if let 8100 | 9100 | 9200 | 9300 = tpid {
+                return Err(SpecError::new(field, format!("{tpid} is decimal, {tpid:#06x}; write 0x{tpid}")));
+            }
             // Everything below 0x600 is a length; IP and ARP would swallow untagged traffic.
             if tpid < 0x600 || matches!(tpid, ethernet::IPV4 | ethernet::IPV6 | ethernet::ARP) {
                 return Err(SpecError::new(
@@ -237,6 +261,11 @@ impl Encap for QinQ {
             (_, _, _, true) => Err(SpecError::new("untagged", "use either `untagged` or a VLAN ID, not both")),
             _ => Err(SpecError::new("vid", "`vid` is a single tag; write `s_vid` and `c_vid` for two, or `vid` alone")),
         }
+    }
+
+    fn relayed(segment: Segment) -> ControlGroups {
+        // With its C-tag taken off, a frame is in a C-VLAN.
+        if parts(segment).0 == Shape::Outer { ControlGroups::RELAYED_IN_S_VLANS } else { ControlGroups::NONE }
     }
 
     fn ids(segment: Segment) -> Ids {

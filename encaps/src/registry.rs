@@ -14,6 +14,7 @@ use serde::ser::SerializeMap;
 use crate::drops::{Common, DropInfo, DropReason, DropTable};
 use crate::encap::{Carrier, Decap, Encap, IdField, Ids, InnerTags, Segment, SpecError};
 use crate::frame::Frame;
+use crate::l2cp::ControlGroups;
 use crate::wire_ids::WireIds;
 use crate::words::{HeaderField, Readings};
 
@@ -61,6 +62,12 @@ macro_rules! encapsulations {
             /// When a field is missing or two exclude each other.
             pub fn segment(self, ids: &Ids) -> Result<Segment, SpecError> {
                 match self { $($(#[$cfg])* Self::$Type => crate::$module::$Type::segment(ids)),+ }
+            }
+
+            /// Which of bridges' control frames pass at a segment, unless the configuration says otherwise.
+            #[must_use]
+            pub fn relayed(self, segment: Segment) -> ControlGroups {
+                match self { $($(#[$cfg])* Self::$Type => crate::$module::$Type::relayed(segment)),+ }
             }
 
             /// The ID fields of a segment of this encapsulation.

@@ -62,15 +62,31 @@ pub(super) struct AttachmentDraft<'p, 'c, V> {
     /// Those of what is sent, where they are others.
     sent_fields: Option<IdFields<'c, V>>,
     pub(super) inner_tags: transload_encaps::InnerTags,
-    pub(super) tunnels_l2cp: bool,
+    /// What the file says of bridges' control frames.
+    pub(super) l2cp: Option<L2cp>,
     /// The split horizon, by number.
     pub(super) horizon: u16,
     /// Its name and what it leads to: an FDB entry must not follow it to another peer.
     pub(super) identity: String,
     /// Where its ID stands.
     pub(super) span: Span,
-    /// Set once a number of a pattern is wrong: the next one would be wrong in the same way.
-    pub(super) is_broken: bool,
+    /// Set once a number of a pattern is wrong: of those after it that are, too, only the number is told.
+    pub(super) broken: Option<Broken>,
+}
+
+/// An attachment that could not be compiled.
+pub(super) struct Broken {
+    /// The number of the finding that says so; none where the file's value could not be read.
+    finding: Option<usize>,
+    /// How many further tenants of the pattern have it broken.
+    more: u64,
+}
+
+impl Broken {
+    /// Whether it is another number that is wrong at the next tenant, not the whole attachment.
+    pub(super) const fn is_of_a_number(&self) -> bool {
+        self.finding.is_some()
+    }
 }
 
 impl<'p, 'c, V> AttachmentDraft<'p, 'c, V> {
@@ -91,23 +107,29 @@ impl<'p, 'c, V> AttachmentDraft<'p, 'c, V> {
         let sent_fields = sent_fields(config, &fields);
         let span = config.ids.first().map_or(name.span, |id| id.value.span);
         let identity = format!("{} {}", name.text, side.label);
-        // IEEE 802.1Q §8.6.3 has every bridge keep bridges' control frames to one link, and so do we unless told
-        // otherwise.
-        let tunnels_l2cp = config.l2cp.as_ref().and_then(At::value) == Some(L2cp::Tunnel);
-        let (horizon, is_broken) = (horizons.number(config), false);
-        Some(Self {
-            name,
-            config,
-            side,
-            fields,
-            sent_fields,
-            inner_tags,
-            tunnels_l2cp,
-            horizon,
-            identity,
-            span,
-            is_broken,
-        })
+        let l2cp = config.l2cp.as_ref().and_then(At::value);
+        let (horizon, broken) = (horizons.number(config), None);
+        Some(Self { name, config, side, fields, sent_fields, inner_tags, l2cp, horizon, identity, span, broken })
+    }
+}
+
+impl<V> AttachmentDraft<'_, '_, V> {
+    /// A tenant cannot have it, as the findings after so many say if it is the first one.
+    pub(super) fn fails(&mut self, findings_before: usize, findings: &Findings) {
+        match &mut self.broken {
+            Some(broken) => broken.more += 1,
+            None => {
+                let finding = Some(findings_before).filter(|before| *before < findings.count());
+                self.broken = Some(Broken { finding, more: 0 });
+            }
+        }
+    }
+
+    /// Says how many further tenants cannot have it.
+    pub(super) fn tell_more(&self, findings: &mut Findings) {
+        if let Some(Broken { finding: Some(finding), more }) = self.broken {
+            findings.and_more(finding, more);
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use transload_encaps::{Compiled, Segment};
 use super::attachments::{AttachmentDraft, StatedNumber};
 use super::claims::Segments;
 use super::context::Context;
+use super::control;
 use super::drafts::TenantDraft;
 use super::patterns;
 use super::plan::Static;
@@ -105,6 +106,8 @@ impl<'c> TenantPass<'_, '_, 'c> {
     ) {
         let span = numbered.span();
         let entry = all.segments.written.add(span, draft.places());
+        // The finding that a name is another pattern's, and how many more are.
+        let mut taken = None;
         for n in numbered.numbers() {
             let name = numbered.name(n);
             if stated.contains(name.as_str()) {
@@ -112,11 +115,18 @@ impl<'c> TenantPass<'_, '_, 'c> {
             }
             let Some(id) = self.number(&name, span) else { break };
             if let Some(first) = all.segments.written.tenant(id) {
-                let line = self.context.findings.line(first, span);
-                let message = format!("tenant `{name}` is already one of the pattern on {line}");
+                let findings = &mut self.context.findings;
+                if let Some((_, more)) = &mut taken {
+                    *more += 1;
+                    continue;
+                }
+                taken = Some((findings.count(), 0));
+                findings.set_subject("");
+                let message =
+                    format!("tenant `{name}` is already one of the pattern on {}", findings.line(first, span));
                 let help = "a tenant belongs to one pattern; change one of the ranges";
-                self.context.findings.conflict(span, first, "the other", message, help);
-                break;
+                findings.conflict(span, first, "the other", message, help);
+                continue;
             }
             all.segments.written.set(id, entry);
             self.context.findings.set_subject(&name);
@@ -126,7 +136,12 @@ impl<'c> TenantPass<'_, '_, 'c> {
                 break;
             }
         }
-        self.context.findings.set_subject("");
+        let findings = &mut self.context.findings;
+        findings.set_subject("");
+        draft.attachments.iter().for_each(|draft| draft.tell_more(findings));
+        if let Some((finding, more)) = taken {
+            findings.and_more(finding, more);
+        }
     }
 
     /// The number of a tenant, if one is left.
@@ -155,13 +170,19 @@ impl<'c> TenantPass<'_, '_, 'c> {
         let mut places = Vec::with_capacity(draft.attachments.len());
         for (draft, &number) in draft.attachments.iter_mut().zip(&*numbers) {
             let claim = Claim { domain: id, attachment: number };
-            let made = if draft.is_broken { None } else { self.attachment(claim, draft, n, &mut all.segments) };
-            draft.is_broken = made.is_none();
+            let before = self.context.findings.count();
+            self.context.findings.mute(draft.broken.is_some());
+            let made = self.attachment(claim, draft, n, &mut all.segments);
+            self.context.findings.mute(false);
+            if made.is_none() {
+                draft.fails(before, &self.context.findings);
+            }
             places.push(made.as_ref().map(|_| number));
             if let Some(attachment) = made {
                 attachments.insert(number, attachment);
             }
         }
+        control::pass_on(draft.attachments.iter().zip(&*numbers), &mut attachments);
         all.statics.extend(draft.statics.iter().filter_map(|fixed| fixed.at(id, &places)));
         let state = self.previous.and_then(|before| before.domain(id)).map(|domain| Arc::clone(&domain.state));
         let domain = Domain { attachments, state: state.unwrap_or_default(), ..draft.policies.clone() };
@@ -194,11 +215,11 @@ impl<'c> TenantPass<'_, '_, 'c> {
             self.sent.push(SentSegment::new(draft.side, segment, claim, draft.sent_span()));
         }
         self.room.check(draft.side, segment, &mut self.context.findings);
-        let AttachmentDraft { inner_tags, tunnels_l2cp, horizon, .. } = *draft;
+        let AttachmentDraft { inner_tags, l2cp, horizon, .. } = *draft;
         let before = self.previous.and_then(|before| before.domain(claim.domain)?.attachment(claim.attachment));
         let bum_due = before.map(|before| Arc::clone(&before.bum_due)).unwrap_or_default();
-        let members = draft.side.members;
-        Some(forwarding::Attachment { segment, received, members, inner_tags, tunnels_l2cp, horizon, bum_due })
+        let (members, relayed) = (draft.side.members, control::relayed(l2cp, draft.side.kind, received));
+        Some(forwarding::Attachment { segment, received, members, inner_tags, relayed, horizon, bum_due })
     }
 
     /// Tells the peers which segment is used, by an attachment whose first one is `first`; they may not be able to tell

@@ -74,14 +74,15 @@ impl<'p, 'c, V> TenantDraft<'p, 'c, V> {
         self.attachments.iter().map(|draft| draft.identity.as_str()).collect()
     }
 
-    /// Whether no attachment is left that could be compiled.
+    /// Whether no attachment is left that could be compiled, whatever the number.
     pub(super) fn is_all_broken(&self) -> bool {
-        self.stated > 0 && self.attachments.iter().all(|draft| draft.is_broken)
+        let is_lost = |draft: &AttachmentDraft<'_, '_, V>| draft.broken.as_ref().is_some_and(|it| !it.is_of_a_number());
+        self.stated > 0 && self.attachments.iter().all(is_lost)
     }
 
     /// Warns, once it is compiled, about what bridges nothing.
     pub(super) fn warn(&self, findings: &mut Findings) {
-        if self.attachments.len() < self.stated || self.attachments.iter().any(|draft| draft.is_broken) {
+        if self.attachments.len() < self.stated || self.attachments.iter().any(|draft| draft.broken.is_some()) {
             return;
         }
         self.horizons.warn_of_lone_horizons(findings);

@@ -13,12 +13,14 @@ pub(super) struct Findings {
     errors: BTreeSet<Span>,
     /// The tenant of a pattern that the next findings are about, since the file does not have its name; else empty.
     subject: String,
+    /// Whether the next findings are left out, since others say the same.
+    is_muted: bool,
 }
 
 impl Findings {
     pub(super) fn new(source: SourceText, found: Vec<Problem>) -> Self {
         let errors = found.iter().filter(|problem| problem.severity == Severity::Error).map(Problem::span).collect();
-        Self { source, found, errors, subject: String::new() }
+        Self { source, found, errors, subject: String::new(), is_muted: false }
     }
 
     /// Adds an error.
@@ -64,7 +66,27 @@ impl Findings {
         tenant.clone_into(&mut self.subject);
     }
 
+    /// Whether the next findings are left out.
+    pub(super) const fn mute(&mut self, is_muted: bool) {
+        self.is_muted = is_muted;
+    }
+
+    /// The number of findings, which is that of the next one.
+    pub(super) fn count(&self) -> usize {
+        self.found.len()
+    }
+
+    /// Says of a finding how many others there would be like it.
+    pub(super) fn and_more(&mut self, finding: usize, more: u64) {
+        if let Some(problem) = self.found.get_mut(finding).filter(|_| more > 0) {
+            problem.message = format!("{}, and {more} more of the pattern like it", problem.message);
+        }
+    }
+
     pub(super) fn add(&mut self, mut problem: Problem) {
+        if self.is_muted {
+            return;
+        }
         if !self.subject.is_empty() {
             problem.message = format!("{}: {}", self.subject, problem.message);
         }

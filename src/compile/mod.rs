@@ -9,6 +9,7 @@ mod bits;
 mod bum_limits;
 mod claims;
 mod context;
+mod control;
 mod domains;
 mod drafts;
 mod endpoints;

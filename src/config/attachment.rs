@@ -95,7 +95,7 @@ pub enum InnerTags {
 pub enum L2cp {
     /// They end here, as at any bridge.
     Drop,
-    /// They pass, as multicast, between attachments with `l2cp: tunnel`.
+    /// All of them pass, as multicast, to and from others where they pass.
     Tunnel,
 }
 
@@ -104,7 +104,12 @@ const FIELDS: [(&str, &str); 6] = [
     ("group", "the group of peers behind it"),
     ("port", "the port whose tags it takes"),
     ("inner_tags", "what happens to VLAN tags inside the tenant's frames; the encapsulation decides if left out"),
-    ("l2cp", "what happens to bridges' control frames (01:80:c2:00:00:0x); `drop` if left out"),
+    (
+        "l2cp",
+        "what happens to bridges' control frames (01:80:c2:00:00:0x). If left out, an `s_vid` as a whole, and the tunnels of \
+         its tenant, pass those of customers' bridges, spanning tree among them (IEEE 802.1Q table 8-2), and others \
+         `drop` all of them (table 8-1)",
+    ),
     ("split_horizon", "attachments of the tenant with the same name here never feed each other"),
 ];
 

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 
+use transload_encaps::l2cp::ControlGroups;
 use transload_encaps::{Common, DropReason, Frame, Mac, ethernet};
 
 use super::burst::{Burst, Keys, unknown_sender};
@@ -17,9 +18,6 @@ use crate::events::{Event, EventSender};
 use crate::fdb::{Fdb, Key, LearnOutcome, MAX_AGEING, MacLocation, View};
 use crate::forwarding::{Attachment, Claim, Domain, DomainId, DomainState, Forwarding, PeerId, Target};
 use crate::io::prefetch;
-
-/// IEEE 802.1Q table 8-1: addresses that no bridge forwards, the last four bits any.
-const LINK_LOCAL: u64 = 0x0180_c200_0000;
 
 /// Nanoseconds between reports of unknown senders of one tenant at the full allowed rate.
 const UNKNOWN_SENDER_INTERVAL: u64 = 10_000_000;
@@ -195,8 +193,8 @@ impl<'a, T: Tracer> Bridge<'a, T> {
         if source == own {
             return Err(Common::FromOwnMac.into());
         }
-        let is_control = destination & !0xf == LINK_LOCAL;
-        if is_control && !attachment.tunnels_l2cp {
+        let control = ControlGroups::of(destination);
+        if !attachment.relayed.holds(control) {
             return Err(Common::L2Control.into());
         }
         let is_group = Mac::is_group_bits(destination);
@@ -217,7 +215,7 @@ impl<'a, T: Tracer> Bridge<'a, T> {
             // Never learned, so always unknown.
             None if destination == own => Err(Common::ToOwnMac.into()),
             None if !may_flood => Err(Common::UnknownUnicastOff.into()),
-            None => self.to_everyone(inbound, ingress, is_control),
+            None => self.to_everyone(inbound, ingress, control),
         }
     }
 
@@ -226,18 +224,22 @@ impl<'a, T: Tracer> Bridge<'a, T> {
         &self,
         inbound: &Inbound<'_>,
         ingress: &mut IngressAttachment<'_>,
-        is_control: bool,
+        control: ControlGroups,
     ) -> Result<Decision, DropReason> {
         let IngressAttachment { claim: claim @ Claim { domain: id, .. }, domain, attachment, .. } = *ingress;
-        let copies = || self.tables.fan_out(domain, attachment, is_control);
-        let copies = if is_control { copies() } else { *ingress.copies.get_or_insert_with(copies) };
+        let copies = || self.tables.fan_out(domain, attachment, control);
+        let copies = if !control.is_none() { copies() } else { *ingress.copies.get_or_insert_with(copies) };
         let frame = (inbound.frame.bytes(), inbound.keys.1.mac());
         if !bum::is_within_limits(frame, copies, domain, attachment, self.tables.is_starting, self.now) {
             self.add(claim, copies, |counters| &counters.copies_dropped);
             return Err(Common::BumLimit.into());
         }
         self.count(claim, |counters| &counters.flooded);
-        Ok(if is_control { Decision::FloodControl { domain: id } } else { Decision::Flood { domain: id } })
+        Ok(if control.is_none() {
+            Decision::Flood { domain: id }
+        } else {
+            Decision::FloodControl { domain: id, group: control }
+        })
     }
 
     /// Looks whether a BUM frame runs round a loop; says behind which target its source is to be learned, if at all.

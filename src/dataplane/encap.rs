@@ -1,5 +1,6 @@
 //! Encap: put every frame into the tunnel it leaves by.
 
+use transload_encaps::l2cp::ControlGroups;
 use transload_encaps::{Checksum, Common, DropReason, Frame, HEADROOM};
 
 use super::burst::Burst;
@@ -83,8 +84,8 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
                 let gone = self.depart(frame, &side, path);
                 self.verdict(gone)
             }
-            Decision::Flood { domain } => self.flood(Flood::new(frame, *note, domain, false)),
-            Decision::FloodControl { domain } => self.flood(Flood::new(frame, *note, domain, true)),
+            Decision::Flood { domain } => self.flood(Flood::new(frame, *note, domain, ControlGroups::NONE)),
+            Decision::FloodControl { domain, group } => self.flood(Flood::new(frame, *note, domain, group)),
             Decision::Undecided => self.discard(frame, Common::NoTargets),
         };
         self.answer_refused(side);

@@ -83,7 +83,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         let guarded = from.filter(|_| domain.loop_hold != 0 && loop_guard::is_holding(loops, self.now));
         let (start, done) = flood.next;
         let fed = domain.attachments.iter();
-        let fed = fed.filter(|(id, egress)| *id >= start && egress.is_fed(horizon, flood.is_control));
+        let fed = fed.filter(|(id, egress)| *id >= start && egress.is_fed(horizon, flood.control));
         let mut made = 0;
         for (attachment, egress) in fed {
             let is_held = guarded.is_some_and(|from| loop_guard::is_held(loops, from, attachment, self.now));
@@ -138,7 +138,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         match gone {
             Some(Ok(())) => Verdict::Sent,
             Some(Err(reason)) => Verdict::Dropped(reason),
-            None if flood.is_control => Verdict::Dropped(Common::L2Control.into()),
+            None if !flood.control.is_none() => Verdict::Dropped(Common::L2Control.into()),
             None => Verdict::Dropped(Common::NoTargets.into()),
         }
     }
@@ -149,7 +149,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         let Some(ingress) = flood.note.ingress() else { return };
         let domain = self.tables.domain(flood.domain);
         let all = domain.and_then(|domain| {
-            Some(self.tables.fan_out(domain, domain.attachment(ingress.attachment)?, flood.is_control))
+            Some(self.tables.fan_out(domain, domain.attachment(ingress.attachment)?, flood.control))
         });
         if let Some(counters) = self.counters.domain(ingress.domain) {
             counters.copies_dropped.add(all.unwrap_or(0).saturating_sub(flood.made));

@@ -15,6 +15,7 @@
 
 use std::collections::VecDeque;
 
+use transload_encaps::l2cp::ControlGroups;
 use transload_encaps::{Common, Frame};
 
 use super::burst::Burst;
@@ -40,8 +41,8 @@ pub(super) struct Flood<'mem> {
     pub note: Note,
     /// The domain that it goes to.
     pub domain: DomainId,
-    /// Whether it is one of bridges' control frames.
-    pub is_control: bool,
+    /// The group that it is to, if it is one of bridges' control frames.
+    pub control: ControlGroups,
     /// The next place that gets a copy: the attachment, and how many peers behind it have theirs.
     pub next: (AttachmentId, usize),
     /// How many copies were made, or failed.
@@ -54,9 +55,9 @@ pub(super) struct Flood<'mem> {
 
 impl<'mem> Flood<'mem> {
     /// A frame of which no copies are made yet.
-    pub(super) const fn new(frame: Frame<'mem>, note: Note, domain: DomainId, is_control: bool) -> Self {
+    pub(super) const fn new(frame: Frame<'mem>, note: Note, domain: DomainId, control: ControlGroups) -> Self {
         let next = (AttachmentId::new(0), 0);
-        Self { frame, note, domain, is_control, next, made: 0, copies: Copies::NONE, refused: None }
+        Self { frame, note, domain, control, next, made: 0, copies: Copies::NONE, refused: None }
     }
 }
 

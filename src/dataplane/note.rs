@@ -1,6 +1,7 @@
 //! Notes: what the stages have found out about a frame, beside its bytes.
 
 use transload_encaps::DropReason;
+use transload_encaps::l2cp::ControlGroups;
 
 use crate::counters::Counters;
 use crate::forwarding::{Claim, Crossing, DomainId, PeerId, PortId, Target};
@@ -63,10 +64,12 @@ pub enum Decision {
         /// The egress domain.
         domain: DomainId,
     },
-    /// To those of them that tunnel bridges' control frames.
+    /// To those of them where bridges' control frames to this group pass.
     FloodControl {
         /// The egress domain.
         domain: DomainId,
+        /// The group.
+        group: ControlGroups,
     },
 }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use transload_encaps::Segment;
+use transload_encaps::l2cp::ControlGroups;
 
 use super::{Key, Side, Thing};
 use crate::claims::attachments;
@@ -246,7 +247,12 @@ fn attachment_fields(side: Side<'_>, claim: Claim, attachment: &Attachment) -> F
     }
     let inner_tags = format!("{:?}", attachment.inner_tags).to_lowercase();
     fields.insert("inner_tags".into(), inner_tags);
-    fields.insert("l2cp".into(), if attachment.tunnels_l2cp { "tunnel" } else { "drop" }.into());
+    let l2cp = match attachment.relayed {
+        ControlGroups::ALL => "tunnel",
+        ControlGroups::NONE => "drop",
+        _ => "drop but for customers' bridges",
+    };
+    fields.insert("l2cp".into(), l2cp.into());
     let others = tables.domain(claim.domain).into_iter().flat_map(|domain| domain.attachments.iter());
     let fellows = others.filter(|(id, other)| *id != claim.attachment && other.horizon == attachment.horizon);
     let fellows = fellows.map(|(id, _)| names.attachment(claim.domain, id).into_owned());

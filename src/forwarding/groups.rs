@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use transload_encaps::Carrier;
+use transload_encaps::l2cp::ControlGroups;
 
 use super::{Attachment, Domain, EndpointId, FileTables, Forwarding, GroupId, Map, Members, Peer, PeerId, Sender};
 
@@ -138,8 +139,8 @@ impl Forwarding {
 
     /// How many copies of a flooded frame are made that came in by this attachment of a domain.
     #[must_use]
-    pub fn fan_out(&self, domain: &Domain, from: &Attachment, is_control: bool) -> u64 {
-        let fed = domain.attachments.values().filter(|egress| egress.is_fed(Some(from.horizon), is_control));
+    pub fn fan_out(&self, domain: &Domain, from: &Attachment, control: ControlGroups) -> u64 {
+        let fed = domain.attachments.values().filter(|egress| egress.is_fed(Some(from.horizon), control));
         fed.map(|egress| self.flooded(&egress.members).count() as u64).sum()
     }
 }

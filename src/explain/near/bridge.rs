@@ -1,5 +1,6 @@
 //! Frames that the bridge stops, and those it forwards with a remark.
 
+use transload_encaps::l2cp::{self, ControlGroups};
 use transload_encaps::{Common, DropReason, Mac};
 
 use super::super::case::Case;
@@ -23,7 +24,7 @@ pub(super) fn refused(case: &Case<'_>, reason: DropReason) -> Vec<Near> {
         } else if is(Common::LoopGuard) {
             Some(looped(case, claim))
         } else if is(Common::L2Control) {
-            l2_control(case, claim)
+            l2_control(case, claim, domain)
         } else if is(Common::BadSource) {
             bad_source(case)
         } else {
@@ -143,20 +144,28 @@ fn looped(case: &Case<'_>, claim: Claim) -> Near {
     Near::new(text, case.line(Noun::Tenant(claim.domain)))
 }
 
-fn l2_control(case: &Case<'_>, claim: Claim) -> Option<Near> {
+fn l2_control(case: &Case<'_>, claim: Claim, domain: &Domain) -> Option<Near> {
     let frame = &case.trace.after(crate::dataplane::Stage::Decap)?.bytes;
     let destination = Mac(*frame.first_chunk()?);
-    let what = match destination.0[5] & 0x0f {
-        0x00 => "spanning tree",
-        0x01 => "Ethernet pause",
-        0x02 => "LACP or another slow protocol",
-        0x03 => "802.1X",
-        0x0e => "LLDP",
-        _ => "a bridge's own protocol",
+    let here = domain.attachment(claim.attachment)?;
+    let what = l2cp::name(destination);
+    let text = if here.relayed.holds(ControlGroups::of(destination.to_bits())) {
+        format!(
+            "{destination} is {what}, which may pass here, but at no other attachment of the tenant that this one feeds: \
+             there `l2cp: tunnel` would let it pass, or an `s_vid` without `c_vid`"
+        )
+    } else if here.relayed == ControlGroups::RELAYED_IN_S_VLANS {
+        format!(
+            "{destination} is {what}, which stops at every bridge, also at those with S-VLANs (IEEE 802.1Q table 8-2); as \
+             it is meant for this link alone, nothing need change; `l2cp: tunnel` on both attachments carries it"
+        )
+    } else {
+        format!(
+            "{destination} is {what}, which stops at a bridge with C-VLANs (IEEE 802.1Q table 8-1); as it is meant for this \
+             link alone, nothing need change, unless the two sides are to be one link: `l2cp: tunnel` on both attachments \
+             carries it"
+        )
     };
-    let text = format!(
-        "{destination} is {what}, which stops at every bridge; switch it off on the link, or carry it with `l2cp: tunnel` on both attachments"
-    );
     Some(Near::new(text, case.line(Noun::Attachment(claim.domain, claim.attachment))))
 }
 

@@ -57,6 +57,7 @@ fn of(case: &Case<'_>, stage: Stage, reason: DropReason) -> Vec<Near> {
         Stage::Classify if is(Common::OtherGroup) => outer::other_group(case),
         Stage::Classify if is(Common::UnknownPeer) => sender::unknown(case),
         Stage::Classify => checks::outer(case, reason),
+        _ if is(Common::L2Control) => bridge::refused(case, reason),
         Stage::Decap if is(Common::UnknownSegment) => segment::unknown(case),
         Stage::Decap if is(Common::MappingHole) => segment::hole(case).into_iter().collect(),
         Stage::Decap if is(Common::EcnDropped) => checks::ecn(case),

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use transload_encaps::outer::Outer;
 use transload_encaps::others::Other;
+use transload_encaps::outer::Outer;
 use transload_encaps::{Carrier, Kind};
 
 use super::super::case::Case;
@@ -86,7 +86,8 @@ fn wrong_carrier_of(peer: &Peer, sent: Carrier, packet: &[u8]) -> String {
         }
         None => {
             let of_udp = matches!((sent, stated), (Carrier::Udp(_), Carrier::Udp(_)));
-            let inside = if of_udp { format!(", and what it sends there does not read as {title}") } else { String::new() };
+            let inside =
+                if of_udp { format!(", and what it sends there does not read as {title}") } else { String::new() };
             format!("it sends {}, the configuration says {title} ({stated}){inside}", sent.in_words())
         }
     }
