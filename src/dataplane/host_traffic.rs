@@ -64,17 +64,19 @@ pub(super) fn broken(frame: &[u8], ip_at: usize, reason: DropReason, tables: &Fo
 
 /// Whether tunnels ride on it.
 fn carries_tunnels(carrier: Carrier, tables: &FileTables) -> bool {
-    tunnel_carriers(tables).any(|known| known == carrier)
+    carrier.other().is_some_and(|other| other.is_tunnel) || our_carriers(tables).any(|ours| ours == carrier)
 }
 
 /// What tunnels ride on: those of an endpoint, those that we could speak, and others by IANA's registries.
 pub fn tunnel_carriers(tables: &FileTables) -> impl Iterator<Item = Carrier> {
-    let known = Kind::ALL
-        .iter()
-        .map(|kind| kind.info())
-        .flat_map(|info| std::iter::once(info.carrier).chain(info.also_on.iter().map(|(carrier, _)| *carrier)));
     let of_others = Carrier::others().filter(|(_, other)| other.is_tunnel).map(|(carrier, _)| carrier);
-    known.chain(of_others).chain(tables.endpoints.values().flat_map(|endpoint| endpoint.carriers.iter().copied()))
+    of_others.chain(our_carriers(tables))
+}
+
+fn our_carriers(tables: &FileTables) -> impl Iterator<Item = Carrier> {
+    let infos = Kind::ALL.iter().map(|kind| kind.info());
+    let known = infos.flat_map(|info| std::iter::once(info.carrier).chain(info.also_on.iter().map(|(carrier, _)| *carrier)));
+    known.chain(tables.endpoints.values().flat_map(|endpoint| endpoint.carriers.iter().copied()))
 }
 
 /// Whether a peer may have its tunnel on another UDP port than the file says: one that is neither well known for
