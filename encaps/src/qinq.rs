@@ -9,6 +9,7 @@
 //! comes behind it; `{ vid }` takes exactly one 0x8100 tag, and `{ untagged: true }` none, or a tag that only carries a
 //! priority (VID 0).
 
+mod brought;
 mod claimed;
 mod shape;
 mod words;
@@ -480,36 +481,6 @@ impl QinQ {
         Ok(found.or(whole))
     }
 
-    /// Whether a frame may leave behind this outer tag with the C-tag that it brings, or without one.
-    #[inline(never)]
-    fn check_inner(&self, frame: &Frame<'_>, segment: Segment) -> Result<(), Drop> {
-        let (shape, s_vid, _) = parts(segment);
-        let inner = tag_of(frame).filter(|(tpid, _)| *tpid == C_TAG).map(|(_, vid)| vid);
-        let taken = inner.and_then(|inner| self.claimed.longest(s_vid, inner));
-        match (shape, inner) {
-            (Shape::Range, Some(inner)) if self.claimed.is_in_list(segment, s_vid, inner) => Ok(()),
-            (Shape::Range, _) => Err(Drop::OutsideRange),
-            _ if taken.is_some() => Err(Drop::ForeignTag),
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether a frame that leaves without a tag of ours brings one that an attachment of this port claims.
-    #[inline]
-    fn is_anothers(&self, frame: &Frame<'_>) -> bool {
-        let Some((tpid, vid)) = tag_of(frame) else { return false };
-        let uses = self.claimed.uses(vid);
-        tpid == C_TAG && uses.has(Uses::SINGLE) || self.accepts(tpid) && uses.has(Uses::WHOLE.or(Uses::INNER))
-    }
-
-    /// Whether a frame that leaves with a single tag of ours brings a second one, and an attachment claims such pairs.
-    #[inline]
-    fn is_anothers_behind(&self, frame: &Frame<'_>, vid: u16) -> bool {
-        self.claimed.uses(vid).has(Uses::INNER)
-            && self.accepts(C_TAG)
-            && tag_of(frame).is_some_and(|(tpid, _)| tpid == C_TAG)
-    }
-
     /// A single tag and an outer one of the same VLAN ID are alike where the port takes, or writes, 0x8100 outside.
     fn check_single(&self, segment: Segment) -> Result<(), SpecError> {
         let (shape, vid, _) = parts(segment);
@@ -531,13 +502,6 @@ impl QinQ {
             ),
         )
     }
-}
-
-/// Type and VLAN ID of what would be a frame's outer tag.
-#[inline]
-fn tag_of(frame: &Frame<'_>) -> Option<(u16, u16)> {
-    let bytes = frame.bytes();
-    Some((ethernet::be16(bytes, 12)?, ethernet::be16(bytes, 14)? & VID_MASK))
 }
 
 /// PCP and DEI for the tags to push: those taken off on the way in, else those of a tag that is payload, else 0.

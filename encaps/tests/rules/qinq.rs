@@ -355,6 +355,49 @@ fn a_second_8100_tag_does_not_make_a_single_one_a_pair_that_is_claimed() {
 }
 
 #[test]
+fn a_tag_of_no_vlan_before_a_tag_does_not_hide_it() {
+    let port = mixed();
+    for hidden in [&[(0x8100, 300)][..], &[(0x88a8, 200)], &[(0x9100, 100), (0x8100, 7)]] {
+        for none in [0x8100, 0x88a8, 0x9100, 0x9200] {
+            for other in [0x8100, 0x88a8, 0x9100] {
+                // Whatever its priority, VLAN ID 0 names no VLAN.
+                let own = [&[(none, 0xe000), (other, 0)], hidden].concat();
+                assert_eq!(leaves(&port, UNTAGGED, &own[1..]), Err("qinq_foreign_tag"), "{:x?}", &own[1..]);
+                assert_eq!(leaves(&port, UNTAGGED, &own), Err("qinq_foreign_tag"), "{own:x?}");
+            }
+        }
+        let many = [&[(0x8100, 0); 9][..], hidden].concat();
+        assert_eq!(leaves(&port, UNTAGGED, &many), Err("qinq_foreign_tag"), "{many:x?}");
+    }
+    for own in [[(0x8100, 0), (0x8100, 301)], [(0x88a8, 0), (0x8100, 0)], [(0x8100, 301), (0x8100, 300)]] {
+        assert_eq!(leaves(&port, UNTAGGED, &own), Ok(payload(&own)), "{own:x?}");
+    }
+}
+
+#[test]
+fn nor_does_it_hide_a_c_tag_behind_a_tag_of_ours() {
+    let single: Claim = &[("vid", 100)];
+    let pairs = port(&[0x8100], &[BOTH, single]);
+    assert_eq!(leaves(&pairs, single, &[(0x88a8, 0), (0x8100, 7)]), Err("qinq_foreign_tag"));
+    let port = port(&[0x88a8], &[BOTH, &[("s_vid", 100)]]);
+    for none in [0x8100, 0x88a8] {
+        assert_eq!(leaves(&port, &[("s_vid", 100)], &[(none, 0), (0x8100, 7)]), Err("qinq_foreign_tag"));
+        assert!(leaves(&port, &[("s_vid", 100)], &[(none, 0), (0x8100, 8)]).is_ok());
+    }
+}
+
+#[test]
+fn a_tag_as_the_port_writes_it_does_not_leave_where_the_port_writes_none() {
+    let spec = Spec::QinQ(qinq::Spec { tpids: vec![0x88a8], emit_tpid: Some(0x1234) });
+    let mut port = spec.compile().unwrap();
+    port.claim(ids(OUTER)).unwrap();
+    for own in [&[(0x1234, 200)][..], &[(0x1234, 0), (0x1234, 200)], &[(0x88a8, 200)]] {
+        assert_eq!(leaves(&port, UNTAGGED, own), Err("qinq_foreign_tag"), "{own:x?}");
+    }
+    assert_eq!(leaves(&port, UNTAGGED, &[(0x1234, 201)]), Ok(payload(&[(0x1234, 201)])));
+}
+
+#[test]
 fn an_s_vid_that_is_written_as_8100_is_not_another_single_tag() {
     let spec = Spec::QinQ(qinq::Spec { tpids: vec![0x88a8], emit_tpid: Some(0x8100) });
     let mut port = spec.compile().unwrap();
