@@ -159,19 +159,23 @@ impl<'a, T: Tracer> Classifier<'a, '_, T> {
     }
 
     /// The endpoint that a frame is a tunnel packet to.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "with two callers, one of them rare, it would be a call for every frame")]
+    #[inline(always)]
     fn addressee(&self, frame: &Frame<'_>, port: &Port) -> Option<Addressee<'a>> {
-        port.endpoints.iter().find_map(|&id| {
-            let endpoint = self.tables.endpoints.get(id)?;
+        for &id in &port.endpoints {
+            let Some(endpoint) = self.tables.endpoints.get(id) else { continue };
             // Exactly the endpoint's outer tag: a tagged tenant must not be able to forge a tunnel.
-            let ip_at = outer::ip_start(frame.bytes(), endpoint.vlan)?;
-            let to = outer::ip_destination(frame.bytes(), ip_at)?;
-            let is_ours = to == endpoint.address || endpoint.multicast.contains(&to);
-            is_ours.then_some(Addressee { id, endpoint, to, ip_at })
-        })
+            let Some(ip_at) = outer::ip_start(frame.bytes(), endpoint.vlan) else { continue };
+            let Some(to) = outer::ip_destination(frame.bytes(), ip_at) else { continue };
+            if to == endpoint.address || endpoint.multicast.contains(&to) {
+                return Some(Addressee { id, endpoint, to, ip_at });
+            }
+        }
+        None
     }
 
     /// How the endpoint puts fragments together that a frame is to, if it does; and the offset of the outer IP header.
+    #[cold]
     pub(super) fn reassembly(&self, frame: &Frame<'_>, port: &Port) -> Option<(EndpointId, Reassembly, usize)> {
         let Addressee { id, endpoint, ip_at, .. } = self.addressee(frame, port)?;
         Some((id, endpoint.reassembly?, ip_at))
