@@ -75,7 +75,8 @@ pub fn tunnel_carriers(tables: &FileTables) -> impl Iterator<Item = Carrier> {
 
 fn our_carriers(tables: &FileTables) -> impl Iterator<Item = Carrier> {
     let infos = Kind::ALL.iter().map(|kind| kind.info());
-    let known = infos.flat_map(|info| std::iter::once(info.carrier).chain(info.also_on.iter().map(|(carrier, _)| *carrier)));
+    let known =
+        infos.flat_map(|info| std::iter::once(info.carrier).chain(info.also_on.iter().map(|(carrier, _)| *carrier)));
     known.chain(tables.endpoints.values().flat_map(|endpoint| endpoint.carriers.iter().copied()))
 }
 

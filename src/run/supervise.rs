@@ -9,7 +9,6 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::thread::CapabilitySet;
-use tokio::runtime::Runtime;
 use tokio::signal::unix::Signal;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;

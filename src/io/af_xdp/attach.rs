@@ -53,7 +53,7 @@ impl Redirect {
 
     /// Whether the kernel takes the program for a filter. It is attached to nothing.
     pub(super) fn examine(filter: &Filter, frags: bool) -> io::Result<()> {
-        load(filter, &Map::new(MapKind::Sockets, 1)?, frags).map(drop)
+        load(filter, &CommonMaps::new(1)?, frags).map(drop)
     }
 
     /// Where the program runs.
