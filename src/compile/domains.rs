@@ -237,6 +237,10 @@ impl<'c> TenantPass<'_, '_, 'c> {
             specs::report(span, &error, findings);
             return None;
         };
+        if rival.span == span {
+            findings.error(span, error.message, "write each number once");
+            return None;
+        }
         let (line, tenant) = (findings.line(rival.span, span), names.domain(rival.domain));
         let other = format!("the other is attachment `{}` of tenant `{tenant}` ({line})", rival.attachment);
         let help = "give one of the two attachments different tags";

@@ -43,8 +43,8 @@ impl Text for UdpSourcePorts {
     }
 }
 
-/// The two ranges nearest to one that will not do: of as many ports before and behind its first one, or of the next
-/// smaller and the next larger number.
+/// The two ranges nearest to one that will not do: of as many ports before and behind its first one; or the first of the
+/// largest inside, and one of the next larger number.
 fn nearest(range: Range) -> [(u64, u64); 2] {
     let count = range.count();
     let on_boundary = |first: u64, count: u64| {
@@ -53,11 +53,11 @@ fn nearest(range: Range) -> [(u64, u64); 2] {
     };
     if !count.is_power_of_two() {
         let larger = count.next_power_of_two().min(PORTS / 2);
-        let smaller = larger / 2;
-        // The smaller one is inside, if that has one on the boundary.
-        let inside = on_boundary(range.first + smaller - 1, smaller);
-        let smaller = if inside.1 <= range.last { inside } else { on_boundary(range.first, smaller) };
-        return [smaller, on_boundary(range.first, larger)];
+        let sizes = std::iter::successors(Some(larger / 2), |size| Some(size / 2).filter(|size| *size > 0));
+        let mut all = sizes.map(|size| on_boundary(range.first + size - 1, size));
+        let inside = all.find(|(first, last)| *first >= range.first && *last <= range.last);
+        let inside = inside.unwrap_or((range.first, range.first));
+        return [inside, on_boundary(range.first, larger)];
     }
     let before = on_boundary(range.first, count);
     match on_boundary(before.0 + count, count) {
@@ -81,7 +81,7 @@ mod tests {
     fn what_is_refused_names_two_ranges_that_work() {
         for (text, one, other) in [
             ("50000-50127", "49920-50047", "50048-50175"),
-            ("50000-50099", "49984-50047", "49920-50047"),
+            ("50000-50099", "50016-50047", "49920-50047"),
             ("50000-50200", "50048-50175", "49920-50175"),
             ("1-65535", "16384-32767", "32768-65535"),
             ("65000-65511", "64512-65023", "65024-65535"),

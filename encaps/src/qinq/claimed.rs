@@ -230,13 +230,15 @@ fn same_c_vid(vid: u16, c_vid: u16) -> SpecError {
 }
 
 fn overlap(vid: u16, old: VidRange, new: VidRange) -> SpecError {
-    let words = |range: VidRange| format!("{}-{}", range.first, range.last);
-    SpecError::new(
-        "c_vid",
-        format!(
-            "C-VIDs {} and {} of S-VID {vid} overlap; a frame with two tags would fit both",
-            words(old),
-            words(new)
-        ),
-    )
+    let words = |VidRange { first, last, .. }| match first == last {
+        true => first.to_string(),
+        false => format!("{first}-{last}"),
+    };
+    let (one, other) = (words(old), words(new));
+    let message = if old.list == new.list {
+        format!("the list of C-VIDs of S-VID {vid} has {one} and {other}, which overlap")
+    } else {
+        format!("C-VIDs {one} and {other} of S-VID {vid} overlap; a frame with two tags would fit both")
+    };
+    SpecError::new("c_vid", message)
 }
