@@ -24,6 +24,8 @@ Usage: cargo xtask <chore>
   captures record CASE..
                     the cases of interop-tests/cases, or directories like them: runs them, or writes
                     down what must come of them, for you to read
+  soak [SECONDS]    a gateway on packet sockets, and one on XDP sockets, for so long each (ten minutes) under
+                    mutated frames, reloads and admin clients that misbehave; prints what it counted (root)
   loom              the FDB under every order of events between two threads
   fuzz [--seconds N | --runs N] [TARGET]
                     feeds the decapsulators, the pipeline, the loader and the capture reader with
@@ -58,6 +60,8 @@ fn main() -> ExitCode {
         ["test", "--strict"] => test::all(true),
         ["interop", rest @ ..] => interop::matrix(rest),
         ["captures", rest @ ..] => captures::captures(rest),
+        ["soak"] => test::soak("600"),
+        ["soak", seconds] if seconds.parse::<u32>().is_ok() => test::soak(seconds),
         ["loom"] => test::loom(),
         ["bpf"] => bpf::build(),
         ["bpf", "--check"] => bpf::check(),

@@ -23,6 +23,12 @@ pub(crate) fn all(strict: bool) -> Result<(), String> {
     report(&skipped, strict)
 }
 
+/// The soaks, one after the other, for so many seconds each.
+pub(crate) fn soak(seconds: &str) -> Result<(), String> {
+    let arguments = ["test", "--package", "transload", "--test", "soak", "--", "--nocapture", "--test-threads", "1"];
+    run::shown(run::cargo_command(&arguments).env("TRANSLOAD_SOAK", seconds))
+}
+
 /// The FDB's code with loom's atomics, in a target folder of its own since every crate is built anew.
 pub(crate) fn loom() -> Result<(), String> {
     let mut command = run::cargo_command(&["test", "--lib", "fdb"]);
