@@ -25,14 +25,25 @@ pub enum Event {
         /// The time, in nanoseconds of the workers' clock.
         at: u64,
     },
-    /// The same frame keeps coming in by two attachments: something joins them besides us.
+    /// The same frame keeps coming in by two attachments: something joins them besides us, or sends it back.
     Loop {
         /// The tenant.
         domain: DomainId,
         /// The two, the lower number first.
         between: [AttachmentId; 2],
+        /// It was no echo: what we kept from one of the two has come in by it.
+        is_proved: bool,
         /// The frame's source.
         mac: Mac,
+        /// The time, in nanoseconds of the workers' clock.
+        at: u64,
+    },
+    /// A MAC address was not learned for want of room.
+    Shortage {
+        /// The tenant.
+        domain: DomainId,
+        /// Of what.
+        of: Shortage,
         /// The time, in nanoseconds of the workers' clock.
         at: u64,
     },
@@ -59,6 +70,15 @@ pub enum Event {
         /// The port.
         port: PortId,
     },
+}
+
+/// What keeps a MAC address from being learned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Shortage {
+    /// Its tenant has as many as its limit allows.
+    Limit,
+    /// Its tenant has its reserve, and others need the rest of the table.
+    Table,
 }
 
 /// A worker's end of the ring.

@@ -141,6 +141,9 @@ pub struct FileTables {
     pub segments: Map<(Scope, Segment), Claim>,
     /// The tenants' bridge domains.
     pub domains: Slab<DomainId, Domain>,
+    /// Up to how many MAC addresses in the FDB tenants may learn more than their reserves: the rest of it is kept for
+    /// these.
+    pub common_macs: usize,
     /// Stateless cross-connects, for the segments that no attachment claims.
     pub mappings: Mappings,
 }
@@ -254,7 +257,7 @@ pub struct Claim {
 }
 
 /// A tenant's bridge domain.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Domain {
     /// The attachments.
     pub attachments: Slab<AttachmentId, Attachment>,
@@ -266,6 +269,8 @@ pub struct Domain {
     pub flood_unknown: bool,
     /// Most MAC addresses that are learned.
     pub mac_limit: u32,
+    /// How many of these find room in the FDB whatever other tenants learn.
+    pub mac_reserve: u32,
     /// How many copies of broadcast, unknown and multicast frames may be made.
     pub bum: BumLimits,
     /// How long TCP segments may be that the tenant's hosts allow each other; `None` leaves it to them.
@@ -285,7 +290,7 @@ pub struct Duplicates {
     pub moves: u32,
     /// Window in which they are counted, in nanoseconds.
     pub within: u64,
-    /// Time for which the MAC is then held where it is, in nanoseconds.
+    /// Time for which the MAC is then held where it was for the longest of that window, in nanoseconds.
     pub hold: u64,
 }
 

@@ -215,6 +215,7 @@ fn loops_of_a_tenant_that_is_gone_are_forgotten() {
             rib.hear(&Event::Loop {
                 domain,
                 between: [AttachmentId::new(0), AttachmentId::new(1)],
+                is_proved: false,
                 mac: Mac(mac(1)),
                 at: 1,
             });

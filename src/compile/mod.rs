@@ -29,6 +29,7 @@ mod peers;
 mod plan;
 mod policies;
 mod ports;
+mod reserves;
 mod room;
 mod sent;
 mod sides;
@@ -139,7 +140,8 @@ fn attempt(
     let Context { names, findings, .. } = context;
     let warnings = findings.finish()?;
 
-    let Sections { ports, endpoints, mut peers, domains, mappings, .. } = sections;
+    let Sections { ports, endpoints, mut peers, mut domains, mappings, .. } = sections;
+    let common_macs = reserves::share(&mut domains.forwarding, domains.statics.len(), settings.fdb_capacity);
     carry_state(&mut peers.forwarding, previous);
     let tables = FileTables {
         ports: ports.forwarding,
@@ -150,6 +152,7 @@ fn attempt(
         learners: peers.learners.table(),
         segments: domains.segments.table,
         domains: domains.forwarding,
+        common_macs,
         mappings: mappings.forwarding,
     };
     let mut plan = Plan {
@@ -191,14 +194,7 @@ fn settings(file: &File, domains: &TenantSection<'_>, findings: &mut Findings) -
         let message = format!("the file has {statics} static addresses, more than the FDB holds");
         findings.error(at.span, message, format!("write {statics} or more"));
     }
-    let limits = file.tenants.iter().filter_map(|(_, tenant)| Some(&tenant?.limits));
-    let limits = limits.chain(file.patterns.iter().filter_map(|(_, pattern)| Some(&pattern?.limits)));
-    for (at, macs) in limits.filter_map(|limits| limits.macs.as_ref()).filter_map(|at| Some((at, at.value()?))) {
-        if macs.0 > fdb_capacity as u64 {
-            let message = format!("the FDB holds {fdb_capacity} addresses of all tenants together (fdb.capacity)");
-            findings.warning(at.span, message, "lower this limit, or raise `fdb: { capacity: .. }`");
-        }
-    }
+    reserves::warn(file, domains, fdb_capacity, findings);
     let workers = file.workers.as_ref().and_then(At::value).map_or(1, |workers| workers.0 as usize);
     if let Some((at, path)) = file.admin.as_ref().and_then(|at| Some((at, at.get()?))) {
         socket_path(path, at.span, findings);

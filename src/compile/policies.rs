@@ -23,13 +23,16 @@ const SECOND: u64 = 1_000_000_000;
 /// The tenant's policies, in a domain without attachments or an address.
 pub(super) fn of<V>(tenant: &Tenant<V>, findings: &mut Findings) -> Domain {
     let limits = &tenant.limits;
+    let macs = limits.macs.as_ref().and_then(At::value).map(|macs| macs.0 as u32);
     let flood = tenant.unknown_unicast.as_ref().and_then(At::value).unwrap_or(UnknownUnicast::Flood);
     Domain {
         attachments: Slab::new(),
         learning: tenant.learning.as_ref().and_then(At::value).unwrap_or(true),
         ageing: ageing(tenant.ageing.as_ref(), findings),
         flood_unknown: flood == UnknownUnicast::Flood,
-        mac_limit: limits.macs.as_ref().and_then(At::value).map_or(DEFAULT_MACS, |macs| macs.0 as u32),
+        mac_limit: macs.unwrap_or(DEFAULT_MACS),
+        // Who states no limit gets a reserve when all tenants are known.
+        mac_reserve: macs.unwrap_or(0),
         bum: bum_limits::of(limits.bum.as_ref().and_then(At::get)),
         mss_clamp: match tenant.mss_clamp.as_ref().and_then(At::value) {
             None | Some(MssClamp::Off) => None,

@@ -59,7 +59,8 @@ pub enum UnknownUnicast {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
-    /// Most addresses learned; 65536 if left out.
+    /// Most addresses learned; 65536 if left out. If it is stated, so many find room in the FDB whatever other tenants
+    /// learn, as far as the limits add up to what it holds; if not, an equal part of half of the rest.
     pub macs: Option<At<Macs>>,
     /// Broadcast, unknown-unicast and multicast frames per second, counted as the copies that they are sent in: most of
     /// each of the three, by each attachment that they come in by. One number for all three (`1000`), `unlimited`, or a
@@ -67,7 +68,7 @@ pub struct Limits {
     pub bum: Option<At<Bum>>,
 }
 
-/// When an address counts as duplicated (RFC 7432 §15.1), and how long it is then held where it is.
+/// When an address counts as duplicated (RFC 7432 §15.1), and how long it is then held where it was for the longest.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Duplicates {
@@ -75,7 +76,7 @@ pub struct Duplicates {
     pub moves: Option<At<Moves>>,
     /// The time within which these moves must happen; 180s if left out.
     pub within: Option<At<Seconds>>,
-    /// Time for which the address then stays where it is; 180s if left out.
+    /// Time for which the address then stays where it was for the longest of `within`; 180s if left out.
     pub hold: Option<At<Seconds>>,
 }
 
@@ -86,7 +87,8 @@ pub type Moves = Whole<1, 100>;
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LoopGuard {
-    /// Time for which only known unicast passes between the two; 60s if left out.
+    /// Time for which only known unicast passes between the two; 60s if left out. Until it is known that it is a loop, and
+    /// no echo, it is 2s at most.
     pub hold: Option<At<Seconds>>,
 }
 

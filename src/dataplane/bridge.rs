@@ -14,13 +14,16 @@ use super::note::{Decision, FrameKind};
 use super::trace::Tracer;
 use super::{Now, bum, rate};
 use crate::counters::{Counter, Counters, DomainCounters};
-use crate::events::{Event, EventSender};
+use crate::events::{Event, EventSender, Shortage};
 use crate::fdb::{Fdb, Key, LearnOutcome, MAX_AGEING, MacLocation, View};
-use crate::forwarding::{Attachment, Claim, Domain, DomainId, DomainState, Forwarding, PeerId, Target};
+use crate::forwarding::{Attachment, AttachmentId, Claim, Domain, DomainId, Forwarding, PeerId, Target};
 use crate::io::prefetch;
 
 /// Nanoseconds between reports of unknown senders of one tenant at the full allowed rate.
 const UNKNOWN_SENDER_INTERVAL: u64 = 10_000_000;
+
+/// Nanoseconds between reports that a tenant's MAC addresses are not learned for want of room.
+const SHORTAGE_INTERVAL: u64 = 10_000_000_000;
 
 /// What the bridge stage reads and writes besides the burst.
 pub(super) struct Bridge<'a, T> {
@@ -247,24 +250,37 @@ impl<'a, T: Tracer> Bridge<'a, T> {
     fn watch(&mut self, inbound: &Inbound<'_>, ingress: &IngressAttachment<'_>) -> Option<Target> {
         let Inbound { frame, origin, .. } = *inbound;
         let IngressAttachment { claim, domain, .. } = *ingress;
-        let loops = &domain.state.loops;
+        let (loops, hold) = (&domain.state.loops, domain.loop_hold);
         let most = u8::from(!loop_guard::is_holding(loops, self.now));
-        match loop_guard::see(loops, digest(frame.bytes()), origin, self.now) {
+        match loop_guard::see(loops, digest(frame.bytes()), origin, hold, self.now) {
             Sight::Seen { changes } => (changes <= most).then_some(origin),
-            Sight::Loop { other, home } => {
+            Sight::Return { other, home } => {
                 let horizon = |id| domain.attachment(id).map(|attachment| attachment.horizon);
                 // What never feeds each other does not make a loop of us.
                 if horizon(other) != horizon(origin.attachment)
-                    && loop_guard::hold(loops, origin.attachment, other, domain.loop_hold, self.now)
+                    && loop_guard::suspect(loops, [origin.attachment, other], hold, self.now)
                 {
-                    self.count(claim, |counters| &counters.loops);
-                    let between = [origin.attachment.min(other), origin.attachment.max(other)];
-                    let mac = inbound.keys.0.mac();
-                    self.events.send(Event::Loop { domain: claim.domain, between, mac, at: self.now.nanos });
+                    self.report_loop(inbound, claim, other, false);
                 }
                 home.filter(|home| self.tables.peer(home.peer).is_some_and(|peer| !peer.is_anonymous))
             }
+            Sight::Proof { other } => {
+                if loop_guard::prove(loops, [origin.attachment, other], hold, self.now) {
+                    self.report_loop(inbound, claim, other, true);
+                }
+                None
+            }
         }
+    }
+
+    /// Reports that a frame came back by two attachments.
+    #[cold]
+    fn report_loop(&mut self, inbound: &Inbound<'_>, claim: Claim, other: AttachmentId, is_proved: bool) {
+        self.count(claim, |counters| &counters.loops);
+        let here = inbound.origin.attachment;
+        let between = [here.min(other), here.max(other)];
+        let (domain, mac, at) = (claim.domain, inbound.keys.0.mac(), self.now.nanos);
+        self.events.send(Event::Loop { domain, between, is_proved, mac, at });
     }
 
     /// Learns that the source of a frame lives at `home`, as far as its tenant learns.
@@ -302,7 +318,7 @@ impl<'a, T: Tracer> Bridge<'a, T> {
     #[inline]
     fn offer(&mut self, key: Key, to: Target, ingress: &IngressAttachment<'_>) {
         let IngressAttachment { claim, domain, .. } = *ingress;
-        let admit = || admit(&domain.state, domain.mac_limit);
+        let admit = || admit(domain, self.fdb.len() > self.tables.common_macs);
         let learned = self.fdb.learn(key, to, self.now.tick(), admit);
         self.tracer.source(key.mac(), to, Some(learned));
         let from = match learned {
@@ -310,11 +326,23 @@ impl<'a, T: Tracer> Bridge<'a, T> {
             LearnOutcome::New => None,
             LearnOutcome::Moved { from } => Some(from),
             LearnOutcome::Held => return self.count(claim, |counters| &counters.held_moves),
-            LearnOutcome::Full => return self.count(claim, |counters| &counters.table_full),
-            LearnOutcome::Refused => return self.count(claim, |counters| &counters.over_mac_limit),
+            LearnOutcome::Full => return self.report_shortage(claim, domain, Shortage::Table),
+            LearnOutcome::Refused => return self.report_shortage(claim, domain, shortage(domain)),
         };
         self.count(claim, |counters| if from.is_some() { &counters.moved } else { &counters.learned });
         self.events.send(Event::Heard { domain: claim.domain, mac: key.mac(), to, from, at: self.now.nanos });
+    }
+
+    /// Counts a source that is not learned for want of room, and reports it now and then.
+    #[cold]
+    fn report_shortage(&mut self, claim: Claim, domain: &Domain, of: Shortage) {
+        self.count(claim, |counters| match of {
+            Shortage::Limit => &counters.over_mac_limit,
+            Shortage::Table => &counters.table_full,
+        });
+        if rate::within(&domain.state.shortage_due, SHORTAGE_INTERVAL, self.now) {
+            self.events.send(Event::Shortage { domain: claim.domain, of, at: self.now.nanos });
+        }
     }
 
     fn count(&self, claim: Claim, which: impl FnOnce(&DomainCounters) -> &Counter) {
@@ -345,9 +373,18 @@ fn to_known(
     Ok(Decision::To { domain: ingress.claim.domain, target })
 }
 
-/// Takes a place for one more MAC of a tenant, if its limit leaves one.
-fn admit(state: &DomainState, limit: u32) -> bool {
-    state.macs.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |macs| (macs < limit).then_some(macs + 1)).is_ok()
+/// Takes a place for one more MAC of a tenant, if there is one: up to its reserve always, and up to its limit while the
+/// table is not so full that others need the rest for theirs.
+fn admit(domain: &Domain, is_crowded: bool) -> bool {
+    let most = if is_crowded { domain.mac_reserve } else { domain.mac_limit };
+    let one_more = |macs| (macs < most).then_some(macs + 1);
+    domain.state.macs.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
+}
+
+/// What there was none of for a tenant that [`admit`] had no place for.
+fn shortage(domain: &Domain) -> Shortage {
+    let is_at_limit = domain.state.macs.load(Ordering::Relaxed) >= domain.mac_limit;
+    if is_at_limit { Shortage::Limit } else { Shortage::Table }
 }
 
 #[cfg(test)]
@@ -355,8 +392,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_mac_limit_counts_places() {
-        let state = DomainState::default();
-        assert_eq!([admit(&state, 2), admit(&state, 2), admit(&state, 2)], [true, true, false]);
+    fn the_mac_limit_counts_places_and_a_crowded_table_has_the_reserve() {
+        let domain = Domain { mac_limit: 3, mac_reserve: 1, ..Domain::default() };
+        assert!(admit(&domain, true));
+        assert!(!admit(&domain, true));
+        assert_eq!(shortage(&domain), Shortage::Table);
+        assert_eq!([admit(&domain, false), admit(&domain, false), admit(&domain, false)], [true, true, false]);
+        assert_eq!(shortage(&domain), Shortage::Limit);
     }
 }

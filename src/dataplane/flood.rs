@@ -86,7 +86,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         let fed = fed.filter(|(id, egress)| *id >= start && egress.is_fed(horizon, flood.control));
         let mut made = 0;
         for (attachment, egress) in fed {
-            let is_held = guarded.is_some_and(|from| loop_guard::is_held(loops, from, attachment, self.now));
+            let is_held = guarded.is_some_and(|from| loop_guard::is_held(loops, [from, attachment], self.now));
             let done = if attachment == start { done } else { 0 };
             for (n, peer) in self.tables.flooded(&egress.members).enumerate().skip(done) {
                 if made == most {

@@ -204,7 +204,7 @@ fn source(case: &Case<'_>, domain: DomainId, mac: Mac, to: Target, learned: Opti
         Some(LearnOutcome::Held) => said(format!("source {mac}: held elsewhere, not learned at {at}"), None),
         Some(LearnOutcome::Full) => said(format!("source {mac}: not learned, the FDB is full"), None),
         Some(LearnOutcome::Refused) => {
-            said(format!("source {mac}: not learned, the tenant's limit is reached"), case.line(Noun::Macs(domain)))
+            said(format!("source {mac}: not learned, the tenant has as many as it may"), case.line(Noun::Macs(domain)))
         }
         Some(LearnOutcome::Busy) => said(format!("source {mac}: not learned now, another worker writes there"), None),
     }

@@ -42,16 +42,18 @@ impl Fdb {
             && self.place(&claim, key, SlotState::restored(key, target, tick), admit) == LearnOutcome::New
     }
 
-    /// Holds a learned MAC where it is, or lets it move again. Returns the entry as it is now, if there is one.
+    /// Has a learned MAC stay behind a target, from now on, or lets it move again. Returns the entry as it is now, if
+    /// there is one.
     ///
     /// A held MAC still ages: once it has been silent for long enough it may be learned anywhere.
-    pub fn hold(&self, key: Key, yes: bool) -> Option<Entry> {
+    pub fn hold(&self, key: Key, at: Option<Target>) -> Option<Entry> {
         let _control = self.control();
         let claim = wait_for(|| self.claim(key));
         let found = self.find_waiting(key).filter(|found| !found.state.is_static())?;
+        let state = found.state.held(at);
         // What is lost if a worker refreshes it right now is a second of its age.
-        found.change(&claim, found.state.held(yes));
-        Some(found.state.held(yes).entry(key.identity()))
+        found.change(&claim, state);
+        Some(state.entry(key.identity()))
     }
 
     /// Takes out a MAC, learned or static.

@@ -162,9 +162,11 @@ impl SlotState {
         self.0 & Self::HELD != 0
     }
 
-    /// The same, but staying where it is, or free to move again.
-    pub(super) fn held(self, yes: bool) -> Self {
-        Self(if yes { self.0 | Self::HELD } else { self.0 & !Self::HELD })
+    /// The same, but staying behind this target, or free to move again.
+    pub(super) fn held(self, at: Option<Target>) -> Self {
+        let Some(target) = at else { return Self(self.0 & !Self::HELD) };
+        let elsewhere = self.0 & !(u64::from(u32::MAX) << Self::TARGET_AT);
+        Self(elsewhere | u64::from(target.to_bits()) << Self::TARGET_AT | Self::HELD)
     }
 
     /// Whether this is the state of an occupied slot of the key's domain, as far as it can tell.
@@ -297,7 +299,7 @@ pub struct Entry {
     pub seen: u16,
     /// What made it known.
     pub source: EntrySource,
-    /// Control keeps it where it is; it expires all the same.
+    /// Control keeps it there; it expires all the same.
     pub is_held: bool,
 }
 

@@ -28,7 +28,7 @@
 //! * **The state word** of an occupied slot changes on its own: a move stores it under the claim, and a refresh
 //!   swaps in a newer tick if nothing else has changed. Should the slot have been emptied and filled with the very
 //!   same state by then, another MAC that was seen in the same second looks a little younger, and that is all.
-//! * **Holding** a MAC where it is, is control's, under the claim: a refresh keeps the flag, a move finds it.
+//! * **Holding** a MAC somewhere is control's, under the claim: a refresh keeps the flag, a move finds it.
 //! * **Freeing** is control's, one call at a time, and control may wait for workers.
 //!
 //! Ticks are whole seconds and wrap after 18 hours. An entry silent for that long would look young again; control's

@@ -50,7 +50,7 @@ impl BumClass {
 }
 
 /// Nanoseconds between copies at the full allowed rate, for each class; 0 for no limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct BumLimits {
     /// Of broadcasts.
     pub broadcast: u64,

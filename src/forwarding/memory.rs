@@ -11,6 +11,8 @@ pub struct DomainState {
     pub icmp_due: AtomicU64,
     /// When the next report of an unknown sender would be on schedule, in nanoseconds of the workers' clock.
     pub unknown_sender_due: AtomicU64,
+    /// When the next report of a MAC address without a place would be on schedule, in nanoseconds of the workers' clock.
+    pub shortage_due: AtomicU64,
     /// What the loop guard remembers.
     pub loops: LoopMemory,
 }
@@ -20,7 +22,7 @@ pub struct DomainState {
 pub struct LoopMemory {
     /// The frames that are watched for a return.
     pub watched: [Watched; 8],
-    /// Pairs of attachments that a loop joins, and until when they are held.
+    /// Pairs of attachments that a loop joins, or an echo, and until when they are held.
     pub held: [AtomicU64; 8],
     /// When the last of them ends, in nanoseconds of the workers' clock.
     pub held_until: AtomicU64,

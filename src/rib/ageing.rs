@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use crate::dataplane::{Now, Shared};
 use crate::fdb::{Entry, EntrySource, MAX_AGEING};
-use crate::forwarding::Forwarding;
+use crate::forwarding::{DomainId, Forwarding, Target};
 
 /// The table is swept once around in this many seconds.
 const SLICES: u64 = 16;
@@ -50,10 +50,10 @@ impl Ageing {
     }
 }
 
-/// Whether what an entry points to is still there after a reload.
-fn is_meant(tables: &Forwarding, entry: &Entry) -> bool {
-    let attachment = tables.domain(entry.domain).and_then(|domain| domain.attachment(entry.target.attachment));
-    attachment.is_some_and(|attachment| tables.is_member(&attachment.members, entry.target.peer))
+/// Whether a place of a domain is still there after a reload.
+pub(super) fn is_meant(tables: &Forwarding, domain: DomainId, place: Target) -> bool {
+    let attachment = tables.domain(domain).and_then(|domain| domain.attachment(place.attachment));
+    attachment.is_some_and(|attachment| tables.is_member(&attachment.members, place.peer))
 }
 
 /// Takes out of these buckets what the tables do not mean or `wanted` refuses; what was learned no longer counts
@@ -65,7 +65,7 @@ pub fn sweep(
     mut wanted: impl FnMut(&Entry) -> bool,
 ) -> usize {
     shared.fdb.sweep(range, |entry| {
-        let keep = is_meant(tables, entry) && wanted(entry);
+        let keep = is_meant(tables, entry.domain, entry.target) && wanted(entry);
         if !keep
             && entry.source != EntrySource::File
             && let Some(domain) = tables.domain(entry.domain)

@@ -2,18 +2,21 @@
 //! where to where; and which addresses two hosts seem to have.
 //!
 //! RFC 7432 §15.1: an address that moves N times within M seconds is a duplicate, and its moves are not to be followed
-//! any more. Here it stays where it is when that is noticed, held in the FDB, for a time that the tenant chooses; it
-//! may leave earlier by falling silent there.
+//! any more. Here it goes back to where it was for the longest of these seconds ([`MoveWindow`]) and is held there in
+//! the FDB, for a time that the tenant chooses; it may leave earlier by falling silent there.
 //!
-//! Fed by the workers' events, of which some may be lost; the FDB alone says what is true now.
+//! Fed by the workers' events, of which some may be lost; the FDB alone says what is true now. Workers are heard one
+//! after the other, so that an address is judged only once all of them have been.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use transload_encaps::Mac;
 
+use super::ageing::is_meant;
+pub use super::move_window::{Move, MoveWindow};
 use crate::dataplane::{Now, Shared};
 use crate::events::Event;
-use crate::forwarding::{DomainId, Duplicates, Map, Target};
+use crate::forwarding::{DomainId, Duplicates, Map, PeerId, Target};
 
 /// What is remembered of one address.
 #[derive(Debug, Clone, Default)]
@@ -33,19 +36,8 @@ pub struct Moves {
     pub last: Move,
     /// Until when it is held as a duplicate, if it is, in nanoseconds of the workers' clock.
     pub held: Option<u64>,
-    /// When it moved lately, in order: as many as may make a duplicate.
-    recent: VecDeque<u64>,
-}
-
-/// A move.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Move {
-    /// When, in nanoseconds of the workers' clock.
-    pub at: u64,
-    /// The place it moved from.
-    pub from: Target,
-    /// The place it moved to.
-    pub to: Target,
+    /// Those that may make a duplicate of it.
+    window: MoveWindow,
 }
 
 /// An address that is held from now on.
@@ -55,7 +47,7 @@ pub struct Duplicate {
     pub domain: DomainId,
     /// The address.
     pub mac: Mac,
-    /// Where it is held.
+    /// Where it is held: where it was for the longest.
     pub held_at: Target,
     /// Its last move.
     pub last: Move,
@@ -69,6 +61,8 @@ pub struct History {
     all: Map<(DomainId, Mac), Heard>,
     /// Those that are held, and until when.
     held: BTreeMap<(DomainId, Mac), u64>,
+    /// Those that have moved too often, and are not held yet.
+    suspects: Vec<(DomainId, Mac)>,
 }
 
 impl Heard {
@@ -80,8 +74,9 @@ impl Heard {
 }
 
 impl Moves {
-    fn first(last: Move) -> Self {
-        Self { count: 0, last, held: None, recent: VecDeque::new() }
+    /// The first move of an address that has been where it was since then.
+    const fn first(last: Move, since: u64) -> Self {
+        Self { count: 0, last, held: None, window: MoveWindow::new(since) }
     }
 
     /// Notes one more move. Returns whether there are too many now.
@@ -91,45 +86,57 @@ impl Moves {
         if new.at >= self.last.at {
             self.last = new;
         }
-        let Some(policy) = policy.filter(|_| self.held.is_none()) else { return false };
-        self.recent.insert(self.recent.partition_point(|at| *at <= new.at), new.at);
-        while self.recent.len() > policy.moves as usize {
-            self.recent.pop_front();
-        }
-        let span = self.recent.back().zip(self.recent.front()).map(|(last, first)| last - first);
-        self.recent.len() == policy.moves as usize && span.is_some_and(|span| span <= policy.within)
+        policy.is_some_and(|policy| self.held.is_none() && self.window.add(new, &policy))
     }
 }
 
 impl History {
-    /// Takes in what a worker says; holds the address in the FDB if it has moved once too often.
-    pub fn note(&mut self, event: &Event, shared: &Shared) -> Option<Duplicate> {
-        let Event::Heard { domain, mac, to, from, at } = *event else { return None };
+    /// Takes in what a worker says.
+    pub fn note(&mut self, event: &Event, shared: &Shared) {
+        let Event::Heard { domain, mac, to, from, at } = *event else { return };
         let heard = self.all.entry((domain, mac)).or_default();
-        heard.since = heard.since.max(at);
-        let Some(from) = from else {
-            self.heard_anew(domain, mac, at);
-            return None;
-        };
+        let since = heard.since;
+        heard.since = since.max(at);
+        let Some(from) = from else { return self.heard_anew(domain, mac, at) };
         let policy = shared.forwarding.load().domain(domain).and_then(|domain| domain.duplicates);
         let last = Move { at, from, to };
-        let moves = heard.moves.get_or_insert_with(|| Box::new(Moves::first(last)));
-        let (true, Some(policy)) = (moves.add(last, policy), policy) else { return None };
-        let entry = shared.fdb.hold(shared.fdb.key(domain, mac), true)?;
-        let until = at.saturating_add(policy.hold);
-        moves.recent.clear();
-        moves.held = Some(until);
-        self.held.insert((domain, mac), until);
-        Some(Duplicate { domain, mac, held_at: entry.target, last: moves.last, policy })
+        if heard.moves.get_or_insert_with(|| Box::new(Moves::first(last, since))).add(last, policy) {
+            self.suspects.push((domain, mac));
+        }
     }
 
-    /// An address that was not in the FDB is in it: a hold that began before then went with the old entry.
+    /// An address that was not in the FDB is in it: what was before then went with the old entry.
     fn heard_anew(&mut self, domain: DomainId, mac: Mac, at: u64) {
         let Some(moves) = self.all.get_mut(&(domain, mac)).and_then(|heard| heard.moves.as_mut()) else { return };
-        if moves.held.is_some() && moves.last.at < at {
-            moves.held = None;
+        if at <= moves.last.at {
+            return moves.window.began(at);
+        }
+        moves.window = MoveWindow::new(at);
+        if moves.held.take().is_some() {
             self.held.remove(&(domain, mac));
         }
+    }
+
+    /// Holds the addresses that have moved too often, each in the place where it was for the longest. To be called
+    /// once all workers have been heard. Returns which.
+    pub fn judge(&mut self, shared: &Shared) -> Vec<Duplicate> {
+        std::mem::take(&mut self.suspects)
+            .into_iter()
+            .filter_map(|(domain, mac)| self.hold(domain, mac, shared))
+            .collect()
+    }
+
+    fn hold(&mut self, domain: DomainId, mac: Mac, shared: &Shared) -> Option<Duplicate> {
+        let tables = shared.forwarding.load();
+        let policy = tables.domain(domain)?.duplicates?;
+        let heard = self.all.get_mut(&(domain, mac))?;
+        let moves = heard.moves.as_mut().filter(|moves| moves.held.is_none())?;
+        let longest = moves.window.longest(policy.within, |place| is_meant(&tables, domain, place));
+        let entry = shared.fdb.hold(shared.fdb.key(domain, mac), Some(longest.unwrap_or(moves.last.to)))?;
+        let (last, until) = (moves.last, moves.last.at.saturating_add(policy.hold));
+        (moves.window, moves.held) = (MoveWindow::new(last.at), Some(until));
+        self.held.insert((domain, mac), until);
+        Some(Duplicate { domain, mac, held_at: entry.target, last, policy })
     }
 
     /// Lets go of the addresses that have been held for long enough. Returns which.
@@ -137,7 +144,7 @@ impl History {
         let due: Vec<_> = self.held.iter().filter(|(_, until)| **until <= now.nanos).map(|(who, _)| *who).collect();
         for who in &due {
             self.held.remove(who);
-            shared.fdb.hold(shared.fdb.key(who.0, who.1), false);
+            shared.fdb.hold(shared.fdb.key(who.0, who.1), None);
             if let Some(moves) = self.all.get_mut(who).and_then(|heard| heard.moves.as_mut()) {
                 moves.held = None;
             }
@@ -161,6 +168,16 @@ impl History {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
+    }
+
+    /// Forgets the moves to and from peers whose numbers are free now.
+    pub fn forget_peers(&mut self, is_gone: impl Fn(PeerId) -> bool) {
+        for heard in self.all.values_mut() {
+            let moves = heard.moves.as_mut().filter(|moves| moves.window.any(|place| is_gone(place.peer)));
+            if let Some(moves) = moves {
+                moves.window = MoveWindow::new(heard.since);
+            }
+        }
     }
 
     /// Forgets what `keep` refuses.

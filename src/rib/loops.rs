@@ -28,7 +28,7 @@ pub struct Loops(BTreeMap<Pair, Loop>);
 impl Loops {
     /// Takes in what a worker says.
     pub fn note(&mut self, event: &Event) {
-        let Event::Loop { domain, between, mac, at } = *event else { return };
+        let Event::Loop { domain, between, mac, at, .. } = *event else { return };
         let found = self.0.entry((domain, between)).or_insert(Loop { times: 0, at, mac });
         *found = Loop { times: found.times + 1, at: found.at.max(at), mac };
     }

@@ -15,11 +15,13 @@ pub mod history;
 mod identity;
 pub mod learned;
 pub mod loops;
+mod move_window;
 mod news;
 pub mod path_reports;
 mod read;
 pub mod remembered;
 mod settle;
+mod shortages;
 mod versions;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -41,6 +43,7 @@ use loops::Loops;
 pub use news::{News, Output};
 pub use path_reports::PathReports;
 pub use read::TunnelEnd;
+use shortages::Shortages;
 use versions::{Serial, Versions};
 
 /// When one part in so many of the remembered MAC addresses has left the FDB, it is time to forget them.
@@ -70,6 +73,8 @@ pub struct Rib {
     history: History,
     /// The loops that workers found.
     loops: Loops,
+    /// Tenants with more MAC addresses than are learned.
+    shortages: Shortages,
     /// Ports that do not carry frames, and why.
     failures: BTreeMap<PortId, String>,
     /// How far the search for silent MAC addresses has come.
@@ -113,6 +118,7 @@ impl Rib {
             reports: PathReports::default(),
             history: History::default(),
             loops: Loops::default(),
+            shortages: Shortages::default(),
             failures: BTreeMap::new(),
             ageing: Ageing::default(),
             reclaims: 0,
@@ -184,12 +190,14 @@ impl Rib {
     /// Takes in what a worker says.
     pub fn hear(&mut self, event: &Event) {
         match *event {
-            Event::Heard { .. } => {
-                let duplicate = self.history.note(event, &self.shared);
-                self.outputs.extend(duplicate.map(|duplicate| Output::News(News::Duplicate(duplicate))));
-            }
+            Event::Heard { .. } => self.history.note(event, &self.shared),
             Event::Loop { .. } => self.loops.note(event),
             Event::UnknownSender { .. } if self.are_numbers_held => {}
+            Event::Shortage { domain, of, .. } => {
+                if self.shortages.note(event) {
+                    self.outputs.push_back(Output::News(News::Shortage { domain, of }));
+                }
+            }
             Event::UnknownSender { anonymous, address, at, .. } => self.unknown_sender(anonymous, address, at),
             // Of a device that fails, its source knows more than the worker, and first.
             Event::PortFailed { port, .. } | Event::PortBack { port } if self.has_device(port) => {}
@@ -309,9 +317,11 @@ impl Rib {
         self.unsettled.push_back((self.versions.newest(), self.plan.numbers.generation()));
     }
 
-    /// Gives the workers what has changed, and returns what somebody else has to do or may want to know; `None` when
-    /// that is all.
+    /// Judges what has been heard, gives the workers what has changed, and returns what somebody else has to do or may
+    /// want to know; `None` when that is all.
     pub fn poll(&mut self) -> Option<Output> {
+        let duplicates = self.history.judge(&self.shared).into_iter();
+        self.outputs.extend(duplicates.map(|duplicate| Output::News(News::Duplicate(duplicate))));
         if self.is_changed {
             self.publish();
         }

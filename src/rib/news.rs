@@ -7,6 +7,7 @@ use transload_encaps::Mac;
 use super::facts::Targets;
 use super::history::Duplicate;
 use crate::compile::Static;
+use crate::events::Shortage;
 use crate::forwarding::{DomainId, PeerId, PortId};
 
 /// What somebody else has to do, or may want to know.
@@ -21,7 +22,7 @@ pub enum Output {
 /// What people may want to know.
 #[derive(Debug)]
 pub enum News {
-    /// Two hosts seem to have this MAC address; it is held where it is.
+    /// Two hosts seem to have this MAC address; it is held where it was for the longest.
     Duplicate(Duplicate),
     /// A MAC address that was held may move again.
     Released {
@@ -61,6 +62,13 @@ pub enum News {
         from: IpAddr,
         /// Why, in words.
         what: String,
+    },
+    /// A tenant has more MAC addresses than are learned; told once, until that was over for a while.
+    Shortage {
+        /// The tenant.
+        domain: DomainId,
+        /// What keeps them from being learned.
+        of: Shortage,
     },
     /// The FDB has no room for this address of the file.
     NoRoom(Static),

@@ -8,7 +8,7 @@ use super::{News, Output, Rib};
 use crate::compile::{Freed, Static};
 use crate::dataplane::Shared;
 use crate::fdb::{Entry, EntrySource};
-use crate::forwarding::{Forwarding, Map};
+use crate::forwarding::{Domain, Forwarding, Map};
 
 impl Rib {
     /// Finishes what has waited until every worker goes by the newest tables. Returns whether nothing waits any more;
@@ -34,7 +34,11 @@ impl Rib {
         let tables = shared.forwarding.load();
         let pins: Map<_, _> = statics.iter().map(|entry| ((entry.domain, entry.mac), entry.target)).collect();
         let is_pinned = |entry: &Entry| pins.get(&(entry.domain, entry.mac)) == Some(&entry.target);
-        let wanted = |entry: &Entry| entry.source != EntrySource::File || is_pinned(entry);
+        let mut excess = excess(&tables, statics.len());
+        let wanted = |entry: &Entry| match entry.source {
+            EntrySource::File => is_pinned(entry),
+            _ => !take_back(&tables, entry, &mut excess),
+        };
         sweep(shared, &tables, 0..shared.fdb.buckets(), wanted);
         let unplaced = statics.iter().filter(|entry| !place(shared, &tables, entry)).copied();
         self.outputs.extend(unplaced.map(|entry| Output::News(News::NoRoom(entry))));
@@ -47,12 +51,17 @@ impl Rib {
             freed.domains.iter().for_each(|id| counters.forget_domain(*id));
             freed.mappings.iter().for_each(|id| counters.forget_mapping(*id));
         }
+        if !freed.peers.is_empty() {
+            let gone: HashSet<_> = freed.peers.iter().copied().collect();
+            self.history.forget_peers(|peer| gone.contains(&peer));
+        }
         if freed.domains.is_empty() {
             return;
         }
         let gone: HashSet<_> = freed.domains.iter().collect();
         self.history.retain(|domain, _| !gone.contains(&domain));
         self.loops.retain(|domain| !gone.contains(&domain));
+        self.shortages.retain(|domain| !gone.contains(&domain));
     }
 }
 
@@ -67,4 +76,21 @@ fn place(shared: &Shared, tables: &Forwarding, entry: &Static) -> bool {
         domain.state.macs.fetch_sub(1, Ordering::Relaxed);
     }
     true
+}
+
+/// How many addresses tenants have beyond their reserves that the tables keep for those of others.
+fn excess(tables: &Forwarding, statics: usize) -> usize {
+    let beyond = tables.domains.values().map(|domain| {
+        let macs = domain.state.macs.load(Ordering::Relaxed);
+        macs.saturating_sub(domain.mac_reserve) as usize
+    });
+    beyond.sum::<usize>().saturating_sub(tables.common_macs.saturating_sub(statics))
+}
+
+/// Whether an address has to leave, since too many are beyond the reserves, and its tenant's are.
+fn take_back(tables: &Forwarding, entry: &Entry, excess: &mut usize) -> bool {
+    let is_beyond = |domain: &Domain| domain.state.macs.load(Ordering::Relaxed) > domain.mac_reserve;
+    let goes = *excess > 0 && entry.source.is_learned() && tables.domain(entry.domain).is_some_and(is_beyond);
+    *excess -= usize::from(goes);
+    goes
 }

@@ -184,7 +184,7 @@ impl Numbers {
     fn memory(&mut self, tables: &Forwarding) {
         for (id, domain) in tables.domains.iter() {
             let owner = Owner::Tenant(id);
-            let DomainState { macs, icmp_due, unknown_sender_due, loops } = &*domain.state;
+            let DomainState { macs, icmp_due, unknown_sender_due, shortage_due, loops } = &*domain.state;
             self.add(owner, "MACs", macs.load(Relaxed).into());
             for attachment in domain.attachments.values() {
                 let BumDue { broadcast, multicast, unknown_unicast, neighbours } = &*attachment.bum_due;
@@ -194,6 +194,7 @@ impl Numbers {
             }
             self.add(owner, "ICMP errors due", icmp_due.load(Relaxed));
             self.add(owner, "reports of unknown senders due", unknown_sender_due.load(Relaxed));
+            self.add(owner, "reports of shortages due", shortage_due.load(Relaxed));
             let LoopMemory { watched, held, held_until } = loops;
             self.add(owner, "loops held until", held_until.load(Relaxed));
             for pair in held {

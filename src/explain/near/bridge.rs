@@ -1,5 +1,7 @@
 //! Frames that the bridge stops, and those it forwards with a remark.
 
+use std::sync::atomic::Ordering;
+
 use transload_encaps::l2cp::{self, ControlGroups};
 use transload_encaps::{Common, DropReason, Mac};
 
@@ -202,6 +204,14 @@ fn not_learned(case: &Case<'_>, claim: Claim, domain: &Domain) -> Option<Near> {
     let (mac, to, learned) = case.trace.source()?;
     let tenant = case.tenant(claim.domain);
     let (text, noun) = match learned? {
+        LearnOutcome::Refused if domain.state.macs.load(Ordering::Relaxed) < domain.mac_limit => (
+            format!(
+                "the source {mac} is not learned: {tenant} has its reserve of {} addresses, and the rest of the FDB is \
+                 kept for others (`fdb: {{ capacity: .. }}`)",
+                domain.mac_reserve
+            ),
+            Noun::Macs(claim.domain),
+        ),
         LearnOutcome::Refused => (
             format!(
                 "the source {mac} is not learned: {tenant} has its {} addresses already (`limits: {{ macs: .. }}`)",

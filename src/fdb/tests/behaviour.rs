@@ -166,15 +166,28 @@ fn ageing_longer_than_the_clock_can_tell_is_cut() {
 fn a_held_mac_stays_where_it_is_until_it_is_let_go_or_falls_silent() {
     let fdb = Fdb::with_capacity(1000);
     let key = fdb.key(BLUE, mac(7));
-    assert_eq!(fdb.hold(key, true), None, "there is nothing to hold");
+    assert_eq!(fdb.hold(key, Some(target(1, 1))), None, "there is nothing to hold");
     assert_eq!(fdb.learn(key, target(1, 1), 0, yes), LearnOutcome::New);
-    assert!(fdb.hold(key, true).is_some_and(|entry| entry.is_held && entry.target == target(1, 1)));
+    assert!(fdb.hold(key, Some(target(1, 1))).is_some_and(|entry| entry.is_held && entry.target == target(1, 1)));
     assert_eq!(fdb.learn(key, target(2, 2), 5, never), LearnOutcome::Held);
     assert_eq!(fdb.learn(key, target(1, 1), 6, never), LearnOutcome::Known);
     assert_eq!(entries(&fdb).first().map(|entry| (entry.seen, entry.is_held)), Some((6, true)), "it is refreshed");
     assert_eq!((fdb.lookup(key, 306, AGEING), fdb.lookup(key, 307, AGEING)), (Some(target(1, 1)), None), "it ages");
-    assert!(fdb.hold(key, false).is_some_and(|entry| !entry.is_held));
+    assert!(fdb.hold(key, None).is_some_and(|entry| !entry.is_held));
     assert_eq!(fdb.learn(key, target(2, 2), 7, never), LearnOutcome::Moved { from: target(1, 1) });
+    assert!(is_clean(&fdb));
+}
+
+#[test]
+fn a_mac_is_held_where_control_says_and_not_where_it_is() {
+    let fdb = Fdb::with_capacity(1000);
+    let key = fdb.key(BLUE, mac(7));
+    assert_eq!(fdb.learn(key, target(1, 1), 3, yes), LearnOutcome::New);
+    let entry = fdb.hold(key, Some(target(2, 9))).expect("it is there");
+    assert_eq!((entry.target, entry.seen, entry.is_held), (target(2, 9), 3, true));
+    assert_eq!(entries(&fdb), [entry]);
+    assert_eq!(fdb.lookup(key, 5, AGEING), Some(target(2, 9)));
+    assert_eq!(fdb.learn(key, target(1, 1), 5, never), LearnOutcome::Held);
     assert!(is_clean(&fdb));
 }
 
@@ -183,7 +196,7 @@ fn a_static_mac_cannot_be_held() {
     let fdb = Fdb::with_capacity(1000);
     let key = fdb.key(BLUE, mac(7));
     assert_eq!(fdb.install(key, target(1, 1), EntrySource::File), Ok(None));
-    assert_eq!(fdb.hold(key, true), None);
+    assert_eq!(fdb.hold(key, Some(target(2, 2))), None);
     assert_eq!(fdb.learn(key, target(2, 2), 5, never), LearnOutcome::Static);
 }
 

@@ -35,7 +35,7 @@ enum GlancedChange {
     },
     Hold {
         who: Who,
-        yes: bool,
+        at: Option<Target>,
     },
     Remove(Who),
     Sweep {
@@ -79,7 +79,7 @@ fn change() -> impl Strategy<Value = GlancedChange> {
     prop_oneof![
         12 => (who(), somewhere(), behind()).prop_map(|(who, target, behind)| GlancedChange::Learn { who, target, behind }),
         2 => (who(), somewhere(), source()).prop_map(|(who, target, source)| GlancedChange::Install { who, target, source }),
-        2 => (who(), any::<bool>()).prop_map(|(who, yes)| GlancedChange::Hold { who, yes }),
+        2 => (who(), prop::option::of(somewhere())).prop_map(|(who, at)| GlancedChange::Hold { who, at }),
         3 => who().prop_map(GlancedChange::Remove),
         1 => ageing().prop_map(|ageing| GlancedChange::Sweep { ageing }),
     ]
@@ -100,8 +100,8 @@ fn act(fdb: &Fdb, change: &GlancedChange, now: u16) {
         GlancedChange::Install { who, target, source } => {
             let _ = fdb.install(key(who), target, source);
         }
-        GlancedChange::Hold { who, yes } => {
-            fdb.hold(key(who), yes);
+        GlancedChange::Hold { who, at } => {
+            fdb.hold(key(who), at);
         }
         GlancedChange::Remove(who) => {
             fdb.remove(key(who));

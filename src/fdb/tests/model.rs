@@ -12,7 +12,7 @@ use crate::forwarding::{DomainId, Target};
 enum ModelStep {
     Learn { who: Who, target: Target, admit: bool },
     Pin { who: Who, target: Target },
-    Hold { who: Who, yes: bool },
+    Hold { who: Who, at: Option<Target> },
     Remove(Who),
     Lookup { who: Who, ageing: u16 },
     Wait { seconds: u16 },
@@ -35,7 +35,7 @@ fn step() -> impl Strategy<Value = ModelStep> {
         5 => (who(), place(), prop::bool::weighted(0.9))
             .prop_map(|(who, target, admit)| ModelStep::Learn { who, target, admit }),
         1 => (who(), place()).prop_map(|(who, target)| ModelStep::Pin { who, target }),
-        2 => (who(), any::<bool>()).prop_map(|(who, yes)| ModelStep::Hold { who, yes }),
+        2 => (who(), prop::option::of(place())).prop_map(|(who, at)| ModelStep::Hold { who, at }),
         2 => who().prop_map(ModelStep::Remove),
         4 => (who(), 0..600_u16).prop_map(|(who, ageing)| ModelStep::Lookup { who, ageing }),
         1 => (0..400_u16).prop_map(|seconds| ModelStep::Wait { seconds }),
@@ -139,12 +139,13 @@ fn run(fdb: &Fdb, steps: Vec<ModelStep>) {
                     model.entries.insert(who, Known { target, seen: 0, is_static: true, is_held: false });
                 }
             }
-            ModelStep::Hold { who, yes } => {
+            ModelStep::Hold { who, at } => {
                 if let Some(known) = model.entries.get_mut(&who).filter(|known| !known.is_static) {
-                    known.is_held = yes;
+                    known.is_held = at.is_some();
+                    known.target = at.unwrap_or(known.target);
                 }
                 let held = model.entry(who).filter(|entry| entry.source.is_learned());
-                assert_eq!(fdb.hold(key(who), yes), held);
+                assert_eq!(fdb.hold(key(who), at), held);
             }
             ModelStep::Remove(who) => {
                 assert_eq!(fdb.remove(key(who)), model.entry(who));
