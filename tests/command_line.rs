@@ -21,7 +21,7 @@ fn check_sums_up_a_good_file_in_one_line() {
     assert_eq!(
         out,
         "configs/dc-border.yaml: 3 ports, 2 endpoints, 7 tunnel peers, 2 static addresses, 2 tenants with 7 attachments \
-         over 13 tunnels, isolated: 2 tenants: ok\n"
+         over 11 tunnels, isolated: 2 tenants: ok\n"
     );
     assert_eq!(err, "");
 }
@@ -49,6 +49,38 @@ fn check_prints_warnings_and_still_succeeds() {
     assert_eq!(code, Some(0));
     assert!(out.ends_with(": ok, 3 warnings\n"), "{out}");
     assert!(err.contains("warning: nothing uses peer `hyperv`"), "{err}");
+}
+
+#[test]
+fn check_hints_at_peers_that_may_be_a_mesh_and_counts_no_tags_as_tunnels() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gateway.yaml");
+    let check = |attachments: &str| {
+        let text = format!(
+            "version: 1
+ports: {{ up: {{ device: eth1 }}, access: {{ device: eth2 }} }}
+endpoints: {{ e: {{ address: 192.0.2.1, ports: [up] }} }}
+peers: {{ a: {{ address: 192.0.2.11, encap: vxlan }}, b: {{ address: 192.0.2.12, encap: vxlan }} }}
+patterns:
+  \"t-{{n}}\": {{ for: {{ n: 1-50 }}, attachments: {{ {attachments} }} }}
+"
+        );
+        std::fs::write(&file, text).unwrap();
+        let (code, out, err) = transload(&["check", file.to_str().unwrap()]);
+        assert_eq!((code, err.as_str()), (Some(0), ""));
+        out
+    };
+    let ce = "ce: { port: access, s_vid: n }";
+    let mesh = check(&format!("a: {{ peer: a, vni: n }}, b: {{ peer: b, vni: n }}, {ce}"));
+    assert!(mesh.contains("hint: tenant t-1 (and 49 more) has a, b under the same VXLAN ID"), "{mesh}");
+    assert!(mesh.contains("50 tenants with 150 attachments over 100 tunnels, "), "{mesh}");
+    for apart in ["split_horizon: ab", ""] {
+        let vni = if apart.is_empty() { "\"1000+n\"" } else { "n" };
+        let comma = if apart.is_empty() { "" } else { ", " };
+        let out =
+            check(&format!("a: {{ peer: a, vni: n{comma}{apart} }}, b: {{ peer: b, vni: {vni}{comma}{apart} }}, {ce}"));
+        assert!(!out.contains("hint"), "{out}");
+    }
 }
 
 #[test]

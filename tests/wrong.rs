@@ -40,6 +40,50 @@ fn a_wrong_file_does_not_compile_and_a_doubtful_one_does() {
     }
 }
 
+#[test]
+fn a_value_that_is_advised_is_right_where_it_is_written() {
+    let mut tried = 0;
+    for file in wrong_files() {
+        let text = std::fs::read_to_string(&file).expect("it can be read");
+        for problem in problems(&file).0.into_iter().filter(|problem| problem.file == file.display().to_string()) {
+            let Some(value) = problem.help.as_deref().and_then(advised_value) else { continue };
+            let mended = with(&text, &problem, value);
+            let again =
+                match config::parse("mended.yaml", &mended).and_then(|it| compile(&it, &Numbers::default(), None)) {
+                    Ok(plan) => plan.warnings,
+                    Err(problems) => problems.0,
+                };
+            let place = (problem.line, problem.column);
+            let still = again.iter().find(|it| (it.line, it.column) == place && it.severity == Severity::Error);
+            assert!(
+                still.is_none(),
+                "{}: {value} is advised:\n{}{}",
+                file.display(),
+                shown(&problem),
+                shown(still.unwrap())
+            );
+            tried += 1;
+        }
+    }
+    assert!(tried >= 20, "only {tried} values are advised");
+}
+
+/// What to write, if the advice is a value and nothing else: `write 0xbeef`.
+fn advised_value(help: &str) -> Option<&str> {
+    let rest = help.strip_prefix("write ")?;
+    let quoted = rest.strip_prefix('`').and_then(|rest| rest.strip_suffix('`'));
+    quoted.or(Some(rest)).filter(|value| !value.contains(['`', ' ']))
+}
+
+/// The text with another value in the place of a problem.
+fn with(text: &str, problem: &Problem, value: &str) -> String {
+    let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+    let line = &mut lines[problem.line - 1];
+    let at = line.char_indices().nth(problem.column - 1).map_or(line.len(), |(at, _)| at);
+    line.replace_range(at..at + problem.text.len(), value);
+    lines.join("\n")
+}
+
 fn wrong_files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wrong");
     let mut files: Vec<_> = std::fs::read_dir(folder)

@@ -139,14 +139,26 @@ impl std::error::Error for NotAMac {}
 impl FromStr for Mac {
     type Err = NotAMac;
 
+    /// Reads `02:00:00:00:00:07`, with colons or hyphens, Cisco's `0200.0000.0007`, and twelve digits without anything
+    /// between them.
     fn from_str(text: &str) -> Result<Self, NotAMac> {
-        let mut bytes = [0; 6];
-        let mut parts = text.split([':', '-']);
-        for byte in &mut bytes {
-            let part = parts.next().filter(|p| (1..=2).contains(&p.len())).ok_or(NotAMac)?;
-            *byte = u8::from_str_radix(part, 16).map_err(|_| NotAMac)?;
+        let separator = text.find(|c: char| !c.is_ascii_hexdigit()).and_then(|at| text[at..].chars().next());
+        let (parts, bytes_each, fewest) = match separator {
+            Some(':' | '-') => (6, 1, 1),
+            Some('.') => (3, 2, 4),
+            None => (1, 6, 12),
+            Some(_) => return Err(NotAMac),
+        };
+        let mut found = text.split(separator.unwrap_or(':'));
+        let mut bits = 0;
+        for _ in 0..parts {
+            let part = found.next().filter(|part| (fewest..=2 * bytes_each).contains(&part.len())).ok_or(NotAMac)?;
+            if !part.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                return Err(NotAMac);
+            }
+            bits = bits << (8 * bytes_each) | u64::from_str_radix(part, 16).map_err(|_| NotAMac)?;
         }
-        if parts.next().is_some() { Err(NotAMac) } else { Ok(Self(bytes)) }
+        if found.next().is_some() { Err(NotAMac) } else { Ok(Self::from_bits(bits)) }
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::Failure;
 use super::host_names::GivenNames;
 use super::isolation::not_isolated;
+use super::meshes;
 use super::render::{output, plural, problems_of};
 use super::unmapped::{self, MappingIds};
 use crate::compile::{Numbers, Plan, compile};
@@ -39,28 +40,51 @@ struct CheckOutput<'a> {
     meetings: &'a [Meeting],
     /// How many IDs every mapping has, and which cannot be used.
     mappings: &'a [MappingIds],
+    /// What works, and may yet not be what was meant.
+    hints: &'a [String],
     /// With `--host`: what would move the frames of every port that the file leaves to us, and why; and how many
     /// workers would run, if not as many as it says.
     host: &'a [String],
 }
 
+/// What is found in a file that compiles.
+#[derive(Default)]
+struct Found {
+    summary: String,
+    meetings: Vec<Meeting>,
+    mappings: Vec<MappingIds>,
+    hints: Vec<String>,
+    host: Vec<String>,
+}
+
+impl Found {
+    fn of(plan: &Plan, is_for_host: bool) -> Self {
+        Self {
+            summary: summary(plan),
+            meetings: isolation::examine(plan).meetings,
+            mappings: unmapped::rows(plan),
+            hints: meshes::hints(plan),
+            host: if is_for_host { backends::choose(plan).words() } else { Vec::new() },
+        }
+    }
+}
+
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let (problems, summary, meetings, mappings, host) = match look(args)? {
+    let (problems, found) = match look(args)? {
         Ok((plan, problems)) => {
-            let host = if args.host { backends::choose(&plan).words() } else { Vec::new() };
-            let meetings = isolation::examine(&plan).meetings;
-            let found = (problems, Some(summary(&plan)), meetings, unmapped::rows(&plan), host);
+            let found = Found::of(&plan, args.host);
             // The process ends here: to take the tables of a million tenants apart would only keep it waiting.
             std::mem::forget(plan);
-            found
+            (problems, Some(found))
         }
-        Err(problems) => (problems, None, Vec::new(), Vec::new(), Vec::new()),
+        Err(problems) => (problems, None),
     };
     if args.json {
-        print_json(args, &problems, &meetings, &mappings, &host)?;
-        return if summary.is_some() && meetings.is_empty() { Ok(()) } else { Err(Failure::Told) };
+        let is_good = found.as_ref().is_some_and(|found| found.meetings.is_empty());
+        print_json(args, &problems, &found.unwrap_or_default())?;
+        return if is_good { Ok(()) } else { Err(Failure::Told) };
     }
-    let Some(summary) = summary else { return Err(problems.into()) };
+    let Some(Found { summary, meetings, mappings, hints, host }) = found else { return Err(problems.into()) };
     problems_of(&problems.0);
     if !meetings.is_empty() {
         return Err(not_isolated(&args.file, &meetings));
@@ -70,7 +94,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     for mapping in &mappings {
         output(&mapping.line())?;
     }
-    for line in &host {
+    for line in hints.iter().chain(&host) {
         output(line)?;
     }
     output(&format!("{}: {summary}: ok{warnings}", args.file.display()))
@@ -95,15 +119,10 @@ fn look(args: &Args) -> Result<Result<(Plan, Problems), Problems>, Failure> {
     Ok(if problems.has_errors() { Err(problems) } else { Ok((plan, problems)) })
 }
 
-fn print_json(
-    args: &Args,
-    problems: &Problems,
-    meetings: &[Meeting],
-    mappings: &[MappingIds],
-    host: &[String],
-) -> Result<(), Failure> {
+fn print_json(args: &Args, problems: &Problems, found: &Found) -> Result<(), Failure> {
+    let Found { meetings, mappings, hints, host, .. } = found;
     let (file, ok) = (args.file.display().to_string(), !problems.has_errors() && meetings.is_empty());
-    let findings = CheckOutput { file, ok, problems: &problems.0, meetings, mappings, host };
+    let findings = CheckOutput { file, ok, problems: &problems.0, meetings, mappings, hints, host };
     let text = serde_json::to_string_pretty(&findings).map_err(|error| Failure::new(error.to_string()))?;
     output(&text)
 }
@@ -123,11 +142,12 @@ fn summary(plan: &Plan) -> String {
     add(tables.mappings.all.values().count(), "mapping");
     let (tenants, attachments, tunnels) = sizes(tables);
     let tenants = plural(tenants, "tenant");
-    let (attachments, tunnels) = (plural(attachments, "attachment"), plural(tunnels, "tunnel"));
-    format!("{}, {tenants} with {attachments} over {tunnels}, isolated: {tenants}", parts.join(", "))
+    let attachments = plural(attachments, "attachment");
+    let over = if tunnels == 0 { String::new() } else { format!(" over {}", plural(tunnels, "tunnel")) };
+    format!("{}, {tenants} with {attachments}{over}, isolated: {tenants}", parts.join(", "))
 }
 
-/// Tenants, their attachments, and the tunnels behind these.
+/// Tenants, their attachments, and the tunnels behind these: not the tags of ports.
 fn sizes(tables: &FileTables) -> (usize, usize, usize) {
     let (mut tenants, mut attachments, mut tunnels) = (0, 0, 0);
     for domain in tables.domains.values() {
@@ -135,7 +155,9 @@ fn sizes(tables: &FileTables) -> (usize, usize, usize) {
         for attachment in domain.attachments.values() {
             attachments += 1;
             tunnels += match attachment.members {
-                Members::One(_) => 1,
+                Members::One(peer) => {
+                    usize::from(tables.peer(peer).is_some_and(|peer| peer.compiled.kind().has_peers()))
+                }
                 members @ Members::Group(_) => tables.members(&members).len(),
             };
         }

@@ -9,6 +9,7 @@ mod dump;
 mod explain;
 mod host_names;
 mod isolation;
+mod meshes;
 mod reload;
 mod render;
 mod replay;

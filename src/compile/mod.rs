@@ -133,6 +133,9 @@ fn attempt(
     origins: Option<&mut Origins>,
 ) -> Result<Plan, Problems> {
     let file = &config.file;
+    if config.is_part {
+        return Err(Problems::sorted(config.problems.clone()));
+    }
     let mut context = Context::new(config, &mut numbers, origins);
     let sections = Sections::compile(config, previous, &mut context);
     sections.warn_of_unused(file, &mut context.findings);

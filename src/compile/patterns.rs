@@ -2,7 +2,7 @@
 
 use super::findings::Findings;
 use super::table::check_name;
-use crate::config::{Attachment, IdNumbers, Name, Offset, Range, Span, Tenant, is_variable};
+use crate::config::{Attachment, IdNumbers, Name, Offset, Range, Span, Tenant, is_variable, number_meant};
 use crate::forwarding::MAX_DOMAINS;
 
 /// The tenants of a pattern.
@@ -78,7 +78,8 @@ fn check_attachment(attachment: &Attachment<IdNumbers<Offset>>, variable: &str, 
         };
         if let Some(other) = stated.filter(|&other| other != variable) {
             let message = format!("`{other}` is not the variable of this pattern");
-            findings.error(at.span, message, format!("its `for` names `{variable}`"));
+            let hex = number_meant(other).map_or_else(String::new, |number| format!("; as a number write {number}"));
+            findings.error(at.span, message, format!("its `for` names `{variable}`{hex}"));
             is_fine = false;
         }
     }

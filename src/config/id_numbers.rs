@@ -11,6 +11,7 @@ use transload_encaps::IdField;
 use super::at::At;
 use super::attachment::IdValue;
 use super::directions::Directions;
+use super::meant;
 use super::offset::Offset;
 use super::range::Range;
 use super::reader::parse_number;
@@ -40,7 +41,12 @@ impl OneNumber<'_> for u64 {
         if parse_number(text).is_some() {
             return Err(format!("`{text}` is a text\nremove the quotes"));
         }
-        Err(format!("`{text}` is not a whole number\nwrite a number, a range such as 7-9, or a list: [7-9, 20]"))
+        let help = match meant::number(text) {
+            _ if is_list(text) => format!("write a list: [{text}]"),
+            Some(number) => format!("write {number}"),
+            None => "write a number, a range such as 7-9, or a list: [7-9, 20]".to_owned(),
+        };
+        Err(format!("`{text}` is not a whole number\n{help}"))
     }
 }
 
@@ -90,6 +96,11 @@ impl<'de, V: OneNumber<'de>> Deserialize<'de> for IdNumbers<V> {
 
         deserializer.deserialize_any(NumbersVisitor(PhantomData))
     }
+}
+
+/// Whether a text is numbers and ranges with commas between them.
+fn is_list(text: &str) -> bool {
+    text.contains(',') && text.split(',').all(|item| Range::read(item.trim()).is_ok())
 }
 
 /// Whether a text is two numbers with a hyphen between them, whatever their order.

@@ -14,6 +14,7 @@ mod host_names;
 mod id_numbers;
 mod include;
 mod mappings;
+mod meant;
 mod nearest;
 mod numbers;
 mod offset;
@@ -50,6 +51,7 @@ pub use host_names::{Answers, PeerAddress};
 pub use id_numbers::IdNumbers;
 pub use include::Include;
 pub use mappings::Mapping;
+pub use meant::number as number_meant;
 pub use nearest::{nearest, suggestion};
 pub use numbers::{DscpValue, MssClamp, Rate, Ttl, Vid, Whole};
 pub use offset::{Offset, is_variable};
@@ -77,6 +79,8 @@ pub struct Config {
     pub problems: Vec<Problem>,
     /// What the names of its peers resolve to: nothing, until somebody asks.
     pub answers: Answers,
+    /// Whether it is a part of a configuration, for another file to include; that is one of its problems.
+    pub is_part: bool,
 }
 
 impl Config {
@@ -152,6 +156,15 @@ pub enum Seccomp {
     Off,
 }
 
+impl File {
+    /// Whether it has only what an included file may have, and nowhere that frames could come from.
+    fn is_part(&self) -> bool {
+        let has_sections = self.peers.len() + self.groups.len() + self.tenants.len() + self.patterns.len();
+        let is_a_gateways = self.include.is_some() || self.workers.is_some() || self.admin.is_some();
+        self.ports.len() + self.endpoints.len() == 0 && has_sections + self.mappings.len() > 0 && !is_a_gateways
+    }
+}
+
 /// A number of worker threads.
 pub type Workers = Whole<1, 64>;
 
@@ -218,12 +231,21 @@ fn read(name: &str, text: String, folder: Option<&Path>) -> Result<Config, Probl
         // Another grammar: whatever else seems wrong may be right there.
         return Err(Problems(vec![problem]));
     }
-    if file.version.is_none() {
+    let is_part = file.is_part() && (file.version.is_none() || problems.is_empty());
+    if is_part {
+        let problem = Problem::error(
+            &source,
+            Span::default(),
+            "this file has neither ports nor endpoints: it is a part of a configuration, and cannot be used alone",
+        );
+        problems
+            .push(problem.help("give the file that names it under `include`, which reads and checks this one, too"));
+    } else if file.version.is_none() {
         let problem = Problem::error(&source, Span::default(), "the file does not say its version");
         problems.push(problem.help("begin it with `version: 1`"));
     }
     include::read(&mut file, folder, &mut source, &mut problems);
-    Ok(Config { source, file, problems, answers: Answers::default() })
+    Ok(Config { source, file, problems, answers: Answers::default(), is_part })
 }
 
 fn check_version(version: &At<u64>, source: &SourceText) -> Option<Problem> {

@@ -1,5 +1,7 @@
 //! The known word that somebody probably meant.
 
+use super::meant;
+
 /// The word that is at most a few typing errors away, or shares a part; `None` if none is near.
 #[must_use]
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -56,7 +58,7 @@ fn distance(a: &str, b: &str) -> usize {
 #[must_use]
 pub fn suggestion<'a>(word: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Option<String> {
     const MOST_LISTED: usize = 24;
-    if let Some(near) = nearest(word, known.clone()) {
+    if let Some(near) = meant::field(word, known.clone()).or_else(|| nearest(word, known.clone())) {
         return Some(format!("did you mean `{near}`?"));
     }
     let all: Vec<_> = known.into_iter().map(|name| format!("`{name}`")).collect();

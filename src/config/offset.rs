@@ -7,6 +7,7 @@ use schemars::{Schema, json_schema};
 use transload_encaps::IdField;
 
 use super::attachment::IdValue;
+use super::meant;
 use super::reader::parse_number;
 use super::values::Text;
 
@@ -39,7 +40,11 @@ impl Text for Offset {
 
     fn read(text: &str) -> Result<Self, String> {
         let wrong = || {
-            format!("`{text}` is not an offset\nwrite a number, the variable, or both with + or -, such as \"20000+n\"")
+            let help = match meant::number(text) {
+                Some(number) => format!("write {number}"),
+                None => "write a number, the variable, or both with + or -, such as \"20000+n\"".to_owned(),
+            };
+            format!("`{text}` is not an offset\n{help}")
         };
         let mut sum = Self { variable: None, constant: 0 };
         let (mut rest, mut is_minus) = (text.trim(), false);

@@ -1,5 +1,6 @@
 //! Ranges of whole numbers: `1-500`, `0x100000-0x1fffff`, or a single number.
 
+use super::meant;
 use super::reader::parse_number;
 use super::values::{Text, texts};
 
@@ -31,7 +32,11 @@ impl Text for Range {
         let number = |text: &str| {
             let text = text.trim();
             parse_number(text).ok_or_else(|| {
-                format!("`{text}` is not a whole number\nwrite a range such as 1-500 or 0x1000-0x1fff, or one number")
+                let help = match meant::number(text) {
+                    Some(number) => format!("write {number}"),
+                    None => "write a range such as 1-500 or 0x1000-0x1fff, or one number".to_owned(),
+                };
+                format!("`{text}` is not a whole number\n{help}")
             })
         };
         let (first, last) = match text.split_once('-') {

@@ -6,6 +6,7 @@
 mod access;
 mod error;
 mod scalar;
+mod unknown;
 
 use std::cell::RefCell;
 
@@ -14,7 +15,6 @@ use serde::forward_to_deserialize_any;
 
 use super::at::AT;
 use super::directions::{self, DIRECTIONS};
-use super::nearest::suggestion;
 use super::problem::Problem;
 use super::source::{SourceText, Span};
 use super::tree::{NOTHING, Node, Value};
@@ -82,6 +82,22 @@ impl<'a, 'log> NodeReader<'a, 'log> {
     /// Fills in what an error about this value does not know yet.
     fn complete<T>(self, read: Result<T, ReadError>) -> Result<T, ReadError> {
         read.map_err(|error| error.of(self.key.map(Node::text)).at(self.place()))
+    }
+
+    /// A value that should be one in a list: what to write, if it can be one.
+    fn no_list<V: Visitor<'a>>(self, visitor: V) -> ReadError {
+        let trial = Log { source: self.log.source, problems: RefCell::default() };
+        let read = visitor.visit_seq(ListItems::new(std::slice::from_ref(self.node), &trial)).map(drop);
+        let told = trial.problems.into_inner().into_iter().next();
+        let error = self.expected("a list");
+        match (read, told) {
+            (Ok(()), None) => error.help(format!("write `[{}]`", self.node.text())),
+            (Err(ReadError { instead: Some(instead), .. }), _) => error.help(format!("write `[{instead}]`")),
+            (Err(ReadError { message, help, .. }), _) | (_, Some(Problem { message, help, .. })) => {
+                let help = help.map_or_else(String::new, |help| format!("{help}; "));
+                ReadError::new(message).help(format!("{help}and put it in a list, between [ and ]"))
+            }
+        }
     }
 
     fn fields(self, known: Option<&'static [&'static str]>) -> Result<MapEntries<'a, 'log>, ReadError> {
@@ -174,7 +190,7 @@ impl<'a> Deserializer<'a> for NodeReader<'a, '_> {
     fn deserialize_seq<V: Visitor<'a>>(self, visitor: V) -> Result<V::Value, ReadError> {
         match &self.node.value {
             Value::List(items) => visitor.visit_seq(ListItems::new(items, self.log)),
-            Value::Plain(text) => Err(self.expected("a list").help(format!("write `[{text}]`"))),
+            Value::Plain(_) | Value::Quoted(_) => Err(self.no_list(visitor)),
             _ => Err(self.expected("a list").help("write `[first, second]`, or `- first` on indented lines")),
         }
     }
@@ -215,15 +231,5 @@ impl<'a> Deserializer<'a> for NodeReader<'a, '_> {
     forward_to_deserialize_any! {
         <V: Visitor<'a>>
         i8 i16 i32 i64 i128 u128 f32 f64 char bytes byte_buf unit unit_struct
-    }
-}
-
-/// `unknown field ..; did you mean .. ?`
-fn unknown_field(field: &str, known: &'static [&'static str]) -> ReadError {
-    let message = format!("unknown field `{field}`");
-    match suggestion(field, known.iter().copied()) {
-        Some(help) if help.starts_with("did") => ReadError::new(format!("{message}; {help}")),
-        Some(help) => ReadError::new(message).help(help),
-        None => ReadError::new(message).help("this takes no fields"),
     }
 }

@@ -123,6 +123,11 @@ fn not_yaml(source: &SourceText, error: &serde_saphyr::Error) -> Problem {
         _ if message.contains("tab") => {
             problem("this is not YAML: a tab in the indentation").help("indent with spaces")
         }
+        _ if source.slice(span).starts_with(',') => {
+            problem("a comma without an entry before it").help("remove this comma: one stands between two entries")
+        }
+        _ if message.contains("did not find expected ','") => problem(&format!("this is not YAML: {message}"))
+            .help("put a comma between the entries, at the end of the line above; or a bracket or quote further up is not closed"),
         _ if message.contains("flow") => {
             problem(&format!("this is not YAML: {message}")).help("a `{`, `[` or quote further up may not be closed")
         }

@@ -56,7 +56,7 @@ macro_rules! texts {
 pub(super) use texts;
 
 texts! {
-    MacAddress, "^[0-9a-fA-F]{1,2}([:-][0-9a-fA-F]{1,2}){5}$";
+    MacAddress, "^([0-9a-fA-F]{1,2}([:-][0-9a-fA-F]{1,2}){5}|[0-9a-fA-F]{4}(\\.[0-9a-fA-F]{4}){2}|[0-9a-fA-F]{12})$";
     Seconds, "^[0-9]+ *(s|m|h)$";
 }
 
@@ -95,6 +95,45 @@ impl Text for Seconds {
                 Err(format!("`{text}` has no unit\nwrite {number}s for seconds, {number}m for minutes"))
             }
             _ => Err(format!("`{text}` is not a time\nwrite a whole number with s, m or h, such as 5m")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mac_address_is_read_in_every_form_that_people_and_devices_write() {
+        let wanted = Ok(MacAddress(Mac([0x02, 0x1a, 0xbc, 0xde, 0xf0, 0x07])));
+        for text in [
+            "02:1a:bc:de:f0:07",
+            "2:1a:bc:de:f0:7",
+            "02-1A-BC-DE-F0-07",
+            "021a.bcde.f007",
+            "021A.BCDE.F007",
+            "021abcdef007",
+        ] {
+            assert_eq!(MacAddress::read(text), wanted, "{text}");
+        }
+        for text in [
+            "",
+            "02",
+            "02:1a:bc:de:f0",
+            "02:1a:bc:de:f0:07:08",
+            "021a.bcde.f07",
+            "021a.bcde",
+            "21a.bcde.f007",
+            "02.1a.bc.de.f0.07",
+            "021abcdef00",
+            "021abcdef0077",
+            "02:1a:bc:de:f0:g7",
+            "02:1a-bc:de:f0:07",
+            "+2:1a:bc:de:f0:07",
+            "02 1a bc de f0 07",
+            "::::::",
+        ] {
+            assert!(MacAddress::read(text).is_err(), "{text}");
         }
     }
 }

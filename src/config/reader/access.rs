@@ -7,7 +7,8 @@ use serde::de::{DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, Map
 use serde::de::{VariantAccess, Visitor};
 
 use super::error::ReadError;
-use super::{Log, NodeReader, unknown_field};
+use super::unknown::unknown_field;
+use super::{Log, NodeReader};
 use crate::config::source::Span;
 use crate::config::tree::{NOTHING, Node, Value};
 
@@ -35,6 +36,7 @@ impl<'a> SeqAccess<'a> for ListItems<'a, '_> {
 
 /// The entries of a map. Where the fields are known, others are reported and skipped.
 pub(super) struct MapEntries<'a, 'log> {
+    all: &'a [(Node, Node)],
     entries: slice::Iter<'a, (Node, Node)>,
     known: Option<&'static [&'static str]>,
     current: Option<&'a (Node, Node)>,
@@ -47,14 +49,14 @@ impl<'a, 'log> MapEntries<'a, 'log> {
         known: Option<&'static [&'static str]>,
         log: &'log Log<'log>,
     ) -> Self {
-        Self { entries: entries.iter(), known, current: None, log }
+        Self { all: entries, entries: entries.iter(), known, current: None, log }
     }
 
     fn is_known(&self, key: &Node) -> bool {
         let Some(known) = self.known else { return true };
         let found = known.contains(&key.text());
         if !found {
-            self.log.report(unknown_field(key.text(), known).at(key.span));
+            self.log.report(unknown_field(key.text(), known, self.all).at(key.span));
         }
         found
     }

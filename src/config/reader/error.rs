@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::de::{self, Expected, Unexpected};
 
+use crate::config::meant;
 use crate::config::nearest::{nearest, suggestion};
 use crate::config::source::Span;
 
@@ -12,6 +13,8 @@ use crate::config::source::Span;
 pub(in crate::config) struct ReadError {
     pub(super) message: String,
     pub(super) help: Option<String>,
+    /// The value as it should have been written, if it is a number in another notation.
+    pub(super) instead: Option<String>,
     /// Missing until something on the way up knows the place.
     pub(super) span: Option<Span>,
     /// A required field that is not there: its parent's name completes the message.
@@ -22,11 +25,16 @@ pub(in crate::config) struct ReadError {
 
 impl ReadError {
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), help: None, span: None, missing: None, is_told: false }
+        Self { message: message.into(), help: None, instead: None, span: None, missing: None, is_told: false }
     }
 
     pub(super) fn help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }
+    }
+
+    /// The same, saying how the value should have been written.
+    pub(super) fn instead(self, value: String) -> Self {
+        Self { instead: Some(value.clone()), ..self.help(format!("write {value}")) }
     }
 
     /// The same, in this place unless a closer one is known.
@@ -51,7 +59,10 @@ impl ReadError {
 
     /// The same; a field that is missing because it is misspelt was reported where it stands.
     pub(super) fn among<'a>(mut self, mut fields: impl Iterator<Item = &'a str>, known: &[&str]) -> Self {
-        let is_it = |field: &str| !known.contains(&field) && nearest(field, known.iter().copied()) == self.missing;
+        let is_meant = |field: &str| {
+            meant::field(field, known.iter().copied()).or_else(|| nearest(field, known.iter().copied())) == self.missing
+        };
+        let is_it = |field: &str| !known.contains(&field) && is_meant(field);
         self.is_told |= self.missing.is_some() && fields.any(is_it);
         self
     }
@@ -98,7 +109,7 @@ impl de::Error for ReadError {
     }
 
     fn unknown_field(field: &str, known: &'static [&'static str]) -> Self {
-        super::unknown_field(field, known)
+        super::unknown::unknown_field(field, known, &[])
     }
 
     fn missing_field(field: &'static str) -> Self {

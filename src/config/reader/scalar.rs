@@ -2,6 +2,7 @@
 
 use super::NodeReader;
 use super::error::ReadError;
+use crate::config::meant;
 use crate::config::tree::Value;
 
 /// A whole number in decimal, or in hexadecimal behind `0x`.
@@ -22,7 +23,7 @@ pub(super) fn whole_number(reader: NodeReader<'_, '_>) -> Result<u64, ReadError>
         {
             let number = text.trim_start_matches('0');
             let plain = if number.is_empty() { "0" } else { number };
-            Err(ReadError::new(format!("{text} begins with a zero")).help(format!("write {plain}")))
+            Err(ReadError::new(format!("{text} begins with a zero")).instead(plain.to_owned()))
         }
         Value::Plain(text) => parse(text).ok_or_else(|| match text.strip_prefix('-') {
             Some(rest) if parse(rest).is_some() => {
@@ -31,9 +32,13 @@ pub(super) fn whole_number(reader: NodeReader<'_, '_>) -> Result<u64, ReadError>
             _ if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
                 ReadError::new(format!("{text} is too large"))
             }
-            _ => expected().help("write it in decimal, such as 5100, or in hexadecimal, such as 0x13ec"),
+            _ => match meant::number(text) {
+                Some(number) => expected().instead(number),
+                None => expected().help("write it in decimal, such as 5100, or in hexadecimal, such as 0x13ec"),
+            },
         }),
         Value::Quoted(text) if parse(text).is_some() => Err(expected().help("remove the quotes")),
+        Value::Quoted(text) if let Some(number) = meant::number(text) => Err(expected().instead(number)),
         _ => Err(expected()),
     }
 }
