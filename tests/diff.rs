@@ -153,6 +153,49 @@ fn a_frame_that_goes_the_same_way_in_other_headers_is_one_that_changes() {
 }
 
 #[test]
+fn a_change_that_has_nothing_to_do_with_a_frame_is_not_called_its_cause() {
+    const BEFORE: &str = r#"version: 1
+ports:
+  up: { device: eth1 }
+  access: { device: eth2, mtu: 9000 }
+endpoints:
+  fabric: { address: 192.0.2.1, ports: [up] }
+  other: { address: 192.0.2.2, ports: [up] }
+peers:
+  leaf: { address: 192.0.2.9, encap: vxlan, endpoint: fabric }
+  far: { address: 192.0.2.10, encap: vxlan, endpoint: fabric }
+  third: { address: 192.0.2.11, encap: vxlan, endpoint: other }
+tenants:
+  red:
+    attachments:
+      leaf: { peer: leaf, vni: 1 }
+      far: { peer: far, vni: 7 }
+      ce: { port: access, vid: 8 }
+    static: [{ mac: "02:00:00:00:00:07", via: ce }, { mac: "02:00:00:00:00:08", via: ce }]
+  blue:
+    attachments: { third: { peer: third, vni: 2 }, ce: { port: access, vid: 9 } }
+"#;
+    let after = BEFORE
+        .replace("endpoint: fabric }\n  far", "endpoint: fabric, ttl: 9 }\n  far")
+        .replace("192.0.2.10", "192.0.2.12")
+        .replace("ports: [up] }\npeers", "ports: [up], ttl: 9 }\npeers")
+        .replace("vid: 9", "vid: 10")
+        .replace("\"02:00:00:00:00:08\", via: ce", "\"02:00:00:00:00:08\", via: far")
+        .replace("red:\n", "red:\n    limits: { bum: 5 }\n")
+        .replace("device: eth2, mtu: 9000", "device: eth3, mtu: 9000")
+        .replace("leaf, vni: 1 }", "leaf, vni: 3 }");
+    let files = Files::new(&after);
+    std::fs::write(files.at("old.yaml"), BEFORE).unwrap();
+    let inner = wire::tenant_frame(mac(7), mac(1), 1);
+    let ends = ([192, 0, 2, 9].into(), [192, 0, 2, 1].into());
+    let packet = wire::udp(9, 4789, &wire::vxlan(1, &inner));
+    files.capture("up.pcap", &[wire::outer(([2, 0, 0, 0, 0, 9], [2, 0, 0, 0, 0, 8]), ends, 0, 17, &packet)]);
+    let (_, out, err) = files.diff(&["--in", "up=up.pcap"]);
+    let because: Vec<_> = out.lines().filter(|line| line.contains("because")).collect();
+    assert_eq!(because, ["    because attachment red/leaf: vni 1 -> 3"], "{out}{err}");
+}
+
+#[test]
 fn the_order_of_the_file_changes_no_frame() {
     let (head, tenants) = OLD.split_once("tenants:\n").unwrap();
     let (red, blue) = tenants.split_once('\n').unwrap();

@@ -1,12 +1,12 @@
 //! Fates: the same captures through both configurations, in step, and the frames that they handle differently.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::Change;
+use super::causes::{self, Touched};
 use super::reader::{Origin, Reader};
-use super::{Change, How, Thing};
 use crate::compile::{Names, Plan};
 use crate::io::memory::Handle;
 use crate::offline::captured::Captured;
@@ -152,75 +152,10 @@ pub fn fates(plans: Plans, inputs: &[Input], changes: &[Change]) -> Result<Fates
         }
         let name = old.names().ports().chain(new.names().ports()).find(|(id, _)| *id == port);
         let name = name.map_or_else(String::new, |(_, name)| name.to_owned());
-        let touched = touched(&name, (old.names(), &before, &from), (new.names(), &after, &to));
-        let because = changes.iter().filter(|change| concerns(change, &touched)).map(sentence).collect();
+        let touched = Touched::by(&name, (&old.reader, &before, &from), (&new.reader, &after, &to));
+        let because = changes.iter().filter(|change| touched.is_changed_by(change)).map(causes::sentence).collect();
         let (frame, port) = (fates.frames, name);
         fates.changed.push(Changed { frame, stamp, port, old: before, new: after, because });
     }
     Ok(fates)
-}
-
-/// What a frame met in either gateway.
-#[derive(Default)]
-struct Touched {
-    ports: BTreeSet<String>,
-    peers: BTreeSet<String>,
-    tenants: BTreeSet<String>,
-    mappings: BTreeSet<String>,
-    endpoints: BTreeSet<String>,
-}
-
-fn touched(port: &str, old: (&Names, &Fate, &Origin), new: (&Names, &Fate, &Origin)) -> Touched {
-    let mut all = Touched { ports: BTreeSet::from([port.to_owned()]), ..Touched::default() };
-    for ((names, fate, origin), other) in [(old, new.1), (new, old.1)] {
-        all.peers.extend(origin.peer.map(|peer| names.peer(peer).into_owned()));
-        all.tenants.extend(fate.tenant.clone());
-        all.mappings.extend(fate.mapping.clone());
-        all.endpoints.extend(origin.endpoint.map(|address| address.to_string()));
-        for sent in fate.sent.iter().filter(|sent| !other.sent.contains(sent)) {
-            all.ports.insert(sent.port.clone());
-            all.peers.insert(sent.via.clone());
-        }
-    }
-    all
-}
-
-fn concerns(change: &Change, touched: &Touched) -> bool {
-    let group_of = |peer: &String| peer.split_once('/').is_some_and(|(group, _)| group == change.name);
-    let owner = change.name.split_once('/').map_or("", |(tenant, _)| tenant);
-    match change.thing {
-        Thing::Port => touched.ports.contains(&change.name),
-        Thing::Peer => touched.peers.contains(&change.name) || accepts_one_of(change, touched),
-        Thing::Group => touched.peers.iter().any(group_of),
-        Thing::Tenant => touched.tenants.contains(&change.name),
-        Thing::Mapping => touched.mappings.contains(&change.name),
-        Thing::Attachment | Thing::Static => touched.tenants.contains(owner),
-        Thing::Endpoint => {
-            let addresses = |fields: &BTreeMap<String, String>| {
-                fields.get("address").is_some_and(|address| touched.endpoints.contains(address))
-            };
-            match &change.how {
-                How::Added(fields) | How::Removed(fields) => addresses(fields),
-                How::Changed(_) => true,
-            }
-        }
-        // They follow from the others.
-        Thing::Tunnel | Thing::Setting => false,
-    }
-}
-
-/// A change of who is accepted concerns everyone whose packets only one of the two takes.
-fn accepts_one_of(change: &Change, touched: &Touched) -> bool {
-    let is_about_senders = matches!(&change.how, How::Changed(fields) if fields.contains_key("address") || fields.contains_key("udp_port") || fields.contains_key("encap"));
-    is_about_senders && !touched.endpoints.is_empty() && touched.tenants.is_empty() && touched.mappings.is_empty()
-}
-
-/// `attachment blue/leafs: vni 10100 -> 10101`
-fn sentence(change: &Change) -> String {
-    let details: Cow<'_, str> = match &change.how {
-        How::Added(_) => "is added".into(),
-        How::Removed(_) => "is removed".into(),
-        How::Changed(_) => change.details().into(),
-    };
-    format!("{} {}: {details}", change.thing.word(), change.name)
 }

@@ -1,5 +1,6 @@
 //! What changes from one configuration to another: which things of the file, and which frames of a capture.
 
+mod causes;
 mod facts;
 mod fate;
 mod reader;
