@@ -11,6 +11,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use transload_lab::{Host, Namespace};
 
+#[path = "host_live/causes.rs"]
+mod causes;
 #[path = "host_live/ipsec.rs"]
 mod ipsec;
 #[path = "host_live/moments.rs"]

@@ -153,7 +153,7 @@ drop_reasons! {
         ReassemblyTimeout, "reassembly_timeout", Peer, "Fragments of a tunnel packet whose others did not come in time (`reassemble`): the underlay loses packets, or takes them to another worker.";
         ReassemblyFull, "reassembly_full", Local, "Fragments of more tunnel packets at a time than `reassemble: { most: .. }` or the memory allows, or of one that is longer than a chunk.";
         ExtensionHeaders, "extension_headers", Peer, "More IPv6 extension headers than any tunnel peer needs, or one that cannot be walked.";
-        UdpChecksum, "udp_checksum", Peer, "The outer UDP checksum is not zero and not right: the underlay corrupts packets. Tolerated are those that were not verified (`udp_checksum.rx: ignore`).";
+        UdpChecksum, "udp_checksum", Peer, "The outer UDP checksum is not zero and not right: the underlay changed the packet, or the sender left the checksum to its device, which XDP sockets do not see. Tolerated are those that were not verified (`udp_checksum.rx: ignore`).";
         UdpZeroChecksum, "udp_zero_checksum", Config, "A UDP checksum of zero over IPv6, which this peer is configured to refuse (`udp_checksum.rx_zero`).";
         InnerTruncated, "inner_truncated", Peer, "What the tunnel carried is shorter than an Ethernet header.";
         UnknownPayload, "unknown_payload", Peer, "The tunnel carried something other than Ethernet.";

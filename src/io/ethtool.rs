@@ -5,6 +5,8 @@ use std::io;
 
 use super::sys::{self, DriverCommand, DriverWords};
 
+/// `ETH_FLAG_TXVLAN`.
+const TX_VLAN: u32 = 1 << 7;
 /// `ETH_FLAG_RXVLAN`.
 const RX_VLAN: u32 = 1 << 8;
 
@@ -41,6 +43,19 @@ pub(super) fn queues(device: &str) -> (u32, u32) {
     // struct ethtool_channels: the command, four limits, and then rx, tx, other and combined.
     let channels = ask(device, DriverCommand::Channels, 0);
     channels.map_or((1, 1), |words| ((words[5] + words[8]).max(1), (words[6] + words[8]).max(1)))
+}
+
+/// What a device's sender leaves to the device, in words; `None` where there is nobody to ask.
+#[must_use]
+pub fn left_to_device(device: &str) -> Option<Vec<&'static str>> {
+    let is_on = |command| ask(device, command, 0).is_ok_and(|words| words[1] != 0);
+    driver(device).ok()?;
+    let all = [
+        (is_on(DriverCommand::SentChecksum), "checksums"),
+        (is_on(DriverCommand::TcpSegmentation) || is_on(DriverCommand::Segmentation), "segmentation"),
+        (flags(device).is_ok_and(|flags| flags & TX_VLAN != 0), "VLAN tags"),
+    ];
+    Some(all.into_iter().filter(|(is_left, _)| *is_left).map(|(_, what)| what).collect())
 }
 
 fn flags(device: &str) -> io::Result<u32> {

@@ -27,6 +27,7 @@ pub mod tap;
 pub mod unix;
 mod vnet;
 
+pub use ethtool::left_to_device;
 pub use link_layer::LinkLayer;
 pub use open::{Backend, OpenError, Opened, Xdp, open};
 pub use sys::prefetch;

@@ -331,6 +331,12 @@ pub(super) fn bring_up(name: &str) -> io::Result<()> {
 pub(super) enum DriverCommand {
     /// `ETHTOOL_GDRVINFO`
     Info = 0x03,
+    /// `ETHTOOL_GTXCSUM`
+    SentChecksum = 0x16,
+    /// `ETHTOOL_GTSO`
+    TcpSegmentation = 0x1e,
+    /// `ETHTOOL_GGSO`
+    Segmentation = 0x23,
     /// `ETHTOOL_GFLAGS`
     Flags = 0x25,
     /// `ETHTOOL_SFLAGS`

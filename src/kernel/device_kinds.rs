@@ -5,7 +5,7 @@ use std::fmt;
 use crate::compile::{Plan, PortPlan};
 use crate::config::{At, Config, Problem, Span};
 use crate::io::{Backend, LinkLayer};
-use crate::kernel::tables::{Kernel, Link};
+use crate::kernel::tables::{Kernel, Link, LinkIndex};
 
 /// What kind of device the kernel says it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +46,11 @@ pub enum DeviceFamily {
         multi_queue: bool,
         /// Whether a process has it open.
         is_open: bool,
+    },
+    /// One end of a pair of devices.
+    Veth {
+        /// The other end, if it is in the same network namespace.
+        far_end: Option<LinkIndex>,
     },
 }
 

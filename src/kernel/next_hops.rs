@@ -56,6 +56,14 @@ pub struct Resolution {
 /// Why a tunnel, or one of its equal-cost paths, cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Error)]
 pub enum Complaint {
+    /// Nobody has the address of our endpoint any more.
+    #[error("this machine no longer has {local}, the address of endpoint {endpoint}")]
+    AddressGone {
+        /// Our endpoint's address.
+        local: IpAddr,
+        /// Our endpoint.
+        endpoint: String,
+    },
     /// The kernel has no route.
     #[error("no route to {0}")]
     NoRoute(IpAddr),
@@ -130,6 +138,12 @@ impl Complaint {
         matches!(self, Self::Unanswered { .. } | Self::LinkDown { .. })
     }
 
+    /// Whether it is about our endpoint, and the same for all of its peers.
+    #[must_use]
+    pub const fn is_of_endpoint(&self) -> bool {
+        matches!(self, Self::AddressGone { .. })
+    }
+
     /// What the log says once it is over: what has come right, if the kernel's tables show it.
     #[must_use]
     pub fn cleared(&self, kernel: &Kernel) -> String {
@@ -138,6 +152,9 @@ impl Complaint {
                 format!("next hop {gateway} ({device}) resolved")
             }
             Self::LinkDown { device, .. } if is_up(kernel, device) => format!("{device} is up again"),
+            Self::AddressGone { local, endpoint } => {
+                format!("this machine has {local}, the address of endpoint {endpoint}, again")
+            }
             _ => format!("cleared: {self}"),
         }
     }
@@ -171,7 +188,14 @@ impl TunnelResolver<'_> {
         if tunnel.is_on_one_link() {
             return self.on_the_link(tunnel).into_iter().collect();
         }
+        // IPv6 has routes all the same, but nothing comes back.
+        let is_gone = self.kernel.missing.contains(&tunnel.local);
+        if is_gone {
+            let (local, endpoint) = (tunnel.local, tunnel.endpoint.clone());
+            self.out.complaints.push(Complaint::AddressGone { local, endpoint });
+        }
         match self.kernel.routes.get(&flow(tunnel, self.ports, self.kernel)) {
+            None | Some(Route::None) if is_gone => Vec::new(),
             None | Some(Route::None) => self.complain(Complaint::NoRoute(tunnel.remote)),
             Some(Route::Local) => self.complain(Complaint::Local(tunnel.remote)),
             Some(Route::Out(next_hops)) => {

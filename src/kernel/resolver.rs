@@ -228,7 +228,10 @@ impl Resolver {
         };
         let wanted = flows(fresh.iter().filter_map(|peer| self.tunnels.get(peer)), &self.ports, &self.kernel);
         let missing: Vec<_> = wanted.into_iter().filter(|flow| !self.kernel.routes.contains_key(flow)).collect();
-        self.kernel.routes.extend(self.netlink.routes(&missing).await);
+        if !missing.is_empty() {
+            self.kernel.missing.extend(self.netlink.missing(&missing).await);
+            self.kernel.routes.extend(self.netlink.routes(&missing).await);
+        }
         self.resolve(&fresh);
         self.ask().await;
         self.count();
@@ -270,6 +273,7 @@ impl Resolver {
             Stale::Nothing => {}
             Stale::Routes => {
                 let wanted = flows(self.tunnels.values(), &self.ports, &self.kernel);
+                self.kernel.missing = self.netlink.missing(&wanted).await;
                 self.kernel.routes = self.netlink.routes(&wanted).await.into_iter().collect();
             }
             Stale::Everything => {

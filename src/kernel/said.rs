@@ -1,6 +1,6 @@
 //! What the log says of tunnels' paths: each complaint once, once more when it is over, and many alike in one line.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::next_hops::Complaint;
 use super::tables::Kernel;
@@ -23,8 +23,15 @@ impl SaidComplaints {
         kernel: &Kernel,
         name: impl Fn(PeerId) -> Option<&'n str>,
     ) {
-        let new: Vec<_> = now.difference(&self.0).collect();
-        let over: Vec<_> = self.0.difference(&now).filter_map(|(peer, it)| Some((name(*peer)?, it))).collect();
+        let (of_endpoints, new): (Vec<_>, Vec<_>) = now.difference(&self.0).partition(|(_, it)| it.is_of_endpoint());
+        for line in of_endpoints_together(&of_endpoints) {
+            tracing::error!("{line}");
+        }
+        let over = self.0.difference(&now).filter_map(|(peer, it)| Some((name(*peer)?, it)));
+        let (of_endpoints, over): (Vec<_>, Vec<_>) = over.partition(|(_, it)| it.is_of_endpoint());
+        for line in of_endpoints.iter().map(|(_, it)| it.cleared(kernel)).collect::<BTreeSet<_>>() {
+            tracing::info!("{line}");
+        }
         let (passing, lasting): (Vec<_>, Vec<_>) = new.into_iter().partition(|(_, it)| it.is_passing());
         let named = |all: Vec<&'_ (PeerId, Complaint)>| -> Vec<(&'n str, String)> {
             all.into_iter().map(|(peer, it)| (name(*peer).unwrap_or_default(), it.to_string())).collect()
@@ -43,6 +50,19 @@ impl SaidComplaints {
     }
 }
 
+/// A line for every endpoint, with the number of peers that are not reached from it.
+fn of_endpoints_together(complaints: &[&(PeerId, Complaint)]) -> Vec<String> {
+    let mut peers = BTreeMap::<String, usize>::new();
+    for (_, complaint) in complaints {
+        *peers.entry(complaint.to_string()).or_default() += 1;
+    }
+    let line = |(words, count): (String, usize)| {
+        let s = if count == 1 { "" } else { "s" };
+        format!("{words}: {count} peer{s} cannot be spoken to until it is given back (`ip address add`)")
+    };
+    peers.into_iter().map(line).collect()
+}
+
 /// A line for each, or one for all.
 fn lines(mut all: Vec<(&str, String)>, what: &str) -> Vec<String> {
     all.sort();
@@ -57,6 +77,21 @@ fn lines(mut all: Vec<(&str, String)>, what: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_that_is_gone_is_one_line_for_all_of_its_peers() {
+        let gone = |peer| {
+            (PeerId::new(peer), Complaint::AddressGone { local: [192, 0, 2, 1].into(), endpoint: "fabric".into() })
+        };
+        let all = [gone(1), gone(2), gone(3)];
+        assert_eq!(
+            of_endpoints_together(&all.iter().collect::<Vec<_>>()),
+            [
+                "this machine no longer has 192.0.2.1, the address of endpoint fabric: 3 peers cannot be spoken to until it is \
+                 given back (`ip address add`)"
+            ]
+        );
+    }
 
     #[test]
     fn few_get_a_line_each_and_many_one_together() {

@@ -1,5 +1,6 @@
 //! What we know of the kernel's links, routes and neighbours: a copy, kept up to date by [`crate::kernel::netlink`].
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -20,6 +21,8 @@ pub struct Kernel {
     pub routes: Map<Flow, Route>,
     /// Its neighbours, IPv4 and IPv6.
     pub neighbours: Map<(LinkIndex, IpAddr), Neighbour>,
+    /// Tunnel addresses of ours that no device has.
+    pub missing: BTreeSet<IpAddr>,
 }
 
 /// What a route is looked up for.

@@ -6,8 +6,9 @@ use std::path::Path;
 use super::Machine;
 use crate::compile::{Plan, PortPlan};
 use crate::config::{Config, Port, Problem, nearest};
-use crate::io::Backend;
+use crate::io::{self, Backend};
 use crate::kernel::device_kinds::{DeviceFamily, device_span};
+use crate::kernel::tables::Link;
 
 const TUN: &str = "/dev/net/tun";
 
@@ -95,6 +96,37 @@ pub(super) fn foreign_programs(plan: &Plan, machine: &Machine) -> Vec<Problem> {
         Some(Problem::error(&plan.source, port.span, message).help("detach it, or write `io: af_packet`"))
     };
     plan.ports.iter().filter_map(problem).collect()
+}
+
+/// Ports that must be on XDP sockets, on a veth whose far end leaves checksums, segmentation or tags to its device.
+pub(super) fn offloading_senders(config: &Config, plan: &Plan, machine: &Machine) -> Vec<Problem> {
+    const HELP: &str = "tx off tso off gso off txvlan off`, or write `io: af_packet`, which gets such packets whole";
+    let warning = |port: &PortPlan| {
+        let Backend::AfXdp { device } = &port.backend else { return None };
+        let (_, link) = machine.kernel.link_named(device)?;
+        let DeviceFamily::Veth { far_end } = link.kind.family else { return None };
+        let incomplete = "arrive incomplete on XDP sockets, and most are dropped as `udp_checksum`";
+        let span = of_port(config, port).and_then(|port| port.io.as_ref()).map_or(port.span, |io| io.span);
+        let (message, help) = match far_end.and_then(|index| machine.kernel.links.get(&index)) {
+            Some(Link { name, .. }) => {
+                let left = io::left_to_device(name).filter(|left| !left.is_empty())?;
+                let message = format!(
+                    "{name}, the far end of {device}, leaves {} to its device: such packets {incomplete}",
+                    left.join(", ")
+                );
+                (message, format!("turn that off, `ethtool -K {name} {HELP}"))
+            }
+            None => (
+                format!(
+                    "the far end of {device} is in another network namespace, where its offloads are not seen: unless they \
+                     are off, its packets {incomplete}"
+                ),
+                format!("turn them off there, `ethtool -K DEVICE {HELP}"),
+            ),
+        };
+        Some(Problem::warning(&plan.source, span, message).help(help))
+    };
+    plan.ports.iter().filter_map(warning).collect()
 }
 
 /// MAC addresses of ports at which tunnel packets do not arrive: the machine answers for the endpoints there, and with

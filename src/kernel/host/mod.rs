@@ -100,6 +100,7 @@ impl Machine {
         problems.extend(mtus::doubts(config, plan, self));
         problems.extend(taken::cut_off(plan, self));
         problems.extend(devices::unanswered_macs(config, plan, self));
+        problems.extend(devices::offloading_senders(config, plan, self));
         problems.sort_by_key(Problem::span);
         problems
     }

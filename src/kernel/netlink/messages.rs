@@ -60,7 +60,7 @@ pub(super) fn link(message: &LinkMessage) -> Link {
         (true, false) => LinkState::NoCarrier,
         (false, _) => LinkState::Down,
     };
-    let mut lower = None;
+    let (mut lower, mut is_elsewhere) = (None, false);
     let mut tag = None;
     let mut master = None;
     let mut master_kind = None;
@@ -72,6 +72,7 @@ pub(super) fn link(message: &LinkMessage) -> Link {
             LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
             LinkAttribute::Carrier(carrier) => has_carrier = *carrier == 1,
             LinkAttribute::Link(index) => lower = Some(*index),
+            LinkAttribute::LinkNetNsId(_) => is_elsewhere = true,
             LinkAttribute::Xdp(programs) => link.has_xdp = programs.iter().any(is_attached),
             LinkAttribute::Controller(index) => master = Some(*index),
             LinkAttribute::PropList(names) => link.other_names = names.iter().filter_map(other_name).collect(),
@@ -88,6 +89,9 @@ pub(super) fn link(message: &LinkMessage) -> Link {
         *is_open = has_carrier;
     }
     link.vlan = lower.zip(tag);
+    if let DeviceFamily::Veth { far_end } = &mut link.kind.family {
+        *far_end = lower.filter(|_| !is_elsewhere);
+    }
     link.master = master.map(|index| (index, master_kind.unwrap_or_default()));
     link
 }
@@ -97,6 +101,7 @@ fn family(infos: &[LinkInfo]) -> DeviceFamily {
         LinkInfo::Kind(InfoKind::IpIp | InfoKind::Ip6Tnl | InfoKind::SitTun | InfoKind::GreTun | InfoKind::GreTun6) => {
             Some(DeviceFamily::IpTunnel)
         }
+        LinkInfo::Kind(InfoKind::Veth) => Some(DeviceFamily::Veth { far_end: None }),
         LinkInfo::Kind(InfoKind::Vrf) => Some(DeviceFamily::Vrf),
         LinkInfo::Data(InfoData::Tun(infos)) => Some(DeviceFamily::Tun {
             is_tap: tun_byte(infos, TUN_TYPE) == Some(IS_TAP),

@@ -8,6 +8,7 @@
 mod build;
 mod messages;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -80,7 +81,9 @@ impl Netlink {
     pub async fn read(&self, flows: impl FnOnce(&Kernel) -> Vec<Flow>) -> io::Result<Kernel> {
         let links = self.links().await?.into_iter().collect();
         let mut kernel = Kernel { links, ..Kernel::default() };
-        kernel.routes = self.routes(&flows(&kernel)).await.into_iter().collect();
+        let flows = flows(&kernel);
+        kernel.missing = self.missing(&flows).await;
+        kernel.routes = self.routes(&flows).await.into_iter().collect();
         kernel.neighbours = self.neighbours().await?.into_iter().collect();
         Ok(kernel)
     }
@@ -130,6 +133,16 @@ impl Netlink {
     pub async fn addresses(&self) -> io::Result<Vec<(LinkIndex, IpAddr)>> {
         let messages: Vec<_> = self.handle.address().get().execute().try_collect().await.map_err(to_io)?;
         Ok(messages.iter().filter_map(messages::address).collect())
+    }
+
+    /// The source addresses of flows that no device has; none where the kernel does not say.
+    pub async fn missing(&self, flows: &[Flow]) -> BTreeSet<IpAddr> {
+        let mut missing: BTreeSet<_> = flows.iter().map(|flow| flow.src).collect();
+        let Ok(there) = self.addresses().await else { return BTreeSet::new() };
+        for (_, address) in there {
+            missing.remove(&address);
+        }
+        missing
     }
 
     /// The route of every flow. An answer that says no, or none, is [`Route::None`].
