@@ -14,7 +14,7 @@ mod slab;
 use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU16;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -398,5 +398,14 @@ impl Domain {
     #[inline]
     pub fn attachment(&self, id: AttachmentId) -> Option<&Attachment> {
         self.attachments.get(id)
+    }
+
+    /// Takes a place for one more learned MAC, if there is one: up to the reserve always, and up to the limit while the
+    /// table is not so full that others need the rest for their reserves.
+    #[must_use]
+    pub fn admit_mac(&self, is_crowded: bool) -> bool {
+        let most = if is_crowded { self.mac_reserve } else { self.mac_limit };
+        let one_more = |macs| (macs < most).then_some(macs + 1);
+        self.state.macs.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
     }
 }

@@ -318,7 +318,7 @@ impl<'a, T: Tracer> Bridge<'a, T> {
     #[inline]
     fn offer(&mut self, key: Key, to: Target, ingress: &IngressAttachment<'_>) {
         let IngressAttachment { claim, domain, .. } = *ingress;
-        let admit = || admit(domain, self.fdb.len() > self.tables.common_macs);
+        let admit = || domain.admit_mac(self.fdb.len() > self.tables.common_macs);
         let learned = self.fdb.learn(key, to, self.now.tick(), admit);
         self.tracer.source(key.mac(), to, Some(learned));
         let from = match learned {
@@ -373,15 +373,7 @@ fn to_known(
     Ok(Decision::To { domain: ingress.claim.domain, target })
 }
 
-/// Takes a place for one more MAC of a tenant, if there is one: up to its reserve always, and up to its limit while the
-/// table is not so full that others need the rest for theirs.
-fn admit(domain: &Domain, is_crowded: bool) -> bool {
-    let most = if is_crowded { domain.mac_reserve } else { domain.mac_limit };
-    let one_more = |macs| (macs < most).then_some(macs + 1);
-    domain.state.macs.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
-}
-
-/// What there was none of for a tenant that [`admit`] had no place for.
+/// What there was none of for a tenant that [`Domain::admit_mac`] had no place for.
 fn shortage(domain: &Domain) -> Shortage {
     let is_at_limit = domain.state.macs.load(Ordering::Relaxed) >= domain.mac_limit;
     if is_at_limit { Shortage::Limit } else { Shortage::Table }
@@ -394,10 +386,10 @@ mod tests {
     #[test]
     fn the_mac_limit_counts_places_and_a_crowded_table_has_the_reserve() {
         let domain = Domain { mac_limit: 3, mac_reserve: 1, ..Domain::default() };
-        assert!(admit(&domain, true));
-        assert!(!admit(&domain, true));
+        assert!(domain.admit_mac(true));
+        assert!(!domain.admit_mac(true));
         assert_eq!(shortage(&domain), Shortage::Table);
-        assert_eq!([admit(&domain, false), admit(&domain, false), admit(&domain, false)], [true, true, false]);
+        assert_eq!([(); 3].map(|()| domain.admit_mac(false)), [true, true, false]);
         assert_eq!(shortage(&domain), Shortage::Limit);
     }
 }

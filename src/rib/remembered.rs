@@ -7,7 +7,6 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
 use transload_encaps::Mac;
@@ -163,9 +162,7 @@ impl Rib {
     fn restore_mac(&self, tables: &Forwarding, (id, target): (DomainId, Target), mac: Mac, age: u16, now: Now) -> bool {
         let fdb = &self.shared.fdb;
         let Some(domain) = tables.domain(id).filter(|domain| domain.learning) else { return false };
-        let (macs, limit) = (&domain.state.macs, domain.mac_limit);
-        let admit =
-            || macs.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < limit).then_some(n + 1)).is_ok();
+        let admit = || domain.admit_mac(fdb.len() > tables.common_macs);
         age <= domain.ageing.min(MAX_AGEING)
             && mac != Mac::default()
             && !mac.is_group()
