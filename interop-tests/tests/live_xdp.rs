@@ -113,7 +113,7 @@ fn what_came_to_an_endpoint_and_is_no_peers_tunnel_packet_is_counted_by_the_name
         let World { left, right, middle } = world(1500);
         left.sh("ip addr add 192.0.2.99/24 dev eth0").unwrap();
         let gateway = Gateway::start(&middle, &file).unwrap();
-        meet(&left, &right);
+        settle(&left, "10.1.0.2").unwrap();
         is_counted(&gateway, &left, "ping -c 1 192.0.2.1", "host_traffic");
         is_counted(&gateway, &right, "ping -c 1 fd00:2::1", "host_traffic");
         let udp = |port, to: &str| format!("echo overlay > /dev/udp/{to}/{port}");
@@ -137,6 +137,38 @@ fn what_came_to_an_endpoint_and_is_no_peers_tunnel_packet_is_counted_by_the_name
         is_counted(&gateway, &left, &bash(udp(4789, "192.0.2.1")), "unknown_peer");
         gateway.stop().unwrap();
     }
+}
+
+#[test]
+fn a_flood_from_strangers_takes_no_room_from_the_frames_of_a_peer() {
+    need!(root, ip, ping, vxlan, ethtool);
+    let World { left, right: _right, middle } = world(1500);
+    left.sh("ip addr add 192.0.2.99/24 dev eth0 && ip route replace 192.0.2.1 dev eth0 src 192.0.2.99").unwrap();
+    let gateway = Gateway::start(&middle, &file()).unwrap();
+    settle(&left, "10.1.0.2").unwrap();
+    let received = || {
+        let peers = gateway.show("peers").unwrap();
+        let left = peers.as_array().unwrap().iter().find(|row| row["peer"] == "left").unwrap();
+        left["rx_frames"].as_u64().unwrap()
+    };
+    let before = received();
+    // While the gateway stands still, what is for it lies in the ring.
+    let signal = |which| middle.sh(&format!("kill -{which} {}", gateway.process())).unwrap();
+    signal("STOP");
+    let many = |count, to| format!("bash -c 'for n in $(seq {count}); do echo overlay > /dev/udp/{to}; done'");
+    left.sh(&many(4000, "192.0.2.1/4789")).unwrap();
+    left.sh(&many(300, "10.1.0.2/9")).unwrap();
+    signal("CONT");
+    for _ in 0..100 {
+        if received() >= before + 300 {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert!(received() >= before + 300, "{} of 300", received() - before);
+    is_counted(&gateway, &left, &many(1, "192.0.2.1/4789"), "unknown_peer");
+    assert!(counted(&gateway, "unknown_peer") > 4000);
+    gateway.stop().unwrap();
 }
 
 /// Whether an XDP program is attached to a device.

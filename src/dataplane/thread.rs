@@ -14,8 +14,8 @@ use crate::forwarding::PortId;
 /// After so long, in nanoseconds, in which nothing arrived, a worker sleeps until something does: about as long as it
 /// takes to fall asleep and be woken.
 const PATIENCE: u64 = 20_000;
-/// How often the devices are asked what they have lost, in nanoseconds.
-const COUNTING: u64 = 1_000_000_000;
+/// How often the devices are asked what they have lost or left, in nanoseconds.
+const COUNTING: u64 = 250_000_000;
 /// It wakes up this often all the same, to see whether it should stop.
 const NAP: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 /// While a device has frames that it could not send, it is asked again so often.

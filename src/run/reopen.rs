@@ -1,11 +1,13 @@
 //! Ports whose device went away and came back: the worker's port is exchanged for a new one without the worker
 //! noticing more than a pause.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+
+use transload_encaps::Mac;
 
 use super::filters::filter;
 use crate::compile::PortPlan;
-use crate::forwarding::Forwarding;
+use crate::forwarding::{FileTables, Forwarding};
 use crate::io::af_xdp::{Filter, Redirect, Umem};
 use crate::io::swappable::{Swap, swappable};
 use crate::io::{Backend, BoxedPort, Opened, Xdp};
@@ -22,6 +24,8 @@ pub struct PortReopener<'mem> {
     umems: Vec<Arc<Umem<'mem>>>,
     /// What decides which frames come to it, if it is on XDP sockets.
     redirect: Option<Arc<Redirect>>,
+    /// What its filter was made from, as of the last time.
+    followed: (Weak<FileTables>, Option<Mac>),
 }
 
 /// A port as every worker gets it, and what opens it again, if it is on a device.
@@ -46,23 +50,32 @@ pub fn reopenable<'mem>(
         ports.push(port);
     }
     let (plan, open, umems, redirect) = (plan.clone(), opened.ifindex, umems.to_vec(), opened.redirect);
-    (ports, Some(PortReopener { plan, device, open, workers, umems, redirect }))
+    let followed = (Weak::new(), None);
+    (ports, Some(PortReopener { plan, device, open, workers, umems, redirect, followed }))
 }
 
 impl PortReopener<'_> {
+    fn mac(&self, tables: &Forwarding) -> Option<Mac> {
+        tables.ports.get(self.plan.id).and_then(|port| port.mac)
+    }
+
     fn filter(&self, tables: &Forwarding) -> Filter {
-        let mac = tables.ports.get(self.plan.id).and_then(|port| port.mac);
-        filter(tables, self.plan.id, mac)
+        filter(tables, self.plan.id, self.mac(tables))
     }
 
     /// Has the frames come that belong to the gateway by these tables.
-    pub fn follow(&self, tables: &Forwarding) {
+    pub fn follow(&mut self, tables: &Forwarding) {
         let Some(redirect) = &self.redirect else { return };
-        if let Err(error) = redirect.replace(&self.filter(tables)) {
-            tracing::warn!(
+        let now = (Arc::downgrade(&tables.file), self.mac(tables));
+        if self.followed.0.ptr_eq(&now.0) && self.followed.1 == now.1 {
+            return;
+        }
+        match redirect.replace(&self.filter(tables)) {
+            Ok(()) => self.followed = now,
+            Err(error) => tracing::warn!(
                 "port {}: cannot update its XDP filter, the old one stays in force: {error}",
                 self.plan.name
-            );
+            ),
         }
     }
 
@@ -83,6 +96,7 @@ impl PortReopener<'_> {
         match crate::io::open(&self.plan.name, &self.plan.backend, self.workers.len(), xdp) {
             Ok(opened) => {
                 (self.open, self.redirect) = (opened.ifindex, opened.redirect);
+                self.followed = (Weak::new(), None);
                 for (worker, port) in self.workers.iter_mut().zip(opened.ports) {
                     // There is room: it was not full.
                     let _ = worker.put(port);

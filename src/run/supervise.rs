@@ -116,7 +116,7 @@ impl Supervision<'_, '_> {
                 rib.devices(devices(resolver.ports(), resolver.kernel()));
                 rib.resolved(resolver.news());
             });
-            for reopener in &reopeners {
+            for reopener in &mut reopeners {
                 reopener.follow(&gateway.shared.forwarding.load());
             }
         });

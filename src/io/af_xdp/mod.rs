@@ -43,7 +43,7 @@ pub const KERNEL_HEADROOM: usize = 256;
 const _: () = assert!(HEADROOM <= KERNEL_HEADROOM, "every header can be pushed in front of a received frame");
 
 /// Chunks that one socket has in its hands when it is busiest: all of the fill ring and of the send ring.
-pub const CHUNKS_PER_SOCKET: usize = 2 * queue::RING as usize;
+pub const CHUNKS_PER_SOCKET: usize = (queue::RECEIVE_RING + queue::SEND_RING) as usize;
 
 /// One worker's view of a network device.
 #[derive(Debug)]

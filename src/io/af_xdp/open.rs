@@ -11,7 +11,7 @@ use rustix::thread::{CapabilitySet, capabilities};
 
 use super::attach::Redirect;
 use super::filter::Filter;
-use super::queue::{self, Queue};
+use super::queue::{self, Queue, RECEIVE_RING};
 use super::umem::{Transfer, Umem};
 use super::{AfXdpPort, CHUNKS_PER_SOCKET};
 use crate::bpf::Hook;
@@ -205,5 +205,5 @@ fn patiently<T>(mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> {
 /// Chunks of one granule that a worker's memory should have for so many sockets, and for what is between them.
 #[must_use]
 pub const fn chunks_for(sockets: usize) -> usize {
-    sockets * CHUNKS_PER_SOCKET / 2 + CHUNKS_PER_SOCKET
+    sockets * RECEIVE_RING as usize + CHUNKS_PER_SOCKET
 }

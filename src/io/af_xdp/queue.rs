@@ -24,10 +24,13 @@ use super::ring::{Consumer, Producer};
 use super::umem::{Transfer, Umem};
 use crate::io::{Pool, Sent, sys};
 
-/// Entries of each ring but one, and chunks lent for receiving.
-pub(super) const RING: u32 = 1024;
+/// Frames that may wait to be received, and chunks lent for that: what comes while a worker sees to other ports, or the
+/// machine to something else, lies here.
+pub(super) const RECEIVE_RING: u32 = 2048;
+/// Frames that may wait to be sent.
+pub(super) const SEND_RING: u32 = 1024;
 /// The kernel says only now and then how many chunks it has taken; what it keeps quiet about must not leave it without.
-const FILL_RING: u32 = 2 * RING;
+const FILL_RING: u32 = 2 * RECEIVE_RING;
 /// `XDP_MAX_TX_SKB_BUDGET`: how many frames the kernel copies and sends a call. Since Linux 6.17; before, 32.
 const MAX_TX_BUDGET: i32 = 9;
 /// Most pieces of one frame: what a kernel with the smallest pages takes.
@@ -84,16 +87,16 @@ pub(super) fn open() -> io::Result<OwnedFd> {
 impl Rings {
     fn map(socket: &OwnedFd) -> io::Result<Self> {
         sockopt::set_xdp_umem_fill_ring_size(socket, FILL_RING)?;
-        sockopt::set_xdp_umem_completion_ring_size(socket, RING)?;
-        sockopt::set_xdp_rx_ring_size(socket, RING)?;
-        sockopt::set_xdp_tx_ring_size(socket, RING)?;
+        sockopt::set_xdp_umem_completion_ring_size(socket, SEND_RING)?;
+        sockopt::set_xdp_rx_ring_size(socket, RECEIVE_RING)?;
+        sockopt::set_xdp_tx_ring_size(socket, SEND_RING)?;
         let offsets = sockopt::xdp_mmap_offsets(socket)?;
         let socket = socket.as_fd();
         Ok(Self {
             fill: Producer::map(socket, &offsets.fr, XDP_UMEM_PGOFF_FILL_RING, FILL_RING)?,
-            completion: Consumer::map(socket, &offsets.cr, XDP_UMEM_PGOFF_COMPLETION_RING, RING)?,
-            receive: Consumer::map(socket, &offsets.rx, XDP_PGOFF_RX_RING, RING)?,
-            send: Producer::map(socket, &offsets.tx, XDP_PGOFF_TX_RING, RING)?,
+            completion: Consumer::map(socket, &offsets.cr, XDP_UMEM_PGOFF_COMPLETION_RING, SEND_RING)?,
+            receive: Consumer::map(socket, &offsets.rx, XDP_PGOFF_RX_RING, RECEIVE_RING)?,
+            send: Producer::map(socket, &offsets.tx, XDP_PGOFF_TX_RING, SEND_RING)?,
         })
     }
 }
@@ -103,7 +106,7 @@ impl<'mem> Queue<'mem> {
     pub(super) fn bind(umem: &Arc<Umem<'mem>>, ifindex: u32, number: u32, transfer: Transfer) -> io::Result<Self> {
         let (socket, rings) = umem.bind(ifindex, number, transfer, open, Rings::map)?;
         // Older kernels do not know the option, and are called more often.
-        let _ = sys::set_xdp_option(socket.as_fd(), MAX_TX_BUDGET, RING);
+        let _ = sys::set_xdp_option(socket.as_fd(), MAX_TX_BUDGET, SEND_RING);
         Ok(Self {
             socket,
             number,
@@ -130,7 +133,7 @@ impl<'mem> Queue<'mem> {
     #[inline]
     pub(super) fn lend(&mut self, pool: &mut Pool<'mem>) {
         let before = self.lent;
-        while self.lent < RING && self.rings.fill.has_room(1) {
+        while self.lent < RECEIVE_RING && self.rings.fill.has_room(1) {
             let Some(chunk) = pool.take_short() else { break };
             match self.hold(chunk) {
                 Ok(address) => self.rings.fill.put(address),
