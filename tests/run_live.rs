@@ -1,10 +1,14 @@
 //! `transload run` and `show` on real devices, in namespaces of this process, and the demonstration as a whole.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
+use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -298,6 +302,108 @@ fn a_gateway_whose_user_is_gone_stops() {
     drop(child.stdin.take());
     assert!(child.wait().unwrap().success());
     assert!(!lab.socket().exists());
+}
+
+#[test]
+fn an_endpoint_is_served_once_in_each_namespace_and_nobody_else_can_take_its_name() {
+    const TEST: &str = "an_endpoint_is_served_once_in_each_namespace_and_nobody_else_can_take_its_name";
+    let (Some(lab), Some(elsewhere)) = (Lab::new(TEST), Lab::new(TEST)) else { return };
+    // What anybody can bind.
+    let squat = |name: &str| UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(name)?);
+    let squatters = lab.namespace.enter(|| {
+        ["transload/endpoint 192.0.2.1", "transload/the tags of ce1"]
+            .into_iter()
+            .map(squat)
+            .collect::<io::Result<Vec<_>>>()
+    });
+    let first = lab.start();
+    drop(squatters.unwrap());
+    let mut second = Command::new(env!("CARGO_BIN_EXE_transload"));
+    second.arg("run").arg(lab.file()).arg("--admin").arg(lab.directory.path().join("second.sock"));
+    let said = String::from_utf8(lab.namespace.enter(|| second.output()).unwrap().stderr).unwrap();
+    assert!(said.contains("another transload on this machine serves endpoint 192.0.2.1 already"), "{said}");
+    let other = elsewhere.start();
+    assert_eq!(other.stop(Signal::TERM).0, Some(0));
+    // One that was killed leaves its lock's file behind, but no lock.
+    first.stop(Signal::KILL);
+    assert_eq!(lab.start().stop(Signal::TERM).0, Some(0));
+}
+
+/// Numbered frames of a host, sent by one device and received by another.
+const HOSTS: &str = r#"
+version: 1
+ports:
+  up: { device: up1 }
+  ce: { device: ce1 }
+tenants:
+  blue:
+    unknown_unicast: drop
+    attachments: { up: { port: up, untagged: true }, ce: { port: ce, untagged: true } }
+"#;
+
+#[test]
+fn a_gateway_that_is_replaced_loses_hardly_a_frame_and_doubles_none() {
+    let Some(lab) = Lab::new("a_gateway_that_is_replaced_loses_hardly_a_frame_and_doubles_none") else { return };
+    fs::write(lab.file(), HOSTS).unwrap();
+    let first = lab.start();
+    let channel = |device: &str| {
+        let found = pnet_datalink::interfaces().into_iter().find(|found| found.name == device).unwrap();
+        let config = pnet_datalink::Config { read_timeout: Some(Duration::from_millis(100)), ..Default::default() };
+        match pnet_datalink::channel(&found, config) {
+            Ok(pnet_datalink::Channel::Ethernet(sender, receiver)) => Ok((sender, receiver)),
+            Ok(_) => Err(io::ErrorKind::Unsupported.into()),
+            Err(error) => Err(error),
+        }
+    };
+    let ends = lab.namespace.enter(|| Ok((channel("up1-far")?, channel("ce1-far")?)));
+    let ((mut sender, _), (mut silent, mut receiver)) = ends.unwrap();
+    let frame = |to: u8, from: u8, n: u32| {
+        let link = [2, 0, 0, 0, 0, to, 2, 0, 0, 0, 0, from, 0x88, 0xb5];
+        [&link[..], &n.to_be_bytes(), &[0; 42]].concat()
+    };
+    silent.send_to(&[&[0xff; 6], &frame(1, 9, 0)[6..]].concat(), None).unwrap().unwrap();
+    eventually("the silent host is known", || lab.shown(&["fdb"]).contains("02:00:00:00:00:09"));
+
+    let is_over = AtomicBool::new(false);
+    let (sent, received) = thread::scope(|scope| {
+        let sending = scope.spawn(|| {
+            let mut n = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                n += 1;
+                sender.send_to(&frame(9, 1, n), None).unwrap().unwrap();
+                thread::sleep(Duration::from_millis(1));
+            }
+            n as usize
+        });
+        let receiving = scope.spawn(|| {
+            let mut times: BTreeMap<[u8; 4], usize> = BTreeMap::new();
+            let mut last = Instant::now();
+            while !is_over.load(Ordering::Relaxed) || last.elapsed() < Duration::from_secs(1) {
+                let Ok(bytes) = receiver.next() else { continue };
+                if bytes.starts_with(&frame(9, 1, 0)[..14]) {
+                    *times.entry(bytes[14..18].try_into().unwrap()).or_default() += 1;
+                    last = Instant::now();
+                }
+            }
+            times
+        });
+        thread::sleep(Duration::from_millis(300));
+        let second = lab.namespace.enter(|| lab.command().arg("--replace").spawn()).unwrap();
+        let second = Running(Some(second));
+        let mut first = first;
+        let ended = first.0.take().unwrap().wait_with_output().unwrap();
+        assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));
+        eventually("the second one answers", || lab.shown(&["fdb"]).contains("02:00:00:00:00:09"));
+        thread::sleep(Duration::from_millis(300));
+        is_over.store(true, Ordering::Relaxed);
+        let counts = (sending.join().unwrap(), receiving.join().unwrap());
+        assert_eq!(second.stop(Signal::TERM).0, Some(0));
+        counts
+    });
+    eprintln!("{} of {sent} frames lost", sent - received.len());
+    // A few milliseconds on a machine that has nothing else to do; a frame or two is there at all events.
+    assert!(received.len() * 2 > sent, "{} of {sent}", received.len());
+    assert!(received.values().all(|times| *times == 1), "handled by one gateway each");
 }
 
 fn demonstration(test: &str, arguments: &[&str]) {

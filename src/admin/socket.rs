@@ -12,7 +12,8 @@ use thiserror::Error;
 
 use super::directory::{self, usual_directories};
 
-const NAME: &str = "admin.sock";
+/// The name of the admin socket of the first gateway of a machine.
+pub const NAME: &str = "admin.sock";
 
 /// The socket, which is removed when this is dropped.
 #[derive(Debug)]

@@ -18,6 +18,10 @@ pub(super) struct Args {
     /// The socket that `transload show` and `reload` ask, if not the file's (`admin:`) or /run/transload/admin.sock
     #[arg(long, visible_alias = "socket", value_name = "PATH")]
     admin: Option<PathBuf>,
+    /// Take the place of the running gateway, which is told to end once everything is ready: on packet sockets, a few
+    /// milliseconds without traffic
+    #[arg(long)]
+    replace: bool,
     /// Stop when standard input is closed
     #[arg(long, hide = true)]
     attended: bool,
@@ -25,7 +29,8 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let _log = Logging::start().map_err(|error| Failure::new(format!("cannot start the log: {error}")))?;
-    let orders = Orders { file: args.file.clone(), admin: args.admin.clone(), attended: args.attended };
+    let orders =
+        Orders { file: args.file.clone(), admin: args.admin.clone(), replace: args.replace, attended: args.attended };
     start::run(&orders).map_err(|error| match error {
         StartError::Problems(problems) => problems.into(),
         other => Failure::new(other.to_string()),

@@ -24,7 +24,7 @@ const SHORT_NAP: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
 const MUTE: Duration = Duration::from_secs(1);
 
 /// Moves frames until `stop`. While nothing arrives the thread sleeps if `sleeps`; else it polls without rest.
-pub fn work(mut worker: Worker<'_>, clock: Clock, sleeps: bool, stop: &AtomicBool) {
+pub fn work(worker: &mut Worker<'_>, clock: Clock, sleeps: bool, stop: &AtomicBool) {
     let mut waiting = Waiting::default();
     let mut counted = clock.now().nanos;
     // When something arrived last.

@@ -1,7 +1,7 @@
 //! Which back-end every port gets, and how many workers run: decided before anything is opened, since it says how the
 //! workers' memory is laid out; with the reasons in words.
 
-use crate::compile::Plan;
+use crate::compile::{Plan, PortPlan};
 use crate::forwarding::PortId;
 use crate::io::Backend;
 use crate::io::af_xdp::{Survey, chunks_for};
@@ -103,6 +103,23 @@ impl Choices {
     #[must_use]
     pub fn of(&self, port: PortId) -> Option<&Choice> {
         self.ports.iter().find(|choice| choice.port == port)
+    }
+
+    /// Looks whether two gateways can have the ports of a plan open at the same time, as by packet sockets.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    pub fn can_be_shared(&self, plan: &Plan) -> Result<(), String> {
+        let is_shared = |port: &&PortPlan| {
+            port.backend.network_device().is_some() && self.of(port.id).is_none_or(|choice| !choice.xdp)
+        };
+        match plan.ports.iter().find(|port| !is_shared(port)) {
+            None => Ok(()),
+            Some(port) => Err(format!(
+                "port {} is not on packet sockets, and only one gateway can have it open; stop the one that runs first",
+                port.name
+            )),
+        }
     }
 }
 

@@ -16,6 +16,7 @@ pub mod preflight;
 pub mod reload;
 mod remembering;
 pub mod reopen;
+mod replace;
 mod signals;
 pub mod start;
 mod state_file;

@@ -32,8 +32,6 @@ pub struct Opening<'mem> {
     pub devices: Vec<DeviceFact>,
     /// What keeps the machine quiet.
     pub quiet: Quiet,
-    /// What no other gateway of this machine may serve.
-    pub exclusive: Exclusive,
 }
 
 /// Why the ports are not open.
@@ -72,6 +70,20 @@ fn permission(error: &io::Error, capability: &str) -> String {
 }
 
 impl<'mem> Opening<'mem> {
+    /// Drops what has arrived so far: another gateway has handled it.
+    pub fn discard(&mut self, pools: &mut [Pool<'mem>]) {
+        const BURST: usize = 64;
+        let mut frames = Vec::with_capacity(BURST);
+        for (ports, pool) in self.workers.iter_mut().zip(pools) {
+            for (_, port) in ports {
+                // What cannot be received now is the worker's to report.
+                while port.rx_burst(pool, &mut frames, BURST).is_ok() && !frames.is_empty() {
+                    frames.drain(..).for_each(|frame| pool.put(frame));
+                }
+            }
+        }
+    }
+
     /// Has frames arrive, in chunks of each worker's memory where that takes some.
     ///
     /// # Errors
@@ -88,12 +100,7 @@ impl<'mem> Opening<'mem> {
 ///
 /// # Errors
 /// When a port cannot be opened or kept quiet. Nothing is left open then.
-pub fn open<'mem>(
-    plan: &Plan,
-    kernel: &Kernel,
-    choices: &Choices,
-    umems: &[Arc<Umem<'mem>>],
-) -> Result<Opening<'mem>, OpeningError> {
+pub fn open<'mem>(plan: &Plan, choices: &Choices, umems: &[Arc<Umem<'mem>>]) -> Result<Opening<'mem>, OpeningError> {
     let workers = choices.workers;
     let mut opening = Opening {
         workers: (0..workers).map(|_| Vec::new()).collect(),
@@ -101,9 +108,7 @@ pub fn open<'mem>(
         backends: Slab::new(),
         devices: Vec::new(),
         quiet: Quiet::new(),
-        exclusive: Exclusive::default(),
     };
-    claim(plan, &mut opening.exclusive)?;
     for port in &plan.ports {
         let choice = choices.of(port.id);
         if let Some((port, words)) = choice.and_then(|choice| Some((&choice.name, choice.words()?))) {
@@ -125,7 +130,6 @@ pub fn open<'mem>(
             worker.push((port.id, io));
         }
     }
-    keep_quiet(plan, kernel, &mut opening.quiet)?;
     Ok(opening)
 }
 

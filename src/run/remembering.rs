@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::gateway::Gateway;
 use super::state_file;
-use crate::admin::directory::network_namespace;
+use crate::admin::directory::{network_namespace, own_directory};
 use crate::compile::Plan;
 
 /// Numbers that are freed while they are written down spoil the work; then it is done again.
@@ -24,9 +24,9 @@ pub struct StateKeeper {
 
 impl StateKeeper {
     /// The state file of the gateway of `file`. Beside its admin socket if `named` says where that is; else in the
-    /// directory of the `usual` one, with a name that no other file and no other network namespace has.
+    /// gateway's own directory, with a name that no other file and no other network namespace has.
     #[must_use]
-    pub fn new(file: &Path, named: Option<&Path>, usual: &Path) -> Self {
+    pub fn new(file: &Path, named: Option<&Path>) -> Self {
         let beside = named.map(|socket| {
             let name = socket.file_name().unwrap_or_default().to_string_lossy();
             socket.with_file_name(format!("{name}.state"))
@@ -36,7 +36,7 @@ impl StateKeeper {
             let digest = Sha256::digest(whole.as_os_str().as_encoded_bytes());
             let short: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
             let namespace = network_namespace().ok()?;
-            Some(usual.with_file_name(format!("{namespace}-{short}.state")))
+            Some(own_directory().ok()?.join(format!("{namespace}-{short}.state")))
         };
         Self { usual: beside.or_else(own), writing: Mutex::new(()) }
     }

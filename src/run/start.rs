@@ -1,14 +1,14 @@
 //! `run`: from a file to a gateway that moves frames, and back to nothing.
 //!
 //! Read and compile; look at the machine; take the admin socket; open the ports and keep the kernel quiet; restore what
-//! was known; resolve next hops; give up the rights that were only needed for that; start the workers. Whatever fails,
-//! everything before it is undone by being dropped.
+//! was known; resolve next hops; give up the rights that were only needed for that; start the workers. A gateway that
+//! replaces another has it end in between (`replace`). Whatever fails, everything before it is undone by being dropped.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -25,15 +25,17 @@ use crate::events;
 use crate::kernel::devices::devices as kernel_devices;
 use crate::kernel::host::Machine;
 use crate::kernel::resolver::Resolver;
-use crate::rib::facts::PortLink;
+use crate::rib::facts::{PortLink, Tunnel};
 use crate::rights::{Account, AccountError, EarlyThread, user_changes};
 use crate::run::backends;
 use crate::run::confine::confine;
+use crate::run::exclusive::Exclusive;
 use crate::run::gateway::Gateway;
 use crate::run::host_names;
 use crate::run::opening::{self, Opening, OpeningError};
 use crate::run::preflight;
 use crate::run::remembering::StateKeeper;
+use crate::run::replace::Predecessor;
 use crate::run::signals::{Signals, StopSignals};
 use crate::run::supervise::Supervision;
 
@@ -52,6 +54,8 @@ pub struct Orders {
     pub file: PathBuf,
     /// The admin socket, if not the file's or the usual one.
     pub admin: Option<PathBuf>,
+    /// Whether to take the place of the gateway that runs.
+    pub replace: bool,
     /// Whether to stop when standard input is closed: for those who start gateways of their own.
     pub attended: bool,
 }
@@ -71,6 +75,9 @@ pub enum StartError {
     /// More static addresses than the table holds.
     #[error("the MAC table has no room for the static address {0}: raise `fdb: {{ capacity: .. }}`")]
     Full(Mac),
+    /// The gateway that runs stays.
+    #[error("cannot replace the running gateway: {0}")]
+    NotReplaced(String),
     /// Somebody has said so. There is nothing wrong.
     #[error("stopped before it was ready")]
     Stopped,
@@ -113,34 +120,43 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
     let (config, mut plan) = read(runtime, stop, &orders.file)?;
     let machine = look_at_the_machine(runtime, stop, &config, &mut plan, orders)?;
     let named = orders.admin.clone().or_else(|| plan.settings.admin.clone());
-    let admin = match named.as_deref() {
-        Some(path) => AdminSocket::bind(path),
-        None => AdminSocket::bind_usual(),
-    };
-    if let Err(taken @ AdminSocketError::Live(_)) = admin {
-        return Err(taken.into());
+    let bind = || named.as_deref().map_or_else(AdminSocket::bind_usual, AdminSocket::bind);
+    let predecessor = if orders.replace { Predecessor::find(named.as_deref())? } else { None };
+    let mut admin = predecessor.is_none().then(bind);
+    if let Some(Err(AdminSocketError::Live(path))) = admin {
+        return Err(AdminSocketError::Live(path).into());
     }
     let choices = backends::choose(&plan);
     if let Some(fewer) = &choices.fewer {
         tracing::warn!("{fewer}");
     }
+    let mut exclusive = Exclusive::default();
+    match &predecessor {
+        Some(_) => choices.can_be_shared(&plan).map_err(StartError::NotReplaced)?,
+        None => opening::claim(&plan, &mut exclusive)?,
+    }
     let (threads, layout, polling) = (choices.workers, choices.layout(), plan.settings.polling);
     let mut arenas: Vec<_> = (0..threads).map(|_| layout.arena()).collect();
     let (mut pools, umems): (Vec<_>, Vec<_>) = arenas.iter_mut().map(|arena| layout.cut(arena)).unzip();
     let umems: Vec<_> = umems.into_iter().flatten().collect();
-    let mut opening = opening::open(&plan, machine.kernel(), &choices, &umems)?;
+    let mut opening = opening::open(&plan, &choices, &umems)?;
     let listening = opening::listeners(&plan, machine.kernel());
     // What arrives from here on waits for the workers.
     opening.start(&mut pools)?;
-    let Opening { workers: ports, reopeners, backends, devices, quiet, exclusive } = opening;
+    let resolving = stop.unless_told(resolve(&plan));
+    let resolver = runtime.block_on(resolving).ok_or(StartError::Stopped)?;
+    let mut resolver = resolver.map_err(while_doing("cannot read the kernel's routes"))?;
+    if let Some(predecessor) = &predecessor {
+        runtime.block_on(predecessor.end(&plan, &mut exclusive, || opening.discard(&mut pools)))?;
+    }
+    opening::keep_quiet(&plan, machine.kernel(), &mut opening.quiet)?;
     // Who may not open ports may often not make the socket either; the ports say better what is missing.
-    let (admin, listener) = admin?;
+    let (admin, listener) = admin.take().unwrap_or_else(bind)?;
+    let Opening { workers: ports, reopeners, backends, devices, quiet } = opening;
     let (gateway, requests) = Gateway::new(plan, devices, backends, threads)?;
     let gateway = Arc::new(gateway);
-    let keeper = Arc::new(StateKeeper::new(&orders.file, named.as_deref(), admin.path()));
+    let keeper = Arc::new(StateKeeper::new(&orders.file, named.as_deref()));
     keeper.restore(&gateway);
-    let resolver = runtime.block_on(stop.unless_told(resolve(&gateway))).ok_or(StartError::Stopped)?;
-    let mut resolver = resolver.map_err(while_doing("cannot read the kernel's routes"))?;
     gateway.change(|rib| {
         rib.starts_until(Now { nanos: gateway.clock.now().nanos + STARTING });
         rib.devices(kernel_devices(resolver.ports(), resolver.kernel()));
@@ -151,20 +167,22 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
     let given_up = confine(gateway.rib().plan(), &config, &admin, on_xdp)?;
 
     let stop = AtomicBool::new(false);
+    let (working, rested) = mpsc::channel::<()>();
     let result = thread::scope(|scope| {
-        let _leaving = Leaving(&stop);
+        let leaving = Leaving(&stop);
         let mut crew = Vec::new();
         let mut rings = Vec::new();
         let counters = gateway.rib().counters().to_vec();
         for ((pool, ports), counters) in pools.into_iter().zip(ports).zip(counters) {
             let (sender, ring) = events::ring(EVENTS);
             rings.push(ring);
-            let worker = Worker::new(gateway.shared.clone(), pool, ports, counters, sender);
-            let (number, clock, stop) = (crew.len(), gateway.clock, &stop);
+            let mut worker = Worker::new(gateway.shared.clone(), pool, ports, counters, sender);
+            let (number, clock, stop, working) = (crew.len(), gateway.clock, &stop, working.clone());
             let thread = thread::Builder::new().name(format!("worker-{number}"));
             let thread = thread.spawn_scoped(scope, move || {
                 pin(number);
-                work(worker, clock, polling == Polling::Adaptive, stop);
+                work(&mut worker, clock, polling == Polling::Adaptive, stop);
+                drop(working);
             });
             crew.push(thread.map_err(while_doing("cannot start a worker"))?);
         }
@@ -177,6 +195,7 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
             quiet,
             listening,
             rings,
+            admin,
             listener,
             signals,
             requests,
@@ -187,9 +206,14 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
             keeper,
         };
         let alive = || crew.iter().all(|worker| !worker.is_finished());
-        runtime.block_on(supervision.run(orders.attended, alive))
+        let (result, exclusive) = runtime.block_on(supervision.run(orders.attended, alive));
+        drop((leaving, working));
+        // It takes longer until the ports are closed, but nothing is moved from here on: whoever waits for our place may
+        // have it.
+        let _ = rested.recv();
+        drop(exclusive);
+        result
     });
-    drop(admin);
     if result.is_ok() {
         tracing::info!("stopped");
     }
@@ -243,12 +267,8 @@ fn warn(problem: &Problem) {
     tracing::warn!("{}{problem}{help}", problem.place());
 }
 
-async fn resolve(gateway: &Gateway) -> io::Result<Resolver> {
-    let (tunnels, ports) = {
-        let rib = gateway.rib();
-        (rib.tunnels().collect(), PortLink::all_of(rib.plan()))
-    };
-    let mut resolver = Resolver::start(tunnels, ports).await?;
+async fn resolve(plan: &Plan) -> io::Result<Resolver> {
+    let mut resolver = Resolver::start(Tunnel::all_of(plan), PortLink::all_of(plan)).await?;
     resolver.settle(FIRST_ANSWERS).await;
     Ok(resolver)
 }

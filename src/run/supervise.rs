@@ -14,6 +14,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 
 use crate::admin;
+use crate::admin::socket::AdminSocket;
 use crate::compile::PortPlan;
 use crate::config::Config;
 use crate::events::EventReceiver;
@@ -51,6 +52,8 @@ pub struct Supervision<'g, 'mem> {
     /// The workers' events, one ring each.
     pub rings: Vec<EventReceiver>,
     /// The admin socket.
+    pub admin: AdminSocket,
+    /// What listens on it.
     pub listener: UnixListener,
     /// What tells us to stop, or to read the file again.
     pub signals: Signals,
@@ -69,11 +72,9 @@ pub struct Supervision<'g, 'mem> {
 }
 
 impl Supervision<'_, '_> {
-    /// Works until a signal, or, if `attended`, until standard input is closed.
-    ///
-    /// # Errors
-    /// When the admin socket breaks, or a worker is not `alive` any more.
-    pub async fn run(self, attended: bool, alive: impl Fn() -> bool) -> Result<(), StartError> {
+    /// Works until a signal, or, if `attended`, until standard input is closed. Returns whether that is how it ended, or the
+    /// admin socket broke, or a worker is not `alive` any more; and what no other gateway may serve while the workers are.
+    pub async fn run(self, attended: bool, alive: impl Fn() -> bool) -> (Result<(), StartError>, Exclusive) {
         let Self {
             gateway,
             resolver,
@@ -81,6 +82,7 @@ impl Supervision<'_, '_> {
             quiet,
             mut listening,
             rings,
+            admin,
             listener,
             signals,
             requests,
@@ -137,8 +139,10 @@ impl Supervision<'_, '_> {
                 served.map_err(|error| StartError::System("the admin socket broke", error))
             }
         };
+        // A disk may be slow; the workers go on meanwhile.
+        drop(admin);
         keeper.write(gateway);
-        result
+        (result, reloader.exclusive)
     }
 }
 
