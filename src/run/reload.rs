@@ -74,7 +74,7 @@ pub struct Reloader<'q> {
 }
 
 /// A file that was compiled beside the running one.
-struct Compiled {
+struct CompiledBeside {
     config: Config,
     plan: Plan,
     machine: Machine,
@@ -119,7 +119,7 @@ impl Reloader<'_> {
         let compiled = aside(move || compile_beside(&before, &old, config(), machine, given_up)).await;
         gateway.rib().hold_numbers(false);
         // Nothing else happens from here until it is taken in: peers are learned by this same thread.
-        let Compiled { config, plan, machine, reloaded } = compiled??;
+        let CompiledBeside { config, plan, machine, reloaded } = compiled??;
         self.prepare(&plan, machine.kernel())?;
         host_names::tell(&gateway.rib().plan().named, &plan.named);
         gateway.change(|rib| rib.take_in(plan));
@@ -171,7 +171,7 @@ fn compile_beside(
     config: Config,
     machine: Machine,
     given_up: CapabilitySet,
-) -> Result<Compiled, Problems> {
+) -> Result<CompiledBeside, Problems> {
     let mut plan = compile(&config, &before.numbers, Some(&before.tables))?;
     machine.name_devices(&mut plan, Some(before));
     refuse(fixed::check(before, &config, &plan))?;
@@ -182,7 +182,7 @@ fn compile_beside(
     }
     plan.warnings.extend(problems);
     let reloaded = changes(diff::Side { config: old, plan: before }, diff::Side { config: &config, plan: &plan });
-    Ok(Compiled { config, plan, machine, reloaded })
+    Ok(CompiledBeside { config, plan, machine, reloaded })
 }
 
 /// What changes, in lines.
