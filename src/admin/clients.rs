@@ -14,11 +14,13 @@ use std::time::Duration;
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::ioctl_fionread;
 use rustix::net::{Shutdown, shutdown};
 use rustix::process::{Resource, getrlimit};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Notify;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
 
 /// Most clients at a time, if the process may have descriptors enough.
@@ -27,11 +29,12 @@ const MOST: usize = 128;
 const SHARE: u64 = 4;
 /// How long a client may let us wait for its request, or for room for its answer.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long it may do so while another client needs its place.
+/// How long it may do so while another client needs its place: with no request, and with an answer.
+const SHORT_GRACE: Duration = Duration::from_millis(10);
 const GRACE: Duration = Duration::from_millis(250);
 /// How long a client waits for a place, and how often it is looked for one.
 const NO_PLACE: Duration = Duration::from_millis(500);
-const LOOK_FOR_PLACE: Duration = Duration::from_millis(20);
+const LOOK_FOR_PLACE: Duration = Duration::from_millis(1);
 /// How often it is looked whether one has let us wait too long.
 const LOOK: Duration = Duration::from_secs(1);
 const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n\
@@ -50,12 +53,14 @@ pub(super) struct AdminListener {
 /// A client, for as long as its connection lasts.
 pub(super) struct AdminClient {
     stream: UnixStream,
-    turn: Mutex<Turn>,
+    turn: Mutex<NextMove>,
+    /// It has taken something of its answer.
+    has_taken: Notify,
 }
 
 /// Who has to do something next.
 #[derive(Debug, Clone, Copy)]
-enum Turn {
+enum NextMove {
     /// The client, which has been here since then and sent no whole request.
     Asking(Instant),
     /// The gateway, which works on the answer.
@@ -90,33 +95,31 @@ impl AdminListener {
             sleep(LOOK_FOR_PLACE).await;
         }
         self.full_since = None;
-        let client = Arc::new(AdminClient { stream, turn: Mutex::new(Turn::Asking(Instant::now())) });
+        let client = Arc::new(AdminClient {
+            stream,
+            turn: Mutex::new(NextMove::Asking(Instant::now())),
+            has_taken: Notify::new(),
+        });
         self.clients.push(Arc::downgrade(&client));
         Some(client)
     }
 
+    /// Whether there is a place. If not, all that have let us wait for long enough are closed, and there is one soon.
     fn has_room(&mut self) -> bool {
-        self.clients.retain(|client| client.strong_count() > 0);
-        self.clients.len() < self.most || self.make_room()
-    }
-
-    /// Closes the client that has let us wait the longest. Returns false if all of them deserve their place.
-    fn make_room(&mut self) -> bool {
-        let waited = |(place, client): (usize, &Weak<AdminClient>)| Some((client.upgrade()?.may_be_closed()?, place));
-        let Some((_, place)) = self.clients.iter().enumerate().filter_map(waited).max() else { return false };
-        if let Some(client) = self.clients.swap_remove(place).upgrade() {
-            client.close();
+        self.forget_gone();
+        let is_full = self.clients.len() >= self.most;
+        if is_full {
+            self.close(AdminClient::may_be_closed);
         }
-        true
+        !is_full
     }
 
-    fn close_overdue(&mut self) {
-        let overdue = |client: &AdminClient| client.has_kept_us_waiting().is_some_and(|time| time > PATIENCE);
-        self.clients
-            .iter()
-            .filter_map(Weak::upgrade)
-            .filter(|client| overdue(client))
-            .for_each(|client| client.close());
+    fn close(&self, is_due: impl Fn(&AdminClient) -> bool) {
+        self.clients.iter().filter_map(Weak::upgrade).filter(|client| is_due(client)).for_each(|client| client.close());
+    }
+
+    /// A place is free once the descriptor is.
+    fn forget_gone(&mut self) {
         self.clients.retain(|client| client.strong_count() > 0);
     }
 }
@@ -128,7 +131,10 @@ impl Listener for AdminListener {
     async fn accept(&mut self) -> (AdminStream, ClientHandle) {
         loop {
             tokio::select! {
-                _ = self.look.tick() => self.close_overdue(),
+                _ = self.look.tick() => {
+                    self.close(|client| client.has_kept_us_waiting() > Some(PATIENCE));
+                    self.forget_gone();
+                }
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, _)) => if let Some(client) = self.admit(stream).await {
                         return (AdminStream(Arc::clone(&client)), ClientHandle(Some(client)));
@@ -148,33 +154,35 @@ impl Listener for AdminListener {
 }
 
 impl AdminClient {
-    fn turn(&self) -> Turn {
+    fn turn(&self) -> NextMove {
         *self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take_turn(&self, turn: Turn) {
+    fn take_turn(&self, turn: NextMove) {
         *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = turn;
     }
 
+    /// How long it has kept us waiting. What it has done already, and we have not seen yet, counts.
     fn has_kept_us_waiting(&self) -> Option<Duration> {
-        match self.turn() {
-            Turn::Ours => None,
-            Turn::Asking(since) | Turn::Sent(since) | Turn::Stalled(since) => Some(since.elapsed()),
-        }
+        let (since, is_its_move) = match self.turn() {
+            NextMove::Ours => return None,
+            NextMove::Asking(since) => (since, ioctl_fionread(&self.stream).is_ok_and(|unread| unread == 0)),
+            NextMove::Sent(since) => (since, true),
+            NextMove::Stalled(since) => (since, !has_room(&self.stream)),
+        };
+        is_its_move.then(|| since.elapsed())
     }
 
-    /// How long it has kept us waiting, if that is long enough for another to have its place.
-    fn may_be_closed(&self) -> Option<Duration> {
-        let waited = self.has_kept_us_waiting()?;
-        let is_due = match self.turn() {
-            Turn::Ours => false,
-            // What it has sent may only not have been read yet.
-            Turn::Asking(_) => ioctl_fionread(&self.stream).is_ok_and(|unread| unread == 0),
+    /// Whether it has kept us waiting for long enough that another may have its place.
+    fn may_be_closed(&self) -> bool {
+        let grace = match self.turn() {
+            NextMove::Ours => return false,
+            NextMove::Asking(_) => SHORT_GRACE,
             // It may be us who are slow.
-            Turn::Sent(_) => waited > PATIENCE / 2,
-            Turn::Stalled(_) => waited > GRACE,
+            NextMove::Sent(_) => PATIENCE / 2,
+            NextMove::Stalled(_) => GRACE,
         };
-        is_due.then_some(waited)
+        self.has_kept_us_waiting() > Some(grace)
     }
 
     /// Ends the connection; whoever serves it is told so by the system.
@@ -184,6 +192,12 @@ impl AdminClient {
     }
 }
 
+/// Whether something could be sent by a socket now.
+fn has_room(stream: &UnixStream) -> bool {
+    let mut wanted = [PollFd::new(stream, PollFlags::OUT)];
+    poll(&mut wanted, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+}
+
 /// A client, as those know it who answer it.
 #[derive(Clone)]
 pub(super) struct ClientHandle(Option<Arc<AdminClient>>);
@@ -191,12 +205,24 @@ pub(super) struct ClientHandle(Option<Arc<AdminClient>>);
 impl ClientHandle {
     /// Its request is there.
     pub(super) fn has_asked(&self) {
-        self.0.iter().for_each(|client| client.take_turn(Turn::Ours));
+        self.0.iter().for_each(|client| client.take_turn(NextMove::Ours));
+    }
+
+    /// Waits until there is room for more of its answer.
+    pub(super) async fn has_room(&self) {
+        let Some(client) = &self.0 else { return };
+        loop {
+            let taken = client.has_taken.notified();
+            if !matches!(client.turn(), NextMove::Stalled(_)) {
+                return;
+            }
+            taken.await;
+        }
     }
 
     /// Its answer begins.
     pub(super) fn is_answered(&self) {
-        self.0.iter().for_each(|client| client.take_turn(Turn::Sent(Instant::now())));
+        self.0.iter().for_each(|client| client.take_turn(NextMove::Sent(Instant::now())));
     }
 }
 
@@ -231,15 +257,16 @@ impl AsyncWrite for AdminStream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         loop {
             if self.0.stream.poll_write_ready(context)?.is_pending() {
-                if !matches!(self.0.turn(), Turn::Stalled(_)) {
-                    self.0.take_turn(Turn::Stalled(Instant::now()));
+                if !matches!(self.0.turn(), NextMove::Stalled(_)) {
+                    self.0.take_turn(NextMove::Stalled(Instant::now()));
                 }
                 return Poll::Pending;
             }
             match self.0.stream.try_write(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 written => {
-                    self.0.take_turn(Turn::Sent(Instant::now()));
+                    self.0.take_turn(NextMove::Sent(Instant::now()));
+                    self.0.has_taken.notify_waiters();
                     return Poll::Ready(written);
                 }
             }

@@ -15,39 +15,56 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::Serialize;
+use tokio::sync::Semaphore;
 use tokio::task::yield_now;
 
 use super::Asked;
+use super::clients::ClientHandle;
 use crate::forwarding::PeerId;
 use crate::report::NoSuchTenant;
 
 /// Tenants or peers of a part.
 const ROWS: usize = 16;
-/// Buckets of the FDB of a part: up to three addresses each, most often fewer.
-const BUCKETS: usize = 32;
+/// Buckets of the FDB of a part, most of which are empty in most tables.
+const BUCKETS: usize = 1_024;
 
 /// The MAC addresses of one tenant or of all, in the order in which they are in the table.
-pub(super) fn fdb<G: Asked>(gateway: Arc<G>, tenant: Option<&str>) -> Result<Response, NoSuchTenant> {
+pub(super) fn fdb<G: Asked>(
+    gateway: Arc<G>,
+    client: ClientHandle,
+    tenant: Option<&str>,
+) -> Result<Response, NoSuchTenant> {
     let (only, all) =
         gateway.read(|_| false, |state| state.tenant(tenant).map(|only| (only, state.shared.fdb.buckets())))?;
     let parts = (0..all).step_by(BUCKETS).map(move |first| first..all.min(first + BUCKETS));
-    Ok(list(parts, move |buckets: Range<usize>| gateway.read(|_| false, |state| state.fdb_part(only, buckets))))
+    Ok(list(client, parts, move |buckets: Range<usize>| gateway.read(|_| false, |state| state.fdb_part(only, buckets))))
 }
 
 /// Tenants, or one of them, by name.
-pub(super) fn tenants<G: Asked>(gateway: Arc<G>, tenant: Option<&str>) -> Result<Response, NoSuchTenant> {
+pub(super) fn tenants<G: Asked>(
+    gateway: Arc<G>,
+    client: ClientHandle,
+    tenant: Option<&str>,
+) -> Result<Response, NoSuchTenant> {
     let ids = gateway.read(|_| false, |state| state.tenant_ids(tenant))?;
-    Ok(list(parts_of(ids), move |part| gateway.read(|_| false, |state| state.tenants_of(&part))))
+    Ok(list(client, parts_of(ids), move |part| gateway.read(|_| false, |state| state.tenants_of(&part))))
 }
 
 /// Tunnel peers, of all or of one tenant, by name.
-pub(super) fn peers<G: Asked>(gateway: Arc<G>, tenant: Option<&str>) -> Result<Response, NoSuchTenant> {
+pub(super) fn peers<G: Asked>(
+    gateway: Arc<G>,
+    client: ClientHandle,
+    tenant: Option<&str>,
+) -> Result<Response, NoSuchTenant> {
     let ids = gateway.read(|_| true, |state| state.peer_ids(tenant))?;
-    Ok(list(parts_of(ids), move |part| {
+    Ok(list(client, parts_of(ids), move |part| {
         let part: HashSet<PeerId> = part.into_iter().collect();
         gateway.read(|peer| part.contains(&peer), |state| state.peers(None).unwrap_or_default())
     }))
 }
+
+/// One part at a time, of whichever list: other answers and the rest of control wait for no more than that.
+static TURN: Semaphore = Semaphore::const_new(1);
 
 fn parts_of<Id>(ids: Vec<Id>) -> impl Iterator<Item = Vec<Id>> {
     let mut ids = ids.into_iter();
@@ -56,13 +73,17 @@ fn parts_of<Id>(ids: Vec<Id>) -> impl Iterator<Item = Vec<Id>> {
 
 /// A list of the rows of all parts.
 fn list<P: Send + 'static, T: Serialize + 'static>(
+    client: ClientHandle,
     parts: impl Iterator<Item = P> + Send + 'static,
     rows: impl Fn(P) -> Vec<T> + Send + 'static,
 ) -> Response {
     let list = JsonList { parts: Some(parts), rows, has_rows: false };
-    let body = stream::unfold(list, async |mut list| {
+    let body = stream::unfold((list, client), async |(mut list, client)| {
+        client.has_room().await;
+        // Whoever has the turn lets everybody else do something first.
+        let _turn = TURN.acquire().await;
         yield_now().await;
-        Some((Ok::<_, Infallible>(list.next()?), list))
+        Some((Ok::<_, Infallible>(list.next()?), (list, client)))
     });
     ([(CONTENT_TYPE, "application/json")], Body::from_stream(body)).into_response()
 }

@@ -90,12 +90,16 @@ async fn reload(gateway: &impl Asked) -> Response {
 }
 
 /// A list of which a tenant's part may be asked for.
-fn of_tenant<G: Asked>(list: fn(Arc<G>, Option<&str>) -> Result<Response, NoSuchTenant>) -> MethodRouter<Arc<G>> {
-    get(async move |Query(filter): Query<TenantFilter>, State(gateway): State<Arc<G>>| {
-        match list(gateway, filter.tenant.as_deref()) {
-            Ok(list) => list,
-            Err(missing) => refuse(StatusCode::NOT_FOUND, missing.to_string()),
-        }
+fn of_tenant<G: Asked>(
+    list: fn(Arc<G>, ClientHandle, Option<&str>) -> Result<Response, NoSuchTenant>,
+) -> MethodRouter<Arc<G>> {
+    get(async move |Query(filter): Query<TenantFilter>, ConnectInfo(client), State(gateway): State<Arc<G>>| match list(
+        gateway,
+        client,
+        filter.tenant.as_deref(),
+    ) {
+        Ok(list) => list,
+        Err(missing) => refuse(StatusCode::NOT_FOUND, missing.to_string()),
     })
 }
 
