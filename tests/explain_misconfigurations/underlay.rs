@@ -71,7 +71,7 @@ pub(super) fn carriers() -> Vec<Row> {
             ALL,
             "up",
             udp(3784, &[0x20, 0xc0, 3, 24, 0, 0, 0, 1, 0, 0, 0, 0, 0, 15, 66, 64, 0, 15, 66, 64, 0, 0, 0, 0]),
-            "dropped (host_traffic): To the machine itself and no tunnel packet (SSH, BGP, ping, ..): the machine's own stack takes it, and nothing is wrong",
+            "dropped (host_traffic): the packet from 192.0.2.9 (peer leaf) is UDP port 3784 (BFD), no tunnel packet but for the machine itself: its own stack takes it, and nothing is wrong",
         ),
         row(
             "VXLAN from an NVGRE peer",

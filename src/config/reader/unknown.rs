@@ -14,7 +14,9 @@ pub(super) fn unknown_field(field: &str, known: &'static [&'static str], sibling
         return ReadError::new(message).help(help);
     }
     if super::parse_number(field).is_some() {
-        return ReadError::new(message).help("put numbers that belong together in a list: `[7, 20]`");
+        const HELP: &str = "a comma begins another field: write a number without one, such as 1000, and a list in brackets, \
+                            such as [7, 20]";
+        return ReadError::new(message).help(HELP);
     }
     match suggestion(field, known.iter().copied()) {
         Some(help) if help.starts_with("did") => ReadError::new(format!("{message}; {help}")),

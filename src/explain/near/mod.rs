@@ -55,6 +55,7 @@ fn of(case: &Case<'_>, stage: Stage, reason: DropReason) -> Vec<Near> {
         Stage::Classify if is(Common::NotForUs) => outer::not_for_us(case),
         Stage::Classify if is(Common::NotOurMac) => outer::not_our_mac(case),
         Stage::Classify if is(Common::OtherGroup) => outer::other_group(case),
+        Stage::Classify if is(Common::HostTraffic) => sender::host_traffic(case),
         Stage::Classify if is(Common::UnknownPeer) => sender::unknown(case),
         Stage::Classify => checks::outer(case, reason),
         _ if is(Common::L2Control) => bridge::refused(case, reason),

@@ -45,6 +45,21 @@ pub(super) fn wrong_carrier(case: &Case<'_>) -> Vec<Near> {
     all
 }
 
+/// A packet for the machine itself: what it is, and that nothing is wrong.
+pub(super) fn host_traffic(case: &Case<'_>) -> Vec<Near> {
+    let Some(packet) = case.trace.outer() else { return Vec::new() };
+    let known = case.tables.senders.iter().filter(|(sender, _)| sender.address == packet.src);
+    let first = known.map(|(_, peer)| *peer).min();
+    let who = first.map_or_else(String::new, |peer| format!(" ({})", case.peer(peer)));
+    let text = format!(
+        "the packet from {}{who} is {}, no tunnel packet but for the machine itself: its own stack takes it, and nothing is \
+         wrong",
+        packet.src,
+        packet.carrier.in_words()
+    );
+    vec![Near::new(text, None)]
+}
+
 fn same_address(case: &Case<'_>, endpoint: EndpointId, packet: &Outer) -> Vec<Near> {
     let mut same: Vec<_> = case.tables.senders.iter().filter(|(sender, _)| sender.address == packet.src).collect();
     same.sort_by_key(|(sender, peer)| (sender.endpoint != endpoint, sender.carrier != packet.carrier, **peer));
