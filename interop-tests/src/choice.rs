@@ -31,15 +31,16 @@ pub fn cases(words: &[String]) -> Result<Choice, String> {
             continue;
         }
         let by_part: Vec<_> = cases::ALL.iter().map(|case| case.name).filter(|name| name.contains(&**word)).collect();
-        match by_part.len() {
-            // Every name holds the empty word, and nobody means that.
-            _ if word.is_empty() => return Err("`--case` needs a name; --list shows them".to_owned()),
-            0 => return Err(unknown("case", word, known().map(|case| case.name))),
-            1 => remarks.push(format!("no case is called `{word}`; one matches by part: {}", by_part[0])),
-            count => {
-                remarks.push(format!("no case is called `{word}`; {count} cases match by part: {}", by_part.join(", ")))
-            }
+        if word.is_empty() {
+            // Every name holds it, and nobody means that.
+            return Err("`--case` needs a name; --list shows them".to_owned());
         }
+        let matching = match by_part.len() {
+            0 => return Err(unknown("case", word, known().map(|case| case.name))),
+            1 => "one matches".to_owned(),
+            count => format!("{count} cases match"),
+        };
+        remarks.push(format!("no case is called `{word}`; {matching} by part: {}", by_part.join(", ")));
         chosen.extend(by_part);
     }
     Ok(Choice { cases: known().filter(|case| chosen.contains(&case.name)).copied().collect(), remarks })

@@ -19,7 +19,8 @@ Usage: cargo xtask <chore>
                     --strict: a skipped test is a failure, as in CI
   interop [--install] [ARGS]
                     the conformance matrix against every peer that is here; --install brings the others
-                    (Debian, root). ARGS: --peer NAME, --case NAME, --list, --out DIR, --strict; see --help
+                    (Debian, root). ARGS: --peer NAME, --case NAME, --list, --out DIR, --junit FILE, --strict;
+                    see --help
   captures run [CASE..]
   captures record CASE..
                     the cases of interop-tests/cases, or directories like them: runs them, or writes

@@ -37,7 +37,7 @@ struct Options {
     /// Where report.html, report.json and the captures go
     #[arg(long, value_name = "DIR", default_value = "target/interop")]
     out: PathBuf,
-    /// Also writes the results as JUnit XML, for CI systems
+    /// Also writes the results as `JUnit` XML, for CI systems
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
     /// What could not run counts as a failure

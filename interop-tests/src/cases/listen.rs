@@ -10,8 +10,8 @@ use crate::outcome::Stop;
 use crate::testbed::{Site, Tenant, Testbed};
 
 /// A listener whose host is out of reach ends by itself after so many seconds.
-const LONGEST: u32 = 180;
-const START: Duration = Duration::from_secs(30);
+const LONGEST: u32 = 600;
+const START: Duration = Duration::from_secs(100);
 /// KiB of frames that wait for tcpdump, and bytes that are kept of each. Unless told, tcpdump has 2 MiB and locks them:
 /// a few dozen of those, and a User-Mode Linux of 192 MiB has no memory left to start another.
 const BUFFER: u32 = 256;

@@ -1,4 +1,4 @@
-//! The report as JUnit XML, which CI systems read: a suite for each case, a test for each of its cells.
+//! The report as `JUnit` XML, which CI systems read: a suite for each case, a test for each of its cells.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use super::{CaseReport, CellReport, Report};
 use crate::outcome::Outcome;
 
-/// The report in JUnit's form. What could not be tried is skipped.
+/// The report in `JUnit`'s form. What could not be tried is skipped.
 ///
 /// # Errors
 /// When it cannot be written as XML.

@@ -1,4 +1,4 @@
-//! What came out: one value, shown in the terminal, as JSON, as JUnit and as a page.
+//! What came out: one value, shown in the terminal, as JSON, as `JUnit` XML and as a page.
 
 mod frames;
 mod html;

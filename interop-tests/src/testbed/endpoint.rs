@@ -247,23 +247,29 @@ fn tunnel(source: Source<'_>, written: &Written) -> io::Result<Option<(Network, 
             &written.encap,
             "a tunnel needs `address`, the endpoint's tunnel address, such as `address: 198.18.0.50`",
         )),
-        (Some(gateway), Some(address), false) => {
-            let own = Network::parse(&gateway.value)
-                .map_err(|why| source.error(gateway, why_not("gateway", gateway, &why)))?;
-            let far: IpAddr = address.value.parse().map_err(|_| {
-                let why = "write one IP address without a prefix length";
-                source.error(address, why_not("address", address, why))
-            })?;
-            if far == own.address {
-                return Err(source.error(address, why_not("address", address, "that is the gateway's own address")));
-            }
-            if !own.holds(far) {
-                let why = format!("it is not in the network of `gateway: {own}`, and no router is known to the bench");
-                return Err(source.error(address, why_not("address", address, &why)));
-            }
-            Ok(Some((own, far)))
+        (Some(gateway), Some(address), false) => ends(source, gateway, address).map(Some),
+    }
+}
+
+/// Our address with its network, and the endpoint's in it.
+fn ends(source: Source<'_>, gateway: &Spanned<String>, address: &Spanned<String>) -> io::Result<(Network, IpAddr)> {
+    let wrong = |field, value: &Spanned<String>, why: &str| source.error(value, why_not(field, value, why));
+    let own = Network::parse(&gateway.value).map_err(|why| wrong("gateway", gateway, &why))?;
+    let far = address.value.parse();
+    let far: IpAddr = far.map_err(|_| wrong("address", address, "write one IP address without a prefix length"))?;
+    if !own.holds(far) {
+        let why = format!("it is not in the network of `gateway: {own}`, and no router is known to the bench");
+        return Err(wrong("address", address, &why));
+    }
+    for (field, value, end) in [("gateway", gateway, own.address), ("address", address, far)] {
+        if !own.can_have(end) {
+            return Err(wrong(field, value, "no machine can have this address"));
         }
     }
+    if far == own.address {
+        return Err(wrong("address", address, "that is the gateway's own address"));
+    }
+    Ok((own, far))
 }
 
 fn why_not(field: &str, value: &Spanned<String>, why: &str) -> String {

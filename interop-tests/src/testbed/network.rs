@@ -42,6 +42,19 @@ impl Network {
         address.is_ipv4() == self.address.is_ipv4() && bits(address, self.prefix) == bits(self.address, self.prefix)
     }
 
+    /// Whether a machine in it can have this address.
+    #[must_use]
+    pub fn can_have(&self, address: IpAddr) -> bool {
+        let host = 32_u8.saturating_sub(self.prefix);
+        let is_whole = |address: std::net::Ipv4Addr| {
+            let own = address.to_bits() & ((1_u64 << host) - 1) as u32;
+            // RFC 3021: a link between two needs no address for the network and for all.
+            host > 1 && (own == 0 || u64::from(own) == (1 << host) - 1)
+        };
+        let is_for_one = !address.is_multicast() && !address.is_unspecified() && !address.is_loopback();
+        is_for_one && !matches!(address, IpAddr::V4(address) if is_whole(address))
+    }
+
     /// Whether they have an address in common.
     #[must_use]
     pub fn meets(&self, other: &Self) -> bool {
