@@ -155,7 +155,9 @@ fn the_example_of_the_readme_works_as_it_is_written() {
     write(&path("far-end.sh"), &example("```sh\n", "#!/bin/sh"), 0o755);
     write(&path("mine.yaml"), &example("```yaml\n", "# mine.yaml"), 0o644);
     let machine = Namespace::new().unwrap();
-    let (_far, [blue, red]) = far_end(&machine, &Endpoint::read(&path("mine.yaml")).unwrap());
+    let (far, [blue, red]) = far_end(&machine, &Endpoint::read(&path("mine.yaml")).unwrap());
+    // What a run that was ended in the middle may have left.
+    blue.sh("ip link set t0 down; ip addr add 10.1.1.100/32 dev t0").unwrap();
     // Goes nowhere: the command, a shell line as ssh makes it, is run in the namespace of the host that it names.
     let ssh = format!(
         "#!/bin/sh\n[ \"$1 $2 $3 $4\" = 'root@far-end.example.net ip netns exec' ] || exit 255\n\
@@ -184,6 +186,12 @@ fn the_example_of_the_readme_works_as_it_is_written() {
     let report: Value = serde_json::from_str(&report).unwrap_or_default();
     assert!(status.success(), "{}\n{report:#}", fs::read_to_string(path("log")).unwrap());
     assert_eq!(report["cases"][0]["proved_against"], serde_json::json!(["Linux", "MyVendor OS 4.2"]));
+    for host in [&blue, &red] {
+        let addresses = host.sh("ip -br addr show dev t0").unwrap();
+        let has = |address: &str| addresses.contains(address);
+        assert!(has("10.1.0.100/24") && has("fd10::64/64") && !has("10.1.1.100"), "{addresses}");
+    }
+    drop(far);
     // Two cells of pings, four of floods, and two of hosts that fall silent.
     assert_eq!(report["totals"]["passed"], 8, "{report:#}");
 }

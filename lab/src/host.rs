@@ -52,7 +52,8 @@ pub fn output(command: &mut Command) -> io::Result<String> {
 /// As [`output`].
 pub fn output_within(command: &mut Command, patience: Duration) -> io::Result<String> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-    let mut child = command.spawn()?;
+    let spawned = command.spawn();
+    let mut child = spawned.map_err(|error| io::Error::new(error.kind(), format!("{command:?}: {error}")))?;
     let (out, err) = (drain(child.stdout.take()), drain(child.stderr.take()));
     let status = wait(&mut child, patience);
     if status.is_err() {
