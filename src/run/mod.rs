@@ -10,6 +10,7 @@ pub mod fixed;
 pub mod gateway;
 pub mod host_names;
 mod housekeeping;
+mod ipsec;
 mod log;
 pub mod opening;
 pub mod preflight;

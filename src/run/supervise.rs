@@ -27,6 +27,7 @@ use crate::run::exclusive::Exclusive;
 use crate::run::gateway::{Gateway, ReloadReply, Requests};
 use crate::run::host_names::Rounds;
 use crate::run::housekeeping;
+use crate::run::ipsec::Objections;
 use crate::run::opening::{listen, listeners, quiet_tenants};
 use crate::run::reload::Reloader;
 use crate::run::remembering::{self, StateKeeper};
@@ -156,8 +157,9 @@ fn listen_elsewhere(before: &BTreeSet<UdpListener>, now: &BTreeSet<UdpListener>,
     }
 }
 
-/// Reads the file again whenever somebody asks for it, or SIGHUP comes; and has the names of peers resolved anew, now
-/// and then. Whoever asks while a reload runs waits for the next one, together with all others who do.
+/// Reads the file again whenever somebody asks for it, or SIGHUP comes; has the names of peers resolved anew, now and
+/// then; and looks at IPsec policies when they change. Whoever asks while a reload runs waits for the next one, together
+/// with all others who do.
 async fn reloads(
     gateway: &Arc<Gateway>,
     reloader: &mut Reloader<'_>,
@@ -165,11 +167,16 @@ async fn reloads(
     hangup: &mut Signal,
 ) {
     let mut rounds = Rounds::default();
+    let mut objections = Objections::none();
     loop {
         rounds.follow(gateway.rib().plan());
         let first = tokio::select! {
             first = asked.recv() => first,
             _ = hangup.recv() => None,
+            () = objections.change() => {
+                objections.tell(gateway, &reloader.config).await;
+                continue;
+            }
             found = rounds.next() => {
                 if let Err(refused) = reloader.resolve(gateway, found).await {
                     tracing::error!("names of peers are not resolved anew, running configuration unchanged:\n{refused}");
@@ -183,6 +190,7 @@ async fn reloads(
             Ok(done) => {
                 done.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
                 tracing::info!("reloaded: {} changed; {}", done.changes.len(), done.summary);
+                objections.tell(gateway, &reloader.config).await;
             }
             Err(refused) => tracing::error!("reload rejected, running configuration unchanged:\n{refused}"),
         }

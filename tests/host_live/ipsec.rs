@@ -1,6 +1,8 @@
 //! Machines whose IPsec policies would block or protect tunnel packets.
 
-use super::World;
+use std::fs::{self, File};
+
+use super::{Gateway, World, eventually};
 
 /// A machine with these policies, if it can be made and the kernel has IPsec.
 fn world(test: &str, policies: &[&str]) -> Option<World> {
@@ -93,6 +95,30 @@ fn every_peer_counts_be_it_nvgre_over_ipv6_or_one_that_will_be_learned() {
         world.fine();
         world.with("192.0.2.9,", "192.0.2.9, accept_from: [192.0.2.10],").refused("from peer `leaf`");
     }
+}
+
+#[test]
+fn a_policy_that_comes_while_the_gateway_runs_is_told_and_that_it_has_gone() {
+    const TEST: &str = "a_policy_that_comes_while_the_gateway_runs_is_told_and_that_it_has_gone";
+    let policy = "src 192.0.2.1/32 dst 192.0.2.9/32 proto udp dport 4789 dir out";
+    let Some(world) = world(TEST, &[&format!("add {policy} action block"), &format!("delete {policy}")]) else {
+        return;
+    };
+    let log = world.directory.path().join("log");
+    let mut command = World::transload(&["run", "--admin"]);
+    command.arg(world.socket()).arg(world.path()).stderr(File::create(&log).unwrap());
+    let gateway = Gateway(Some(world.namespace.spawn(&mut command).unwrap()));
+    eventually("it runs", || world.show("ports").status.success());
+    let said = |words: &str| fs::read_to_string(&log).unwrap().contains(words);
+    for _ in 0..2 {
+        world.sh(&format!("ip xfrm policy add {policy} action block"));
+        eventually("the policy is told", || said("which the gateway would send in clear"));
+        assert!(said("the gateway goes on as before: remove the policy"));
+        world.sh(&format!("ip xfrm policy delete {policy}"));
+        eventually("its end is told", || said("no IPsec policy of this machine objects to tunnel packets any more"));
+        fs::write(&log, "").unwrap();
+    }
+    assert!(gateway.stop().ok);
 }
 
 #[test]

@@ -105,6 +105,12 @@ impl Machine {
         problems
     }
 
+    /// What IPsec policies object to.
+    #[must_use]
+    pub fn ipsec_objections(&self, config: &Config, plan: &Plan) -> Vec<Problem> {
+        ipsec::objections(config, plan, self)
+    }
+
     /// Whether a device with this MAC address has this address, and so answers for it.
     fn answers(&self, address: IpAddr, mac: Mac) -> bool {
         let mut devices = self.addresses.iter().filter(|(_, own)| *own == address);

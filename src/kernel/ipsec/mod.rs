@@ -2,6 +2,7 @@
 
 pub mod packets;
 pub mod policies;
+pub mod watch;
 
 use packets::PacketSet;
 use policies::{IpsecPolicy, Treatment, Way};
