@@ -37,7 +37,7 @@ impl Objections {
                 }
             }
         }
-        future::pending().await
+        future::pending::<()>().await;
     }
 
     /// Looks for what policies object to in the configuration that is in force, and logs what is new of it.

@@ -184,7 +184,7 @@ fn each_of_these_ways_is_open() {
             let arrival = Arrival { way, tenant: 1, ends: (BROADCAST, mac(1)), vid: 5, priority, delay: 0 };
             let sent = arrival.packets(7).into_iter().flat_map(|(port, packet, _)| lab.send(port, packet));
             let sent: Vec<_> = sent.collect();
-            let tenant = if way == Way::Untagged { 0 } else { 1 };
+            let tenant = u8::from(way != Way::Untagged);
             let reached = |port: &str, peer: u8| {
                 sent.iter().any(|(by, bytes)| {
                     by == port

@@ -230,9 +230,8 @@ fn same_c_vid(vid: u16, c_vid: u16) -> SpecError {
 }
 
 fn overlap(vid: u16, old: VidRange, new: VidRange) -> SpecError {
-    let words = |VidRange { first, last, .. }| match first == last {
-        true => first.to_string(),
-        false => format!("{first}-{last}"),
+    let words = |VidRange { first, last, .. }| {
+        if first == last { first.to_string() } else { format!("{first}-{last}") }
     };
     let (one, other) = (words(old), words(new));
     let message = if old.list == new.list {

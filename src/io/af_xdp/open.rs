@@ -105,6 +105,7 @@ fn list(names: &[&str]) -> String {
 
 /// The capabilities that XDP sockets take and this thread does not have. Without the right to lock memory they take
 /// what an ordinary process may lock, which is little.
+#[must_use]
 pub fn missing(locking: bool) -> Vec<&'static str> {
     let Ok(have) = capabilities(None) else { return Vec::new() };
     let wanted = [
