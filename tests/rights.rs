@@ -52,9 +52,9 @@ fn is_confined() -> bool {
 
 /// Makes a system call; what the kernel says to it.
 fn call(number: c_long, arguments: [c_ulong; 5]) -> Result<(), i32> {
-    let [a, b, c, d, e] = arguments;
+    let [first, second, third, fourth, fifth] = arguments;
     // SAFETY: the tests make only calls that are refused before any argument is looked at, or that take numbers.
-    let result = unsafe { libc::syscall(number, a, b, c, d, e) };
+    let result = unsafe { libc::syscall(number, first, second, third, fourth, fifth) };
     if result < 0 { Err(io::Error::last_os_error().raw_os_error().unwrap()) } else { Ok(()) }
 }
 
@@ -71,7 +71,7 @@ fn tricks() -> Vec<(&'static str, c_long, [c_ulong; 5])> {
         ("become two processes, newly", libc::SYS_clone3, [0; 5]),
         ("leave its user namespace", libc::SYS_unshare, [NEW_USER, 0, 0, 0, 0]),
         ("enter another namespace", libc::SYS_setns, [0; 5]),
-        ("be traced", libc::SYS_ptrace, [libc::PTRACE_TRACEME as c_ulong, 0, 0, 0, 0]),
+        ("be traced", libc::SYS_ptrace, [0; 5]),
         ("write into another process", libc::SYS_process_vm_writev, [parent, 0, 0, 0, 0]),
         ("signal another process", libc::SYS_kill, [parent, 0, 0, 0, 0]),
         ("signal another's thread", libc::SYS_tgkill, [parent, parent, 0, 0, 0]),

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, chown};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, lchown};
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
@@ -10,10 +10,16 @@ use rustix::fs::{Access, Mode};
 use rustix::net::sockopt::socket_peercred;
 use thiserror::Error;
 
+<<<<<<< ours
 use super::directory::{self, usual_directories};
 
 /// The name of the admin socket of the first gateway of a machine.
 pub const NAME: &str = "admin.sock";
+=======
+const NAME: &str = "admin.sock";
+/// The system's place for us. Only root makes directories beside it, so that whoever owns it has it from root.
+const SYSTEM: &str = "/run/transload";
+>>>>>>> theirs
 
 /// The socket, which is removed when this is dropped.
 #[derive(Debug)]
@@ -93,16 +99,15 @@ impl AdminSocket {
         Err(last.unwrap_or_else(|| AdminSocketError::Io(NAME.into(), ErrorKind::NotFound.into())))
     }
 
-    /// Gives the socket to another user, and the directory too if it is of our own making.
+    /// Gives the socket to another user, and the directory too if it is the system's place for us.
     ///
     /// # Errors
     /// When the system refuses it.
     pub fn hand_over(&self, uid: u32, gid: u32) -> io::Result<()> {
-        chown(&self.path, Some(uid), Some(gid))?;
-        let usual = usual_directories();
-        match self.path.parent().filter(|parent| usual.iter().any(|usual| usual == parent)) {
-            Some(directory) => chown(directory, Some(uid), Some(gid)),
-            None => Ok(()),
+        lchown(&self.path, Some(uid), Some(gid))?;
+        match self.path.parent() {
+            Some(directory) if directory == Path::new(SYSTEM) => lchown(directory, Some(uid), Some(gid)),
+            _ => Ok(()),
         }
     }
 
@@ -145,6 +150,7 @@ pub fn running() -> (Vec<PathBuf>, Vec<String>) {
     (live, refused)
 }
 
+<<<<<<< ours
 /// The user who answers on a socket, or whose it is, if that is neither root nor we: anybody may say anything on a socket
 /// of their own.
 #[must_use]
@@ -153,6 +159,15 @@ pub fn stranger(path: &Path) -> Option<u32> {
     let owner = fs::symlink_metadata(path).map(|found| found.uid()).ok();
     let us = rustix::process::geteuid().as_raw();
     [listener, owner].into_iter().flatten().find(|user| ![0, us].contains(user))
+=======
+/// Where admin sockets are, in order of preference: the system's place, the user's, a temporary one.
+fn usual_directories() -> Vec<PathBuf> {
+    let user = rustix::process::geteuid();
+    let system = user.is_root().then(|| PathBuf::from(SYSTEM));
+    let session = std::env::var_os("XDG_RUNTIME_DIR").map(|directory| PathBuf::from(directory).join("transload"));
+    let temporary = std::env::temp_dir().join(format!("transload-{}", user.as_raw()));
+    system.into_iter().chain(session).chain([temporary]).collect()
+>>>>>>> theirs
 }
 
 fn is_live(path: &Path) -> bool {
@@ -169,9 +184,17 @@ fn place_for(path: &Path) -> io::Result<()> {
 
 fn make_directory(path: &Path) -> io::Result<()> {
     let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) else { return Ok(()) };
+<<<<<<< ours
     // In a directory of somebody else's making, that somebody could put another socket in our place.
     if usual_directories().iter().any(|usual| usual == parent) {
         return directory::make(parent);
+=======
+    if let Ok(found) = fs::metadata(parent) {
+        // In a directory of somebody else's making, that somebody could put another socket in our place.
+        let is_usual = usual_directories().iter().any(|usual| usual == parent);
+        let is_ours = found.uid() == rustix::process::geteuid().as_raw() || parent == Path::new(SYSTEM);
+        return if is_ours || !is_usual { Ok(()) } else { Err(ErrorKind::PermissionDenied.into()) };
+>>>>>>> theirs
     }
     DirBuilder::new().recursive(true).mode(0o755).create(parent)
 }

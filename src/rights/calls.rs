@@ -27,7 +27,7 @@ impl Call {
     /// `socket` of a family, such as `AF_PACKET`.
     #[must_use]
     pub const fn socket(family: c_int) -> Self {
-        Self::If { call: libc::SYS_socket, argument: 0, mask: INT, value: family as u64 }
+        Self::If { call: libc::SYS_socket, argument: 0, mask: INT, value: family.cast_unsigned() as u64 }
     }
 
     /// `ioctl` with this request.
@@ -45,7 +45,7 @@ impl Call {
     }
 
     const fn unless(call: c_long, argument: u8, bits: c_int) -> Self {
-        Self::If { call, argument, mask: bits as u64, value: 0 }
+        Self::If { call, argument, mask: bits.cast_unsigned() as u64, value: 0 }
     }
 }
 
@@ -54,14 +54,14 @@ const MEMORY: [Call; 7] = [
     Call::Any(libc::SYS_madvise),
     Call::Any(libc::SYS_mremap),
     Call::Any(libc::SYS_munmap),
-    // Memory that is written is never run: the loader of libc's modules, which ask for names, maps it from files.
+    // Memory is written or run, not both. Libc maps the modules that look up names from files, to be run.
     Call::unless(libc::SYS_mmap, 2, libc::PROT_WRITE),
     Call::unless(libc::SYS_mmap, 2, libc::PROT_EXEC),
     Call::unless(libc::SYS_mprotect, 2, libc::PROT_EXEC),
 ];
 
 const THREADS: [Call; 19] = [
-    // A thread, not a process; which is what says so is out of the filter's sight in `clone3`, and libc does without it.
+    // To start a thread, not a process. In `clone3` the filter would not see which; libc does without that.
     Call::If { call: libc::SYS_clone, argument: 0, mask: libc::CLONE_THREAD as u64, value: libc::CLONE_THREAD as u64 },
     Call::If { call: libc::SYS_prctl, argument: 0, mask: INT, value: libc::PR_SET_NAME as u64 },
     Call::Any(libc::SYS_exit),
@@ -165,8 +165,9 @@ const OF_OLD: [Call; 13] = [
     Call::Any(libc::SYS_time),
     Call::Any(libc::SYS_unlink),
 ];
+/// `renameat`, which the crate does not name there.
 #[cfg(target_arch = "aarch64")]
-const OF_OLD: [Call; 1] = [Call::Any(libc::SYS_renameat)];
+const OF_OLD: [Call; 1] = [Call::Any(38)];
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 const OF_OLD: [Call; 0] = [];
 

@@ -15,7 +15,7 @@ const MUTATED: u32 = 2_000;
 const NUMBERED: u32 = 500;
 /// How often some of them are sent.
 const TICK: Duration = Duration::from_millis(10);
-/// What numbered frames begin with, behind their EtherType.
+/// What numbered frames begin with, behind their `EtherType`.
 const MARK: &[u8] = b"numbered frame ";
 const OF_TESTS: u16 = 0x88b5;
 
