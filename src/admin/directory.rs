@@ -5,11 +5,15 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+/// The system's place for gateways. Only root makes directories beside it, so that whoever owns it has it from root.
+pub const SYSTEM: &str = "/run/transload";
+
 /// The directories that may be it, in order of preference: the system's place, the user's, a temporary one.
 #[must_use]
 pub fn usual_directories() -> Vec<PathBuf> {
     let user = rustix::process::geteuid();
-    let system = user.is_root().then(|| PathBuf::from("/run/transload"));
+    let is_given = || fs::symlink_metadata(SYSTEM).is_ok_and(|found| found.uid() == user.as_raw());
+    let system = (user.is_root() || is_given()).then(|| PathBuf::from(SYSTEM));
     let session = std::env::var_os("XDG_RUNTIME_DIR").map(|directory| PathBuf::from(directory).join("transload"));
     let temporary = std::env::temp_dir().join(format!("transload-{}", user.as_raw()));
     system.into_iter().chain(session).chain([temporary]).collect()
@@ -53,7 +57,7 @@ pub fn examine(directory: &Path) -> Result<(), String> {
     let us = rustix::process::geteuid().as_raw();
     if !found.is_dir() {
         Err(format!("{name} is no directory"))
-    } else if found.uid() != us {
+    } else if found.uid() != us && directory != Path::new(SYSTEM) {
         Err(format!("{name} belongs to user {}, not to user {us}", found.uid()))
     } else if found.mode() & 0o022 != 0 {
         Err(format!("others may write to {name}: `chmod go-w {name}`"))

@@ -10,16 +10,10 @@ use rustix::fs::{Access, Mode};
 use rustix::net::sockopt::socket_peercred;
 use thiserror::Error;
 
-<<<<<<< ours
-use super::directory::{self, usual_directories};
+use super::directory::{self, SYSTEM, usual_directories};
 
 /// The name of the admin socket of the first gateway of a machine.
 pub const NAME: &str = "admin.sock";
-=======
-const NAME: &str = "admin.sock";
-/// The system's place for us. Only root makes directories beside it, so that whoever owns it has it from root.
-const SYSTEM: &str = "/run/transload";
->>>>>>> theirs
 
 /// The socket, which is removed when this is dropped.
 #[derive(Debug)]
@@ -150,24 +144,15 @@ pub fn running() -> (Vec<PathBuf>, Vec<String>) {
     (live, refused)
 }
 
-<<<<<<< ours
-/// The user who answers on a socket, or whose it is, if that is neither root nor we: anybody may say anything on a socket
-/// of their own.
+/// The user who answers on a socket, or whose it is, if that is neither root, nor we, nor whom root has given the system's
+/// place: anybody may say anything on a socket of their own.
 #[must_use]
 pub fn stranger(path: &Path) -> Option<u32> {
+    let owner_of = |path: &Path| fs::symlink_metadata(path).map(|found| found.uid()).ok();
     let listener = UnixStream::connect(path).and_then(|stream| Ok(socket_peercred(&stream)?.uid.as_raw())).ok();
-    let owner = fs::symlink_metadata(path).map(|found| found.uid()).ok();
-    let us = rustix::process::geteuid().as_raw();
-    [listener, owner].into_iter().flatten().find(|user| ![0, us].contains(user))
-=======
-/// Where admin sockets are, in order of preference: the system's place, the user's, a temporary one.
-fn usual_directories() -> Vec<PathBuf> {
-    let user = rustix::process::geteuid();
-    let system = user.is_root().then(|| PathBuf::from(SYSTEM));
-    let session = std::env::var_os("XDG_RUNTIME_DIR").map(|directory| PathBuf::from(directory).join("transload"));
-    let temporary = std::env::temp_dir().join(format!("transload-{}", user.as_raw()));
-    system.into_iter().chain(session).chain([temporary]).collect()
->>>>>>> theirs
+    let system = path.parent().filter(|directory| *directory == Path::new(SYSTEM)).and_then(owner_of);
+    let believed = [Some(0), Some(rustix::process::geteuid().as_raw()), system];
+    [listener, owner_of(path)].into_iter().flatten().find(|user| !believed.contains(&Some(*user)))
 }
 
 fn is_live(path: &Path) -> bool {
@@ -184,17 +169,9 @@ fn place_for(path: &Path) -> io::Result<()> {
 
 fn make_directory(path: &Path) -> io::Result<()> {
     let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) else { return Ok(()) };
-<<<<<<< ours
     // In a directory of somebody else's making, that somebody could put another socket in our place.
     if usual_directories().iter().any(|usual| usual == parent) {
         return directory::make(parent);
-=======
-    if let Ok(found) = fs::metadata(parent) {
-        // In a directory of somebody else's making, that somebody could put another socket in our place.
-        let is_usual = usual_directories().iter().any(|usual| usual == parent);
-        let is_ours = found.uid() == rustix::process::geteuid().as_raw() || parent == Path::new(SYSTEM);
-        return if is_ours || !is_usual { Ok(()) } else { Err(ErrorKind::PermissionDenied.into()) };
->>>>>>> theirs
     }
     DirBuilder::new().recursive(true).mode(0o755).create(parent)
 }
