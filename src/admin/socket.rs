@@ -125,18 +125,17 @@ impl Drop for AdminSocket {
 pub fn running() -> (Vec<PathBuf>, Vec<String>) {
     let (mut live, mut refused) = (Vec::new(), Vec::new());
     for directory in usual_directories().into_iter().filter(|directory| fs::symlink_metadata(directory).is_ok()) {
-        match directory::examine(&directory) {
-            Err(why) => refused.push(why),
-            Ok(()) => {
-                let entries = fs::read_dir(&directory).into_iter().flatten();
-                let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-                let sockets = paths.filter(|path| path.extension().is_some_and(|it| it == "sock") && is_live(path));
-                for path in sockets {
-                    match stranger(&path) {
-                        None => live.push(path),
-                        Some(user) => refused.push(format!("{} is of user {user}", path.display())),
-                    }
-                }
+        if let Err(why) = directory::examine(&directory) {
+            refused.push(why);
+            continue;
+        }
+        let entries = fs::read_dir(&directory).into_iter().flatten();
+        let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        let sockets = paths.filter(|path| path.extension().is_some_and(|it| it == "sock") && is_live(path));
+        for path in sockets {
+            match stranger(&path) {
+                None => live.push(path),
+                Some(user) => refused.push(format!("{} is of user {user}", path.display())),
             }
         }
     }

@@ -34,7 +34,7 @@ impl StateKeeper {
         let own = || {
             let whole = file.canonicalize().ok()?;
             let digest = Sha256::digest(whole.as_os_str().as_encoded_bytes());
-            let short: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+            let short: String = format!("{digest:x}").chars().take(16).collect();
             let namespace = network_namespace().ok()?;
             Some(own_directory().ok()?.join(format!("{namespace}-{short}.state")))
         };

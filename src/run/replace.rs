@@ -42,7 +42,7 @@ impl Predecessor {
         if let Some(user) = stranger(&socket) {
             return Err(StartError::NotReplaced(format!("{} is of user {user}", socket.display())));
         }
-        let listener = socket_peercred(&stream).map_err(|error| cannot(error.into()))?;
+        let listener = socket_peercred(&stream).map_err(|error| cannot(&error.into()))?;
         Ok(Some(Self { process: listener.pid, socket }))
     }
 
@@ -57,7 +57,7 @@ impl Predecessor {
         exclusive: &mut Exclusive,
         mut idle: impl FnMut(),
     ) -> Result<(), StartError> {
-        kill_process(self.process, Signal::TERM).map_err(|error| cannot(error.into()))?;
+        kill_process(self.process, Signal::TERM).map_err(|error| cannot(&error.into()))?;
         let begin = Instant::now();
         loop {
             // It closes its admin socket first, and removes it before it lets go of its locks.
@@ -79,6 +79,6 @@ impl Predecessor {
     }
 }
 
-fn cannot(error: io::Error) -> StartError {
+fn cannot(error: &io::Error) -> StartError {
     StartError::NotReplaced(error.to_string())
 }
