@@ -323,11 +323,12 @@ fn whoever_finds_all_places_taken_is_told_so_and_many_who_ask_for_a_reload_share
     gateway.write(1_500, 0);
     // A quarter of the descriptors are for clients.
     let asking: Vec<_> = (0..16).map(|_| gateway.asks("POST /reload")).collect();
+    let asking: Vec<_> = asking.into_iter().map(|client| thread::spawn(|| answer(client))).collect();
     thread::sleep(Duration::from_millis(100));
     let (ok, said) = gateway.told(&["show", "ports"]);
     assert!(!ok && said.contains("too many clients ask this gateway already"), "{said}");
     for client in asking {
-        let answer = answer(client);
+        let answer = client.join().unwrap();
         assert!(answer.contains("1500 tenants"), "{} bytes", answer.len());
     }
     gateway.answers();

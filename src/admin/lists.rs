@@ -7,7 +7,6 @@ use std::collections::HashSet;
 use std::convert::Infallible;
 use std::iter;
 use std::mem;
-use std::ops::Range;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -25,8 +24,11 @@ use crate::report::NoSuchTenant;
 
 /// Tenants or peers of a part.
 const ROWS: usize = 16;
-/// Buckets of the FDB of a part, most of which are empty in most tables.
-const BUCKETS: usize = 1_024;
+/// MAC addresses of a part, after which no more buckets are looked into; how many are at a time, and at most for a part:
+/// most buckets of most tables are empty.
+const MACS: usize = 256;
+const BUCKETS: usize = 64;
+const MOST_BUCKETS: usize = 1 << 15;
 
 /// The MAC addresses of one tenant or of all, in the order in which they are in the table.
 pub(super) fn fdb<G: Asked>(
@@ -36,8 +38,17 @@ pub(super) fn fdb<G: Asked>(
 ) -> Result<Response, NoSuchTenant> {
     let (only, all) =
         gateway.read(|_| false, |state| state.tenant(tenant).map(|only| (only, state.shared.fdb.buckets())))?;
-    let parts = (0..all).step_by(BUCKETS).map(move |first| first..all.min(first + BUCKETS));
-    Ok(list(client, parts, move |buckets: Range<usize>| gateway.read(|_| false, |state| state.fdb_part(only, buckets))))
+    let mut at = 0;
+    let part = move || {
+        let (end, mut rows) = (all.min(at + MOST_BUCKETS), Vec::new());
+        while at < end && rows.len() < MACS {
+            let buckets = at..end.min(at + BUCKETS);
+            at = buckets.end;
+            rows.extend(gateway.read(|_| false, |state| state.fdb_part(only, buckets)));
+        }
+        (at < all || !rows.is_empty()).then_some(rows)
+    };
+    Ok(list(client, iter::from_fn(part)))
 }
 
 /// Tenants, or one of them, by name.
@@ -47,7 +58,8 @@ pub(super) fn tenants<G: Asked>(
     tenant: Option<&str>,
 ) -> Result<Response, NoSuchTenant> {
     let ids = gateway.read(|_| false, |state| state.tenant_ids(tenant))?;
-    Ok(list(client, parts_of(ids), move |part| gateway.read(|_| false, |state| state.tenants_of(&part))))
+    let rows = move |part: Vec<_>| gateway.read(|_| false, |state| state.tenants_of(&part));
+    Ok(list(client, parts_of(ids).map(rows)))
 }
 
 /// Tunnel peers, of all or of one tenant, by name.
@@ -57,10 +69,11 @@ pub(super) fn peers<G: Asked>(
     tenant: Option<&str>,
 ) -> Result<Response, NoSuchTenant> {
     let ids = gateway.read(|_| true, |state| state.peer_ids(tenant))?;
-    Ok(list(client, parts_of(ids), move |part| {
+    let rows = move |part: Vec<_>| {
         let part: HashSet<PeerId> = part.into_iter().collect();
         gateway.read(|peer| part.contains(&peer), |state| state.peers(None).unwrap_or_default())
-    }))
+    };
+    Ok(list(client, parts_of(ids).map(rows)))
 }
 
 /// One part at a time, of whichever list: other answers and the rest of control wait for no more than that.
@@ -72,12 +85,8 @@ fn parts_of<Id>(ids: Vec<Id>) -> impl Iterator<Item = Vec<Id>> {
 }
 
 /// A list of the rows of all parts.
-fn list<P: Send + 'static, T: Serialize + 'static>(
-    client: ClientHandle,
-    parts: impl Iterator<Item = P> + Send + 'static,
-    rows: impl Fn(P) -> Vec<T> + Send + 'static,
-) -> Response {
-    let list = JsonList { parts: Some(parts), rows, has_rows: false };
+fn list<T: Serialize>(client: ClientHandle, parts: impl Iterator<Item = Vec<T>> + Send + 'static) -> Response {
+    let list = JsonList { parts: Some(parts), has_rows: false };
     let body = stream::unfold((list, client), async |(mut list, client)| {
         client.has_room().await;
         // Whoever has the turn lets everybody else do something first.
@@ -89,21 +98,20 @@ fn list<P: Send + 'static, T: Serialize + 'static>(
 }
 
 /// The text of a list, from one part to the next.
-struct JsonList<Parts, Rows> {
-    /// The parts that are still to come; none once the list is closed.
+struct JsonList<Parts> {
+    /// The rows of the parts that are still to come; none once the list is closed.
     parts: Option<Parts>,
-    rows: Rows,
     has_rows: bool,
 }
 
-impl<P, T: Serialize, Parts: Iterator<Item = P>, Rows: Fn(P) -> Vec<T>> JsonList<Parts, Rows> {
+impl<T: Serialize, Parts: Iterator<Item = Vec<T>>> JsonList<Parts> {
     fn next(&mut self) -> Option<Vec<u8>> {
-        let Some(part) = self.parts.as_mut()?.next() else {
+        let Some(rows) = self.parts.as_mut()?.next() else {
             self.parts = None;
             return Some(if self.has_rows { b"]".to_vec() } else { b"[]".to_vec() });
         };
         let mut text = Vec::new();
-        for row in (self.rows)(part) {
+        for row in rows {
             text.push(if mem::replace(&mut self.has_rows, true) { b',' } else { b'[' });
             // Rows are of numbers and texts, all of which JSON has.
             let _ = serde_json::to_writer(&mut text, &row);
@@ -117,7 +125,7 @@ mod tests {
     use super::*;
 
     fn whole(parts: &[&[u8]]) -> String {
-        let mut list = JsonList { parts: Some(parts.iter()), rows: |part: &&[u8]| part.to_vec(), has_rows: false };
+        let mut list = JsonList { parts: Some(parts.iter().map(|part| part.to_vec())), has_rows: false };
         let text: Vec<_> = iter::from_fn(|| list.next()).flatten().collect();
         String::from_utf8(text).unwrap()
     }

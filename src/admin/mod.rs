@@ -83,16 +83,21 @@ async fn take_turns(ConnectInfo(client): ConnectInfo<ClientHandle>, request: Req
 
 async fn reload(gateway: &impl Asked) -> Response {
     match gateway.reload().await {
-        Some(Ok(reloaded)) => Json(reloaded).into_response(),
+        Some(Ok(reloaded)) => {
+            // A line for everything that changed may be megabytes.
+            let answer = tokio::task::spawn_blocking(|| Json(reloaded).into_response()).await;
+            answer.unwrap_or_else(|broken| refuse(StatusCode::INTERNAL_SERVER_ERROR, broken.to_string()))
+        }
         Some(Err(why)) => refuse(StatusCode::CONFLICT, why),
         None => refuse(StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping"),
     }
 }
 
+/// Makes the list, or the part of a tenant of this name, for a client.
+type ListOfTenant<G> = fn(Arc<G>, ClientHandle, Option<&str>) -> Result<Response, NoSuchTenant>;
+
 /// A list of which a tenant's part may be asked for.
-fn of_tenant<G: Asked>(
-    list: fn(Arc<G>, ClientHandle, Option<&str>) -> Result<Response, NoSuchTenant>,
-) -> MethodRouter<Arc<G>> {
+fn of_tenant<G: Asked>(list: ListOfTenant<G>) -> MethodRouter<Arc<G>> {
     get(async move |Query(filter): Query<TenantFilter>, ConnectInfo(client), State(gateway): State<Arc<G>>| match list(
         gateway,
         client,

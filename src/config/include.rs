@@ -191,7 +191,7 @@ fn fits(pattern: &[u8], name: &[u8]) -> bool {
                 star = Some((in_pattern, in_name));
             }
             Some(wanted) if *wanted == b'?' || wanted == letter => {
-                (in_pattern, in_name) = (in_pattern + 1, in_name + 1)
+                (in_pattern, in_name) = (in_pattern + 1, in_name + 1);
             }
             _ => {
                 let Some((behind, taken)) = star else { return false };

@@ -33,7 +33,7 @@ pub(super) fn missing_addresses(
         };
         if let Some((message, help)) = missing {
             let span = endpoint.address.span;
-            let problem = if running.is_some_and(|running| is_served(running, address, vlan, named)) {
+            let problem = if running.is_some_and(|running| is_served(running, address, vlan, &named)) {
                 let message = format!("{message}; its peers cannot be reached until it is back");
                 Problem::warning(&plan.source, span, message)
             } else {
@@ -50,7 +50,7 @@ fn is_served<'p>(
     running: &Plan,
     address: IpAddr,
     vlan: Option<u16>,
-    ports: impl Iterator<Item = &'p String> + Clone,
+    ports: &(impl Iterator<Item = &'p String> + Clone),
 ) -> bool {
     let is_on_one_link = matches!(address, IpAddr::V6(local) if local.is_unicast_link_local());
     let mut endpoints = running.tables.endpoints.iter();
