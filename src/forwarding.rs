@@ -141,8 +141,8 @@ pub struct FileTables {
     pub segments: Map<(Scope, Segment), Claim>,
     /// The tenants' bridge domains.
     pub domains: Slab<DomainId, Domain>,
-    /// Up to how many MAC addresses in the FDB tenants may learn more than their reserves: the rest of it is kept for
-    /// these.
+    /// How many places of the FDB are in no tenant's reserve. A tenant learns more than its reserve while the FDB has no
+    /// more MAC addresses than that and these: the rest is kept for others.
     pub common_macs: usize,
     /// Stateless cross-connects, for the segments that no attachment claims.
     pub mappings: Mappings,
@@ -358,6 +358,16 @@ impl Forwarding {
 }
 
 impl FileTables {
+    /// Takes a place of the FDB, which has so many MACs now, for one more of a tenant, if there is one: up to its reserve
+    /// always, and up to its limit while others need nothing of the rest for their reserves.
+    #[must_use]
+    pub fn admit_mac(&self, domain: &Domain, macs: usize) -> bool {
+        let is_crowded = macs > self.common_macs + domain.mac_reserve as usize;
+        let most = if is_crowded { domain.mac_reserve } else { domain.mac_limit };
+        let one_more = |macs| (macs < most).then_some(macs + 1);
+        domain.state.macs.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
+    }
+
     /// The peer with this number that the file names.
     #[must_use]
     #[inline]
@@ -398,14 +408,5 @@ impl Domain {
     #[inline]
     pub fn attachment(&self, id: AttachmentId) -> Option<&Attachment> {
         self.attachments.get(id)
-    }
-
-    /// Takes a place for one more learned MAC, if there is one: up to the reserve always, and up to the limit while the
-    /// table is not so full that others need the rest for their reserves.
-    #[must_use]
-    pub fn admit_mac(&self, is_crowded: bool) -> bool {
-        let most = if is_crowded { self.mac_reserve } else { self.mac_limit };
-        let one_more = |macs| (macs < most).then_some(macs + 1);
-        self.state.macs.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
     }
 }

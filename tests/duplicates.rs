@@ -159,7 +159,7 @@ fn reached(lab: &mut Lab) -> String {
 
 #[test]
 fn three_odd_frames_do_not_steal_an_address() {
-    for apart in [1, 1_000, 1_000_000, 100_000_000] {
+    for apart in [1, 10_000_000] {
         let mut lab = gateway("learning: true");
         hear(&mut lab, "a", 0);
         for _ in 0..100 {
@@ -235,6 +235,7 @@ fn a_static_address_is_where_the_file_says_whoever_sends_from_it() {
 fn an_evacuation_holds_nobody_and_nor_does_the_way_back() {
     let mut lab = Lab::new(
         "version: 1
+fdb: { capacity: 2000 }
 ports:
   a: { device: a }
   b: { device: b }

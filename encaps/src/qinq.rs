@@ -156,6 +156,8 @@ pub const FIRST_VID_AT: u32 = 12;
 pub struct QinQ {
     tpids: [u16; MOST_TPIDS],
     emit_tpid: u16,
+    /// The lowest type of a tag, on frames that come in or that go out.
+    least_tpid: u16,
     /// Boxed, since a peer of another kind has no use for the room.
     claimed: Box<Claimed>,
 }
@@ -223,7 +225,8 @@ impl Encap for QinQ {
         }
         let mut tpids = [first; MOST_TPIDS];
         tpids.iter_mut().zip(&spec.tpids).for_each(|(slot, &tpid)| *slot = tpid);
-        Ok(Self { tpids, emit_tpid, claimed: Box::new(Claimed::none()) })
+        let least_tpid = spec.tpids.iter().copied().fold(emit_tpid.min(C_TAG), u16::min);
+        Ok(Self { tpids, emit_tpid, least_tpid, claimed: Box::new(Claimed::none()) })
     }
 
     fn overhead(&self, segment: Segment) -> usize {

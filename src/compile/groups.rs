@@ -205,6 +205,7 @@ impl PeerPass<'_, '_, '_> {
             multicast_group: making.multicast,
             tunnel: TunnelPlan { span, ..draft.tunnel(&making.place, id) },
             most: max_learned.as_ref().and_then(At::value).map_or(MAX_LEARNED, |most| most.0 as usize),
+            attachments: 0,
         });
         Some((id, path))
     }

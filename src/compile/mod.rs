@@ -53,7 +53,7 @@ pub use plan::{LearningGroup, NamedPeer, Plan, PortPlan, Settings, StatePlan, St
 
 use crate::config::{At, Config, File, Problems, Span, Switch};
 use crate::fdb;
-use crate::forwarding::{FileTables, Peer, PeerId, Slab};
+use crate::forwarding::{Domain, DomainId, FileTables, GroupId, Map, Members, Peer, PeerId, Slab};
 use context::Context;
 use domains::{TenantPass, TenantSection};
 use endpoints::EndpointSection;
@@ -145,6 +145,7 @@ fn attempt(
 
     let Sections { ports, endpoints, mut peers, mut domains, mappings, .. } = sections;
     let common_macs = reserves::share(&mut domains.forwarding, domains.statics.len(), settings.fdb_capacity);
+    count_sharers(&mut peers.learning, &domains.forwarding);
     carry_state(&mut peers.forwarding, previous);
     let tables = FileTables {
         ports: ports.forwarding,
@@ -178,6 +179,22 @@ fn attempt(
         plan.warnings = Problems::sorted(plan.warnings).0;
     }
     Ok(plan)
+}
+
+/// Counts the attachments that share what a group may learn.
+fn count_sharers(groups: &mut [LearningGroup], domains: &Slab<DomainId, Domain>) {
+    if groups.is_empty() {
+        return;
+    }
+    let mut sharers = Map::<GroupId, usize>::default();
+    for attachment in domains.values().flat_map(|domain| domain.attachments.values()) {
+        if let Members::Group(group) = attachment.members {
+            *sharers.entry(group).or_default() += 1;
+        }
+    }
+    for group in groups {
+        group.attachments = sharers.get(&group.group).copied().unwrap_or(0);
+    }
 }
 
 /// Sequence numbers and identifications go on across a reload, as far as the peer is the same.

@@ -138,6 +138,20 @@ pub struct LearningGroup {
     pub tunnel: TunnelPlan,
     /// Most members that are learned at a time.
     pub most: usize,
+    /// How many attachments of tenants share them.
+    pub attachments: usize,
+}
+
+impl LearningGroup {
+    /// Whether there is room for one more of a tenant's, beside `all` that are learned and the tenant's `own`: of a
+    /// quarter of the room, every attachment is sure of an equal part.
+    #[must_use]
+    pub fn has_room(&self, all: usize, own: usize) -> bool {
+        let sharers = self.attachments.max(1);
+        let reserve = self.most / 4 / sharers;
+        let others = reserve * (sharers - 1);
+        all < self.most && (own < reserve || all < self.most - others)
+    }
 }
 
 /// What the file sets for the whole gateway.

@@ -1,46 +1,54 @@
 //! Reserves: how much of the FDB each tenant is sure of, so that none of them keeps another from learning.
 //!
-//! A tenant that states a limit is sure of it, and the others of equal parts of half of what is left; the other half is
-//! for whoever is first. Where the stated limits alone are more than the table holds, all tenants are sure of equal
-//! parts of half of it, or of their limits where these are lower.
+//! A tenant that states a limit is sure of it; the others are sure of equal parts of half of what is left, and of a
+//! quarter of the table at least. The rest is for whoever is first. Where the stated limits are more than there is room
+//! for, their tenants are sure of equal parts of half of that room, or of their limits where these are lower.
 
 use super::domains::TenantSection;
 use super::findings::Findings;
 use crate::config::{At, File, Macs};
 use crate::forwarding::{Domain, DomainId, Slab};
 
-/// Gives every tenant its reserve, in a table of this capacity. Returns up to how many addresses in the table they may
-/// have more.
+/// Most that `fdb: { capacity: .. }` can say.
+const MOST: u64 = 0x1000_0000;
+
+/// Gives every tenant its reserve, in a table of this capacity. Returns how many places are in nobody's.
 pub(super) fn share(domains: &mut Slab<DomainId, Domain>, statics: usize, capacity: usize) -> usize {
     let room = capacity.saturating_sub(statics) as u64;
-    let sum =
-        |domains: &Slab<DomainId, Domain>| domains.values().map(|domain| u64::from(domain.mac_reserve)).sum::<u64>();
-    let stated = sum(domains);
-    let is_too_much = stated > room;
-    let left = if is_too_much { room } else { room - stated };
-    let claims = |domain: &Domain| is_too_much || domain.mac_reserve == 0;
-    let limits: Vec<_> = domains.values().filter(|domain| claims(domain)).map(|domain| domain.mac_limit).collect();
-    let all: u64 = limits.iter().copied().map(u64::from).sum();
-    // If there is enough for all, nothing is left to chance.
-    let part = if all <= left { u32::MAX } else { part(limits, left / 2) };
+    let limits = |is_stated: bool| {
+        let all = domains.values().filter(|domain| (domain.mac_reserve != 0) == is_stated);
+        all.map(|domain| domain.mac_limit).collect::<Vec<_>>()
+    };
+    let (stated, others) = (limits(true), limits(false));
+    let equal = part(&others, room.saturating_sub(sum(&stated)).max(room / 2));
+    let kept: u64 = others.iter().map(|limit| u64::from(*limit.min(&equal))).sum();
+    let most = part(&stated, room - kept);
     for domain in domains.values_mut() {
-        if claims(domain) {
-            domain.mac_reserve = domain.mac_limit.min(part);
-        }
+        domain.mac_reserve = domain.mac_limit.min(if domain.mac_reserve == 0 { equal } else { most });
     }
-    capacity.saturating_sub(sum(domains) as usize)
+    let reserves: u64 = domains.values().map(|domain| u64::from(domain.mac_reserve)).sum();
+    capacity.saturating_sub(reserves as usize)
 }
 
-/// The largest part that everybody can have who wants it, and less is wanted by some.
-fn part(mut limits: Vec<u32>, mut room: u64) -> u32 {
+fn sum(limits: &[u32]) -> u64 {
+    limits.iter().copied().map(u64::from).sum()
+}
+
+/// Most that tenants with these limits are sure of: all that they want, if there is room for it, or else equal parts of
+/// half of the room, and those who want less leave more to the others.
+fn part(limits: &[u32], room: u64) -> u32 {
+    if sum(limits) <= room {
+        return u32::MAX;
+    }
+    let (mut limits, mut left) = (limits.to_vec(), room / 2);
     limits.sort_unstable();
     let mut others = limits.len() as u64;
     for limit in limits {
-        let part = room / others;
+        let part = left / others;
         if u64::from(limit) > part {
             return part as u32;
         }
-        room -= u64::from(limit);
+        left -= u64::from(limit);
         others -= 1;
     }
     u32::MAX
@@ -71,7 +79,8 @@ pub(super) fn warn(file: &File, domains: &TenantSection<'_>, capacity: usize, fi
          every tenant can have as many as its limit says"
     );
     let enough = stated + statics as u64;
-    findings.warning(span, message, format!("lower the limits, or write `fdb: {{ capacity: {enough} }}`"));
+    let help = if enough <= MOST { format!(", or write `fdb: {{ capacity: {enough} }}`") } else { String::new() };
+    findings.warning(span, message, format!("lower the limits{help}"));
 }
 
 #[cfg(test)]
@@ -97,6 +106,12 @@ mod tests {
     #[test]
     fn a_stated_limit_comes_first_and_half_of_the_rest_is_shared_equally() {
         assert_eq!(shared(&[(400, true), (65536, false), (65536, false)], 1000), (vec![400, 150, 150], 300));
+    }
+
+    #[test]
+    fn who_states_no_limit_is_sure_of_something_whatever_others_state() {
+        assert_eq!(shared(&[(1000, true), (65536, false), (65536, false)], 1000), (vec![375, 125, 125], 375));
+        assert_eq!(shared(&[(5000, true), (100, false)], 1000), (vec![450, 100], 450));
     }
 
     #[test]

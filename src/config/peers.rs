@@ -85,7 +85,8 @@ with_knobs! {
         /// A prefix such as `192.0.2.0/24`, or a list of them: whoever sends from there is a member as soon as one of
         /// its MAC addresses is learned, until none is left. Peers that the file names take precedence.
         pub learn_from: Option<At<LearnFrom>>,
-        /// Most members learned at a time; 1024 if left out.
+        /// Most members learned at a time; 1024 if left out. A quarter of them is kept for tenants that have few, in
+        /// equal parts.
         pub max_learned: Option<At<MaxLearned>>,
         /// The multicast group of the underlay that broadcast, unknown and multicast frames are sent to, instead of a
         /// copy to every member, and come from: `239.1.1.1`, `ff05::1`. Sent by the endpoint's first port that is up,

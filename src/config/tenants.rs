@@ -60,7 +60,7 @@ pub enum UnknownUnicast {
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     /// Most addresses learned; 65536 if left out. If it is stated, so many find room in the FDB whatever other tenants
-    /// learn, as far as the limits add up to what it holds; if not, an equal part of half of the rest.
+    /// learn, as far as the limits add up to what it holds; if not, it is an equal part of half of the rest.
     pub macs: Option<At<Macs>>,
     /// Broadcast, unknown-unicast and multicast frames per second, counted as the copies that they are sent in: most of
     /// each of the three, by each attachment that they come in by. One number for all three (`1000`), `unlimited`, or a

@@ -318,7 +318,7 @@ impl<'a, T: Tracer> Bridge<'a, T> {
     #[inline]
     fn offer(&mut self, key: Key, to: Target, ingress: &IngressAttachment<'_>) {
         let IngressAttachment { claim, domain, .. } = *ingress;
-        let admit = || domain.admit_mac(self.fdb.len() > self.tables.common_macs);
+        let admit = || self.tables.admit_mac(domain, self.fdb.len());
         let learned = self.fdb.learn(key, to, self.now.tick(), admit);
         self.tracer.source(key.mac(), to, Some(learned));
         let from = match learned {
@@ -326,8 +326,9 @@ impl<'a, T: Tracer> Bridge<'a, T> {
             LearnOutcome::New => None,
             LearnOutcome::Moved { from } => Some(from),
             LearnOutcome::Held => return self.count(claim, |counters| &counters.held_moves),
-            LearnOutcome::Full => return self.report_shortage(claim, domain, Shortage::Table),
-            LearnOutcome::Refused => return self.report_shortage(claim, domain, shortage(domain)),
+            LearnOutcome::Full | LearnOutcome::Refused => {
+                return self.report_shortage(claim, domain, shortage(domain));
+            }
         };
         self.count(claim, |counters| if from.is_some() { &counters.moved } else { &counters.learned });
         self.events.send(Event::Heard { domain: claim.domain, mac: key.mac(), to, from, at: self.now.nanos });
@@ -373,7 +374,7 @@ fn to_known(
     Ok(Decision::To { domain: ingress.claim.domain, target })
 }
 
-/// What there was none of for a tenant that [`Domain::admit_mac`] had no place for.
+/// What there was none of for a tenant whose MAC has no place.
 fn shortage(domain: &Domain) -> Shortage {
     let is_at_limit = domain.state.macs.load(Ordering::Relaxed) >= domain.mac_limit;
     if is_at_limit { Shortage::Limit } else { Shortage::Table }
@@ -382,14 +383,16 @@ fn shortage(domain: &Domain) -> Shortage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::forwarding::FileTables;
 
     #[test]
     fn the_mac_limit_counts_places_and_a_crowded_table_has_the_reserve() {
         let domain = Domain { mac_limit: 3, mac_reserve: 1, ..Domain::default() };
-        assert!(domain.admit_mac(true));
-        assert!(!domain.admit_mac(true));
+        let tables = FileTables { common_macs: 10, ..FileTables::default() };
+        assert!(tables.admit_mac(&domain, 12));
+        assert!(!tables.admit_mac(&domain, 12));
         assert_eq!(shortage(&domain), Shortage::Table);
-        assert_eq!([(); 3].map(|()| domain.admit_mac(false)), [true, true, false]);
+        assert_eq!([(); 3].map(|()| tables.admit_mac(&domain, 11)), [true, true, false]);
         assert_eq!(shortage(&domain), Shortage::Limit);
     }
 }

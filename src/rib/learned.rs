@@ -15,7 +15,9 @@ use super::read::TunnelEnd;
 use super::remembered::RememberedPeer;
 use crate::compile::{LearningGroup, Numbers, Plan, TunnelPlan};
 use crate::dataplane::{Now, Shared};
-use crate::forwarding::{Exit, FileTables, GroupId, Learned, LearnedPeer, MAX_PEERS, Map, Peer, PeerId, RowId, Sender};
+use crate::forwarding::{
+    DomainId, Exit, FileTables, GroupId, Learned, LearnedPeer, MAX_PEERS, Map, Peer, PeerId, RowId, Sender,
+};
 
 const SECOND: u64 = 1_000_000_000;
 /// How often learned peers are looked at.
@@ -31,6 +33,8 @@ pub struct LearnedPeers {
     addresses: Map<GroupId, Vec<IpAddr>>,
     /// As the data plane has them.
     tables: Arc<Learned>,
+    /// How many of a group's were heard first in a tenant.
+    heard_in: Map<(GroupId, DomainId), usize>,
     /// By group: how many senders it had no room for.
     refused: BTreeMap<GroupId, u64>,
     /// The groups that were reported as full.
@@ -43,6 +47,8 @@ pub struct LearnedPeers {
 pub struct Row {
     /// Its number.
     pub id: PeerId,
+    /// The tenant that it was heard in first.
+    domain: DomainId,
     /// When it was heard first, in nanoseconds of the workers' clock.
     pub since: u64,
     /// When it was last seen to be in use.
@@ -65,22 +71,30 @@ fn group_of(groups: &[LearningGroup], id: GroupId) -> Option<&LearningGroup> {
 }
 
 impl LearnedPeers {
-    /// Gives an unknown sender, heard at this time in nanoseconds, a number and a name in the plan, if it has none and
-    /// its group has room. Returns its tunnel.
-    pub(super) fn learn(&mut self, plan: &mut Plan, anonymous: PeerId, address: IpAddr, at: u64) -> Option<Tunnel> {
+    /// Gives an unknown sender, heard in this tenant at this time in nanoseconds, a number and a name in the plan, if it
+    /// has none and its group has room. Returns its tunnel.
+    pub(super) fn learn(
+        &mut self,
+        plan: &mut Plan,
+        anonymous: PeerId,
+        address: IpAddr,
+        (domain, at): (DomainId, u64),
+    ) -> Option<Tunnel> {
         let group = plan.learning.iter().find(|group| group.anonymous == anonymous)?;
         if self.rows.contains_key(&(group.group, address)) || !is_allowed(group, &plan.tables, address) {
             return None;
         }
         let count = self.addresses.get(&group.group).map_or(0, Vec::len);
-        let id = (count < group.most).then(|| plan.numbers.peer(&identity(group, address)));
+        let own = self.heard_in.get(&(group.group, domain)).copied().unwrap_or(0);
+        let id = group.has_room(count, own).then(|| plan.numbers.peer(&identity(group, address)));
         let Some(id) = id.filter(|id| id.index() < MAX_PEERS) else {
             *self.refused.entry(group.group).or_default() += 1;
             return None;
         };
         let name = name(group, address);
         plan.names.set_peer(id, name.clone());
-        self.rows.insert((group.group, address), Row { id, since: at, used: at, received: 0 });
+        self.rows.insert((group.group, address), Row { id, domain, since: at, used: at, received: 0 });
+        *self.heard_in.entry((group.group, domain)).or_default() += 1;
         self.insert(group, &plan.tables, address, id, None);
         Some(Tunnel::of(&tunnel(group, address, id), name))
     }
@@ -90,6 +104,7 @@ impl LearnedPeers {
     pub(super) fn adopt(&mut self, plan: &mut Plan) {
         let before = std::mem::take(&mut self.tables);
         self.addresses.clear();
+        self.heard_in.clear();
         for ((id, address), row) in std::mem::take(&mut self.rows) {
             let Some(group) = group_of(&plan.learning, id).filter(|group| is_allowed(group, &plan.tables, address))
             else {
@@ -98,6 +113,7 @@ impl LearnedPeers {
             let row = Row { id: plan.numbers.peer(&identity(group, address)), ..row };
             plan.names.set_peer(row.id, name(group, address));
             self.insert(group, &plan.tables, address, row.id, before.peers.get(&row.id));
+            *self.heard_in.entry((id, row.domain)).or_default() += 1;
             self.rows.insert((id, address), row);
         }
         self.refused.retain(|id, _| group_of(&plan.learning, *id).is_some());
@@ -128,14 +144,18 @@ impl LearnedPeers {
             }
             let stays = now.nanos.saturating_sub(row.used) < PATIENCE;
             if !stays {
-                gone.push((*group, *address, row.id));
+                gone.push((*group, *address, *row));
             }
             stays
         });
-        gone.into_iter().map(|(group, address, id)| self.forget(plan, group, address, id)).collect()
+        gone.into_iter().map(|(group, address, row)| self.forget(plan, group, address, row)).collect()
     }
 
-    fn forget(&mut self, plan: &mut Plan, group: GroupId, address: IpAddr, id: PeerId) -> PeerId {
+    fn forget(&mut self, plan: &mut Plan, group: GroupId, address: IpAddr, row: Row) -> PeerId {
+        let Row { id, domain, .. } = row;
+        if let Some(own) = self.heard_in.get_mut(&(group, domain)) {
+            *own -= 1;
+        }
         let tables = Arc::make_mut(&mut self.tables);
         tables.peers.remove(&id);
         if let Some(group) = group_of(&plan.learning, group) {

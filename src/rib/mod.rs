@@ -32,7 +32,7 @@ use crate::counters::Counters;
 use crate::dataplane::{Now, Shared};
 use crate::events::Event;
 use crate::fdb::Fdb;
-use crate::forwarding::{Forwarding, Hop, Map, OwnMacs, PeerId, PortId, Slab};
+use crate::forwarding::{DomainId, Forwarding, Hop, Map, OwnMacs, PeerId, PortId, Slab};
 use ageing::Ageing;
 use assemble::{Facts, assemble, ports, stated_hops};
 use facts::{DeviceFact, DeviceState, PathFact, PortLink, Targets, Tunnel};
@@ -198,7 +198,9 @@ impl Rib {
                     self.outputs.push_back(Output::News(News::Shortage { domain, of }));
                 }
             }
-            Event::UnknownSender { anonymous, address, at, .. } => self.unknown_sender(anonymous, address, at),
+            Event::UnknownSender { anonymous, address, domain, at } => {
+                self.unknown_sender(anonymous, address, (domain, at));
+            }
             // Of a device that fails, its source knows more than the worker, and first.
             Event::PortFailed { port, .. } | Event::PortBack { port } if self.has_device(port) => {}
             Event::PortFailed { port, errno } => {
@@ -213,8 +215,8 @@ impl Rib {
         }
     }
 
-    fn unknown_sender(&mut self, anonymous: PeerId, address: std::net::IpAddr, at: u64) {
-        if let Some(tunnel) = self.learned.learn(&mut self.plan, anonymous, address, at) {
+    fn unknown_sender(&mut self, anonymous: PeerId, address: std::net::IpAddr, heard: (DomainId, u64)) {
+        if let Some(tunnel) = self.learned.learn(&mut self.plan, anonymous, address, heard) {
             self.outputs.push_back(Output::News(News::PeerLearned { name: tunnel.name.clone() }));
             match self.outputs.iter_mut().rev().find(|output| matches!(output, Output::Resolve(_))) {
                 Some(Output::Resolve(Targets::Add(more))) => more.push(tunnel),

@@ -162,7 +162,7 @@ impl Rib {
     fn restore_mac(&self, tables: &Forwarding, (id, target): (DomainId, Target), mac: Mac, age: u16, now: Now) -> bool {
         let fdb = &self.shared.fdb;
         let Some(domain) = tables.domain(id).filter(|domain| domain.learning) else { return false };
-        let admit = || domain.admit_mac(fdb.len() > tables.common_macs);
+        let admit = || tables.admit_mac(domain, fdb.len());
         age <= domain.ageing.min(MAX_AGEING)
             && mac != Mac::default()
             && !mac.is_group()

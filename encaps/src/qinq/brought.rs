@@ -43,12 +43,19 @@ impl QinQ {
         self.accepts(tpid) || tpid == self.emit_tpid
     }
 
+    /// Whether this is the type of a tag, for this port or for any reader of frames.
+    #[inline]
+    fn is_tag(&self, tpid: u16) -> bool {
+        // Most frames are IP.
+        tpid >= self.least_tpid && tpid != ethernet::IPV6 && (ethernet::is_tag(tpid) || self.is_outer(tpid))
+    }
+
     /// Type and VLAN ID of the tag that says in which VLAN whoever receives a frame takes it to be: the first one that
     /// names a VLAN. IEEE 802.1Q §6.9.1: one with VLAN ID 0 names none, and the next one counts. Of a frame with
     /// nothing but such tags, it is the last.
     #[inline]
     fn vlan_tag(&self, frame: &Frame<'_>) -> Option<(u16, u16)> {
-        let first = tag_of(frame).filter(|(tpid, _)| ethernet::is_tag(*tpid) || self.is_outer(*tpid))?;
+        let first = tag_of(frame).filter(|(tpid, _)| self.is_tag(*tpid))?;
         if first.1 == 0 { Some(self.behind_priority_tags(frame, first)) } else { Some(first) }
     }
 
@@ -57,7 +64,7 @@ impl QinQ {
         let tags = frame.bytes().get(ADDRESSES_LEN..).unwrap_or_default().as_chunks::<TAG_LEN>().0.iter();
         let tags = tags.map(|&[a, b, c, d]| (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]) & VID_MASK));
         let mut last = first;
-        for tag in tags.take_while(|(tpid, _)| ethernet::is_tag(*tpid) || self.is_outer(*tpid)) {
+        for tag in tags.take_while(|(tpid, _)| self.is_tag(*tpid)) {
             last = tag;
             if tag.1 != 0 {
                 break;
