@@ -225,10 +225,11 @@ impl LearnedPeers {
 
     /// Every learned peer, for the next start.
     pub(super) fn remembered(&self, plan: &Plan) -> Vec<RememberedPeer> {
-        let of = |(id, address): &(GroupId, IpAddr)| {
-            Some(RememberedPeer { group: group_of(&plan.learning, *id)?.name.clone(), address: *address })
+        let of = |(&(id, address), row): (&(GroupId, IpAddr), &Row)| {
+            let group = group_of(&plan.learning, id)?.name.clone();
+            Some(RememberedPeer { group, tenant: plan.names.domain(row.domain).to_owned(), address })
         };
-        self.rows.keys().filter_map(of).collect()
+        self.rows.iter().filter_map(of).collect()
     }
 
     /// How many unknown senders a group had no room for.

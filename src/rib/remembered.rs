@@ -34,6 +34,8 @@ pub struct Remembered {
 pub struct RememberedPeer {
     /// The name of its group.
     pub group: String,
+    /// The name of the tenant that it was heard in first.
+    pub tenant: String,
     /// Its address.
     pub address: IpAddr,
 }
@@ -146,9 +148,10 @@ impl Rib {
     fn restore_peers(&mut self, peers: &[RememberedPeer], now: Now) -> usize {
         let anonymous: HashMap<_, _> =
             self.plan.learning.iter().map(|group| (group.name.clone(), group.anonymous)).collect();
+        let tenants: HashMap<_, _> = self.plan.names.domains().map(|(id, name)| (name.to_owned(), id)).collect();
         let learn = |peer: &RememberedPeer| {
-            let anonymous = *anonymous.get(&peer.group)?;
-            self.learned.learn(&mut self.plan, anonymous, peer.address, now.nanos)
+            let (anonymous, tenant) = (*anonymous.get(&peer.group)?, *tenants.get(&peer.tenant)?);
+            self.learned.learn(&mut self.plan, anonymous, peer.address, (tenant, now.nanos))
         };
         let tunnels: Vec<_> = peers.iter().filter_map(learn).collect();
         let count = tunnels.len();

@@ -192,7 +192,11 @@ mod tests {
             |tenant: &str| RememberedPlace { tenant: tenant.into(), attachment: "leafs".into(), via: "ce\n".into() };
         let mac = |n: u8| RememberedMac { place: u32::from(n) % 2, mac: Mac([2, 0, 0, 0, 0, n]), age: 300 };
         Remembered {
-            peers: vec![RememberedPeer { group: "leafs".into(), address: "2001:db8::7".parse().unwrap() }],
+            peers: vec![RememberedPeer {
+                group: "leafs".into(),
+                tenant: "red".into(),
+                address: "2001:db8::7".parse().unwrap(),
+            }],
             places: vec![place("blue"), place("red")],
             macs: (0..5).map(mac).collect(),
         }
