@@ -36,10 +36,10 @@ pub fn instructions(object: &[u8], program: &str, maps: &[(&str, BorrowedFd<'_>)
     object.relocate_calls(&text).map_err(io::Error::other)?;
     let function = object.programs.get(program).and_then(|program| object.functions.get(&program.function_key()));
     let function = function.ok_or_else(|| io::Error::other(format!("no program {program:?}")))?;
-    Ok(function.instructions.iter().map(instruction).collect())
+    Ok(function.instructions.iter().copied().map(instruction).collect())
 }
 
-fn instruction(read: &bpf_insn) -> Instruction {
+fn instruction(read: bpf_insn) -> Instruction {
     let registers = read.dst_reg() | read.src_reg() << 4;
     Instruction { opcode: read.code, registers, offset: read.off, immediate: read.imm }
 }

@@ -146,4 +146,36 @@ tenants:
         let Tags::Some(claims) = shared.tags else { panic!("{:?}", shared.tags) };
         assert_eq!((claims.outer, claims.single, claims.untagged), (vec![100], vec![300], false));
     }
+
+    #[test]
+    fn tunnel_packets_come_from_every_address_of_a_peer_and_from_prefixes_that_peers_are_learned_from() {
+        let text = "
+version: 1
+ports:
+  up: { device: eth0 }
+endpoints:
+  own: { address: 192.0.2.1, ports: [up] }
+groups:
+  leafs: { encap: vxlan, members: [192.0.2.9], learn_from: 198.51.100.0/24, bum: 239.1.1.1 }
+peers:
+  far: { address: 192.0.2.250, accept_from: [192.0.2.251], encap: nvgre }
+tenants:
+  blue:
+    attachments:
+      leafs: { group: leafs, vni: 100 }
+      far: { peer: far, vsid: 5000 }
+";
+        let plan = compile(&config::parse("gateway.yaml", text).unwrap(), &Numbers::default(), None).unwrap();
+        let filter = filter(&plan.tables, plan.ports[0].id, None);
+        let [Entrance { multicast, senders: AllowedSenders::Known { peers, learners }, .. }] = &filter.entrances[..]
+        else {
+            panic!("{:?}", filter.entrances)
+        };
+        let ip = |address: &str| address.parse::<IpAddr>().unwrap();
+        let (vxlan, nvgre) = (Carrier::Udp(4789), Carrier::Ip(47));
+        assert_eq!(multicast, &[ip("239.1.1.1")]);
+        let expected = [(nvgre, ip("192.0.2.250")), (nvgre, ip("192.0.2.251")), (vxlan, ip("192.0.2.9"))];
+        assert_eq!(peers, &expected);
+        assert_eq!(learners, &[(vxlan, ip("198.51.100.0"), ip("198.51.100.255"))]);
+    }
 }
