@@ -8,11 +8,11 @@ use transload::report::rows::TenantRow;
 
 /// Tenants with a port each, by name, `limits:` and so on as written; all of them in a table of 1,000.
 fn gateway(tenants: &[(&str, &str)]) -> Lab {
-    let ports: String = tenants.iter().map(|(name, _)| format!("  {name}: {{ device: {name} }}\n")).collect();
+    let ports: Vec<_> = tenants.iter().map(|(name, _)| format!("  {name}: {{ device: {name} }}\n")).collect();
     let of = |(name, more): &(&str, &str)| {
         format!("  {name}:\n    {more}\n    attachments:\n      only: {{ port: {name}, untagged: true }}\n")
     };
-    let tenants: String = tenants.iter().map(of).collect();
+    let (ports, tenants) = (ports.concat(), tenants.iter().map(of).collect::<Vec<_>>().concat());
     Lab::new(&format!("version: 1\nfdb: {{ capacity: 1000 }}\nports:\n{ports}tenants:\n{tenants}"))
 }
 

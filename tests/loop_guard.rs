@@ -364,7 +364,7 @@ fn an_echo_cuts_nobody_off_for_longer_than_a_moment() {
     echo.lab.sleep(2);
     for (second, from) in (0..60).zip(["a", "c", "a"].into_iter().cycle()) {
         let before = echo.arrived;
-        echo.say(from, &wire::tenant_frame(BROADCAST, mac(1 + (from == "c") as u8), second));
+        echo.say(from, &wire::tenant_frame(BROADCAST, mac(if from == "c" { 2 } else { 1 }), second));
         assert_eq!(echo.arrived, before + 1, "{from}, second {second}: {:?}", echo.lab.drops());
         echo.lab.sleep(1);
     }

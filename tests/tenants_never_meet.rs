@@ -60,12 +60,13 @@ fn reader(port: &str, tags: &[(u16, u16)]) -> Option<u8> {
     let named: Vec<_> = tags.iter().filter(|(_, vid)| *vid != 0).collect();
     let outer: &[u16] = if port == "trunk" { &[0x88a8, 0x9100] } else { &[0x8100, 0x9200] };
     let inner = named.get(1).filter(|(tpid, _)| *tpid == 0x8100).map(|(_, vid)| *vid);
-    let Some(&&(tpid, vid)) = named.first() else { return Some(if port == "trunk" { 0 } else { 1 }) };
+    let Some(&&(tpid, vid)) = named.first() else { return Some(u8::from(port == "flat")) };
     match (port, vid, inner) {
-        ("trunk", 40, Some(7)) | ("trunk", 7, Some(30..=40)) if outer.contains(&tpid) => Some(2),
+        ("trunk", 40, Some(7)) | ("trunk", 7, Some(30..=40)) | ("flat", 40, Some(30)) if outer.contains(&tpid) => {
+            Some(2)
+        }
         ("trunk", 40, _) if outer.contains(&tpid) => Some(1),
         ("trunk", 30, _) if tpid == 0x8100 => Some(1),
-        ("flat", 40, Some(30)) if outer.contains(&tpid) => Some(2),
         ("flat", 7, _) if outer.contains(&tpid) => Some(0),
         ("flat", 40, _) if tpid == 0x8100 => Some(0),
         ("flat", 30, _) if tpid == 0x8100 => Some(2),
