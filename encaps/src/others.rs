@@ -30,16 +30,16 @@ impl Carrier {
     }
 }
 
-const fn tunnel(name: &'static str) -> Option<Other> {
-    Some(Other { name, is_tunnel: true })
+const fn tunnel(name: &'static str) -> Other {
+    Other { name, is_tunnel: true }
 }
 
-const fn own(name: &'static str) -> Option<Other> {
-    Some(Other { name, is_tunnel: false })
+const fn own(name: &'static str) -> Other {
+    Other { name, is_tunnel: false }
 }
 
 const fn of_udp(port: u16) -> Option<Other> {
-    match port {
+    Some(match port {
         4754 => tunnel("GRE in UDP"),
         4755 => tunnel("GRE in UDP with DTLS"),
         4790 => tunnel("VXLAN-GPE"),
@@ -84,12 +84,12 @@ const fn of_udp(port: u16) -> Option<Other> {
         6343 => own("sFlow"),
         8805 => own("PFCP"),
         51820 => own("WireGuard"),
-        _ => None,
-    }
+        _ => return None,
+    })
 }
 
 const fn of_ip(protocol: u8) -> Option<Other> {
-    match protocol {
+    Some(match protocol {
         4 => tunnel("IPv4 in IP"),
         41 => tunnel("IPv6 in IP"),
         97 => tunnel("EtherIP, or MikroTik's EoIPv6"),
@@ -106,6 +106,6 @@ const fn of_ip(protocol: u8) -> Option<Other> {
         103 => own("PIM"),
         112 => own("VRRP"),
         132 => own("SCTP"),
-        _ => None,
-    }
+        _ => return None,
+    })
 }

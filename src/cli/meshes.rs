@@ -35,9 +35,16 @@ fn line(peers: &[String], title: &str, tenant: &str, count: usize) -> String {
     )
 }
 
+/// A peer that may be one of a mesh.
+struct Member {
+    kind: Kind,
+    peer: PeerId,
+    horizon: u16,
+}
+
 /// The peers of a tenant that have the same ID in the same encapsulation, and feed each other.
 fn alike(plan: &Plan, domain: &Domain) -> Vec<(Kind, Vec<String>)> {
-    let mut by_id: BTreeMap<(&str, Segment), Vec<(Kind, PeerId, u16)>> = BTreeMap::new();
+    let mut by_id = BTreeMap::<(&str, Segment), Vec<Member>>::new();
     let single = |attachment: &Attachment| match attachment.members {
         Members::One(peer) => Some((plan.tables.peer(peer)?.compiled.kind(), peer)),
         Members::Group(_) => None,
@@ -45,14 +52,14 @@ fn alike(plan: &Plan, domain: &Domain) -> Vec<(Kind, Vec<String>)> {
     for attachment in domain.attachments.values() {
         if let Some((kind, peer)) = single(attachment).filter(|(kind, _)| kind.has_peers()) {
             let rows = by_id.entry((kind.info().tag, attachment.segment)).or_default();
-            rows.push((kind, peer, attachment.horizon));
+            rows.push(Member { kind, peer, horizon: attachment.horizon });
         }
     }
     let meshes = by_id.into_values().filter_map(|rows| {
-        let (kind, _, horizon) = *rows.first()?;
+        let Member { kind, horizon, .. } = *rows.first()?;
         rows.iter()
-            .any(|(.., other)| *other != horizon)
-            .then(|| (kind, rows.iter().map(|(_, peer, _)| plan.names.peer(*peer).into_owned()).collect()))
+            .any(|member| member.horizon != horizon)
+            .then(|| (kind, rows.iter().map(|member| plan.names.peer(member.peer).into_owned()).collect()))
     });
     meshes.collect()
 }

@@ -116,12 +116,11 @@ impl<'p, 'c, V> AttachmentDraft<'p, 'c, V> {
 impl<V> AttachmentDraft<'_, '_, V> {
     /// A tenant cannot have it, as the findings after so many say if it is the first one.
     pub(super) fn fails(&mut self, findings_before: usize, findings: &Findings) {
-        match &mut self.broken {
-            Some(broken) => broken.more += 1,
-            None => {
-                let finding = Some(findings_before).filter(|before| *before < findings.count());
-                self.broken = Some(Broken { finding, more: 0 });
-            }
+        if let Some(broken) = &mut self.broken {
+            broken.more += 1;
+        } else {
+            let finding = Some(findings_before).filter(|before| *before < findings.count());
+            self.broken = Some(Broken { finding, more: 0 });
         }
     }
 

@@ -231,7 +231,7 @@ impl<'a, T: Tracer> Bridge<'a, T> {
     ) -> Result<Decision, DropReason> {
         let IngressAttachment { claim: claim @ Claim { domain: id, .. }, domain, attachment, .. } = *ingress;
         let copies = || self.tables.fan_out(domain, attachment, control);
-        let copies = if !control.is_none() { copies() } else { *ingress.copies.get_or_insert_with(copies) };
+        let copies = if control.is_none() { *ingress.copies.get_or_insert_with(copies) } else { copies() };
         let frame = (inbound.frame.bytes(), inbound.keys.1.mac());
         if !bum::is_within_limits(frame, copies, domain, attachment, self.tables.is_starting, self.now) {
             self.add(claim, copies, |counters| &counters.copies_dropped);

@@ -33,8 +33,8 @@ impl ReadError {
     }
 
     /// The same, saying how the value should have been written.
-    pub(super) fn instead(self, value: String) -> Self {
-        Self { instead: Some(value.clone()), ..self.help(format!("write {value}")) }
+    pub(super) fn instead(self, value: &str) -> Self {
+        Self { instead: Some(value.to_owned()), ..self.help(format!("write {value}")) }
     }
 
     /// The same, in this place unless a closer one is known.

@@ -23,7 +23,7 @@ pub(super) fn whole_number(reader: NodeReader<'_, '_>) -> Result<u64, ReadError>
         {
             let number = text.trim_start_matches('0');
             let plain = if number.is_empty() { "0" } else { number };
-            Err(ReadError::new(format!("{text} begins with a zero")).instead(plain.to_owned()))
+            Err(ReadError::new(format!("{text} begins with a zero")).instead(plain))
         }
         Value::Plain(text) => parse(text).ok_or_else(|| match text.strip_prefix('-') {
             Some(rest) if parse(rest).is_some() => {
@@ -33,12 +33,12 @@ pub(super) fn whole_number(reader: NodeReader<'_, '_>) -> Result<u64, ReadError>
                 ReadError::new(format!("{text} is too large"))
             }
             _ => match meant::number(text) {
-                Some(number) => expected().instead(number),
+                Some(number) => expected().instead(&number),
                 None => expected().help("write it in decimal, such as 5100, or in hexadecimal, such as 0x13ec"),
             },
         }),
         Value::Quoted(text) if parse(text).is_some() => Err(expected().help("remove the quotes")),
-        Value::Quoted(text) if let Some(number) = meant::number(text) => Err(expected().instead(number)),
+        Value::Quoted(text) if let Some(number) = meant::number(text) => Err(expected().instead(&number)),
         _ => Err(expected()),
     }
 }
