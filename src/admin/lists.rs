@@ -138,8 +138,8 @@ mod tests {
 
     #[test]
     fn parts_have_everything_once() {
-        let parts: Vec<_> = parts_of((0..2 * ROWS + 1).collect()).collect();
+        let parts: Vec<_> = parts_of((0..=2 * ROWS).collect()).collect();
         assert_eq!(parts.iter().map(Vec::len).collect::<Vec<_>>(), [ROWS, ROWS, 1]);
-        assert!(parts.concat().into_iter().eq(0..2 * ROWS + 1));
+        assert!(parts.concat().into_iter().eq(0..=2 * ROWS));
     }
 }

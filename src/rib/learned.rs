@@ -227,7 +227,7 @@ impl LearnedPeers {
     pub(super) fn remembered(&self, plan: &Plan) -> Vec<RememberedPeer> {
         let of = |(&(id, address), row): (&(GroupId, IpAddr), &Row)| {
             let group = group_of(&plan.learning, id)?.name.clone();
-            Some(RememberedPeer { group, tenant: plan.names.domain(row.domain).to_owned(), address })
+            Some(RememberedPeer { group, tenant: plan.names.domain(row.domain).into_owned(), address })
         };
         self.rows.iter().filter_map(of).collect()
     }
