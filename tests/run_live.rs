@@ -330,7 +330,7 @@ fn an_endpoint_is_served_once_in_each_namespace_and_nobody_else_can_take_its_nam
 }
 
 /// Numbered frames of a host, sent by one device and received by another.
-const HOSTS: &str = r#"
+const HOSTS: &str = r"
 version: 1
 ports:
   up: { device: up1 }
@@ -339,7 +339,7 @@ tenants:
   blue:
     unknown_unicast: drop
     attachments: { up: { port: up, untagged: true }, ce: { port: ce, untagged: true } }
-"#;
+";
 
 #[test]
 fn a_gateway_that_is_replaced_loses_hardly_a_frame_and_doubles_none() {
@@ -356,7 +356,7 @@ fn a_gateway_that_is_replaced_loses_hardly_a_frame_and_doubles_none() {
         }
     };
     let ends = lab.namespace.enter(|| Ok((channel("up1-far")?, channel("ce1-far")?)));
-    let ((mut sender, _), (mut silent, mut receiver)) = ends.unwrap();
+    let ((mut out, _), (mut silent, mut receiver)) = ends.unwrap();
     let frame = |to: u8, from: u8, n: u32| {
         let link = [2, 0, 0, 0, 0, to, 2, 0, 0, 0, 0, from, 0x88, 0xb5];
         [&link[..], &n.to_be_bytes(), &[0; 42]].concat()
@@ -370,7 +370,7 @@ fn a_gateway_that_is_replaced_loses_hardly_a_frame_and_doubles_none() {
             let mut n = 0;
             while !is_over.load(Ordering::Relaxed) {
                 n += 1;
-                sender.send_to(&frame(9, 1, n), None).unwrap().unwrap();
+                out.send_to(&frame(9, 1, n), None).unwrap().unwrap();
                 thread::sleep(Duration::from_millis(1));
             }
             n as usize
