@@ -129,7 +129,7 @@ fn whatever_is_heard_takes_its_place_and_is_no_move() {
 fn what_has_no_place_in_the_file_any_more_is_left_out() {
     let known = known();
     for (file, macs, peers) in [
-        (FILE.replace("  blue:", "  green:"), 0, 1),
+        (FILE.replace("  blue:", "  green:"), 0, 0),
         (FILE.replace("      two: ", "      deux: "), 2, 1),
         (FILE.replace("198.51.100.0/24", "203.0.113.0/24"), 2, 0),
         (FILE.replace("  leafs: { encap", "  spines: { encap").replace("group: leafs", "group: spines"), 2, 0),

@@ -183,7 +183,7 @@ impl Gateway {
         let left: Vec<_> = fs::read_dir(self.directory.path())?
             .map(|entry| entry.map(|entry| entry.file_name()))
             .collect::<io::Result<_>>()?;
-        let ours = ["gateway.yaml", "log"];
+        let ours = ["gateway.yaml", "log", "admin.sock.state"];
         let left: Vec<_> = left.iter().filter(|name| !ours.iter().any(|own| name == own)).collect();
         if left.is_empty() { Ok(()) } else { Err(failed("it left behind", &format!("{left:?}"))) }
     }

@@ -7,6 +7,8 @@ use crate::rights::{Call, Rights};
 pub fn rights() -> Rights {
     Rights::calls([
         Call::socket(libc::AF_UNIX),
+        // Whether a client has sent something.
+        Call::ioctl(libc::FIONREAD as u32),
         Call::Any(libc::SYS_accept4),
         Call::Any(libc::SYS_connect),
         Call::Any(libc::SYS_getpeername),

@@ -17,7 +17,7 @@ pub(crate) fn ask(socket: &Path, what: &str, longest: &AtomicU64) -> io::Result<
     let begin = Instant::now();
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    write!(stream, "{what} HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
+    write!(stream, "{what} HTTP/1.0\r\nContent-Length: 0\r\n\r\n")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     longest.fetch_max(begin.elapsed().as_micros() as u64, Ordering::Relaxed);
