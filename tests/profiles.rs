@@ -5,7 +5,9 @@ use transload_encaps::nvgre::FlowId;
 use transload_encaps::{Reserved, Spec};
 
 fn file(peers: &str) -> config::File {
-    let config = config::parse("profiles.yaml", &format!("version: 1\nports: {{ up: {{ device: eth1 }} }}\npeers:\n{peers}")).expect("it is YAML");
+    let config =
+        config::parse("profiles.yaml", &format!("version: 1\nports: {{ up: {{ device: eth1 }} }}\npeers:\n{peers}"))
+            .expect("it is YAML");
     assert!(config.problems.is_empty(), "{:?}", config.problems);
     config.file
 }
