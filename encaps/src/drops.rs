@@ -146,7 +146,7 @@ drop_reasons! {
         BadIpChecksum, "bad_ip_checksum", Peer, "The outer IPv4 header checksum is wrong: the underlay corrupts packets.";
         BadLength, "bad_length", Peer, "An outer IP or UDP length says more, or less, than the frame holds.";
         SuperFrameTooLong, "super_frame_too_long", Local, "A super-frame of more than 64 KB (BIG TCP), of which the gateway takes no more: `ip link set DEVICE gro_max_size 65536` on the device that it came in by; on a veth or a TAP, `gso_max_size 65536` on the sender's end.";
-        OuterFragment, "outer_fragment", Peer, "A fragment of a tunnel packet: the underlay's MTU is smaller than the peer believes. Raise it, lower the MTU of the peer's tenants, or write `reassemble: on` at the endpoint.";
+        OuterFragment, "outer_fragment", Peer, "A fragment of a tunnel packet: the underlay's MTU is smaller than the peer believes. Raise it, lower the MTU of the peer's tenants, or write `reassemble: on` at the endpoint. Tolerated are those that were put together there, but for one of each packet.";
         BadFragment, "bad_fragment", Peer, "A fragment that can be part of no tunnel packet, or one that the whole was broken with: of no length, of an odd length in the middle, beyond 64 KiB, in too many parts, or with congestion marks that contradict each other.";
         DuplicateFragment, "duplicate_fragment", Peer, "A part of a tunnel packet that has come already: the underlay duplicates packets.";
         FragmentOverlap, "fragment_overlap", Peer, "Fragments of a tunnel packet that overlap, which ends all of it (RFC 5722): an attack, or a sender that uses its numbers again too soon.";

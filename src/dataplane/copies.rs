@@ -7,11 +7,14 @@
 //! frames received               = frames sent at least once + frames dropped
 //! frames received + copies made = frames handed to ports + frames dropped + copies dropped
 //! ```
+//!
+//! Fragments that were put together are one frame; the others of each packet are counted as tolerated.
 
 use transload_encaps::DropReason;
 
 use super::path::IngressSide;
 use crate::counters::Counters;
+use crate::forwarding::DomainId;
 
 /// The copies or segments of one frame so far.
 pub(super) struct Copies {
@@ -40,13 +43,25 @@ impl Copies {
 
     /// What that is for the frame; none without any copy.
     pub(super) fn together(self, side: &IngressSide<'_>, counters: &Counters) -> Option<Result<(), DropReason>> {
-        let Self { count, sent, failed } = self;
-        side.count_copies(count.checked_sub(1)?, counters);
-        match failed {
-            Some(reason) if !sent => return Some(Err(reason)),
-            Some(reason) => counters.dropped_copy(reason, side.domain()),
+        side.count_copies(self.count.checked_sub(1)?, counters);
+        Some(self.outcome(side.domain(), counters))
+    }
+
+    /// The same for a frame whose tenant may be gone.
+    pub(super) fn together_of(self, domain: DomainId, counters: &Counters) -> Option<Result<(), DropReason>> {
+        let more = self.count.checked_sub(1)?;
+        if let Some(domain) = counters.domain(domain) {
+            domain.copies.add(more);
+        }
+        Some(self.outcome(Some(domain), counters))
+    }
+
+    fn outcome(self, domain: Option<DomainId>, counters: &Counters) -> Result<(), DropReason> {
+        match self.failed {
+            Some(reason) if !self.sent => return Err(reason),
+            Some(reason) => counters.dropped_copy(reason, domain),
             None => {}
         }
-        Some(Ok(()))
+        Ok(())
     }
 }

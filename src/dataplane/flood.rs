@@ -82,8 +82,8 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         let loops = &domain.state.loops;
         let guarded = from.filter(|_| domain.loop_hold != 0 && loop_guard::is_holding(loops, self.now));
         let (start, done) = flood.next;
-        let fed = domain.attachments.iter();
-        let fed = fed.filter(|(id, egress)| *id >= start && egress.is_fed(horizon, flood.control));
+        let fed = domain.attachments.iter_from(start);
+        let fed = fed.filter(|(_, egress)| egress.is_fed(horizon, flood.control));
         let mut made = 0;
         for (attachment, egress) in fed {
             let is_held = guarded.is_some_and(|from| loop_guard::is_held(loops, [from, attachment], self.now));

@@ -21,7 +21,7 @@ use transload_encaps::{Common, Frame};
 use super::burst::Burst;
 use super::copies::Copies;
 use super::egress::TooBigFrame;
-use super::note::Note;
+use super::note::{Note, Verdict};
 use crate::counters::Counters;
 use crate::forwarding::{AttachmentId, Claim, DomainId, Forwarding};
 use crate::io::Pool;
@@ -213,11 +213,15 @@ fn is_at_home(flood: &Flood<'_>, ingress: Claim, tables: &Forwarding) -> bool {
 }
 
 fn discard<'mem>(flood: Flood<'mem>, pool: &mut Pool<'mem>, counters: &Counters) {
-    let Flood { frame, mut note, refused, .. } = flood;
+    let Flood { frame, mut note, refused, copies, .. } = flood;
     pool.put(frame);
     if let Some(refused) = refused {
         pool.put(refused.frame);
     }
-    note.drop(Common::UnknownSegment.into());
+    note.verdict = match note.ingress().and_then(|ingress| copies.together_of(ingress.domain, counters)) {
+        Some(Ok(())) => Verdict::Sent,
+        Some(Err(reason)) => Verdict::Dropped(reason),
+        None => Verdict::Dropped(Common::UnknownSegment.into()),
+    };
     note.settle(counters);
 }

@@ -227,11 +227,14 @@ impl<'mem, T: Tracer> Reassembler<'_, '_, 'mem, T> {
         }
         let mut datagram = self.datagrams.all.swap_remove(at);
         let whole = datagram.make_whole(ip_at);
+        // The last of its parts is counted where it is, and as the whole if there is one.
+        datagram.len -= 1;
         if whole.is_none() {
-            // The last of its parts is counted where it is.
-            datagram.len -= 1;
             datagram.abandon(Common::BadFragment, self.pool, self.counters);
             return Err(Common::BadFragment.into());
+        }
+        if let Some(joined) = self.counters.tolerated(Common::OuterFragment.into()) {
+            joined.add(datagram.len as u64);
         }
         Ok(whole)
     }

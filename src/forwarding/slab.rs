@@ -93,6 +93,13 @@ impl<Id: RowId, T> Slab<Id, T> {
         self.rows.iter().enumerate().filter_map(|(index, row)| Some((Id::from_index(index), row.as_ref()?)))
     }
 
+    /// The same from this number on.
+    pub fn iter_from(&self, start: Id) -> impl Iterator<Item = (Id, &T)> {
+        let rows = self.rows.get(start.index()..).unwrap_or_default();
+        let numbered = (start.index()..).zip(rows);
+        numbered.filter_map(|(index, row)| Some((Id::from_index(index), row.as_ref()?)))
+    }
+
     /// The same, to change the rows.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (Id, &mut T)> {
         self.rows.iter_mut().enumerate().filter_map(|(index, row)| Some((Id::from_index(index), row.as_mut()?)))

@@ -131,8 +131,10 @@ impl History {
         let policy = tables.domain(domain)?.duplicates?;
         let heard = self.all.get_mut(&(domain, mac))?;
         let moves = heard.moves.as_mut().filter(|moves| moves.held.is_none())?;
-        let longest = moves.window.longest(policy.within, |place| is_meant(&tables, domain, place));
-        let entry = shared.fdb.hold(shared.fdb.key(domain, mac), Some(longest.unwrap_or(moves.last.to)))?;
+        let is_place = |place| is_meant(&tables, domain, place);
+        let longest = moves.window.longest(policy.within, is_place);
+        let home = longest.or_else(|| Some(moves.last.to).filter(|place| is_meant(&tables, domain, *place)))?;
+        let entry = shared.fdb.hold(shared.fdb.key(domain, mac), Some(home))?;
         let (last, until) = (moves.last, moves.last.at.saturating_add(policy.hold));
         (moves.window, moves.held) = (MoveWindow::new(last.at), Some(until));
         self.held.insert((domain, mac), until);

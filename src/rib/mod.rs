@@ -290,7 +290,7 @@ impl Rib {
         self.left += self.ageing.advance(&self.shared, now);
         if self.left > self.history.len() / FORGETFUL {
             let fdb = &self.shared.fdb;
-            self.history.retain(|domain, mac| fdb.lookup(fdb.key(domain, mac), 0, u16::MAX).is_some());
+            self.history.retain(|domain, mac| fdb.lookup(fdb.key(domain, mac), now.tick(), u16::MAX).is_some());
             self.left = 0;
         }
         self.is_changed |= self.reports.age(now);

@@ -77,11 +77,3 @@ pub struct Claims {
     /// Whether frames without a VLAN ID are claimed.
     pub untagged: bool,
 }
-
-impl Filter {
-    /// Whether it matters that VLAN tags are still in the frames: a device must not take them out.
-    #[must_use]
-    pub fn reads_tags(&self) -> bool {
-        self.tags != Tags::None || self.entrances.iter().any(|entrance| entrance.vlan.is_some())
-    }
-}

@@ -85,7 +85,7 @@ pub enum SetupError {
     /// It cannot carry frames in one piece as long as its MTU lets them be.
     #[error("the device takes no XDP program at its MTU: {0}; a smaller MTU may do")]
     Mtu(io::Error),
-    /// The device takes the tags that matter out of the frames.
+    /// The device takes VLAN tags out of the frames.
     #[error("it strips VLAN tags on receive, and that cannot be turned off: {0}")]
     Strips(io::Error),
     /// Some worker would have none of its queues.
@@ -143,8 +143,8 @@ pub fn open<'mem>(request: OpenRequest<'_, 'mem>) -> Result<(Vec<AfXdpPort<'mem>
     if (queues as usize) < umems.len() {
         return Err(SetupError::Queues(queues, umems.len()));
     }
-    let unstripped =
-        if filter.reads_tags() { Unstripped::of(device, ifindex).map_err(SetupError::Strips)? } else { None };
+    // A frame whose tag is gone would pass for one that never had any.
+    let unstripped = Unstripped::of(device, ifindex).map_err(SetupError::Strips)?;
     let frags = umems.first().is_some_and(|umem| umem.frags());
     let attached = Redirect::attach(ifindex, filter, queues, frags, may_be_generic, unstripped);
     let (redirect, no_driver) = attached.map_err(|error| fault("cannot attach an XDP program", error))?;
@@ -170,9 +170,7 @@ pub fn examine(device: &str, filter: &Filter, frags: bool) -> Result<(), SetupEr
     if !missing.is_empty() {
         return Err(SetupError::Capabilities(missing));
     }
-    if filter.reads_tags() {
-        Unstripped::examine(device).map_err(SetupError::Strips)?;
-    }
+    Unstripped::examine(device).map_err(SetupError::Strips)?;
     Redirect::examine(filter, frags).map_err(|error| fault("cannot load an XDP program", error))?;
     queue::open().map(drop).map_err(|error| fault("cannot make an XDP socket", error))
 }

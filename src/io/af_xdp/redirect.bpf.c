@@ -240,7 +240,7 @@ static __attribute__((always_inline)) u32 read_ipv6(struct xdp_md *frame, u32 at
         int is_option = next == HOP_BY_HOP || next == ROUTING || next == DESTINATION_OPTIONS;
         if (!is_option && next != FRAGMENT)
             break;
-        if (is_option && n == MOST_EXTENSIONS)
+        if (n == MOST_EXTENSIONS)
             return EXTENSION_HEADERS;
         if (xdp_load(frame, at, extension, sizeof(extension)))
             return TRUNCATED;
@@ -251,7 +251,9 @@ static __attribute__((always_inline)) u32 read_ipv6(struct xdp_md *frame, u32 at
             packet->is_later = (place & 0xfff8) != 0;
             packet->is_fragment = (place & 0xfff9) != 0;
             at += 8;
-            break;
+            if (packet->is_fragment)
+                break;
+            continue;
         }
         /* Its length counts eight bytes, but for the first eight. */
         at += (extension[1] + 1) * 8;
