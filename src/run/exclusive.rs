@@ -10,7 +10,9 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::admin::directory::{network_namespace, own_directory, usual_directories};
+use rustix::fs::OFlags;
+
+use crate::admin::directory::{self, network_namespace, own_directory, usual_directories};
 
 /// What this gateway serves and no other may, until it is dropped.
 #[derive(Debug, Default)]
@@ -43,8 +45,7 @@ impl Exclusive {
     #[must_use]
     pub fn is_claimed(what: &str) -> bool {
         let Ok(name) = name(what) else { return false };
-        let files = usual_directories().into_iter().filter_map(|directory| File::open(directory.join(&name)).ok());
-        files.into_iter().any(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+        usual_directories().iter().any(|directory| is_held(directory, &name))
     }
 
     /// Lets go of what is not among these.
@@ -62,8 +63,7 @@ impl Lock {
     /// Takes the lock; `None` when another process has it.
     fn take(path: PathBuf) -> io::Result<Option<Self>> {
         loop {
-            let mut options = OpenOptions::new();
-            let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+            let file = careful().write(true).create(true).truncate(false).mode(0o600).open(&path)?;
             match file.try_lock() {
                 Err(TryLockError::WouldBlock) => return Ok(None),
                 Err(TryLockError::Error(error)) => return Err(error),
@@ -82,6 +82,19 @@ impl Drop for Lock {
     }
 }
 
+/// Whether somebody holds a lock in this directory. Where anybody may make files, theirs say nothing.
+fn is_held(directory: &Path, name: &str) -> bool {
+    let is_held = |file: File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+    directory::examine(directory).is_ok() && careful().read(true).open(directory.join(name)).is_ok_and(is_held)
+}
+
+/// Opens what is there itself: no link is followed, and nobody waited for, should it be a pipe.
+fn careful() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.custom_flags((OFlags::NONBLOCK | OFlags::NOFOLLOW).bits().cast_signed());
+    options
+}
+
 fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     match fs::symlink_metadata(path) {
         Ok(found) => Ok((found.dev(), found.ino()) == { file.metadata().map(|ours| (ours.dev(), ours.ino()))? }),
@@ -92,6 +105,10 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
     use super::*;
 
     #[test]
@@ -119,5 +136,22 @@ mod tests {
         assert!(!is_at(&file, &path).unwrap());
         fs::write(&path, "").unwrap();
         assert!(!is_at(&file, &path).unwrap(), "another file of the same name");
+    }
+
+    #[test]
+    fn what_others_may_have_put_in_a_locks_place_is_neither_believed_nor_waited_for() {
+        let place = tempfile::tempdir().unwrap();
+        let chmod = |mode| fs::set_permissions(place.path(), fs::Permissions::from_mode(mode)).unwrap();
+        let [held, pipe, link] = ["held", "pipe", "link"].map(|name| place.path().join(name));
+        let _lock = Lock::take(held.clone()).unwrap().unwrap();
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        symlink(&held, &link).unwrap();
+        chmod(0o777);
+        assert!(!is_held(place.path(), "held") && !is_held(place.path(), "pipe"));
+        chmod(0o700);
+        assert!(is_held(place.path(), "held"));
+        assert!(!is_held(place.path(), "pipe") && !is_held(place.path(), "link"));
+        Lock::take(pipe).unwrap_err();
+        Lock::take(link).unwrap_err();
     }
 }
