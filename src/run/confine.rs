@@ -48,7 +48,8 @@ pub fn rights(plan: &Plan, is_on_xdp: impl Fn(PortId) -> bool) -> Rights {
 }
 
 /// Becomes the user whom the file names, and gives up every right that this plan does not go on to need: for this thread
-/// and those that it starts. Returns the capabilities that the process had and has no more.
+/// and those that it starts. Tells what of its files is out of reach then, among them the one for its `state`. Returns the
+/// capabilities that the process had and has no more.
 ///
 /// # Errors
 /// When it cannot become that user, or the kernel does not let it give something up.
@@ -56,6 +57,7 @@ pub fn confine(
     plan: &Plan,
     config: &Config,
     admin: &AdminSocket,
+    state: Option<&Path>,
     is_on_xdp: impl Fn(PortId) -> bool,
 ) -> Result<CapabilitySet, StartError> {
     let refused = |error| StartError::System("cannot give up capabilities", error);
@@ -82,12 +84,12 @@ pub fn confine(
     };
     let user = user.map_or_else(String::new, |user| format!("user {}, ", user.name()));
     tracing::info!("rights from here on: {user}{}, {calls}", in_words(kept.kept));
-    warn_of_files(plan, config, admin.path());
+    warn_of_files(plan, config, admin.path(), state);
     Ok(kept.given_up)
 }
 
 /// Tells what of the file system is out of reach now.
-fn warn_of_files(plan: &Plan, config: &Config, admin: &Path) {
+fn warn_of_files(plan: &Plan, config: &Config, admin: &Path, state: Option<&Path>) {
     let who = match &plan.settings.user {
         Some(user) => format!("user {user}"),
         None => "whoever started transload".to_owned(),
@@ -102,12 +104,21 @@ fn warn_of_files(plan: &Plan, config: &Config, admin: &Path) {
         _ => None,
     });
     for socket in local.chain([admin]) {
-        let directory = socket.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        if access(directory, Access::WRITE_OK | Access::EXEC_OK).is_err() {
+        if let Some(directory) = fixed_directory(socket) {
             let (socket, directory) = (socket.display(), directory.display());
             tracing::warn!("{socket} will be left behind at the end: {directory} is not for {who} to change");
         }
     }
+    if let Some((state, directory)) = state.and_then(|state| Some((state.display(), fixed_directory(state)?.display())))
+    {
+        tracing::warn!("the state file {state} cannot be written: let {who} change {directory}, or name another place");
+    }
+}
+
+/// The directory of a file, if we may neither make nor remove files there.
+fn fixed_directory(file: &Path) -> Option<&Path> {
+    let directory = file.parent().filter(|directory| !directory.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    access(directory, Access::WRITE_OK | Access::EXEC_OK).is_err().then_some(directory)
 }
 
 /// Why this plan cannot have what it needs: it was given up at the start.

@@ -41,16 +41,17 @@ impl StateKeeper {
         Self { usual: beside.or_else(own), writing: Mutex::new(()) }
     }
 
-    fn path(&self, plan: &Plan) -> Option<PathBuf> {
+    /// Where it is; none if the plan wants none.
+    pub(super) fn path(&self, plan: &Plan) -> Option<PathBuf> {
         let state = plan.settings.state.as_ref()?;
         state.file.clone().or_else(|| self.usual.clone())
     }
 
-    /// Takes in what was written down, if anything.
-    pub fn restore(&self, gateway: &Gateway) {
+    /// Takes in what was written down, if anything, by root, by us or by `user`.
+    pub fn restore(&self, gateway: &Gateway, user: Option<u32>) {
         let path = self.path(gateway.rib().plan());
         let Some(path) = path else { return };
-        match state_file::read(&path) {
+        match state_file::read(&path, user) {
             Ok(None) => {}
             Ok(Some((remembered, seconds))) => {
                 let now = gateway.clock.now();

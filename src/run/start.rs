@@ -121,6 +121,8 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
     let machine = look_at_the_machine(runtime, stop, &config, &mut plan, orders)?;
     let named = orders.admin.clone().or_else(|| plan.settings.admin.clone());
     let bind = || named.as_deref().map_or_else(AdminSocket::bind_usual, AdminSocket::bind);
+    let user = plan.settings.user.as_deref().and_then(|user| Account::find(user).ok());
+    let user = user.map(|user| user.numbers().0);
     let predecessor = if orders.replace { Predecessor::find(named.as_deref())? } else { None };
     let mut admin = predecessor.is_none().then(bind);
     if let Some(Err(AdminSocketError::Live(path))) = admin {
@@ -156,7 +158,7 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
     let (gateway, requests) = Gateway::new(plan, devices, backends, threads)?;
     let gateway = Arc::new(gateway);
     let keeper = Arc::new(StateKeeper::new(&orders.file, named.as_deref()));
-    keeper.restore(&gateway);
+    keeper.restore(&gateway, user);
     gateway.change(|rib| {
         rib.starts_until(Now { nanos: gateway.clock.now().nanos + STARTING });
         rib.devices(kernel_devices(resolver.ports(), resolver.kernel()));
@@ -164,7 +166,8 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
     });
     // Before there are threads that would have to do the same.
     let on_xdp = |port| choices.of(port).is_some_and(|choice| choice.xdp);
-    let given_up = confine(gateway.rib().plan(), &config, &admin, on_xdp)?;
+    let state = keeper.path(gateway.rib().plan());
+    let given_up = confine(gateway.rib().plan(), &config, &admin, state.as_deref(), on_xdp)?;
 
     let stop = AtomicBool::new(false);
     let (working, rested) = mpsc::channel::<()>();

@@ -64,11 +64,12 @@ pub(super) enum StateError {
     Damaged,
 }
 
-/// Reads a state file; `None` if there is none. Returns what it says and how many seconds ago it was written.
+/// Reads a state file; `None` if there is none. Returns what it says and how many seconds ago it was written. It may be
+/// root's, our own, or that of `user`, whom a gateway may become.
 ///
 /// # Errors
 /// When it cannot be used.
-pub(super) fn read(path: &Path) -> Result<Option<(Remembered, u64)>, StateError> {
+pub(super) fn read(path: &Path, user: Option<u32>) -> Result<Option<(Remembered, u64)>, StateError> {
     // Without waiting for a writer, should it be a pipe.
     let flags = OFlags::NONBLOCK.bits().cast_signed();
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
@@ -80,7 +81,7 @@ pub(super) fn read(path: &Path) -> Result<Option<(Remembered, u64)>, StateError>
     if !found.is_file() {
         return Err(StateError::NotAFile);
     }
-    if found.mode() & 0o022 != 0 || ![0, us].contains(&found.uid()) {
+    if found.mode() & 0o022 != 0 || ![Some(0), Some(us), user].contains(&Some(found.uid())) {
         return Err(StateError::Untrusted(found.uid()));
     }
     if found.len() > LONGEST {
@@ -206,10 +207,10 @@ mod tests {
     fn what_is_written_is_read() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("gateway.state");
-        assert!(read(&path).unwrap().is_none());
+        assert!(read(&path, None).unwrap().is_none());
         for known in [Remembered::default(), known()] {
             write(&path, &known).unwrap();
-            let (read, ago) = read(&path).unwrap().unwrap();
+            let (read, ago) = read(&path, None).unwrap().unwrap();
             assert_eq!(read, known);
             assert!(ago < 3600);
         }
@@ -246,11 +247,25 @@ mod tests {
         let path = directory.path().join("gateway.state");
         write(&path, &known()).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o622)).unwrap();
-        assert!(matches!(read(&path), Err(StateError::Untrusted(_))));
+        assert!(matches!(read(&path, None), Err(StateError::Untrusted(_))));
         fs::remove_file(&path).unwrap();
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
-        assert!(matches!(read(&path), Err(StateError::NotAFile)));
-        assert!(matches!(read(directory.path()), Err(StateError::NotAFile)));
+        assert!(matches!(read(&path, None), Err(StateError::NotAFile)));
+        assert!(matches!(read(directory.path(), None), Err(StateError::NotAFile)));
+    }
+
+    #[test]
+    fn what_the_user_wrote_whom_the_gateway_becomes_is_believed() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("gateway.state");
+        write(&path, &known()).unwrap();
+        std::os::unix::fs::chown(&path, Some(65534), None).unwrap();
+        assert!(matches!(read(&path, None), Err(StateError::Untrusted(65534))));
+        assert!(matches!(read(&path, Some(1)), Err(StateError::Untrusted(65534))));
+        assert_eq!(read(&path, Some(65534)).unwrap().unwrap().0, known());
     }
 
     #[test]
@@ -260,6 +275,6 @@ mod tests {
         write(&path, &known()).unwrap();
         fs::create_dir(beside(&path)).unwrap();
         write(&path, &Remembered::default()).unwrap_err();
-        assert_eq!(read(&path).unwrap().unwrap().0, known());
+        assert_eq!(read(&path, None).unwrap().unwrap().0, known());
     }
 }
