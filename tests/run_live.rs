@@ -406,6 +406,19 @@ fn a_gateway_that_is_replaced_loses_hardly_a_frame_and_doubles_none() {
     assert!(received.values().all(|times| *times == 1), "handled by one gateway each");
 }
 
+#[test]
+fn a_gateway_of_another_network_namespace_is_not_replaced() {
+    const TEST: &str = "a_gateway_of_another_network_namespace_is_not_replaced";
+    let (Some(lab), Some(other)) = (Lab::new(TEST), Lab::new(TEST)) else { return };
+    let running = lab.start();
+    let output = other.namespace.enter(|| lab.command().arg("--replace").output()).unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("is of a gateway in another network namespace"), "{said}");
+    assert!(lab.show(&["ports"]).status.success(), "it goes on");
+    assert_eq!(running.stop(Signal::TERM).0, Some(0));
+}
+
 fn demonstration(test: &str, arguments: &[&str]) {
     if Lab::new(test).is_none() {
         return;

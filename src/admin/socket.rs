@@ -133,7 +133,7 @@ pub fn running() -> (Vec<PathBuf>, Vec<String>) {
         let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
         let sockets = paths.filter(|path| path.extension().is_some_and(|it| it == "sock") && is_live(path));
         for path in sockets {
-            match stranger(&path) {
+            match stranger(&path, None) {
                 None => live.push(path),
                 Some(user) => refused.push(format!("{} is of user {user}", path.display())),
             }
@@ -144,13 +144,13 @@ pub fn running() -> (Vec<PathBuf>, Vec<String>) {
 }
 
 /// The user who answers on a socket, or whose it is, if that is neither root, nor we, nor whom root has given the system's
-/// place: anybody may say anything on a socket of their own.
+/// place, nor `user`: anybody may say anything on a socket of their own.
 #[must_use]
-pub fn stranger(path: &Path) -> Option<u32> {
+pub fn stranger(path: &Path, user: Option<u32>) -> Option<u32> {
     let owner_of = |path: &Path| fs::symlink_metadata(path).map(|found| found.uid()).ok();
     let listener = UnixStream::connect(path).and_then(|stream| Ok(socket_peercred(&stream)?.uid.as_raw())).ok();
     let system = path.parent().filter(|directory| *directory == Path::new(SYSTEM)).and_then(owner_of);
-    let believed = [Some(0), Some(rustix::process::geteuid().as_raw()), system];
+    let believed = [Some(0), Some(rustix::process::geteuid().as_raw()), system, user];
     [listener, owner_of(path)].into_iter().flatten().find(|user| !believed.contains(&Some(*user)))
 }
 

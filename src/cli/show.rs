@@ -123,7 +123,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 /// root's nor one's own.
 pub(super) fn socket_or_the_only_one(named: Option<&Path>) -> Result<PathBuf, Failure> {
     if let Some(socket) = named {
-        if let Some(user) = socket::stranger(socket) {
+        if let Some(user) = socket::stranger(socket, None) {
             tell(&format!("note: {} is of user {user}, who may answer anything there", socket.display()));
         }
         return Ok(socket.to_owned());

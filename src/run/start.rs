@@ -123,7 +123,7 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
     let bind = || named.as_deref().map_or_else(AdminSocket::bind_usual, AdminSocket::bind);
     let user = plan.settings.user.as_deref().and_then(|user| Account::find(user).ok());
     let user = user.map(|user| user.numbers().0);
-    let predecessor = if orders.replace { Predecessor::find(named.as_deref())? } else { None };
+    let predecessor = if orders.replace { Predecessor::find(named.as_deref(), user)? } else { None };
     let mut admin = predecessor.is_none().then(bind);
     if let Some(Err(AdminSocketError::Live(path))) = admin {
         return Err(AdminSocketError::Live(path).into());
@@ -149,7 +149,8 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
     let resolver = runtime.block_on(resolving).ok_or(StartError::Stopped)?;
     let mut resolver = resolver.map_err(while_doing("cannot read the kernel's routes"))?;
     if let Some(predecessor) = &predecessor {
-        runtime.block_on(predecessor.end(&plan, &mut exclusive, || opening.discard(&mut pools)))?;
+        let ending = predecessor.end(&plan, &mut exclusive, || opening.discard(&mut pools));
+        runtime.block_on(stop.unless_told(ending)).ok_or(StartError::Stopped)??;
     }
     opening::keep_quiet(&plan, machine.kernel(), &mut opening.quiet)?;
     // Who may not open ports may often not make the socket either; the ports say better what is missing.
