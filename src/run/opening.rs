@@ -70,15 +70,21 @@ fn permission(error: &io::Error, capability: &str) -> String {
 }
 
 impl<'mem> Opening<'mem> {
-    /// Drops what has arrived so far: another gateway has handled it.
+    /// Drops what has arrived so far: another gateway has handled it. Of each port at most 16,384 frames at a time, since there
+    /// may be no end to what arrives.
     pub fn discard(&mut self, pools: &mut [Pool<'mem>]) {
         const BURST: usize = 64;
+        const BURSTS: usize = 256;
         let mut frames = Vec::with_capacity(BURST);
         for (ports, pool) in self.workers.iter_mut().zip(pools) {
             for (_, port) in ports {
-                // What cannot be received now is the worker's to report.
-                while port.rx_burst(pool, &mut frames, BURST).is_ok() && !frames.is_empty() {
+                for _ in 0..BURSTS {
+                    // What cannot be received now is the worker's to report.
+                    let has_more = port.rx_burst(pool, &mut frames, BURST).is_ok() && !frames.is_empty();
                     frames.drain(..).for_each(|frame| pool.put(frame));
+                    if !has_more {
+                        break;
+                    }
                 }
             }
         }
