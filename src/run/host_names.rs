@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
-use std::net::IpAddr;
-use std::sync::Arc;
+use std::io;
+use std::net::{IpAddr, ToSocketAddrs};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use tokio::net::lookup_host;
 use tokio::sync::Semaphore;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::compile::{NamedPeer, Plan};
@@ -23,21 +23,20 @@ const SOON: Duration = Duration::from_secs(5);
 /// Questions at a time: the resolver takes a thread for each.
 const AT_A_TIME: usize = 64;
 
+/// A place for each question that the resolver has not answered, whether or not anybody still waits: threads are there
+/// for other work too.
+static PLACES: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(AT_A_TIME)));
+
 /// What names resolve to, by name.
 pub type Found = BTreeMap<String, Result<BTreeSet<IpAddr>, String>>;
 
 /// Asks for the addresses of names. It takes five seconds at most, however many there are and whatever the resolver does.
 pub async fn look_up(hosts: BTreeSet<String>) -> Found {
-    let (deadline, places) = (Instant::now() + PATIENCE, Arc::new(Semaphore::new(AT_A_TIME)));
+    let deadline = Instant::now() + PATIENCE;
     let mut asking = JoinSet::new();
     for host in hosts {
-        let places = Arc::clone(&places);
         asking.spawn(async move {
-            let found = timeout_at(deadline, async {
-                let _place = places.acquire().await;
-                lookup_host((host.as_str(), 0)).await.map(|all| all.map(|address| address.ip()).collect())
-            });
-            let found = match found.await {
+            let found = match timeout_at(deadline, addresses(host.clone())).await {
                 Ok(Ok(found)) => Ok(found),
                 Ok(Err(error)) => Err(error.to_string()),
                 Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
@@ -46,6 +45,16 @@ pub async fn look_up(hosts: BTreeSet<String>) -> Found {
         });
     }
     asking.join_all().await.into_iter().collect()
+}
+
+/// Asks the system's resolver, on a thread that keeps its place until there is an answer.
+async fn addresses(host: String) -> io::Result<BTreeSet<IpAddr>> {
+    let place = Arc::clone(&PLACES).acquire_owned().await.map_err(io::Error::other)?;
+    let asking = spawn_blocking(move || -> io::Result<BTreeSet<IpAddr>> {
+        let _place = place;
+        Ok((host.as_str(), 0).to_socket_addrs()?.map(|address| address.ip()).collect())
+    });
+    asking.await?
 }
 
 /// The addresses that the peers of a plan have.
@@ -116,6 +125,19 @@ pub fn tell(before: &[NamedPeer], now: &[NamedPeer]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn more_names_than_there_are_places_are_all_asked_for() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let hosts: BTreeSet<_> = (1..=200).map(|host| format!("192.0.2.{host}")).collect();
+        let found = runtime.block_on(look_up(hosts.clone()));
+        assert!(found.keys().eq(&hosts));
+        assert!(
+            found.iter().all(|(host, found)| *found == Ok(BTreeSet::from([host.parse::<IpAddr>().unwrap()]))),
+            "{found:?}"
+        );
+        assert_eq!(PLACES.available_permits(), AT_A_TIME, "every place is free again");
+    }
 
     #[test]
     fn gateways_ask_at_different_times() {
