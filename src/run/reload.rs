@@ -120,7 +120,10 @@ impl Reloader<'_> {
         gateway.rib().hold_numbers(false);
         // Nothing else happens from here until it is taken in: peers are learned by this same thread.
         let CompiledBeside { config, plan, machine, reloaded } = compiled??;
-        self.prepare(&plan, machine.kernel())?;
+        if let Err(error) = self.prepare(&plan, machine.kernel()) {
+            self.tidy(gateway, machine.kernel());
+            return Err(error.into());
+        }
         host_names::tell(&gateway.rib().plan().named, &plan.named);
         gateway.change(|rib| rib.take_in(plan));
         let old = std::mem::replace(&mut self.config, Arc::new(config));
