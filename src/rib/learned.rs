@@ -47,8 +47,8 @@ pub struct LearnedPeers {
 pub struct Row {
     /// Its number.
     pub id: PeerId,
-    /// The tenant that it was heard in first.
-    domain: DomainId,
+    /// The tenant that it was heard in first, unless that is gone.
+    domain: Option<DomainId>,
     /// When it was heard first, in nanoseconds of the workers' clock.
     pub since: u64,
     /// When it was last seen to be in use.
@@ -93,7 +93,7 @@ impl LearnedPeers {
         };
         let name = name(group, address);
         plan.names.set_peer(id, name.clone());
-        self.rows.insert((group.group, address), Row { id, domain, since: at, used: at, received: 0 });
+        self.rows.insert((group.group, address), Row { id, domain: Some(domain), since: at, used: at, received: 0 });
         *self.heard_in.entry((group.group, domain)).or_default() += 1;
         self.insert(group, &plan.tables, address, id, None);
         Some(Tunnel::of(&tunnel(group, address, id), name))
@@ -110,10 +110,14 @@ impl LearnedPeers {
             else {
                 continue;
             };
-            let row = Row { id: plan.numbers.peer(&identity(group, address)), ..row };
+            // The number of a tenant that is gone may soon be another's.
+            let domain = row.domain.filter(|domain| plan.tables.domains.get(*domain).is_some());
+            let row = Row { id: plan.numbers.peer(&identity(group, address)), domain, ..row };
             plan.names.set_peer(row.id, name(group, address));
             self.insert(group, &plan.tables, address, row.id, before.peers.get(&row.id));
-            *self.heard_in.entry((id, row.domain)).or_default() += 1;
+            if let Some(domain) = domain {
+                *self.heard_in.entry((id, domain)).or_default() += 1;
+            }
             self.rows.insert((id, address), row);
         }
         self.refused.retain(|id, _| group_of(&plan.learning, *id).is_some());
@@ -153,7 +157,9 @@ impl LearnedPeers {
 
     fn forget(&mut self, plan: &mut Plan, group: GroupId, address: IpAddr, row: Row) -> PeerId {
         let Row { id, domain, .. } = row;
-        if let Some(own) = self.heard_in.get_mut(&(group, domain)) {
+        if let Some(domain) = domain
+            && let Some(own) = self.heard_in.get_mut(&(group, domain))
+        {
             *own -= 1;
         }
         let tables = Arc::make_mut(&mut self.tables);
@@ -223,11 +229,11 @@ impl LearnedPeers {
         self.rows.values()
     }
 
-    /// Every learned peer, for the next start.
+    /// Every learned peer whose tenant is still there, for the next start.
     pub(super) fn remembered(&self, plan: &Plan) -> Vec<RememberedPeer> {
         let of = |(&(id, address), row): (&(GroupId, IpAddr), &Row)| {
             let group = group_of(&plan.learning, id)?.name.clone();
-            Some(RememberedPeer { group, tenant: plan.names.domain(row.domain).into_owned(), address })
+            Some(RememberedPeer { group, tenant: plan.names.domain(row.domain?).into_owned(), address })
         };
         self.rows.iter().filter_map(of).collect()
     }
