@@ -10,6 +10,7 @@ use common::Lab;
 use common::wire::{self, BROADCAST, mac};
 use transload::compile::{Plan, compile};
 use transload::config::{self, Config};
+use transload::dataplane::Now;
 use transload::fdb::{Entry, EntrySource};
 use transload::forwarding::{AttachmentId, DomainId, Hop, PeerId, PortId, Target};
 use transload::offline::Offline;
@@ -152,6 +153,26 @@ fn a_learned_peer_stays_as_far_as_the_file_still_learns_it() {
     assert_eq!(lab.gateway.learned().rows().count(), 0);
     assert_eq!(entry(&lab, 1), None, "nothing points to a peer that is gone");
     assert_eq!(speak(&mut lab, 1), [], "who may not be learned is not let in");
+}
+
+#[test]
+fn a_learned_peer_of_a_tenant_that_is_gone_is_not_the_next_ones_of_that_number() {
+    let mut lab = gateway(FILE);
+    speak(&mut lab, 1);
+    speak(&mut lab, 1);
+    let blue = domain(&lab.gateway, "blue");
+    let heard_in = |lab: &Lab| -> Vec<String> {
+        let remembered = lab.gateway.rib().remembering().remembered(Now { nanos: lab.clock });
+        remembered.peers.into_iter().map(|peer| peer.tenant).collect()
+    };
+    assert_eq!(heard_in(&lab), ["blue"]);
+    let without = FILE.replace("  blue:", "  white:");
+    reload(&mut lab, &without);
+    let next = format!("{without}  black: {{ attachments: {{ ce: {{ port: access, s_vid: 9 }} }} }}\n");
+    reload(&mut lab, &next);
+    assert_eq!(domain(&lab.gateway, "black"), blue, "the number is free by then");
+    assert_eq!(lab.gateway.learned().rows().count(), 1, "it is still learned");
+    assert_eq!(heard_in(&lab), [""; 0]);
 }
 
 #[test]
