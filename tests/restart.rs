@@ -180,6 +180,21 @@ fn a_killed_gateway_forgets_an_interval_at_most() {
 }
 
 #[test]
+fn what_was_written_as_the_user_of_the_file_is_known_after_a_restart() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: only root becomes another user");
+        return;
+    }
+    let place = Place::new("user: nobody");
+    fs::set_permissions(place.directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let first = place.start();
+    place.speak(1);
+    assert_eq!(first.end_by(Signal::TERM), Some(0), "{}", place.log());
+    let _second = place.start();
+    assert_eq!(place.fdb()[0]["source"], "restored", "{}", place.log());
+}
+
+#[test]
 fn a_state_file_that_cannot_be_used_is_refused_in_words_and_the_gateway_starts() {
     let place = Place::new("");
     let state = place.path("admin.sock.state");
