@@ -178,13 +178,7 @@ impl Encap for QinQ {
     const OVERHEAD: usize = 2 * TAG_LEN;
     const IDS: &'static [IdField] = &[
         vid_field("s_vid", false, S_VID_RULES, "VLAN ID of the outer tag, 1 to 4094"),
-        vid_field(
-            "c_vid",
-            true,
-            C_VID_RULES,
-            "VLAN ID of the inner 0x8100 tag, 1 to 4094, beside `s_vid`; of a range or a list, `7-9` or `[7-9, 20]`, it \
-             stays in the frame",
-        ),
+        vid_field("c_vid", true, C_VID_RULES, "VLAN ID of the inner 0x8100 tag, 1 to 4094, beside `s_vid`"),
         vid_field("vid", false, VID_RULES, "VLAN ID of a single 0x8100 tag, 1 to 4094"),
         IdField {
             name: "untagged",

@@ -52,8 +52,8 @@ pub struct Id<V = IdNumbers<u64>> {
 pub trait IdValue<'de>: Deserialize<'de> + From<u64> {
     /// The schema's name of an attachment with such numbers.
     const ATTACHMENT: &'static str;
-    /// Whether it may be one number in what is received and another one in what is sent.
-    const MAY_BE_APART: bool = true;
+    /// Whether it is an ID of a tenant's attachment, not of a mapping's side.
+    const OF_TENANT: bool = true;
 
     /// The schema of a field with numbers up to `max`.
     fn schema(field: &IdField, max: u64) -> Schema;
@@ -93,7 +93,7 @@ pub enum InnerTags {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum L2cp {
-    /// They end here, as at any bridge.
+    /// All of them end here.
     Drop,
     /// All of them pass, as multicast, to and from others where they pass.
     Tunnel,
@@ -217,7 +217,10 @@ impl<V: for<'de> IdValue<'de>> JsonSchema for Attachment<V> {
             let schema = match field.form {
                 IdForm::Number { max } => {
                     let (mut schema, mut about) = (V::schema(field, max), field.about.to_owned());
-                    if V::MAY_BE_APART && is_of_peers(field) {
+                    if V::OF_TENANT && field.takes_ranges {
+                        about.push_str("; of a range or a list, `7-9` or `[7-9, 20]`, the tag stays in the frame");
+                    }
+                    if V::OF_TENANT && is_of_peers(field) {
                         schema = json_schema!({ "anyOf": [schema, directions::schema(&V::schema(field, max))] });
                         about.push_str("; `{ receive: NUMBER, send: NUMBER }` where the two differ");
                     }

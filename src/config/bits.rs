@@ -107,7 +107,7 @@ impl<'de> serde::Deserialize<'de> for Bits {
 
 impl IdValue<'_> for Bits {
     const ATTACHMENT: &'static str = "MappingTo";
-    const MAY_BE_APART: bool = false;
+    const OF_TENANT: bool = false;
 
     fn schema(field: &IdField, max: u64) -> Schema {
         json_schema!({ "anyOf": [u64::schema(field, max), { "type": "string", "description": Self::EXPECTED }] })

@@ -79,8 +79,8 @@ struct Part {
 }
 
 /// What only the first file may say.
-const OF_THE_FIRST: [&str; 9] =
-    ["include", "ports", "endpoints", "fdb", "workers", "polling", "admin", "user", "seccomp"];
+const OF_THE_FIRST: [&str; 10] =
+    ["include", "ports", "endpoints", "fdb", "workers", "polling", "admin", "state", "user", "seccomp"];
 
 /// Takes out and reports what only the first file may say.
 fn take_misplaced(root: &mut Node, source: &SourceText, problems: &mut Vec<Problem>) {

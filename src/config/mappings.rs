@@ -28,7 +28,7 @@ impl From<u64> for Range {
 
 impl IdValue<'_> for Range {
     const ATTACHMENT: &'static str = "MappingFrom";
-    const MAY_BE_APART: bool = false;
+    const OF_TENANT: bool = false;
 
     fn schema(field: &IdField, max: u64) -> Schema {
         json_schema!({ "anyOf": [u64::schema(field, max), { "type": "string", "description": "a range such as 0x1000-0x1fff" }] })

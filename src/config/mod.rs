@@ -135,7 +135,7 @@ pub struct File {
     pub polling: Option<At<Polling>>,
     /// The socket that `transload show` asks.
     pub admin: Option<At<PathBuf>>,
-    /// What is kept on disk, so that MAC addresses and learned peers survive a restart; `on` if left out.
+    /// What is written to a file, so that MAC addresses and learned peers survive a restart; `on` if left out.
     pub state: Option<At<Switch<StateFile>>>,
     /// The user that the gateway becomes once its ports are open, by name or number; whoever started it if left out. The
     /// files that a reload reads must be that user's to read.

@@ -35,11 +35,11 @@ macro_rules! with_knobs {
             pub ecn: Option<At<Ecn>>,
             /// Outer TTL or hop limit; the endpoint's if left out.
             pub ttl: Option<At<Ttl>>,
-            /// Whether IPv4 routers may fragment its packets; `set` if left out: they may not.
+            /// Whether IPv4 routers may fragment packets to it; `set` if left out: they may not.
             pub df: Option<At<Df>>,
             /// UDP checksums: which are sent, and which are accepted.
             pub udp_checksum: Option<At<UdpChecksum>>,
-            /// The UDP source ports that its packets are sent from, of which each flow gets one, such as `50048-50175`:
+            /// The UDP source ports of packets to it, of which each flow gets one, such as `50048-50175`:
             /// a power of two of them, the first a multiple of their number; 49152-65535 if left out.
             pub udp_source_ports: Option<At<UdpSourcePorts>>,
         }

@@ -79,7 +79,8 @@ pub struct Endpoint {
     pub vlan: Option<At<Vid>>,
     /// TTL or hop limit of its packets, unless the peer says otherwise; 64 if left out.
     pub ttl: Option<At<Ttl>>,
-    /// What the machine's IPsec policies mean for its packets, which they do not apply to; `refuse` if left out.
+    /// What happens where an IPsec policy of the machine would block or protect its packets, which pass beside IPsec;
+    /// `refuse` if left out.
     pub ipsec: Option<At<Ipsec>>,
     /// Whether its packets that arrive in fragments are put together again; off if left out, and they are dropped. All
     /// fragments of a packet must reach the same worker, and its port must be one of packet sockets (`io: af_packet`):
@@ -88,15 +89,15 @@ pub struct Endpoint {
     pub reassemble: Option<At<Switch<Reassemble>>>,
 }
 
-/// What the gateway does when an IPsec policy of the machine blocks or protects packets between an endpoint and its
+/// What the gateway does where an IPsec policy of the machine blocks or protects packets between an endpoint and its
 /// peers. Tunnel packets do not pass through IPsec: they would travel in clear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Ipsec {
-    /// It does not start.
+    /// `run` and `reload` refuse the file; of a policy that comes later the log warns.
     #[default]
     Refuse,
-    /// It starts: the packets may travel in clear.
+    /// The packets travel in clear.
     Ignore,
 }
 
@@ -104,7 +105,8 @@ pub enum Ipsec {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reassemble {
-    /// Most packets at a time on each worker, of 64 KiB of memory each; 256 if left out, and of all endpoints together.
+    /// Most packets at a time on each worker, each in 64 KiB of its memory; 256 if left out, which is also the most of all
+    /// endpoints together.
     pub most: Option<At<MostDatagrams>>,
     /// Time after the first fragment in which the others must come; 1s if left out.
     pub timeout: Option<At<Seconds>>,

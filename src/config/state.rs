@@ -14,6 +14,7 @@ use super::values::Seconds;
 pub struct StateFile {
     /// The file; if left out, one beside the admin socket.
     pub file: Option<At<PathBuf>>,
-    /// How often it is written besides at the end, which is what a gateway that is killed forgets; 60s if left out.
+    /// Time from one write to the next while the gateway runs: a gateway that is killed forgets no more. 60s if left out.
+    /// It is also written at the end.
     pub interval: Option<At<Seconds>>,
 }

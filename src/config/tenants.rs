@@ -38,7 +38,8 @@ pub struct Tenant<V = IdNumbers<u64>> {
     pub limits: Limits,
     /// When an address that keeps moving counts as duplicated and is held; 5 moves within 180s if left out.
     pub duplicates: Option<At<Switch<Duplicates>>>,
-    /// What happens when broadcasts come back by another attachment: they are blocked for 60s if left out.
+    /// What happens when broadcasts come back by another attachment: for 2s only known unicast passes between the two, and
+    /// for 60s once it is proved that they are joined in a loop, if left out.
     pub loop_guard: Option<At<Switch<LoopGuard>>>,
     /// Addresses that are never learned, moved or forgotten.
     #[serde(default, rename = "static", deserialize_with = "section")]
@@ -59,11 +60,12 @@ pub enum UnknownUnicast {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
-    /// Most addresses learned; 65536 if left out. If it is stated, so many find room in the FDB whatever other tenants
-    /// learn, as far as the limits add up to what it holds; if not, it is an equal part of half of the rest.
+    /// Most addresses learned; 65536 if left out. A tenant that states it has room for so many in the FDB whatever others
+    /// learn, unless all that is stated is more than the FDB holds. The others have room for equal parts of half of what is
+    /// left, and what remains is for whoever learns first.
     pub macs: Option<At<Macs>>,
-    /// Broadcast, unknown-unicast and multicast frames per second, counted as the copies that they are sent in: most of
-    /// each of the three, by each attachment that they come in by. One number for all three (`1000`), `unlimited`, or a
+    /// Copies per second that broadcast, multicast and unknown-unicast frames may be sent in: the most of each of the
+    /// three, by each attachment that they come in by. One number for all three (`1000`), `unlimited`, or a
     /// map with one for each; 100000 if left out. ARP and ND are dropped last.
     pub bum: Option<At<Bum>>,
 }
@@ -87,8 +89,8 @@ pub type Moves = Whole<1, 100>;
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LoopGuard {
-    /// Time for which only known unicast passes between the two; 60s if left out. Until it is known that it is a loop, and
-    /// no echo, it is 2s at most.
+    /// Time for which only known unicast passes between the two, once they are proved to be joined; 60s if left out. Before
+    /// that, while it may be an echo, it is 2s at most.
     pub hold: Option<At<Seconds>>,
 }
 

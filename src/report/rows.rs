@@ -85,7 +85,7 @@ pub struct MoveRow {
     pub to_via: String,
 }
 
-/// Two attachments of a tenant that are joined outside of the gateway, so that broadcasts run round.
+/// Two attachments of a tenant between which broadcasts come back: joined outside of the gateway, or an echo.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LoopRow {
     /// The tenant.
@@ -170,8 +170,7 @@ pub struct MappingRow {
     pub from_to_frames: u64,
     /// Frames that came by the `to` side and left by the `from` side.
     pub to_from_frames: u64,
-    /// Frames that were made of super-frames, their segments, beyond one for each: as many more were sent or dropped than
-    /// came.
+    /// Segments of super-frames, beyond one for each: by so many, more frames were sent or dropped than received.
     pub copies: u64,
     /// Frames that were too big for their path and whose sender got an ICMP error.
     pub too_big_answers: u64,

@@ -1,8 +1,9 @@
 //! `run`: from a file to a gateway that moves frames, and back to nothing.
 //!
-//! Read and compile; look at the machine; take the admin socket; open the ports and keep the kernel quiet; restore what
-//! was known; resolve next hops; give up the rights that were only needed for that; start the workers. A gateway that
-//! replaces another has it end in between (`replace`). Whatever fails, everything before it is undone by being dropped.
+//! Read and compile; look at the machine; take the admin socket and claim what the plan serves; open the ports; resolve next
+//! hops; keep the kernel quiet; restore what was known; give up the rights that were only needed for that; start the
+//! workers. A gateway that replaces another has that end before it keeps the kernel quiet, and takes socket and claims then
+//! (`replace`). Whatever fails, everything before it is undone by being dropped.
 
 use std::collections::BTreeMap;
 use std::io;
