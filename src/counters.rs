@@ -121,7 +121,7 @@ pub struct DomainCounters {
     pub traffic: Both,
     /// Frames that went to everyone: broadcast, unknown and multicast.
     pub flooded: Counter,
-    /// Copies that were not made of frames which were to go to everyone, since they were too many.
+    /// Copies of flooded frames that were not made, since there were too many.
     pub copies_dropped: Counter,
     /// Copies of flooded frames and segments of super-frames that were made, beyond one for each frame.
     pub copies: Counter,
@@ -135,7 +135,7 @@ pub struct DomainCounters {
     pub moved: Counter,
     /// Frames whose source has moved once too often and is held where it was.
     pub held_moves: Counter,
-    /// Times that two attachments were found to be joined in a loop.
+    /// Times that broadcasts were found to come back by two attachments, from a loop or an echo.
     pub loops: Counter,
     /// MACs not learned because of `limits.macs`.
     pub over_mac_limit: Counter,

@@ -141,8 +141,8 @@ pub struct FileTables {
     pub segments: Map<(Scope, Segment), Claim>,
     /// The tenants' bridge domains.
     pub domains: Slab<DomainId, Domain>,
-    /// How many places of the FDB are in no tenant's reserve. A tenant learns more than its reserve while the FDB has no
-    /// more MAC addresses than that and these: the rest is kept for others.
+    /// How many places of the FDB are in no tenant's reserve. While the FDB has no more MAC addresses than these and a
+    /// tenant's reserve, that tenant learns beyond its reserve; after that, what is free is kept for the reserves of others.
     pub common_macs: usize,
     /// Stateless cross-connects, for the segments that no attachment claims.
     pub mappings: Mappings,
@@ -358,8 +358,8 @@ impl Forwarding {
 }
 
 impl FileTables {
-    /// Takes a place of the FDB, which has so many MACs now, for one more of a tenant, if there is one: up to its reserve
-    /// always, and up to its limit while others need nothing of the rest for their reserves.
+    /// Counts one more MAC of a tenant, in an FDB that has so many, if it may have it: up to its reserve always, and up to
+    /// its limit while the others' reserves are not touched. Returns whether it may.
     #[must_use]
     pub fn admit_mac(&self, domain: &Domain, macs: usize) -> bool {
         let is_crowded = macs > self.common_macs + domain.mac_reserve as usize;

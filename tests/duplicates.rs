@@ -186,7 +186,7 @@ fn three_odd_frames_do_not_steal_an_address() {
 }
 
 #[test]
-fn nor_do_more_frames_than_the_owner_sends() {
+fn more_frames_than_the_owner_sends_do_not_steal_an_address() {
     let mut lab = gateway("learning: true");
     hear(&mut lab, "a", 0);
     lab.sleep(100);

@@ -65,7 +65,7 @@ fn a_stated_limit_is_kept_whole() {
 }
 
 #[test]
-fn a_tenant_alone_has_the_table_but_for_what_is_kept_and_gets_more_when_others_age() {
+fn the_first_to_learn_has_the_table_but_for_the_others_reserve_until_it_ages() {
     let mut lab = gateway(&[("red", "ageing: 20s"), ("blue", "ageing: 1h")]);
     hear(&mut lab, "red", 0..1000);
     hear(&mut lab, "blue", 0..1000);
@@ -82,14 +82,14 @@ fn a_tenant_alone_has_the_table_but_for_what_is_kept_and_gets_more_when_others_a
 }
 
 #[test]
-fn who_is_alone_has_all_of_it() {
+fn an_only_tenant_has_the_whole_table() {
     let mut lab = gateway(&[("red", "learning: true")]);
     hear(&mut lab, "red", 0..1500);
     assert_eq!(known(&lab, "red"), 1000);
 }
 
 #[test]
-fn static_addresses_are_nobodys_loss() {
+fn static_addresses_of_one_tenant_take_nothing_from_the_reserves_of_others() {
     let fixed: Vec<_> = (0..100).map(|n| format!("{{ mac: \"02:62:01:00:00:{n:02x}\", via: only }}")).collect();
     let fixed = format!("static: [{}]", fixed.join(", "));
     let mut lab = gateway(&[("red", "learning: true"), ("blue", &fixed), ("green", "learning: true")]);

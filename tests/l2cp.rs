@@ -117,7 +117,7 @@ fn customers_control_frames_pass_between_s_vlans_and_the_tunnels_beside_them() {
 }
 
 #[test]
-fn they_stop_where_c_vlans_end_and_where_the_file_says_so() {
+fn customers_control_frames_stop_where_c_vlans_end_and_where_the_file_says_so() {
     let bpdu = control_frame(0);
     let mut lab = provider("", "");
     let with_c_tag = wire::tag(&wire::tag(&bpdu, 0x8100, 7), 0x88a8, 100);

@@ -371,7 +371,7 @@ fn an_echo_cuts_nobody_off_for_longer_than_a_moment() {
 }
 
 #[test]
-fn an_echo_of_somebody_who_goes_on_repeating_himself_does_not_either() {
+fn an_echo_of_a_sender_that_repeats_itself_cuts_nobody_off_for_longer_than_a_moment() {
     let mut echo = Echo::new();
     let mut said = 0;
     for round in 0..18_u16 {

@@ -117,7 +117,7 @@ fn fragments_of_either_family_in_any_order_make_the_packet_that_was_sent() {
 }
 
 #[test]
-fn without_the_option_they_are_dropped_and_a_packet_that_is_whole_is_not() {
+fn without_reassemble_fragments_are_dropped_and_a_whole_packet_is_not() {
     let frame = inner(300);
     for option in ["", ON] {
         let mut lab = gateway(option);

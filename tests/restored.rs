@@ -96,7 +96,7 @@ fn what_was_known_forwards_and_is_shown_as_restored() {
 }
 
 #[test]
-fn it_ages_as_if_nothing_had_happened() {
+fn a_restored_address_ages_as_if_nothing_had_happened() {
     let (mut lab, _) = restarted(FILE, &known(), 20);
     lab.sleep(75);
     assert!(row(&lab, 2).is_some());

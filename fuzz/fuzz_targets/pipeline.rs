@@ -61,7 +61,7 @@ impl Lab {
         Self { gateway: Offline::new(plan, Box::leak(offline::arena().into_boxed_slice())), clock: AGES }
     }
 
-    /// Every input meets the same gateway: all addresses have aged, all credit is saved up.
+    /// Every input meets the same gateway: all addresses have aged, all budgets are full.
     fn forget(&mut self) {
         if self.clock > u64::MAX / 2 {
             *self = Self::new();

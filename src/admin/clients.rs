@@ -32,10 +32,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long it may do so while another client needs its place: with no request, and with an answer.
 const SHORT_GRACE: Duration = Duration::from_millis(10);
 const GRACE: Duration = Duration::from_millis(250);
-/// How long a client waits for a place, and how often it is looked for one.
+/// How long a client waits for a place, and how often one is looked for.
 const NO_PLACE: Duration = Duration::from_millis(500);
 const LOOK_FOR_PLACE: Duration = Duration::from_millis(1);
-/// How often it is looked whether one has let us wait too long.
+/// How often clients that keep us waiting are looked for.
 const LOOK: Duration = Duration::from_secs(1);
 const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n\
                     {\"error\":\"too many clients ask this gateway already; ask again in a moment\"}";
@@ -65,7 +65,7 @@ enum NextMove {
     Asking(Instant),
     /// The gateway, which works on the answer.
     Ours,
-    /// The gateway, or the client if that was all: a part of the answer was sent then.
+    /// Part of the answer was sent then: the gateway's turn, or the client's if that was all of it.
     Sent(Instant),
     /// The client, for whose answer there has been no room since then.
     Stalled(Instant),
@@ -198,7 +198,7 @@ fn has_room(stream: &UnixStream) -> bool {
     poll(&mut wanted, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
 
-/// A client, as those know it who answer it.
+/// A client, for those who answer it.
 #[derive(Clone)]
 pub(super) struct ClientHandle(Option<Arc<AdminClient>>);
 

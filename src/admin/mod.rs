@@ -73,7 +73,7 @@ fn router<G: Asked>(gateway: Arc<G>) -> Router {
         .with_state(gateway)
 }
 
-/// Says whose move it is in the conversation with a client.
+/// Notes when the request is complete and when the answer begins, by which [`clients`] knows whom it waits for.
 async fn take_turns(ConnectInfo(client): ConnectInfo<ClientHandle>, request: Request, next: Next) -> Response {
     client.has_asked();
     let answer = next.run(request).await;

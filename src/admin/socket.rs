@@ -143,8 +143,8 @@ pub fn running() -> (Vec<PathBuf>, Vec<String>) {
     (live, refused)
 }
 
-/// The user who answers on a socket, or whose it is, if that is neither root, nor we, nor whom root has given the system's
-/// place, nor `user`: anybody may say anything on a socket of their own.
+/// The user behind a socket, if it is one whom we do not believe: who answers on it or owns it is neither root, nor
+/// ourselves, nor the owner of [`SYSTEM`], nor `user`. On a socket of their own, anybody may answer anything.
 #[must_use]
 pub fn stranger(path: &Path, user: Option<u32>) -> Option<u32> {
     let owner_of = |path: &Path| fs::symlink_metadata(path).map(|found| found.uid()).ok();

@@ -20,7 +20,7 @@ use crate::run::{backends, preflight};
 pub(super) struct Args {
     /// The gateway's file; `-` reads standard input
     file: PathBuf,
-    /// Also look whether this machine has the devices, the addresses and the routes
+    /// Also say what of this machine `run` would refuse, and what it would take
     #[arg(long)]
     host: bool,
     #[command(flatten)]

@@ -19,14 +19,14 @@ A column is a key of the JSON (docs/ROWS.md has them all). Some need a word:
   LEFT                frames left to the machine's own network stack, which takes them: nothing is lost
   COPIES              copies of flooded frames, or segments of super-frames, dropped while others of the frame left
   TOLERATED           frames carried, though a stricter gateway would have dropped them for this reason
-  RESPONSIBLE         who can do something about it: peer, config (the file) or local (this machine)
+  RESPONSIBLE         who can do something about it: peer, config (the file), local (this machine), or nobody (nothing is wrong)
   UNSENT              frames that were to be sent to a peer and were dropped; where they came from they count as DROPPED
   UNMAPPED IDS        IDs of a mapping that have no counterpart, since it is reserved
   DROPPED (UNMAPPED)  frames that came with such an ID, and were dropped
   PATH MTU            the longest IP packet that is sent to a peer, in bytes, and the router that reported so
   SOURCE              what made it known: static (the file), learned, or restored (learned before a restart)
   MOVES               how often a MAC address has moved to another place
-  LOOPS               attachment pairs with an external L2 loop";
+  LOOPS               attachment pairs between which broadcasts come back, from a loop outside or an echo";
 
 /// The heads of the tables. Each is a key of the row, in capitals; STATE is made of `failure`.
 const FDB: [&str; 8] = ["TENANT", "MAC", "ATTACHMENT", "VIA", "SOURCE", "AGE", "MOVES", "LAST MOVE"];

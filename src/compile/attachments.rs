@@ -70,7 +70,7 @@ pub(super) struct AttachmentDraft<'p, 'c, V> {
     pub(super) identity: String,
     /// Where its ID stands.
     pub(super) span: Span,
-    /// Set once a number of a pattern is wrong: of those after it that are, too, only the number is told.
+    /// Set once a number of a pattern is wrong: further wrong ones are counted, not reported one by one.
     pub(super) broken: Option<Broken>,
 }
 
@@ -83,7 +83,7 @@ pub(super) struct Broken {
 }
 
 impl Broken {
-    /// Whether it is another number that is wrong at the next tenant, not the whole attachment.
+    /// Whether a number is wrong, so that the next tenant's may be right; else nothing about the attachment can be.
     pub(super) const fn is_of_a_number(&self) -> bool {
         self.finding.is_some()
     }
@@ -114,7 +114,7 @@ impl<'p, 'c, V> AttachmentDraft<'p, 'c, V> {
 }
 
 impl<V> AttachmentDraft<'_, '_, V> {
-    /// A tenant cannot have it, as the findings after so many say if it is the first one.
+    /// Notes that a tenant cannot have it. The first time, the finding that says why is the one at `findings_before`.
     pub(super) fn fails(&mut self, findings_before: usize, findings: &Findings) {
         if let Some(broken) = &mut self.broken {
             broken.more += 1;

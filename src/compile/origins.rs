@@ -44,7 +44,7 @@ pub enum Noun {
     Learning(DomainId),
     /// Whether a tenant floods unknown unicast.
     UnknownUnicast(DomainId),
-    /// A tenant's limit of BUM frames per second.
+    /// A tenant's limits of BUM copies per second.
     Bum(DomainId),
     /// A tenant's limit of MAC addresses.
     Macs(DomainId),

@@ -374,7 +374,7 @@ fn to_known(
     Ok(Decision::To { domain: ingress.claim.domain, target })
 }
 
-/// What there was none of for a tenant whose MAC has no place.
+/// Why a tenant's MAC was not learned: its limit, or the table.
 fn shortage(domain: &Domain) -> Shortage {
     let is_at_limit = domain.state.macs.load(Ordering::Relaxed) >= domain.mac_limit;
     if is_at_limit { Shortage::Limit } else { Shortage::Table }

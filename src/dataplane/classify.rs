@@ -226,7 +226,7 @@ fn check_mac(frame: &Frame<'_>, port: &Port, addressee: &Addressee<'_>) -> Resul
     if mac.is_some() && mac != outer::destination(frame.bytes()) { Err(Common::NotOurMac) } else { Ok(()) }
 }
 
-/// Of what the port, or a capture, has only the beginning, or nothing but that.
+/// Why a frame is not whole: the port takes no super-frame as long, or the capture cut it.
 #[cold]
 const fn not_whole(frame: &Frame<'_>) -> Common {
     if frame.meta.cut && frame.meta.gso.is_some() { Common::SuperFrameTooLong } else { Common::Truncated }

@@ -10,7 +10,8 @@ use transload_encaps::{Carrier, Common, DropReason, Kind, Mac};
 
 use crate::forwarding::{FileTables, Forwarding, Port, Sender};
 
-/// What a frame is that is to no endpoint of the port, and has no tags that attachments claim.
+/// The reason for a frame that is to no endpoint of the port and has no tags of an attachment: the machine's own, or not
+/// for us.
 #[cold]
 pub(super) fn nobodys(frame: &[u8], port: &Port, tables: &Forwarding) -> Common {
     let Some((ether_type, at)) = ethernet::payload(frame) else { return Common::NotForUs };

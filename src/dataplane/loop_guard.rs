@@ -28,8 +28,8 @@
 //! a host that moved and repeats itself, and is left to `limits.bum`.
 //!
 //! What a frame that came back teaches: the first change of sides is learned from, as a move must be; no later one
-//! is. When a pair is put on probation, the source goes back to where its frame was first seen. While one is held, no change of
-//! sides is learned from, or every broadcast would drag its sender round the loop.
+//! is. When a pair is put on probation, the source goes back to where its frame was first seen.
+//! While one is held, no change of sides is learned from, or every broadcast would drag its sender round the loop.
 //!
 //! The memory is fixed: a frame is watched if its place is free, and keeps the place for its window. So in a storm
 //! of many frames some are not watched, but those that are cannot be pushed out.

@@ -1,4 +1,5 @@
-//! What Linux knows: its devices, routes and neighbours, what tunnels make of them, and the ICMP errors it receives.
+//! What Linux knows: devices, routes and neighbours and what tunnels make of them, the ICMP errors it receives, its IPsec
+//! policies; and what of all this stands in the way of a configuration (`host`).
 
 pub mod asking;
 pub mod device_kinds;

@@ -118,11 +118,11 @@ pub struct TenantRow {
     pub traffic: Traffic,
     /// Frames that went to everyone: broadcast, unknown and multicast.
     pub flooded: u64,
-    /// Frames, counted as the copies that were to be made of them, beyond what `limits.bum` allows, or
-    /// what a worker can copy beside other traffic.
+    /// Frames, as copies of flooded ones that were not made: beyond what `limits.bum` allows, or more than a worker can
+    /// copy beside other traffic.
     pub copies_dropped: u64,
-    /// Frames that were made of others, copies of flooded ones and segments of super-frames, beyond one for each: as many
-    /// more were sent or dropped than came.
+    /// Frames made of others, copies of flooded ones and segments of super-frames, beyond one for each: by so many, more
+    /// frames were sent or dropped than received.
     pub copies: u64,
     /// Frames, or copies of flooded ones, dropped after the tenant was known.
     pub dropped: u64,
@@ -170,7 +170,8 @@ pub struct MappingRow {
     pub from_to_frames: u64,
     /// Frames that came by the `to` side and left by the `from` side.
     pub to_from_frames: u64,
-    /// Segments of super-frames, beyond one for each: by so many, more frames were sent or dropped than received.
+    /// Frames cut from super-frames, their segments, beyond one for each: by so many, more frames were sent or dropped than
+    /// received.
     pub copies: u64,
     /// Frames that were too big for their path and whose sender got an ICMP error.
     pub too_big_answers: u64,

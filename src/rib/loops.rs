@@ -10,7 +10,7 @@ use crate::forwarding::{AttachmentId, DomainId};
 /// Two attachments of a domain, the lower number first.
 pub type Pair = (DomainId, [AttachmentId; 2]);
 
-/// A pair of attachments that something besides us joins.
+/// Two attachments between which broadcasts came back, by a loop or an echo.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Loop {
     /// How often that was found; each time holds the pair.

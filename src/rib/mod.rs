@@ -2,8 +2,9 @@
 //!
 //! Facts come in by source: the file ([`Rib::take_in`], at the start and at every reload alike), the workers
 //! ([`Rib::hear`]), whoever resolves tunnels ([`Rib::resolved`]) and looks at devices ([`Rib::devices`]), the underlay
-//! itself ([`Rib::reported`]). Each says what it knows and nothing about tables; where two know the same, the file takes precedence. Out of all of them
-//! `assemble` makes a [`Forwarding`], and [`Rib::poll`] gives it to the workers, once for all that has changed.
+//! itself ([`Rib::reported`]), and the gateway that ran before ([`Rib::restore`]). Each says what it knows and nothing
+//! about tables; where two know the same, the file takes precedence. Out of all of them `assemble` makes a
+//! [`Forwarding`], and [`Rib::poll`] gives it to the workers, once for all that has changed.
 //!
 //! No I/O, no clock, no thread: the live gateway and the one in memory drive the same RIB, and so do tests. A source
 //! knows the RIB, the RIB knows no source.

@@ -148,7 +148,7 @@ const ITSELF: [Call; 11] = [
     Call::Any(libc::SYS_getcpu),
 ];
 
-/// What libc calls by these names on processors that have had Linux for long.
+/// Older calls, which libc makes in place of newer ones on processors for which Linux has both.
 #[cfg(target_arch = "x86_64")]
 const OF_OLD: [Call; 13] = [
     Call::Any(libc::SYS_access),
@@ -165,7 +165,7 @@ const OF_OLD: [Call; 13] = [
     Call::Any(libc::SYS_time),
     Call::Any(libc::SYS_unlink),
 ];
-/// `renameat`, which the crate does not name there.
+/// `renameat`, for which the libc crate has no name on this processor.
 #[cfg(target_arch = "aarch64")]
 const OF_OLD: [Call; 1] = [Call::Any(38)];
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]

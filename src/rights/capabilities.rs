@@ -16,8 +16,8 @@ pub struct Kept {
     pub given_up: CapabilitySet,
 }
 
-/// Leaves no capability to programs that are run; for whoever may say so, which ends when rights are given up or the user
-/// changes.
+/// Takes every capability from programs that are run. That needs `CAP_SETPCAP`, and so comes before rights are given up or
+/// the user changes; without it only ambient capabilities go.
 pub fn leave_none_to_programs() {
     let _ = clear_ambient_capability_set();
     for capability in CapabilitySet::all() {

@@ -73,8 +73,8 @@ pub struct Supervision<'g, 'mem> {
 }
 
 impl Supervision<'_, '_> {
-    /// Works until a signal, or, if `attended`, until standard input is closed. Returns whether that is how it ended, or the
-    /// admin socket broke, or a worker is not `alive` any more; and what no other gateway may serve while the workers are.
+    /// Works until a signal, or, if `attended`, until standard input is closed; or until the admin socket breaks or a worker
+    /// is not `alive`, which is an error. Returns the locks too: they are kept until the workers rest.
     pub async fn run(self, attended: bool, alive: impl Fn() -> bool) -> (Result<(), StartError>, Exclusive) {
         let Self {
             gateway,

@@ -1,4 +1,4 @@
-//! The same where packets come in parts or together, IDs differ by direction, and tags by how many of them count.
+//! Tenants do not meet where fragments, trains, IDs that differ by direction and ranges of C-VIDs come together.
 
 use proptest::prelude::*;
 use proptest::sample::select;

@@ -375,7 +375,7 @@ fn a_tag_of_no_vlan_before_a_tag_does_not_hide_it() {
 }
 
 #[test]
-fn nor_does_it_hide_a_c_tag_behind_a_tag_of_ours() {
+fn a_tag_of_no_vlan_does_not_hide_a_c_tag_behind_a_tag_of_ours() {
     let single: Claim = &[("vid", 100)];
     let pairs = port(&[0x8100], &[BOTH, single]);
     assert_eq!(leaves(&pairs, single, &[(0x88a8, 0), (0x8100, 7)]), Err("qinq_foreign_tag"));

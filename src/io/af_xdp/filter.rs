@@ -15,7 +15,8 @@ pub struct Filter {
     pub tags: Tags,
     /// The addresses of all of the gateway's endpoints. What is sent to one of them, and is not the gateway's, is counted.
     pub own: Vec<IpAddr>,
-    /// What else tunnels ride on, of whosever: to none of our endpoints, but no traffic of the machine's own either.
+    /// What other tunnels ride on, ours elsewhere or unknown ones: traffic to it is neither taken nor called the machine's
+    /// own.
     pub other_tunnels: Vec<Carrier>,
     /// What no tunnel rides on, even if it comes from a peer.
     pub no_tunnels: Vec<Carrier>,
@@ -32,7 +33,7 @@ pub struct Entrance {
     pub multicast: Vec<IpAddr>,
     /// What tunnels ride on.
     pub carriers: Vec<Carrier>,
-    /// Whom tunnel packets are taken from.
+    /// The senders it takes them from.
     pub senders: AllowedSenders,
 }
 

@@ -136,7 +136,7 @@ impl Rows {
                 let mac = if address.is_multicast() { Some(Mac::of_group(address)) } else { filter.mac };
                 let key = EntranceKey { host: address.into(), vlan: entrance.vlan.map_or(0, u32::from) };
                 let row = EndpointRow { id, any_sender, mac: MacRow::from(mac) };
-                // Of two with one address, the first one is whose packets are.
+                // Of two entrances with one address and VLAN, the first takes the packets.
                 self.entrances.entry(key).or_insert(row);
             }
             let rides = entrance.carriers.iter().filter_map(|carrier| RideKey::new(id, Some(*carrier)));

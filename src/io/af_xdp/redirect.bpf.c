@@ -11,7 +11,7 @@
  * whatever is too short or broken to tell, stays with the kernel. What was sent to one of our tunnel addresses and is not
  * taken is counted, by the gateway's names. If a queue has no socket, all of its frames stay with the kernel.
  *
- * `program.rs` makes the maps and has these structures too. Headers behind the first tag are copied by a helper, since
+ * `program.rs` makes the maps, and `rows.rs` has these structures too. Headers behind the first tag are copied by a helper, since
  * without CAP_PERFMON the kernel lets nobody add a number that it does not know to a pointer. */
 
 #include "../../bpf/kernel.h"
@@ -30,7 +30,7 @@
 #define MOST_EXTENSIONS 4
 #define MOST_TAGS 8
 
-/* What is counted of the frames that are not taken, in the order of `program.rs`. */
+/* What is counted of the frames that are not taken, in the order of `REASONS` in `rows.rs`. */
 enum reason {
     HOST_TRAFFIC,
     NOT_FOR_US,
