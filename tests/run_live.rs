@@ -365,7 +365,7 @@ fn a_gateway_that_is_replaced_loses_hardly_a_frame_and_doubles_none() {
     eventually("the silent host is known", || lab.shown(&["fdb"]).contains("02:00:00:00:00:09"));
 
     let is_over = AtomicBool::new(false);
-    let (sent, received) = thread::scope(|scope| {
+    let (sent, arrived) = thread::scope(|scope| {
         let sending = scope.spawn(|| {
             let mut n = 0;
             while !is_over.load(Ordering::Relaxed) {
@@ -400,10 +400,10 @@ fn a_gateway_that_is_replaced_loses_hardly_a_frame_and_doubles_none() {
         assert_eq!(second.stop(Signal::TERM).0, Some(0));
         counts
     });
-    eprintln!("{} of {sent} frames lost", sent - received.len());
+    eprintln!("{} of {sent} frames lost", sent - arrived.len());
     // A few milliseconds on a machine that has nothing else to do; a frame or two is there at all events.
-    assert!(received.len() * 2 > sent, "{} of {sent}", received.len());
-    assert!(received.values().all(|times| *times == 1), "handled by one gateway each");
+    assert!(arrived.len() * 2 > sent, "{} of {sent}", arrived.len());
+    assert!(arrived.values().all(|times| *times == 1), "handled by one gateway each");
 }
 
 #[test]

@@ -130,9 +130,7 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
         return Err(AdminSocketError::Live(path).into());
     }
     let choices = backends::choose(&plan);
-    if let Some(fewer) = &choices.fewer {
-        tracing::warn!("{fewer}");
-    }
+    choices.fewer.iter().for_each(|fewer| tracing::warn!("{fewer}"));
     let mut exclusive = Exclusive::default();
     match &predecessor {
         Some(_) => choices.can_be_shared(&plan).map_err(StartError::NotReplaced)?,
