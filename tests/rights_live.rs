@@ -104,8 +104,10 @@ fn standing(status: &str) -> (String, Standing) {
 
 /// Asserts that no thread has more than these capabilities, and that workers and control have them.
 fn assert_confined(gateway: &Gateway, kept: u64) {
-    let threads = threads(gateway);
-    assert!(threads.contains_key("log") && threads.contains_key("worker-0"), "{threads:#?}");
+    let threads = || threads(gateway);
+    // A thread that has just begun does not have its name yet.
+    eventually("all are there", || ["log", "worker-0"].iter().all(|name| threads().contains_key(*name)));
+    let threads = threads();
     for (name, thread) in &threads {
         assert_eq!(
             (thread.permitted & !kept, thread.effective & !kept, thread.others),
