@@ -144,7 +144,10 @@ pub fn open<'mem>(request: OpenRequest<'_, 'mem>) -> Result<(Vec<AfXdpPort<'mem>
         return Err(SetupError::Queues(queues, umems.len()));
     }
     // A frame whose tag is gone would pass for one that never had any.
-    let unstripped = Unstripped::of(device, ifindex).map_err(SetupError::Strips)?;
+    let unstripped = Unstripped::of(device, ifindex).map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => fault("cannot have the device leave VLAN tags in the frames", error),
+        _ => SetupError::Strips(error),
+    })?;
     let frags = umems.first().is_some_and(|umem| umem.frags());
     let attached = Redirect::attach(ifindex, filter, queues, frags, may_be_generic, unstripped);
     let (redirect, no_driver) = attached.map_err(|error| fault("cannot attach an XDP program", error))?;
