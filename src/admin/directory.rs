@@ -2,7 +2,8 @@
 
 use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, lchown};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 /// The system's place for gateways. Only root makes directories beside it, so that whoever owns it has it from root.
@@ -43,7 +44,25 @@ pub fn make(directory: &Path) -> io::Result<()> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         made => made?,
     }
+    take_back(directory);
     examine(directory).map_err(|why| io::Error::new(ErrorKind::PermissionDenied, why))
+}
+
+/// Makes the system's place root's again, which a gateway that became another user had for itself, and has left.
+fn take_back(directory: &Path) {
+    if rustix::process::geteuid().is_root() && directory == Path::new(SYSTEM) && live_sockets(directory).is_empty() {
+        // If it is refused, `examine` or whoever writes there says so.
+        let _ = lchown(directory, Some(0), Some(0));
+    }
+}
+
+/// The admin sockets in a directory that a gateway answers on.
+#[must_use]
+pub fn live_sockets(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten();
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let is_live = |path: &PathBuf| path.extension().is_some_and(|it| it == "sock") && UnixStream::connect(path).is_ok();
+    paths.filter(is_live).collect()
 }
 
 /// Looks whether a directory is ours alone to write to.

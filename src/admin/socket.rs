@@ -10,7 +10,7 @@ use rustix::fs::{Access, Mode};
 use rustix::net::sockopt::socket_peercred;
 use thiserror::Error;
 
-use super::directory::{self, SYSTEM, usual_directories};
+use super::directory::{self, SYSTEM, live_sockets, usual_directories};
 
 /// The name of the admin socket of the first gateway of a machine.
 pub const NAME: &str = "admin.sock";
@@ -93,14 +93,17 @@ impl AdminSocket {
         Err(last.unwrap_or_else(|| AdminSocketError::Io(NAME.into(), ErrorKind::NotFound.into())))
     }
 
-    /// Gives the socket to another user, and the directory too if it is the system's place for us.
+    /// Gives the socket to another user, and the directory too if it is the system's place and no other gateway has its
+    /// socket there.
     ///
     /// # Errors
     /// When the system refuses it.
     pub fn hand_over(&self, uid: u32, gid: u32) -> io::Result<()> {
         lchown(&self.path, Some(uid), Some(gid))?;
         match self.path.parent() {
-            Some(directory) if directory == Path::new(SYSTEM) => lchown(directory, Some(uid), Some(gid)),
+            Some(directory) if directory == Path::new(SYSTEM) && live_sockets(directory) == [self.path.clone()] => {
+                lchown(directory, Some(uid), Some(gid))
+            }
             _ => Ok(()),
         }
     }
@@ -129,10 +132,7 @@ pub fn running() -> (Vec<PathBuf>, Vec<String>) {
             refused.push(why);
             continue;
         }
-        let entries = fs::read_dir(&directory).into_iter().flatten();
-        let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-        let sockets = paths.filter(|path| path.extension().is_some_and(|it| it == "sock") && is_live(path));
-        for path in sockets {
+        for path in live_sockets(&directory) {
             match stranger(&path, None) {
                 None => live.push(path),
                 Some(user) => refused.push(format!("{} is of user {user}", path.display())),
