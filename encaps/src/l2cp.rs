@@ -11,9 +11,9 @@ pub struct ControlGroups(u16);
 const FIRST: u64 = 0x0180_c200_0000;
 
 impl ControlGroups {
-    /// None of them. IEEE 802.1Q table 8-1: what a bridge with C-VLANs relays.
+    /// None of the 16 groups: a bridge with C-VLANs relays no frame to any of them (IEEE 802.1Q table 8-1).
     pub const NONE: Self = Self(0);
-    /// All of them.
+    /// All 16 groups.
     pub const ALL: Self = Self(0xffff);
     /// IEEE 802.1Q table 8-2: a bridge with S-VLANs keeps 01 to 0a and 0e. The others belong to its customers' bridges,
     /// whose spanning tree (00) would not see a loop through it otherwise.

@@ -85,7 +85,7 @@ fn the_hosts_own_traffic_on_the_cable_is_undisturbed() {
     gateway.stop().unwrap();
 }
 
-/// How many frames the gateway has counted under a reason, dropped or left to the machine's own stack.
+/// Frames that `show drops` has under a reason: dropped by the gateway, or left to the machine's own stack.
 fn counted(gateway: &Gateway, reason: &str) -> u64 {
     let drops = gateway.show("drops").unwrap();
     let row = drops.as_array().unwrap().iter().find(|row| row["reason"] == reason);

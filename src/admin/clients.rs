@@ -27,9 +27,9 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
 const MOST: usize = 128;
 /// The part of the process's descriptors that clients may have.
 const SHARE: u64 = 4;
-/// How long a client may let us wait for its request, or for room for its answer.
+/// A client is closed when it has sent no request for so long, or has read nothing of its answer.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long it may do so while another client needs its place: with no request, and with an answer.
+/// The same while no place is free and another client waits for one: without a request, and with an answer unread.
 const SHORT_GRACE: Duration = Duration::from_millis(10);
 const GRACE: Duration = Duration::from_millis(250);
 /// How long a client waits for a place, and how often one is looked for.

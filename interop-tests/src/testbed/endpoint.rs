@@ -46,7 +46,7 @@ pub struct Endpoint {
     pub implementation: String,
     /// The device of this machine that leads to it.
     pub device: String,
-    /// How it is spoken to.
+    /// The encapsulation between it and the gateway.
     pub encap: Encap,
     /// A program that runs a shell line at a host behind it: it is started with `blue` or `red`, and the line.
     pub run: PathBuf,

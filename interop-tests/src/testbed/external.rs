@@ -16,7 +16,7 @@ use super::machine::Machine;
 use super::site::{Site, Tenant};
 use super::stack::Stack;
 
-/// How long its hosts have to become again what they were.
+/// The time in which its hosts' addresses and devices must be as at the start again, once that is asked of them.
 const RESTORING: Duration = Duration::from_secs(10);
 
 /// The endpoint, reached by a device of the gateway's namespace on top of the machine's own.

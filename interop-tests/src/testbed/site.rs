@@ -97,7 +97,7 @@ pub struct Site {
     pub name: String,
     /// The peer stack at the far end.
     pub stack: Stack,
-    /// How it is spoken to.
+    /// The encapsulation between it and the gateway.
     pub encap: Encap,
     /// What the tunnel rides on.
     pub underlay: Underlay,

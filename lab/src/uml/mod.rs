@@ -202,7 +202,7 @@ impl UmlProcess {
         self.ends_within(patience)
     }
 
-    /// How it has ended, in a few words behind "User-Mode Linux"; none while it runs.
+    /// Its end as a sentence that begins with "User-Mode Linux" goes on, such as its exit status; `None` while it runs.
     #[must_use]
     pub fn end(&self) -> Option<String> {
         matches!(self.ended(), Ok(Some(_))).then(|| self.how_it_ended())
