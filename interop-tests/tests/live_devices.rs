@@ -205,7 +205,7 @@ tenants:
     gateway.stop().unwrap();
 }
 
-/// ICMPv6 "destination unreachable" messages that each of the two kernels has received since it has this namespace.
+/// `ICMPv6` "destination unreachable" messages that each of the two kernels has received since it has this namespace.
 fn unreachable(left: &Namespace, right: &Namespace) -> [String; 2] {
     [left, right].map(|place| place.sh("awk '/^Icmp6InDestUnreachs/ { print $2 }' /proc/net/snmp6").unwrap())
 }
