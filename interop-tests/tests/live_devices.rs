@@ -295,8 +295,8 @@ impl Machine {
         let after = unreachable();
         let show = |what| format!("{} show {what} --json --socket /run/gw.sock", gateway::binary().unwrap().display());
         let log = self.run(&format!("cat /run/log; {}; {}; ip -s addr", show("drops"), show("ports")));
-        // The program is asked to stop, and leaves its place to the next one.
-        self.run("kill $(cat /run/pid); while [ -e /run/gw.sock ]; do sleep 0.1; done");
+        // The next one finds its place free once this one has ended; until it is waited for, it has no files any more.
+        self.run("kill $(cat /run/pid); while [ -e /proc/$(cat /run/pid)/fd/0 ]; do sleep 0.1; done");
         if let Err(error) = told {
             panic!("{what}: {error}\n{log}");
         }

@@ -182,6 +182,8 @@ fn who_says_that_packets_do_not_arrive_is_shown() {
 fn forged_errors_change_nothing() {
     need!(root, ip, vxlan);
     let world = world();
+    // Of a peer without a path nothing is believed, since nothing was sent to it.
+    eventually("the paths are known", || Ok(["four", "lost"].iter().all(|peer| world.shown(peer)["path_mtu"] == 1500)));
     let (ours, theirs) = ([192, 0, 2, 1], [198, 51, 100, 9]);
     for (quoted, port, mtu) in [
         ([ours, theirs], 4789, 68),
