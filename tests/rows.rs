@@ -21,7 +21,7 @@ use transload::io::pcap::CaptureWriter;
 use transload::offline::captured::Captured;
 use transload::report::rows::{
     AttachmentRow, DropRow, FdbRow, HopRow, LogRow, LoopRow, MappingRow, MoveRow, PathMtuRow, PeerRow, PortRow,
-    Reloaded, Summary, TenantRow, UnreachableRow,
+    RatesRow, Reloaded, Summary, TenantRow, UnreachableRow, WorkerRow,
 };
 use transload::report::{PortState, TunnelState};
 use transload::rib::facts::{QuotedTunnel, Unreachable};
@@ -49,6 +49,11 @@ fn rows() -> Vec<(&'static str, Schema)> {
         ("`path_mtu_report` of `peers`", schema_for!(PathMtuRow)),
         ("`unreachable` of `peers`", schema_for!(UnreachableRow)),
         ("`ports`", schema_for!(PortRow)),
+        (
+            "`rates` of `ports`, `peers`, `tenants` and `attachments`: over the last three to six seconds",
+            schema_for!(RatesRow),
+        ),
+        ("`workers`: the threads that move frames", schema_for!(WorkerRow)),
         ("`drops`", schema_for!(DropRow)),
         ("`log`: lines that are not in it", schema_for!(LogRow)),
         ("What `replay` prints: lists of these rows", schema_for!(Summary)),
@@ -90,7 +95,7 @@ fn the_page_lists_every_key_of_every_row() {
 
 #[test]
 fn the_meaning_of_a_number_begins_with_its_unit() {
-    let units = ["Seconds", "Frames", "Bytes", "MAC addresses", "IDs", "Times", "Lines"];
+    let units = ["Seconds", "Frames", "Bytes", "Bits", "MAC addresses", "IDs", "Times", "Lines", "Parts"];
     for (title, schema) in rows() {
         for (key, about, value) in keys(&schema) {
             let kind = value["type"].to_string();

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use transload_encaps::{DropReason, Fault};
 
 use super::crossings;
-use super::rows::{HopRow, MappingRow, PathMtuRow, PeerRow, PortRow, RowSource, UnreachableRow};
+use super::rows::{HopRow, MappingRow, PathMtuRow, PeerRow, PeerState, PortRow, RowSource, UnreachableRow};
 use super::state::{GatewayState, NoSuchTenant, TunnelState};
 use crate::counters::MappingCounters;
 use crate::forwarding::{Connection, Domain, Exit, Forwarding, Hop, MappingId, Peer, PeerId, PortId};
@@ -33,6 +33,7 @@ impl GatewayState<'_> {
             dropped: dropped.saturating_sub(left),
             left,
             traffic: self.traffic(|counters| counters.port(id)),
+            rates: None,
             lost: self.sum(|counters| counters.lost(id)),
         }
     }
@@ -77,6 +78,9 @@ impl GatewayState<'_> {
             encap: peer.compiled.kind().info().tag.into(),
             address: tunnel.address.clone(),
             endpoint: tunnel.endpoint.into(),
+            state: peer_state(tunnel, tables),
+            last_heard: None,
+            silent_for: None,
             next_hops: tables.hops(id).unwrap_or_default().iter().map(hop).collect(),
             path_mtu: tables.hops(id).unwrap_or_default().iter().filter_map(|hop| hop.mtu).min(),
             path_mtu_report: tunnel.report.and_then(|report| report.mtu).map(|mtu| self.path_mtu_row(&mtu)),
@@ -85,6 +89,7 @@ impl GatewayState<'_> {
             dropped: self.sum(|counters| counters.peer(id).map(|peer| &peer.dropped)),
             unsent: self.sum(|counters| counters.peer(id).map(|peer| &peer.unsent)),
             traffic: self.traffic(|counters| counters.peer(id)),
+            rates: None,
         }
     }
 
@@ -139,4 +144,15 @@ fn peers_of(domain: &Domain, tables: &Forwarding) -> HashSet<PeerId> {
         known.chain(tables.flooded(members))
     });
     peers.collect()
+}
+
+/// Whether a peer works.
+fn peer_state(tunnel: &TunnelState<'_>, tables: &Forwarding) -> PeerState {
+    if tables.hops(tunnel.peer).is_none() {
+        return PeerState::Unresolved;
+    }
+    match tunnel.report.and_then(|report| report.unreachable) {
+        Some(_) => PeerState::Unreachable,
+        None => PeerState::Idle,
+    }
 }

@@ -4,11 +4,15 @@
 //! carries them as JSON, `replay` ends with them. `docs/ROWS.md` lists their keys; it is made from the comments of this
 //! file. The comment of a number begins with its unit.
 
+mod activity;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use activity::{PeerState, RatesRow, WorkerRow};
 
 /// What made something known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -116,6 +120,8 @@ pub struct TenantRow {
     /// The tenant's frames; a flooded one leaves several times.
     #[serde(flatten)]
     pub traffic: Traffic,
+    /// The same over the last seconds; none where nobody watches, as in a replay.
+    pub rates: Option<RatesRow>,
     /// Frames that went to everyone: broadcast, unknown and multicast.
     pub flooded: u64,
     /// Frames, as copies of flooded ones that were not made: beyond what `limits.bum` allows, or more than a worker can
@@ -151,6 +157,15 @@ pub struct AttachmentRow {
     pub segment: String,
     /// The peers or the port behind it.
     pub via: Vec<String>,
+    /// The tenant's frames that came in by it and left by it.
+    #[serde(flatten)]
+    pub traffic: Traffic,
+    /// Frames that came in by it, or copies of them, dropped after the tenant was known.
+    pub dropped: u64,
+    /// Seconds since a frame of the tenant came in by it; none if none has.
+    pub last_heard: Option<u64>,
+    /// Its traffic over the last seconds; none where nobody watches, as in a replay.
+    pub rates: Option<RatesRow>,
 }
 
 /// A mapping.
@@ -196,6 +211,15 @@ pub struct PeerRow {
     pub address: String,
     /// Our endpoint.
     pub endpoint: String,
+    /// Whether it works: `unresolved` (there is no next hop), `unreachable` (ICMP says so), `silent` (frames were sent to it
+    /// and for ten seconds nothing came), `fine` (it was heard in the last five minutes), or `idle` (neither heard nor sent
+    /// to).
+    pub state: PeerState,
+    /// Seconds since a frame of a tenant or mapping came from it; none if none has.
+    pub last_heard: Option<u64>,
+    /// Seconds for which nothing has come from it though frames were sent to it; none if it is heard, or nothing has been
+    /// sent to it for five minutes.
+    pub silent_for: Option<u64>,
     /// The next hops towards it.
     pub next_hops: Vec<HopRow>,
     /// Bytes of the longest IP packet that is sent to it, outer headers included; none if there is no limit.
@@ -214,6 +238,8 @@ pub struct PeerRow {
     /// Tenants' frames from it and to it.
     #[serde(flatten)]
     pub traffic: Traffic,
+    /// The same over the last seconds; none where nobody watches, as in a replay.
+    pub rates: Option<RatesRow>,
 }
 
 /// A next hop towards a peer.
@@ -267,6 +293,8 @@ pub struct PortRow {
     /// Whole frames from it and to it: a super-frame is one, but tunnel packets that the kernel has joined count each.
     #[serde(flatten)]
     pub traffic: Traffic,
+    /// The same over the last seconds; none where nobody watches, as in a replay.
+    pub rates: Option<RatesRow>,
     /// Frames that arrived and were lost before the gateway could take them: its queue was full, or they were longer
     /// than what they were to be received into. On XDP sockets also what the kernel refused as no frame at all.
     pub lost: u64,

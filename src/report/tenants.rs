@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::rows::{AttachmentRow, LoopRow, TenantRow};
+use super::rows::{AttachmentRow, LoopRow, TenantRow, Traffic};
 use super::state::{GatewayState, NoSuchTenant, SECOND};
 use crate::counters::{Counter, DomainCounters};
 use crate::dataplane::held_for;
@@ -47,6 +47,7 @@ impl GatewayState<'_> {
             macs: domain.state.macs.load(Ordering::Relaxed),
             mac_limit: domain.mac_limit,
             traffic: self.traffic(|counters| counters.domain(id).map(|domain| &domain.traffic)),
+            rates: None,
             flooded: sum(|domain| &domain.flooded),
             copies_dropped: sum(|domain| &domain.copies_dropped),
             copies: sum(|domain| &domain.copies),
@@ -106,6 +107,10 @@ impl GatewayState<'_> {
             attachment: self.names.attachment(id, at).into(),
             segment: peer.map_or_else(String::new, |peer| attachment.ids_in_words(&peer.compiled)),
             via,
+            traffic: Traffic::default(),
+            dropped: 0,
+            last_heard: None,
+            rates: None,
         }
     }
 }
