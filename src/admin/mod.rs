@@ -21,7 +21,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 
 use crate::forwarding::PeerId;
-use crate::report::rows::{ErrorRow, LogRow, Reloaded};
+use crate::report::rows::{ErrorRow, GatewayRow, LogRow, Reloaded};
 use crate::report::{GatewayState, NoSuchTenant};
 use clients::{AdminListener, ClientHandle};
 
@@ -29,6 +29,9 @@ use clients::{AdminListener, ClientHandle};
 pub trait Asked: Send + Sync + 'static {
     /// Reads what the gateway knows now; of `tunnels` those that are asked for.
     fn read<R>(&self, tunnels: impl Fn(PeerId) -> bool, read: impl FnOnce(&GatewayState<'_>) -> R) -> R;
+
+    /// The gateway as a whole.
+    fn gateway(&self) -> GatewayRow;
 
     /// What became of lines that are not in the log.
     fn log(&self) -> LogRow;
@@ -61,12 +64,13 @@ fn router<G: Asked>(gateway: Arc<G>) -> Router {
         .route("/mappings", whole("mappings", read(|state| Json(state.mappings()).into_response())))
         .route("/ports", whole("ports", read(|state| Json(state.ports()).into_response())))
         .route("/drops", whole("drops", read(|state| Json(state.drops()).into_response())))
+        .route("/gateway", whole("gateway", |gateway: &G| Json([gateway.gateway()]).into_response()))
         .route("/log", whole("log", |gateway: &G| Json([gateway.log()]).into_response()))
         .route("/reload", post(async |State(gateway): State<Arc<G>>| reload(&*gateway).await))
         .fallback(async || {
             refuse(
                 StatusCode::NOT_FOUND,
-                "there is /fdb, /tenants, /mappings, /peers, /ports, /drops and /log, and POST /reload",
+                "there is /fdb, /tenants, /mappings, /peers, /ports, /drops, /gateway and /log, and POST /reload",
             )
         })
         .layer(middleware::from_fn(take_turns))

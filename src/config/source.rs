@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 /// A part of the configuration, in bytes. Its files count on from one another, so a place says which file it is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, PartialOrd, Ord)]
 pub struct Span {
@@ -47,6 +49,14 @@ impl SourceText {
     /// How many bytes all files have.
     pub(super) fn len(&self) -> usize {
         self.0.iter().map(|file| file.whole.len()).sum()
+    }
+
+    /// The SHA-256 of the text of all files, one behind the other in the order in which they are read, in hexadecimal.
+    #[must_use]
+    pub fn sha256(&self) -> String {
+        let mut hash = Sha256::new();
+        self.0.iter().for_each(|file| hash.update(&file.whole));
+        format!("{:x}", hash.finalize())
     }
 
     /// The name of the first file.
@@ -129,6 +139,13 @@ impl SourceFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_hash_is_that_of_all_texts_in_their_order() {
+        let both = SourceText::new("a.yaml", "a").and("b.yaml", "bc");
+        // echo -n abc | sha256sum
+        assert_eq!(both.sha256(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
 
     #[test]
     fn a_place_knows_its_file() {

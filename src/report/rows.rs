@@ -5,6 +5,7 @@
 //! file. The comment of a number begins with its unit.
 
 mod activity;
+mod gateway;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,6 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use activity::{PeerState, RatesRow, WorkerRow};
+pub use gateway::{GatewayRole, GatewayRow, ReloadResult, ReloadRow};
 
 /// What made something known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

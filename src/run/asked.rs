@@ -1,10 +1,13 @@
 //! What the running gateway lends to those who ask it.
 
+use std::sync::atomic::Ordering;
+
 use super::gateway::Gateway;
+use super::record::FileHistory;
 use crate::admin::Asked;
 use crate::forwarding::PeerId;
 use crate::logging::unlogged;
-use crate::report::rows::{LogRow, Reloaded};
+use crate::report::rows::{GatewayRole, GatewayRow, LogRow, ReloadResult, Reloaded};
 use crate::report::{GatewayState, PortState, TunnelState};
 
 impl Asked for Gateway {
@@ -45,6 +48,27 @@ impl Asked for Gateway {
             tunnels: known.chain(nameless).collect(),
             now: self.clock.now(),
         })
+    }
+
+    fn gateway(&self) -> GatewayRow {
+        let FileHistory { file, sha256, loaded, last, done, rejected } = self.record.history();
+        let fdb = &self.shared.fdb;
+        GatewayRow {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            role: GatewayRole::Active,
+            file,
+            sha256,
+            started: self.record.started,
+            loaded,
+            in_force: last.as_ref().is_none_or(|last| last.result == ReloadResult::Done),
+            last_reload: last,
+            reloads_done: done,
+            reloads_rejected: rejected,
+            fdb_entries: fdb.len() as u64,
+            fdb_capacity: fdb.capacity() as u64,
+            events_lost: self.events_lost.load(Ordering::Relaxed),
+            log_lost: unlogged().lost(),
+        }
     }
 
     fn log(&self) -> LogRow {

@@ -1,12 +1,14 @@
 //! A running gateway, as the tasks of its control plane share it.
 
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 use super::log;
+use super::record::FileRecord;
 use super::start::StartError;
 use crate::compile::Plan;
 use crate::dataplane::Shared;
@@ -24,6 +26,10 @@ pub struct Gateway {
     pub clock: Clock,
     /// What moves the frames of each port, in words.
     pub backends: Slab<PortId, String>,
+    /// When its file was read, and what came of it.
+    pub record: FileRecord,
+    /// How many of the workers' events were lost so far.
+    pub events_lost: AtomicU64,
     rib: Mutex<Rib>,
     targets: UnboundedSender<Targets>,
     reloads: UnboundedSender<ReloadReply>,
@@ -53,6 +59,7 @@ impl Gateway {
     ) -> Result<(Self, Requests), StartError> {
         // Random, so that no tenant can choose MACs that crowd into one place of the table.
         let seed = RandomState::new().hash_one(0);
+        let record = FileRecord::start(&plan.source);
         let mut rib = Rib::new(plan, devices, workers, Some(seed));
         let ((targets, hear_targets), (reloads, hear_reloads)) = (unbounded_channel(), unbounded_channel());
         while let Some(output) = rib.poll() {
@@ -64,7 +71,8 @@ impl Gateway {
             }
         }
         let (shared, clock) = (Arc::clone(rib.shared()), Clock::start());
-        let gateway = Self { shared, clock, backends, rib: Mutex::new(rib), targets, reloads };
+        let (events_lost, rib) = (AtomicU64::new(0), Mutex::new(rib));
+        let gateway = Self { shared, clock, backends, record, events_lost, rib, targets, reloads };
         Ok((gateway, Requests { targets: hear_targets, reloads: hear_reloads }))
     }
 

@@ -1,5 +1,6 @@
 //! Housekeeping: hands the workers' events to the RIB, and has it do what is due.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
@@ -31,6 +32,7 @@ pub(super) async fn keep(gateway: &Gateway, mut events: Vec<EventReceiver>) {
         if now_lost > lost {
             tracing::warn!("{} events of the workers were lost; counters are right all the same", now_lost - lost);
             lost = now_lost;
+            gateway.events_lost.store(lost, Ordering::Relaxed);
         }
         if !has_huge_pages && gateway.shared.fdb.is_spread() {
             enlarge_pages(gateway);

@@ -14,6 +14,7 @@ mod ipsec;
 mod log;
 pub mod opening;
 pub mod preflight;
+pub mod record;
 pub mod reload;
 mod remembering;
 pub mod reopen;

@@ -89,9 +89,16 @@ impl Reloader<'_> {
     /// When it is refused.
     pub async fn reload(&mut self, gateway: &Arc<Gateway>) -> Result<Reloaded, ReloadError> {
         let file = self.file.clone();
-        let mut config = aside(move || load_again(&file)).await??;
+        let (mut config, sha256) = aside(move || {
+            let config = load_again(&file)?;
+            let sha256 = config.source.sha256();
+            Ok::<_, Problems>((config, sha256))
+        })
+        .await??;
         config.answers = host_names::ask(config.host_names(), || host_names::kept(gateway.rib().plan())).await;
-        self.take(gateway, move || config).await
+        let reloaded = self.take(gateway, move || config).await?;
+        gateway.record.loaded(sha256);
+        Ok(reloaded)
     }
 
     /// Goes by the file as it was last loaded, with other answers for the names of its peers, if they make a difference.

@@ -195,6 +195,9 @@ async fn reloads(
             Err(refused) => tracing::error!("reload rejected, running configuration unchanged:\n{refused}"),
         }
         let outcome = outcome.map_err(|refused| refused.to_string());
+        if let Err(why) = &outcome {
+            gateway.record.rejected(why.clone());
+        }
         for asker in askers {
             // Whoever asked may have gone.
             let _ = asker.send(outcome.clone());
