@@ -3,12 +3,14 @@
 //! Exit codes: 0 when it worked, 1 when it did not, 2 for a command line that cannot be understood.
 
 mod check;
+mod completions;
 mod demo;
 mod diff;
 mod dump;
 mod explain;
 mod host_names;
 mod isolation;
+mod man;
 mod meshes;
 mod reload;
 mod render;
@@ -28,10 +30,10 @@ use crate::config::Problems;
 /// Registers the verbs: a module with `Args` and `run`, and what it does in one line. Modules are declared outside of it,
 /// since rustfmt does not look into macros.
 macro_rules! verbs {
-    ($($module:ident, $Verb:ident, $about:literal;)*) => {
+    ($($(#[$attribute:meta])* $module:ident, $Verb:ident, $about:literal;)*) => {
         #[derive(Debug, clap::Subcommand)]
         enum Verb {
-            $(#[doc = $about] $Verb($module::Args),)*
+            $(#[doc = $about] $(#[$attribute])* $Verb($module::Args),)*
         }
 
         impl Verb {
@@ -55,11 +57,20 @@ verbs! {
     reload, Reload, "Has a running gateway read its file again, and shows what changed";
     demo, Demo, "Builds a small world in network namespaces, sends real traffic through a gateway, and shows it";
     schema, Schema, "Prints the JSON Schema of the file, for editors";
+    completions, Completions, "Prints what completes the command line in a shell";
+    #[command(hide = true)]
+    man, Man, "Writes the manual pages to a folder";
 }
+
+/// The version, and the commit if whoever built it has said so.
+const VERSION: &str = match option_env!("TRANSLOAD_VERSION") {
+    Some(version) => version,
+    None => env!("CARGO_PKG_VERSION"),
+};
 
 /// A multi-encapsulation overlay gateway: VXLAN, NVGRE, GRE and 802.1ad tenants bridged from one YAML file.
 #[derive(Debug, Parser)]
-#[command(name = "transload", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(name = "transload", version = VERSION, arg_required_else_help = true, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,

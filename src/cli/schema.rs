@@ -1,6 +1,6 @@
 //! `transload schema`: what a gateway's file may say, as JSON Schema for editors or as a page for people.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::Failure;
 use super::render::output;
@@ -14,58 +14,71 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let schema = serde_json::to_value(config::schema()).map_err(|error| Failure::new(error.to_string()))?;
+    let schema = schema()?;
     if args.text {
         return output(page(&schema).trim_end());
     }
     output(&serde_json::to_string_pretty(&schema).map_err(|error| Failure::new(error.to_string()))?)
 }
 
-/// Every object of the schema with its fields, the file itself first. Objects with the same fields are told once.
-fn page(schema: &Value) -> String {
+/// The schema as JSON.
+pub(super) fn schema() -> Result<Value, Failure> {
+    serde_json::to_value(config::schema()).map_err(|error| Failure::new(error.to_string()))
+}
+
+/// What is told of one object of the schema.
+#[derive(Debug, PartialEq)]
+pub(super) struct Section {
+    /// What the object is.
+    pub(super) about: String,
+    /// Its fields or words, and what each means.
+    pub(super) entries: Vec<(String, String)>,
+}
+
+/// Every object of the schema under its name, the file itself first. Objects with the same fields are told once, under
+/// all of their names.
+pub(super) fn sections(schema: &Value) -> Vec<(String, Section)> {
     let mut sections = vec![("The file".to_owned(), section(schema))];
     for (name, object) in schema["$defs"].as_object().into_iter().flatten() {
         // A name that was taken has a number behind it.
         let name = name.trim_end_matches(|c: char| c.is_ascii_digit());
-        let text = section(object);
-        match sections.iter_mut().find(|(_, told)| *told == text) {
+        let about_it = section(object);
+        match sections.iter_mut().find(|(_, told)| *told == about_it) {
             Some((names, _)) if !names.split(", ").any(|told| told == name) => names.extend([", ", name]),
             Some(_) => {}
-            None => sections.push((name.to_owned(), text)),
+            None => sections.push((name.to_owned(), about_it)),
         }
     }
-    sections.retain(|(_, text)| !text.is_empty());
-    sections.into_iter().flat_map(|(names, text)| [names, text]).collect()
+    sections.retain(|(_, section)| !section.entries.is_empty());
+    sections
 }
 
-/// What the object is, and a line for each of its fields; empty if it has none.
-fn section(object: &Value) -> String {
-    let none = Map::new();
-    let fields = object["properties"].as_object().unwrap_or(&none);
-    let choices: Vec<_> = choices(object).collect();
-    let own_words = words(object);
-    if fields.is_empty() && choices.is_empty() && own_words.is_empty() {
-        return String::new();
-    }
-    let about_it = about(object);
-    let mut lines = vec![if about_it.is_empty() { ":".to_owned() } else { format!(": {about_it}") }];
-    for (field, value) in fields {
+/// The page for people.
+fn page(schema: &Value) -> String {
+    let text = |(names, section): (String, Section)| {
+        let about = if section.about.is_empty() { String::new() } else { format!(" {}", section.about) };
+        let entries = section.entries.iter().map(|(name, text)| format!("    {name:<16} {text}\n"));
+        format!("{names}:{about}\n{}\n", entries.collect::<String>())
+    };
+    sections(schema).into_iter().map(text).collect()
+}
+
+/// What the object is, and its fields and words.
+fn section(object: &Value) -> Section {
+    let field = |(field, value): (&String, &Value)| {
         let default = match &value["default"] {
             Value::Null => String::new(),
             default => format!(" Default: {default}."),
         };
         let words: Vec<_> = words(value).iter().map(|word| format!("`{word}`")).collect();
         let words = if words.is_empty() { String::new() } else { format!(" Words: {}.", words.join(", ")) };
-        lines.push(format!("    {field:<16} {}{words}{default}", about(value)));
-    }
-    for choice in choices {
-        let word = choice["const"].as_str().unwrap_or_default();
-        lines.push(format!("    {word:<16} {}", about(choice)));
-    }
-    lines.extend(
-        own_words.iter().map(|word| format!("    {word:<16} alone, or with options: `{{ {word}: {{ .. }} }}`")),
-    );
-    lines.join("\n") + "\n\n"
+        (field.clone(), format!("{}{words}{default}", about(value)))
+    };
+    let choice = |choice: &Value| (choice["const"].as_str().unwrap_or_default().to_owned(), about(choice));
+    let word = |word: &str| (word.to_owned(), format!("alone, or with options: `{{ {word}: {{ .. }} }}`"));
+    let fields = object["properties"].as_object().into_iter().flatten().map(field);
+    let entries = fields.chain(choices(object).map(choice)).chain(words(object).into_iter().map(word));
+    Section { about: about(object), entries: entries.collect() }
 }
 
 /// The words of a choice that have an explanation.
