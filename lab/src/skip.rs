@@ -71,6 +71,11 @@ pub fn tshark() -> Need {
     program("tshark", "tshark")
 }
 
+/// `promtool`, which reads and tests what Prometheus is told.
+pub fn promtool() -> Need {
+    program("promtool", "prometheus")
+}
+
 /// `nft`, which counts and shows rules.
 pub fn nft() -> Need {
     program("nft", "nftables")

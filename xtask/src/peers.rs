@@ -12,6 +12,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("iputils-ping", "ping"),
     ("nftables", "nft"),
     ("openvswitch-switch", "ovs-vsctl"),
+    ("prometheus", "promtool"),
     ("tcpdump", "tcpdump"),
     ("tshark", "tshark"),
     ("user-mode-linux", "linux.uml"),

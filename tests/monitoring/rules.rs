@@ -1,0 +1,67 @@
+//! The rules: each alert fires when it should and is quiet otherwise, and says what to type.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use transload_lab::need;
+
+use crate::{list, promtool, text, yaml};
+
+fn alerts() -> Vec<Value> {
+    let rules = yaml("transload.rules.yml");
+    let all = list(&rules["groups"]).iter().flat_map(|group| list(&group["rules"]));
+    all.filter(|rule| rule.get("alert").is_some()).cloned().collect()
+}
+
+#[test]
+fn prometheus_takes_the_rules_and_the_sample_of_a_scrape() {
+    need!(promtool);
+    promtool(&["check", "rules", "transload.rules.yml"]);
+    promtool(&["check", "config", "prometheus.yml"]);
+}
+
+#[test]
+fn alerts_fire_when_they_should_and_only_then() {
+    need!(promtool);
+    promtool(&["test", "rules", "transload.test.yml"]);
+}
+
+#[test]
+fn every_alert_is_tested_for_both() {
+    let tests = yaml("transload.test.yml");
+    let cases = || list(&tests["tests"]).iter().flat_map(|test| list(&test["alert_rule_test"]));
+    let of = |fires: bool| -> BTreeSet<&str> {
+        cases()
+            .filter(|case| list(&case["exp_alerts"]).is_empty() != fires)
+            .map(|case| text(case, "alertname"))
+            .collect()
+    };
+    for alert in alerts() {
+        let name = text(&alert, "alert");
+        assert!(of(true).contains(name), "no test has {name} fire");
+        assert!(of(false).contains(name), "no test has {name} quiet");
+    }
+}
+
+#[test]
+fn every_alert_says_how_bad_it_is_what_it_means_and_what_to_type() {
+    for alert in alerts() {
+        let name = text(&alert, "alert");
+        assert!(["critical", "warning", "info"].contains(&text(&alert["labels"], "severity")), "{name}");
+        let annotations = &alert["annotations"];
+        assert!(text(annotations, "summary").contains("{{ $labels.instance }}"), "{name} does not say which gateway");
+        assert!(text(annotations, "description").ends_with('.'), "{name}");
+        for line in text(annotations, "look_at").split("; ") {
+            assert!(line.starts_with("transload ") || line.starts_with("journalctl "), "{name} says to type {line}");
+        }
+    }
+}
+
+#[test]
+fn the_page_has_every_alert() {
+    let page = include_str!("../../docs/MONITORING.md");
+    for alert in alerts() {
+        let name = text(&alert, "alert");
+        assert!(page.contains(&format!("`{name}`")), "docs/MONITORING.md does not have {name}");
+    }
+}
