@@ -27,6 +27,16 @@ fn check_sums_up_a_good_file_in_one_line() {
 }
 
 #[test]
+fn a_service_manager_can_tell_a_wrong_file_from_a_machine_that_is_not_ready_yet() {
+    for wrong in ["tests/wrong/id-of-another-encapsulation.yaml", "there/is/no/such.yaml"] {
+        let (code, _, said) = transload(&["run", wrong]);
+        assert_eq!(code, Some(78), "{said}");
+    }
+    let (code, _, said) = transload(&["run", "configs/dc-border.yaml"]);
+    assert_eq!(code, Some(1), "no such devices: {said}");
+}
+
+#[test]
 fn check_shows_the_place_the_text_and_what_to_write_instead() {
     let (code, out, err) = transload(&["check", "tests/wrong/id-of-another-encapsulation.yaml"]);
     assert_eq!((code, out.as_str()), (Some(1), ""));

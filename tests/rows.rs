@@ -20,8 +20,8 @@ use transload::forwarding::PortId;
 use transload::io::pcap::CaptureWriter;
 use transload::offline::captured::Captured;
 use transload::report::rows::{
-    AttachmentRow, DropRow, FdbRow, GatewayRow, HopRow, LogRow, LoopRow, MappingRow, MoveRow, PathMtuRow, PeerRow,
-    PortRow, RatesRow, ReloadRow, Reloaded, Summary, TenantRow, UnreachableRow, WorkerRow,
+    AttachmentRow, DropRow, FdbRow, GatewayRow, HandedOver, HopRow, LogRow, LoopRow, MappingRow, MoveRow, PathMtuRow,
+    PeerRow, PortRow, RatesRow, ReloadRow, Reloaded, Summary, TenantRow, UnreachableRow, WorkerRow,
 };
 use transload::report::{PortState, TunnelState};
 use transload::rib::facts::{QuotedTunnel, Unreachable};
@@ -61,6 +61,7 @@ fn rows() -> Vec<(&'static str, Schema)> {
         ("What `replay` prints: lists of these rows", schema_for!(Summary)),
         ("`captured` of `replay`: frames of the captures that are not what they seem", schema_for!(Captured)),
         ("What `POST /reload` answers", schema_for!(Reloaded)),
+        ("What `POST /successor` answers", schema_for!(HandedOver)),
     ]
 }
 
@@ -97,7 +98,19 @@ fn the_page_lists_every_key_of_every_row() {
 
 #[test]
 fn the_meaning_of_a_number_begins_with_its_unit() {
-    let units = ["Seconds", "Frames", "Bytes", "Bits", "MAC addresses", "IDs", "Times", "Lines", "Parts", "Events"];
+    let units = [
+        "Seconds",
+        "Microseconds",
+        "Frames",
+        "Bytes",
+        "Bits",
+        "MAC addresses",
+        "IDs",
+        "Times",
+        "Lines",
+        "Parts",
+        "Events",
+    ];
     for (title, schema) in rows() {
         for (key, about, value) in keys(&schema) {
             let kind = value["type"].to_string();

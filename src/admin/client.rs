@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use thiserror::Error;
 
-use crate::report::rows::{ErrorRow, Reloaded};
+use crate::report::rows::{ErrorRow, HandedOver, Reloaded};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A large file takes a while to compile.
@@ -53,6 +53,15 @@ pub fn ask(socket: &Path, path: &str, tenant: Option<&str>) -> Result<String, As
 /// As [`ask`]; a file that is wrong is refused, in words.
 pub fn reload(socket: &Path) -> Result<Reloaded, AskError> {
     let body = request(socket, "POST", "/reload", LONG_PATIENCE)?;
+    serde_json::from_str(&body).map_err(|error| AskError::Unreadable(error.to_string()))
+}
+
+/// Tells the gateway that this process takes its place.
+///
+/// # Errors
+/// As [`ask`]; one of another version may not know what is meant.
+pub fn succeed(socket: &Path) -> Result<HandedOver, AskError> {
+    let body = request(socket, "POST", "/successor", PATIENCE)?;
     serde_json::from_str(&body).map_err(|error| AskError::Unreadable(error.to_string()))
 }
 

@@ -203,6 +203,12 @@ fn has_room(stream: &UnixStream) -> bool {
 pub(super) struct ClientHandle(Option<Arc<AdminClient>>);
 
 impl ClientHandle {
+    /// The number of its process, as this process sees it.
+    pub(super) fn process(&self) -> Option<u32> {
+        let process = self.0.as_ref()?.stream.peer_cred().ok()?.pid()?;
+        u32::try_from(process).ok().filter(|process| *process != 0)
+    }
+
     /// Its request is there.
     pub(super) fn has_asked(&self) {
         self.0.iter().for_each(|client| client.take_turn(NextMove::Ours));

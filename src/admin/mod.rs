@@ -21,7 +21,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 
 use crate::forwarding::PeerId;
-use crate::report::rows::{ErrorRow, GatewayRow, LogRow, Reloaded};
+use crate::report::rows::{ErrorRow, GatewayRow, HandedOver, LogRow, Reloaded};
 use crate::report::{GatewayState, NoSuchTenant};
 use clients::{AdminListener, ClientHandle};
 
@@ -38,6 +38,9 @@ pub trait Asked: Send + Sync + 'static {
 
     /// Reads the file again. `None` if the gateway is stopping; an error says, in words, why the file is rejected.
     fn reload(&self) -> impl Future<Output = Option<Result<Reloaded, String>>> + Send;
+
+    /// The process of this number is about to take the gateway's place.
+    fn hand_over(&self, process: u32) -> HandedOver;
 }
 
 /// What may be asked for: `?tenant=NAME`.
@@ -67,10 +70,14 @@ fn router<G: Asked>(gateway: Arc<G>) -> Router {
         .route("/gateway", whole("gateway", |gateway: &G| Json([gateway.gateway()]).into_response()))
         .route("/log", whole("log", |gateway: &G| Json([gateway.log()]).into_response()))
         .route("/reload", post(async |State(gateway): State<Arc<G>>| reload(&*gateway).await))
+        .route(
+            "/successor",
+            post(async |ConnectInfo(client), State(gateway): State<Arc<G>>| hand_over(&*gateway, &client)),
+        )
         .fallback(async || {
             refuse(
                 StatusCode::NOT_FOUND,
-                "there is /fdb, /tenants, /mappings, /peers, /ports, /drops, /gateway and /log, and POST /reload",
+                "there is /fdb, /tenants, /mappings, /peers, /ports, /drops, /gateway and /log, and POST /reload and /successor",
             )
         })
         .layer(middleware::from_fn(take_turns))
@@ -94,6 +101,15 @@ async fn reload(gateway: &impl Asked) -> Response {
         }
         Some(Err(why)) => refuse(StatusCode::CONFLICT, why),
         None => refuse(StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping"),
+    }
+}
+
+fn hand_over(gateway: &impl Asked, client: &ClientHandle) -> Response {
+    match client.process() {
+        Some(process) => Json(gateway.hand_over(process)).into_response(),
+        None => {
+            refuse(StatusCode::FORBIDDEN, "a process that cannot be seen from here cannot take the gateway's place")
+        }
     }
 }
 

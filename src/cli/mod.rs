@@ -1,6 +1,7 @@
 //! The command line: one verb, one file.
 //!
-//! Exit codes: 0 when it worked, 1 when it did not, 2 for a command line that cannot be understood.
+//! Exit codes: 0 when it worked, 1 when it did not, 2 for a command line that cannot be understood; and 78 when `run` is given
+//! a file that is wrong, which no later attempt mends.
 
 mod check;
 mod completions;
@@ -19,6 +20,7 @@ mod run;
 mod schema;
 mod show;
 mod unmapped;
+mod upgrade;
 
 use std::fmt;
 use std::process::ExitCode;
@@ -81,6 +83,8 @@ struct Cli {
 pub enum Failure {
     /// The file is wrong.
     Problems(Problems),
+    /// The same, where somebody may try again later: in vain.
+    File(Problems),
     /// Any other failure.
     Other {
         /// What happened, in words.
@@ -113,7 +117,7 @@ impl From<Problems> for Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Problems(problems) => problems.fmt(f),
+            Self::Problems(problems) | Self::File(problems) => problems.fmt(f),
             Self::Other { message, .. } => f.write_str(message),
             Self::Told => Ok(()),
         }
@@ -122,6 +126,9 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+/// `EX_CONFIG` of sysexits.h(3head), as service managers know it.
+const WRONG_FILE: u8 = 78;
+
 /// Runs the command line of this process. A command line that cannot be understood ends it here, with exit code 2.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -129,7 +136,10 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             render::failure(&failure);
-            ExitCode::FAILURE
+            match failure {
+                Failure::File(_) => WRONG_FILE.into(),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }

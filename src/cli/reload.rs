@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::Failure;
 use super::render::{output, tell};
 use super::show::socket_or_the_only_one;
+use super::upgrade::OtherBuild;
 use crate::admin::client::{self, AskError};
 
 #[derive(Debug, clap::Args)]
@@ -12,10 +13,20 @@ pub(super) struct Args {
     /// The gateway's admin socket, such as /run/transload/admin.sock; may be left out where one gateway runs
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
+    /// If the running gateway is of another build than this program, start this one in its place with the same arguments, as
+    /// `run --replace` does: it reads the file, and knows the MAC addresses that were known
+    #[arg(long)]
+    upgrade: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let socket = socket_or_the_only_one(args.socket.as_deref())?;
+    if args.upgrade
+        && let Some(other) = OtherBuild::on(&socket)?
+    {
+        let process = other.replace(&socket)?;
+        return output(&format!("upgraded: process {process} has taken over"));
+    }
     let reloaded = client::reload(&socket).map_err(|error| match error {
         AskError::Refused(why) => {
             tell(&why);

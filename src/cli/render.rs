@@ -59,7 +59,7 @@ pub(super) fn printable(text: &str) -> Cow<'_, str> {
 /// Tells why a verb failed.
 pub(super) fn failure(failure: &Failure) {
     match failure {
-        Failure::Problems(problems) => {
+        Failure::Problems(problems) | Failure::File(problems) => {
             problems_of(&problems.0);
             tell(&count(problems));
         }

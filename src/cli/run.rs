@@ -32,6 +32,7 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let orders =
         Orders { file: args.file.clone(), admin: args.admin.clone(), replace: args.replace, attended: args.attended };
     start::run(&orders).map_err(|error| match error {
+        StartError::File(problems) => Failure::File(problems),
         StartError::Problems(problems) => problems.into(),
         other => Failure::new(other.to_string()),
     })

@@ -1,7 +1,8 @@
 //! The threads that move frames: each pinned to a core, each with its own ports, busy while there is traffic and
 //! asleep while there is none.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -23,8 +24,34 @@ const SHORT_NAP: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
 /// A port that can only report an error is not waited for, for this long.
 const MUTE: Duration = Duration::from_secs(1);
 
-/// Moves frames until `stop`. While nothing arrives the thread sleeps if `sleeps`; else it polls without rest.
-pub fn work(worker: &mut Worker<'_>, clock: Clock, sleeps: bool, stop: &AtomicBool) {
+/// When a worker was last seen to move, by the workers' clock. It moves at least twice a second, with or without frames.
+#[derive(Debug, Clone)]
+pub struct Pulse(Arc<AtomicU64>);
+
+impl Pulse {
+    /// The pulse of a worker that begins at this time.
+    #[must_use]
+    pub fn at(time: Duration) -> Self {
+        let pulse = Self(Arc::default());
+        pulse.beats(time);
+        pulse
+    }
+
+    /// It moves at this time.
+    pub fn beats(&self, time: Duration) {
+        self.0.store(time.as_nanos() as u64, Ordering::Relaxed);
+    }
+
+    /// When it was last seen to move.
+    #[must_use]
+    pub fn last(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// Moves frames until `stop`, and shows by `pulse` that it does. While nothing arrives the thread sleeps if `sleeps`; else it
+/// polls without rest.
+pub fn work(worker: &mut Worker<'_>, clock: Clock, sleeps: bool, pulse: &Pulse, stop: &AtomicBool) {
     let mut waiting = Waiting::default();
     let mut counted = clock.now().nanos;
     // When something arrived last.
@@ -39,6 +66,7 @@ pub fn work(worker: &mut Worker<'_>, clock: Clock, sleeps: bool, stop: &AtomicBo
         }
         if now.nanos.saturating_sub(counted) >= COUNTING {
             worker.count_losses();
+            pulse.beats(Duration::from_nanos(now.nanos));
             counted = now.nanos;
         }
     }

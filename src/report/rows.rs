@@ -360,6 +360,14 @@ pub struct Reloaded {
     pub summary: String,
 }
 
+/// What a gateway tells the one that takes its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HandedOver {
+    /// Microseconds within which the service manager wants to hear that all is well, if it has started the gateway and
+    /// watches it.
+    pub watchdog_usec: Option<u64>,
+}
+
 /// What is answered when there are no rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorRow {

@@ -7,7 +7,7 @@ use super::record::FileHistory;
 use crate::admin::Asked;
 use crate::forwarding::PeerId;
 use crate::logging::unlogged;
-use crate::report::rows::{GatewayRole, GatewayRow, LogRow, ReloadResult, Reloaded};
+use crate::report::rows::{GatewayRole, GatewayRow, HandedOver, LogRow, ReloadResult, Reloaded};
 use crate::report::{GatewayState, PortState, TunnelState};
 
 impl Asked for Gateway {
@@ -77,5 +77,10 @@ impl Asked for Gateway {
 
     async fn reload(&self) -> Option<Result<Reloaded, String>> {
         self.ask_for_reload().await.ok()
+    }
+
+    fn hand_over(&self, process: u32) -> HandedOver {
+        let watchdog = self.manager.succeeded_by(process);
+        HandedOver { watchdog_usec: watchdog.and_then(|time| u64::try_from(time.as_micros()).ok()) }
     }
 }

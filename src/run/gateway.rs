@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::log;
 use super::record::FileRecord;
+use super::service_manager::ServiceManager;
 use super::start::StartError;
 use crate::compile::Plan;
 use crate::dataplane::Shared;
@@ -30,6 +31,8 @@ pub struct Gateway {
     pub record: FileRecord,
     /// How many of the workers' events were lost so far.
     pub events_lost: AtomicU64,
+    /// Who has started it and wants to know how it is.
+    pub manager: ServiceManager,
     rib: Mutex<Rib>,
     targets: UnboundedSender<Targets>,
     reloads: UnboundedSender<ReloadReply>,
@@ -56,6 +59,7 @@ impl Gateway {
         devices: Vec<DeviceFact>,
         backends: Slab<PortId, String>,
         workers: usize,
+        manager: ServiceManager,
     ) -> Result<(Self, Requests), StartError> {
         // Random, so that no tenant can choose MACs that crowd into one place of the table.
         let seed = RandomState::new().hash_one(0);
@@ -72,7 +76,7 @@ impl Gateway {
         }
         let (shared, clock) = (Arc::clone(rib.shared()), Clock::start());
         let (events_lost, rib) = (AtomicU64::new(0), Mutex::new(rib));
-        let gateway = Self { shared, clock, backends, record, events_lost, rib, targets, reloads };
+        let gateway = Self { shared, clock, backends, record, events_lost, manager, rib, targets, reloads };
         Ok((gateway, Requests { targets: hear_targets, reloads: hear_reloads }))
     }
 

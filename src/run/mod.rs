@@ -19,6 +19,7 @@ pub mod reload;
 mod remembering;
 pub mod reopen;
 mod replace;
+mod service_manager;
 mod signals;
 pub mod start;
 mod state_file;

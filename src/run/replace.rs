@@ -19,6 +19,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use super::exclusive::Exclusive;
 use super::opening::{self, OpeningError};
 use super::start::StartError;
+use crate::admin::client;
 use crate::admin::directory::{network_namespace, own_directory};
 use crate::admin::socket::{NAME, running, stranger};
 use crate::compile::Plan;
@@ -65,6 +66,13 @@ impl Predecessor {
             return Err(refused("is not the only gateway's here; --admin PATH says which one to replace"));
         }
         Ok(Some(Self { process, handle, socket }))
+    }
+
+    /// Has it tell the service manager that we take its place. Returns how often that wants to hear that all is well. A gateway
+    /// that does not know of this is replaced all the same.
+    pub(super) fn hand_over(&self) -> Option<Duration> {
+        let answer = client::succeed(&self.socket);
+        answer.ok()?.watchdog_usec.map(Duration::from_micros)
     }
 
     /// Has it end, and claims what a plan serves as soon as it is free. Meanwhile it goes on, and `idle` is called again and

@@ -20,7 +20,7 @@ use transload_encaps::Mac;
 use crate::admin::socket::{AdminSocket, AdminSocketError};
 use crate::compile::{Numbers, Plan, compile};
 use crate::config::{self, At, Config, Polling, Problem, Problems};
-use crate::dataplane::thread::{pin, work};
+use crate::dataplane::thread::{Pulse, pin, work};
 use crate::dataplane::{Now, Worker};
 use crate::events;
 use crate::kernel::devices::devices as kernel_devices;
@@ -37,6 +37,7 @@ use crate::run::opening::{self, Opening, OpeningError};
 use crate::run::preflight;
 use crate::run::remembering::StateKeeper;
 use crate::run::replace::Predecessor;
+use crate::run::service_manager::ServiceManager;
 use crate::run::signals::{Signals, StopSignals};
 use crate::run::supervise::Supervision;
 
@@ -64,7 +65,10 @@ pub struct Orders {
 /// Why the gateway does not run.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// The file is wrong, or asks for what this machine does not have.
+    /// The file is wrong, whatever machine it is for.
+    #[error(transparent)]
+    File(Problems),
+    /// The file asks for what this machine does not have.
     #[error(transparent)]
     Problems(#[from] Problems),
     /// A port cannot be opened.
@@ -117,6 +121,7 @@ pub fn run(orders: &Orders) -> Result<(), StartError> {
 
 fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
     let mut signals = Signals::listen(runtime).map_err(while_doing("cannot listen for signals"))?;
+    let manager = ServiceManager::find();
     let stop = &mut signals.stop;
     let (config, mut plan) = read(runtime, stop, &orders.file)?;
     let machine = look_at_the_machine(runtime, stop, &config, &mut plan, orders)?;
@@ -148,6 +153,7 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
     let resolver = runtime.block_on(resolving).ok_or(StartError::Stopped)?;
     let mut resolver = resolver.map_err(while_doing("cannot read the kernel's routes"))?;
     if let Some(predecessor) = &predecessor {
+        manager.succeeds(predecessor.hand_over());
         let ending = predecessor.end(&plan, &mut exclusive, || opening.discard(&mut pools));
         runtime.block_on(stop.unless_told(ending)).ok_or(StartError::Stopped)??;
     }
@@ -155,7 +161,7 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
     // Who may not open ports may often not make the socket either; the ports say better what is missing.
     let (admin, listener) = admin.take().unwrap_or_else(bind)?;
     let Opening { workers: ports, reopeners, backends, devices, quiet } = opening;
-    let (gateway, requests) = Gateway::new(plan, devices, backends, threads)?;
+    let (gateway, requests) = Gateway::new(plan, devices, backends, threads, manager)?;
     let gateway = Arc::new(gateway);
     let keeper = Arc::new(StateKeeper::new(&orders.file, named.as_deref()));
     keeper.restore(&gateway, user);
@@ -174,22 +180,26 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
     let result = thread::scope(|scope| {
         let leaving = Leaving(&stop);
         let mut crew = Vec::new();
-        let mut rings = Vec::new();
+        let (mut rings, mut pulses) = (Vec::new(), Vec::new());
         let counters = gateway.rib().counters().to_vec();
         for ((pool, ports), counters) in pools.into_iter().zip(ports).zip(counters) {
             let (sender, ring) = events::ring(EVENTS);
             rings.push(ring);
             let mut worker = Worker::new(gateway.shared.clone(), pool, ports, counters, sender);
             let (number, clock, stop, working) = (crew.len(), gateway.clock, &stop, working.clone());
+            let pulse = Pulse::at(Duration::from_nanos(clock.now().nanos));
+            pulses.push(pulse.clone());
             let thread = thread::Builder::new().name(format!("worker-{number}"));
             let thread = thread.spawn_scoped(scope, move || {
                 pin(number);
-                work(&mut worker, clock, polling == Polling::Adaptive, stop);
+                work(&mut worker, clock, polling == Polling::Adaptive, &pulse, stop);
                 drop(working);
             });
             crew.push(thread.map_err(while_doing("cannot start a worker"))?);
         }
-        tracing::info!("ready: {}; `transload show` asks {}", gateway.summary(), admin.path().display());
+        let summary = gateway.summary();
+        tracing::info!("ready: {summary}; `transload show` asks {}", admin.path().display());
+        gateway.manager.is_ready(summary);
         let (gateway, file) = (&gateway, orders.file.clone());
         let supervision = Supervision {
             gateway,
@@ -198,6 +208,7 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
             quiet,
             listening,
             rings,
+            pulses,
             admin,
             listener,
             signals,
@@ -233,14 +244,14 @@ impl Drop for Leaving<'_> {
 }
 
 fn read(runtime: &Runtime, stop: &mut StopSignals, file: &Path) -> Result<(Config, Plan), StartError> {
-    let mut config = config::load(file)?;
+    let mut config = config::load(file).map_err(StartError::File)?;
     let user = config.file.user.as_ref().and_then(At::get).and_then(|user| Account::find(user).ok());
     user_changes(user.is_some_and(|user| !user.is_in_force()));
     if config.problems.is_empty() {
         let asking = host_names::ask(config.host_names(), BTreeMap::new);
         config.answers = runtime.block_on(stop.unless_told(asking)).ok_or(StartError::Stopped)?;
     }
-    let plan = compile(&config, &Numbers::default(), None)?;
+    let plan = compile(&config, &Numbers::default(), None).map_err(StartError::File)?;
     plan.warnings.iter().for_each(warn);
     host_names::tell(&[], &plan.named);
     Ok((config, plan))

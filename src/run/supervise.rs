@@ -17,6 +17,7 @@ use crate::admin;
 use crate::admin::socket::AdminSocket;
 use crate::compile::PortPlan;
 use crate::config::Config;
+use crate::dataplane::thread::Pulse;
 use crate::events::EventReceiver;
 use crate::io::heap;
 use crate::io::quiet::{Quiet, UdpListener};
@@ -52,6 +53,8 @@ pub struct Supervision<'g, 'mem> {
     pub listening: BTreeSet<UdpListener>,
     /// The workers' events, one ring each.
     pub rings: Vec<EventReceiver>,
+    /// The workers' pulses.
+    pub pulses: Vec<Pulse>,
     /// The admin socket.
     pub admin: AdminSocket,
     /// What listens on it.
@@ -83,6 +86,7 @@ impl Supervision<'_, '_> {
             quiet,
             mut listening,
             rings,
+            pulses,
             admin,
             listener,
             signals,
@@ -136,10 +140,12 @@ impl Supervision<'_, '_> {
             () = underlay::listen(gateway) => Ok(()),
             () = reloads(gateway, &mut reloader, requests.reloads, hangup) => Ok(()),
             () = remembering::keep(gateway, &keeper) => Ok(()),
+            () = gateway.manager.attend(gateway, &pulses) => Ok(()),
             served = admin::serve(listener, gateway.clone()) => {
                 served.map_err(|error| StartError::System("the admin socket broke", error))
             }
         };
+        gateway.manager.stops();
         // A disk may be slow; the workers go on meanwhile.
         drop(admin);
         keeper.write(gateway);
@@ -185,7 +191,9 @@ async fn reloads(
             }
         };
         let askers: Vec<_> = first.into_iter().chain(std::iter::from_fn(|| asked.try_recv().ok())).collect();
+        gateway.manager.reloads();
         let outcome = reloader.reload(gateway).await;
+        gateway.manager.has_reloaded();
         match &outcome {
             Ok(done) => {
                 done.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));

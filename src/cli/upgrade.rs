@@ -1,0 +1,100 @@
+//! The way from one build to another: this program takes the place of a running gateway of another build, as a process of its
+//! own with the other's arguments.
+//!
+//! The running gateway cannot start it: it has given up the right to run programs, and most others.
+
+use std::ffi::OsString;
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::net::sockopt::socket_peercred;
+
+use super::Failure;
+use crate::admin::client;
+
+/// How often to look whether the new gateway is ready.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long it may take: the other one may have a large state to write.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A running gateway of another build.
+pub(super) struct OtherBuild {
+    process: i32,
+    arguments: Vec<OsString>,
+    directory: PathBuf,
+}
+
+impl OtherBuild {
+    /// The gateway on this socket, if its program is another file than this one, or the file has been exchanged since.
+    pub(super) fn on(socket: &Path) -> Result<Option<Self>, Failure> {
+        let Ok(process) = listener(socket) else { return Ok(None) };
+        let unseen = |error: io::Error| {
+            Failure::with_help(
+                format!("cannot see which program the gateway on {} is: {error}", socket.display()),
+                "run this as the user who runs the gateway, or as root",
+            )
+        };
+        let of = |what: &str| PathBuf::from(format!("/proc/{process}/{what}"));
+        let file = |metadata: Metadata| (metadata.dev(), metadata.ino());
+        let theirs = fs::metadata(of("exe")).map(file).map_err(unseen)?;
+        if theirs == fs::metadata("/proc/self/exe").map(file).map_err(unseen)? {
+            return Ok(None);
+        }
+        let arguments = fs::read(of("cmdline")).map_err(unseen)?;
+        let arguments = arguments.split(|byte| *byte == 0).skip(1).filter(|argument| !argument.is_empty());
+        let arguments = arguments.map(|argument| OsString::from_vec(argument.to_vec())).collect();
+        let directory = fs::read_link(of("cwd")).map_err(unseen)?;
+        Ok(Some(Self { process, arguments, directory }))
+    }
+
+    /// Starts this program in its place, and returns once that has taken over: the number of the new process.
+    pub(super) fn replace(self, socket: &Path) -> Result<u32, Failure> {
+        if self.arguments.iter().any(|argument| argument == "-") {
+            return Err(Failure::with_help(
+                "the running gateway's file came by standard input, which cannot be read again",
+                "give transload the path of a file",
+            ));
+        }
+        let started = Command::new("/proc/self/exe")
+            .arg0("transload")
+            .args(self.arguments.iter().filter(|argument| *argument != "--attended" && *argument != "--replace"))
+            .arg("--replace")
+            .current_dir(&self.directory)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .process_group(0)
+            .spawn();
+        let mut new = started.map_err(|error| Failure::new(format!("cannot start the new gateway: {error}")))?;
+        let number = new.id();
+        let begin = Instant::now();
+        // The socket is there before it has workers; what is asked of it is answered when it has.
+        while listener(socket).ok() != i32::try_from(number).ok() || client::ask(socket, "/log", None).is_err() {
+            let ended = new.try_wait().ok().flatten();
+            if ended.is_none() && begin.elapsed() < PATIENCE {
+                thread::sleep(LOOK);
+                continue;
+            }
+            let what = match ended {
+                Some(status) => format!("the new gateway has ended ({status})"),
+                None => format!("the new gateway does not take over within {} s", PATIENCE.as_secs()),
+            };
+            let goes_on =
+                if listener(socket).ok() == Some(self.process) { "the one before it goes on" } else { "none runs now" };
+            return Err(Failure::with_help(format!("{what}; {goes_on}"), "the log says why"));
+        }
+        Ok(number)
+    }
+}
+
+/// The process that answers on a socket.
+fn listener(socket: &Path) -> io::Result<i32> {
+    Ok(socket_peercred(UnixStream::connect(socket)?)?.pid.as_raw_nonzero().get())
+}
