@@ -1,12 +1,15 @@
 //! The workers' counters: one block per worker, plain stores; readers add the blocks up.
 
-use std::marker::PhantomData;
-use std::sync::OnceLock;
+mod domain;
+mod growing;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use transload_encaps::DropReason;
 
-use crate::forwarding::{DomainId, FileTables, Forwarding, MappingId, PeerId, PortId, RowId};
+use crate::forwarding::{Claim, DomainId, FileTables, Forwarding, MappingId, PeerId, PortId, RowId};
+pub use domain::{AttachmentCounters, DomainCounters};
+use growing::{Growing, block};
 
 /// A number that one worker writes and any thread reads.
 #[derive(Debug, Default)]
@@ -93,7 +96,7 @@ impl Drop for TrafficTally<'_> {
     }
 }
 
-/// Frames in both directions, of a port (whole frames), a peer or a tenant (tenants' frames).
+/// Frames in both directions, of a port (whole frames) or a peer (tenants' frames).
 #[derive(Debug, Default)]
 pub struct Both {
     /// Frames received.
@@ -114,35 +117,6 @@ impl Both {
     }
 }
 
-/// One tenant's counters.
-#[derive(Debug, Default)]
-pub struct DomainCounters {
-    /// The tenant's frames, in and out; a flooded frame goes out several times.
-    pub traffic: Both,
-    /// Frames that went to everyone: broadcast, unknown and multicast.
-    pub flooded: Counter,
-    /// Copies of flooded frames that were not made, since there were too many.
-    pub copies_dropped: Counter,
-    /// Copies of flooded frames and segments of super-frames that were made, beyond one for each frame.
-    pub copies: Counter,
-    /// Frames, or copies of flooded ones, that were dropped after the tenant was known.
-    pub dropped: Counter,
-    /// ICMP errors sent to hosts whose packet was too big.
-    pub too_big_answers: Counter,
-    /// New MAC addresses that were learned.
-    pub learned: Counter,
-    /// Known MAC addresses that appeared in another place.
-    pub moved: Counter,
-    /// Frames whose source has moved once too often and is held where it was.
-    pub held_moves: Counter,
-    /// Times that broadcasts were found to come back by two attachments, from a loop or an echo.
-    pub loops: Counter,
-    /// MACs not learned because of `limits.macs`.
-    pub over_mac_limit: Counter,
-    /// MACs not learned because the table has no room where they belong.
-    pub table_full: Counter,
-}
-
 /// One mapping's counters.
 #[derive(Debug, Default)]
 pub struct MappingCounters {
@@ -158,9 +132,28 @@ pub struct MappingCounters {
     pub dropped: Counter,
 }
 
+/// How a worker spends its time.
+#[derive(Debug, Default)]
+pub struct WorkTime {
+    /// Nanoseconds that it has worked, up to a moment ago.
+    pub time: Counter,
+    /// Nanoseconds of these in which it had frames in hand.
+    pub busy: Counter,
+}
+
+impl WorkTime {
+    /// More nanoseconds have passed, and in so many of these it had frames in hand.
+    pub fn add(&self, time: u64, busy: u64) {
+        self.time.add(time);
+        self.busy.add(busy);
+    }
+}
+
 /// All counters of one worker.
 #[derive(Debug)]
 pub struct Counters {
+    /// How it spends its time.
+    pub work: WorkTime,
     drops: Box<[Counter]>,
     copy_drops: Box<[Counter]>,
     tolerated: Box<[Counter]>,
@@ -175,58 +168,12 @@ pub struct Counters {
     mappings: Growing<MappingId, MappingCounters>,
 }
 
-/// A table, by number, that control makes longer while a worker counts in it; what is there stays where it is.
-#[derive(Debug)]
-struct Growing<Id, T> {
-    /// As long as the first tables needed.
-    first: Box<[T]>,
-    /// Later parts, each twice as long as the one before.
-    more: [OnceLock<Box<[T]>>; 19],
-    kind: PhantomData<fn(Id)>,
-}
-
-impl<Id: RowId, T: Default> Growing<Id, T> {
-    /// How long the first of the later ones is.
-    const STEP: usize = 64;
-
-    fn new(len: usize) -> Self {
-        Self { first: block(len), more: [const { OnceLock::new() }; 19], kind: PhantomData }
-    }
-
-    #[inline]
-    fn get(&self, id: Id) -> Option<&T> {
-        let at = id.index();
-        self.first.get(at).or_else(|| self.later(at - self.first.len()))
-    }
-
-    #[cold]
-    fn later(&self, at: usize) -> Option<&T> {
-        let step = (at / Self::STEP + 1).ilog2();
-        let before = ((1 << step) - 1) * Self::STEP;
-        self.more.get(step as usize)?.get()?.get(at - before)
-    }
-
-    fn grow(&self, len: usize) {
-        let (mut known, mut next) = (self.first.len(), Self::STEP);
-        for more in &self.more {
-            if known >= len {
-                return;
-            }
-            more.get_or_init(|| block(next));
-            (known, next) = (known + next, next * 2);
-        }
-    }
-}
-
-fn block<T: Default>(len: usize) -> Box<[T]> {
-    (0..len).map(|_| T::default()).collect()
-}
-
 impl Counters {
     /// Room for everything these tables number.
     #[must_use]
     pub fn new(tables: &FileTables) -> Self {
-        Self {
+        let counters = Self {
+            work: WorkTime::default(),
             drops: block(DropReason::COUNT),
             copy_drops: block(DropReason::COUNT),
             tolerated: block(DropReason::COUNT),
@@ -236,15 +183,33 @@ impl Counters {
             peers: Growing::new(tables.peers.span()),
             domains: Growing::new(tables.domains.span()),
             mappings: Growing::new(tables.mappings.all.span()),
+        };
+        counters.grow(tables);
+        counters
+    }
+
+    /// Makes room for what another file numbers, before a worker gets its tables. Ports stay as many as they were.
+    pub fn grow(&self, tables: &FileTables) {
+        self.peers.grow(tables.peers.span());
+        self.domains.grow(tables.domains.span());
+        self.mappings.grow(tables.mappings.all.span());
+        for (id, domain) in tables.domains.iter() {
+            if let Some(counters) = self.domain(id) {
+                counters.grow(domain.attachments.span());
+            }
         }
     }
 
-    /// Makes room for what other tables number, before a worker gets them. Ports stay as many as they were.
-    pub fn grow(&self, tables: &Forwarding) {
+    /// Makes room for peers that were learned, before a worker gets tables that have them.
+    pub fn grow_learned(&self, tables: &Forwarding) {
         let learned = tables.learned.peers.keys().map(|id| id.index() + 1).max().unwrap_or(0);
-        self.peers.grow(tables.peers.span().max(learned));
-        self.domains.grow(tables.domains.span());
-        self.mappings.grow(tables.mappings.all.span());
+        self.peers.grow(learned);
+    }
+
+    /// How many peers and tenants have room.
+    #[must_use]
+    pub fn room(&self) -> (usize, usize) {
+        (self.peers.len(), self.domains.len())
     }
 
     /// Forgets what was counted under a number that is free now, so that its next owner begins with nothing. The
@@ -255,13 +220,12 @@ impl Counters {
 
     /// As [`forget_peer`](Self::forget_peer), of a tenant.
     pub fn forget_domain(&self, id: DomainId) {
-        let Some(domain) = self.domain(id) else { return };
-        let DomainCounters { traffic, flooded, dropped, too_big_answers, learned, moved, .. } = domain;
-        let DomainCounters { held_moves, loops, over_mac_limit, table_full, copies_dropped, copies, .. } = domain;
-        traffic.forget();
-        let (first, second) =
-            ([flooded, dropped, too_big_answers, learned], [moved, held_moves, loops, over_mac_limit]);
-        first.into_iter().chain(second).chain([table_full, copies_dropped, copies]).for_each(Counter::forget);
+        self.domain(id).into_iter().for_each(DomainCounters::forget);
+    }
+
+    /// As [`forget_peer`](Self::forget_peer), of an attachment. What it counted stays in the numbers of its tenant.
+    pub fn forget_attachment(&self, claim: Claim) {
+        self.domain(claim.domain).into_iter().for_each(|domain| domain.forget_attachment(claim.attachment));
     }
 
     /// As [`forget_peer`](Self::forget_peer), of a mapping.
@@ -322,6 +286,13 @@ impl Counters {
         self.domains.get(id)
     }
 
+    /// An attachment's counters.
+    #[must_use]
+    #[inline]
+    pub fn attachment(&self, claim: Claim) -> Option<&AttachmentCounters> {
+        self.domain(claim.domain)?.attachment(claim.attachment)
+    }
+
     /// A mapping's counters.
     #[must_use]
     #[inline]
@@ -344,48 +315,26 @@ impl Counters {
         }
     }
 
-    /// Counts a copy or a segment dropped for this reason while others of its frame leave, of a tenant if it is known.
+    /// Counts a copy or a segment dropped for this reason while others of its frame leave; of an attachment, if it is known
+    /// which one the frame came in by.
     #[cold]
-    pub fn dropped_copy(&self, reason: DropReason, domain: Option<DomainId>) {
+    pub fn dropped_copy(&self, reason: DropReason, ingress: Option<Claim>) {
         if let Some(counter) = self.copy_drops(reason) {
             counter.add(1);
         }
-        if let Some(counters) = domain.and_then(|id| self.domain(id)) {
+        if let Some(counters) = ingress.and_then(|claim| self.attachment(claim)) {
             counters.dropped.add(1);
         }
     }
 
-    /// Counts so many frames dropped for this reason, of a tenant if it is known.
+    /// Counts so many frames dropped for this reason; of an attachment, if it is known which one they came in by.
     #[inline]
-    pub fn dropped(&self, reason: DropReason, domain: Option<DomainId>, frames: u64) {
+    pub fn dropped(&self, reason: DropReason, ingress: Option<Claim>, frames: u64) {
         if let Some(counter) = self.drops(reason) {
             counter.add(frames);
         }
-        if let Some(counters) = domain.and_then(|id| self.domain(id)) {
+        if let Some(counters) = ingress.and_then(|claim| self.attachment(claim)) {
             counters.dropped.add(frames);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_table_grows_without_moving_what_it_counted() {
-        let table = Growing::<PeerId, Counter>::new(3);
-        table.get(PeerId::new(2)).unwrap().add(7);
-        assert!(table.get(PeerId::new(3)).is_none());
-        table.grow(1_000);
-        for at in 3..1_000 {
-            table.get(PeerId::new(at)).unwrap().add(at.into());
-        }
-        table.grow(2_000);
-        assert_eq!(table.get(PeerId::new(2)).unwrap().get(), 7);
-        assert!(
-            (3..1_000).all(|at| table.get(PeerId::new(at)).unwrap().get() == u64::from(at)),
-            "every place is one of its own"
-        );
-        assert_eq!(table.get(PeerId::new(1_999)).unwrap().get(), 0);
     }
 }

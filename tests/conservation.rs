@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use transload::io::Caps;
 use transload::io::memory::Packet;
+use transload::report::rows::{AttachmentRow, TenantRow, Traffic};
 use transload_encaps::{Checksum, Gso, GsoKind};
 
 const FILE: &str = "version: 1
@@ -133,6 +134,7 @@ impl Sums {
         let state = lab.gateway.state(lab.clock);
         let (ports, drops) = (state.ports(), state.drops());
         let (tenants, mappings) = (state.tenants(None).unwrap(), state.mappings());
+        tenants.iter().for_each(is_the_sum_of_its_attachments);
         Self {
             received: ports.iter().map(|port| port.traffic.rx_frames).sum(),
             copies: tenants.iter().map(|it| it.copies).chain(mappings.iter().map(|it| it.copies)).sum(),
@@ -146,6 +148,18 @@ impl Sums {
             copies_dropped: drops.iter().map(|row| row.copies).sum(),
         }
     }
+}
+
+/// No attachment is gone, and no frame of a tenant is without one.
+fn is_the_sum_of_its_attachments(tenant: &TenantRow) {
+    let of = |count: fn(&AttachmentRow) -> u64| tenant.attachments.iter().map(count).sum::<u64>();
+    let sums = Traffic {
+        rx_frames: of(|it| it.traffic.rx_frames),
+        rx_bytes: of(|it| it.traffic.rx_bytes),
+        tx_frames: of(|it| it.traffic.tx_frames),
+        tx_bytes: of(|it| it.traffic.tx_bytes),
+    };
+    assert_eq!((tenant.traffic, tenant.dropped), (sums, of(|it| it.dropped)));
 }
 
 proptest! {
@@ -205,6 +219,15 @@ fn copies_that_do_not_leave_are_told_apart_from_frames() {
     let tenant = state.tenants(None).unwrap().remove(0);
     // To vx, nv, three leafs and access: 18 segments; two of three are too long for each of five tunnels.
     assert_eq!((tenant.traffic.rx_frames, tenant.traffic.tx_frames, tenant.copies, tenant.dropped), (1, 8, 17, 10));
+    let by_attachment: Vec<_> = tenant
+        .attachments
+        .iter()
+        .map(|row| (row.attachment.as_str(), row.traffic.rx_frames, row.traffic.tx_frames, row.dropped))
+        .collect();
+    // Dropped is what came in by it, wherever it was to go.
+    let expected = [("access", 0, 3, 0), ("leafs", 0, 3, 0), ("nv", 0, 1, 0), ("vx", 0, 1, 0), ("wide", 1, 0, 10)];
+    assert_eq!(by_attachment.len(), expected.len());
+    assert!(expected.iter().all(|row| by_attachment.contains(row)), "{by_attachment:?}");
     let drops = state.drops().into_iter().filter(|row| row.dropped + row.copies > 0);
     let drops: Vec<_> = drops.map(|row| (row.reason, row.dropped, row.copies)).collect();
     assert_eq!(drops, [("too_big".to_owned(), 0, 10)]);

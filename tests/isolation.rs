@@ -116,7 +116,15 @@ impl World {
     }
 
     fn received(&self) -> Vec<u64> {
-        let domain = |n| self.gateway.counters().domain(DomainId::new(n as u32)).unwrap().traffic.rx.frames.get();
+        let domain = |n| {
+            self.gateway
+                .counters()
+                .domain(DomainId::new(n as u32))
+                .unwrap()
+                .parts()
+                .map(|part| part.rx.frames.get())
+                .sum::<u64>()
+        };
         (0..self.domains).map(domain).collect()
     }
 

@@ -4,6 +4,7 @@
 mod common;
 
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::Arc;
 
 use common::Lab;
@@ -12,8 +13,9 @@ use transload::compile::{Plan, compile};
 use transload::config::{self, Config};
 use transload::dataplane::Now;
 use transload::fdb::{Entry, EntrySource};
-use transload::forwarding::{AttachmentId, DomainId, Hop, PeerId, PortId, Target};
+use transload::forwarding::{AttachmentId, Claim, DomainId, Hop, PeerId, PortId, Target};
 use transload::offline::Offline;
+use transload::rib::activity::{PARTS, Recent};
 use transload::rib::facts::{DeviceFact, DeviceState, PathFact, Targets};
 use transload::rib::{News, Output, Rib};
 use transload::run::fixed;
@@ -200,7 +202,7 @@ fn counters_grow_with_the_names() {
     assert_eq!(answer(&mut lab, 199, BROADCAST, 5).len(), 1);
     let id = domain(&lab.gateway, "t99");
     let counted = lab.gateway.counters().domain(id).expect("there is room for it");
-    assert_eq!(counted.traffic.rx.frames.get(), 1);
+    assert_eq!(counted.parts().map(|part| part.rx.frames.get()).sum::<u64>(), 1);
 }
 
 #[test]
@@ -209,7 +211,9 @@ fn what_was_counted_and_told_goes_on_for_what_stays_and_ends_with_what_goes() {
     answer(&mut lab, 7, BROADCAST, 5);
     answer(&mut lab, 8, BROADCAST, 6);
     let (blue, red) = (domain(&lab.gateway, "blue"), domain(&lab.gateway, "red"));
-    let frames = |lab: &Lab, id| lab.gateway.counters().domain(id).unwrap().traffic.rx.frames.get();
+    let frames = |lab: &Lab, id| -> u64 {
+        lab.gateway.counters().domain(id).unwrap().parts().map(|part| part.rx.frames.get()).sum()
+    };
     assert!(lab.gateway.history().of(red, Mac(mac(6))).is_some());
     reload(&mut lab, &FILE.replace("  red:", "  white:").replace("key: 8", "key: 88"));
     assert_eq!(frames(&lab, blue), 1);
@@ -224,6 +228,100 @@ fn what_was_counted_and_told_goes_on_for_what_stays_and_ends_with_what_goes() {
     reload(&mut lab, &text);
     assert_eq!(domain(&lab.gateway, "black"), red);
     assert_eq!(frames(&lab, red), 0);
+}
+
+#[test]
+fn what_an_attachment_counted_stays_its_tenants_and_is_not_the_next_ones_of_that_number() {
+    let mut lab = gateway(FILE);
+    let row = |lab: &Lab| lab.gateway.state(lab.clock).tenants(Some("blue")).unwrap().remove(0);
+    let counted = |lab: &Lab, name: &str| {
+        let row = row(lab).attachments.into_iter().find(|row| row.attachment == name).unwrap();
+        (row.traffic.rx_frames, row.traffic.tx_frames)
+    };
+    answer(&mut lab, 7, BROADCAST, 5);
+    speak(&mut lab, 9);
+    let before = row(&lab);
+    assert_eq!((counted(&lab, "ce"), before.traffic.rx_frames), ((1, 1), 2));
+    let without = FILE.replace("      ce:    { port: access, s_vid: 7 }\n", "");
+    let without = without.replace("    static:\n      - { mac: \"02:00:00:00:00:77\", via: ce }\n", "");
+    reload(&mut lab, &without);
+    assert_eq!(row(&lab).attachments.len(), 2);
+    let text = without.replace(
+        "      site:  { peer: site, key: 7 }\n",
+        "      site:  { peer: site, key: 7 }\n      new:   { port: access, s_vid: 7 }\n",
+    );
+    reload(&mut lab, &text);
+    assert_eq!(counted(&lab, "new"), (0, 0));
+    let after = row(&lab);
+    assert_eq!((after.traffic, after.dropped), (before.traffic, before.dropped));
+    answer(&mut lab, 7, BROADCAST, 5);
+    assert_eq!((counted(&lab, "new").0, row(&lab).traffic.rx_frames), (1, 3));
+}
+
+#[test]
+fn every_attachment_of_many_is_counted_in_a_place_of_its_own() {
+    let attachment = |vid: u16| format!("      a{vid}: {{ port: access, s_vid: {vid} }}\n");
+    let attachments = |vids: std::ops::Range<u16>| vids.map(attachment).collect::<String>();
+    let file = |vids| {
+        FILE.replace(
+            "      ce:    { port: access, s_vid: 7 }\n",
+            &format!("      ce:    {{ port: access, s_vid: 7 }}\n{}", attachments(vids)),
+        )
+    };
+    let mut lab = gateway(&file(20..25));
+    reload(&mut lab, &file(20..200));
+    for (times, vid) in (1..).zip([20, 24, 25, 26, 88, 89, 90, 199]) {
+        for _ in 0..times {
+            answer(&mut lab, vid, BROADCAST, 1);
+        }
+        let row = lab.gateway.state(lab.clock).tenants(Some("blue")).unwrap().remove(0);
+        let received =
+            |name: &str| row.attachments.iter().find(|row| row.attachment == name).unwrap().traffic.rx_frames;
+        assert_eq!(received(&format!("a{vid}")), times, "a{vid}");
+        assert_eq!(row.attachments.iter().map(|row| row.traffic.rx_frames).sum::<u64>(), row.traffic.rx_frames);
+    }
+}
+
+/// Looks at everything once a second, so many times.
+fn watch(rib: &mut Rib, seconds: Range<u64>) {
+    for second in seconds {
+        (0..PARTS).for_each(|_| rib.watch(Now { nanos: second * SECOND }));
+    }
+}
+
+#[test]
+fn who_was_heard_is_known_across_a_reload_and_forgotten_with_its_number() {
+    let mut lab = gateway(FILE);
+    speak(&mut lab, 9);
+    answer(&mut lab, 8, BROADCAST, 6);
+    let (leaf, red) = (peer(&lab.gateway, &format!("leafs/{LEAF}")), domain(&lab.gateway, "red"));
+    let tables = lab.tables();
+    let claim = |attachment| Claim { domain: red, attachment };
+    let ce: Vec<_> = tables.domain(red).unwrap().attachments.iter().map(|(attachment, _)| claim(attachment)).collect();
+    drop(tables);
+    let heard = |lab: &Lab| {
+        let activity = lab.gateway.rib().activity();
+        let of_red = ce.iter().filter_map(|claim| activity.attachment(*claim)?.heard()).max();
+        (activity.peer(leaf).and_then(Recent::heard), of_red)
+    };
+    assert_eq!(heard(&lab), (None, None), "nobody has looked");
+    lab.gateway.change(|rib| watch(rib, 100..103));
+    assert_eq!(heard(&lab).1, Some(100 * SECOND));
+    speak(&mut lab, 9);
+    lab.gateway.change(|rib| watch(rib, 103..105));
+    assert_eq!(heard(&lab).0, Some(103 * SECOND), "the first frame came before the sender had a number");
+    reload(
+        &mut lab,
+        &FILE.replace("      ce:   { port: access, s_vid: 8 }\n", "      ce:   { port: access, s_vid: 9 }\n"),
+    );
+    lab.gateway.change(|rib| watch(rib, 105..106));
+    assert_eq!(heard(&lab), (Some(103 * SECOND), Some(100 * SECOND)));
+    reload(
+        &mut lab,
+        &FILE.replace("  red:", "  white:").replace("key: 8", "key: 88").replace("198.51.100.0/24", "203.0.113.0/24"),
+    );
+    lab.gateway.change(|rib| watch(rib, 106..107));
+    assert_eq!(heard(&lab), (None, None), "their numbers may soon be others'");
 }
 
 #[test]

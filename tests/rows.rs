@@ -24,6 +24,7 @@ use transload::report::rows::{
     PeerRow, PortRow, RatesRow, ReloadRow, Reloaded, Summary, TenantRow, UnreachableRow, WorkerRow,
 };
 use transload::report::{PortState, TunnelState};
+use transload::rib::activity::Activity;
 use transload::rib::facts::{QuotedTunnel, Unreachable};
 use transload::rib::path_reports::{PathReport, ReportedMtu, ReportedUnreachable};
 use transload_encaps::Carrier;
@@ -179,6 +180,11 @@ fn rows_are_written_with_the_keys_that_the_page_has() {
     agree(state.peers(None).unwrap()[0].path_mtu_report.as_slice());
     agree(state.peers(None).unwrap()[0].unreachable.as_slice());
     agree(&state.ports());
+    let crews = [vec![PortId::new(0), PortId::new(1)]];
+    let activity = Activity::default();
+    (state.activity, state.crews) = (Some(&activity), &crews);
+    agree(&state.workers());
+    agree(state.ports()[0].rates.as_slice());
     agree(&state.drops());
     agree(&[state.summary()]);
     let moved = state.fdb(Some("blue")).unwrap().into_iter().find_map(|row| row.last_move).unwrap();

@@ -68,6 +68,7 @@ fn router<G: Asked>(gateway: Arc<G>) -> Router {
         .route("/ports", whole("ports", read(|state| Json(state.ports()).into_response())))
         .route("/drops", whole("drops", read(|state| Json(state.drops()).into_response())))
         .route("/gateway", whole("gateway", |gateway: &G| Json([gateway.gateway()]).into_response()))
+        .route("/workers", whole("workers", read(|state| Json(state.workers()).into_response())))
         .route("/log", whole("log", |gateway: &G| Json([gateway.log()]).into_response()))
         .route("/reload", post(async |State(gateway): State<Arc<G>>| reload(&*gateway).await))
         .route(
@@ -77,7 +78,7 @@ fn router<G: Asked>(gateway: Arc<G>) -> Router {
         .fallback(async || {
             refuse(
                 StatusCode::NOT_FOUND,
-                "there is /fdb, /tenants, /mappings, /peers, /ports, /drops, /gateway and /log, and POST /reload and /successor",
+                "there is /fdb, /tenants, /mappings, /peers, /ports, /drops, /gateway, /workers and /log, and POST /reload and /successor",
             )
         })
         .layer(middleware::from_fn(take_turns))

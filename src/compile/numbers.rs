@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use hashbrown::hash_map::EntryRef;
 
-use crate::forwarding::{AttachmentId, DomainId, EndpointId, GroupId, Map, MappingId, PeerId, PortId, Scope};
+use crate::forwarding::{AttachmentId, Claim, DomainId, EndpointId, GroupId, Map, MappingId, PeerId, PortId, Scope};
 use attachments::Attachments;
 
 /// The numbers of everything that has a name.
@@ -92,12 +92,13 @@ impl Numbers {
         for register in [ports, endpoints, groups, scopes] {
             register.reclaim(generation);
         }
-        let freed = Freed {
+        let mut freed = Freed {
             peers: self.peers.reclaim(generation).into_iter().map(PeerId::new).collect(),
             domains: self.domains.reclaim(generation).into_iter().map(DomainId::new).collect(),
             mappings: self.mappings.reclaim(generation).into_iter().map(MappingId::new).collect(),
+            attachments: Vec::new(),
         };
-        self.attachments.reclaim(generation, &freed.domains);
+        freed.attachments = self.attachments.reclaim(generation, &freed.domains);
         freed
     }
 }
@@ -111,6 +112,8 @@ pub struct Freed {
     pub domains: Vec<DomainId>,
     /// Numbers of mappings.
     pub mappings: Vec<MappingId>,
+    /// Numbers of attachments of tenants that stay.
+    pub attachments: Vec<Claim>,
 }
 
 /// Numbers from 0, the lowest free one first.

@@ -14,7 +14,7 @@ use transload_encaps::DropReason;
 
 use super::path::IngressSide;
 use crate::counters::Counters;
-use crate::forwarding::DomainId;
+use crate::forwarding::Claim;
 
 /// The copies or segments of one frame so far.
 pub(super) struct Copies {
@@ -35,7 +35,7 @@ impl Copies {
             Ok(()) => self.sent = true,
             Err(reason) => {
                 if let Some(before) = self.failed.replace(reason) {
-                    counters.dropped_copy(before, side.domain());
+                    counters.dropped_copy(before, side.ingress());
                 }
             }
         }
@@ -44,22 +44,22 @@ impl Copies {
     /// What that is for the frame; none without any copy.
     pub(super) fn together(self, side: &IngressSide<'_>, counters: &Counters) -> Option<Result<(), DropReason>> {
         side.count_copies(self.count.checked_sub(1)?, counters);
-        Some(self.outcome(side.domain(), counters))
+        Some(self.outcome(side.ingress(), counters))
     }
 
     /// The same for a frame whose tenant may be gone.
-    pub(super) fn together_of(self, domain: DomainId, counters: &Counters) -> Option<Result<(), DropReason>> {
+    pub(super) fn together_of(self, ingress: Claim, counters: &Counters) -> Option<Result<(), DropReason>> {
         let more = self.count.checked_sub(1)?;
-        if let Some(domain) = counters.domain(domain) {
+        if let Some(domain) = counters.domain(ingress.domain) {
             domain.copies.add(more);
         }
-        Some(self.outcome(Some(domain), counters))
+        Some(self.outcome(Some(ingress), counters))
     }
 
-    fn outcome(self, domain: Option<DomainId>, counters: &Counters) -> Result<(), DropReason> {
+    fn outcome(self, ingress: Option<Claim>, counters: &Counters) -> Result<(), DropReason> {
         match self.failed {
             Some(reason) if !self.sent => return Err(reason),
-            Some(reason) => counters.dropped_copy(reason, domain),
+            Some(reason) => counters.dropped_copy(reason, ingress),
             None => {}
         }
         Ok(())

@@ -82,7 +82,7 @@ struct SegmentOwner<'t> {
     segment: Segment,
     claim: Claim,
     inner_tags: InnerTags,
-    /// What the tenant sends, counted by this worker.
+    /// What comes in by the attachment, counted by this worker.
     received: TrafficTally<'t>,
 }
 
@@ -126,7 +126,7 @@ impl<'a, T: Tracer> Decapsulator<'a, T> {
         let claim = *self.tables.segments.get(&(peer.scope, segment))?;
         let attachment = self.tables.domain(claim.domain).and_then(|domain| domain.attachment(claim.attachment));
         let inner_tags = attachment.map_or(InnerTags::Keep, |attachment| attachment.inner_tags);
-        let received = TrafficTally::new(self.counters.domain(claim.domain).map(|domain| &domain.traffic.rx));
+        let received = TrafficTally::new(self.counters.attachment(claim).map(|attachment| &attachment.rx));
         Some(SegmentOwner { scope: peer.scope, segment, claim, inner_tags, received })
     }
 

@@ -7,7 +7,7 @@ use super::path::{EgressPath, IngressSide};
 use super::ports::WorkerPorts;
 use super::{Now, mapping};
 use crate::counters::{Counters, TrafficCounter};
-use crate::forwarding::{Attachment, Crossing, Domain, DomainId, End, Exit, Forwarding, PeerId, Target};
+use crate::forwarding::{Attachment, Claim, Crossing, Domain, DomainId, End, Exit, Forwarding, PeerId, Target};
 use crate::io::{Caps, Pool};
 
 /// What the encap stage reads and writes besides the burst.
@@ -44,7 +44,8 @@ impl<'a, T> Egress<'a, '_, T> {
     #[inline]
     pub(super) fn path_to(&self, id: DomainId, domain: &Domain, target: Target) -> Option<EgressPath<'a>> {
         let Attachment { segment, inner_tags, .. } = *domain.attachment(target.attachment)?;
-        let sent = self.counters.domain(id).map(|domain| &domain.traffic.tx);
+        let claim = Claim { domain: id, attachment: target.attachment };
+        let sent = self.counters.attachment(claim).map(|attachment| &attachment.tx);
         self.path(target.peer, segment, inner_tags, sent)
     }
 

@@ -239,7 +239,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
             Ok(()) => side.count_answer(self.counters),
             Err(reason) => {
                 side.count_copies(1, self.counters);
-                self.counters.dropped_copy(reason, side.domain());
+                self.counters.dropped_copy(reason, side.ingress());
             }
         }
         // An answer that is too big itself is not answered.

@@ -218,7 +218,7 @@ fn discard<'mem>(flood: Flood<'mem>, pool: &mut Pool<'mem>, counters: &Counters)
     if let Some(refused) = refused {
         pool.put(refused.frame);
     }
-    note.verdict = match note.ingress().and_then(|ingress| copies.together_of(ingress.domain, counters)) {
+    note.verdict = match note.ingress().and_then(|ingress| copies.together_of(ingress, counters)) {
         Some(Ok(())) => Verdict::Sent,
         Some(Err(reason)) => Verdict::Dropped(reason),
         None => Verdict::Dropped(Common::UnknownSegment.into()),

@@ -116,7 +116,7 @@ impl Note {
     #[inline]
     pub(super) fn settle(&self, counters: &Counters) {
         if let Verdict::Dropped(reason) = self.verdict {
-            counters.dropped(reason, self.ingress().map(|ingress| ingress.domain), 1);
+            counters.dropped(reason, self.ingress(), 1);
             counters.dropped_at(self.port, Some(self.origin.peer), reason, 1);
             if let FrameKind::Mapping(crossing) = self.kind
                 && let Some(mapping) = counters.mapping(crossing.mapping)

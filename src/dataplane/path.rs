@@ -9,7 +9,7 @@ use transload_encaps::{DropReason, Frame, InnerTags, Mac, Segment};
 
 use super::offload;
 use crate::counters::{Counter, Counters, TrafficCounter};
-use crate::forwarding::{AttachmentId, Crossing, Domain, DomainId, Forwarding, Hop, MssClamp, Peer, Target};
+use crate::forwarding::{AttachmentId, Claim, Crossing, Domain, DomainId, Forwarding, Hop, MssClamp, Peer, Target};
 
 /// The side that a frame which leaves came in by.
 #[derive(Clone, Copy)]
@@ -21,14 +21,6 @@ pub(super) enum IngressSide<'t> {
 }
 
 impl<'t> IngressSide<'t> {
-    /// The tenant's domain.
-    pub(super) const fn domain(self) -> Option<DomainId> {
-        match self {
-            Self::Tenant { id, .. } => Some(id),
-            Self::Mapping(_) => None,
-        }
-    }
-
     /// Counts copies or segments of its frames, beyond one for each frame.
     pub(super) fn count_copies(self, copies: u64, counters: &Counters) {
         let counter = match self {
@@ -59,9 +51,17 @@ impl<'t> IngressSide<'t> {
         }
     }
 
+    /// The attachment of a tenant that the frame came in by.
+    pub(super) const fn ingress(self) -> Option<Claim> {
+        match self {
+            Self::Tenant { id, origin, .. } => Some(Claim { domain: id, attachment: origin.attachment }),
+            Self::Mapping(_) => None,
+        }
+    }
+
     /// The attachment, if it is one of this domain.
     pub(super) fn attachment_of(self, domain: DomainId) -> Option<AttachmentId> {
-        self.origin().filter(|_| self.domain() == Some(domain)).map(|origin| origin.attachment)
+        self.ingress().filter(|ingress| ingress.domain == domain).map(|ingress| ingress.attachment)
     }
 
     /// The address that the gateway's ICMP errors to the sender come from, and when the next one is on schedule, in

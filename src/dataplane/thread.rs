@@ -54,11 +54,15 @@ impl Pulse {
 pub fn work(worker: &mut Worker<'_>, clock: Clock, sleeps: bool, pulse: &Pulse, stop: &AtomicBool) {
     let mut waiting = Waiting::default();
     let mut counted = clock.now().nanos;
-    // When something arrived last.
-    let mut busy = counted;
+    // When something arrived last, if the last breath had any, and how much of the time since `counted` went into such breaths.
+    let (mut busy, mut is_busy, mut busy_time) = (counted, false, 0);
     while !stop.load(Ordering::Relaxed) {
         let now = clock.now();
-        if worker.breathe(now) > 0 {
+        if is_busy {
+            busy_time += now.nanos.saturating_sub(busy);
+        }
+        is_busy = worker.breathe(now) > 0;
+        if is_busy {
             busy = now.nanos;
         } else if sleeps && now.nanos.saturating_sub(busy) >= PATIENCE {
             // What woke us is fetched by the next breath; if that was all, back to sleep without a detour.
@@ -67,7 +71,8 @@ pub fn work(worker: &mut Worker<'_>, clock: Clock, sleeps: bool, pulse: &Pulse, 
         if now.nanos.saturating_sub(counted) >= COUNTING {
             worker.count_losses();
             pulse.beats(Duration::from_nanos(now.nanos));
-            counted = now.nanos;
+            worker.counters().work.add(now.nanos.saturating_sub(counted), busy_time);
+            (counted, busy_time) = (now.nanos, 0);
         }
     }
 }

@@ -174,6 +174,8 @@ impl<'mem> Offline<'mem> {
             names: self.rib.names(),
             history: self.rib.history(),
             loops: self.rib.loops(),
+            activity: None,
+            crews: &[],
             ports: Slab::new(),
             tunnels: Vec::new(),
             now: Now { nanos },

@@ -6,10 +6,14 @@ use transload_encaps::{DropReason, Fault};
 
 use super::crossings;
 use super::rows::{HopRow, MappingRow, PathMtuRow, PeerRow, PeerState, PortRow, RowSource, UnreachableRow};
-use super::state::{GatewayState, NoSuchTenant, TunnelState};
+use super::state::{GatewayState, NoSuchTenant, SECOND, TunnelState};
 use crate::counters::MappingCounters;
 use crate::forwarding::{Connection, Domain, Exit, Forwarding, Hop, MappingId, Peer, PeerId, PortId};
+use crate::rib::activity::{MEMORY, Recent};
 use crate::rib::path_reports::{PathReport, ReportedMtu, ReportedUnreachable};
+
+/// After so long, in nanoseconds, in which frames were sent to a peer and nothing came, it is silent.
+const SILENCE: u64 = 10 * SECOND;
 
 impl GatewayState<'_> {
     /// Ports, in the order of the file.
@@ -33,7 +37,7 @@ impl GatewayState<'_> {
             dropped: dropped.saturating_sub(left),
             left,
             traffic: self.traffic(|counters| counters.port(id)),
-            rates: None,
+            rates: self.rates(|activity| activity.port_rates(id, self.counters, self.now)),
             lost: self.sum(|counters| counters.lost(id)),
         }
     }
@@ -70,6 +74,7 @@ impl GatewayState<'_> {
 
     fn peer_row(&self, tunnel: &TunnelState<'_>, peer: &Peer, tables: &Forwarding) -> PeerRow {
         let id = tunnel.peer;
+        let recent = self.activity.and_then(|activity| activity.peer(id));
         let hop = |hop: &Hop| HopRow { port: self.names.port(hop.port).into(), mac: hop.link.dst.to_string() };
         PeerRow {
             peer: self.names.peer(id).into(),
@@ -78,9 +83,9 @@ impl GatewayState<'_> {
             encap: peer.compiled.kind().info().tag.into(),
             address: tunnel.address.clone(),
             endpoint: tunnel.endpoint.into(),
-            state: peer_state(tunnel, tables),
-            last_heard: None,
-            silent_for: None,
+            state: self.peer_state(tunnel, recent, tables),
+            last_heard: recent.and_then(Recent::heard).map(|at| self.seconds_since(at)),
+            silent_for: recent.and_then(|recent| recent.silent_for(self.now)).map(|nanos| nanos / SECOND),
             next_hops: tables.hops(id).unwrap_or_default().iter().map(hop).collect(),
             path_mtu: tables.hops(id).unwrap_or_default().iter().filter_map(|hop| hop.mtu).min(),
             path_mtu_report: tunnel.report.and_then(|report| report.mtu).map(|mtu| self.path_mtu_row(&mtu)),
@@ -89,8 +94,25 @@ impl GatewayState<'_> {
             dropped: self.sum(|counters| counters.peer(id).map(|peer| &peer.dropped)),
             unsent: self.sum(|counters| counters.peer(id).map(|peer| &peer.unsent)),
             traffic: self.traffic(|counters| counters.peer(id)),
-            rates: None,
+            rates: self.rates(|activity| activity.peer_rates(id, self.counters, self.now)),
         }
+    }
+
+    fn peer_state(&self, tunnel: &TunnelState<'_>, recent: Option<&Recent>, tables: &Forwarding) -> PeerState {
+        if tables.hops(tunnel.peer).is_none() {
+            return PeerState::Unresolved;
+        }
+        let heard = recent.and_then(Recent::heard);
+        // Whom packets reach again is heard, and nobody says any more that they do not.
+        let stands = |report: ReportedUnreachable| heard.is_none_or(|at| at < report.at + SILENCE);
+        if tunnel.report.and_then(|report| report.unreachable).is_some_and(stands) {
+            return PeerState::Unreachable;
+        }
+        if recent.and_then(|recent| recent.silent_for(self.now)).is_some_and(|nanos| nanos >= SILENCE) {
+            return PeerState::Silent;
+        }
+        let is_fresh = heard.is_some_and(|at| self.now.nanos.saturating_sub(at) <= MEMORY);
+        if is_fresh { PeerState::Fine } else { PeerState::Idle }
     }
 
     fn path_mtu_row(&self, reported: &ReportedMtu) -> PathMtuRow {
@@ -144,15 +166,4 @@ fn peers_of(domain: &Domain, tables: &Forwarding) -> HashSet<PeerId> {
         known.chain(tables.flooded(members))
     });
     peers.collect()
-}
-
-/// Whether a peer works.
-fn peer_state(tunnel: &TunnelState<'_>, tables: &Forwarding) -> PeerState {
-    if tables.hops(tunnel.peer).is_none() {
-        return PeerState::Unresolved;
-    }
-    match tunnel.report.and_then(|report| report.unreachable) {
-        Some(_) => PeerState::Unreachable,
-        None => PeerState::Idle,
-    }
 }

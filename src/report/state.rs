@@ -5,11 +5,12 @@ use std::sync::Arc;
 use thiserror::Error;
 use transload_encaps::{DropReason, Fault};
 
-use super::rows::{DropRow, Summary, Traffic};
+use super::rows::{DropRow, RatesRow, Summary, Traffic, WorkerRow};
 use crate::compile::Names;
-use crate::counters::{Both, Counter, Counters};
+use crate::counters::{Both, Counter, Counters, TrafficCounter};
 use crate::dataplane::{Now, Shared};
 use crate::forwarding::{DomainId, PeerId, PortId, Slab};
+use crate::rib::activity::{Activity, TrafficRates};
 use crate::rib::history::History;
 use crate::rib::loops::Loops;
 use crate::rib::path_reports::PathReport;
@@ -30,6 +31,10 @@ pub struct GatewayState<'a> {
     pub history: &'a History,
     /// The loops that were found.
     pub loops: &'a Loops,
+    /// What happened in the last seconds; none where nobody watches.
+    pub activity: Option<&'a Activity>,
+    /// The ports that each worker serves; without any where there are no threads.
+    pub crews: &'a [Vec<PortId>],
     /// The ports; empty where captures stand for them.
     pub ports: Slab<PortId, PortState<'a>>,
     /// The tunnel peers.
@@ -62,6 +67,16 @@ pub struct TunnelState<'a> {
     pub failures: Vec<String>,
     /// What ICMP errors said of the path to it.
     pub report: Option<&'a PathReport>,
+}
+
+/// Counters added up: what was received, and what was sent.
+pub(super) fn traffic<'c>(all: impl Iterator<Item = (&'c TrafficCounter, &'c TrafficCounter)>) -> Traffic {
+    all.fold(Traffic::default(), |sum, (rx, tx)| Traffic {
+        rx_frames: sum.rx_frames + rx.frames.get(),
+        rx_bytes: sum.rx_bytes + rx.bytes.get(),
+        tx_frames: sum.tx_frames + tx.frames.get(),
+        tx_bytes: sum.tx_bytes + tx.bytes.get(),
+    })
 }
 
 /// Rows were asked for of a tenant that does not exist.
@@ -122,14 +137,27 @@ impl GatewayState<'_> {
 
     /// The sum over all workers.
     pub(super) fn traffic<'c>(&'c self, of: impl Fn(&'c Counters) -> Option<&'c Both>) -> Traffic {
-        let mut sum = Traffic::default();
-        for both in self.counters.iter().filter_map(|counters| of(counters)) {
-            sum.rx_frames += both.rx.frames.get();
-            sum.rx_bytes += both.rx.bytes.get();
-            sum.tx_frames += both.tx.frames.get();
-            sum.tx_bytes += both.tx.bytes.get();
-        }
-        sum
+        traffic(self.counters.iter().filter_map(|counters| of(counters)).map(|both| (&both.rx, &both.tx)))
+    }
+
+    /// The rates that somebody watches.
+    pub(super) fn rates(&self, of: impl Fn(&Activity) -> TrafficRates) -> Option<RatesRow> {
+        let TrafficRates { rx_frames, rx_bits, tx_frames, tx_bits } = of(self.activity?);
+        Some(RatesRow { rx_frames, rx_bits, tx_frames, tx_bits })
+    }
+
+    /// The workers, in the order of their numbers.
+    #[must_use]
+    pub fn workers(&self) -> Vec<WorkerRow> {
+        let row = |(number, ports): (usize, &Vec<PortId>)| WorkerRow {
+            worker: format!("worker-{number}"),
+            ports: ports.iter().map(|port| self.names.port(*port).into()).collect(),
+            busy: self
+                .activity
+                .zip(self.counters.get(number))
+                .map_or(0, |(activity, counters)| activity.busy(number, counters)),
+        };
+        self.crews.iter().enumerate().map(row).collect()
     }
 
     /// Whole seconds since a moment, in nanoseconds, of the workers' clock.

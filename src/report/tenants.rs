@@ -2,11 +2,12 @@
 
 use std::sync::atomic::Ordering;
 
-use super::rows::{AttachmentRow, LoopRow, TenantRow, Traffic};
-use super::state::{GatewayState, NoSuchTenant, SECOND};
+use super::rows::{AttachmentRow, LoopRow, RatesRow, TenantRow};
+use super::state::{GatewayState, NoSuchTenant, SECOND, traffic};
 use crate::counters::{Counter, DomainCounters};
 use crate::dataplane::held_for;
-use crate::forwarding::{Attachment, AttachmentId, Domain, DomainId, Forwarding, Members};
+use crate::forwarding::{Attachment, AttachmentId, Claim, Domain, DomainId, Forwarding, Members};
+use crate::rib::activity::Recent;
 use crate::rib::loops::{Loop, Pair};
 
 impl GatewayState<'_> {
@@ -41,17 +42,19 @@ impl GatewayState<'_> {
 
     fn tenant_row(&self, id: DomainId, name: &str, domain: &Domain, tables: &Forwarding) -> TenantRow {
         let sum = |of: fn(&DomainCounters) -> &Counter| self.sum(|counters| counters.domain(id).map(of));
+        let parts = || self.counters.iter().filter_map(|counters| counters.domain(id)).flat_map(DomainCounters::parts);
+        let attachments = self.attachments(id, domain, tables);
         TenantRow {
             tenant: name.into(),
-            attachments: self.attachments(id, domain, tables),
             macs: domain.state.macs.load(Ordering::Relaxed),
             mac_limit: domain.mac_limit,
-            traffic: self.traffic(|counters| counters.domain(id).map(|domain| &domain.traffic)),
-            rates: None,
+            traffic: traffic(parts().map(|part| (&part.rx, &part.tx))),
+            rates: attachments.iter().filter_map(|attachment| attachment.rates).reduce(RatesRow::plus),
+            attachments,
             flooded: sum(|domain| &domain.flooded),
             copies_dropped: sum(|domain| &domain.copies_dropped),
             copies: sum(|domain| &domain.copies),
-            dropped: sum(|domain| &domain.dropped),
+            dropped: parts().map(|part| part.dropped.get()).sum(),
             too_big_answers: sum(|domain| &domain.too_big_answers),
             learned: sum(|domain| &domain.learned),
             moved: sum(|domain| &domain.moved),
@@ -94,6 +97,9 @@ impl GatewayState<'_> {
         attachment: &Attachment,
         tables: &Forwarding,
     ) -> AttachmentRow {
+        let claim = Claim { domain: id, attachment: at };
+        let counted = || self.counters.iter().filter_map(|counters| counters.attachment(claim));
+        let recent = self.activity.and_then(|activity| activity.attachment(claim));
         let peer = tables.speaker(&attachment.members).and_then(|peer| tables.peer(peer));
         let via = match attachment.members {
             Members::One(peer) => vec![self.names.peer(peer).into()],
@@ -107,10 +113,10 @@ impl GatewayState<'_> {
             attachment: self.names.attachment(id, at).into(),
             segment: peer.map_or_else(String::new, |peer| attachment.ids_in_words(&peer.compiled)),
             via,
-            traffic: Traffic::default(),
-            dropped: 0,
-            last_heard: None,
-            rates: None,
+            traffic: traffic(counted().map(|counters| (&counters.rx, &counters.tx))),
+            dropped: counted().map(|counters| counters.dropped.get()).sum(),
+            last_heard: recent.and_then(Recent::heard).map(|at| self.seconds_since(at)),
+            rates: self.rates(|activity| activity.attachment_rates(claim, self.counters, self.now)),
         }
     }
 }

@@ -9,6 +9,7 @@
 //! No I/O, no clock, no thread: the live gateway and the one in memory drive the same RIB, and so do tests. A source
 //! knows the RIB, the RIB knows no source.
 
+pub mod activity;
 pub mod ageing;
 mod assemble;
 pub mod facts;
@@ -34,6 +35,7 @@ use crate::dataplane::{Now, Shared};
 use crate::events::Event;
 use crate::fdb::Fdb;
 use crate::forwarding::{DomainId, Forwarding, Hop, Map, OwnMacs, PeerId, PortId, Slab};
+use activity::Activity;
 use ageing::Ageing;
 use assemble::{Facts, assemble, ports, stated_hops};
 use facts::{DeviceFact, DeviceState, PathFact, PortLink, Targets, Tunnel};
@@ -76,6 +78,8 @@ pub struct Rib {
     loops: Loops,
     /// Tenants with more MAC addresses than are learned.
     shortages: Shortages,
+    /// What was counted in the last seconds.
+    activity: Activity,
     /// Ports that do not carry frames, and why.
     failures: BTreeMap<PortId, String>,
     /// How far the search for silent MAC addresses has come.
@@ -120,6 +124,7 @@ impl Rib {
             history: History::default(),
             loops: Loops::default(),
             shortages: Shortages::default(),
+            activity: Activity::default(),
             failures: BTreeMap::new(),
             ageing: Ageing::default(),
             reclaims: 0,
@@ -148,6 +153,7 @@ impl Rib {
         self.own_macs = Arc::new(own_macs(&self.plan.tables, &ports, &self.plan.names));
         self.keep_paths(&before);
         self.keep_reports();
+        self.counters.iter().for_each(|counters| counters.grow(&self.plan.tables));
         let mut tunnels = Tunnel::all_of(&self.plan);
         tunnels.extend(self.learned.tunnels(&self.plan));
         self.outputs.push_back(Output::Resolve(Targets::All { tunnels, ports: PortLink::all_of(&self.plan) }));
@@ -298,6 +304,12 @@ impl Rib {
         self.is_changed |= self.starting.take_if(|until| *until <= now.nanos).is_some();
     }
 
+    /// Looks at a part of what workers have counted: to be done as often as [`activity::PARTS`] says, where somebody wants to
+    /// know of rates and of who is silent.
+    pub fn watch(&mut self, now: Now) {
+        self.activity.look(&self.counters, now);
+    }
+
     /// Forgets learned peers that are not needed any more.
     fn forget_peers(&mut self, now: Now) {
         let counters = &self.counters;
@@ -342,7 +354,7 @@ impl Rib {
             reports: &self.reports,
             is_starting: self.starting.is_some(),
         });
-        self.counters.iter().for_each(|counters| counters.grow(&tables));
+        self.counters.iter().for_each(|counters| counters.grow_learned(&tables));
         self.versions.publish(&self.shared, tables);
         self.is_changed = false;
     }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Rib;
+use super::activity::Activity;
 use super::facts::Tunnel;
 use super::history::History;
 use super::learned::LearnedPeers;
@@ -103,6 +104,12 @@ impl Rib {
     #[must_use]
     pub const fn loops(&self) -> &Loops {
         &self.loops
+    }
+
+    /// What was counted in the last seconds.
+    #[must_use]
+    pub const fn activity(&self) -> &Activity {
+        &self.activity
     }
 
     /// The ports that do not carry frames, and why.

@@ -49,8 +49,12 @@ impl Rib {
         for counters in &self.counters {
             freed.peers.iter().for_each(|id| counters.forget_peer(*id));
             freed.domains.iter().for_each(|id| counters.forget_domain(*id));
+            freed.attachments.iter().for_each(|claim| counters.forget_attachment(*claim));
             freed.mappings.iter().for_each(|id| counters.forget_mapping(*id));
         }
+        freed.peers.iter().for_each(|id| self.activity.forget_peer(*id));
+        freed.domains.iter().for_each(|id| self.activity.forget_domain(*id));
+        freed.attachments.iter().for_each(|claim| self.activity.forget_attachment(*claim));
         if !freed.peers.is_empty() {
             let gone: HashSet<_> = freed.peers.iter().copied().collect();
             self.history.forget_peers(|peer| gone.contains(&peer));

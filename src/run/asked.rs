@@ -40,6 +40,8 @@ impl Asked for Gateway {
             names: rib.names(),
             history: rib.history(),
             loops: rib.loops(),
+            activity: Some(rib.activity()),
+            crews: &self.crews,
             ports: self
                 .backends
                 .iter()

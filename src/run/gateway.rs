@@ -33,6 +33,8 @@ pub struct Gateway {
     pub events_lost: AtomicU64,
     /// Who has started it and wants to know how it is.
     pub manager: ServiceManager,
+    /// The ports that each worker serves.
+    pub crews: Vec<Vec<PortId>>,
     rib: Mutex<Rib>,
     targets: UnboundedSender<Targets>,
     reloads: UnboundedSender<ReloadReply>,
@@ -58,13 +60,13 @@ impl Gateway {
         plan: Plan,
         devices: Vec<DeviceFact>,
         backends: Slab<PortId, String>,
-        workers: usize,
+        crews: Vec<Vec<PortId>>,
         manager: ServiceManager,
     ) -> Result<(Self, Requests), StartError> {
         // Random, so that no tenant can choose MACs that crowd into one place of the table.
         let seed = RandomState::new().hash_one(0);
         let record = FileRecord::start(&plan.source);
-        let mut rib = Rib::new(plan, devices, workers, Some(seed));
+        let mut rib = Rib::new(plan, devices, crews.len(), Some(seed));
         let ((targets, hear_targets), (reloads, hear_reloads)) = (unbounded_channel(), unbounded_channel());
         while let Some(output) = rib.poll() {
             match output {
@@ -76,7 +78,7 @@ impl Gateway {
         }
         let (shared, clock) = (Arc::clone(rib.shared()), Clock::start());
         let (events_lost, rib) = (AtomicU64::new(0), Mutex::new(rib));
-        let gateway = Self { shared, clock, backends, record, events_lost, manager, rib, targets, reloads };
+        let gateway = Self { shared, clock, backends, record, events_lost, manager, crews, rib, targets, reloads };
         Ok((gateway, Requests { targets: hear_targets, reloads: hear_reloads }))
     }
 

@@ -27,6 +27,7 @@ pub(super) async fn keep(gateway: &Gateway, mut events: Vec<EventReceiver>) {
                 rib.hear(&event);
             }
             rib.tick(gateway.clock.now());
+            rib.watch(gateway.clock.now());
         });
         let now_lost = events.iter().map(EventReceiver::lost).sum();
         if now_lost > lost {

@@ -161,7 +161,8 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
     // Who may not open ports may often not make the socket either; the ports say better what is missing.
     let (admin, listener) = admin.take().unwrap_or_else(bind)?;
     let Opening { workers: ports, reopeners, backends, devices, quiet } = opening;
-    let (gateway, requests) = Gateway::new(plan, devices, backends, threads, manager)?;
+    let crews = ports.iter().map(|ports| ports.iter().map(|(id, _)| *id).collect()).collect();
+    let (gateway, requests) = Gateway::new(plan, devices, backends, crews, manager)?;
     let gateway = Arc::new(gateway);
     let keeper = Arc::new(StateKeeper::new(&orders.file, named.as_deref()));
     keeper.restore(&gateway, user);

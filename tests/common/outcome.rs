@@ -5,11 +5,11 @@ use std::fmt::Write;
 use std::sync::atomic::Ordering::Relaxed;
 
 use transload::compile::Names;
-use transload::counters::{Both, Counters, DomainCounters, MappingCounters, TrafficCounter};
+use transload::counters::{AttachmentCounters, Both, Counters, DomainCounters, MappingCounters, TrafficCounter};
 use transload::events::Event;
 use transload::fdb::Entry;
 use transload::forwarding::{
-    BumDue, DomainId, DomainState, Forwarding, LoopMemory, MappingId, PeerId, PortId, Watched,
+    AttachmentId, BumDue, Claim, DomainId, DomainState, Forwarding, LoopMemory, MappingId, PeerId, PortId, Watched,
 };
 use transload_encaps::DropReason;
 
@@ -36,6 +36,7 @@ enum Owner {
     Port(PortId),
     Peer(PeerId),
     Tenant(DomainId),
+    Attachment(Claim),
     Mapping(MappingId),
 }
 
@@ -88,6 +89,9 @@ impl Owner {
             Self::Port(id) => format!("port {}", names.port(id)),
             Self::Peer(id) => format!("peer {}", names.peer(id)),
             Self::Tenant(id) => format!("tenant {}", names.domain(id)),
+            Self::Attachment(Claim { domain, attachment }) => {
+                format!("attachment {} of {}", names.attachment(domain, attachment), names.domain(domain))
+            }
             Self::Mapping(id) => format!("mapping {}", names.mapping(id)),
             Self::Copies => "copies".into(),
         }
@@ -160,13 +164,17 @@ impl Numbers {
     }
 
     fn domain(&mut self, id: DomainId, counters: &DomainCounters) {
-        let DomainCounters { traffic, flooded, dropped, too_big_answers, learned, moved, held_moves, .. } = counters;
+        for (number, AttachmentCounters { rx, tx, dropped }) in (0..).zip(counters.attachments()) {
+            let owner = Owner::Attachment(Claim { domain: id, attachment: AttachmentId::new(number) });
+            self.traffic(owner, ["frames received", "bytes received"], rx);
+            self.traffic(owner, ["frames sent", "bytes sent"], tx);
+            self.add(owner, "frames or copies dropped", dropped.get());
+        }
+        let DomainCounters { flooded, too_big_answers, learned, moved, held_moves, .. } = counters;
         let DomainCounters { loops, over_mac_limit, table_full, copies, copies_dropped, .. } = counters;
-        self.both(Owner::Tenant(id), traffic);
         for (what, counter) in [
             ("flooded", flooded),
             ("copies", copies),
-            ("frames or copies dropped", dropped),
             ("answers", too_big_answers),
             ("learned", learned),
             ("moved", moved),

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::NumberPool;
-use crate::forwarding::{AttachmentId, DomainId, Slab};
+use crate::forwarding::{AttachmentId, Claim, DomainId, Slab};
 
 /// The numbers of all attachments.
 #[derive(Debug, Clone, Default)]
@@ -38,24 +38,29 @@ impl Attachments {
         numbers
     }
 
-    pub(super) fn reclaim(&mut self, generation: u64, domains: &[DomainId]) {
+    /// Frees the numbers of what was retired. Returns those of tenants that stay.
+    pub(super) fn reclaim(&mut self, generation: u64, domains: &[DomainId]) -> Vec<Claim> {
         for &domain in domains {
             self.registers.remove(domain);
         }
         self.latest = None;
         // What was shared stays shared.
         let mut latest: Option<[Arc<NumberPool>; 2]> = None;
-        for register in self.registers.values_mut() {
+        let (mut freed, mut of_latest) = (Vec::new(), Vec::new());
+        for (domain, register) in self.registers.iter_mut() {
             let after = match &latest {
                 Some([before, after]) if Arc::ptr_eq(before, register) => Arc::clone(after),
                 _ => {
                     let mut after = NumberPool::clone(register);
-                    after.reclaim(generation);
+                    of_latest = after.reclaim(generation);
                     Arc::new(after)
                 }
             };
+            let claim = |&number: &u32| Claim { domain, attachment: AttachmentId::new(number as u16) };
+            freed.extend(of_latest.iter().map(claim));
             latest = Some([std::mem::replace(register, Arc::clone(&after)), after]);
         }
+        freed
     }
 }
 

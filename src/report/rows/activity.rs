@@ -18,6 +18,19 @@ pub struct RatesRow {
     pub tx_bits: u64,
 }
 
+impl RatesRow {
+    /// Both together.
+    #[must_use]
+    pub const fn plus(self, more: Self) -> Self {
+        Self {
+            rx_frames: self.rx_frames + more.rx_frames,
+            rx_bits: self.rx_bits + more.rx_bits,
+            tx_frames: self.tx_frames + more.tx_frames,
+            tx_bits: self.tx_bits + more.tx_bits,
+        }
+    }
+}
+
 /// Whether a peer works, as far as can be seen from here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
