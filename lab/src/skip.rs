@@ -76,6 +76,11 @@ pub fn promtool() -> Need {
     program("promtool", "prometheus")
 }
 
+/// `systemd-analyze`, which judges units.
+pub fn systemd_analyze() -> Need {
+    program("systemd-analyze", "systemd")
+}
+
 /// `nft`, which counts and shows rules.
 pub fn nft() -> Need {
     program("nft", "nftables")

@@ -1,5 +1,8 @@
 //! What is known survives a restart: read from the state file at the start, written to it now and then and at the end.
 
+use std::env;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -23,22 +26,25 @@ pub struct StateKeeper {
 }
 
 impl StateKeeper {
-    /// The state file of the gateway of `file`. Beside its admin socket if `named` says where that is; else in the
-    /// gateway's own directory, with a name that no other file and no other network namespace has.
+    /// The state file of the gateway of `file`: in the directory that the service manager gives it for state, or else beside
+    /// its admin socket. It has the socket's name if `named` says where that is; else one that no other file and no other
+    /// network namespace has.
     #[must_use]
     pub fn new(file: &Path, named: Option<&Path>) -> Self {
-        let beside = named.map(|socket| {
-            let name = socket.file_name().unwrap_or_default().to_string_lossy();
-            socket.with_file_name(format!("{name}.state"))
+        let given = given_directory();
+        let of_socket = named.map(|socket| {
+            let name = format!("{}.state", socket.file_name().unwrap_or_default().to_string_lossy());
+            given.as_ref().map_or_else(|| socket.with_file_name(&name), |directory| directory.join(&name))
         });
-        let own = || {
+        let of_file = || {
             let whole = file.canonicalize().ok()?;
             let digest = Sha256::digest(whole.as_os_str().as_encoded_bytes());
             let short: String = format!("{digest:x}").chars().take(16).collect();
             let namespace = network_namespace().ok()?;
-            Some(own_directory().ok()?.join(format!("{namespace}-{short}.state")))
+            let directory = given.clone().or_else(|| own_directory().ok())?;
+            Some(directory.join(format!("{namespace}-{short}.state")))
         };
-        Self { usual: beside.or_else(own), writing: Mutex::new(()) }
+        Self { usual: of_socket.or_else(of_file), writing: Mutex::new(()) }
     }
 
     /// Where it is; none if the plan wants none.
@@ -89,6 +95,14 @@ impl StateKeeper {
             return;
         }
     }
+}
+
+/// What systemd.exec(5) calls the state directory of a service; it may name several.
+fn given_directory() -> Option<PathBuf> {
+    let directories = env::var_os("STATE_DIRECTORY")?;
+    let first = directories.as_bytes().split(|byte| *byte == b':').next()?;
+    let first = PathBuf::from(OsStr::from_bytes(first));
+    first.is_absolute().then_some(first)
 }
 
 /// Writes the state file now and then, on a thread that nobody waits for, until the task is dropped.

@@ -13,6 +13,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("nftables", "nft"),
     ("openvswitch-switch", "ovs-vsctl"),
     ("prometheus", "promtool"),
+    ("systemd", "systemd-analyze"),
     ("tcpdump", "tcpdump"),
     ("tshark", "tshark"),
     ("user-mode-linux", "linux.uml"),
