@@ -545,6 +545,10 @@ fn what_is_opened_once_cannot_change() {
         to("capacity: 1000", "capacity: 5000"),
         ["the size of the MAC table (fdb.capacity) cannot change while it is in use"]
     );
+    assert_eq!(
+        to("workers: 1", "workers: 1\npolling: busy"),
+        ["how workers wait for frames (`polling`) cannot change while they run"]
+    );
     assert_eq!(to("workers: 1", "workers: 1\nadmin: /tmp/a.sock"), ["the admin socket cannot change while it is open"]);
     let other = ["`device` and `io` of port `access` cannot change at run time"];
     assert_eq!(to("access: { device: access }", "access: { device: other }"), other);

@@ -40,6 +40,11 @@ fn settings(before: &Plan, config: &Config, plan: &Plan) -> Vec<Problem> {
             "the number of workers cannot change while they run",
         ),
         (
+            new.polling != old.polling,
+            span(file.polling.as_ref().map(|at| at.span)),
+            "how workers wait for frames (`polling`) cannot change while they run",
+        ),
+        (
             new.fdb_capacity != old.fdb_capacity,
             span(file.fdb.capacity.as_ref().map(|at| at.span)),
             "the size of the MAC table (fdb.capacity) cannot change while it is in use",
