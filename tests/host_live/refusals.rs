@@ -28,6 +28,8 @@ fn every_refusal_of_run_is_one_of_check_host() {
     ] {
         world.with(from, &to).refused(words);
     }
+    let said = world.with("192.0.2.1,", "192.0.2.77,").check();
+    assert!(!said.contains("no longer has"), "said once, of the endpoint: {}", said.text);
     let (tap, workers) = ("ce: { device: tap0, io: tap }", "version: 1\nworkers: 2\nports:");
     let on_tap = |first: &str| world.file.replace("version: 1\nports:", first).replace(ce, tap);
     for (made, first, words) in [

@@ -25,7 +25,9 @@ pub async fn check(plan: &Plan) -> io::Result<Vec<Problem>> {
         complaints.extend(resolution.complaints.into_iter().map(|complaint| (tunnel.peer, complaint)));
         neighbours.extend(resolution.neighbours);
     }
-    let lasting = complaints.into_iter().filter(|(_, complaint)| !complaint.is_passing());
+    // That an endpoint's address is missing is said of the endpoint, and not of each of its peers again.
+    let is_to_say = |complaint: &Complaint| !complaint.is_passing() && !complaint.is_of_endpoint();
+    let lasting = complaints.into_iter().filter(|(_, complaint)| is_to_say(complaint));
     let problem = |(peer, complaint): (_, Complaint)| {
         let tunnel = plan.tunnels.iter().find(|tunnel| tunnel.peer == peer)?;
         let make = if matches!(complaint, Complaint::NoRoute(_)) { Problem::warning } else { Problem::error };
