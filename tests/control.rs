@@ -406,3 +406,14 @@ fn show_says_when_an_answer_ends_in_the_middle() {
     assert!(!ok && said.contains("the gateway's answer ends in the middle"), "{said}");
     cut.join().unwrap();
 }
+
+#[test]
+fn show_says_when_nobody_answers_in_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("admin.sock");
+    // Whoever connects waits in the queue, as with a gateway that hangs; or gets a part of an answer.
+    let listener = UnixListener::bind(&socket).unwrap();
+    let (ok, said) = told(&["show", "ports", "--socket", socket.to_str().unwrap()]);
+    assert!(!ok && said.contains("has not answered within 10 s"), "{said}");
+    drop(listener);
+}

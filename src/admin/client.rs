@@ -30,6 +30,9 @@ pub enum AskError {
     /// The gateway cannot answer now.
     #[error("{0}")]
     NotNow(String),
+    /// It takes too long.
+    #[error("the gateway on {} has not answered within {} s, or not wholly: it is busy, or no gateway listens there", .0.display(), .1.as_secs())]
+    Late(PathBuf, Duration),
     /// The gateway stopped, or closed a connection by which nothing was read for long.
     #[error("the gateway's answer ends in the middle; ask again")]
     CutShort,
@@ -71,6 +74,7 @@ fn request(socket: &Path, method: &str, path: &str, patience: Duration) -> Resul
     let answer = exchange(socket, &request, patience).map_err(|error| match error.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => AskError::NoGateway(socket.to_owned()),
         ErrorKind::PermissionDenied => AskError::NotAllowed(socket.to_owned()),
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => AskError::Late(socket.to_owned(), patience),
         _ => AskError::Unreadable(error.to_string()),
     })?;
     let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(|| AskError::Unreadable(answer.clone()))?;
@@ -103,7 +107,8 @@ fn exchange(socket: &Path, request: &str, patience: Duration) -> io::Result<Stri
     let sent = stream.write_all(request.as_bytes());
     let mut answer = Vec::new();
     let read = stream.read_to_end(&mut answer);
-    if answer.is_empty() {
+    let is_late = read.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+    if answer.is_empty() || is_late {
         sent?;
         read?;
     }
