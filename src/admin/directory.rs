@@ -6,6 +6,8 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, lchown};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
+use rustix::process::Pid;
+
 /// The system's place for gateways. Only root makes directories beside it, so that whoever owns it has it from root.
 pub const SYSTEM: &str = "/run/transload";
 
@@ -91,6 +93,15 @@ pub fn examine(directory: &Path) -> Result<(), String> {
 /// Without /proc.
 pub fn network_namespace() -> io::Result<u64> {
     Ok(fs::metadata("/proc/thread-self/ns/net")?.ino())
+}
+
+/// Whether a process is in our network namespace.
+///
+/// # Errors
+/// When the process is gone, or another user's whom we may not look at.
+pub fn is_here(process: Pid) -> io::Result<bool> {
+    let theirs = fs::metadata(format!("/proc/{}/ns/net", process.as_raw_nonzero()))?.ino();
+    Ok(theirs == network_namespace()?)
 }
 
 #[cfg(test)]

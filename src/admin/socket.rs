@@ -10,7 +10,7 @@ use rustix::fs::{Access, Mode};
 use rustix::net::sockopt::socket_peercred;
 use thiserror::Error;
 
-use super::directory::{self, SYSTEM, live_sockets, usual_directories};
+use super::directory::{self, SYSTEM, is_here, live_sockets, usual_directories};
 
 /// The name of the admin socket of the first gateway of a machine.
 pub const NAME: &str = "admin.sock";
@@ -19,6 +19,8 @@ pub const NAME: &str = "admin.sock";
 #[derive(Debug)]
 pub struct AdminSocket {
     path: PathBuf,
+    /// Which file it is, by device and number: another gateway may have put its own in the place since.
+    file: Option<(u64, u64)>,
 }
 
 /// Why there is no admin socket.
@@ -54,7 +56,7 @@ impl AdminSocket {
         let listener = UnixListener::bind(path);
         rustix::process::umask(mask);
         let listener = listener.map_err(failed)?;
-        let socket = Self { path: path.to_owned() };
+        let socket = Self { path: path.to_owned(), file: file_at(path) };
         listener.set_nonblocking(true).map_err(failed)?;
         Ok((socket, listener))
     }
@@ -83,12 +85,17 @@ impl AdminSocket {
     pub fn bind_usual() -> Result<(Self, UnixListener), AdminSocketError> {
         let mut last = None;
         for directory in usual_directories() {
-            let numbered = format!("admin-{}.sock", std::process::id());
-            match Self::bind(&directory.join(NAME)) {
-                Err(AdminSocketError::Live(_)) => return Self::bind(&directory.join(numbered)),
-                Err(error) => last = Some(error),
-                Ok(socket) => return Ok(socket),
-            }
+            let numbered = numbered(std::process::id());
+            let bound = match Self::bind(&directory.join(NAME)) {
+                Err(AdminSocketError::Live(_)) => Self::bind(&directory.join(numbered)),
+                Err(error) => {
+                    last = Some(error);
+                    continue;
+                }
+                socket => socket,
+            };
+            remove_abandoned(&directory);
+            return bound;
         }
         Err(last.unwrap_or_else(|| AdminSocketError::Io(NAME.into(), ErrorKind::NotFound.into())))
     }
@@ -117,13 +124,15 @@ impl AdminSocket {
 
 impl Drop for AdminSocket {
     fn drop(&mut self) {
-        // If it is gone already, nothing is left to do.
-        let _ = fs::remove_file(&self.path);
+        if self.file.is_some() && file_at(&self.path) == self.file {
+            // If it is gone already, nothing is left to do.
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
-/// The sockets in the usual directories that a gateway answers on, of our own user; and what is not believed there, in
-/// words.
+/// The sockets in the usual directories that a gateway answers on, of our own user; of those, only the ones of our own
+/// network namespace, if there are any. And what is not believed there, in words.
 #[must_use]
 pub fn running() -> (Vec<PathBuf>, Vec<String>) {
     let (mut live, mut refused) = (Vec::new(), Vec::new());
@@ -140,7 +149,15 @@ pub fn running() -> (Vec<PathBuf>, Vec<String>) {
         }
     }
     live.sort();
-    (live, refused)
+    let here: Vec<_> = live.iter().filter(|path| answers_here(path)).cloned().collect();
+    (if here.is_empty() { live } else { here }, refused)
+}
+
+/// Whether the process that listens on a socket is in our network namespace; false where that cannot be told.
+#[must_use]
+pub fn answers_here(path: &Path) -> bool {
+    let listener = UnixStream::connect(path).and_then(|stream| Ok(socket_peercred(&stream)?.pid));
+    listener.and_then(is_here).unwrap_or(false)
 }
 
 /// The user behind a socket, if it is one whom we do not believe: who answers on it or owns it is neither root, nor
@@ -152,6 +169,28 @@ pub fn stranger(path: &Path, user: Option<u32>) -> Option<u32> {
     let system = path.parent().filter(|directory| *directory == Path::new(SYSTEM)).and_then(owner_of);
     let believed = [Some(0), Some(rustix::process::geteuid().as_raw()), system, user];
     [listener, owner_of(path)].into_iter().flatten().find(|user| !believed.contains(&Some(*user)))
+}
+
+/// The name of the admin socket of a further gateway of a machine.
+fn numbered(process: u32) -> String {
+    format!("admin-{process}.sock")
+}
+
+/// Removes the sockets of further gateways that were killed: whose process is gone, and which nobody answers on.
+fn remove_abandoned(directory: &Path) {
+    let entries = fs::read_dir(directory).into_iter().flatten().filter_map(Result::ok);
+    for path in entries.map(|entry| entry.path()) {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let process = name.strip_prefix("admin-").and_then(|name| name.strip_suffix(".sock")?.parse::<u32>().ok());
+        if process.is_some_and(|process| !Path::new(&format!("/proc/{process}")).exists()) && !is_live(&path) {
+            // Somebody else may be as tidy.
+            let _ = fs::remove_file(&path);
+        }
+    }
+}
+
+fn file_at(path: &Path) -> Option<(u64, u64)> {
+    fs::symlink_metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }
 
 fn is_live(path: &Path) -> bool {
@@ -173,4 +212,47 @@ fn make_directory(path: &Path) -> io::Result<()> {
         return directory::make(parent);
     }
     DirBuilder::new().recursive(true).mode(0o755).create(parent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ones_own_socket_is_removed_at_the_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(NAME);
+        let (first, listener) = AdminSocket::bind(&path).unwrap();
+        drop(listener);
+        let (second, _listener) = AdminSocket::bind(&path).unwrap();
+        drop(first);
+        assert!(is_live(&path), "the second one's is still there");
+        drop(second);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn sockets_of_gateways_that_were_killed_are_removed() {
+        let directory = tempfile::tempdir().unwrap();
+        let in_it = |name: &str| directory.path().join(name);
+        // No process has a number that high (proc_sys_kernel(5): pid_max is 2^22 at most).
+        let [abandoned, answering, ours, other] =
+            [numbered(5_000_000), numbered(5_000_001), numbered(std::process::id()), "mine.sock".to_owned()]
+                .map(|name| in_it(&name));
+        for path in [&abandoned, &ours, &other] {
+            drop(UnixListener::bind(path).unwrap());
+        }
+        let _listener = UnixListener::bind(&answering).unwrap();
+        remove_abandoned(directory.path());
+        assert!(!abandoned.exists() && answering.exists() && ours.exists() && other.exists());
+    }
+
+    #[test]
+    fn who_listens_in_this_network_namespace_answers_here() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(NAME);
+        assert!(!answers_here(&path));
+        let _listener = UnixListener::bind(&path).unwrap();
+        assert!(answers_here(&path));
+    }
 }

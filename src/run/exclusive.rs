@@ -48,6 +48,12 @@ impl Exclusive {
         usual_directories().iter().any(|directory| is_held(directory, &name))
     }
 
+    /// Removes the locks of gateways of this network namespace that were killed.
+    pub fn remove_abandoned() {
+        let (Ok(directory), Ok(namespace)) = (own_directory(), network_namespace()) else { return };
+        remove_abandoned(&directory, &format!("{namespace}:"));
+    }
+
     /// Lets go of what is not among these.
     pub fn keep(&mut self, wanted: &[String]) {
         self.0.retain(|what, _| wanted.contains(what));
@@ -79,6 +85,17 @@ impl Drop for Lock {
     fn drop(&mut self) {
         // While it is locked, so that nobody else's is removed.
         let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Removes the locks that begin like this and that nobody holds.
+fn remove_abandoned(directory: &Path, beginning: &str) {
+    let entries = fs::read_dir(directory).into_iter().flatten().filter_map(Result::ok);
+    for path in entries.map(|entry| entry.path()) {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if name.starts_with(beginning) && name.ends_with(".lock") {
+            drop(Lock::take(path));
+        }
     }
 }
 
@@ -124,6 +141,17 @@ mod tests {
         let path = other.0[&what].path.clone();
         drop(other);
         assert!(!path.exists(), "nothing is left behind");
+    }
+
+    #[test]
+    fn locks_that_nobody_holds_are_removed_in_ones_own_namespace() {
+        let directory = tempfile::tempdir().unwrap();
+        let [held, abandoned, elsewhere, other] = ["1:held.lock", "1:abandoned.lock", "11:elsewhere.lock", "1:a.state"]
+            .map(|name| directory.path().join(name));
+        let _lock = Lock::take(held.clone()).unwrap().unwrap();
+        [&abandoned, &elsewhere, &other].map(|path| fs::write(path, "").unwrap());
+        remove_abandoned(directory.path(), "1:");
+        assert!(held.exists() && !abandoned.exists() && elsewhere.exists() && other.exists());
     }
 
     #[test]

@@ -4,10 +4,8 @@
 //! they do not any more it lets go of its locks, and its place is free. Where it has no lock that we wait for,
 //! its place is free when its process has ended.
 
-use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -20,8 +18,8 @@ use super::exclusive::Exclusive;
 use super::opening::{self, OpeningError};
 use super::start::StartError;
 use crate::admin::client;
-use crate::admin::directory::{network_namespace, own_directory};
-use crate::admin::socket::{NAME, running, stranger};
+use crate::admin::directory::{is_here, own_directory};
+use crate::admin::socket::{NAME, answers_here, running, stranger};
 use crate::compile::Plan;
 
 /// How often to look whether the place is free.
@@ -60,8 +58,7 @@ impl Predecessor {
                 "is of a gateway in another network namespace; --admin PATH says which one to replace",
             ));
         }
-        let answers_here = |path: &PathBuf| UnixStream::connect(path).and_then(|stream| is_here(listener(&stream)?));
-        let is_another = |path: &PathBuf| *path != socket && answers_here(path).unwrap_or(false);
+        let is_another = |path: &PathBuf| *path != socket && answers_here(path);
         if named.is_none() && running().0.iter().any(is_another) {
             return Err(refused("is not the only gateway's here; --admin PATH says which one to replace"));
         }
@@ -118,12 +115,6 @@ impl Predecessor {
 /// The process that listens where this is connected to.
 fn listener(stream: &UnixStream) -> io::Result<Pid> {
     Ok(socket_peercred(stream)?.pid)
-}
-
-/// Whether a process is in our network namespace.
-fn is_here(process: Pid) -> io::Result<bool> {
-    let theirs = fs::metadata(format!("/proc/{}/ns/net", process.as_raw_nonzero()))?.ino();
-    Ok(theirs == network_namespace()?)
 }
 
 fn cannot(error: &io::Error) -> StartError {

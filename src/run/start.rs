@@ -160,6 +160,7 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
     opening::keep_quiet(&plan, machine.kernel(), &mut opening.quiet)?;
     // Who may not open ports may often not make the socket either; the ports say better what is missing.
     let (admin, listener) = admin.take().unwrap_or_else(bind)?;
+    Exclusive::remove_abandoned();
     let Opening { workers: ports, reopeners, backends, devices, quiet } = opening;
     let crews = ports.iter().map(|ports| ports.iter().map(|(id, _)| *id).collect()).collect();
     let (gateway, requests) = Gateway::new(plan, devices, backends, crews, manager)?;
