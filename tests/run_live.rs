@@ -256,7 +256,7 @@ fn a_live_admin_socket_is_respected_and_a_dead_one_replaced() {
     let Some(lab) = Lab::new("a_live_admin_socket_is_respected_and_a_dead_one_replaced") else { return };
     let first = lab.start();
     let said = lab.fails();
-    assert!(said.contains("another gateway answers on"), "{said}");
+    assert!(said.contains("another gateway answers on") && said.contains("run --replace"), "{said}");
     assert!(is_listening(&lab.socket()), "the first one goes on");
 
     let (code, _) = first.stop(Signal::KILL);
@@ -322,6 +322,7 @@ fn an_endpoint_is_served_once_in_each_namespace_and_nobody_else_can_take_its_nam
     second.arg("run").arg(lab.file()).arg("--admin").arg(lab.directory.path().join("second.sock"));
     let said = String::from_utf8(lab.namespace.enter(|| second.output()).unwrap().stderr).unwrap();
     assert!(said.contains("another transload on this machine serves endpoint 192.0.2.1 already"), "{said}");
+    assert!(said.contains("run --replace"), "{said}");
     let other = elsewhere.start();
     assert_eq!(other.stop(Signal::TERM).0, Some(0));
     // One that was killed leaves its lock's file behind, but no lock.

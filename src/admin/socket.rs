@@ -27,7 +27,7 @@ pub struct AdminSocket {
 #[derive(Debug, Error)]
 pub enum AdminSocketError {
     /// Another gateway answers on this path.
-    #[error("another gateway answers on {}: give this one a socket of its own (`admin:` in the file, or --admin PATH)", .0.display())]
+    #[error("another gateway answers on {}: give this one a socket of its own (`admin:` in the file, or --admin PATH), or have it take the other's place (`transload run --replace FILE`)", .0.display())]
     Live(PathBuf),
     /// The path is taken by something else.
     #[error("{} exists and is no socket: give the gateway another path (`admin:` in the file, or --admin PATH)", .0.display())]

@@ -44,7 +44,9 @@ pub enum OpeningError {
     #[error("cannot redirect frames to XDP sockets: {0}")]
     Start(#[source] io::Error),
     /// Another gateway is here already.
-    #[error("another transload on this machine serves {0} already: stop it first, or give this one its own")]
+    #[error(
+        "another transload on this machine serves {0} already: stop it first, have this one take its place (`transload run --replace FILE`), or give this one its own"
+    )]
     Taken(String),
     /// The kernel has no socket for us.
     #[error("cannot claim {0}: {1}")]
