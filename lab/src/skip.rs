@@ -71,7 +71,12 @@ pub fn tshark() -> Need {
     program("tshark", "tshark")
 }
 
-/// `promtool`, which reads and tests what Prometheus is told.
+/// `nft`, which counts and shows rules.
+pub fn nft() -> Need {
+    program("nft", "nftables")
+}
+
+/// `promtool`, which judges metrics and rules.
 pub fn promtool() -> Need {
     program("promtool", "prometheus")
 }
@@ -84,6 +89,11 @@ pub fn systemd_analyze() -> Need {
 /// `nft`, which counts and shows rules.
 pub fn nft() -> Need {
     program("nft", "nftables")
+}
+
+/// Prometheus, which scrapes.
+pub fn prometheus() -> Need {
+    program("prometheus", "prometheus")
 }
 
 /// `WireGuard` as a process, and what sets it up.
