@@ -111,7 +111,7 @@ fn go_on() {
     assert_eq!(large.unwrap().join().unwrap(), 1 << 26);
     assert!(thread::spawn(|| panic!("a thread may panic")).join().is_err());
     thread::sleep(Duration::from_millis(1));
-    assert!(TcpListener::bind("127.0.0.1:0").is_err(), "nobody listens by TCP");
+    assert!(TcpListener::bind("127.0.0.1:0").is_ok(), "a reload may name a port for metrics");
 }
 
 #[test]

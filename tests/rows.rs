@@ -19,6 +19,8 @@ use sha2::{Digest, Sha256};
 use transload::forwarding::PortId;
 use transload::io::pcap::CaptureWriter;
 use transload::offline::captured::Captured;
+use transload::report::measure::Measure;
+use transload::report::metrics::catalogue::{field_measure, row_measure, sample_name};
 use transload::report::rows::{
     AttachmentRow, DropRow, FdbRow, GatewayRow, HandedOver, HopRow, LogRow, LoopRow, MappingRow, MoveRow, PathMtuRow,
     PeerRow, PortRow, RatesRow, ReloadRow, Reloaded, Summary, TenantRow, UnreachableRow, WorkerRow,
@@ -34,6 +36,9 @@ const INTRODUCTION: &str = "# Rows
 What `show WHAT --json`, `replay` and the admin socket say is made of the same rows, and the heads of `show`'s tables are
 their keys. The meaning of a number begins with its unit. Counts are from the start of the gateway on. A value that is
 not there is `null`.
+
+The same numbers are metrics for Prometheus, and are called there as the last column says. What is marked as a label tells
+the metrics of one row from those of others, also of the rows in it.
 ";
 
 /// Where a row is found, and its keys.
@@ -75,13 +80,58 @@ fn keys(schema: &Schema) -> impl Iterator<Item = (&String, String, &serde_json::
     })
 }
 
+/// The metric that a key of a row is, or how it is part of others; empty if it is none.
+fn metric(schema: &Schema, key: &str, field: &serde_json::Value) -> String {
+    let Some(row) = row_measure(schema.as_value()) else { return String::new() };
+    if row.without.iter().any(|without| without == key) {
+        return String::new();
+    }
+    let Some(measure) = field_measure(field) else { return String::new() };
+    let name = sample_name(&row, &measure);
+    match measure {
+        Measure::Label => "label".to_owned(),
+        Measure::None(_) => String::new(),
+        Measure::Info(_) => format!("label of `{}`", name.unwrap()),
+        Measure::Counter(named) if named.label.is_some() => {
+            let (label, value) = named.label.unwrap();
+            format!("`{}{{{label}=\"{value}\"}}`", name.unwrap())
+        }
+        _ => format!("`{}`", name.unwrap()),
+    }
+}
+
+#[test]
+fn every_number_of_a_row_is_a_metric_or_says_why_not() {
+    for (title, schema) in
+        rows().into_iter().filter(|(title, _)| !title.contains("`replay`") || title.contains("and of"))
+    {
+        let Some(row) = row_measure(schema.as_value()) else {
+            assert!(
+                title.contains("POST") || keys(&schema).all(|(.., field)| !is_number(field)),
+                "{title} says nothing"
+            );
+            continue;
+        };
+        for (key, _, field) in keys(&schema).filter(|(.., field)| is_number(field)) {
+            let says_why = row.subject.is_empty() && !row.why_not.is_empty()
+                || row.without.iter().any(|without| without == key) && !row.why_not.is_empty();
+            assert!(says_why || field_measure(field).is_some(), "{key} of {title} is no metric, and does not say why");
+        }
+    }
+}
+
+fn is_number(field: &serde_json::Value) -> bool {
+    let kind = field["type"].to_string();
+    kind.contains("integer") || field["additionalProperties"]["type"] == "integer"
+}
+
 fn page() -> String {
     let mut page = INTRODUCTION.to_owned();
     for (title, schema) in rows() {
         // Writing into a string does not fail.
-        let _ = writeln!(page, "\n## {title}\n\n| key | meaning |\n|---|---|");
-        for (key, about, _) in keys(&schema) {
-            let _ = writeln!(page, "| `{key}` | {about} |");
+        let _ = writeln!(page, "\n## {title}\n\n| key | meaning | metric |\n|---|---|---|");
+        for (key, about, field) in keys(&schema) {
+            let _ = writeln!(page, "| `{key}` | {about} | {} |", metric(&schema, key, field));
         }
     }
     page
@@ -114,8 +164,7 @@ fn the_meaning_of_a_number_begins_with_its_unit() {
     ];
     for (title, schema) in rows() {
         for (key, about, value) in keys(&schema) {
-            let kind = value["type"].to_string();
-            let is_number = kind.contains("integer") || value["additionalProperties"]["type"] == "integer";
+            let is_number = is_number(value);
             let begins = units.iter().any(|unit| about.split(&[' ', ','][..]).next() == unit.split(' ').next());
             assert!(begins || !is_number, "{key} of {title}: {about}");
         }

@@ -71,12 +71,7 @@ pub fn tshark() -> Need {
     program("tshark", "tshark")
 }
 
-/// `nft`, which counts and shows rules.
-pub fn nft() -> Need {
-    program("nft", "nftables")
-}
-
-/// `promtool`, which judges metrics and rules.
+/// `promtool`, which reads and tests what Prometheus is told.
 pub fn promtool() -> Need {
     program("promtool", "prometheus")
 }

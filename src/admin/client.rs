@@ -47,7 +47,16 @@ pub enum AskError {
 /// When there is no gateway, or it refuses, or says something else.
 pub fn ask(socket: &Path, path: &str, tenant: Option<&str>) -> Result<String, AskError> {
     let query = tenant.map_or_else(String::new, |tenant| format!("?tenant={}", percent_encoded(tenant)));
-    request(socket, "GET", &format!("{path}{query}"), PATIENCE)
+    json(request(socket, "GET", &format!("{path}{query}"), PATIENCE, "")?)
+}
+
+/// The gateway's metrics, in OpenMetrics.
+///
+/// # Errors
+/// As [`ask`].
+pub fn metrics(socket: &Path) -> Result<String, AskError> {
+    let answer = request(socket, "GET", "/metrics", PATIENCE, "Accept: application/openmetrics-text\r\n")?;
+    if answer.ends_with("# EOF\n") { Ok(answer) } else { Err(AskError::CutShort) }
 }
 
 /// Has the gateway read its file again; returns what changed.
@@ -55,7 +64,7 @@ pub fn ask(socket: &Path, path: &str, tenant: Option<&str>) -> Result<String, As
 /// # Errors
 /// As [`ask`]; a file that is wrong is refused, in words.
 pub fn reload(socket: &Path) -> Result<Reloaded, AskError> {
-    let body = request(socket, "POST", "/reload", LONG_PATIENCE)?;
+    let body = json(request(socket, "POST", "/reload", LONG_PATIENCE, "")?)?;
     serde_json::from_str(&body).map_err(|error| AskError::Unreadable(error.to_string()))
 }
 
@@ -64,13 +73,22 @@ pub fn reload(socket: &Path) -> Result<Reloaded, AskError> {
 /// # Errors
 /// As [`ask`]; one of another version may not know what is meant.
 pub fn succeed(socket: &Path) -> Result<HandedOver, AskError> {
-    let body = request(socket, "POST", "/successor", PATIENCE)?;
+    let body = request(socket, "POST", "/successor", PATIENCE, "")?;
     serde_json::from_str(&body).map_err(|error| AskError::Unreadable(error.to_string()))
 }
 
-fn request(socket: &Path, method: &str, path: &str, patience: Duration) -> Result<String, AskError> {
+/// An answer that is JSON, if it is whole.
+fn json(body: String) -> Result<String, AskError> {
+    match serde_json::from_str::<IgnoredAny>(&body) {
+        Ok(_) => Ok(body),
+        Err(_) => Err(AskError::CutShort),
+    }
+}
+
+/// The body of an answer; `headers` are those of the request besides the usual ones, a line each.
+fn request(socket: &Path, method: &str, path: &str, patience: Duration, headers: &str) -> Result<String, AskError> {
     // By this version, the answer is all that comes.
-    let request = format!("{method} {path} HTTP/1.0\r\nHost: transload\r\nContent-Length: 0\r\n\r\n");
+    let request = format!("{method} {path} HTTP/1.0\r\nHost: transload\r\n{headers}Content-Length: 0\r\n\r\n");
     let answer = exchange(socket, &request, patience).map_err(|error| match error.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => AskError::NoGateway(socket.to_owned()),
         ErrorKind::PermissionDenied => AskError::NotAllowed(socket.to_owned()),
@@ -79,10 +97,7 @@ fn request(socket: &Path, method: &str, path: &str, patience: Duration) -> Resul
     })?;
     let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(|| AskError::Unreadable(answer.clone()))?;
     match head.split_whitespace().nth(1) {
-        Some("200") => match serde_json::from_str::<IgnoredAny>(body) {
-            Ok(_) => Ok(body.to_owned()),
-            Err(_) => Err(AskError::CutShort),
-        },
+        Some("200") => Ok(body.to_owned()),
         status => Err(match serde_json::from_str(body) {
             Ok(ErrorRow { error }) if status == Some("503") => AskError::NotNow(error),
             Ok(ErrorRow { error }) => AskError::Refused(error),

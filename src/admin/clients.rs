@@ -1,4 +1,4 @@
-//! The clients of the admin socket: so many at a time, and none of them keeps the others waiting.
+//! The clients of a socket: so many at a time, and none of them keeps the others waiting.
 //!
 //! One that sends no request, or does not take its answer, is closed after a while, and sooner if another client needs its
 //! place. What they can have of the process is bounded in this way, above all its descriptors: a device that comes back is
@@ -6,7 +6,6 @@
 
 use std::fmt;
 use std::io;
-use std::os::unix::net::UnixListener as StdListener;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
@@ -19,12 +18,13 @@ use rustix::io::ioctl_fionread;
 use rustix::net::{Shutdown, shutdown};
 use rustix::process::{Resource, getrlimit};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Notify;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
 
-/// Most clients at a time, if the process may have descriptors enough.
-const MOST: usize = 128;
+use super::doors::{ClientSocket, Door};
+
+/// Most clients of the admin socket at a time, if the process may have descriptors enough.
+pub(super) const MOST: usize = 128;
 /// The part of the process's descriptors that clients may have.
 const SHARE: u64 = 4;
 /// A client is closed when it has sent no request for so long, or has read nothing of its answer.
@@ -42,7 +42,7 @@ const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: applicatio
 
 /// Takes clients in.
 pub(super) struct AdminListener {
-    listener: UnixListener,
+    door: Door,
     clients: Vec<Weak<AdminClient>>,
     most: usize,
     /// Since when there has been no place for one more.
@@ -52,7 +52,7 @@ pub(super) struct AdminListener {
 
 /// A client, for as long as its connection lasts.
 pub(super) struct AdminClient {
-    stream: UnixStream,
+    stream: ClientSocket,
     turn: Mutex<NextMove>,
     /// It has taken something of its answer.
     has_taken: Notify,
@@ -72,20 +72,17 @@ enum NextMove {
 }
 
 impl AdminListener {
-    /// Takes clients in by this socket.
-    ///
-    /// # Errors
-    /// When the system cannot wait on it.
-    pub(super) fn new(listener: StdListener) -> io::Result<Self> {
+    /// Takes clients in by this socket, at most so many at a time.
+    pub(super) fn new(door: Door, most: usize) -> Self {
         let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        let most = usize::try_from(descriptors / SHARE).unwrap_or(MOST).clamp(1, MOST);
+        let most = usize::try_from(descriptors / SHARE).unwrap_or(most).clamp(1, most);
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Ok(Self { listener: UnixListener::from_std(listener)?, clients: Vec::new(), most, full_since: None, look })
+        Self { door, clients: Vec::new(), most, full_since: None, look }
     }
 
     /// Gives a client a place, for which it may have to wait a moment.
-    async fn admit(&mut self, stream: UnixStream) -> Option<Arc<AdminClient>> {
+    async fn admit(&mut self, stream: ClientSocket) -> Option<Arc<AdminClient>> {
         while !self.has_room() {
             if self.full_since.get_or_insert_with(Instant::now).elapsed() > NO_PLACE {
                 // There is room for it in the socket, which is new. Whoever has gone misses nothing.
@@ -135,12 +132,12 @@ impl Listener for AdminListener {
                     self.close(|client| client.has_kept_us_waiting() > Some(PATIENCE));
                     self.forget_gone();
                 }
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => if let Some(client) = self.admit(stream).await {
+                accepted = self.door.accept() => match accepted {
+                    Ok(stream) => if let Some(client) = self.admit(stream).await {
                         return (AdminStream(Arc::clone(&client)), ClientHandle(Some(client)));
                     },
                     Err(error) => {
-                        tracing::warn!("the admin socket takes no client in: {error}");
+                        tracing::warn!("no client can be taken in: {error}");
                         sleep(LOOK).await;
                     }
                 }
@@ -193,7 +190,7 @@ impl AdminClient {
 }
 
 /// Whether something could be sent by a socket now.
-fn has_room(stream: &UnixStream) -> bool {
+fn has_room(stream: &ClientSocket) -> bool {
     let mut wanted = [PollFd::new(stream, PollFlags::OUT)];
     poll(&mut wanted, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
@@ -205,7 +202,7 @@ pub(super) struct ClientHandle(Option<Arc<AdminClient>>);
 impl ClientHandle {
     /// The number of its process, as this process sees it.
     pub(super) fn process(&self) -> Option<u32> {
-        let process = self.0.as_ref()?.stream.peer_cred().ok()?.pid()?;
+        let process = self.0.as_ref()?.stream.process()?;
         u32::try_from(process).ok().filter(|process| *process != 0)
     }
 

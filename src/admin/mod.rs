@@ -6,8 +6,11 @@
 pub mod client;
 mod clients;
 pub mod directory;
+mod doors;
 mod lists;
+pub mod metrics;
 pub mod rights;
+mod scrape;
 pub mod socket;
 
 use std::sync::Arc;
@@ -19,11 +22,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
+use tokio::net::UnixListener;
 
 use crate::forwarding::PeerId;
 use crate::report::rows::{ErrorRow, GatewayRow, HandedOver, LogRow, Reloaded};
 use crate::report::{GatewayState, NoSuchTenant};
 use clients::{AdminListener, ClientHandle};
+use doors::Door;
+use metrics::MetricsAsking;
 
 /// The gateway that answers.
 pub trait Asked: Send + Sync + 'static {
@@ -32,6 +38,9 @@ pub trait Asked: Send + Sync + 'static {
 
     /// The gateway as a whole.
     fn gateway(&self) -> GatewayRow;
+
+    /// Tells of tenants, by their names, whether they have no metrics of their own.
+    fn leaves_out(&self) -> Box<dyn Fn(&str) -> bool>;
 
     /// What became of lines that are not in the log.
     fn log(&self) -> LogRow;
@@ -49,16 +58,21 @@ struct TenantFilter {
     tenant: Option<String>,
 }
 
-/// Answers until the task is dropped.
+/// Answers until the task is dropped; what is asked for metrics is passed on.
 ///
 /// # Errors
 /// When the socket stops listening.
-pub async fn serve(listener: std::os::unix::net::UnixListener, gateway: Arc<impl Asked>) -> std::io::Result<()> {
-    let service = router(gateway).into_make_service_with_connect_info::<ClientHandle>();
-    axum::serve(AdminListener::new(listener)?, service).await
+pub async fn serve(
+    listener: std::os::unix::net::UnixListener,
+    gateway: Arc<impl Asked>,
+    metrics: MetricsAsking,
+) -> std::io::Result<()> {
+    let service = router(gateway, metrics).into_make_service_with_connect_info::<ClientHandle>();
+    let door = Door::Unix(UnixListener::from_std(listener)?);
+    axum::serve(AdminListener::new(door, clients::MOST), service).await
 }
 
-fn router<G: Asked>(gateway: Arc<G>) -> Router {
+fn router<G: Asked>(gateway: Arc<G>, metrics: MetricsAsking) -> Router {
     let read = |read: fn(&GatewayState<'_>) -> Response| move |gateway: &G| gateway.read(|_| false, read);
     Router::new()
         .route("/fdb", of_tenant(lists::fdb::<G>))
@@ -70,6 +84,7 @@ fn router<G: Asked>(gateway: Arc<G>) -> Router {
         .route("/gateway", whole("gateway", |gateway: &G| Json([gateway.gateway()]).into_response()))
         .route("/workers", whole("workers", read(|state| Json(state.workers()).into_response())))
         .route("/log", whole("log", |gateway: &G| Json([gateway.log()]).into_response()))
+        .route("/metrics", metrics::route(metrics))
         .route("/reload", post(async |State(gateway): State<Arc<G>>| reload(&*gateway).await))
         .route(
             "/successor",
@@ -78,7 +93,8 @@ fn router<G: Asked>(gateway: Arc<G>) -> Router {
         .fallback(async || {
             refuse(
                 StatusCode::NOT_FOUND,
-                "there is /fdb, /tenants, /mappings, /peers, /ports, /drops, /gateway, /workers and /log, and POST /reload and /successor",
+                "there is /fdb, /tenants, /mappings, /peers, /ports, /drops, /gateway, /workers, /log and /metrics, and POST \
+                 /reload and /successor",
             )
         })
         .layer(middleware::from_fn(take_turns))

@@ -98,6 +98,8 @@ enum What {
     Drops,
     /// Lines that are not in the log
     Log,
+    /// All numbers as metrics, in OpenMetrics: what `metrics: { listen: .. }` serves to Prometheus
+    Metrics,
 }
 
 impl What {
@@ -110,11 +112,17 @@ impl What {
             Self::Ports => "/ports",
             Self::Drops => "/drops",
             Self::Log => "/log",
+            Self::Metrics => "/metrics",
         }
     }
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
+    if args.what == What::Metrics && (args.json || args.tenant.is_some()) {
+        return Err(Failure::new(
+            "metrics are of all tenants, and in the format of their own: leave out --json and --tenant",
+        ));
+    }
     let socket = socket_or_the_only_one(args.socket.as_deref())?;
     output(&answer(args, &socket).map_err(|error| Failure::new(error.to_string()))?)
 }
@@ -157,6 +165,7 @@ fn answer(args: &Args, socket: &Path) -> Result<String, AskError> {
             rows.sort_by(|a, b| (&a.tenant, &a.mac).cmp(&(&b.tenant, &b.mac)));
             if args.json { serde_json::to_string(&rows).unwrap_or_default() } else { fdb(&rows) }
         }
+        What::Metrics => client::metrics(socket)?.trim_end().to_owned(),
         _ if args.json => client::ask(socket, path, tenant)?,
         What::Tenants => tenants(&client::rows(socket, path, tenant)?),
         What::Mappings => mappings(&client::rows(socket, path, tenant)?),

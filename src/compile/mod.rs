@@ -19,6 +19,7 @@ mod groups;
 mod horizons;
 mod learners;
 mod mappings;
+mod metrics;
 mod named_peers;
 mod names;
 mod narrow;
@@ -49,7 +50,9 @@ pub use names::Names;
 pub use narrow::{mtu_place, narrow};
 pub use numbers::{Freed, Numbers};
 pub use origins::{Line, Noun, Origins};
-pub use plan::{LearningGroup, NamedPeer, Plan, PortPlan, Settings, StatePlan, Static, TunnelPlan};
+pub use plan::{
+    LearningGroup, MetricsPlan, NamedPeer, Plan, PortPlan, Serving, Settings, StatePlan, Static, TunnelPlan,
+};
 
 use crate::config::{At, Config, File, Problems, Span, Switch};
 use crate::fdb;
@@ -139,7 +142,7 @@ fn attempt(
     let mut context = Context::new(config, &mut numbers, origins);
     let sections = Sections::compile(config, previous, &mut context);
     sections.warn_of_unused(file, &mut context.findings);
-    let settings = settings(file, &sections.domains, &mut context.findings);
+    let settings = settings(file, &sections.domains, &context.names, &mut context.findings);
     let Context { names, findings, .. } = context;
     let warnings = findings.finish()?;
 
@@ -206,7 +209,7 @@ fn carry_state(peers: &mut Slab<PeerId, Peer>, previous: Option<&FileTables>) {
     }
 }
 
-fn settings(file: &File, domains: &TenantSection<'_>, findings: &mut Findings) -> Settings {
+fn settings(file: &File, domains: &TenantSection<'_>, names: &Names, findings: &mut Findings) -> Settings {
     let capacity = file.fdb.capacity.as_ref();
     let fdb_capacity = capacity.and_then(At::value).map_or(fdb::DEFAULT_CAPACITY, |macs| macs.0 as usize);
     let statics = domains.statics.len();
@@ -223,7 +226,8 @@ fn settings(file: &File, domains: &TenantSection<'_>, findings: &mut Findings) -
     let admin = file.admin.as_ref().and_then(At::get).cloned();
     let user = file.user.as_ref().and_then(At::get).cloned();
     let seccomp = file.seccomp.as_ref().and_then(At::value).unwrap_or_default();
-    Settings { fdb_capacity, workers, polling, admin, user, seccomp, state: state(file, findings) }
+    let (state, metrics) = (state(file, findings), metrics::of(file, names, findings));
+    Settings { fdb_capacity, workers, polling, admin, user, seccomp, state, metrics }
 }
 
 fn state(file: &File, findings: &mut Findings) -> Option<StatePlan> {

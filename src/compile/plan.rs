@@ -1,7 +1,7 @@
 //! The plan: what a configuration compiles to, tables and the rest.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use transload_encaps::{Mac, Segment};
 
 use super::names::Names;
 use super::numbers::Numbers;
-use crate::config::{Polling, Problem, Seccomp, SourceText, Span};
+use crate::config::{NamePatterns, Polling, Problem, Seccomp, SourceText, Span};
 use crate::forwarding::{Claim, DomainId, EndpointId, FileTables, GroupId, PeerId, Port, PortId, Target};
 use crate::io::Backend;
 
@@ -171,6 +171,26 @@ pub struct Settings {
     pub seccomp: Seccomp,
     /// What is written down for the next start, if anything.
     pub state: Option<StatePlan>,
+    /// Metrics for Prometheus.
+    pub metrics: MetricsPlan,
+}
+
+/// Metrics: where they are served, and what they tell apart.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct MetricsPlan {
+    /// Where they are served, besides the admin socket.
+    pub serving: Option<Serving>,
+    /// The tenants that have none of their own.
+    pub leave_out: NamePatterns,
+}
+
+/// A TCP port that something is served on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Serving {
+    /// The address and the port.
+    pub at: SocketAddr,
+    /// Where the file names it.
+    pub span: Span,
 }
 
 /// How what is known survives a restart.

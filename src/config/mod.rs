@@ -15,6 +15,7 @@ mod id_numbers;
 mod include;
 mod mappings;
 mod meant;
+mod metrics;
 mod nearest;
 mod numbers;
 mod offset;
@@ -27,6 +28,7 @@ mod range;
 mod reader;
 mod source;
 mod source_ports;
+mod stars;
 mod state;
 mod switch;
 mod tenants;
@@ -52,6 +54,7 @@ pub use id_numbers::IdNumbers;
 pub use include::Include;
 pub use mappings::Mapping;
 pub use meant::number as number_meant;
+pub use metrics::{ListenAddress, Metrics, TenantMetrics};
 pub use nearest::{nearest, suggestion};
 pub use numbers::{DscpValue, MssClamp, Rate, Ttl, Vid, Whole};
 pub use offset::{Offset, is_variable};
@@ -63,6 +66,7 @@ pub use profiles::{PROFILES, Profile, ProfileRow, table as profile_table};
 pub use range::Range;
 pub use source::{SourceText, Span};
 pub use source_ports::UdpSourcePorts;
+pub use stars::NamePatterns;
 pub use state::StateFile;
 pub use switch::Switch;
 pub use tenants::{Duplicates, Limits, LoopGuard, Macs, Moves, Static, Tenant, UnknownUnicast};
@@ -135,6 +139,9 @@ pub struct File {
     pub polling: Option<At<Polling>>,
     /// The socket that `transload show` asks.
     pub admin: Option<At<PathBuf>>,
+    /// Metrics, for Prometheus.
+    #[serde(default, deserialize_with = "section")]
+    pub metrics: Metrics,
     /// What is written to a file, so that MAC addresses and learned peers survive a restart; `on` if left out.
     pub state: Option<At<Switch<StateFile>>>,
     /// The user that the gateway becomes once its ports are open, by name or number; whoever started it if left out. The

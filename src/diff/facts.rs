@@ -27,6 +27,11 @@ pub(super) fn facts(side: Side<'_>) -> Facts {
     let settings = &side.plan.settings;
     let admin = settings.admin.as_ref().map_or_else(String::new, |path| path.display().to_string());
     let seccomp = if settings.seccomp == Seccomp::On { "on" } else { "off" };
+    let metrics = [
+        ("listen", text(side, side.config.file.metrics.listen.as_ref())),
+        ("leave_out", text(side, side.config.file.metrics.tenants.leave_out.as_ref())),
+    ];
+    facts.insert((Thing::Setting, "metrics".to_owned()), fields_of(metrics));
     let fields = [
         ("workers", settings.workers.to_string()),
         ("fdb", settings.fdb_capacity.to_string()),

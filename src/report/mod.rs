@@ -5,6 +5,8 @@
 pub mod crossings;
 mod links;
 mod macs;
+pub mod measure;
+pub mod metrics;
 pub mod rows;
 mod state;
 mod tenants;

@@ -73,6 +73,11 @@ impl Asked for Gateway {
         }
     }
 
+    fn leaves_out(&self) -> Box<dyn Fn(&str) -> bool> {
+        let patterns = self.rib().plan().settings.metrics.leave_out.clone();
+        Box::new(move |name| patterns.fit(name))
+    }
+
     fn log(&self) -> LogRow {
         LogRow { held_back: unlogged().held_back(), lost: unlogged().lost() }
     }

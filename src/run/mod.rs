@@ -20,6 +20,7 @@ mod remembering;
 pub mod reopen;
 mod replace;
 mod service_manager;
+pub mod serving;
 mod signals;
 pub mod start;
 mod state_file;

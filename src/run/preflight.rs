@@ -11,6 +11,7 @@ use super::backends::{self, Choices};
 use super::exclusive::Exclusive;
 use super::filters::filter;
 use super::opening;
+use super::serving;
 use crate::admin::socket::{AdminSocket, AdminSocketError};
 use crate::compile::{Plan, PortPlan};
 use crate::config::{Config, Problem, Span};
@@ -47,6 +48,7 @@ pub fn examine(machine: &Machine, config: &Config, plan: &mut Plan, admin: Optio
     problems.extend(plan.ports.iter().filter_map(|port| socket(plan, port)));
     if served_by_others(plan).is_empty() {
         problems.extend(machine.held_by_others(plan));
+        problems.extend(serving::examine(plan));
     }
     let choices = backends::choose(plan);
     problems.extend(machine.unusable_taps(config, plan, choices.workers));

@@ -21,6 +21,7 @@ use super::fixed;
 use super::gateway::Gateway;
 use super::host_names::{self, Found};
 use super::opening::{self, OpeningError};
+use super::serving::{MetricsPort, NextPort};
 use crate::compile::{Plan, compile};
 use crate::config::{self, Answers, Config, Problem, Problems, Severity};
 use crate::diff::{self, How};
@@ -71,6 +72,8 @@ pub struct Reloader<'q> {
     pub quiet: &'q Mutex<Quiet>,
     /// The capabilities that were given up at the start.
     pub given_up: CapabilitySet,
+    /// What serves metrics.
+    pub metrics: MetricsPort,
 }
 
 /// A file that was compiled beside the running one.
@@ -127,12 +130,16 @@ impl Reloader<'_> {
         gateway.rib().hold_numbers(false);
         // Nothing else happens from here until it is taken in: peers are learned by this same thread.
         let CompiledBeside { config, plan, machine, reloaded } = compiled??;
-        if let Err(error) = self.prepare(&plan, machine.kernel()) {
-            self.tidy(gateway, machine.kernel());
-            return Err(error.into());
-        }
+        let next_port = match self.prepare(&plan, machine.kernel()) {
+            Ok(next) => next,
+            Err(error) => {
+                self.tidy(gateway, machine.kernel());
+                return Err(error);
+            }
+        };
         host_names::tell(&gateway.rib().plan().named, &plan.named);
         gateway.change(|rib| rib.take_in(plan));
+        self.metrics.switch(next_port);
         let old = std::mem::replace(&mut self.config, Arc::new(config));
         while !gateway.change(Rib::settle) {
             tokio::time::sleep(LOOK).await;
@@ -146,10 +153,12 @@ impl Reloader<'_> {
         Ok(reloaded)
     }
 
-    /// Claims and keeps quiet what is new. What is not taken in after all is let go of.
-    fn prepare(&mut self, plan: &Plan, kernel: &Kernel) -> Result<(), OpeningError> {
+    /// Opens, claims and keeps quiet what is new. What is not taken in after all is let go of.
+    fn prepare(&mut self, plan: &Plan, kernel: &Kernel) -> Result<NextPort, ReloadError> {
+        let next_port = self.metrics.prepare(plan).map_err(|problem| Problems(vec![problem]))?;
         opening::claim(plan, &mut self.exclusive)?;
-        opening::keep_quiet(plan, kernel, &mut self.quiet.lock().unwrap_or_else(PoisonError::into_inner))
+        opening::keep_quiet(plan, kernel, &mut self.quiet.lock().unwrap_or_else(PoisonError::into_inner))?;
+        Ok(next_port)
     }
 
     fn tidy(&mut self, gateway: &Gateway, kernel: &Kernel) {

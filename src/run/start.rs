@@ -17,6 +17,7 @@ use thiserror::Error;
 use tokio::runtime::Runtime;
 use transload_encaps::Mac;
 
+use crate::admin::metrics::MetricsServer;
 use crate::admin::socket::{AdminSocket, AdminSocketError};
 use crate::compile::{Numbers, Plan, compile};
 use crate::config::{self, At, Config, Polling, Problem, Problems};
@@ -38,6 +39,7 @@ use crate::run::preflight;
 use crate::run::remembering::StateKeeper;
 use crate::run::replace::Predecessor;
 use crate::run::service_manager::ServiceManager;
+use crate::run::serving::{self, MetricsPort};
 use crate::run::signals::{Signals, StopSignals};
 use crate::run::supervise::Supervision;
 
@@ -161,6 +163,14 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
     // Who may not open ports may often not make the socket either; the ports say better what is missing.
     let (admin, listener) = admin.take().unwrap_or_else(bind)?;
     Exclusive::remove_abandoned();
+    let metrics_port = match serving::open_first(&plan) {
+        // There is no way back.
+        Err(problem) if predecessor.is_some() => {
+            warn(&problem);
+            None
+        }
+        opened => opened.map_err(|problem| Problems(vec![problem]))?,
+    };
     let Opening { workers: ports, reopeners, backends, devices, quiet } = opening;
     let crews = ports.iter().map(|ports| ports.iter().map(|(id, _)| *id).collect()).collect();
     let (gateway, requests) = Gateway::new(plan, devices, backends, crews, manager)?;
@@ -199,6 +209,9 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
             });
             crew.push(thread.map_err(while_doing("cannot start a worker"))?);
         }
+        let server =
+            MetricsServer::start(Arc::clone(&gateway)).map_err(while_doing("cannot start what serves metrics"))?;
+        let metrics = MetricsPort::new(server, metrics_port);
         let summary = gateway.summary();
         tracing::info!("ready: {summary}; `transload show` asks {}", admin.path().display());
         gateway.manager.is_ready(summary);
@@ -220,6 +233,7 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
             exclusive,
             given_up,
             keeper,
+            metrics,
         };
         let alive = || crew.iter().all(|worker| !worker.is_finished());
         let (result, exclusive) = runtime.block_on(supervision.run(orders.attended, alive));

@@ -33,6 +33,7 @@ use crate::run::opening::{listen, listeners, quiet_tenants};
 use crate::run::reload::Reloader;
 use crate::run::remembering::{self, StateKeeper};
 use crate::run::reopen::PortReopener;
+use crate::run::serving::MetricsPort;
 use crate::run::signals::Signals;
 use crate::run::start::StartError;
 use crate::run::underlay;
@@ -73,6 +74,8 @@ pub struct Supervision<'g, 'mem> {
     pub given_up: CapabilitySet,
     /// The state file.
     pub keeper: Arc<StateKeeper>,
+    /// What serves metrics.
+    pub metrics: MetricsPort,
 }
 
 impl Supervision<'_, '_> {
@@ -96,7 +99,9 @@ impl Supervision<'_, '_> {
             exclusive,
             given_up,
             keeper,
+            metrics,
         } = self;
+        let asking = metrics.server().asking();
         let mut signals = signals;
         let quiet = Mutex::new(quiet);
         let mut memberships = Memberships::default();
@@ -127,7 +132,7 @@ impl Supervision<'_, '_> {
                 reopener.follow(&gateway.shared.forwarding.load());
             }
         });
-        let mut reloader = Reloader { file, config: Arc::new(config), exclusive, quiet: &quiet, given_up };
+        let mut reloader = Reloader { file, config: Arc::new(config), exclusive, quiet: &quiet, given_up, metrics };
         // What reading the file took.
         tokio::task::spawn_blocking(heap::give_back);
         let Signals { stop, hangup } = &mut signals;
@@ -141,15 +146,16 @@ impl Supervision<'_, '_> {
             () = reloads(gateway, &mut reloader, requests.reloads, hangup) => Ok(()),
             () = remembering::keep(gateway, &keeper) => Ok(()),
             () = gateway.manager.attend(gateway, &pulses) => Ok(()),
-            served = admin::serve(listener, gateway.clone()) => {
+            served = admin::serve(listener, gateway.clone(), asking) => {
                 served.map_err(|error| StartError::System("the admin socket broke", error))
             }
         };
         gateway.manager.stops();
         // A disk may be slow; the workers go on meanwhile.
-        drop(admin);
+        let Reloader { exclusive, metrics, .. } = reloader;
+        drop((admin, metrics));
         keeper.write(gateway);
-        (result, reloader.exclusive)
+        (result, exclusive)
     }
 }
 

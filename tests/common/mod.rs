@@ -1,6 +1,7 @@
 //! A gateway from YAML, with its ports in the test's hands.
 #![allow(dead_code, unreachable_pub, reason = "every test binary uses its own part of this")]
 
+pub mod openmetrics;
 pub mod ordered;
 pub mod outcome;
 pub mod places;

@@ -5,8 +5,11 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::report::measure::{LABEL, no_metrics, of, thousandths};
+
 /// Frames and bits a second, in and out, over the last three to six seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-metrics" = no_metrics("whoever reads counters makes rates of them")))]
 pub struct RatesRow {
     /// Frames received, a second.
     pub rx_frames: u64,
@@ -72,11 +75,14 @@ impl fmt::Display for PeerState {
 
 /// A worker: a thread that moves frames.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-metrics" = of("worker")))]
 pub struct WorkerRow {
     /// Its name, by its number: `worker-0`.
+    #[schemars(extend("x-metric" = LABEL))]
     pub worker: String,
     /// The ports that it serves; one with several queues may be served by several workers.
     pub ports: Vec<String>,
     /// Parts per thousand of the time over the last seconds in which it had frames in hand.
+    #[schemars(extend("x-metric" = thousandths("busy_ratio")))]
     pub busy: u64,
 }

@@ -1,0 +1,69 @@
+//! A scrape: all rows that have metrics, read part by part, so that nobody who changes what is known waits for long.
+//!
+//! The parts are of different moments, some milliseconds apart.
+
+use std::collections::HashSet;
+
+use super::Asked;
+use crate::forwarding::PeerId;
+use crate::report::GatewayState;
+use crate::report::metrics::{MetricFormat, MetricSamples, OTHERS};
+use crate::report::rows::RowSource;
+
+/// Tenants of a part, and peers.
+const TENANTS: usize = 64;
+const PEERS: usize = 256;
+/// How many learned peers have metrics of their own: those that were learned first. Who sends from a prefix that a group
+/// learns from must not be able to fill a database.
+const LEARNED: usize = 1_000;
+
+/// Everything that a gateway has to say, as text.
+pub(super) fn scrape<G: Asked>(gateway: &G, format: MetricFormat) -> String {
+    let mut samples = MetricSamples::default();
+    samples.add(&gateway.gateway());
+    samples.add(&gateway.log());
+    let (ports, mappings, drops) = gateway.read(|_| false, |state| (state.ports(), state.mappings(), state.drops()));
+    samples.add_all(&ports);
+    samples.add_all(&mappings);
+    samples.add_all(&drops);
+    peers(gateway, &mut samples);
+    tenants(gateway, &mut samples);
+    samples.into_text(format)
+}
+
+fn peers<G: Asked>(gateway: &G, samples: &mut MetricSamples) {
+    let all = |state: &GatewayState<'_>| (state.peer_ids(None).unwrap_or_default(), first_learned(state));
+    let (ids, first) = gateway.read(|_| true, all);
+    for part in ids.chunks(PEERS) {
+        let part: HashSet<PeerId> = part.iter().copied().collect();
+        for row in gateway.read(|peer| part.contains(&peer), |state| state.peers(None).unwrap_or_default()) {
+            if row.peer != OTHERS && (row.source != RowSource::Learned || first.contains(&row.peer)) {
+                samples.add(&row);
+            } else {
+                samples.add_to_others(&row);
+            }
+        }
+    }
+}
+
+/// The names of the learned peers that have metrics of their own.
+fn first_learned(state: &GatewayState<'_>) -> HashSet<String> {
+    let learned = state.tunnels.iter().filter_map(|tunnel| Some((tunnel.learned?, tunnel.peer)));
+    let mut learned: Vec<_> = learned.collect();
+    learned.sort_unstable();
+    learned.into_iter().take(LEARNED).map(|(_, peer)| state.names.peer(peer).into_owned()).collect()
+}
+
+fn tenants<G: Asked>(gateway: &G, samples: &mut MetricSamples) {
+    let is_left_out = gateway.leaves_out();
+    let ids = gateway.read(|_| false, |state| state.tenant_ids(None)).unwrap_or_default();
+    for part in ids.chunks(TENANTS) {
+        for row in gateway.read(|_| false, |state| state.tenants_of(part)) {
+            if row.tenant == OTHERS || is_left_out(&row.tenant) {
+                samples.add_to_others(&row);
+            } else {
+                samples.add(&row);
+            }
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! Metrics as scrapers get them from a running gateway, by TCP and on the admin socket: what they ask for, what they may
+//! not hold up, and what a reload makes of the port.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use transload_lab::{Namespace, need};
+
+#[path = "common/openmetrics.rs"]
+#[allow(dead_code, unreachable_pub, reason = "every test binary uses its own part of this")]
+mod openmetrics;
+
+use openmetrics::{read, value};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const AT: &str = "127.0.0.1:9475";
+const OPENMETRICS: &str = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5";
+
+/// A gateway between two Unix sockets in a network namespace of its own.
+struct Gateway {
+    namespace: Namespace,
+    directory: TempDir,
+    child: Option<Child>,
+}
+
+impl Gateway {
+    /// One that is not started yet, with so many tenants by a pattern, and these lines about metrics.
+    fn new(tenants: u32, metrics: &str) -> Self {
+        let gateway =
+            Self { namespace: Namespace::new().unwrap(), directory: tempfile::tempdir().unwrap(), child: None };
+        gateway.write(tenants, metrics);
+        gateway
+    }
+
+    fn write(&self, tenants: u32, metrics: &str) {
+        let mut yaml = "version: 1\nports:\n".to_owned();
+        for (port, peer) in [("a", 9), ("b", 10)] {
+            let local = self.path(port);
+            writeln!(
+                yaml,
+                "  {port}: {{ io: {{ unix: {{ local: \"{}\" }} }}, mac: \"02:00:00:00:00:0{port}\", next_hops: {{ \
+                 192.0.2.{peer}: \"02:00:00:00:00:02\" }} }}",
+                local.display()
+            )
+            .unwrap();
+        }
+        write!(
+            yaml,
+            "endpoints: {{ here: {{ address: 192.0.2.1, ports: [a, b] }} }}
+peers:
+  left: {{ address: 192.0.2.9, encap: vxlan }}
+  right: {{ address: 192.0.2.10, encap: vxlan }}
+patterns:
+  \"cust-{{n}}\":
+    for: {{ n: 1-{tenants} }}
+    attachments:
+      left: {{ peer: left, vni: \"n\" }}
+      right: {{ peer: right, vni: \"100000+n\" }}
+{metrics}
+"
+        )
+        .unwrap();
+        fs::write(self.path("gateway.yaml"), yaml).unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn start(&mut self) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_transload"));
+        command.arg("run").arg(self.path("gateway.yaml")).arg("--admin").arg(self.path("admin.sock"));
+        command.stdin(Stdio::null()).stderr(File::create(self.path("log")).unwrap()).env_remove("RUST_LOG");
+        self.child = Some(self.namespace.spawn(&mut command).unwrap());
+        eventually("it is ready", || self.log().contains("ready: "));
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.path("log")).unwrap()
+    }
+
+    /// What `transload` says when it is run where the gateway is.
+    fn told(&self, words: &[&str]) -> (bool, String) {
+        let socket = self.path("admin.sock");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_transload"));
+        command.args(words).stdin(Stdio::null());
+        if matches!(words.first(), Some(&"show" | &"reload")) {
+            command.arg("--socket").arg(socket);
+        }
+        let Output { status, stdout, stderr } = self.namespace.enter(|| command.output()).unwrap();
+        (status.success(), String::from_utf8(stdout).unwrap() + &String::from_utf8(stderr).unwrap())
+    }
+
+    fn connect(&self) -> io::Result<TcpStream> {
+        let stream = self.namespace.enter(|| TcpStream::connect(AT))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(stream)
+    }
+
+    /// The head of an answer, and its body.
+    fn answer(&self, request: &str, accept: &str) -> io::Result<(String, String)> {
+        let mut stream = self.connect()?;
+        write!(stream, "{request} HTTP/1.0\r\nHost: gateway\r\nAccept: {accept}\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let (head, body) = answer.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
+        Ok((head.to_owned(), body.to_owned()))
+    }
+
+    fn scrape(&self) -> io::Result<String> {
+        let (head, body) = self.answer("GET /metrics", OPENMETRICS)?;
+        if !head.contains(" 200 ") || !body.ends_with("# EOF\n") {
+            return Err(io::Error::other(head));
+        }
+        Ok(body)
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn listening() -> String {
+    format!("metrics: {{ listen: {AT} }}")
+}
+
+#[test]
+fn a_scraper_gets_what_it_asks_for_and_nothing_else_is_served() {
+    need!(root);
+    let mut gateway = Gateway::new(3, &listening());
+    gateway.start();
+    let (head, body) = gateway.answer("GET /metrics", OPENMETRICS).unwrap();
+    assert!(head.contains(" 200 ") && head.contains("application/openmetrics-text; version=1.0.0"), "{head}");
+    let families = read(&body);
+    let labels = [("tenant", "cust-3"), ("attachment", "left")];
+    assert_eq!(value(&families, "transload_tenant_receive_frames_total", &labels), Some("0"));
+    assert_eq!(value(&families, "transload_port_up", &[("port", "a")]), Some("1"));
+    assert_eq!(value(&families, "transload_config_last_reload_successful", &[]), Some("1"));
+    assert_eq!(
+        value(&families, "transload_build_info", &[("version", env!("CARGO_PKG_VERSION"))]),
+        Some("1"),
+        "{body}"
+    );
+    let config = &families["transload_config"].samples[0].labels;
+    assert_eq!(config["file"], gateway.path("gateway.yaml").display().to_string());
+    let (head, body) = gateway.answer("GET /metrics", "text/plain").unwrap();
+    assert!(head.contains("text/plain; version=0.0.4") && !body.contains("# EOF"), "{head}");
+    assert!(gateway.answer("GET /fdb", "*/*").unwrap().0.contains(" 404 "), "rows are for the admin socket");
+    assert!(gateway.answer("POST /reload", "*/*").unwrap().0.contains(" 404 "));
+    assert!(gateway.answer("POST /metrics", "*/*").unwrap().0.contains(" 405 "));
+    let (is_told, text) = gateway.told(&["show", "metrics"]);
+    assert!(is_told, "{text}");
+    assert!(families.keys().eq(read(&text).keys()), "the admin socket has the same");
+    assert!(!gateway.told(&["show", "metrics", "--json"]).0);
+}
+
+#[test]
+fn a_port_in_use_is_told_with_its_place_before_anything_is_opened() {
+    need!(root);
+    let gateway = Gateway::new(1, &listening());
+    let _other = gateway.namespace.enter(|| TcpListener::bind(AT)).unwrap();
+    let file = gateway.path("gateway.yaml");
+    let line = fs::read_to_string(&file).unwrap().lines().count();
+    let file = file.to_str().unwrap();
+    for words in [&["run", file][..], &["check", "--host", file]] {
+        let (is_fine, said) = gateway.told(words);
+        assert!(!is_fine && said.contains("cannot serve metrics on 127.0.0.1:9475"), "{words:?}: {said}");
+        assert!(said.contains(&format!("gateway.yaml:{line}:20")), "{words:?}: {said}");
+        assert!(said.contains("ss -ltnp"), "{said}");
+    }
+    assert!(gateway.told(&["check", file]).0, "nothing is wrong with the file");
+}
+
+#[test]
+fn a_reload_moves_the_port_while_scrapes_go_on_and_a_bad_one_changes_nothing() {
+    need!(root);
+    let mut gateway = Gateway::new(3, &listening());
+    gateway.start();
+    let (is_over, scrapes) = (AtomicBool::new(false), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        let scraper = scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                // One that waits to be taken in when the port is closed may be reset, and asks again.
+                let mut tries = 0;
+                while let Err(error) = gateway.scrape() {
+                    assert_ne!(error.kind(), io::ErrorKind::ConnectionRefused, "there is no gap");
+                    tries += 1;
+                    assert!(tries < 3, "{error}");
+                }
+                scrapes.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        for at in ["0.0.0.0:9475", "127.0.0.1:9475", "\"[::]:9475\"", "0.0.0.0:9475", AT] {
+            gateway.write(3, &format!("metrics: {{ listen: {at} }}"));
+            let (is_done, said) = gateway.told(&["reload"]);
+            assert!(is_done && said.contains("metrics"), "{at}: {said}");
+            let before = scrapes.load(Ordering::Relaxed);
+            eventually("scrapes go on", || scraper.is_finished() || scrapes.load(Ordering::Relaxed) > before + 1);
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    let _other = gateway.namespace.enter(|| TcpListener::bind("127.0.0.1:9476")).unwrap();
+    for (at, why) in [("127.0.0.1:9476", "in use"), ("192.0.2.77:9475", "address"), ("127.0.0.1:80", "restart")] {
+        gateway.write(3, &format!("metrics: {{ listen: {at} }}"));
+        let (is_done, said) = gateway.told(&["reload"]);
+        assert!(!is_done && said.contains(why) && said.contains("gateway.yaml:"), "{at}: {said}");
+        let families = read(&gateway.scrape().unwrap());
+        assert_eq!(value(&families, "transload_config_last_reload_successful", &[]), Some("0"));
+    }
+    let families = read(&gateway.scrape().unwrap());
+    let reloads = |result| value(&families, "transload_config_reloads_total", &[("result", result)]);
+    assert_eq!((reloads("done"), reloads("rejected")), (Some("5"), Some("3")));
+    gateway.write(3, "");
+    assert!(gateway.told(&["reload"]).0);
+    eventually("the port is closed", || gateway.connect().is_err());
+    assert!(gateway.told(&["show", "metrics"]).1.contains("transload_config_last_reload_successful 1"));
+}
+
+#[test]
+fn scrapers_that_hang_hold_nobody_up() {
+    need!(root);
+    let mut gateway = Gateway::new(2_000, &listening());
+    gateway.start();
+    let mut clients = Vec::new();
+    for number in 0..40 {
+        let mut client = gateway.connect().unwrap();
+        let sent = match number % 3 {
+            0 => client.write_all(b"GET /met"),
+            // An answer of megabytes, of which nothing is read.
+            1 => client.write_all(b"GET /metrics HTTP/1.1\r\nHost: gateway\r\n\r\n"),
+            _ => Ok(()),
+        };
+        // One too many may have been told so already.
+        drop(sent);
+        clients.push(client);
+    }
+    eventually("a scrape comes through", || gateway.scrape().is_ok());
+    let (is_answered, said) = gateway.told(&["show", "ports"]);
+    assert!(is_answered, "{said}");
+    gateway.write(1, &listening());
+    assert!(gateway.told(&["reload"]).0);
+    let process = Pid::from_child(gateway.child.as_ref().unwrap());
+    kill_process(process, Signal::TERM).unwrap();
+    eventually("it stops", || gateway.child.as_mut().unwrap().try_wait().unwrap().is_some());
+    assert!(gateway.log().contains("stopped"), "{}", gateway.log());
+}
+
+#[test]
+fn ten_thousand_tenants_are_scraped_and_those_left_out_are_one() {
+    need!(root);
+    let leave_out = "tenants: { leave_out: [\"cust-?\", \"cust-1*\"] }";
+    let mut gateway = Gateway::new(10_000, &format!("metrics: {{ listen: {AT}, {leave_out} }}"));
+    gateway.start();
+    let families = read(&gateway.scrape().unwrap());
+    let tenants: Vec<_> = families["transload_tenant_mac_limit"].samples.iter().collect();
+    // 2 to 9, and all that begin with 1.
+    assert_eq!(tenants.len(), 10_000 - 8 - 1_112 + 1);
+    let limit = |tenant| value(&families, "transload_tenant_mac_limit", &[("tenant", tenant)]);
+    assert_eq!(limit("cust-1000"), None);
+    assert_eq!(limit("cust-2000"), Some("65536"));
+    assert_eq!(limit("(others)").unwrap(), (65_536_u64 * 1_120).to_string());
+}
+
+/// What Prometheus answers to a query.
+fn queried(gateway: &Gateway, query: &str) -> serde_json::Value {
+    let ask = || {
+        let mut stream = TcpStream::connect("127.0.0.1:9090")?;
+        write!(stream, "GET /api/v1/query?query={query} HTTP/1.0\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    let answer = gateway.namespace.enter(ask).unwrap_or_default();
+    let body = answer.split_once("\r\n\r\n").map_or("null", |(_, body)| body);
+    serde_json::from_str(body).unwrap_or_default()
+}
+
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_real_prometheus_takes_every_sample() {
+    need!(root, prometheus);
+    let mut gateway = Gateway::new(3, &listening());
+    gateway.start();
+    let config = "scrape_configs: [{ job_name: gateway, scrape_interval: 1s, static_configs: [{ targets: \
+                  ['127.0.0.1:9475'] }] }]\n";
+    fs::write(gateway.path("prometheus.yml"), config).unwrap();
+    let argument = |name: &str, path: &Path| format!("--{name}={}", path.display());
+    let mut command = Command::new("prometheus");
+    command
+        .arg(argument("config.file", &gateway.path("prometheus.yml")))
+        .arg(argument("storage.tsdb.path", &gateway.path("tsdb")))
+        .arg("--web.listen-address=127.0.0.1:9090")
+        .stdin(Stdio::null())
+        .stderr(File::create(gateway.path("prometheus.log")).unwrap());
+    let _prometheus = Ended(gateway.namespace.spawn(&mut command).unwrap());
+    let number = |query: &str| -> Option<f64> {
+        queried(&gateway, query)["data"]["result"][0]["value"][1].as_str()?.parse().ok()
+    };
+    eventually("the gateway is up", || number("up") == Some(1.0));
+    let samples = gateway.scrape().unwrap().lines().filter(|line| !line.starts_with('#')).count();
+    eventually("every sample is taken", || number("scrape_samples_scraped") == Some(samples as f64));
+    assert_eq!(number("count(transload_tenant_receive_bytes_total)"), Some(6.0));
+    assert_eq!(number("sum(transload_peer_state)"), Some(2.0));
+}
