@@ -1,11 +1,15 @@
 //! Events from the workers to the control plane: a bounded ring each; what does not fit is counted and never waited for.
 
+mod samples;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rtrb::{Consumer, Producer, RingBuffer};
 use transload_encaps::Mac;
+
+pub use samples::{DropSample, OuterSample, SampleSender};
 
 use crate::forwarding::{AttachmentId, DomainId, PeerId, PortId, Target};
 
@@ -84,6 +88,8 @@ pub enum Shortage {
 /// A worker's end of the ring.
 #[derive(Debug)]
 pub struct EventSender {
+    /// Where samples of dropped frames go.
+    pub samples: SampleSender,
     ring: Producer<Event>,
     lost: Arc<AtomicU64>,
 }
@@ -91,6 +97,7 @@ pub struct EventSender {
 /// The control plane's end of the ring.
 #[derive(Debug)]
 pub struct EventReceiver {
+    samples: Consumer<DropSample>,
     ring: Consumer<Event>,
     lost: Arc<AtomicU64>,
 }
@@ -99,8 +106,10 @@ pub struct EventReceiver {
 #[must_use]
 pub fn ring(capacity: usize) -> (EventSender, EventReceiver) {
     let (producer, consumer) = RingBuffer::new(capacity);
+    let (samples, hear_samples) = samples::ring();
     let lost = Arc::new(AtomicU64::new(0));
-    (EventSender { ring: producer, lost: lost.clone() }, EventReceiver { ring: consumer, lost })
+    let sender = EventSender { samples, ring: producer, lost: lost.clone() };
+    (sender, EventReceiver { samples: hear_samples, ring: consumer, lost })
 }
 
 impl EventSender {
@@ -117,6 +126,11 @@ impl EventReceiver {
     /// The next event, if there is one.
     pub fn hear(&mut self) -> Option<Event> {
         self.ring.pop().ok()
+    }
+
+    /// The next sample of a dropped frame, if there is one.
+    pub fn hear_sample(&mut self) -> Option<DropSample> {
+        self.samples.pop().ok()
     }
 
     /// How many events did not fit so far.

@@ -22,7 +22,7 @@ use transload::offline::captured::Captured;
 use transload::report::measure::Measure;
 use transload::report::metrics::catalogue::{field_measure, row_measure, sample_name};
 use transload::report::rows::{
-    AttachmentRow, DropRow, FdbRow, GatewayRow, HandedOver, HopRow, LogRow, LoopRow, MappingRow, MoveRow, PathMtuRow,
+    AttachmentRow, DropRow, DropSampleRow, FdbRow, GatewayRow, HandedOver, HopRow, LogRow, LoopRow, MappingRow, MoveRow, PathMtuRow,
     PeerRow, PortRow, RatesRow, ReloadRow, Reloaded, Summary, TenantRow, UnreachableRow, WorkerRow,
 };
 use transload::report::{PortState, TunnelState};
@@ -63,6 +63,7 @@ fn rows() -> Vec<(&'static str, Schema)> {
         ("`drops`", schema_for!(DropRow)),
         ("`gateway`: the gateway as a whole", schema_for!(GatewayRow)),
         ("`last_reload` of `gateway`", schema_for!(ReloadRow)),
+        ("`samples` of `drops`: frames that were dropped", schema_for!(DropSampleRow)),
         ("`log`: lines that are not in it", schema_for!(LogRow)),
         ("What `replay` prints: lists of these rows", schema_for!(Summary)),
         ("`captured` of `replay`: frames of the captures that are not what they seem", schema_for!(Captured)),
@@ -161,6 +162,7 @@ fn the_meaning_of_a_number_begins_with_its_unit() {
         "Lines",
         "Parts",
         "Events",
+        "VLAN ID",
     ];
     for (title, schema) in rows() {
         for (key, about, value) in keys(&schema) {

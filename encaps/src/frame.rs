@@ -184,6 +184,13 @@ impl<'mem> Frame<'mem> {
         self.chunk.get_mut(self.start as usize..self.end as usize).unwrap_or_default()
     }
 
+    /// The chunk from this place on to the end of the frame. In front of the frame it has the headers that were taken off,
+    /// as far as nothing was written over them; or what an earlier frame has left there.
+    #[must_use]
+    pub fn bytes_from(&self, chunk_offset: usize) -> &[u8] {
+        self.chunk.get(chunk_offset..self.end as usize).unwrap_or_default()
+    }
+
     /// How many bytes the frame has.
     #[must_use]
     #[inline]

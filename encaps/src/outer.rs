@@ -94,6 +94,17 @@ pub fn ip_destination(frame: &[u8], at: usize) -> Option<IpAddr> {
     }
 }
 
+/// Where an IP packet at `at` is from, without checking anything else.
+#[must_use]
+pub fn ip_source(frame: &[u8], at: usize) -> Option<IpAddr> {
+    let ip = frame.get(at..)?;
+    match ip.first()? >> 4 {
+        4 => ip.get(12..16)?.first_chunk::<4>().map(|b| IpAddr::V4(Ipv4Addr::from(*b))),
+        6 => ip.get(8..24)?.first_chunk::<16>().map(|b| IpAddr::V6(Ipv6Addr::from(*b))),
+        _ => None,
+    }
+}
+
 /// Walks the IP packet at `at`, and the UDP header where it carries one.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use super::Failure;
 use super::render::{output, tell};
 use crate::admin::client::{self, AskError};
 use crate::admin::socket;
-use crate::report::rows::{DropRow, FdbRow, LogRow, LoopRow, MappingRow, PeerRow, PortRow, TenantRow};
+use crate::report::rows::{DropRow, DropSampleRow, FdbRow, LogRow, LoopRow, MappingRow, PeerRow, PortRow, TenantRow};
 
 const COLUMNS: &str = "\
 A column is a key of the JSON (docs/ROWS.md has them all). Some need a word:
@@ -60,6 +60,8 @@ const PEERS: [&str; 12] = [
 const PORTS: [&str; 12] =
     ["PORT", "IO", "MAC", "MTU", "RX FRAMES", "RX BYTES", "LOST", "TX FRAMES", "TX BYTES", "DROPPED", "LEFT", "STATE"];
 const LOG: [&str; 2] = ["HELD BACK", "LOST"];
+/// Below the drops.
+const SAMPLES: [&str; 9] = ["AT", "REASON", "PORT", "VIA", "SOURCE", "ID", "SOURCE MAC", "LEN", "TENANT"];
 const DROPS: [&str; 8] = ["REASON", "DROPPED", "COPIES", "LEFT", "TOLERATED", "PORTS", "RESPONSIBLE", "MEANING"];
 
 #[derive(Debug, clap::Args)]
@@ -305,7 +307,39 @@ fn drops(rows: &[DropRow], all: bool) -> String {
         let ports = or_none(joined(row.ports.iter().map(|(port, count)| format!("{port} {count}")), ", "));
         table.add_row([&row.reason, &dropped, &copies, &left, &tolerated, &ports, &row.responsible, &row.meaning]);
     }
-    finish(&table, rows.len(), "No frame has been dropped.")
+    let counts = finish(&table, rows.len(), "No frame has been dropped.");
+    let samples = samples(rows.iter().flat_map(|row| &row.samples));
+    joined([Some(counts), samples].into_iter().flatten(), "\n\n").unwrap_or_default()
+}
+
+/// The last frames that were dropped, the latest first; none if there are none.
+fn samples<'r>(rows: impl Iterator<Item = &'r DropSampleRow>) -> Option<String> {
+    let mut rows: Vec<_> = rows.collect();
+    rows.sort_by(|a, b| b.at.cmp(&a.at));
+    let mut table = table(&SAMPLES, &SAMPLES[7..8]);
+    for row in &rows {
+        let between = |ends: [&Option<String>; 2]| {
+            or_none(ends[0].as_ref().zip(ends[1].as_ref()).map(|(from, to)| format!("{from} > {to}")))
+        };
+        let outer = between([&row.source, &row.destination]);
+        let carrier = row.carrier.as_ref().map_or_else(String::new, |carrier| format!(", {carrier}"));
+        let tag = row.vlan.map_or_else(String::new, |vlan| format!(", VLAN {vlan}"));
+        let owner = row.tenant.as_ref().zip(row.attachment.as_ref());
+        let owner = owner.map(|(tenant, attachment)| format!("{tenant} ({attachment})"));
+        table.add_row([
+            row.at.clone(),
+            row.reason.clone(),
+            row.port.clone(),
+            or_none(row.via.clone()),
+            format!("{outer}{carrier}"),
+            or_none(row.id.clone()),
+            format!("{}{tag}", between([&row.source_mac, &row.destination_mac])),
+            row.len.to_string(),
+            or_none(owner.or_else(|| row.mapping.clone())),
+        ]);
+    }
+    (!rows.is_empty())
+        .then(|| format!("The last of them, at most one a second of each reason and peer:\n\n{}", table.trim_fmt()))
 }
 
 fn log(rows: &[LogRow]) -> String {
@@ -368,6 +402,7 @@ mod tests {
             (&PEERS[..], schema_for!(PeerRow)),
             (&PORTS[..11], schema_for!(PortRow)),
             (&DROPS[..], schema_for!(DropRow)),
+            (&SAMPLES[..], schema_for!(DropSampleRow)),
             (&LOG[..], schema_for!(LogRow)),
         ];
         for (heads, schema) in tables {

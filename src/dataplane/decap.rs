@@ -114,7 +114,10 @@ impl<'a, T: Tracer> Decapsulator<'a, T> {
                 },
             };
         self.tracer.segment(note.origin.peer, &found, Some(owner.claim));
-        settle_inner(frame, note, owner.inner_tags)?;
+        if let Err(reason) = settle_inner(frame, note, owner.inner_tags) {
+            note.kind = FrameKind::Refused(found.segment);
+            return Err(reason);
+        }
         note.kind = FrameKind::Tenant(owner.claim);
         owner.received.count(frame.len());
         Ok(())
@@ -134,6 +137,7 @@ impl<'a, T: Tracer> Decapsulator<'a, T> {
     #[cold]
     fn cross(&mut self, frame: &mut Frame<'_>, note: &mut Note, found: Decap, peer: &Peer) -> Result<(), DropReason> {
         self.tracer.segment(note.origin.peer, &found, None);
+        note.kind = FrameKind::Refused(found.segment);
         let crossing = mapping::find(self.tables, self.counters, peer, found.segment, self.tracer)?;
         let inner_tags = mapping::origin(self.tables, crossing).map_or(InnerTags::Keep, |end| end.inner_tags);
         settle_inner(frame, note, inner_tags)?;

@@ -5,9 +5,11 @@ use transload_encaps::{Frame, InnerTags, Segment};
 use super::floods::Floods;
 use super::path::{EgressPath, IngressSide};
 use super::ports::WorkerPorts;
+use super::sample::Sampler;
 use super::{Now, mapping};
 use crate::counters::{Counters, TrafficCounter};
-use crate::forwarding::{Attachment, Claim, Crossing, Domain, DomainId, End, Exit, Forwarding, PeerId, Target};
+use crate::events::EventSender;
+use crate::forwarding::{Attachment, Claim, Crossing, Domain, DomainId, End, Exit, Forwarding, PeerId, PortId, Target};
 use crate::io::{Caps, Pool};
 
 /// What the encap stage reads and writes besides the burst.
@@ -24,6 +26,11 @@ pub(super) struct Egress<'a, 'mem, T> {
     pub segments: &'a mut Vec<Frame<'mem>>,
     /// This worker's counters.
     pub counters: &'a Counters,
+    /// The ring to the control plane, for samples of what is dropped.
+    pub events: &'a mut EventSender,
+    /// The port that the present frame came in by; none while copies are made, of whose drops samples are taken with the
+    /// frame itself.
+    pub ingress: Option<PortId>,
     /// The time of this burst.
     pub now: Now,
     /// The present frame, or a copy or segment of it, as the narrowest of its paths refused it.
@@ -40,6 +47,11 @@ pub(super) struct TooBigFrame<'mem> {
 }
 
 impl<'a, T> Egress<'a, '_, T> {
+    /// Takes samples of what is dropped.
+    pub(super) fn sampler(&mut self) -> Sampler<'_> {
+        Sampler { events: self.events, tables: self.tables, now: self.now }
+    }
+
     /// The path to a place of a domain.
     #[inline]
     pub(super) fn path_to(&self, id: DomainId, domain: &Domain, target: Target) -> Option<EgressPath<'a>> {

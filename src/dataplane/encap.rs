@@ -59,17 +59,22 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     #[inline(never)]
     fn send(&mut self, frame: Frame<'mem>, note: &mut Note, memo: &mut Memo<KnownPath<'a>>) {
         match note.kind {
-            _ if !note.is_pending() => self.pool.put(frame),
+            _ if !note.is_pending() => {
+                self.sampler().settled(&frame, note);
+                self.pool.put(frame);
+            }
             FrameKind::Tenant(ingress) => note.verdict = self.forward(frame, note, ingress, memo),
             FrameKind::Mapping(crossing) => note.verdict = self.cross(frame, crossing),
-            FrameKind::Unopened => note.verdict = self.discard(frame, Common::UnknownSegment),
+            FrameKind::Unopened | FrameKind::Refused(_) => {
+                note.verdict = self.discard(frame, note, Common::UnknownSegment);
+            }
         }
     }
 
     /// Sends a tenant's frame where the bridge has decided.
     fn forward(&mut self, frame: Frame<'mem>, note: &Note, ingress: Claim, memo: &mut Memo<KnownPath<'a>>) -> Verdict {
         let Some(domain) = self.tables.domain(ingress.domain) else {
-            return self.discard(frame, Common::UnknownSegment);
+            return self.discard(frame, note, Common::UnknownSegment);
         };
         let origin = Target { attachment: ingress.attachment, peer: note.origin.peer };
         let side = IngressSide::Tenant { id: ingress.domain, domain, origin };
@@ -86,7 +91,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
             }
             Decision::Flood { domain } => self.flood(Flood::new(frame, *note, domain, ControlGroups::NONE)),
             Decision::FloodControl { domain, group } => self.flood(Flood::new(frame, *note, domain, group)),
-            Decision::Undecided => self.discard(frame, Common::NoTargets),
+            Decision::Undecided => self.discard(frame, note, Common::NoTargets),
         };
         self.answer_refused(side);
         verdict
@@ -117,7 +122,8 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     }
 
     #[cold]
-    fn discard(&mut self, frame: Frame<'mem>, reason: Common) -> Verdict {
+    fn discard(&mut self, frame: Frame<'mem>, note: &Note, reason: Common) -> Verdict {
+        self.sampler().dropped(reason.into(), &frame, note);
         self.pool.put(frame);
         Verdict::Dropped(reason.into())
     }
@@ -142,8 +148,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         path: Option<&EgressPath<'a>>,
     ) -> Result<(), DropReason> {
         let Some(path) = path else {
-            self.pool.put(frame);
-            return Err(Common::NoTargets.into());
+            return Err(self.stays(frame, side, 0, Common::NoTargets.into()));
         };
         match frame.meta.gso {
             Some(_) => self.depart_as_super_frame(frame, side, path),
@@ -199,18 +204,31 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
                 path.sent.iter().flatten().for_each(|sent| sent.count(len));
                 Ok(())
             }
-            Err(Obstacle::TooBig { most }) => Err(path.fails(self.refuse(frame, most))),
+            Err(Obstacle::TooBig { most }) => Err(path.fails(self.refuse(frame, side, most))),
             Err(Obstacle::Other(reason)) => {
-                self.pool.put(frame);
-                Err(path.fails(reason))
+                let wrapped = frame.len().saturating_sub(len);
+                Err(path.fails(self.stays(frame, side, wrapped, reason)))
             }
         }
     }
 
+    /// Puts a frame back that does not leave, with so many bytes of new headers in front of it.
+    #[cold]
+    fn stays(&mut self, frame: Frame<'mem>, side: &IngressSide<'a>, wrapped: usize, reason: DropReason) -> DropReason {
+        if let Some(port) = self.ingress {
+            self.sampler().stays(reason, &frame, (port, side), wrapped);
+        }
+        self.pool.put(frame);
+        reason
+    }
+
     /// Keeps a frame that is too big until its sender is answered, once for all paths; the narrowest counts.
     #[cold]
-    fn refuse(&mut self, frame: Frame<'mem>, most: usize) -> DropReason {
+    fn refuse(&mut self, frame: Frame<'mem>, side: &IngressSide<'a>, most: usize) -> DropReason {
         let reason = too_big::reason(frame.bytes());
+        if let Some(port) = self.ingress {
+            self.sampler().stays(reason, &frame, (port, side), 0);
+        }
         let wider = match &self.refused {
             Some(before) if before.most <= most => Some(frame),
             _ => self.refused.replace(TooBigFrame { frame, most }).map(|before| before.frame),

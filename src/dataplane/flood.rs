@@ -53,7 +53,9 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         let Some(mut flood) = refused else { return Verdict::Waiting };
         self.count_unmade(&flood);
         if let Some(side) = self.side_of(&flood) {
-            flood.copies.add(Err(Common::FloodBacklog.into()), &side, self.counters);
+            let reason = Common::FloodBacklog.into();
+            self.sampler().dropped(reason, &flood.frame, &flood.note);
+            flood.copies.add(Err(reason), &side, self.counters);
         }
         self.finish(flood)
     }
@@ -77,6 +79,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     fn copies(&mut self, flood: &mut Flood<'mem>, most: usize) -> bool {
         let (Some(side), Some(domain)) = (self.side_of(flood), self.tables.domain(flood.domain)) else { return true };
         let most = most.min(self.floods.left);
+        let ingress = self.ingress.take();
         let from = side.attachment_of(flood.domain);
         let horizon = from.and_then(|from| domain.attachment(from)).map(|ingress| ingress.horizon);
         let loops = &domain.state.loops;
@@ -92,6 +95,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
                 if made == most {
                     flood.next = (attachment, n);
                     self.made(flood, made);
+                    self.ingress = ingress;
                     return false;
                 }
                 made += 1;
@@ -103,12 +107,14 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
                     self.copy(&flood.frame).and_then(|copy| self.depart(copy, &side, path.as_ref()))
                 };
                 if let Err(reason) = gone {
+                    self.sampler().dropped(reason, &flood.frame, &flood.note);
                     self.tracer.lost(reason);
                 }
                 flood.copies.add(gone, &side, self.counters);
             }
         }
         self.made(flood, made);
+        self.ingress = ingress;
         true
     }
 

@@ -22,6 +22,7 @@ use super::burst::Burst;
 use super::copies::Copies;
 use super::egress::TooBigFrame;
 use super::note::{Note, Verdict};
+use super::sample::Sampler;
 use crate::counters::Counters;
 use crate::forwarding::{AttachmentId, Claim, DomainId, Forwarding};
 use crate::io::Pool;
@@ -109,19 +110,20 @@ impl<'mem> Floods<'mem> {
         self.queues.is_empty()
     }
 
-    /// A breath begins, under these tables.
+    /// A breath begins, under the tables that samples are taken with.
     #[inline]
-    pub(super) fn begin(&mut self, tables: &Forwarding, pool: &mut Pool<'mem>, counters: &Counters) {
+    pub(super) fn begin(&mut self, pool: &mut Pool<'mem>, counters: &Counters, sampler: &mut Sampler<'_>) {
         self.left = SHARE;
-        let before = std::mem::replace(&mut self.tables, std::ptr::from_ref(tables).addr());
+        let before = std::mem::replace(&mut self.tables, std::ptr::from_ref(sampler.tables).addr());
         if self.tables != before && !self.is_empty() {
-            self.drop_orphans(tables, pool, counters);
+            self.drop_orphans(pool, counters, sampler);
         }
     }
 
     /// Drops the frames whose attachment or sender these tables do not have.
     #[cold]
-    fn drop_orphans(&mut self, tables: &Forwarding, pool: &mut Pool<'mem>, counters: &Counters) {
+    fn drop_orphans(&mut self, pool: &mut Pool<'mem>, counters: &Counters, sampler: &mut Sampler<'_>) {
+        let tables = sampler.tables;
         for _ in 0..self.queues.len() {
             let Some(mut queue) = self.queues.pop_front() else { return };
             let (mut at, mut kept) = (Some(queue.first), None);
@@ -137,7 +139,7 @@ impl<'mem> Floods<'mem> {
                     queue.last = here;
                     queue.len += 1;
                 } else if let Some(flood) = self.vacate(here) {
-                    discard(flood, pool, counters);
+                    discard(flood, pool, counters, sampler);
                 }
             }
             if queue.len > 0 {
@@ -212,9 +214,8 @@ fn is_at_home(flood: &Flood<'_>, ingress: Claim, tables: &Forwarding) -> bool {
     is_behind && tables.domain(flood.domain).is_some()
 }
 
-fn discard<'mem>(flood: Flood<'mem>, pool: &mut Pool<'mem>, counters: &Counters) {
+fn discard<'mem>(flood: Flood<'mem>, pool: &mut Pool<'mem>, counters: &Counters, sampler: &mut Sampler<'_>) {
     let Flood { frame, mut note, refused, copies, .. } = flood;
-    pool.put(frame);
     if let Some(refused) = refused {
         pool.put(refused.frame);
     }
@@ -223,5 +224,7 @@ fn discard<'mem>(flood: Flood<'mem>, pool: &mut Pool<'mem>, counters: &Counters)
         Some(Err(reason)) => Verdict::Dropped(reason),
         None => Verdict::Dropped(Common::UnknownSegment.into()),
     };
+    sampler.settled(&frame, &note);
+    pool.put(frame);
     note.settle(counters);
 }

@@ -30,6 +30,7 @@ mod ports;
 mod rate;
 mod reassembly;
 mod receive;
+mod sample;
 pub mod thread;
 mod too_big;
 pub mod trace;
@@ -51,6 +52,7 @@ use floods::Floods;
 use known_senders::KnownSenders;
 use reassembly::{Datagrams, Reassembler, reassemble};
 use receive::{Receiver, receive};
+use sample::Sampler;
 use trains::{Aside, Shunter};
 
 pub use burst::Burst;
@@ -157,8 +159,9 @@ impl<'mem> Worker<'mem> {
         // no stale ones.
         let tables: &Forwarding = view.load();
         let fdb = &shared.fdb;
-        floods.begin(tables, pool, counters);
-        datagrams.expire(pool, counters, now);
+        let sampler = &mut Sampler { events, tables, now };
+        floods.begin(pool, counters, sampler);
+        datagrams.expire(pool, counters, sampler);
         let mut handled = 0;
         for slot in 0..ports.len() {
             let Some(port) = receive(burst, &mut Receiver { ports, slot, pool, counters, events, now }) else {
@@ -177,20 +180,45 @@ impl<'mem> Worker<'mem> {
                 tracer.done(Stage::Decap, burst);
                 bridge(burst, &mut Bridge { tables, fdb, counters, events, now, tracer });
                 tracer.done(Stage::Bridge, burst);
+                let (refused, ingress) = (None, Some(port));
                 encap(
                     burst,
-                    &mut Egress { tables, ports, pool, floods, segments, counters, now, refused: None, tracer },
+                    &mut Egress {
+                        tables,
+                        ports,
+                        pool,
+                        floods,
+                        segments,
+                        counters,
+                        events,
+                        ingress,
+                        now,
+                        refused,
+                        tracer,
+                    },
                 );
                 tracer.done(Stage::Encap, burst);
                 burst.settle(counters);
-                if !aside.resume(burst, &mut Shunter { port, ports, pool, counters }) {
+                if !aside.resume(burst, &mut Shunter { port, ports, pool, counters, events, tables, now }) {
                     break;
                 }
             }
         }
         if !floods.is_empty() {
-            handled +=
-                flood(&mut Egress { tables, ports, pool, floods, segments, counters, now, refused: None, tracer });
+            let (refused, ingress) = (None, None);
+            handled += flood(&mut Egress {
+                tables,
+                ports,
+                pool,
+                floods,
+                segments,
+                counters,
+                events,
+                ingress,
+                now,
+                refused,
+                tracer,
+            });
         }
         ports.transmit(pool, counters);
         handled

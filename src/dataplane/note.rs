@@ -1,7 +1,7 @@
 //! Notes: what the stages have found out about a frame, beside its bytes.
 
-use transload_encaps::DropReason;
 use transload_encaps::l2cp::ControlGroups;
+use transload_encaps::{DropReason, Segment};
 
 use crate::counters::Counters;
 use crate::forwarding::{Claim, Crossing, DomainId, PeerId, PortId, Target};
@@ -39,8 +39,10 @@ pub struct PacketOrigin {
 /// What kind of frame came out of a tunnel packet: which later stages have a part in it, and on whose behalf.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FrameKind {
-    /// A tunnel packet that is not opened yet, or out of which no frame came that anybody claims.
+    /// A tunnel packet that is not opened yet, or out of which no frame came.
     Unopened,
+    /// A frame of this segment that is dropped, since nobody claims the segment, or since of what its headers say.
+    Refused(Segment),
     /// A tenant's frame, by the attachment that it came in by; the bridge decides where it goes.
     Tenant(Claim),
     /// A mapping's frame, on its way to the other side; the bridge has no part in it.
@@ -139,7 +141,7 @@ impl Note {
     pub const fn ingress(&self) -> Option<Claim> {
         match self.kind {
             FrameKind::Tenant(ingress) => Some(ingress),
-            FrameKind::Unopened | FrameKind::Mapping(_) => None,
+            FrameKind::Unopened | FrameKind::Refused(_) | FrameKind::Mapping(_) => None,
         }
     }
 }

@@ -15,6 +15,7 @@ use super::Now;
 use super::burst::Burst;
 use super::classify::{Classifier, NoOrigin};
 use super::note::{Note, Verdict};
+use super::sample::Sampler;
 use super::trace::Tracer;
 use crate::counters::Counters;
 use crate::forwarding::{EndpointId, Port, PortId, Reassembly};
@@ -63,16 +64,21 @@ impl<'mem> Datagrams<'mem> {
 
     /// Gives up what has waited too long.
     #[inline]
-    pub(super) fn expire(&mut self, pool: &mut Pool<'mem>, counters: &Counters, now: Now) {
-        if now.nanos >= self.due {
-            self.give_up(pool, counters, now);
+    pub(super) fn expire(&mut self, pool: &mut Pool<'mem>, counters: &Counters, sampler: &mut Sampler<'_>) {
+        if sampler.now.nanos >= self.due {
+            self.give_up(pool, counters, sampler);
         }
     }
 
     #[cold]
-    fn give_up(&mut self, pool: &mut Pool<'mem>, counters: &Counters, now: Now) {
+    fn give_up(&mut self, pool: &mut Pool<'mem>, counters: &Counters, sampler: &mut Sampler<'_>) {
+        let now = sampler.now;
         let late = |datagram: &mut Datagram<'mem>| datagram.due <= now.nanos;
         for mut datagram in self.all.extract_if(.., late) {
+            if datagram.chunk.is_some() {
+                let DatagramId { src, dst, .. } = datagram.id;
+                sampler.incomplete(Common::ReassemblyTimeout.into(), datagram.port, [src, dst], datagram.bytes.0);
+            }
             datagram.abandon(Common::ReassemblyTimeout, pool, counters);
         }
         self.due = self.all.iter().map(|datagram| datagram.due).min().unwrap_or(u64::MAX);

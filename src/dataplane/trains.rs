@@ -20,10 +20,13 @@ use transload_encaps::outer::Outer;
 use transload_encaps::{Checksum, Frame, Gso, GsoKind, HEADROOM, Kind};
 
 use super::burst::Burst;
-use super::offload;
+use super::note::Note;
 use super::ports::WorkerPorts;
+use super::sample::Sampler;
+use super::{Now, offload};
 use crate::counters::Counters;
-use crate::forwarding::{PeerId, PortId};
+use crate::events::EventSender;
+use crate::forwarding::{Forwarding, PeerId, PortId};
 use crate::io::Pool;
 
 /// The frames of a burst that wait until those before them are done; empty between bursts.
@@ -44,6 +47,12 @@ pub(super) struct Shunter<'a, 'mem> {
     pub pool: &'a mut Pool<'mem>,
     /// This worker's counters.
     pub counters: &'a Counters,
+    /// The ring to the control plane, for samples of what is dropped.
+    pub events: &'a mut EventSender,
+    /// The frozen tables.
+    pub tables: &'a Forwarding,
+    /// The time of this burst.
+    pub now: Now,
 }
 
 impl<'mem> Aside<'mem> {
@@ -82,7 +91,7 @@ impl<'mem> Aside<'mem> {
 
     /// Cuts the first frame into its packets, each of which counts as received like one that came alone.
     fn cut_first(&mut self, peer: PeerId, with: &mut Shunter<'_, 'mem>) {
-        let Shunter { port, ports, pool, counters } = with;
+        let Shunter { port, ports, pool, counters, events, tables, now } = with;
         let Some(train) = self.frames.pop_front() else { return };
         ports.transmit(pool, counters);
         let (behind, mut bytes) = (self.frames.len(), 0);
@@ -101,6 +110,9 @@ impl<'mem> Aside<'mem> {
             Err(reason) => {
                 counters.dropped(reason, None, 1);
                 counters.dropped_at(*port, Some(peer), reason, 1);
+                let mut note = Note::new(*port);
+                note.drop(reason);
+                Sampler { events, tables, now: *now }.settled(&train, &note);
             }
         }
         pool.put(train);

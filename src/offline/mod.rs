@@ -125,6 +125,9 @@ impl<'mem> Offline<'mem> {
         while let Some(event) = self.events.hear() {
             self.rib.hear(&event);
         }
+        while let Some(sample) = self.events.hear_sample() {
+            self.rib.dropped(sample);
+        }
         self.follow();
     }
 
@@ -176,9 +179,11 @@ impl<'mem> Offline<'mem> {
             loops: self.rib.loops(),
             activity: None,
             crews: &[],
+            drop_samples: self.rib.drop_samples(),
             ports: Slab::new(),
             tunnels: Vec::new(),
             now: Now { nanos },
+            wall: nanos,
         }
     }
 

@@ -3,6 +3,7 @@
 //! A [`GatewayState`] borrows what a gateway, live or offline, knows; its methods make [`rows`] of it.
 
 pub mod crossings;
+mod drop_samples;
 mod links;
 mod macs;
 pub mod measure;
@@ -10,5 +11,6 @@ pub mod metrics;
 pub mod rows;
 mod state;
 mod tenants;
+pub mod wall;
 
 pub use state::{GatewayState, NoSuchTenant, PortState, TunnelState};

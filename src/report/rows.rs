@@ -380,12 +380,52 @@ pub struct DropRow {
     /// Frames dropped or left, by the port that they came in by or were to leave by; copies of flooded ones are not in it.
     #[schemars(extend("x-metric" = no_metric("`ports` counts them, too")))]
     pub ports: BTreeMap<String, u64>,
+    /// The last frames dropped for it, of each peer up to four, the latest first; about one a second of each peer is
+    /// looked at. None of frames that a device refused when they left, or that the program on a device has dropped.
+    pub samples: Vec<DropSampleRow>,
     /// Who can do something about it: `peer`, `config` (the file) or `local` (this machine); `nobody`
     /// where nothing is wrong.
     #[schemars(extend("x-metric" = LABEL))]
     pub responsible: String,
     /// What it means, and where to look.
     pub meaning: String,
+}
+
+/// A frame that was dropped: what its headers said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DropSampleRow {
+    /// The reason.
+    pub reason: String,
+    /// When it was dropped, in UTC: `2026-11-30T12:00:00.123456Z`.
+    pub at: String,
+    /// Seconds since then.
+    pub ago: u64,
+    /// The port that it came in by.
+    pub port: String,
+    /// The peer that it came from, or the port in whose tags it came; none if its sender is unknown.
+    pub via: Option<String>,
+    /// The outer source address, if it was in a tunnel or may have been.
+    pub source: Option<String>,
+    /// The outer destination address.
+    pub destination: Option<String>,
+    /// What carried the tunnel: `UDP port 4789`, `IP protocol 47`.
+    pub carrier: Option<String>,
+    /// The tenant ID, such as `vni 10100`, if it could be read.
+    pub id: Option<String>,
+    /// The tenant, if the frame got as far.
+    pub tenant: Option<String>,
+    /// The attachment that it came in by.
+    pub attachment: Option<String>,
+    /// The mapping that it was to cross.
+    pub mapping: Option<String>,
+    /// The source MAC address of the tenant's frame; of a frame in which there is none, its own.
+    pub source_mac: Option<String>,
+    /// The destination MAC address beside it.
+    pub destination_mac: Option<String>,
+    /// VLAN ID of the tag behind these addresses.
+    pub vlan: Option<u16>,
+    /// Bytes of the frame, with its outer headers where they are known.
+    pub len: u32,
 }
 
 /// What became of lines that are not in the log.

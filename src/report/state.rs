@@ -11,6 +11,7 @@ use crate::counters::{Both, Counter, Counters, TrafficCounter};
 use crate::dataplane::{Now, Shared};
 use crate::forwarding::{DomainId, PeerId, PortId, Slab};
 use crate::rib::activity::{Activity, TrafficRates};
+use crate::rib::drop_samples::DropSamples;
 use crate::rib::history::History;
 use crate::rib::loops::Loops;
 use crate::rib::path_reports::PathReport;
@@ -35,12 +36,16 @@ pub struct GatewayState<'a> {
     pub activity: Option<&'a Activity>,
     /// The ports that each worker serves; without any where there are no threads.
     pub crews: &'a [Vec<PortId>],
+    /// Frames that were dropped.
+    pub drop_samples: &'a DropSamples,
     /// The ports; empty where captures stand for them.
     pub ports: Slab<PortId, PortState<'a>>,
     /// The tunnel peers.
     pub tunnels: Vec<TunnelState<'a>>,
     /// The moment that ages are counted from, by the workers' clock.
     pub now: Now,
+    /// The same moment in nanoseconds since 1970.
+    pub wall: u64,
 }
 
 /// What is known of a port besides the tables.
@@ -104,6 +109,7 @@ impl GatewayState<'_> {
             copies: self.sum(|counters| counters.copy_drops(reason)),
             tolerated: self.sum(|counters| counters.tolerated(reason)),
             ports: ports.filter(|(_, frames)| *frames > 0).collect(),
+            samples: self.samples_of(reason),
             responsible: reason.info().fault.word().into(),
             meaning: reason.info().meaning.into(),
         }

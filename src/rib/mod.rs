@@ -12,6 +12,7 @@
 pub mod activity;
 pub mod ageing;
 mod assemble;
+pub mod drop_samples;
 pub mod facts;
 pub mod history;
 mod identity;
@@ -32,12 +33,13 @@ use std::sync::Arc;
 use crate::compile::{Plan, TunnelPlan};
 use crate::counters::Counters;
 use crate::dataplane::{Now, Shared};
-use crate::events::Event;
+use crate::events::{DropSample, Event};
 use crate::fdb::Fdb;
 use crate::forwarding::{DomainId, Forwarding, Hop, Map, OwnMacs, PeerId, PortId, Slab};
 use activity::Activity;
 use ageing::Ageing;
 use assemble::{Facts, assemble, ports, stated_hops};
+use drop_samples::DropSamples;
 use facts::{DeviceFact, DeviceState, PathFact, PortLink, Targets, Tunnel};
 use history::History;
 pub use identity::own_macs;
@@ -76,6 +78,8 @@ pub struct Rib {
     history: History,
     /// The loops that workers found.
     loops: Loops,
+    /// Frames that workers dropped.
+    drop_samples: DropSamples,
     /// Tenants with more MAC addresses than are learned.
     shortages: Shortages,
     /// What was counted in the last seconds.
@@ -123,6 +127,7 @@ impl Rib {
             reports: PathReports::default(),
             history: History::default(),
             loops: Loops::default(),
+            drop_samples: DropSamples::default(),
             shortages: Shortages::default(),
             activity: Activity::default(),
             failures: BTreeMap::new(),
@@ -220,6 +225,11 @@ impl Rib {
                 self.outputs.push_back(Output::News(News::PortWorks { port }));
             }
         }
+    }
+
+    /// Takes in a frame that a worker has dropped.
+    pub fn dropped(&mut self, sample: DropSample) {
+        self.drop_samples.note(sample, &self.shared.forwarding.load(), &self.plan.names);
     }
 
     fn unknown_sender(&mut self, anonymous: PeerId, address: std::net::IpAddr, heard: (DomainId, u64)) {

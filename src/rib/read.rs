@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Rib;
 use super::activity::Activity;
+use super::drop_samples::DropSamples;
 use super::facts::Tunnel;
 use super::history::History;
 use super::learned::LearnedPeers;
@@ -110,6 +111,12 @@ impl Rib {
     #[must_use]
     pub const fn activity(&self) -> &Activity {
         &self.activity
+    }
+
+    /// Frames that were dropped.
+    #[must_use]
+    pub const fn drop_samples(&self) -> &DropSamples {
+        &self.drop_samples
     }
 
     /// The ports that do not carry frames, and why.

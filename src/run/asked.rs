@@ -1,6 +1,7 @@
 //! What the running gateway lends to those who ask it.
 
 use std::sync::atomic::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::gateway::Gateway;
 use super::record::FileHistory;
@@ -42,6 +43,7 @@ impl Asked for Gateway {
             loops: rib.loops(),
             activity: Some(rib.activity()),
             crews: &self.crews,
+            drop_samples: rib.drop_samples(),
             ports: self
                 .backends
                 .iter()
@@ -49,6 +51,7 @@ impl Asked for Gateway {
                 .collect(),
             tunnels: known.chain(nameless).collect(),
             now: self.clock.now(),
+            wall: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64),
         })
     }
 
