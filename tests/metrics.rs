@@ -272,6 +272,7 @@ proptest! {
             ports: BTreeMap::new(),
             responsible: name.clone(),
             meaning: name.clone(),
+            samples: Vec::new(),
         });
         let exposed = exposed(samples);
         let labels = [("tenant", name.as_str()), ("attachment", reason.as_str())];

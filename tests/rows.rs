@@ -22,8 +22,9 @@ use transload::offline::captured::Captured;
 use transload::report::measure::Measure;
 use transload::report::metrics::catalogue::{field_measure, row_measure, sample_name};
 use transload::report::rows::{
-    AttachmentRow, DropRow, DropSampleRow, FdbRow, GatewayRow, HandedOver, HopRow, LogRow, LoopRow, MappingRow, MoveRow, PathMtuRow,
-    PeerRow, PortRow, RatesRow, ReloadRow, Reloaded, Summary, TenantRow, UnreachableRow, WorkerRow,
+    AttachmentRow, DropRow, DropSampleRow, FdbRow, GatewayRow, HandedOver, HopRow, LogRow, LoopRow, MappingRow,
+    MoveRow, PathMtuRow, PeerRow, PortRow, RatesRow, ReloadRow, Reloaded, StatusRow, Summary, TenantRow, TroubleRow,
+    UnreachableRow, WorkerRow,
 };
 use transload::report::{PortState, TunnelState};
 use transload::rib::activity::Activity;
@@ -64,6 +65,8 @@ fn rows() -> Vec<(&'static str, Schema)> {
         ("`gateway`: the gateway as a whole", schema_for!(GatewayRow)),
         ("`last_reload` of `gateway`", schema_for!(ReloadRow)),
         ("`samples` of `drops`: frames that were dropped", schema_for!(DropSampleRow)),
+        ("`status`: how the gateway is, on one page", schema_for!(StatusRow)),
+        ("`troubles` of `status`", schema_for!(TroubleRow)),
         ("`log`: lines that are not in it", schema_for!(LogRow)),
         ("What `replay` prints: lists of these rows", schema_for!(Summary)),
         ("`captured` of `replay`: frames of the captures that are not what they seem", schema_for!(Captured)),
@@ -163,6 +166,8 @@ fn the_meaning_of_a_number_begins_with_its_unit() {
         "Parts",
         "Events",
         "VLAN ID",
+        "Peers",
+        "Troubles",
     ];
     for (title, schema) in rows() {
         for (key, about, value) in keys(&schema) {

@@ -259,6 +259,12 @@ impl Underlay {
         outer::ip_destination(&self.template, MAX_LEN - self.shape.len())
     }
 
+    /// Our own address.
+    #[must_use]
+    pub fn source(&self) -> Option<IpAddr> {
+        outer::ip_source(&self.template, MAX_LEN - self.shape.len())
+    }
+
     /// The UDP source ports of its packets.
     #[must_use]
     pub const fn source_ports(&self) -> SourcePorts {

@@ -12,7 +12,9 @@ pub mod metrics;
 pub mod rights;
 mod scrape;
 pub mod socket;
+mod status;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Query, Request, State};
@@ -25,6 +27,7 @@ use serde::Deserialize;
 use tokio::net::UnixListener;
 
 use crate::forwarding::PeerId;
+use crate::report::drop_history::LastMinute;
 use crate::report::rows::{ErrorRow, GatewayRow, HandedOver, LogRow, Reloaded};
 use crate::report::{GatewayState, NoSuchTenant};
 use clients::{AdminListener, ClientHandle};
@@ -41,6 +44,12 @@ pub trait Asked: Send + Sync + 'static {
 
     /// Tells of tenants, by their names, whether they have no metrics of their own.
     fn leaves_out(&self) -> Box<dyn Fn(&str) -> bool>;
+
+    /// What was dropped in the last minute.
+    fn last_minute(&self) -> LastMinute;
+
+    /// The files of the configuration that are not as they were loaded, and how they differ.
+    fn changed_files(&self) -> impl Future<Output = BTreeMap<String, String>> + Send;
 
     /// What became of lines that are not in the log.
     fn log(&self) -> LogRow;
@@ -85,6 +94,7 @@ fn router<G: Asked>(gateway: Arc<G>, metrics: MetricsAsking) -> Router {
         .route("/workers", whole("workers", read(|state| Json(state.workers()).into_response())))
         .route("/log", whole("log", |gateway: &G| Json([gateway.log()]).into_response()))
         .route("/metrics", metrics::route(metrics))
+        .route("/status", get(async |State(gateway): State<Arc<G>>| Json([status::status(&*gateway).await])))
         .route("/reload", post(async |State(gateway): State<Arc<G>>| reload(&*gateway).await))
         .route(
             "/successor",
@@ -93,8 +103,8 @@ fn router<G: Asked>(gateway: Arc<G>, metrics: MetricsAsking) -> Router {
         .fallback(async || {
             refuse(
                 StatusCode::NOT_FOUND,
-                "there is /fdb, /tenants, /mappings, /peers, /ports, /drops, /gateway, /workers, /log and /metrics, and POST \
-                 /reload and /successor",
+                "there is /fdb, /tenants, /mappings, /peers, /ports, /drops, /gateway, /workers, /log, /metrics and /status, and \
+                 POST /reload and /successor",
             )
         })
         .layer(middleware::from_fn(take_turns))

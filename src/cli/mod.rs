@@ -1,7 +1,7 @@
 //! The command line: one verb, one file.
 //!
 //! Exit codes: 0 when it worked, 1 when it did not, 2 for a command line that cannot be understood; and 78 when `run` is given
-//! a file that is wrong, which no later attempt mends.
+//! a file that is wrong, which no later attempt mends. `status` has its own.
 
 mod check;
 mod completions;
@@ -13,12 +13,14 @@ mod host_names;
 mod isolation;
 mod man;
 mod meshes;
+mod probe;
 mod reload;
 mod render;
 mod replay;
 mod run;
 mod schema;
 mod show;
+mod status;
 mod unmapped;
 mod upgrade;
 
@@ -55,6 +57,8 @@ verbs! {
     isolation, Isolation, "Proves from a gateway's file that no two tenants can meet, or shows how they do";
     diff, Diff, "Shows what changes from one gateway's file to another, and for which frames";
     replay, Replay, "Sends captures through the production pipeline, on the captures' own clock";
+    status, Status, "Tells on one page how a running gateway is, and what to do about what is wrong";
+    probe, Probe, "Asks a peer's host by ping whether it answers, and how long packets to it may be";
     show, Show, "Asks a running gateway what it knows";
     reload, Reload, "Has a running gateway read its file again, and shows what changed";
     demo, Demo, "Builds a small world in network namespaces, sends real traffic through a gateway, and shows it";
@@ -94,6 +98,8 @@ pub enum Failure {
     },
     /// The output has said it already.
     Told,
+    /// The output has said it already; this is the exit code.
+    Code(u8),
 }
 
 impl Failure {
@@ -119,7 +125,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Problems(problems) | Self::File(problems) => problems.fmt(f),
             Self::Other { message, .. } => f.write_str(message),
-            Self::Told => Ok(()),
+            Self::Told | Self::Code(_) => Ok(()),
         }
     }
 }
@@ -138,6 +144,7 @@ pub fn main() -> ExitCode {
             render::failure(&failure);
             match failure {
                 Failure::File(_) => WRONG_FILE.into(),
+                Failure::Code(code) => code.into(),
                 _ => ExitCode::FAILURE,
             }
         }

@@ -68,7 +68,7 @@ pub(super) fn failure(failure: &Failure) {
             diagnostic.help.clone_from(help);
             say(drawn(&diagnostic).trim_end());
         }
-        Failure::Told => {}
+        Failure::Told | Failure::Code(_) => {}
     }
 }
 

@@ -19,6 +19,7 @@ mod metrics;
 mod nearest;
 mod numbers;
 mod offset;
+pub mod on_disk;
 mod peers;
 mod ports;
 mod prefixes;

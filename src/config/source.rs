@@ -70,6 +70,11 @@ impl SourceText {
         self.0.iter().map(|file| file.name.as_str())
     }
 
+    /// The name and the text of every file.
+    pub(super) fn files(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|file| (file.name.as_str(), file.whole.as_str()))
+    }
+
     /// The name of the file that this place is in.
     #[must_use]
     pub fn name_at(&self, at: usize) -> &str {

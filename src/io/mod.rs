@@ -7,6 +7,7 @@
 pub mod af_packet;
 pub mod af_xdp;
 pub mod arena;
+pub mod echo;
 mod ethtool;
 mod gso;
 pub mod heap;

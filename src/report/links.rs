@@ -55,6 +55,17 @@ impl GatewayState<'_> {
         Ok(rows.collect())
     }
 
+    /// The tunnel peers that are in the state, each with the tables' knowledge of it and its row.
+    pub(super) fn tunnel_rows<'t>(
+        &'t self,
+        tables: &'t Forwarding,
+    ) -> impl Iterator<Item = (&'t TunnelState<'t>, &'t Peer, PeerRow)> {
+        self.tunnels.iter().filter_map(|tunnel| {
+            let peer = tables.peer(tunnel.peer).filter(|peer| matches!(peer.exit, Exit::Tunnel(_)))?;
+            Some((tunnel, peer, self.peer_row(tunnel, peer, tables)))
+        })
+    }
+
     /// The numbers of tunnel peers, of all or of one tenant, by name.
     ///
     /// # Errors
@@ -75,6 +86,10 @@ impl GatewayState<'_> {
     fn peer_row(&self, tunnel: &TunnelState<'_>, peer: &Peer, tables: &Forwarding) -> PeerRow {
         let id = tunnel.peer;
         let recent = self.activity.and_then(|activity| activity.peer(id));
+        let source = match &peer.exit {
+            Exit::Tunnel(underlay) => underlay.source(),
+            Exit::Port(_) => None,
+        };
         let hop = |hop: &Hop| HopRow { port: self.names.port(hop.port).into(), mac: hop.link.dst.to_string() };
         PeerRow {
             peer: self.names.peer(id).into(),
@@ -86,6 +101,7 @@ impl GatewayState<'_> {
             state: self.peer_state(tunnel, recent, tables),
             last_heard: recent.and_then(Recent::heard).map(|at| self.seconds_since(at)),
             silent_for: recent.and_then(|recent| recent.silent_for(self.now)).map(|nanos| nanos / SECOND),
+            endpoint_address: source.map(|address| address.to_string()),
             next_hops: tables.hops(id).unwrap_or_default().iter().map(hop).collect(),
             path_mtu: tables.hops(id).unwrap_or_default().iter().filter_map(|hop| hop.mtu).min(),
             path_mtu_report: tunnel.report.and_then(|report| report.mtu).map(|mtu| self.path_mtu_row(&mtu)),

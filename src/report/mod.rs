@@ -2,8 +2,11 @@
 //!
 //! A [`GatewayState`] borrows what a gateway, live or offline, knows; its methods make [`rows`] of it.
 
+mod advice;
 pub mod crossings;
+pub mod drop_history;
 mod drop_samples;
+pub mod inspection;
 mod links;
 mod macs;
 pub mod measure;
@@ -11,6 +14,7 @@ pub mod metrics;
 pub mod rows;
 mod state;
 mod tenants;
+mod trouble;
 pub mod wall;
 
 pub use state::{GatewayState, NoSuchTenant, PortState, TunnelState};

@@ -6,6 +6,7 @@
 
 mod activity;
 mod gateway;
+mod status;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,6 +18,7 @@ use super::measure::{LABEL, absence, counter, counter_of, gauge, no_metric, no_m
 
 pub use activity::{PeerState, RatesRow, WorkerRow};
 pub use gateway::{GatewayRole, GatewayRow, ReloadResult, ReloadRow};
+pub use status::{Health, StatusRow, Subject, TroubleRow};
 
 /// What made something known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -253,6 +255,8 @@ pub struct PeerRow {
     pub address: String,
     /// Our endpoint.
     pub endpoint: String,
+    /// The address of our endpoint.
+    pub endpoint_address: Option<String>,
     /// Whether it works: `unresolved` (there is no next hop), `unreachable` (ICMP says so), `silent` (frames were sent to it
     /// and for ten seconds nothing came), `fine` (it was heard in the last five minutes), or `idle` (neither heard nor sent
     /// to).

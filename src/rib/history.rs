@@ -160,6 +160,12 @@ impl History {
         self.all.get(&(domain, mac))
     }
 
+    /// The addresses of a tenant that are held, having moved too often.
+    pub fn held(&self, domain: DomainId) -> impl Iterator<Item = Mac> + '_ {
+        let first = (domain, Mac([0; 6]));
+        self.held.range(first..).map(|(who, _)| *who).take_while(move |(of, _)| *of == domain).map(|(_, mac)| mac)
+    }
+
     /// How many addresses are remembered.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -45,6 +45,8 @@ impl Loops {
 
     /// Those of one tenant.
     pub fn of(&self, domain: DomainId) -> impl Iterator<Item = ([AttachmentId; 2], Loop)> {
-        self.iter().filter(move |((id, _), _)| *id == domain).map(|((_, between), found)| (between, found))
+        let first = (domain, [AttachmentId::new(0); 2]);
+        let from_there_on = self.0.range(first..).take_while(move |((id, _), _)| *id == domain);
+        from_there_on.map(|((_, between), found)| (*between, *found))
     }
 }

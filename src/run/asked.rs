@@ -1,13 +1,16 @@
 //! What the running gateway lends to those who ask it.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::gateway::Gateway;
 use super::record::FileHistory;
 use crate::admin::Asked;
+use crate::config::on_disk;
 use crate::forwarding::PeerId;
 use crate::logging::unlogged;
+use crate::report::drop_history::LastMinute;
 use crate::report::rows::{GatewayRole, GatewayRow, HandedOver, LogRow, ReloadResult, Reloaded};
 use crate::report::{GatewayState, PortState, TunnelState};
 
@@ -79,6 +82,17 @@ impl Asked for Gateway {
     fn leaves_out(&self) -> Box<dyn Fn(&str) -> bool> {
         let patterns = self.rib().plan().settings.metrics.leave_out.clone();
         Box::new(move |name| patterns.fit(name))
+    }
+
+    fn last_minute(&self) -> LastMinute {
+        let rib = self.rib();
+        self.drop_history().last_minute(rib.counters(), rib.names())
+    }
+
+    async fn changed_files(&self) -> BTreeMap<String, String> {
+        let source = self.rib().plan().source.clone();
+        // A disk may be slow.
+        tokio::task::spawn_blocking(move || on_disk::differing(&source)).await.unwrap_or_default()
     }
 
     fn log(&self) -> LogRow {

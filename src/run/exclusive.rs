@@ -149,7 +149,7 @@ mod tests {
         let [held, abandoned, elsewhere, other] = ["1:held.lock", "1:abandoned.lock", "11:elsewhere.lock", "1:a.state"]
             .map(|name| directory.path().join(name));
         let _lock = Lock::take(held.clone()).unwrap().unwrap();
-        [&abandoned, &elsewhere, &other].map(|path| fs::write(path, "").unwrap());
+        [&abandoned, &elsewhere, &other].into_iter().for_each(|path| fs::write(path, "").unwrap());
         remove_abandoned(directory.path(), "1:");
         assert!(held.exists() && !abandoned.exists() && elsewhere.exists() && other.exists());
     }

@@ -15,6 +15,7 @@ use crate::compile::Plan;
 use crate::dataplane::Shared;
 use crate::dataplane::clock::Clock;
 use crate::forwarding::{PeerId, PortId, Slab};
+use crate::report::drop_history::DropHistory;
 use crate::report::rows::Reloaded;
 use crate::rib::facts::{DeviceFact, Targets};
 use crate::rib::{News, Output, Rib};
@@ -36,6 +37,7 @@ pub struct Gateway {
     /// The ports that each worker serves.
     pub crews: Vec<Vec<PortId>>,
     rib: Mutex<Rib>,
+    drop_history: Mutex<DropHistory>,
     targets: UnboundedSender<Targets>,
     reloads: UnboundedSender<ReloadReply>,
 }
@@ -77,14 +79,20 @@ impl Gateway {
             }
         }
         let (shared, clock) = (Arc::clone(rib.shared()), Clock::start());
-        let (events_lost, rib) = (AtomicU64::new(0), Mutex::new(rib));
-        let gateway = Self { shared, clock, backends, record, events_lost, manager, crews, rib, targets, reloads };
+        let (events_lost, rib, drop_history) = (AtomicU64::new(0), Mutex::new(rib), Mutex::default());
+        let gateway =
+            Self { shared, clock, backends, record, events_lost, manager, crews, rib, drop_history, targets, reloads };
         Ok((gateway, Requests { targets: hear_targets, reloads: hear_reloads }))
     }
 
     /// All that is known, to be read. Nobody waits while holding it.
     pub fn rib(&self) -> MutexGuard<'_, Rib> {
         self.rib.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was dropped in the last minute. Whoever wants the RIB too takes that first.
+    pub fn drop_history(&self) -> MutexGuard<'_, DropHistory> {
+        self.drop_history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Brings facts to the RIB, and does what comes of them.

@@ -32,6 +32,7 @@ pub(super) async fn keep(gateway: &Gateway, mut events: Vec<EventReceiver>) {
             rib.tick(gateway.clock.now());
             rib.watch(gateway.clock.now());
         });
+        note_drops(gateway);
         let now_lost = events.iter().map(EventReceiver::lost).sum();
         if now_lost > lost {
             tracing::warn!("{} events of the workers were lost; counters are right all the same", now_lost - lost);
@@ -43,6 +44,11 @@ pub(super) async fn keep(gateway: &Gateway, mut events: Vec<EventReceiver>) {
             has_huge_pages = true;
         }
     }
+}
+
+fn note_drops(gateway: &Gateway) {
+    let rib = gateway.rib();
+    gateway.drop_history().note(gateway.clock.now(), rib.counters(), rib.names());
 }
 
 /// A table with MACs everywhere takes all its memory anyway, and searches are quicker in huge pages. Asked for any

@@ -1,5 +1,7 @@
 //! What rows say of the gateway as a whole: its version, its file, its reloads, and what it has lost.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +59,14 @@ pub struct GatewayRow {
 pub enum GatewayRole {
     /// It moves frames.
     Active,
+}
+
+impl fmt::Display for GatewayRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Active => "active",
+        })
+    }
 }
 
 /// A reload of the gateway's file.

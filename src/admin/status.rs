@@ -1,0 +1,36 @@
+//! How the gateway is, on one page: looked at part by part, so that control does other things in between.
+
+use std::collections::HashSet;
+
+use tokio::task::yield_now;
+
+use super::Asked;
+use crate::forwarding::PeerId;
+use crate::report::inspection::Inspection;
+use crate::report::rows::StatusRow;
+
+/// Peers or tenants of a part.
+const PART: usize = 256;
+
+/// Looks at everything.
+pub(super) async fn status<G: Asked>(gateway: &G) -> StatusRow {
+    let mut inspection = Inspection::new(gateway.last_minute(), gateway.changed_files().await);
+    let (peers, tenants) = gateway.read(
+        |_| true,
+        |state| {
+            inspection.basics(state);
+            (state.peer_ids(None).unwrap_or_default(), state.tenant_ids(None).unwrap_or_default())
+        },
+    );
+    for part in peers.chunks(PART) {
+        yield_now().await;
+        let part: HashSet<PeerId> = part.iter().copied().collect();
+        gateway.read(|peer| part.contains(&peer), |state| inspection.peers(state));
+    }
+    for part in tenants.chunks(PART) {
+        yield_now().await;
+        gateway.read(|_| false, |state| inspection.tenants(state, part));
+    }
+    let workers = gateway.read(|_| false, |state| state.workers());
+    inspection.finish(gateway.gateway(), workers)
+}

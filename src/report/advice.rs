@@ -1,0 +1,92 @@
+//! What to do about a trouble, in a line each: what an operator can check or write, on this machine, in the file or at the
+//! peer.
+
+use std::net::IpAddr;
+
+use transload_encaps::{Carrier, Common, DropReason};
+
+use crate::rib::facts::Unreachable;
+
+/// The ends of a tunnel, as far as they are known.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ends<'a> {
+    /// The name of the peer.
+    pub(super) peer: &'a str,
+    /// Its address; of a peer whose DNS name has none yet, the name.
+    pub(super) remote: &'a str,
+    /// The address of our endpoint.
+    pub(super) local: Option<&'a str>,
+    /// What its packets ride on.
+    pub(super) carrier: Carrier,
+}
+
+/// About a peer that says, or a router that says of it, that packets do not arrive.
+pub(super) fn unreachable(why: Unreachable, from: IpAddr, ends: Ends<'_>) -> String {
+    let Ends { remote, carrier, .. } = ends;
+    let is_peer = from.to_string() == remote;
+    match why {
+        Unreachable::Port if is_peer => format!(
+            "nobody listens on {carrier} there, or a firewall of its own rejects: start its tunnel, or say by `udp_port` \
+             in the peer's `encap` which port it listens on (Linux takes 8472 unless `dstport` says otherwise)"
+        ),
+        Unreachable::Protocol if is_peer => format!(
+            "it takes no {carrier} with this tenant ID: set up the tunnel there, with the same ID (a key is one) and the \
+             same encapsulation"
+        ),
+        Unreachable::Port | Unreachable::Protocol | Unreachable::Prohibited => {
+            format!("a firewall on {from} rejects the packets: let {carrier} to {remote} through there")
+        }
+        Unreachable::Host => {
+            format!(
+                "router {from} cannot reach the host: is {remote} up, is the address right, is its link to the router?"
+            )
+        }
+        Unreachable::Network => format!("router {from} has no route to {remote}: add one there"),
+        Unreachable::Expired => {
+            format!("the packets go in circles, or `ttl` is too small: `traceroute {remote}` shows the way")
+        }
+    }
+}
+
+/// About a peer to which no path is known.
+pub(super) fn unresolved(ends: Ends<'_>) -> String {
+    match ends.remote.parse::<IpAddr>() {
+        Ok(address) => format!(
+            "is its host up? `ip route get {address}` and `ip neighbour show` tell what this machine knows of the way there"
+        ),
+        Err(_) => format!("let the name {} have an address in DNS, or write one at the peer", ends.remote),
+    }
+}
+
+/// About a peer that sends nothing though packets are sent to it.
+pub(super) fn silent(ends: Ends<'_>, has_strangers: bool) -> String {
+    let Ends { peer, remote, carrier, local } = ends;
+    let ours = local.unwrap_or("this gateway");
+    let strangers = if has_strangers {
+        "; packets of an unknown sender arrive: if they are this peer's, name their source in its `accept_from`"
+    } else {
+        ""
+    };
+    format!(
+        "is {carrier} let through between {ours} and {remote}, both ways, and does the tunnel there send to {ours}? \
+         `transload probe {peer}` asks its host{strangers}"
+    )
+}
+
+/// About frames that are dropped for this reason, and go on being dropped.
+pub(super) fn dropped(reason: DropReason) -> String {
+    let is = |common: Common| reason == common.into();
+    if is(Common::UnknownSegment) {
+        "a peer sends a tenant ID that no attachment has: add an attachment with it, or let the peer send one that the file \
+         has"
+            .into()
+    } else if is(Common::UnknownPeer) {
+        "tunnel packets come from an address that no peer has: add a peer with it, or, if it is another address of a peer, \
+         name it in the peer's `accept_from`"
+            .into()
+    } else if is(Common::UnclaimedTags) {
+        "no attachment of the port has these VLAN tags: add one, or let the sender use tags that the file has".into()
+    } else {
+        reason.info().meaning.into()
+    }
+}
