@@ -397,6 +397,7 @@ pub struct DropRow {
 
 /// A frame that was dropped: what its headers said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-metrics" = no_metrics("a frame is no metric; `drops` counts them")))]
 pub struct DropSampleRow {
     /// The reason.
     pub reason: String,

@@ -6,6 +6,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::super::measure::no_metrics;
 use super::{GatewayRow, PortRow, WorkerRow};
 
 /// How something is, from the best to the worst.
@@ -61,6 +62,7 @@ impl fmt::Display for Subject {
 
 /// How a gateway is, on one page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-metrics" = no_metrics("the other rows have what it is made from")))]
 pub struct StatusRow {
     /// The worst of `troubles`: `critical`, `trouble` or `fine`.
     pub health: Health,
@@ -83,6 +85,7 @@ pub struct StatusRow {
 
 /// Something that is wrong, or may be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("x-metrics" = no_metrics("alerts say what is wrong; `drops` and the others count it")))]
 pub struct TroubleRow {
     /// `critical`, `trouble`, or `fine` for a remark on what may be meant so.
     pub health: Health,
