@@ -18,6 +18,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use transload::forwarding::PortId;
 use transload::io::pcap::CaptureWriter;
+use transload::logging::EventRow;
 use transload::offline::captured::Captured;
 use transload::report::measure::Measure;
 use transload::report::metrics::catalogue::{field_measure, row_measure, sample_name};
@@ -68,6 +69,10 @@ fn rows() -> Vec<(&'static str, Schema)> {
         ("`status`: how the gateway is, on one page", schema_for!(StatusRow)),
         ("`troubles` of `status`", schema_for!(TroubleRow)),
         ("`log`: lines that are not in it", schema_for!(LogRow)),
+        (
+            "What `transload events`, `/events` and the log as JSON have, a line each; `docs/EVENTS.md` has the fields of each event",
+            schema_for!(EventRow),
+        ),
         ("What `replay` prints: lists of these rows", schema_for!(Summary)),
         ("`captured` of `replay`: frames of the captures that are not what they seem", schema_for!(Captured)),
         ("What `POST /reload` answers", schema_for!(Reloaded)),

@@ -1,7 +1,8 @@
 //! Asking a running gateway: one HTTP request over its Unix socket.
 
 use std::fmt::Write as _;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::ops::ControlFlow;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -89,20 +90,11 @@ fn json(body: String) -> Result<String, AskError> {
 fn request(socket: &Path, method: &str, path: &str, patience: Duration, headers: &str) -> Result<String, AskError> {
     // By this version, the answer is all that comes.
     let request = format!("{method} {path} HTTP/1.0\r\nHost: transload\r\n{headers}Content-Length: 0\r\n\r\n");
-    let answer = exchange(socket, &request, patience).map_err(|error| match error.kind() {
-        ErrorKind::NotFound | ErrorKind::ConnectionRefused => AskError::NoGateway(socket.to_owned()),
-        ErrorKind::PermissionDenied => AskError::NotAllowed(socket.to_owned()),
-        ErrorKind::WouldBlock | ErrorKind::TimedOut => AskError::Late(socket.to_owned(), patience),
-        _ => AskError::Unreadable(error.to_string()),
-    })?;
+    let answer = exchange(socket, &request, patience).map_err(|error| failure(socket, &error, patience))?;
     let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(|| AskError::Unreadable(answer.clone()))?;
     match head.split_whitespace().nth(1) {
         Some("200") => Ok(body.to_owned()),
-        status => Err(match serde_json::from_str(body) {
-            Ok(ErrorRow { error }) if status == Some("503") => AskError::NotNow(error),
-            Ok(ErrorRow { error }) => AskError::Refused(error),
-            Err(_) => AskError::Unreadable(answer),
-        }),
+        _ => Err(refusal(head, body)),
     }
 }
 
@@ -113,6 +105,67 @@ fn request(socket: &Path, method: &str, path: &str, patience: Duration, headers:
 pub fn rows<T: DeserializeOwned>(socket: &Path, path: &str, tenant: Option<&str>) -> Result<Vec<T>, AskError> {
     let body = ask(socket, path, tenant)?;
     serde_json::from_str(&body).map_err(|error| AskError::Unreadable(error.to_string()))
+}
+
+/// Follows what a gateway says on a path, line by line, until it ends or `take` breaks off.
+///
+/// # Errors
+/// As [`ask`]; also when `take` says that its reader does not take more.
+pub fn follow<B>(
+    socket: &Path,
+    path: &str,
+    query: &[(&str, &str)],
+    mut take: impl FnMut(&str) -> ControlFlow<B>,
+) -> Result<Option<B>, AskError> {
+    let of = |(key, value): &(&str, &str)| format!("{key}={}", percent_encoded(value));
+    let query = query.iter().map(of).collect::<Vec<_>>().join("&");
+    let request = format!("GET {path}?{query} HTTP/1.0\r\nHost: transload\r\nContent-Length: 0\r\n\r\n");
+    let failed = |error| failure(socket, &error, PATIENCE);
+    let mut stream = UnixStream::connect(socket).map_err(failed)?;
+    stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
+    // A gateway that is too busy says so without having read anything.
+    let _ = stream.write_all(request.as_bytes());
+    let mut answer = BufReader::new(stream);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if answer.read_line(&mut head).map_err(failed)? == 0 {
+            return Err(AskError::CutShort);
+        }
+    }
+    if head.split_whitespace().nth(1) != Some("200") {
+        let mut body = String::new();
+        answer.read_to_string(&mut body).map_err(failed)?;
+        return Err(refusal(&head, &body));
+    }
+    answer.get_ref().set_read_timeout(None).map_err(failed)?;
+    let mut line = String::new();
+    // What is cut off was not said.
+    while answer.read_line(&mut line).is_ok() && line.ends_with('\n') {
+        if let ControlFlow::Break(with) = take(line.trim_end()) {
+            return Ok(Some(with));
+        }
+        line.clear();
+    }
+    Ok(None)
+}
+
+fn failure(socket: &Path, error: &io::Error, patience: Duration) -> AskError {
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => AskError::NoGateway(socket.to_owned()),
+        ErrorKind::PermissionDenied => AskError::NotAllowed(socket.to_owned()),
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => AskError::Late(socket.to_owned(), patience),
+        _ => AskError::Unreadable(error.to_string()),
+    }
+}
+
+/// What an answer that is no success says.
+fn refusal(head: &str, body: &str) -> AskError {
+    let status = head.split_whitespace().nth(1);
+    match serde_json::from_str(body) {
+        Ok(ErrorRow { error }) if status == Some("503") => AskError::NotNow(error),
+        Ok(ErrorRow { error }) => AskError::Refused(error),
+        Err(_) => AskError::Unreadable(format!("{head}{body}")),
+    }
 }
 
 fn exchange(socket: &Path, request: &str, patience: Duration) -> io::Result<String> {

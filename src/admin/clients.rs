@@ -7,6 +7,7 @@
 use std::fmt;
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -22,6 +23,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
 
 use super::doors::{ClientSocket, Door};
+use crate::logging::LogEvent;
 
 /// Most clients of the admin socket at a time, if the process may have descriptors enough.
 pub(super) const MOST: usize = 128;
@@ -54,6 +56,8 @@ pub(super) struct AdminListener {
 pub(super) struct AdminClient {
     stream: ClientSocket,
     turn: Mutex<NextMove>,
+    /// It follows events: nothing is to be done for it until there is one.
+    is_follower: AtomicBool,
     /// It has taken something of its answer.
     has_taken: Notify,
 }
@@ -95,6 +99,7 @@ impl AdminListener {
         let client = Arc::new(AdminClient {
             stream,
             turn: Mutex::new(NextMove::Asking(Instant::now())),
+            is_follower: AtomicBool::new(false),
             has_taken: Notify::new(),
         });
         self.clients.push(Arc::downgrade(&client));
@@ -137,7 +142,7 @@ impl Listener for AdminListener {
                         return (AdminStream(Arc::clone(&client)), ClientHandle(Some(client)));
                     },
                     Err(error) => {
-                        tracing::warn!("no client can be taken in: {error}");
+                        LogEvent::AdminSocketFailed { why: &error.to_string() }.tell();
                         sleep(LOOK).await;
                     }
                 }
@@ -159,8 +164,15 @@ impl AdminClient {
         *self.turn.lock().unwrap_or_else(PoisonError::into_inner) = turn;
     }
 
+    fn is_follower(&self) -> bool {
+        self.is_follower.load(Ordering::Relaxed)
+    }
+
     /// How long it has kept us waiting. What it has done already, and we have not seen yet, counts.
     fn has_kept_us_waiting(&self) -> Option<Duration> {
+        if self.is_follower() {
+            return None;
+        }
         let (since, is_its_move) = match self.turn() {
             NextMove::Ours => return None,
             NextMove::Asking(since) => (since, ioctl_fionread(&self.stream).is_ok_and(|unread| unread == 0)),
@@ -172,6 +184,10 @@ impl AdminClient {
 
     /// Whether it has kept us waiting for long enough that another may have its place.
     fn may_be_closed(&self) -> bool {
+        // There are few of them, so that it comes to this only where all places are few; they can follow again.
+        if self.is_follower() {
+            return true;
+        }
         let grace = match self.turn() {
             NextMove::Ours => return false,
             NextMove::Asking(_) => SHORT_GRACE,
@@ -209,6 +225,11 @@ impl ClientHandle {
     /// Its request is there.
     pub(super) fn has_asked(&self) {
         self.0.iter().for_each(|client| client.take_turn(NextMove::Ours));
+    }
+
+    /// It follows events from here on.
+    pub(super) fn follows(&self) {
+        self.0.iter().for_each(|client| client.is_follower.store(true, Ordering::Relaxed));
     }
 
     /// Waits until there is room for more of its answer.

@@ -27,6 +27,7 @@ use tokio::time::Instant;
 use super::clients::{AdminListener, ClientHandle};
 use super::doors::Door;
 use super::{Asked, refuse, scrape, take_turns};
+use crate::logging::LogEvent;
 use crate::report::metrics::MetricFormat;
 
 /// Most clients by TCP at a time.
@@ -150,7 +151,7 @@ async fn serve(listener: StdListener, asking: MetricsAsking) {
         axum::serve(AdminListener::new(door, MOST), service).await
     };
     if let Err(error) = served.await {
-        tracing::error!("metrics are not served any more: {error}; a reload tries again");
+        LogEvent::MetricsNotServed { why: &error.to_string() }.tell();
     }
 }
 

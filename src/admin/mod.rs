@@ -1,4 +1,5 @@
-//! The admin socket: a running gateway answers HTTP on a Unix socket, one JSON list a path.
+//! The admin socket: a running gateway answers HTTP on a Unix socket, one JSON list a path; `/events` is one JSON object a
+//! line, and goes on.
 //!
 //! It answers on control's thread, so that whatever takes long is done in parts (`lists`), and nobody can hold more than a
 //! bounded part of the process (`clients`).
@@ -7,6 +8,7 @@ pub mod client;
 mod clients;
 pub mod directory;
 mod doors;
+mod followers;
 mod lists;
 pub mod metrics;
 pub mod rights;
@@ -95,6 +97,7 @@ fn router<G: Asked>(gateway: Arc<G>, metrics: MetricsAsking) -> Router {
         .route("/log", whole("log", |gateway: &G| Json([gateway.log()]).into_response()))
         .route("/metrics", metrics::route(metrics))
         .route("/status", get(async |State(gateway): State<Arc<G>>| Json([status::status(&*gateway).await])))
+        .route("/events", get(followers::events::<G>))
         .route("/reload", post(async |State(gateway): State<Arc<G>>| reload(&*gateway).await))
         .route(
             "/successor",
@@ -103,8 +106,8 @@ fn router<G: Asked>(gateway: Arc<G>, metrics: MetricsAsking) -> Router {
         .fallback(async || {
             refuse(
                 StatusCode::NOT_FOUND,
-                "there is /fdb, /tenants, /mappings, /peers, /ports, /drops, /gateway, /workers, /log, /metrics and /status, and \
-                 POST /reload and /successor",
+                "there is /fdb, /tenants, /mappings, /peers, /ports, /drops, /gateway, /workers, /log, /metrics, /status and \
+                 /events, and POST /reload and /successor",
             )
         })
         .layer(middleware::from_fn(take_turns))

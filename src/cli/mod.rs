@@ -8,6 +8,7 @@ mod completions;
 mod demo;
 mod diff;
 mod dump;
+mod events;
 mod explain;
 mod host_names;
 mod isolation;
@@ -60,6 +61,7 @@ verbs! {
     status, Status, "Tells on one page how a running gateway is, and what to do about what is wrong";
     probe, Probe, "Asks a peer's host by ping whether it answers, and how long packets to it may be";
     show, Show, "Asks a running gateway what it knows";
+    events, Events, "Follows what happens in a running gateway, line by line";
     reload, Reload, "Has a running gateway read its file again, and shows what changed";
     demo, Demo, "Builds a small world in network namespaces, sends real traffic through a gateway, and shows it";
     schema, Schema, "Prints the JSON Schema of the file, for editors";

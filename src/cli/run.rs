@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::Failure;
-use crate::logging::Logging;
+use crate::logging::{LogFormat, Logging};
 use crate::run::start::{self, Orders, StartError};
 
 const SIGNALS: &str = "\
@@ -22,13 +22,21 @@ pub(super) struct Args {
     /// milliseconds without traffic
     #[arg(long)]
     replace: bool,
+    /// What the log is written as
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    log_format: LogFormat,
     /// Stop when standard input is closed
     #[arg(long, hide = true)]
     attended: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let _log = Logging::start().map_err(|error| Failure::new(format!("cannot start the log: {error}")))?;
+    let _log = Logging::start(args.log_format).map_err(|error| match args.log_format {
+        LogFormat::Journald => {
+            Failure::with_help(format!("cannot log to the journal: {error}"), "use --log-format text, or json")
+        }
+        _ => Failure::new(format!("cannot start the log: {error}")),
+    })?;
     let orders =
         Orders { file: args.file.clone(), admin: args.admin.clone(), replace: args.replace, attended: args.attended };
     start::run(&orders).map_err(|error| match error {

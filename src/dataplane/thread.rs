@@ -1,6 +1,7 @@
 //! The threads that move frames: each pinned to a core, each with its own ports, busy while there is traffic and
 //! asleep while there is none.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -102,9 +103,11 @@ impl Waiting {
     }
 }
 
-/// Keeps the calling thread, the worker of this number, on one of the processors that we may use. Where that is
-/// not allowed it wanders, and the log says so.
-pub fn pin(worker: usize) {
+/// Keeps the calling thread, the worker of this number, on one of the processors that we may use.
+///
+/// # Errors
+/// Where that is not allowed; the thread then wanders.
+pub fn pin(worker: usize) -> io::Result<()> {
     let pinned = sched_getaffinity(None).and_then(|allowed| {
         let cores: Vec<_> = (0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect();
         let mut only = CpuSet::new();
@@ -113,7 +116,5 @@ pub fn pin(worker: usize) {
         }
         sched_setaffinity(None, &only)
     });
-    if let Err(error) = pinned {
-        tracing::warn!("worker {worker} is not pinned to a CPU: {error}");
-    }
+    Ok(pinned?)
 }

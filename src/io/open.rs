@@ -15,6 +15,7 @@ use super::link_layer::LinkLayer;
 use super::sys::{self, Device};
 use super::tap::TapPort;
 use super::unix::UnixPort;
+use crate::logging::LogEvent;
 
 /// What moves a port's frames.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -210,7 +211,7 @@ pub fn open<'mem>(
     };
     let opened = opened.map_err(|cause| OpenError { port: name.to_owned(), cause })?;
     if !opened.up {
-        tracing::warn!(port = name, "the device is down; frames pass once it is up (`ip link set DEVICE up`)");
+        LogEvent::DeviceDown { port: name }.tell();
     }
     Ok(opened)
 }
@@ -219,7 +220,8 @@ fn auto<'mem>(name: &str, device: &str, workers: usize, xdp: Option<Xdp<'_, 'mem
     if xdp.is_some() {
         match af_xdp(name, device, xdp, false) {
             Err(OpenCause::Xdp { fault, .. }) => {
-                tracing::info!(port = name, device, "io: auto chooses af_packet after all: {fault}");
+                let why = format!("io: auto chooses af_packet after all: {fault}");
+                LogEvent::PortMode { port: name, why: &why }.tell();
             }
             other => return other,
         }
@@ -248,7 +250,7 @@ fn af_xdp<'mem>(
     let queues = survey.queues;
     let request = OpenRequest { device, ifindex, queues, filter, umems, may_be_generic };
     let (ports, redirect, mode) = af_xdp::open(request).map_err(refused)?;
-    tracing::info!(port = name, device, "af_xdp: {mode}");
+    LogEvent::PortMode { port: name, why: &format!("af_xdp: {mode}") }.tell();
     let (mtu, ifindex) = (Some(mtu), Some(ifindex));
     Ok(Opened { ports: boxed(ports), kind: "af_xdp", redirect: Some(redirect), mac, mtu, ifindex, up })
 }

@@ -12,6 +12,7 @@ use transload_encaps::ip::{IPV6_LEN, UDP, UDP_LEN};
 use transload_encaps::{Carrier, checksum};
 
 use crate::io::icmp::IcmpSocket;
+use crate::logging::LogEvent;
 use crate::rib::facts::{IcmpError, PacketFate, QuotedTunnel, Unreachable};
 
 /// Most errors to one endpoint that are looked at in one go; the others wait, and those that there is no room for are
@@ -48,7 +49,7 @@ impl IcmpListener {
                 Ok(socket) => drop(self.endpoints.insert(address, ListeningPost { socket, told: 0 })),
                 Err(error) => {
                     self.refused.insert(address);
-                    tracing::warn!("cannot receive ICMP errors to {address}, so path MTUs stay unknown: {error}");
+                    LogEvent::IcmpUnavailable { address, why: &error.to_string() }.tell();
                 }
             }
         }
@@ -76,7 +77,7 @@ impl ListeningPost {
     fn tell_lost(&mut self, address: IpAddr) {
         let lost = self.socket.lost();
         if lost > self.told.saturating_mul(2) {
-            tracing::warn!("{lost} ICMP errors to {address} were lost: they come faster than they are looked at");
+            LogEvent::IcmpLost { address, count: lost.into() }.tell();
             self.told = lost;
         }
     }

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use crate::compile::Plan;
 use crate::io::multicast::Membership;
 use crate::kernel::tables::{Kernel, LinkIndex};
+use crate::logging::LogEvent;
 
 /// A multicast group that is to be joined on a device.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,7 +60,8 @@ impl Memberships {
             match Membership::join(group.group, index) {
                 Ok(membership) => {
                     self.reported.remove(group);
-                    tracing::info!("joined {} on {}", group.group, kernel.link_name(index));
+                    let device = kernel.link_name(index).to_string();
+                    LogEvent::MulticastJoined { address: group.group, device: &device }.tell();
                     self.held.insert((group.clone(), index), membership);
                 }
                 Err(error) => self.report(group, &error.to_string()),
@@ -69,12 +71,8 @@ impl Memberships {
 
     fn report(&mut self, group: &WantedGroup, why: &str) {
         if self.reported.insert(group.clone()) {
-            let tag = group.vlan.map_or_else(String::new, |vlan| format!(" (vlan {vlan})"));
-            tracing::warn!(
-                "cannot join {} on {}{tag}: {why}; switches that listen to IGMP and MLD will not send it here",
-                group.group,
-                group.device
-            );
+            let WantedGroup { group: address, device, vlan: tag } = group;
+            LogEvent::MulticastNotJoined { address: *address, device, tag: *tag, why }.tell();
         }
     }
 }

@@ -152,9 +152,6 @@ impl Complaint {
                 format!("next hop {gateway} ({device}) resolved")
             }
             Self::LinkDown { device, .. } if is_up(kernel, device) => format!("{device} is up again"),
-            Self::AddressGone { local, endpoint } => {
-                format!("this machine has {local}, the address of endpoint {endpoint}, again")
-            }
             _ => format!("cleared: {self}"),
         }
     }

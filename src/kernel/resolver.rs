@@ -16,6 +16,7 @@ use super::next_hops::{Complaint, Resolution, flows, resolve};
 use super::said::SaidComplaints;
 use super::tables::{Kernel, NeighbourRoom};
 use crate::forwarding::{PeerId, PortId, Slab};
+use crate::logging::LogEvent;
 use crate::rib::facts::{PathFact, PortLink, Targets, Tunnel};
 
 /// How often it is seen which neighbours are to be asked for, and complaints are looked at. The unit of [`Asking`].
@@ -142,7 +143,7 @@ impl Resolver {
             tokio::select! {
                 change = self.changes.next() => {
                     if change.is_none() {
-                        tracing::error!("the kernel closed our netlink socket; opening another");
+                        LogEvent::KernelLost {}.tell();
                         tokio::time::sleep(TICK).await;
                     }
                     self.follow(change.unwrap_or(KernelChange::Lost)).await;
@@ -280,7 +281,7 @@ impl Resolver {
                 self.lost = match self.read_anew().await {
                     Ok(()) => false,
                     Err(error) => {
-                        tracing::error!("cannot read the kernel's routes and neighbours: {error}");
+                        LogEvent::KernelUnreadable { why: &error.to_string() }.tell();
                         true
                     }
                 }
@@ -319,7 +320,7 @@ impl Resolver {
                 .answer(key, outcome.map_err(|error| if is_full(&error) { error.to_string() } else { on(error) }));
         }
         for words in self.asking.refusals() {
-            tracing::warn!("{words}");
+            LogEvent::NeighboursRefused { why: &words }.tell();
         }
     }
 
@@ -340,7 +341,7 @@ impl Resolver {
         let crowded = crowded(&self.neighbours, self.room);
         if crowded != self.crowded {
             for words in &crowded {
-                tracing::warn!("{words}");
+                LogEvent::NeighboursRefused { why: words }.tell();
             }
             self.crowded = crowded;
         }

@@ -1,167 +1,166 @@
-//! How many lines of a kind are written: a kind is the place in the code that says it.
-//!
-//! A kind may say [`BURST`] lines at once and one more every [`PERIOD`]; what it says beyond that is counted, and summed up
-//! in a line of its own.
+//! How many events of a kind are told: so many at once and one more every period; what is more is counted, and summed up
+//! now and then with the words of the first.
 
 use std::collections::HashMap;
-use std::fmt::{self, Write};
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tracing::callsite::Identifier;
-use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Metadata, Subscriber};
-use tracing_subscriber::layer::{Context, Filter};
+use super::row::{EventLevel, EventRow};
+use super::{EventKind, LogEvent};
 
-use super::UNLOGGED;
+/// So many events of a kind at once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LineRate {
+    /// At once.
+    pub burst: u32,
+    /// From one further event to the next.
+    pub period: Duration,
+}
 
-/// Lines of a kind at once: more than a start or a reload says of anything that comes in ones.
-const BURST: u32 = 50;
-/// From one further line of a kind to the next.
-const PERIOD: Duration = Duration::from_millis(500);
-
-/// What every kind of line has said lately; clones share it.
-#[derive(Debug, Clone)]
+/// What every kind has said lately, and how much it may say.
+#[derive(Debug)]
 pub(super) struct Rates {
     start: Instant,
-    kinds: Arc<Mutex<HashMap<Identifier, LineKind>>>,
+    rate: LineRate,
+    kinds: Mutex<HashMap<RateKey, ToldLately>>,
+}
+
+/// Events that share a rate.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct RateKey {
+    /// Their name, or the place in a library.
+    kind: &'static str,
+    /// The tenant, where each has a rate of its own; else nothing.
+    tenant: String,
 }
 
 #[derive(Debug)]
-struct LineKind {
-    level: Level,
-    /// When its burst would be whole again, from the start on.
+struct ToldLately {
+    /// The name of the events, and how serious they are.
+    name: &'static str,
+    level: EventLevel,
+    /// When the burst would be whole again, from the start on.
     whole_at: Duration,
-    /// Lines held back since the last sum.
+    /// Events held back since the last sum.
     held: u64,
-    /// What the first of these said.
+    /// The words of the first of these.
     first: String,
 }
 
+/// Events that share a rate: those of a name, or of a name and a tenant.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sharing<'k> {
+    /// What tells them from others.
+    pub kind: &'static str,
+    /// The tenant, where each has a rate of its own.
+    pub tenant: Option<&'k str>,
+    /// The events' name.
+    pub name: &'static str,
+    /// How serious they are.
+    pub level: EventLevel,
+}
+
+impl Sharing<'_> {
+    /// All events of a kind.
+    pub(super) const fn of(kind: &'static EventKind) -> Self {
+        Self { kind: kind.name, tenant: None, name: kind.name, level: kind.level }
+    }
+}
+
 impl Rates {
-    pub(super) fn new(start: Instant) -> Self {
-        Self { start, kinds: Arc::default() }
+    pub(super) fn new(rate: LineRate) -> Self {
+        Self { start: Instant::now(), rate, kinds: Mutex::default() }
     }
 
-    fn kinds(&self) -> MutexGuard<'_, HashMap<Identifier, LineKind>> {
+    fn kinds(&self) -> MutexGuard<'_, HashMap<RateKey, ToldLately>> {
         self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a kind may say a line at `now`, from the start on. `words` are asked for if it is the first one held back.
-    fn admit(&self, metadata: &Metadata<'_>, now: Duration, words: impl FnOnce() -> String) -> bool {
+    /// Whether an event may be told now. `words` are asked for if it is the first one held back.
+    pub(super) fn admit(&self, of: Sharing<'_>, words: impl FnOnce() -> String) -> bool {
+        self.admit_at(self.start.elapsed(), of, words)
+    }
+
+    fn admit_at(&self, now: Duration, of: Sharing<'_>, words: impl FnOnce() -> String) -> bool {
+        let LineRate { burst, period } = self.rate;
         let mut kinds = self.kinds();
-        let kind = kinds.entry(metadata.callsite()).or_insert_with(|| LineKind {
-            level: *metadata.level(),
+        let key = RateKey { kind: of.kind, tenant: of.tenant.unwrap_or_default().to_owned() };
+        let said = kinds.entry(key).or_insert_with(|| ToldLately {
+            name: of.name,
+            level: of.level,
             whole_at: Duration::ZERO,
             held: 0,
             first: String::new(),
         });
-        let whole_at = kind.whole_at.max(now) + PERIOD;
-        if whole_at <= now + BURST * PERIOD {
-            kind.whole_at = whole_at;
+        let whole_at = said.whole_at.max(now) + period;
+        if whole_at <= now + burst * period {
+            said.whole_at = whole_at;
             return true;
         }
-        if kind.held == 0 {
-            kind.first = words();
+        if said.held == 0 {
+            said.first = words();
         }
-        kind.held += 1;
-        UNLOGGED.held_back.fetch_add(1, Ordering::Relaxed);
+        said.held += 1;
         false
     }
 
-    /// Says of every kind how many of its lines were held back since the last sum.
-    pub(super) fn sum_up(&self) {
-        let of = |kind: &mut LineKind| {
-            (kind.held > 0).then(|| (kind.level, std::mem::take(&mut kind.held), kind.first.clone()))
-        };
-        let sums: Vec<_> = self.kinds().values_mut().filter_map(of).collect();
-        for (level, held, first) in sums {
-            match level {
-                Level::ERROR => tracing::error!("{held} more like this: {first}"),
-                Level::WARN => tracing::warn!("{held} more like this: {first}"),
-                Level::INFO => tracing::info!("{held} more like this: {first}"),
-                _ => tracing::debug!("{held} more like this: {first}"),
-            }
-        }
-    }
-}
-
-impl<S: Subscriber> Filter<S> for Rates {
-    fn enabled(&self, _: &Metadata<'_>, _: &Context<'_, S>) -> bool {
-        true
-    }
-
-    fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
-        // Sums come at a rate of their own.
-        if event.metadata().target() == module_path!() {
-            return true;
-        }
-        self.admit(event.metadata(), self.start.elapsed(), || {
-            let mut words = Words::default();
-            event.record(&mut words);
-            words.0
-        })
-    }
-}
-
-/// The message of a line.
-#[derive(Debug, Default)]
-struct Words(String);
-
-impl Visit for Words {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if field.name() == "message" {
-            let _ = write!(self.0, "{value:?}");
-        }
+    /// How many events of each kind were held back since the last sum, as events.
+    pub(super) fn sums(&self) -> Vec<EventRow> {
+        let mut kinds = self.kinds();
+        let rows = kinds.iter_mut().filter(|(_, said)| said.held > 0).map(|(key, said)| {
+            let tenant = Some(&*key.tenant).filter(|tenant| !tenant.is_empty());
+            let (count, of) = (std::mem::take(&mut said.held), said.name);
+            let mut row = EventRow::of(&LogEvent::HeldBack { count, of, tenant, first: &said.first });
+            row.level = said.level;
+            row
+        });
+        let rows = rows.collect();
+        // A kind that has its whole burst again is as one that has said nothing.
+        let now = self.start.elapsed();
+        kinds.retain(|_, said| said.whole_at > now);
+        rows
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tracing::callsite::Callsite;
 
-    /// The metadata of two places that say something.
-    fn places() -> [&'static Metadata<'static>; 2] {
-        static ONE: tracing::callsite::DefaultCallsite = {
-            static META: Metadata<'static> = tracing::metadata! {
-                name: "one", target: "test", level: Level::INFO, fields: &[], callsite: &ONE,
-                kind: tracing::metadata::Kind::EVENT,
-            };
-            tracing::callsite::DefaultCallsite::new(&META)
-        };
-        static OTHER: tracing::callsite::DefaultCallsite = {
-            static META: Metadata<'static> = tracing::metadata! {
-                name: "other", target: "test", level: Level::INFO, fields: &[], callsite: &OTHER,
-                kind: tracing::metadata::Kind::EVENT,
-            };
-            tracing::callsite::DefaultCallsite::new(&META)
-        };
-        [ONE.metadata(), OTHER.metadata()]
+    const RATE: LineRate = LineRate { burst: 50, period: Duration::from_millis(500) };
+
+    fn kind(kind: &'static str, tenant: Option<&'static str>) -> Sharing<'static> {
+        Sharing { kind, tenant, name: kind, level: EventLevel::Info }
     }
 
-    fn said(rates: &Rates, place: &Metadata<'_>, lines: u32, now: Duration) -> u32 {
-        (0..lines).map(|n| u32::from(rates.admit(place, now, || format!("line {n}")))).sum()
+    fn told(rates: &Rates, of: Sharing<'_>, events: u32, now: Duration) -> u32 {
+        (0..events).map(|n| u32::from(rates.admit_at(now, of, || format!("line {n}")))).sum()
     }
 
     #[test]
     fn a_kind_says_a_burst_and_then_as_much_as_its_rate() {
-        let (rates, [one, other]) = (Rates::new(Instant::now()), places());
-        assert_eq!(said(&rates, one, 1_000, Duration::ZERO), BURST);
-        assert_eq!(said(&rates, other, 3, Duration::ZERO), 3, "kinds have nothing to do with each other");
-        assert_eq!(said(&rates, one, 1_000, 3 * PERIOD), 3);
-        assert_eq!(said(&rates, one, 1_000, 1_000 * PERIOD), BURST, "a burst is never larger");
+        let (rates, LineRate { burst, period }) = (Rates::new(RATE), RATE);
+        let (one, other) = (kind("one", None), kind("other", None));
+        assert_eq!(told(&rates, one, 1_000, Duration::ZERO), burst);
+        assert_eq!(told(&rates, other, 3, Duration::ZERO), 3, "kinds have nothing to do with each other");
+        assert_eq!(told(&rates, one, 1_000, 3 * period), 3);
+        assert_eq!(told(&rates, one, 1_000, 1_000 * period), burst, "a burst is never larger");
+    }
+
+    #[test]
+    fn tenants_have_nothing_to_do_with_each_other_where_each_has_a_rate() {
+        let rates = Rates::new(RATE);
+        assert_eq!(told(&rates, kind("one", Some("noisy")), 1_000, Duration::ZERO), RATE.burst);
+        assert_eq!(told(&rates, kind("one", Some("calm")), 3, Duration::ZERO), 3);
     }
 
     #[test]
     fn what_is_held_back_is_summed_up_once_with_the_words_of_the_first() {
-        let (rates, [one, _]) = (Rates::new(Instant::now()), places());
-        said(&rates, one, BURST + 7, Duration::ZERO);
-        let kinds =
-            |rates: &Rates| rates.kinds().values().map(|kind| (kind.held, kind.first.clone())).collect::<Vec<_>>();
-        assert_eq!(kinds(&rates), [(7, format!("line {BURST}"))]);
-        rates.sum_up();
-        assert_eq!(kinds(&rates)[0].0, 0);
+        let rates = Rates::new(RATE);
+        told(&rates, kind("one", Some("blue")), RATE.burst + 7, Duration::ZERO);
+        let sums = rates.sums();
+        let [sum] = &sums[..] else { panic!("{sums:?}") };
+        assert_eq!((&*sum.event, &*sum.message), ("held_back", "7 more like this: line 50"));
+        assert_eq!((&sum.fields["count"], sum.text("of"), sum.text("tenant")), (&7.into(), Some("one"), Some("blue")));
+        assert!(rates.sums().is_empty());
     }
 }

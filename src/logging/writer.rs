@@ -1,49 +1,61 @@
-//! The thread that writes the log, and the queue of lines in front of it.
+//! The thread that writes the log, and the queue of events in front of it.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tracing_subscriber::fmt::MakeWriter;
-
-use super::UNLOGGED;
-use super::rates::Rates;
+use super::journal::Journal;
+use super::row::EventRow;
+use super::{LogEvent, UNLOGGED, sum_up};
 use crate::rights::EarlyThread;
 
-/// Lines that wait to be written, at most.
+/// Events that wait to be written, at most.
 const QUEUE: usize = 1_024;
 /// From one sum of what was not written to the next.
 const SUMS: Duration = Duration::from_secs(10);
 /// How long the last lines have to be written.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// Where lines go in: to the queue, or nowhere if it is full.
-#[derive(Debug, Clone)]
-pub(super) struct Lines(SyncSender<Option<Vec<u8>>>);
+/// Where events are written to, and as what.
+#[derive(Debug)]
+pub(super) enum LogSink {
+    /// Lines of text.
+    Text { file: File, in_colour: bool },
+    /// Lines of JSON.
+    Json(File),
+    /// The systemd journal.
+    Journal(Journal),
+}
 
-impl Write for Lines {
-    /// Takes one whole line.
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.0.try_send(Some(line.to_vec())).is_err() {
-            UNLOGGED.lost.fetch_add(1, Ordering::Relaxed);
+/// Standard error by a handle of its own: that of the library is locked while a line is written, which may be for ever.
+pub(super) fn standard_error() -> io::Result<File> {
+    Ok(File::from(io::stderr().as_fd().try_clone_to_owned()?))
+}
+
+impl LogSink {
+    fn write(&mut self, row: &EventRow) -> io::Result<()> {
+        match self {
+            Self::Text { file, in_colour } => file.write_all((row.line(*in_colour) + "\n").as_bytes()),
+            Self::Json(file) => file.write_all((row.json() + "\n").as_bytes()),
+            Self::Journal(journal) => journal.write(row),
         }
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Self;
+/// Where events go in: to the queue, or nowhere if it is full.
+#[derive(Debug, Clone)]
+pub(super) struct Lines(SyncSender<Option<Arc<EventRow>>>);
 
-    fn make_writer(&'a self) -> Self {
-        self.clone()
+impl Lines {
+    pub(super) fn put(&self, row: Arc<EventRow>) {
+        if self.0.try_send(Some(row)).is_err() {
+            UNLOGGED.lost.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -55,13 +67,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(rates: Rates) -> io::Result<(Self, Lines)> {
-        // A handle of its own: that of the library is locked while a line is written, which may be for ever.
-        let log = File::from(io::stderr().as_fd().try_clone_to_owned()?);
+    pub(super) fn start(log: LogSink) -> io::Result<(Self, Lines)> {
         let (sender, lines) = sync_channel(QUEUE);
         let (end, ended) = sync_channel(1);
         thread::Builder::new().name("log".to_owned()).spawn(move || {
-            write(log, &lines, &rates, EarlyThread::begin());
+            write(log, &lines, EarlyThread::begin());
             let _ = end.send(());
         })?;
         let lines = Lines(sender);
@@ -81,15 +91,15 @@ impl Writer {
     }
 }
 
-/// Writes lines until the end is among them.
-fn write(mut log: File, lines: &Receiver<Option<Vec<u8>>>, rates: &Rates, mut thread: EarlyThread) {
+/// Writes events until the end is among them.
+fn write(mut log: LogSink, lines: &Receiver<Option<Arc<EventRow>>>, mut thread: EarlyThread) {
     let (mut next_sums, mut told) = (Instant::now() + SUMS, 0);
     loop {
         let received = lines.recv_timeout(next_sums.saturating_duration_since(Instant::now()));
         thread.follow();
         match received {
-            Ok(Some(line)) => {
-                if log.write_all(&line).is_err() {
+            Ok(Some(row)) => {
+                if log.write(&row).is_err() {
                     UNLOGGED.lost.fetch_add(1, Ordering::Relaxed);
                 }
             }
@@ -97,10 +107,10 @@ fn write(mut log: File, lines: &Receiver<Option<Vec<u8>>>, rates: &Rates, mut th
             Err(RecvTimeoutError::Timeout) => {}
         }
         if Instant::now() >= next_sums {
-            rates.sum_up();
+            sum_up();
             let lost = UNLOGGED.lost.load(Ordering::Relaxed);
             if lost > told {
-                tracing::warn!("{} lines of the log were lost, since they could not be written", lost - told);
+                LogEvent::LogLost { count: lost - told }.tell();
                 told = lost;
             }
             next_sums = Instant::now() + SUMS;

@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 use crate::compile::{Plan, TunnelPlan};
 use crate::counters::Counters;
-use crate::dataplane::{Now, Shared};
+use crate::dataplane::{Now, Shared, held_for};
 use crate::events::{DropSample, Event};
 use crate::fdb::Fdb;
 use crate::forwarding::{DomainId, Forwarding, Hop, Map, OwnMacs, PeerId, PortId, Slab};
@@ -53,6 +53,8 @@ use versions::{Serial, Versions};
 
 /// When one part in so many of the remembered MAC addresses has left the FDB, it is time to forget them.
 const FORGETFUL: usize = 4;
+/// Names of forgotten peers that are told at a time.
+const NAMED: usize = 100;
 
 /// Everything that is known, and from whom.
 pub struct Rib {
@@ -304,6 +306,7 @@ impl Rib {
         }
         let released = self.history.release(&self.shared, now);
         self.outputs.extend(released.into_iter().map(|(domain, mac)| Output::News(News::Released { domain, mac })));
+        self.end_loops(now);
         self.left += self.ageing.advance(&self.shared, now);
         if self.left > self.history.len() / FORGETFUL {
             let fdb = &self.shared.fdb;
@@ -320,6 +323,16 @@ impl Rib {
         self.activity.look(&self.counters, now);
     }
 
+    /// Tells of attachments that are no longer kept apart.
+    fn end_loops(&mut self, now: Now) {
+        let tables = self.shared.forwarding.load();
+        let is_apart = |(id, between)| {
+            tables.domain(id).is_some_and(|domain| held_for(&domain.state.loops, between, now).is_some())
+        };
+        let ended = self.loops.ended(is_apart).into_iter();
+        self.outputs.extend(ended.map(|(domain, between)| Output::News(News::LoopEnded { domain, between })));
+    }
+
     /// Forgets learned peers that are not needed any more.
     fn forget_peers(&mut self, now: Now) {
         let counters = &self.counters;
@@ -331,12 +344,13 @@ impl Rib {
         if gone.is_empty() {
             return;
         }
+        let names = gone.iter().take(NAMED).map(|peer| self.plan.names.peer(*peer).into()).collect();
         for &peer in &gone {
             self.hops.remove(peer);
             self.complaints.remove(&peer);
             self.reports.forget(peer);
         }
-        self.outputs.push_back(Output::News(News::PeersForgotten(gone.len())));
+        self.outputs.push_back(Output::News(News::PeersForgotten { count: gone.len(), names }));
         self.outputs.push_back(Output::Resolve(Targets::Remove(gone)));
         self.publish();
         self.unsettled.push_back((self.versions.newest(), self.plan.numbers.generation()));

@@ -8,7 +8,7 @@ use super::facts::Targets;
 use super::history::Duplicate;
 use crate::compile::Static;
 use crate::events::Shortage;
-use crate::forwarding::{DomainId, PeerId, PortId};
+use crate::forwarding::{AttachmentId, DomainId, PeerId, PortId};
 
 /// What somebody else has to do, or may want to know.
 #[derive(Debug)]
@@ -43,8 +43,20 @@ pub enum News {
         /// How many unknown senders it had no room for so far.
         refused: u64,
     },
-    /// So many learned peers were silent and are forgotten.
-    PeersForgotten(usize),
+    /// Two attachments are no longer kept apart.
+    LoopEnded {
+        /// The tenant.
+        domain: DomainId,
+        /// The two, the lower number first.
+        between: [AttachmentId; 2],
+    },
+    /// Learned peers were silent and are forgotten.
+    PeersForgotten {
+        /// How many.
+        count: usize,
+        /// The names of the first.
+        names: Vec<String>,
+    },
     /// A router carries no longer packets to a peer than so many bytes.
     PathMtu {
         /// The peer.

@@ -14,6 +14,7 @@ use crate::config::{Config, Problem, Seccomp, Span};
 use crate::forwarding::PortId;
 use crate::io::Backend;
 use crate::io::rights::{rights_of, rights_of_udp};
+use crate::logging::{self, LogEvent};
 use crate::rights::{Account, Call, Rights, allow_only, in_words, keep, leave_none_to_programs, of_a_process};
 use crate::{admin, kernel};
 
@@ -36,8 +37,12 @@ const NAMES: [Call; 12] = [
 /// What a gateway goes on to need for this plan.
 #[must_use]
 pub fn rights(plan: &Plan, is_on_xdp: impl Fn(PortId) -> bool) -> Rights {
-    let always =
-        [admin::rights::rights(), kernel::rights::rights(), Rights::calls(NAMES.into_iter().chain(of_a_process()))];
+    let always = [
+        admin::rights::rights(),
+        kernel::rights::rights(),
+        logging::rights::rights(),
+        Rights::calls(NAMES.into_iter().chain(of_a_process())),
+    ];
     let ports = plan.ports.iter().map(|port| rights_of(&port.backend, is_on_xdp(port.id)));
     let heard = plan.tables.endpoints.iter().filter(|(id, _)| is_heard(plan, *id));
     let listening = heard.flat_map(|(_, endpoint)| &endpoint.carriers).filter_map(|carrier| match carrier {
@@ -66,7 +71,8 @@ pub fn confine(
     if let Some(user) = &user {
         let (uid, gid) = user.numbers();
         if let Err(error) = admin.hand_over(uid, gid) {
-            tracing::warn!("cannot give {} to user {}: {error}", admin.path().display(), user.name());
+            let socket = admin.path().display().to_string();
+            out_of_reach(&socket, &format!("cannot give {socket} to user {}: {error}", user.name()));
         }
         leave_none_to_programs();
         user.take_over()?;
@@ -77,13 +83,13 @@ pub fn confine(
         Seccomp::On => match allow_only(&rights.calls) {
             Ok(count) => format!("{count} system calls (seccomp)"),
             Err(error) => {
-                tracing::warn!("the kernel does not restrict system calls: {error}");
+                LogEvent::SystemCallsUnrestricted { why: &error.to_string() }.tell();
                 "every system call".to_owned()
             }
         },
     };
-    let user = user.map_or_else(String::new, |user| format!("user {}, ", user.name()));
-    tracing::info!("rights from here on: {user}{}, {calls}", in_words(kept.kept));
+    let user = user.as_ref().map(Account::name);
+    LogEvent::RightsKept { user, capabilities: &in_words(kept.kept), calls: &calls }.tell();
     warn_of_files(plan, config, admin.path(), state);
     Ok(kept.given_up)
 }
@@ -96,7 +102,8 @@ fn warn_of_files(plan: &Plan, config: &Config, admin: &Path, state: Option<&Path
     };
     for file in config.source.names().filter(|name| *name != "-") {
         if access(file, Access::READ_OK).is_err() {
-            tracing::warn!("a reload will be refused: {file} cannot be read any more; let {who} read it");
+            let why = format!("a reload will be refused: {file} cannot be read any more; let {who} read it");
+            out_of_reach(file, &why);
         }
     }
     let local = plan.ports.iter().filter_map(|port| match &port.backend {
@@ -105,14 +112,20 @@ fn warn_of_files(plan: &Plan, config: &Config, admin: &Path, state: Option<&Path
     });
     for socket in local.chain([admin]) {
         if let Some(directory) = fixed_directory(socket) {
-            let (socket, directory) = (socket.display(), directory.display());
-            tracing::warn!("{socket} will be left behind at the end: {directory} is not for {who} to change");
+            let (socket, directory) = (&*socket.display().to_string(), directory.display());
+            let why = format!("{socket} will be left behind at the end: {directory} is not for {who} to change");
+            out_of_reach(socket, &why);
         }
     }
     if let Some((state, directory)) = state.and_then(|state| Some((state.display(), fixed_directory(state)?.display())))
     {
-        tracing::warn!("the state file {state} cannot be written: let {who} change {directory}, or name another place");
+        let (state, why) = (&*state.to_string(), format!("let {who} change {directory}, or name another place"));
+        out_of_reach(state, &format!("the state file {state} cannot be written: {why}"));
     }
+}
+
+fn out_of_reach(file: &str, why: &str) {
+    LogEvent::FileOutOfReach { file, why }.tell();
 }
 
 /// The directory of a file, if we may neither make nor remove files there.

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::compile::{NamedPeer, Plan};
 use crate::config::Answers;
+use crate::logging::LogEvent;
 
 /// How long anybody waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -111,13 +112,13 @@ pub fn tell(before: &[NamedPeer], now: &[NamedPeer]) {
     for peer in now {
         let old = before.iter().find(|old| old.name == peer.name && old.host == peer.host);
         if let Some(address) = peer.address.filter(|address| old.is_none_or(|old| old.address != Some(*address))) {
-            let was = old.and_then(|old| old.address).map_or_else(String::new, |was| format!(", it was {was}"));
-            tracing::info!("peer {}: {} is {address}{was}", peer.name, peer.host);
+            let was = old.and_then(|old| old.address);
+            LogEvent::PeerAddress { peer: &peer.name, host: &peer.host, address, was }.tell();
         }
         if let Some(complaint) =
             peer.complaint.as_ref().filter(|_| old.is_none_or(|old| old.complaint != peer.complaint))
         {
-            tracing::warn!("peer {}: {complaint}", peer.name);
+            LogEvent::PeerAddressRefused { peer: &peer.name, why: complaint }.tell();
         }
     }
 }

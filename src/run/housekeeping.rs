@@ -9,6 +9,7 @@ use super::gateway::Gateway;
 use super::log;
 use crate::events::EventReceiver;
 use crate::io::huge::prefer_huge_pages;
+use crate::logging::LogEvent;
 
 /// How often the workers are heard: a sender that is to be learned does not wait long.
 const PERIOD: Duration = Duration::from_millis(100);
@@ -35,7 +36,7 @@ pub(super) async fn keep(gateway: &Gateway, mut events: Vec<EventReceiver>) {
         note_drops(gateway);
         let now_lost = events.iter().map(EventReceiver::lost).sum();
         if now_lost > lost {
-            tracing::warn!("{} events of the workers were lost; counters are right all the same", now_lost - lost);
+            LogEvent::WorkerEventsLost { count: now_lost - lost }.tell();
             lost = now_lost;
             gateway.events_lost.store(lost, Ordering::Relaxed);
         }
@@ -55,6 +56,6 @@ fn note_drops(gateway: &Gateway) {
 /// sooner, a few MACs would cost as many huge pages.
 fn enlarge_pages(gateway: &Gateway) {
     if let Err(error) = prefer_huge_pages(gateway.shared.fdb.memory()) {
-        tracing::debug!("the MAC table stays in small pages: {error}");
+        LogEvent::HugePagesRefused { why: &error.to_string() }.tell();
     }
 }

@@ -8,6 +8,7 @@ use super::gateway::Gateway;
 use crate::config::Config;
 use crate::kernel::host::Machine;
 use crate::kernel::ipsec::watch::PolicyWatch;
+use crate::logging::LogEvent;
 
 /// How often changes are looked for: many at once are one.
 const LOOK: Duration = Duration::from_secs(1);
@@ -32,7 +33,7 @@ impl Objections {
                 Ok(true) => return,
                 Ok(false) => tokio::time::sleep(LOOK).await,
                 Err(error) => {
-                    tracing::warn!("IPsec policies of this machine cannot be followed any more: {error}");
+                    LogEvent::IpsecUnwatched { why: &error.to_string() }.tell();
                     self.watch = None;
                 }
             }
@@ -46,10 +47,11 @@ impl Objections {
         let problems = machine.ipsec_objections(config, gateway.rib().plan());
         for problem in problems.iter().filter(|problem| !self.told.contains(&problem.message)) {
             let help = problem.help.as_deref().unwrap_or_default();
-            tracing::warn!("{}{problem}; the gateway goes on as before: {help}", problem.place());
+            let why = format!("{}{problem}; the gateway goes on as before: {help}", problem.place());
+            LogEvent::IpsecObjects { why: &why }.tell();
         }
         if problems.is_empty() && !self.told.is_empty() {
-            tracing::info!("no IPsec policy of this machine objects to tunnel packets any more");
+            LogEvent::IpsecClear {}.tell();
         }
         self.told = problems.into_iter().map(|problem| problem.message).collect();
     }

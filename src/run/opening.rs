@@ -14,6 +14,7 @@ use crate::io::af_xdp::Umem;
 use crate::io::quiet::{Quiet, UdpListener, Unheard};
 use crate::io::{Backend, BoxedPort, OpenError, Pool, Xdp};
 use crate::kernel::tables::{Kernel, LinkIndex};
+use crate::logging::LogEvent;
 use crate::rib::facts::{DeviceFact, DeviceState};
 use crate::run::backends::Choices;
 use crate::run::exclusive::Exclusive;
@@ -119,8 +120,8 @@ pub fn open<'mem>(plan: &Plan, choices: &Choices, umems: &[Arc<Umem<'mem>>]) -> 
     };
     for port in &plan.ports {
         let choice = choices.of(port.id);
-        if let Some((port, words)) = choice.and_then(|choice| Some((&choice.name, choice.words()?))) {
-            tracing::info!(port, "{words}");
+        if let Some((port, why)) = choice.and_then(|choice| Some((&choice.name, choice.words()?))) {
+            LogEvent::PortMode { port, why: &why }.tell();
         }
         let on_xdp = choice.filter(|choice| choice.xdp);
         let umems = if on_xdp.is_some() { umems } else { &[] };
@@ -248,10 +249,7 @@ pub fn listen(listener: &UdpListener, quiet: &mut Quiet) -> Result<(), OpeningEr
         OpeningError::Quiet { what, error, capability: "CAP_NET_BIND_SERVICE" }
     };
     if !quiet.udp(listener).map_err(refused)? {
-        tracing::warn!(
-            "UDP port {port} of {address} belongs to another socket, such as a kernel VXLAN device: it receives the same \
-             packets"
-        );
+        LogEvent::UdpPortShared { address, udp_port: port }.tell();
     }
     Ok(())
 }
@@ -287,9 +285,7 @@ pub fn quiet_tenants(plan: &Plan, port: &PortPlan, quiet: &mut Quiet) -> Result<
             Err(OpeningError::Quiet { what: format!("tenants on {device}"), error, capability: "CAP_NET_ADMIN" })
         }
         Err(error) => {
-            tracing::warn!(
-                "this machine's own network stack also receives the frames of tenants on {device}, and may answer them: {error}"
-            );
+            LogEvent::TenantsHeard { device, why: &error.to_string() }.tell();
             Ok(())
         }
         Ok(()) => Ok(()),

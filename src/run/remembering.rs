@@ -13,6 +13,7 @@ use super::gateway::Gateway;
 use super::state_file;
 use crate::admin::directory::{network_namespace, own_directory};
 use crate::compile::Plan;
+use crate::logging::LogEvent;
 
 /// Numbers that are freed while they are written down spoil the work; then it is done again.
 const ATTEMPTS: usize = 3;
@@ -62,19 +63,11 @@ impl StateKeeper {
             Ok(Some((remembered, seconds))) => {
                 let now = gateway.clock.now();
                 let restored = gateway.change(|rib| rib.restore(&remembered, seconds, now));
-                tracing::info!(
-                    "{}: {} MAC addresses and {} learned peers are as {seconds} s ago; {} have aged or have no place now",
-                    path.display(),
-                    restored.macs,
-                    restored.peers,
-                    restored.left_out
-                );
+                let (file, macs, peers) = (&*path.display().to_string(), restored.macs, restored.peers);
+                LogEvent::StateRestored { file, macs, peers, count: restored.left_out, seconds }.tell();
             }
             Err(error) => {
-                tracing::warn!(
-                    "the state file {} is not used: {error}; MAC addresses are learned anew",
-                    path.display()
-                );
+                LogEvent::StateNotUsed { file: &path.display().to_string(), why: &error.to_string() }.tell();
             }
         }
     }
@@ -90,7 +83,7 @@ impl StateKeeper {
                 continue;
             }
             if let Err(error) = state_file::write(&path, &remembered) {
-                tracing::warn!("the state file {} cannot be written: {error}; a restart will forget", path.display());
+                LogEvent::StateNotWritten { file: &path.display().to_string(), why: &error.to_string() }.tell();
             }
             return;
         }

@@ -12,6 +12,7 @@ use crate::io::af_xdp::{Filter, Redirect, Umem};
 use crate::io::swappable::{Swap, swappable};
 use crate::io::{Backend, BoxedPort, Opened, Xdp};
 use crate::kernel::tables::{Kernel, LinkIndex};
+use crate::logging::LogEvent;
 
 /// The control plane's end of a port on a device.
 pub struct PortReopener<'mem> {
@@ -72,10 +73,7 @@ impl PortReopener<'_> {
         }
         match redirect.replace(&self.filter(tables)) {
             Ok(()) => self.followed = now,
-            Err(error) => tracing::warn!(
-                "port {}: cannot update its XDP filter, the old one stays in force: {error}",
-                self.plan.name
-            ),
+            Err(error) => LogEvent::XdpFilterKept { port: &self.plan.name, why: &error.to_string() }.tell(),
         }
     }
 
@@ -101,11 +99,12 @@ impl PortReopener<'_> {
                     // There is room: it was not full.
                     let _ = worker.put(port);
                 }
-                tracing::info!("port {}: {} is back and has been opened again", self.plan.name, self.device);
+                LogEvent::PortReopened { port: &self.plan.name, device: &self.device }.tell();
                 Some(&self.device)
             }
             Err(error) => {
-                tracing::warn!("{error}");
+                let (port, device) = (&*self.plan.name, &*self.device);
+                LogEvent::PortNotReopened { port, device, why: &error.to_string() }.tell();
                 None
             }
         }

@@ -20,6 +20,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::gateway::Gateway;
 use crate::dataplane::thread::Pulse;
+use crate::logging::LogEvent;
 
 /// Names the manager's socket.
 const SOCKET: &str = "NOTIFY_SOCKET";
@@ -62,8 +63,10 @@ impl ServiceManager {
         let name = env::var_os(SOCKET).filter(|name| !name.is_empty());
         let channel = name.and_then(|name| {
             let opened = open(&name);
-            let failed =
-                |error| tracing::warn!("the service manager is told nothing: {SOCKET}={}: {error}", name.display());
+            let failed = |error| {
+                let why = format!("{SOCKET}={}: {error}", name.display());
+                LogEvent::ServiceManagerNotTold { why: &why }.tell();
+            };
             opened.map_err(failed).ok()
         });
         let watchdog = sd_notify::watchdog_enabled().filter(|_| channel.is_some());
@@ -139,10 +142,7 @@ impl ServiceManager {
         let was_hanging = std::mem::replace(&mut self.talk().hangs, hanging.is_some());
         match hanging {
             None => self.say_now(&[NotifyState::Watchdog]),
-            Some(worker) if !was_hanging => tracing::error!(
-                "worker {worker} has not moved for {} s: the service manager's watchdog is not told that all is well",
-                patience.as_secs()
-            ),
+            Some(worker) if !was_hanging => LogEvent::WorkerHangs { worker, seconds: patience.as_secs() }.tell(),
             Some(_) => {}
         }
     }
@@ -206,7 +206,7 @@ impl Talk {
     fn lose(&mut self) {
         self.lost += 1;
         if self.lost.is_power_of_two() {
-            tracing::warn!("the service manager takes no messages: {} are lost so far", self.lost);
+            LogEvent::ServiceManagerDeaf { count: self.lost }.tell();
         }
     }
 }

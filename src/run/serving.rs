@@ -8,6 +8,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use crate::admin::metrics::MetricsServer;
 use crate::compile::{Plan, Serving};
 use crate::config::Problem;
+use crate::logging::LogEvent;
 
 /// Clients that may wait to be taken in.
 const BACKLOG: i32 = 64;
@@ -70,7 +71,7 @@ impl MetricsPort {
         let listener = open.as_ref().map(|open| open.listener.try_clone());
         match listener.transpose() {
             Ok(listener) => self.server.serve(listener),
-            Err(error) => tracing::error!("metrics are not served: {error}; a reload tries again"),
+            Err(error) => LogEvent::MetricsNotServed { why: &error.to_string() }.tell(),
         }
         self.open = open;
     }

@@ -27,6 +27,7 @@ use crate::events;
 use crate::kernel::devices::devices as kernel_devices;
 use crate::kernel::host::Machine;
 use crate::kernel::resolver::Resolver;
+use crate::logging::LogEvent;
 use crate::rib::facts::{PortLink, Tunnel};
 use crate::rights::{Account, AccountError, EarlyThread, user_changes};
 use crate::run::backends;
@@ -137,7 +138,7 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
         return Err(AdminSocketError::Live(path).into());
     }
     let choices = backends::choose(&plan);
-    choices.fewer.iter().for_each(|fewer| tracing::warn!("{fewer}"));
+    choices.fewer.iter().for_each(|why| LogEvent::FewerWorkers { why }.tell());
     let mut exclusive = Exclusive::default();
     match &predecessor {
         Some(_) => choices.can_be_shared(&plan).map_err(StartError::NotReplaced)?,
@@ -203,7 +204,9 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
             pulses.push(pulse.clone());
             let thread = thread::Builder::new().name(format!("worker-{number}"));
             let thread = thread.spawn_scoped(scope, move || {
-                pin(number);
+                if let Err(error) = pin(number) {
+                    LogEvent::WorkerNotPinned { worker: number, why: &error.to_string() }.tell();
+                }
                 work(&mut worker, clock, polling == Polling::Adaptive, &pulse, stop);
                 drop(working);
             });
@@ -212,8 +215,8 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
         let server =
             MetricsServer::start(Arc::clone(&gateway)).map_err(while_doing("cannot start what serves metrics"))?;
         let metrics = MetricsPort::new(server, metrics_port);
-        let summary = gateway.summary();
-        tracing::info!("ready: {summary}; `transload show` asks {}", admin.path().display());
+        let (summary, socket) = (gateway.summary(), admin.path().display().to_string());
+        LogEvent::Started { summary: &summary, socket: &socket }.tell();
         gateway.manager.is_ready(summary);
         let (gateway, file) = (&gateway, orders.file.clone());
         let supervision = Supervision {
@@ -245,7 +248,7 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
         result
     });
     if result.is_ok() {
-        tracing::info!("stopped");
+        LogEvent::Stopped {}.tell();
     }
     result
 }
@@ -294,7 +297,7 @@ fn look_at_the_machine(
 /// Logs a warning with its place, and what to do about it.
 fn warn(problem: &Problem) {
     let help = problem.help.as_ref().map_or_else(String::new, |help| format!("; {help}"));
-    tracing::warn!("{}{problem}{help}", problem.place());
+    LogEvent::Warning { why: &format!("{}{problem}{help}", problem.place()) }.tell();
 }
 
 async fn resolve(plan: &Plan) -> io::Result<Resolver> {

@@ -24,6 +24,7 @@ use crate::io::quiet::{Quiet, UdpListener};
 use crate::kernel::devices::devices;
 use crate::kernel::memberships::{Memberships, wanted_groups};
 use crate::kernel::resolver::Resolver;
+use crate::logging::LogEvent;
 use crate::run::exclusive::Exclusive;
 use crate::run::gateway::{Gateway, ReloadReply, Requests};
 use crate::run::host_names::Rounds;
@@ -39,6 +40,8 @@ use crate::run::start::StartError;
 use crate::run::underlay;
 
 const LOOK: Duration = Duration::from_secs(1);
+/// Lines of what a reload has changed that the event about it has at most.
+const MOST_CHANGES: usize = 100;
 
 /// What the control plane works with.
 pub struct Supervision<'g, 'mem> {
@@ -114,7 +117,7 @@ impl Supervision<'_, '_> {
                 let on_device = |port: &&PortPlan| port.backend.network_device() == Some(device);
                 for port in rib.plan().ports.iter().filter(on_device) {
                     if let Err(error) = quiet_tenants(rib.plan(), port, &mut quiet) {
-                        tracing::warn!("{error}");
+                        LogEvent::NotKeptQuiet { why: &error.to_string() }.tell();
                     }
                 }
             }
@@ -137,20 +140,25 @@ impl Supervision<'_, '_> {
         tokio::task::spawn_blocking(heap::give_back);
         let Signals { stop, hangup } = &mut signals;
         let result = tokio::select! {
-            () = stop.told() => Ok(()),
-            () = closed_input(attended) => Ok(()),
+            () = stop.told() => Ok("a signal says so"),
+            () = closed_input(attended) => Ok("standard input is closed"),
             () = died(alive) => Err(StartError::WorkerDied),
-            () = follow => Ok(()),
-            () = housekeeping::keep(gateway, rings) => Ok(()),
-            () = underlay::listen(gateway) => Ok(()),
-            () = reloads(gateway, &mut reloader, requests.reloads, hangup) => Ok(()),
-            () = remembering::keep(gateway, &keeper) => Ok(()),
-            () = gateway.manager.attend(gateway, &pulses) => Ok(()),
-            served = admin::serve(listener, gateway.clone(), asking) => {
-                served.map_err(|error| StartError::System("the admin socket broke", error))
+            () = follow => Ok("the kernel is followed no longer"),
+            () = housekeeping::keep(gateway, rings) => Ok("the workers are heard no longer"),
+            () = underlay::listen(gateway) => Ok("the underlay is heard no longer"),
+            () = reloads(gateway, &mut reloader, requests.reloads, hangup) => Ok("nobody can ask for a reload"),
+            () = remembering::keep(gateway, &keeper) => Ok("the state is kept no longer"),
+            () = gateway.manager.attend(gateway, &pulses) => Ok("the service manager is attended no longer"),
+            served = admin::serve(listener, gateway.clone(), asking) => match served {
+                Ok(()) => Ok("the admin socket is closed"),
+                Err(error) => Err(StartError::System("the admin socket broke", error)),
             }
         };
         gateway.manager.stops();
+        LogEvent::Stopping { why: &result.as_ref().map_or_else(ToString::to_string, ToString::to_string) }.tell();
+        // Those who follow events are told on this thread.
+        tokio::task::yield_now().await;
+        let result = result.map(drop);
         // A disk may be slow; the workers go on meanwhile.
         let Reloader { exclusive, metrics, .. } = reloader;
         drop((admin, metrics));
@@ -164,7 +172,7 @@ fn listen_elsewhere(before: &BTreeSet<UdpListener>, now: &BTreeSet<UdpListener>,
     quiet.keep_udp(now);
     for listener in now.difference(before) {
         if let Err(error) = listen(listener, quiet) {
-            tracing::warn!("{error}");
+            LogEvent::NotKeptQuiet { why: &error.to_string() }.tell();
         }
     }
 }
@@ -191,7 +199,7 @@ async fn reloads(
             }
             found = rounds.next() => {
                 if let Err(refused) = reloader.resolve(gateway, found).await {
-                    tracing::error!("names of peers are not resolved anew, running configuration unchanged:\n{refused}");
+                    LogEvent::NamesRefused { why: &refused.to_string() }.tell();
                 }
                 continue;
             }
@@ -202,11 +210,13 @@ async fn reloads(
         gateway.manager.has_reloaded();
         match &outcome {
             Ok(done) => {
-                done.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-                tracing::info!("reloaded: {} changed; {}", done.changes.len(), done.summary);
+                done.warnings.iter().for_each(|why| LogEvent::Warning { why }.tell());
+                let (count, summary) = (done.changes.len(), &*done.summary);
+                let changes = &done.changes[..count.min(MOST_CHANGES)];
+                LogEvent::ReloadDone { count, changes, summary }.tell();
                 objections.tell(gateway, &reloader.config).await;
             }
-            Err(refused) => tracing::error!("reload rejected, running configuration unchanged:\n{refused}"),
+            Err(refused) => LogEvent::ReloadRefused { why: &refused.to_string() }.tell(),
         }
         let outcome = outcome.map_err(|refused| refused.to_string());
         if let Err(why) = &outcome {

@@ -78,3 +78,15 @@ fn the_encapsulations_do_no_io_and_read_no_clock() {
         }
     }
 }
+
+#[test]
+fn what_happens_is_told_as_an_event_with_a_name() {
+    for (path, text) in sources(&root().join("src")) {
+        let is_log = path.starts_with(root().join("src/logging"));
+        let forms = ["trace!(", "debug!(", "info!(", "warn!(", "error!(", "event!("];
+        let code = code_of(&text);
+        let bare = forms.iter().find(|form| code.contains(&format!("tracing::{form}")));
+        assert!(is_log || bare.is_none(), "{}: `{}` has no name: add a LogEvent", path.display(), bare.unwrap_or(&""));
+        assert!(is_log || !code.contains("use tracing"), "{} logs beside LogEvent", path.display());
+    }
+}
