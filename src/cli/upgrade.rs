@@ -3,6 +3,7 @@
 //!
 //! The running gateway cannot start it: it has given up the right to run programs, and most others.
 
+use std::env;
 use std::ffi::OsString;
 use std::fs::{self, Metadata};
 use std::io;
@@ -29,7 +30,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub(super) struct OtherBuild {
     process: i32,
     arguments: Vec<OsString>,
-    directory: PathBuf,
+    /// Where it was started, unless that is out of sight from here, as in another mount namespace.
+    directory: Option<PathBuf>,
 }
 
 impl OtherBuild {
@@ -51,7 +53,7 @@ impl OtherBuild {
         let arguments = fs::read(of("cmdline")).map_err(unseen)?;
         let arguments = arguments.split(|byte| *byte == 0).skip(1).filter(|argument| !argument.is_empty());
         let arguments = arguments.map(|argument| OsString::from_vec(argument.to_vec())).collect();
-        let directory = fs::read_link(of("cwd")).map_err(unseen)?;
+        let directory = fs::read_link(of("cwd")).ok().filter(|directory| directory.is_dir());
         Ok(Some(Self { process, arguments, directory }))
     }
 
@@ -63,16 +65,16 @@ impl OtherBuild {
                 "give transload the path of a file",
             ));
         }
-        let started = Command::new("/proc/self/exe")
-            .arg0("transload")
-            .args(self.arguments.iter().filter(|argument| *argument != "--attended" && *argument != "--replace"))
-            .arg("--replace")
-            .current_dir(&self.directory)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .process_group(0)
-            .spawn();
-        let mut new = started.map_err(|error| Failure::new(format!("cannot start the new gateway: {error}")))?;
+        let cannot = |error: io::Error| Failure::new(format!("cannot start the new gateway: {error}"));
+        let mut command = Command::new(env::current_exe().map_err(cannot)?);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).process_group(0);
+        command.args(self.arguments.iter().filter(|argument| *argument != "--attended" && *argument != "--replace"));
+        command.arg("--replace");
+        if let Some(directory) = &self.directory {
+            command.current_dir(directory);
+        }
+        let mut new =
+            command.spawn().map_err(|error| Failure::new(format!("cannot start the new gateway: {error}")))?;
         let number = new.id();
         let begin = Instant::now();
         // The socket is there before it has workers; what is asked of it is answered when it has.

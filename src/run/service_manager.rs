@@ -52,6 +52,8 @@ struct Talk {
     status: Option<(String, Instant)>,
     /// Another process takes our place, and speaks from now on.
     is_succeeded: bool,
+    /// When we last said that all is well while we waited for our place.
+    waiting_beat: Option<Instant>,
     /// A worker hangs, and the log says so.
     hangs: bool,
 }
@@ -96,7 +98,7 @@ impl ServiceManager {
     }
 
     /// Another process takes our place: it is the service from now on, and alone has something to say. Returns how often it
-    /// has to.
+    /// has to. That we are well is still said, for as long as we are there: it may not come to that.
     pub fn succeeded_by(&self, process: u32) -> Option<Duration> {
         self.say(&[NotifyState::MainPid(process)]);
         let mut talk = self.talk();
@@ -109,6 +111,17 @@ impl ServiceManager {
         if self.channel.is_some() {
             let mut talk = self.talk();
             talk.watchdog = talk.watchdog.or(watchdog);
+        }
+    }
+
+    /// We wait for that process to end, and are well. To be called again and again.
+    pub fn waits(&self) {
+        let Some(watchdog) = self.talk().watchdog else { return };
+        let is_due = |last: Option<Instant>| last.is_none_or(|last| last.elapsed() >= watchdog / 2);
+        let last = self.talk().waiting_beat;
+        if is_due(last) {
+            self.say_now(&[NotifyState::Watchdog]);
+            self.talk().waiting_beat = Some(Instant::now());
         }
     }
 
@@ -151,7 +164,7 @@ impl ServiceManager {
         let is_due = |status: &Option<(String, Instant)>| {
             status.as_ref().is_none_or(|(_, since)| since.elapsed() >= STATUS_PAUSE)
         };
-        if !is_due(&self.talk().status) {
+        if self.talk().is_succeeded || !is_due(&self.talk().status) {
             return;
         }
         let summary = gateway.summary();
@@ -165,10 +178,7 @@ impl ServiceManager {
     fn say(&self, states: &[NotifyState<'_>]) {
         let Some(channel) = &self.channel else { return };
         let mut talk = self.talk();
-        if talk.is_succeeded {
-            return;
-        }
-        if !states.is_empty() {
+        if !states.is_empty() && !talk.is_succeeded {
             talk.owe(message(states));
         }
         while let Some(first) = talk.owed.front() {
@@ -184,7 +194,7 @@ impl ServiceManager {
         self.say(&[]);
         let Some(channel) = &self.channel else { return };
         let mut talk = self.talk();
-        if !talk.is_succeeded && (!talk.owed.is_empty() || send(channel, &message(states)).is_err()) {
+        if !talk.owed.is_empty() || send(channel, &message(states)).is_err() {
             talk.lose();
         }
     }
@@ -302,14 +312,14 @@ mod tests {
     }
 
     #[test]
-    fn who_is_succeeded_names_the_successor_and_is_silent() {
+    fn who_is_succeeded_names_the_successor_and_says_only_that_it_is_well() {
         let (manager, listener) = manager("successor");
         manager.talk().watchdog = Some(Duration::from_secs(10));
         assert_eq!(manager.succeeded_by(4711), Some(Duration::from_secs(10)));
         manager.stops();
         manager.has_reloaded();
         manager.say_now(&[NotifyState::Watchdog]);
-        assert_eq!(heard(&listener), ["MAINPID=4711\n"]);
+        assert_eq!(heard(&listener), ["MAINPID=4711\n", "WATCHDOG=1\n"]);
     }
 
     #[test]

@@ -157,7 +157,10 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
     let mut resolver = resolver.map_err(while_doing("cannot read the kernel's routes"))?;
     if let Some(predecessor) = &predecessor {
         manager.succeeds(predecessor.hand_over());
-        let ending = predecessor.end(&plan, &mut exclusive, || opening.discard(&mut pools));
+        let ending = predecessor.end(&plan, &mut exclusive, || {
+            manager.waits();
+            opening.discard(&mut pools);
+        });
         runtime.block_on(stop.unless_told(ending)).ok_or(StartError::Stopped)??;
     }
     opening::keep_quiet(&plan, machine.kernel(), &mut opening.quiet)?;
