@@ -154,6 +154,7 @@ fn tenant(name: &str, attachments: &[&str], frames: u64) -> TenantRow {
         moved: 0,
         held_moves: 0,
         loops: Vec::new(),
+        loops_found: 0,
         over_mac_limit: 0,
         table_full: 0,
     }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-use transload_lab::{Namespace, need};
+use transload_lab::{Host, Namespace, need};
 
 #[path = "common/openmetrics.rs"]
 #[allow(dead_code, unreachable_pub, reason = "every test binary uses its own part of this")]
@@ -77,11 +77,18 @@ patterns:
     }
 
     fn start(&mut self) {
+        let child = self.spawn(&[]);
+        self.child = Some(child);
+    }
+
+    /// A gateway that is ready, run with these options besides the usual ones.
+    fn spawn(&self, options: &[&str]) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_transload"));
-        command.arg("run").arg(self.path("gateway.yaml")).arg("--admin").arg(self.path("admin.sock"));
+        command.arg("run").args(options).arg(self.path("gateway.yaml")).arg("--admin").arg(self.path("admin.sock"));
         command.stdin(Stdio::null()).stderr(File::create(self.path("log")).unwrap()).env_remove("RUST_LOG");
-        self.child = Some(self.namespace.spawn(&mut command).unwrap());
+        let child = self.namespace.spawn(&mut command).unwrap();
         eventually("it is ready", || self.log().contains("ready: "));
+        child
     }
 
     fn log(&self) -> String {
@@ -236,6 +243,26 @@ fn a_reload_moves_the_port_while_scrapes_go_on_and_a_bad_one_changes_nothing() {
     assert!(gateway.told(&["reload"]).0);
     eventually("the port is closed", || gateway.connect().is_err());
     assert!(gateway.told(&["show", "metrics"]).1.contains("transload_config_last_reload_successful 1"));
+}
+
+#[test]
+fn a_gateway_that_takes_the_place_of_another_takes_its_port_too() {
+    need!(root, ip);
+    let mut gateway = Gateway::new(1, "");
+    gateway.namespace.sh("ip link add a type veth peer name b && ip link set a up && ip link set b up").unwrap();
+    let file = format!(
+        "version: 1\nports: {{ a: {{ device: a, io: af_packet }}, b: {{ device: b, io: af_packet }} }}\ntenants: {{ blue: {{ \
+         attachments: {{ a: {{ port: a, s_vid: 1 }}, b: {{ port: b, s_vid: 2 }} }} }} }}\n{}\n",
+        listening()
+    );
+    fs::write(gateway.path("gateway.yaml"), file).unwrap();
+    gateway.start();
+    read(&gateway.scrape().unwrap());
+    let successor = gateway.spawn(&["--replace"]);
+    let mut before = gateway.child.replace(successor).unwrap();
+    eventually("the one before ends", || before.try_wait().unwrap().is_some());
+    read(&gateway.scrape().unwrap());
+    assert!(!gateway.log().contains("cannot serve metrics"), "{}", gateway.log());
 }
 
 #[test]

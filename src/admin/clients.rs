@@ -126,6 +126,13 @@ impl AdminListener {
     }
 }
 
+/// Clients that keep us waiting are closed: nobody looks after them any more. The others get their answers.
+impl Drop for AdminListener {
+    fn drop(&mut self) {
+        self.close(|client| client.has_kept_us_waiting() > Some(SHORT_GRACE));
+    }
+}
+
 impl Listener for AdminListener {
     type Io = AdminStream;
     type Addr = ClientHandle;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, CONNECTION, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
@@ -111,7 +111,11 @@ impl MetricsAsking {
         let (reply, made) = oneshot::channel();
         self.send(MetricsRequest::Scrape(format, reply));
         match made.await {
-            Ok(text) => ([(CONTENT_TYPE, format.content_type())], in_pieces(text)).into_response(),
+            // So that a place is free again: from one scrape to the next is long.
+            Ok(text) => {
+                let headers = [(CONTENT_TYPE, format.content_type()), (CONNECTION, "close")];
+                (headers, in_pieces(text)).into_response()
+            }
             Err(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping"),
         }
     }

@@ -22,7 +22,9 @@ pub(super) fn scrape<G: Asked>(gateway: &G, format: MetricFormat) -> String {
     let mut samples = MetricSamples::default();
     samples.add(&gateway.gateway());
     samples.add(&gateway.log());
-    let (ports, mappings, drops) = gateway.read(|_| false, |state| (state.ports(), state.mappings(), state.drops()));
+    let (workers, ports, mappings, drops) =
+        gateway.read(|_| false, |state| (state.workers(), state.ports(), state.mappings(), state.drops()));
+    samples.add_all(&workers);
     samples.add_all(&ports);
     samples.add_all(&mappings);
     samples.add_all(&drops);
@@ -58,7 +60,7 @@ fn tenants<G: Asked>(gateway: &G, samples: &mut MetricSamples) {
     let is_left_out = gateway.leaves_out();
     let ids = gateway.read(|_| false, |state| state.tenant_ids(None)).unwrap_or_default();
     for part in ids.chunks(TENANTS) {
-        for row in gateway.read(|_| false, |state| state.tenants_of(part)) {
+        for row in gateway.read(|_| false, |state| state.tenants_counted(part)) {
             if row.tenant == OTHERS || is_left_out(&row.tenant) {
                 samples.add_to_others(&row);
             } else {

@@ -167,6 +167,9 @@ pub struct TenantRow {
     pub held_moves: u64,
     /// The loops that were found.
     pub loops: Vec<LoopRow>,
+    /// Times that a loop, or an echo, was found.
+    #[schemars(extend("x-metric" = counter("loops")))]
+    pub loops_found: u64,
     /// MAC addresses not learned because of the limit.
     #[schemars(extend("x-metric" = counter_of("macs_refused", "why", "limit")))]
     pub over_mac_limit: u64,

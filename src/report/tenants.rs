@@ -10,6 +10,15 @@ use crate::forwarding::{Attachment, AttachmentId, Claim, Domain, DomainId, Forwa
 use crate::rib::activity::Recent;
 use crate::rib::loops::{Loop, Pair};
 
+/// How much of a tenant somebody wants to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RowDetail {
+    /// Everything.
+    Full,
+    /// What is counted: not what is behind attachments, which may be a mesh of thousands, nor rates and single loops.
+    Counts,
+}
+
 impl GatewayState<'_> {
     /// Tenants, or one of them, by name.
     ///
@@ -35,17 +44,28 @@ impl GatewayState<'_> {
     /// The rows of these tenants, as far as they are there.
     #[must_use]
     pub fn tenants_of(&self, ids: &[DomainId]) -> Vec<TenantRow> {
+        self.tenant_rows(ids, RowDetail::Full)
+    }
+
+    /// The same rows with nothing in them but names and what is counted.
+    #[must_use]
+    pub fn tenants_counted(&self, ids: &[DomainId]) -> Vec<TenantRow> {
+        self.tenant_rows(ids, RowDetail::Counts)
+    }
+
+    fn tenant_rows(&self, ids: &[DomainId], detail: RowDetail) -> Vec<TenantRow> {
         let tables = self.shared.forwarding.load();
-        let row = |&id: &DomainId| Some(self.tenant_row(id, &self.names.domain(id), tables.domain(id)?, &tables));
+        let row = |&id: &DomainId| Some(self.tenant_row(id, tables.domain(id)?, &tables, detail));
         ids.iter().filter_map(row).collect()
     }
 
-    fn tenant_row(&self, id: DomainId, name: &str, domain: &Domain, tables: &Forwarding) -> TenantRow {
+    fn tenant_row(&self, id: DomainId, domain: &Domain, tables: &Forwarding, detail: RowDetail) -> TenantRow {
         let sum = |of: fn(&DomainCounters) -> &Counter| self.sum(|counters| counters.domain(id).map(of));
         let parts = || self.counters.iter().filter_map(|counters| counters.domain(id)).flat_map(DomainCounters::parts);
-        let attachments = self.attachments(id, domain, tables);
+        let attachments = self.attachments(id, domain, tables, detail);
+        let loops = self.loops.of(id).filter(|_| detail == RowDetail::Full);
         TenantRow {
-            tenant: name.into(),
+            tenant: self.names.domain(id).into(),
             macs: domain.state.macs.load(Ordering::Relaxed),
             mac_limit: domain.mac_limit,
             traffic: traffic(parts().map(|part| (&part.rx, &part.tx))),
@@ -59,7 +79,8 @@ impl GatewayState<'_> {
             learned: sum(|domain| &domain.learned),
             moved: sum(|domain| &domain.moved),
             held_moves: sum(|domain| &domain.held_moves),
-            loops: self.loops.of(id).map(|(between, found)| self.loop_row((id, between), found, tables)).collect(),
+            loops: loops.map(|(between, found)| self.loop_row((id, between), found, tables)).collect(),
+            loops_found: sum(|domain| &domain.loops),
             over_mac_limit: sum(|domain| &domain.over_mac_limit),
             table_full: sum(|domain| &domain.table_full),
         }
@@ -85,21 +106,37 @@ impl GatewayState<'_> {
         }
     }
 
-    fn attachments(&self, id: DomainId, domain: &Domain, tables: &Forwarding) -> Vec<AttachmentRow> {
-        let all = domain.attachments.iter();
-        all.map(|(at, attachment)| self.attachment_row(id, at, attachment, tables)).collect()
+    fn attachments(&self, id: DomainId, domain: &Domain, tables: &Forwarding, detail: RowDetail) -> Vec<AttachmentRow> {
+        let counts = |(at, attachment)| {
+            let row = self.counted_attachment(id, at);
+            if detail == RowDetail::Full { self.attachment_row(row, (id, at), attachment, tables) } else { row }
+        };
+        domain.attachments.iter().map(counts).collect()
     }
 
-    fn attachment_row(
-        &self,
-        id: DomainId,
-        at: AttachmentId,
-        attachment: &Attachment,
-        tables: &Forwarding,
-    ) -> AttachmentRow {
+    fn counted_attachment(&self, id: DomainId, at: AttachmentId) -> AttachmentRow {
         let claim = Claim { domain: id, attachment: at };
         let counted = || self.counters.iter().filter_map(|counters| counters.attachment(claim));
         let recent = self.activity.and_then(|activity| activity.attachment(claim));
+        AttachmentRow {
+            attachment: self.names.attachment(id, at).into(),
+            segment: String::new(),
+            via: Vec::new(),
+            traffic: traffic(counted().map(|counters| (&counters.rx, &counters.tx))),
+            dropped: counted().map(|counters| counters.dropped.get()).sum(),
+            last_heard: recent.and_then(Recent::heard).map(|at| self.seconds_since(at)),
+            rates: None,
+        }
+    }
+
+    /// With all else that there is to know of an attachment.
+    fn attachment_row(
+        &self,
+        counted: AttachmentRow,
+        (id, at): (DomainId, AttachmentId),
+        attachment: &Attachment,
+        tables: &Forwarding,
+    ) -> AttachmentRow {
         let peer = tables.speaker(&attachment.members).and_then(|peer| tables.peer(peer));
         let via = match attachment.members {
             Members::One(peer) => vec![self.names.peer(peer).into()],
@@ -109,14 +146,12 @@ impl GatewayState<'_> {
                 all.map(|peer| self.names.peer(*peer).into()).collect()
             }
         };
+        let claim = Claim { domain: id, attachment: at };
         AttachmentRow {
-            attachment: self.names.attachment(id, at).into(),
             segment: peer.map_or_else(String::new, |peer| attachment.ids_in_words(&peer.compiled)),
             via,
-            traffic: traffic(counted().map(|counters| (&counters.rx, &counters.tx))),
-            dropped: counted().map(|counters| counters.dropped.get()).sum(),
-            last_heard: recent.and_then(Recent::heard).map(|at| self.seconds_since(at)),
             rates: self.rates(|activity| activity.attachment_rates(claim, self.counters, self.now)),
+            ..counted
         }
     }
 }

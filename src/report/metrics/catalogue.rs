@@ -111,7 +111,9 @@ impl Catalogue {
             }
             let found = match field_measure(field) {
                 Some(measure) => self.field(&row, &measure, field),
-                None => rows_in(field).map(|inner| FieldShape::Rows(self.row(inner))),
+                None => {
+                    rows_in(field).map(|inner| self.row(inner)).filter(|inner| !inner.is_empty()).map(FieldShape::Rows)
+                }
             };
             shape.extend(found.map(|found| (key.clone(), found)));
         }
