@@ -51,9 +51,13 @@ fn peers<G: Asked>(gateway: &G, samples: &mut MetricSamples) {
 /// The names of the learned peers that have metrics of their own.
 fn first_learned(state: &GatewayState<'_>) -> HashSet<String> {
     let learned = state.tunnels.iter().filter_map(|tunnel| Some((tunnel.learned?, tunnel.peer)));
-    let mut learned: Vec<_> = learned.collect();
+    first(learned.collect()).map(|peer| state.names.peer(peer).into_owned()).collect()
+}
+
+/// Those that were learned first, of peers and when they were learned.
+fn first<Id: Ord>(mut learned: Vec<(u64, Id)>) -> impl Iterator<Item = Id> {
     learned.sort_unstable();
-    learned.into_iter().take(LEARNED).map(|(_, peer)| state.names.peer(peer).into_owned()).collect()
+    learned.into_iter().take(LEARNED).map(|(_, peer)| peer)
 }
 
 fn tenants<G: Asked>(gateway: &G, samples: &mut MetricSamples) {
@@ -67,5 +71,18 @@ fn tenants<G: Asked>(gateway: &G, samples: &mut MetricSamples) {
                 samples.add(&row);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newcomer_takes_no_learned_peer_s_metrics_away() {
+        let learned = |count: u64| (0..count).map(|number| (number, number)).rev().collect::<Vec<_>>();
+        let all: Vec<_> = first(learned(LEARNED as u64)).collect();
+        assert_eq!(all.len(), LEARNED);
+        assert_eq!(first(learned(5 * LEARNED as u64)).collect::<Vec<_>>(), all);
     }
 }
