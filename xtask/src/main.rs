@@ -6,7 +6,9 @@ mod captures;
 mod fuzz;
 mod instructions;
 mod interop;
+mod package;
 mod peers;
+mod release;
 mod run;
 mod test;
 
@@ -37,6 +39,13 @@ Usage: cargo xtask <chore>
                     the lab in under three minutes; otherwise a quarter of an hour, --full hours.
                     --json keeps every figure, --from FILE shows them again, --write-docs
                     renews docs/PERFORMANCE.md
+  package [--target TRIPLE] [--test]
+                    the Debian package, in target/debian. TRIPLE is aarch64-unknown-linux-gnu, or this machine's
+                    own. --test installs it in a clean Debian root, carries traffic with it, upgrades it under
+                    traffic and removes it (root)
+  release VERSION [--dry-run]
+                    makes what is unreleased in CHANGELOG.md a version: commit, packages, tag; nothing leaves this
+                    machine. --dry-run says what stands in the way, and changes nothing
   bpf [--check]     compiles the programs for the kernel, which are committed beside their sources, with
                     Debian's clang 14, or fails where one is not what its source compiles to
   bench memory      every benchmark in memory
@@ -66,6 +75,12 @@ fn main() -> ExitCode {
         ["loom"] => test::loom(),
         ["bpf"] => bpf::build(),
         ["bpf", "--check"] => bpf::check(),
+        ["package", rest @ ..] => match package::Plan::of(rest) {
+            Some(plan) => package::make(&plan),
+            None => return misunderstood(),
+        },
+        ["release", version] => release::make(version, false),
+        ["release", version, "--dry-run"] | ["release", "--dry-run", version] => release::make(version, true),
         ["bench", "instructions"] => instructions::count(None),
         ["bench", "instructions", "--check"] => instructions::check(),
         ["bench", "instructions", "--accept", reason] => instructions::accept(reason),

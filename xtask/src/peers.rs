@@ -41,6 +41,24 @@ pub(crate) fn provide_clang() -> Result<(), String> {
     install(&packages, "Installing what compiles for the kernel", "What compiles for the kernel is not installed")
 }
 
+/// The same for what makes packages.
+pub(crate) fn provide_packager() -> Result<(), String> {
+    let packages = [("dpkg-dev", "dpkg-shlibdeps"), ("lintian", "lintian")];
+    install(&packages, "Installing what makes packages", "What makes packages is not installed")
+}
+
+/// The same for what makes programs for 64-bit ARM, and runs them.
+pub(crate) fn provide_arm64() -> Result<(), String> {
+    let packages = [("gcc-aarch64-linux-gnu", "aarch64-linux-gnu-gcc"), ("qemu-user-static", "qemu-aarch64-static")];
+    install(&packages, "Installing what makes and runs arm64 programs", "What makes and runs arm64 programs is missing")
+}
+
+/// The same for what a package is tested in.
+pub(crate) fn provide_clean_root() -> Result<(), String> {
+    let packages = [("debootstrap", "debootstrap"), ("iproute2", "ip"), ("iputils-ping", "ping")];
+    install(&packages, "Installing what makes a clean root", "What makes a clean root is not installed")
+}
+
 fn install(packages: &[(&str, &str)], doing: &str, asking: &str) -> Result<(), String> {
     let missing: Vec<_> =
         packages.iter().filter(|(_, program)| !is_installed(program)).map(|(name, _)| *name).collect();

@@ -35,6 +35,15 @@ pub(crate) fn shown(command: &mut Command) -> Result<(), String> {
     if status.success() { Ok(()) } else { Err(format!("`{}` failed", line_of(command))) }
 }
 
+/// What a command writes to its standard output, without the white space at its end.
+pub(crate) fn told(command: &mut Command) -> Result<String, String> {
+    let output = command.output().map_err(|error| format!("`{}`: {error}", line_of(command)))?;
+    if !output.status.success() {
+        return Err(format!("`{}` failed: {}", line_of(command), String::from_utf8_lossy(&output.stderr).trim()));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+}
+
 pub(crate) fn cargo_command(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments);
