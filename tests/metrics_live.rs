@@ -249,7 +249,10 @@ fn a_reload_moves_the_port_while_scrapes_go_on_and_a_bad_one_changes_nothing() {
 fn a_gateway_that_takes_the_place_of_another_takes_its_port_too() {
     need!(root, ip);
     let mut gateway = Gateway::new(1, "");
-    gateway.namespace.sh("ip link add name one type veth peer name two && ip link set one up && ip link set two up").unwrap();
+    gateway
+        .namespace
+        .sh("ip link add name one type veth peer name two && ip link set one up && ip link set two up")
+        .unwrap();
     let file = format!(
         "version: 1\nports: {{ a: {{ device: one, io: af_packet }}, b: {{ device: two, io: af_packet }} }}\ntenants: {{ blue: {{ \
          attachments: {{ a: {{ port: a, s_vid: 1 }}, b: {{ port: b, s_vid: 2 }} }} }} }}\n{}\n",

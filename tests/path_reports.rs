@@ -10,7 +10,8 @@ use transload::compile::{Plan, compile};
 use transload::config;
 use transload::dataplane::Now;
 use transload::report::TunnelState;
-use transload::report::rows::PeerRow;
+use transload::report::rows::{PeerRow, PeerState};
+use transload::rib::activity::PARTS;
 use transload::rib::facts::{IcmpError, PacketFate, QuotedTunnel, Unreachable};
 use transload_encaps::Carrier;
 
@@ -67,6 +68,7 @@ fn report(lab: &mut Lab, error: &IcmpError) {
 
 fn row(lab: &Lab, name: &str) -> PeerRow {
     let (rib, mut state) = (lab.gateway.rib(), lab.gateway.state(lab.clock));
+    state.activity = Some(rib.activity());
     let tunnels: Vec<_> = rib.tunnels().collect();
     let tunnel = |tunnel: &transload::rib::facts::Tunnel| TunnelState {
         peer: tunnel.peer,
@@ -271,4 +273,87 @@ fn a_reload_keeps_what_was_said_of_tunnels_that_stay() {
     assert!(row(&lab, "leaf").unreachable.is_some());
     reload(&mut lab, &FILE.replace("192.0.2.9,", "192.0.2.11,"));
     assert_eq!((mtu(&lab, "leaf"), row(&lab, "leaf").unreachable), (1500, None), "another path");
+}
+
+/// Everything is looked at once a second, so many times, in each of which something may happen.
+fn pass(lab: &mut Lab, seconds: u64, happen: impl Fn(&mut Lab)) {
+    for _ in 0..seconds {
+        happen(lab);
+        lab.sleep(1);
+        let now = Now { nanos: lab.clock };
+        lab.gateway.change(|rib| (0..PARTS).for_each(|_| rib.watch(now)));
+    }
+}
+
+/// So many seconds pass in which nothing happens.
+fn rest(lab: &mut Lab, seconds: u64) {
+    lab.sleep(seconds - 1);
+    pass(lab, 1, |_| ());
+}
+
+fn state(lab: &Lab, name: &str) -> (PeerState, Option<u64>, Option<u64>) {
+    let row = row(lab, name);
+    (row.state, row.last_heard, row.silent_for)
+}
+
+/// The tenant's host says something to everybody.
+fn ask(lab: &mut Lab) {
+    lab.send("access", wire::tenant_frame(BROADCAST, mac(HOST), 1));
+}
+
+/// A host behind the leaf does.
+fn answer(lab: &mut Lab) {
+    let ends = ("192.0.2.9".parse().unwrap(), "192.0.2.1".parse().unwrap());
+    let frame = wire::tenant_frame(BROADCAST, mac(FAR), 1);
+    lab.send("up", wire::outer((UP, mac(0xbb)), ends, 0, 17, &wire::udp(50_000, 4789, &wire::vxlan(100, &frame))));
+}
+
+#[test]
+fn a_peer_is_fine_silent_unreachable_or_idle_by_what_is_heard_of_it() {
+    let mut lab = Lab::new(FILE);
+    rest(&mut lab, 3);
+    assert_eq!(state(&lab, "leaf"), (PeerState::Idle, None, None));
+    pass(&mut lab, 5, ask);
+    assert_eq!(state(&lab, "leaf"), (PeerState::Idle, None, Some(4)), "an answer may still come");
+    pass(&mut lab, 20, ask);
+    assert_eq!(state(&lab, "leaf"), (PeerState::Silent, None, Some(24)));
+    pass(&mut lab, 1, answer);
+    assert_eq!(state(&lab, "leaf"), (PeerState::Fine, Some(0), None));
+    assert_eq!(state(&lab, "site").0, PeerState::Silent, "the answer was not its");
+    rest(&mut lab, 100);
+    assert_eq!(state(&lab, "leaf"), (PeerState::Fine, Some(100), None), "nothing is sent to it");
+    report(&mut lab, &error("192.0.2.9", Carrier::Udp(4789), PacketFate::Unreachable(Unreachable::Port)));
+    assert_eq!(state(&lab, "leaf").0, PeerState::Unreachable);
+    pass(&mut lab, 5, answer);
+    assert_eq!(state(&lab, "leaf").0, PeerState::Unreachable, "what it sends arrives; what is sent to it need not");
+    pass(&mut lab, 10, answer);
+    assert_eq!(state(&lab, "leaf").0, PeerState::Fine, "nobody complains any more");
+    rest(&mut lab, 301);
+    assert_eq!(state(&lab, "leaf"), (PeerState::Idle, Some(301), None));
+    assert_eq!(state(&lab, "six"), (PeerState::Idle, None, None), "what was sent long ago is forgotten");
+}
+
+#[test]
+fn the_mtu_that_a_peer_leaves_its_tenant_is_the_one_that_the_tenant_is_told() {
+    let mut lab = Lab::new(FILE);
+    report(&mut lab, &too_big("192.0.2.9", 1300));
+    let rib = lab.gateway.rib();
+    let peer = rib.tunnel_ends().find(|end| end.remote.to_string() == "192.0.2.9").unwrap().peer;
+    let mut state = lab.gateway.state(lab.clock);
+    let (address, failures) = ("192.0.2.9".to_owned(), Vec::new());
+    state.tunnels = vec![TunnelState { peer, endpoint: "v4", address, learned: None, failures, report: None }];
+    let detail = state.peer_detail(state.peer_id("leaf").unwrap()).unwrap();
+    assert_eq!((detail.row.peer.as_str(), detail.carrier.as_str()), ("leaf", "UDP port 4789"));
+    let [served] = &detail.serves[..] else { panic!("{detail:?}") };
+    assert_eq!((served.tenant.as_str(), served.attachment.as_str(), served.mtu), ("blue", "leaf", Some(1250)));
+    assert_eq!((state.peer_id("lead"), state.peer_id("access")), (None, None), "a port is no tunnel peer");
+    let blue = state.tenant_detail(state.tenant(Some("blue")).unwrap().unwrap()).unwrap();
+    let mtus: Vec<_> = blue.mtus.iter().map(|(name, mtu)| (name.as_str(), *mtu)).collect();
+    // 1500 less the headers, and less the Ethernet header of the tenant's frame; nobody is behind `learned` yet.
+    assert_eq!(mtus, [("leaf", 1250), ("site", 1458), ("six", 1430)]);
+    assert_eq!(
+        blue.bum.iter().map(|row| row.class.as_str()).collect::<Vec<_>>(),
+        ["broadcast", "multicast", "unknown_unicast"]
+    );
+    assert_eq!(told(&mut lab, 1251), Some(1250));
 }

@@ -23,9 +23,9 @@ use transload::offline::captured::Captured;
 use transload::report::measure::Measure;
 use transload::report::metrics::catalogue::{field_measure, row_measure, sample_name};
 use transload::report::rows::{
-    AttachmentRow, DropRow, DropSampleRow, FdbRow, GatewayRow, HandedOver, HopRow, LogRow, LoopRow, MappingRow,
-    MoveRow, PathMtuRow, PeerRow, PortRow, RatesRow, ReloadRow, Reloaded, StatusRow, Summary, TenantRow, TroubleRow,
-    UnreachableRow, WorkerRow,
+    AttachmentRow, BumRow, DropRow, DropSampleRow, FdbRow, GatewayRow, HandedOver, HopRow, LogRow, LoopRow, MappingRow,
+    MoveRow, PathMtuRow, PeerDetailRow, PeerRow, PortRow, RatesRow, ReloadRow, Reloaded, ServedRow, StatusRow, Summary,
+    TenantDetailRow, TenantRow, TroubleRow, UnreachableRow, WorkerRow,
 };
 use transload::report::{PortState, TunnelState};
 use transload::rib::activity::Activity;
@@ -61,6 +61,10 @@ fn rows() -> Vec<(&'static str, Schema)> {
             "`rates` of `ports`, `peers`, `tenants` and `attachments`: over the last three to six seconds",
             schema_for!(RatesRow),
         ),
+        ("`peer?name=NAME`: one peer in detail", schema_for!(PeerDetailRow)),
+        ("`serves` of a peer in detail", schema_for!(ServedRow)),
+        ("`tenant?name=NAME`: one tenant in detail", schema_for!(TenantDetailRow)),
+        ("`bum` of a tenant in detail", schema_for!(BumRow)),
         ("`workers`: the threads that move frames", schema_for!(WorkerRow)),
         ("`drops`", schema_for!(DropRow)),
         ("`gateway`: the gateway as a whole", schema_for!(GatewayRow)),
@@ -173,6 +177,7 @@ fn the_meaning_of_a_number_begins_with_its_unit() {
         "VLAN ID",
         "Peers",
         "Troubles",
+        "Attachments",
     ];
     for (title, schema) in rows() {
         for (key, about, value) in keys(&schema) {
@@ -240,6 +245,12 @@ fn rows_are_written_with_the_keys_that_the_page_has() {
     agree(&state.peers(None).unwrap()[0].next_hops);
     agree(state.peers(None).unwrap()[0].path_mtu_report.as_slice());
     agree(state.peers(None).unwrap()[0].unreachable.as_slice());
+    let detail = state.peer_detail(peer).unwrap();
+    agree(&detail.serves);
+    agree(&[detail]);
+    let detail = state.tenant_detail(state.tenant(Some("blue")).unwrap().unwrap()).unwrap();
+    agree(&detail.bum);
+    agree(&[detail]);
     agree(&state.ports());
     let crews = [vec![PortId::new(0), PortId::new(1)]];
     let activity = Activity::default();

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,6 +19,9 @@ use transload_lab::Namespace;
 
 #[path = "common/furnish.rs"]
 mod furnish;
+#[path = "common/wire.rs"]
+#[expect(dead_code, unreachable_pub, reason = "written for tests of another kind, of which only some is needed here")]
+mod wire;
 
 use furnish::Furnish;
 
@@ -342,20 +346,24 @@ tenants:
     attachments: { up: { port: up, untagged: true }, ce: { port: ce, untagged: true } }
 ";
 
+type Channel = (Box<dyn pnet_datalink::DataLinkSender>, Box<dyn pnet_datalink::DataLinkReceiver>);
+
+/// A device, to send frames by and to receive them.
+fn channel(device: &str) -> io::Result<Channel> {
+    let found = pnet_datalink::interfaces().into_iter().find(|found| found.name == device).unwrap();
+    let config = pnet_datalink::Config { read_timeout: Some(Duration::from_millis(100)), ..Default::default() };
+    match pnet_datalink::channel(&found, config) {
+        Ok(pnet_datalink::Channel::Ethernet(sender, receiver)) => Ok((sender, receiver)),
+        Ok(_) => Err(io::ErrorKind::Unsupported.into()),
+        Err(error) => Err(error),
+    }
+}
+
 #[test]
 fn a_gateway_that_is_replaced_loses_hardly_a_frame_and_doubles_none() {
     let Some(lab) = Lab::new("a_gateway_that_is_replaced_loses_hardly_a_frame_and_doubles_none") else { return };
     fs::write(lab.file(), HOSTS).unwrap();
     let first = lab.start();
-    let channel = |device: &str| {
-        let found = pnet_datalink::interfaces().into_iter().find(|found| found.name == device).unwrap();
-        let config = pnet_datalink::Config { read_timeout: Some(Duration::from_millis(100)), ..Default::default() };
-        match pnet_datalink::channel(&found, config) {
-            Ok(pnet_datalink::Channel::Ethernet(sender, receiver)) => Ok((sender, receiver)),
-            Ok(_) => Err(io::ErrorKind::Unsupported.into()),
-            Err(error) => Err(error),
-        }
-    };
     let ends = lab.namespace.enter(|| Ok((channel("up1-far")?, channel("ce1-far")?)));
     let ((mut out, _), (mut silent, mut receiver)) = ends.unwrap();
     let frame = |to: u8, from: u8, n: u32| {
@@ -405,6 +413,128 @@ fn a_gateway_that_is_replaced_loses_hardly_a_frame_and_doubles_none() {
     // A few milliseconds on a machine that has nothing else to do; a frame or two is there at all events.
     assert!(arrived.len() * 2 > sent, "{} of {sent}", arrived.len());
     assert!(arrived.values().all(|times| *times == 1), "handled by one gateway each");
+}
+
+/// Frames that a host sends ten times a second, for as long as this is there.
+struct Speaking(Arc<AtomicBool>, Option<thread::JoinHandle<()>>);
+
+impl Speaking {
+    fn start((mut sender, _): Channel, frame: Vec<u8>) -> Self {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let end = Arc::clone(&is_over);
+        let speak = move || {
+            while !end.load(Ordering::Relaxed) {
+                let _ = sender.send_to(&frame, None);
+                thread::sleep(Duration::from_millis(100));
+            }
+        };
+        Self(is_over, Some(thread::spawn(speak)))
+    }
+}
+
+impl Drop for Speaking {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+        self.1.take().unwrap().join().unwrap();
+    }
+}
+
+#[test]
+fn whether_a_peer_works_is_shown_and_can_be_watched() {
+    let Some(lab) = Lab::new("whether_a_peer_works_is_shown_and_can_be_watched") else { return };
+    let near = "up1: { device: up1, next_hops: { \"10.0.1.2\": \"02:00:00:00:00:99\" } }";
+    fs::write(lab.file(), FILE.replace("up1: { device: up1 }", near)).unwrap();
+    lab.namespace.netlink(async |netlink| netlink.add_address("up1", "10.0.1.1".parse().unwrap(), 24).await).unwrap();
+    let running = lab.start();
+    let rows = |what: &[&str]| -> serde_json::Value { serde_json::from_str(&lab.shown(what)).unwrap() };
+    let leaf = || rows(&["peers", "--json"])[0].clone();
+    assert_eq!((&leaf()["state"], &leaf()["silent_for"]), (&"idle".into(), &serde_json::Value::Null));
+
+    let (leaf_end, host_end) = lab.namespace.enter(|| Ok((channel("up1-far")?, channel("ce1-far")?))).unwrap();
+    let asked = wire::tag(&wire::tenant_frame(wire::BROADCAST, wire::mac(1), 1), 0x88a8, 5);
+    let _asking = Speaking::start(host_end, asked);
+    eventually("nothing comes back", || leaf()["silent_for"].as_u64() >= Some(2));
+    eventually("the peer is silent", || leaf()["state"] == "silent");
+    assert!(leaf()["rates"]["tx_frames"].as_u64() > Some(0) && leaf()["rates"]["rx_frames"] == 0);
+    let page = lab.shown(&["peer", "leaf"]);
+    for words in
+        ["state          silent", "frames are sent to it", "last heard     never", "vxlan on UDP port 4789", "1450"]
+    {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+
+    let mac = rows(&["ports", "--json"])[0]["mac"].as_str().unwrap().to_owned();
+    let mac: Vec<u8> = mac.split(':').map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
+    let inner = wire::tenant_frame(wire::BROADCAST, wire::mac(2), 1);
+    let ends = ("10.0.1.2".parse().unwrap(), "192.0.2.1".parse().unwrap());
+    let link = (mac.try_into().unwrap(), wire::mac(0x99));
+    let answer = wire::outer(link, ends, 0, 17, &wire::udp(50_000, 4789, &wire::vxlan(100, &inner)));
+    let _answering = Speaking::start(leaf_end, answer);
+    eventually("the peer is heard", || leaf()["state"] == "fine" && !leaf()["last_heard"].is_null());
+    assert_eq!(leaf()["silent_for"], serde_json::Value::Null);
+    eventually("it is heard by its attachment", || {
+        !rows(&["tenants", "--json"])[0]["attachments"][0]["last_heard"].is_null()
+    });
+    let tenant = &rows(&["tenant", "blue", "--json"])[0];
+    let sum =
+        |key: &str| tenant["attachments"].as_array().unwrap().iter().map(|row| row[key].as_u64().unwrap()).sum::<u64>();
+    for key in ["rx_frames", "rx_bytes", "tx_frames", "tx_bytes", "dropped"] {
+        assert_eq!(tenant[key].as_u64(), Some(sum(key)), "{key}");
+    }
+    assert_eq!(tenant["mtus"]["leaf"], 1450);
+    eventually("the worker has something to do", || rows(&["workers", "--json"])[0]["busy"].as_u64() > Some(0));
+
+    for (what, wrong, meant) in [("peer", "leav", "leaf"), ("tenant", "bleu", "blue")] {
+        let refused = lab.show(&[what, wrong]);
+        let told = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(
+            told.contains(&format!("there is no {what} `{wrong}`"))
+                && told.contains(&format!("did you mean `{meant}`?")),
+            "{told}"
+        );
+    }
+    assert_eq!((lab.show(&["peer"]).status.code(), lab.show(&["ports", "up1"]).status.code()), (Some(2), Some(1)));
+
+    watch(&lab, running);
+}
+
+/// A reader of rounds sees the gateway go and come back.
+fn watch(lab: &Lab, running: Running) {
+    let watcher = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_transload"));
+        command.arg("show").args(args).arg("--watch=0.2").arg("--socket").arg(lab.socket());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let mut json = watcher(&["peers", "--json"]);
+    let mut lines = BufReader::new(json.stdout.take().unwrap()).lines();
+    let mut told = BufReader::new(json.stderr.take().unwrap()).lines();
+    let mut round = || serde_json::from_str::<serde_json::Value>(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!((&round()[0]["peer"], &round()[0]["state"]), (&"leaf".into(), &"fine".into()));
+
+    let mut table = watcher(&["ports"]);
+    let mut drawn = BufReader::new(table.stdout.take().unwrap()).lines();
+    let heads: Vec<_> =
+        drawn.by_ref().map(Result::unwrap).filter(|line| line.contains("RX FRAMES/S")).take(3).collect();
+    assert_eq!(heads.len(), 3, "one block after another");
+    // Nobody reads any more.
+    drop(drawn);
+    eventually("it ends", || table.try_wait().unwrap().is_some());
+    assert_eq!(table.wait().unwrap().code(), Some(0));
+
+    assert_eq!(running.stop(Signal::TERM).0, Some(0));
+    let mut says = |words: &str| assert!(told.by_ref().any(|line| line.unwrap().contains(words)), "{words}");
+    says("no gateway answers");
+    let _again = lab.start();
+    says("the gateway answers again");
+    assert_eq!(round()[0]["peer"], "leaf");
+    kill_process(Pid::from_child(&json), Signal::INT).unwrap();
+    assert_eq!(json.wait().unwrap().code(), Some(0));
+
+    let gone = lab.directory.path().join("nobody.sock");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_transload"));
+    let refused = command.args(["show", "ports", "--watch", "--socket"]).arg(gone).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1), "whoever has never answered is not waited for");
 }
 
 #[test]

@@ -78,6 +78,12 @@ pub fn succeed(socket: &Path) -> Result<HandedOver, AskError> {
     serde_json::from_str(&body).map_err(|error| AskError::Unreadable(error.to_string()))
 }
 
+/// The path that shows the one of many with this name.
+#[must_use]
+pub fn named(path: &str, name: &str) -> String {
+    format!("{path}?name={}", percent_encoded(name))
+}
+
 /// An answer that is JSON, if it is whole.
 fn json(body: String) -> Result<String, AskError> {
     match serde_json::from_str::<IgnoredAny>(&body) {

@@ -9,6 +9,7 @@ use std::iter;
 use std::mem;
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -74,6 +75,24 @@ pub(super) fn peers<G: Asked>(
         gateway.read(|peer| part.contains(&peer), |state| state.peers(None).unwrap_or_default())
     };
     Ok(list(client, parts_of(ids).map(rows)))
+}
+
+/// One tenant in detail.
+pub(super) fn tenant<G: Asked>(gateway: &G, name: &str) -> Result<Response, String> {
+    gateway.read(
+        |_| false,
+        |state| {
+            let id = state.tenant(Some(name)).map_err(|missing| missing.to_string())?;
+            Ok(Json(id.and_then(|id| state.tenant_detail(id)).as_slice()).into_response())
+        },
+    )
+}
+
+/// One tunnel peer in detail.
+pub(super) fn peer<G: Asked>(gateway: &G, name: &str) -> Result<Response, String> {
+    let id =
+        gateway.read(|_| false, |state| state.peer_id(name)).ok_or_else(|| format!("there is no peer `{name}`"))?;
+    Ok(gateway.read(|peer| peer == id, |state| Json(state.peer_detail(id).as_slice()).into_response()))
 }
 
 /// One part at a time, of whichever list: other answers and the rest of control wait for no more than that.

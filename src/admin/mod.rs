@@ -69,6 +69,12 @@ struct TenantFilter {
     tenant: Option<String>,
 }
 
+/// Which one of many is asked for: `?name=NAME`.
+#[derive(Debug, Deserialize)]
+struct OneOfMany {
+    name: String,
+}
+
 /// Answers until the task is dropped; what is asked for metrics is passed on.
 ///
 /// # Errors
@@ -89,6 +95,8 @@ fn router<G: Asked>(gateway: Arc<G>, metrics: MetricsAsking) -> Router {
         .route("/fdb", of_tenant(lists::fdb::<G>))
         .route("/tenants", of_tenant(lists::tenants::<G>))
         .route("/peers", of_tenant(lists::peers::<G>))
+        .route("/tenant", of_one(lists::tenant))
+        .route("/peer", of_one(lists::peer))
         .route("/mappings", whole("mappings", read(|state| Json(state.mappings()).into_response())))
         .route("/ports", whole("ports", read(|state| Json(state.ports()).into_response())))
         .route("/drops", whole("drops", read(|state| Json(state.drops()).into_response())))
@@ -106,8 +114,8 @@ fn router<G: Asked>(gateway: Arc<G>, metrics: MetricsAsking) -> Router {
         .fallback(async || {
             refuse(
                 StatusCode::NOT_FOUND,
-                "there is /fdb, /tenants, /mappings, /peers, /ports, /drops, /gateway, /workers, /log, /metrics, /status and \
-                 /events, and POST /reload and /successor",
+                "there is /fdb, /tenants, /tenant, /mappings, /peers, /peer, /ports, /drops, /gateway, /workers, /log, /metrics, \
+                 /status and /events, and POST /reload and /successor",
             )
         })
         .layer(middleware::from_fn(take_turns))
@@ -155,6 +163,13 @@ fn of_tenant<G: Asked>(list: ListOfTenant<G>) -> MethodRouter<Arc<G>> {
     ) {
         Ok(list) => list,
         Err(missing) => refuse(StatusCode::NOT_FOUND, missing.to_string()),
+    })
+}
+
+/// A list of one.
+fn of_one<G: Asked>(find: fn(&G, &str) -> Result<Response, String>) -> MethodRouter<Arc<G>> {
+    get(async move |Query(one): Query<OneOfMany>, State(gateway): State<Arc<G>>| {
+        find(&gateway, &one.name).unwrap_or_else(|missing| refuse(StatusCode::NOT_FOUND, missing))
     })
 }
 

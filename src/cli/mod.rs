@@ -24,6 +24,7 @@ mod show;
 mod status;
 mod unmapped;
 mod upgrade;
+mod watch;
 
 use std::fmt;
 use std::process::ExitCode;

@@ -1,15 +1,23 @@
 //! `transload show`: what a running gateway knows, as a table or as JSON.
 
+mod lists;
+mod pages;
+
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use clap::ValueEnum;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use serde::Deserialize;
 
 use super::Failure;
 use super::render::{output, tell};
+use super::watch::{WatchArgs, watch};
 use crate::admin::client::{self, AskError};
 use crate::admin::socket;
-use crate::report::rows::{DropRow, DropSampleRow, FdbRow, LogRow, LoopRow, MappingRow, PeerRow, PortRow, TenantRow};
+use crate::config::suggestion;
+use crate::report::rows::{DropRow, DropSampleRow, FdbRow, LogRow, PeerDetailRow, TenantDetailRow};
+use lists::{MAPPINGS, PEERS, PORTS, TENANTS, WORKERS, list, watched};
 
 const COLUMNS: &str = "\
 A column is a key of the JSON (docs/ROWS.md has them all). Some need a word:
@@ -26,50 +34,29 @@ A column is a key of the JSON (docs/ROWS.md has them all). Some need a word:
   PATH MTU            the longest IP packet that is sent to a peer, in bytes, and the router that reported so
   SOURCE              what made it known: static (the file), learned, or restored (learned before a restart)
   MOVES               how often a MAC address has moved to another place
+  STATE               of a peer: fine, silent, unreachable, unresolved or idle; of a port: up, or why it does not receive
+  LAST HEARD          when something came from a peer last, whether it was dropped or not
+  BUSY                the part of the last seconds in which a worker had frames in hand
   LOOPS               attachment pairs between which broadcasts come back, from a loop outside or an echo";
 
-/// The heads of the tables. Each is a key of the row, in capitals; STATE is made of `failure`.
+/// The heads of the tables, as far as they are not in `lists`. Each is a key of the row, in capitals.
 const FDB: [&str; 8] = ["TENANT", "MAC", "ATTACHMENT", "VIA", "SOURCE", "AGE", "MOVES", "LAST MOVE"];
-const TENANTS: [&str; 9] =
-    ["TENANT", "ATTACHMENTS", "MACS", "RX FRAMES", "TX FRAMES", "FLOODED", "COPIES DROPPED", "DROPPED", "LOOPS"];
-const MAPPINGS: [&str; 9] = [
-    "MAPPING",
-    "FROM",
-    "TO",
-    "IDS",
-    "UNMAPPED IDS",
-    "FROM-TO FRAMES",
-    "TO-FROM FRAMES",
-    "DROPPED",
-    "DROPPED (UNMAPPED)",
-];
-const PEERS: [&str; 12] = [
-    "PEER",
-    "SOURCE",
-    "ENCAP",
-    "ADDRESS",
-    "ENDPOINT",
-    "NEXT HOPS",
-    "PATH MTU",
-    "RX FRAMES",
-    "TX FRAMES",
-    "DROPPED",
-    "UNSENT",
-    "FAILURES",
-];
-const PORTS: [&str; 12] =
-    ["PORT", "IO", "MAC", "MTU", "RX FRAMES", "RX BYTES", "LOST", "TX FRAMES", "TX BYTES", "DROPPED", "LEFT", "STATE"];
 const LOG: [&str; 2] = ["HELD BACK", "LOST"];
 /// Below the drops.
 const SAMPLES: [&str; 9] = ["AT", "REASON", "PORT", "VIA", "SOURCE", "ID", "SOURCE MAC", "LEN", "TENANT"];
+/// Of what is watched: frames dropped in a second.
+const NOW: &str = "NOW/S";
 const DROPS: [&str; 8] = ["REASON", "DROPPED", "COPIES", "LEFT", "TOLERATED", "PORTS", "RESPONSIBLE", "MEANING"];
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 #[command(after_help = COLUMNS)]
 pub(super) struct Args {
     /// What to show
     #[arg(value_enum)]
     what: What,
+    /// The name of the peer or tenant: of peer and tenant
+    #[arg(required_if_eq_any([("what", "peer"), ("what", "tenant")]))]
+    name: Option<String>,
     /// Only the rows of this tenant: of fdb, tenants and peers
     #[arg(long, value_name = "NAME")]
     tenant: Option<String>,
@@ -79,6 +66,8 @@ pub(super) struct Args {
     /// Also the reasons for which no frame was dropped: of drops
     #[arg(long)]
     all: bool,
+    #[command(flatten)]
+    watch: WatchArgs,
     /// The gateway's admin socket, such as /run/transload/admin.sock; may be left out where one gateway runs
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
@@ -90,14 +79,20 @@ enum What {
     Fdb,
     /// Tenants, their attachments and traffic
     Tenants,
+    /// One tenant in detail: its attachments, its limits and how far they are used
+    Tenant,
     /// Mappings and the frames that cross them
     Mappings,
-    /// Tunnel peers and the next hops towards them
+    /// Tunnel peers, whether they work, and the next hops towards them
     Peers,
+    /// One tunnel peer in detail: its path, its traffic, and the tenants that it serves
+    Peer,
     /// Ports and their traffic
     Ports,
     /// Why frames were dropped, and who is responsible
     Drops,
+    /// The threads that move frames, and how busy they are
+    Workers,
     /// Lines that are not in the log
     Log,
     /// All numbers as metrics, in OpenMetrics: what `metrics: { listen: .. }` serves to Prometheus
@@ -109,10 +104,13 @@ impl What {
         match self {
             Self::Fdb => "/fdb",
             Self::Tenants => "/tenants",
+            Self::Tenant => "/tenant",
             Self::Mappings => "/mappings",
             Self::Peers => "/peers",
+            Self::Peer => "/peer",
             Self::Ports => "/ports",
             Self::Drops => "/drops",
+            Self::Workers => "/workers",
             Self::Log => "/log",
             Self::Metrics => "/metrics",
         }
@@ -125,8 +123,24 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
             "metrics are of all tenants, and in the format of their own: leave out --json and --tenant",
         ));
     }
+    let is_of_one = matches!(args.what, What::Peer | What::Tenant);
+    if is_of_one && args.tenant.is_some() {
+        return Err(Failure::new("one peer or tenant is shown by its name alone, without --tenant"));
+    }
+    if !is_of_one && let Some(name) = &args.name {
+        let help = "`show peer NAME` and `show tenant NAME` show one of many; --tenant NAME chooses rows of a tenant";
+        return Err(Failure::with_help(format!("`{name}` says nothing about which rows to show"), help));
+    }
     let socket = socket_or_the_only_one(args.socket.as_deref())?;
-    output(&answer(args, &socket).map_err(|error| Failure::new(error.to_string()))?)
+    let mut question = Question { args: args.clone(), socket, before: None };
+    let Some(every) = args.watch.watch else {
+        let answer = question.ask();
+        return output(&answer.map_err(|error| question.failure(&error))?);
+    };
+    if let Err(error) = question.ask() {
+        return Err(question.failure(&error));
+    }
+    watch(every, move || question.ask())
 }
 
 /// The socket that somebody names, or that of the only gateway of this user. Of a named one it is said if it is neither
@@ -158,24 +172,85 @@ pub(super) fn socket_or_the_only_one(named: Option<&Path>) -> Result<PathBuf, Fa
     }
 }
 
-fn answer(args: &Args, socket: &Path) -> Result<String, AskError> {
-    let tenant = args.tenant.as_deref();
-    let path = args.what.path();
-    Ok(match args.what {
-        What::Fdb => {
-            let mut rows: Vec<FdbRow> = client::rows(socket, path, tenant)?;
-            rows.sort_by(|a, b| (&a.tenant, &a.mac).cmp(&(&b.tenant, &b.mac)));
-            if args.json { serde_json::to_string(&rows).unwrap_or_default() } else { fdb(&rows) }
+/// What is asked, and what was answered before.
+struct Question {
+    args: Args,
+    socket: PathBuf,
+    /// The drops of the round before, and when that was.
+    before: Option<(Instant, Vec<DropRow>)>,
+}
+
+impl Question {
+    fn ask(&mut self) -> Result<String, AskError> {
+        let Self { args, socket, before } = self;
+        let (socket, tenant, what) = (&**socket, args.tenant.as_deref(), args.what);
+        let path = args.name.as_ref().map_or_else(|| what.path().to_owned(), |name| client::named(what.path(), name));
+        if args.json && what != What::Fdb {
+            return client::ask(socket, &path, tenant);
         }
-        What::Metrics => client::metrics(socket)?.trim_end().to_owned(),
-        _ if args.json => client::ask(socket, path, tenant)?,
-        What::Tenants => tenants(&client::rows(socket, path, tenant)?),
-        What::Mappings => mappings(&client::rows(socket, path, tenant)?),
-        What::Peers => peers(&client::rows(socket, path, tenant)?),
-        What::Ports => ports(&client::rows(socket, path, tenant)?),
-        What::Drops => drops(&client::rows(socket, path, tenant)?, args.all),
-        What::Log => log(&client::rows(socket, path, tenant)?),
-    })
+        let is_watched = args.watch.watch.is_some();
+        Ok(match what {
+            What::Fdb => {
+                let mut rows: Vec<FdbRow> = client::rows(socket, &path, tenant)?;
+                rows.sort_by(|a, b| (&a.tenant, &a.mac).cmp(&(&b.tenant, &b.mac)));
+                if args.json { serde_json::to_string(&rows).unwrap_or_default() } else { fdb(&rows) }
+            }
+            What::Tenants => {
+                let rows = client::rows(socket, &path, tenant)?;
+                let draw = if is_watched { watched } else { list };
+                draw(TENANTS, &rows, "The configuration has no tenants.")
+            }
+            What::Peers => {
+                let rows = client::rows(socket, &path, tenant)?;
+                let draw = if is_watched { watched } else { list };
+                draw(PEERS, &rows, "The configuration has no tunnel peers.")
+            }
+            What::Ports => {
+                let rows = client::rows(socket, &path, tenant)?;
+                let draw = if is_watched { watched } else { list };
+                draw(PORTS, &rows, "The configuration has no ports.")
+            }
+            What::Mappings => {
+                list(MAPPINGS, &client::rows(socket, &path, tenant)?, "The configuration has no mappings.")
+            }
+            What::Workers => list(WORKERS, &client::rows(socket, &path, tenant)?, "There are no workers."),
+            What::Peer => page(client::rows::<PeerDetailRow>(socket, &path, None)?.first().map(pages::peer)),
+            What::Tenant => page(client::rows::<TenantDetailRow>(socket, &path, None)?.first().map(pages::tenant)),
+            What::Drops => {
+                let rows: Vec<DropRow> = client::rows(socket, &path, tenant)?;
+                let earlier = before.replace((Instant::now(), rows.clone()));
+                drops(&rows, args.all, earlier.filter(|_| is_watched))
+            }
+            What::Metrics => client::metrics(socket)?.trim_end().to_owned(),
+            What::Log => log(&client::rows(socket, &path, tenant)?),
+        })
+    }
+
+    /// Why there is no answer, and which name may have been meant.
+    fn failure(&self, error: &AskError) -> Failure {
+        let wrong = match self.args.what {
+            What::Peer => self.args.name.as_deref().map(|name| ("/peers", name)),
+            What::Tenant => self.args.name.as_deref().map(|name| ("/tenants", name)),
+            _ => self.args.tenant.as_deref().map(|name| ("/tenants", name)),
+        };
+        let known = wrong.filter(|_| matches!(error, AskError::Refused(_)));
+        let help = known.and_then(|(path, wrong)| {
+            let rows: Vec<NamedRow> = client::rows(&self.socket, path, None).ok()?;
+            suggestion(wrong, rows.iter().map(|row| row.name.as_str()))
+        });
+        Failure::Other { message: error.to_string(), help }
+    }
+}
+
+/// The name in a row.
+#[derive(Deserialize)]
+struct NamedRow {
+    #[serde(alias = "peer", alias = "tenant")]
+    name: String,
+}
+
+fn page(drawn: Option<String>) -> String {
+    drawn.unwrap_or_default()
 }
 
 fn fdb(rows: &[FdbRow]) -> String {
@@ -198,114 +273,20 @@ fn last_move(row: &FdbRow) -> String {
     or_none(joined(last.into_iter().chain(held), "; "))
 }
 
-/// `dc2 and ce, held for 43 s`
-fn loops(row: &TenantRow) -> String {
-    let of = |found: &LoopRow| {
-        let [a, b] = &found.between;
-        match found.held_for {
-            Some(seconds) => format!("{a} and {b}, held for {seconds} s"),
-            None => format!("{a} and {b}, {} s ago", found.ago),
-        }
-    };
-    or_none(joined(row.loops.iter().map(of), "\n"))
-}
-
-fn tenants(rows: &[TenantRow]) -> String {
-    let mut table = table(&TENANTS, &TENANTS[2..8]);
-    for row in rows {
-        let attachments: Vec<_> =
-            row.attachments.iter().map(|at| format!("{} ({})", at.attachment, at.segment)).collect();
-        table.add_row([
-            row.tenant.clone(),
-            attachments.join("\n"),
-            format!("{} of {}", row.macs, row.mac_limit),
-            row.traffic.rx_frames.to_string(),
-            row.traffic.tx_frames.to_string(),
-            row.flooded.to_string(),
-            row.copies_dropped.to_string(),
-            row.dropped.to_string(),
-            loops(row),
-        ]);
-    }
-    finish(&table, rows.len(), "The configuration has no tenants.")
-}
-
-fn mappings(rows: &[MappingRow]) -> String {
-    let mut table = table(&MAPPINGS, &MAPPINGS[3..]);
-    for row in rows {
-        let texts = [row.mapping.clone(), row.from.clone(), row.to.clone()];
-        let MappingRow { ids, unmapped_ids, from_to_frames, to_from_frames, dropped, dropped_unmapped, .. } = row;
-        let numbers = [ids, unmapped_ids, from_to_frames, to_from_frames, dropped, dropped_unmapped];
-        table.add_row(texts.into_iter().chain(numbers.map(ToString::to_string)));
-    }
-    finish(&table, rows.len(), "The configuration has no mappings.")
-}
-
-fn peers(rows: &[PeerRow]) -> String {
-    let mut table = table(&PEERS, &PEERS[7..11]);
-    for row in rows {
-        let hops = row.next_hops.iter().map(|hop| format!("{} {}", hop.port, hop.mac));
-        table.add_row([
-            row.peer.clone(),
-            row.learned_ago.map_or_else(|| row.source.to_string(), |ago| format!("{} {ago} s ago", row.source)),
-            row.encap.clone(),
-            row.address.clone(),
-            row.endpoint.clone(),
-            or_none(joined(hops, "\n")),
-            or_none(path_mtu(row)),
-            row.traffic.rx_frames.to_string(),
-            row.traffic.tx_frames.to_string(),
-            row.dropped.to_string(),
-            row.unsent.to_string(),
-            or_none(joined(row.failures.iter().cloned().chain(unreachable(row)), "\n")),
-        ]);
-    }
-    finish(&table, rows.len(), "The configuration has no tunnel peers.")
-}
-
-/// `1300 (192.0.2.254, 12 s ago)`
-fn path_mtu(row: &PeerRow) -> Option<String> {
-    let mtu = row.path_mtu?;
-    let limiting = row.path_mtu_report.as_ref().filter(|report| report.mtu == mtu);
-    Some(limiting.map_or_else(|| mtu.to_string(), |report| format!("{mtu} ({}, {} s ago)", report.from, report.ago)))
-}
-
-/// `192.0.2.12 answers: UDP port 4789 unreachable, 3 s ago`
-fn unreachable(row: &PeerRow) -> Option<String> {
-    let report = row.unreachable.as_ref()?;
-    Some(format!("{} answers: {}, {} s ago", report.from, report.what, report.ago))
-}
-
-fn ports(rows: &[PortRow]) -> String {
-    let mut table = table(&PORTS, &PORTS[3..11]);
-    for row in rows {
-        table.add_row([
-            row.port.clone(),
-            or_none(row.io.clone()),
-            or_none(row.mac.clone()),
-            or_none(row.mtu.map(|mtu| mtu.to_string())),
-            row.traffic.rx_frames.to_string(),
-            row.traffic.rx_bytes.to_string(),
-            row.lost.to_string(),
-            row.traffic.tx_frames.to_string(),
-            row.traffic.tx_bytes.to_string(),
-            row.dropped.to_string(),
-            row.left.to_string(),
-            row.failure.clone().unwrap_or_else(|| "up".into()),
-        ]);
-    }
-    finish(&table, rows.len(), "The configuration has no ports.")
-}
-
-fn drops(rows: &[DropRow], all: bool) -> String {
-    let mut table = table(&DROPS, &DROPS[1..5]);
+/// The reasons, and where `before` is known, how many frames were dropped for each in every second since then.
+fn drops(rows: &[DropRow], all: bool, before: Option<(Instant, Vec<DropRow>)>) -> String {
+    let now_and_then = DROPS.iter().copied().chain(before.is_some().then_some(NOW)).collect::<Vec<_>>();
+    let mut table = table(&now_and_then, &[&DROPS[1..5], &[NOW]].concat());
     let rows: Vec<_> =
         rows.iter().filter(|row| all || row.dropped + row.left + row.copies + row.tolerated > 0).collect();
     for row in &rows {
         let frames = |count: u64| or_none((count > 0).then(|| count.to_string()));
         let [dropped, copies, left, tolerated] = [row.dropped, row.copies, row.left, row.tolerated].map(frames);
         let ports = or_none(joined(row.ports.iter().map(|(port, count)| format!("{port} {count}")), ", "));
-        table.add_row([&row.reason, &dropped, &copies, &left, &tolerated, &ports, &row.responsible, &row.meaning]);
+        let mut cells = vec![&row.reason, &dropped, &copies, &left, &tolerated, &ports, &row.responsible, &row.meaning];
+        let rate = before.as_ref().map(|before| drops_per_second(row, before));
+        cells.extend(&rate);
+        table.add_row(cells);
     }
     let counts = finish(&table, rows.len(), "No frame has been dropped.");
     let samples = samples(rows.iter().flat_map(|row| &row.samples));
@@ -340,6 +321,13 @@ fn samples<'r>(rows: impl Iterator<Item = &'r DropSampleRow>) -> Option<String> 
     }
     (!rows.is_empty())
         .then(|| format!("The last of them, at most one a second of each reason and peer:\n\n{}", table.trim_fmt()))
+}
+
+fn drops_per_second(row: &DropRow, (at, rows): &(Instant, Vec<DropRow>)) -> String {
+    let all = |row: &DropRow| row.dropped + row.left + row.copies;
+    let before = rows.iter().find(|before| before.reason == row.reason).map_or(0, all);
+    let rate = all(row).saturating_sub(before) as f64 / at.elapsed().as_secs_f64().max(0.001);
+    format!("{rate:.0}")
 }
 
 fn log(rows: &[LogRow]) -> String {
@@ -385,7 +373,13 @@ fn finish(table: &Table, rows: usize, none: &str) -> String {
 mod tests {
     use schemars::schema_for;
 
+    use super::lists::Column;
     use super::*;
+    use crate::report::rows::{MappingRow, PeerRow, PortRow, TenantRow, WorkerRow};
+
+    fn heads<R>(columns: &[Column<R>]) -> Vec<&'static str> {
+        columns.iter().map(|column| column.head).collect()
+    }
 
     /// `DROPPED (UNMAPPED)` is `dropped_unmapped`.
     fn key(head: &str) -> String {
@@ -396,14 +390,15 @@ mod tests {
     #[test]
     fn every_head_is_a_key_of_the_row() {
         let tables = [
-            (&FDB[..], schema_for!(FdbRow)),
-            (&TENANTS[..], schema_for!(TenantRow)),
-            (&MAPPINGS[..], schema_for!(MappingRow)),
-            (&PEERS[..], schema_for!(PeerRow)),
-            (&PORTS[..11], schema_for!(PortRow)),
-            (&DROPS[..], schema_for!(DropRow)),
-            (&SAMPLES[..], schema_for!(DropSampleRow)),
-            (&LOG[..], schema_for!(LogRow)),
+            (FDB.to_vec(), schema_for!(FdbRow)),
+            (heads(TENANTS), schema_for!(TenantRow)),
+            (heads(MAPPINGS), schema_for!(MappingRow)),
+            (heads(PEERS), schema_for!(PeerRow)),
+            (heads(&PORTS[..11]), schema_for!(PortRow)),
+            (heads(WORKERS), schema_for!(WorkerRow)),
+            (DROPS.to_vec(), schema_for!(DropRow)),
+            (SAMPLES.to_vec(), schema_for!(DropSampleRow)),
+            (LOG.to_vec(), schema_for!(LogRow)),
         ];
         for (heads, schema) in tables {
             let keys = schema.get("properties").and_then(|keys| keys.as_object()).expect("a row has keys");
@@ -415,7 +410,9 @@ mod tests {
 
     #[test]
     fn every_column_that_is_explained_is_one() {
-        let heads = [&FDB[..], &TENANTS, &MAPPINGS, &PEERS, &PORTS, &DROPS, &LOG].concat();
+        let lists =
+            [heads(TENANTS), heads(MAPPINGS), heads(PEERS), heads(PORTS), heads(WORKERS), DROPS.to_vec(), LOG.to_vec()];
+        let heads = [&FDB[..], &lists.concat()].concat();
         for line in COLUMNS.lines().skip(1) {
             let (head, _) = line.trim().split_once("  ").expect("a head and what it means");
             assert!(heads.contains(&head), "{head} is no column");

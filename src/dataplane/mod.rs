@@ -58,6 +58,7 @@ use trains::{Aside, Shunter};
 pub use burst::Burst;
 pub use loop_guard::held_for;
 pub use note::{Decision, FrameKind, Note, PacketOrigin, Verdict};
+pub use path::inner_mtu;
 pub use ports::WorkerPorts;
 pub use trace::{NoTrace, Stage, Tracer};
 

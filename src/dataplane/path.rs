@@ -10,7 +10,9 @@ use transload_encaps::{DropReason, Frame, InnerTags, Mac, Segment};
 use super::note::FrameKind;
 use super::offload;
 use crate::counters::{Counter, Counters, TrafficCounter};
-use crate::forwarding::{AttachmentId, Claim, Crossing, Domain, DomainId, Forwarding, Hop, MssClamp, Peer, Target};
+use crate::forwarding::{
+    AttachmentId, Claim, Crossing, Domain, DomainId, Exit, Forwarding, Hop, MssClamp, Peer, Target,
+};
 
 /// The side that a frame which leaves came in by.
 #[derive(Clone, Copy)]
@@ -159,6 +161,21 @@ impl<'t> EgressPath<'t> {
     fn outer_tag(&self) -> Option<u16> {
         self.peer.compiled.outer_tag(self.segment)
     }
+}
+
+/// The longest IP packet of a tenant, in bytes and without tags of its own, that fits every next hop to a place of its domain;
+/// none if there is no limit, or no path.
+#[must_use]
+pub fn inner_mtu(tables: &Forwarding, to: Target, domain: &Domain) -> Option<u32> {
+    let (peer, attachment) = (tables.peer(to.peer)?, domain.attachment(to.attachment)?);
+    let hops = tables.hops(to.peer).unwrap_or_default();
+    let (segment, inner_tags) = (attachment.segment, attachment.inner_tags);
+    let path = EgressPath { peer, hops, segment, inner_tags, sent: [None; 2], unsent: None };
+    let room = match &peer.exit {
+        Exit::Tunnel(underlay) => path.room_in_ip(hops.iter().filter_map(|hop| hop.mtu).min()?, underlay),
+        Exit::Port(port) => path.least_room_in_tags(tables.ports.get(*port)?.mtu?),
+    };
+    u32::try_from(room.saturating_sub(HEADER_LEN)).ok()
 }
 
 /// How many bytes of a frame are on the wire at once, which of a super-frame are those of a segment.

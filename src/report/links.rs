@@ -83,7 +83,7 @@ impl GatewayState<'_> {
         Ok(chosen)
     }
 
-    fn peer_row(&self, tunnel: &TunnelState<'_>, peer: &Peer, tables: &Forwarding) -> PeerRow {
+    pub(super) fn peer_row(&self, tunnel: &TunnelState<'_>, peer: &Peer, tables: &Forwarding) -> PeerRow {
         let id = tunnel.peer;
         let recent = self.activity.and_then(|activity| activity.peer(id));
         let source = match &peer.exit {

@@ -4,6 +4,7 @@
 
 mod advice;
 pub mod crossings;
+mod details;
 pub mod drop_history;
 mod drop_samples;
 pub mod inspection;

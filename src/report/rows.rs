@@ -5,6 +5,7 @@
 //! file. The comment of a number begins with its unit.
 
 mod activity;
+mod details;
 mod gateway;
 mod status;
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::measure::{LABEL, absence, counter, counter_of, gauge, no_metric, no_metrics, of, states};
 
 pub use activity::{PeerState, RatesRow, WorkerRow};
+pub use details::{BumRow, PeerDetailRow, ServedRow, TenantDetailRow};
 pub use gateway::{GatewayRole, GatewayRow, ReloadResult, ReloadRow};
 pub use status::{Health, StatusRow, Subject, TroubleRow};
 
@@ -265,7 +267,7 @@ pub struct PeerRow {
     /// to).
     #[schemars(extend("x-metric" = states("state")))]
     pub state: PeerState,
-    /// Seconds since a frame of a tenant or mapping came from it; none if none has.
+    /// Seconds since a packet came from it, whether it was dropped or not; none if none has.
     #[schemars(extend("x-metric" = gauge("last_heard_seconds")))]
     pub last_heard: Option<u64>,
     /// Seconds for which nothing has come from it though frames were sent to it; none if it is heard, or nothing has been
