@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use super::Failure;
 use super::render::{self, output};
 use super::show::socket_or_the_only_one;
-use crate::admin::client;
+use crate::admin::client::{self, AskError};
 use crate::report::rows::{GatewayRow, Health, PortRow, RatesRow, StatusRow, TroubleRow};
 
 const EXIT_CODES: &str = "\
@@ -28,14 +28,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let status = match socket_or_the_only_one(args.socket.as_deref()).and_then(|socket| ask(&socket)) {
-        Ok(status) => status,
-        Err(failure) => {
-            render::failure(&failure);
-            return Err(Failure::Code(3));
-        }
-    };
-    output(&if args.json { serde_json::to_string(&status).unwrap_or_default() } else { page(&status) })?;
+    let socket = socket_or_the_only_one(args.socket.as_deref()).map_err(nobody_answers)?;
+    let status = ask(&socket).map_err(|error| nobody_answers(Failure::new(error.to_string())))?;
+    output(&text(&status, args.json))?;
     match status.health {
         Health::Fine => Ok(()),
         Health::Trouble => Err(Failure::Code(1)),
@@ -43,9 +38,19 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     }
 }
 
-fn ask(socket: &Path) -> Result<StatusRow, Failure> {
-    let mut rows = client::rows(socket, "/status", None).map_err(|error| Failure::new(error.to_string()))?;
-    rows.pop().ok_or_else(|| Failure::new("the gateway answers nothing"))
+/// Says so, and what follows is the exit code.
+fn nobody_answers(failure: Failure) -> Failure {
+    render::failure(&failure);
+    Failure::Code(3)
+}
+
+fn ask(socket: &Path) -> Result<StatusRow, AskError> {
+    let rows = client::rows(socket, "/status", None)?;
+    rows.into_iter().next().ok_or_else(|| AskError::Unreadable("there is no row".into()))
+}
+
+fn text(status: &StatusRow, as_json: bool) -> String {
+    if as_json { serde_json::to_string(status).unwrap_or_default() } else { page(status) }
 }
 
 fn page(status: &StatusRow) -> String {

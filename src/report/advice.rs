@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use transload_encaps::{Carrier, Common, DropReason};
 
+use super::rows::DropSampleRow;
 use crate::rib::facts::Unreachable;
 
 /// The ends of a tunnel, as far as they are known.
@@ -30,8 +31,8 @@ pub(super) fn unreachable(why: Unreachable, from: IpAddr, ends: Ends<'_>) -> Str
              in the peer's `encap` which port it listens on (Linux takes 8472 unless `dstport` says otherwise)"
         ),
         Unreachable::Protocol if is_peer => format!(
-            "it takes no {carrier} with this tenant ID: set up the tunnel there, with the same ID (a key is one) and the \
-             same encapsulation"
+            "it has no tunnel on {carrier} for this tenant ID: set one up there, with the same ID (a key is one) and the same \
+             encapsulation"
         ),
         Unreachable::Port | Unreachable::Protocol | Unreachable::Prohibited => {
             format!("a firewall on {from} rejects the packets: let {carrier} to {remote} through there")
@@ -58,34 +59,45 @@ pub(super) fn unresolved(ends: Ends<'_>) -> String {
     }
 }
 
-/// About a peer that sends nothing though packets are sent to it.
-pub(super) fn silent(ends: Ends<'_>, has_strangers: bool) -> String {
+/// About a peer that sends nothing though packets are sent to it. Tunnel packets of a stranger may be its own.
+pub(super) fn silent(ends: Ends<'_>, stranger: Option<&str>) -> String {
     let Ends { peer, remote, carrier, local } = ends;
     let ours = local.unwrap_or("this gateway");
-    let strangers = if has_strangers {
-        "; packets of an unknown sender arrive: if they are this peer's, name their source in its `accept_from`"
-    } else {
-        ""
-    };
+    let strangers = stranger.map_or_else(String::new, |source| {
+        format!(
+            "; packets of an unknown sender, {source}, arrive: if it is this peer, name it in the peer's `accept_from`"
+        )
+    });
     format!(
         "is {carrier} let through between {ours} and {remote}, both ways, and does the tunnel there send to {ours}? \
          `transload probe {peer}` asks its host{strangers}"
     )
 }
 
-/// About frames that are dropped for this reason, and go on being dropped.
-pub(super) fn dropped(reason: DropReason) -> String {
+/// About frames that are dropped for this reason, and go on being dropped; of the last one its headers, if it was seen.
+pub(super) fn dropped(reason: DropReason, last: Option<&DropSampleRow>) -> String {
     let is = |common: Common| reason == common.into();
+    let via = last.and_then(|last| last.via.as_deref());
     if is(Common::UnknownSegment) {
-        "a peer sends a tenant ID that no attachment has: add an attachment with it, or let the peer send one that the file \
-         has"
-            .into()
+        let id = last.and_then(|last| last.id.as_deref()).unwrap_or("a tenant ID");
+        let who = via.map_or_else(|| "a peer".to_owned(), |via| format!("peer {via}"));
+        format!(
+            "{who} sends {id}, which no attachment to it has: add an attachment with it, or let the peer send one that the \
+             file has"
+        )
     } else if is(Common::UnknownPeer) {
-        "tunnel packets come from an address that no peer has: add a peer with it, or, if it is another address of a peer, \
-         name it in the peer's `accept_from`"
-            .into()
+        let source = last.and_then(|last| last.source.as_deref()).unwrap_or("an address");
+        format!(
+            "tunnel packets come from {source}, which no peer has: add a peer with it, or, if it is another address of a \
+             peer, name it in the peer's `accept_from`"
+        )
     } else if is(Common::UnclaimedTags) {
-        "no attachment of the port has these VLAN tags: add one, or let the sender use tags that the file has".into()
+        let tag =
+            last.and_then(|last| last.vlan).map_or_else(String::new, |vlan| format!(", the first one VLAN {vlan}"));
+        let port = via.unwrap_or("the port");
+        format!(
+            "no attachment of {port} has these VLAN tags{tag}: add one, or let the sender use tags that the file has"
+        )
     } else {
         reason.info().meaning.into()
     }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use transload_encaps::DropReason;
+use transload_encaps::{Common, DropReason};
 
 use super::advice::Ends;
 use super::drop_history::LastMinute;
@@ -59,11 +59,14 @@ impl Inspection {
         let tables = state.shared.forwarding.load();
         let mut rows: Vec<_> = state.tunnel_rows(&tables).collect();
         rows.sort_by(|(.., a), (.., b)| a.peer.cmp(&b.peer));
+        let is_recent = self.last.of(Common::UnknownPeer.into()).rises();
+        let strangers = state.samples_of(Common::UnknownPeer.into());
+        let stranger = strangers.into_iter().next().filter(|_| is_recent).and_then(|sample| sample.source);
         for (tunnel, peer, row) in rows {
             *self.peers.entry(row.state.to_string()).or_default() += 1;
             let (peer, local, carrier) = (&*row.peer, row.endpoint_address.as_deref(), peer.compiled.carrier());
             let ends = Ends { peer, remote: &row.address, local, carrier };
-            self.add_all(trouble::peer(&row, tunnel, ends, &self.last));
+            self.add_all(trouble::peer(&row, tunnel, ends, stranger.as_deref()));
         }
     }
 

@@ -7,7 +7,7 @@ use transload_encaps::{Common, DropReason, Fault};
 
 use super::advice::{self, Ends};
 use super::drop_history::{LastMinute, RecentDrops};
-use super::rows::{GatewayRow, Health, PeerRow, PeerState, PortRow, Subject, TroubleRow};
+use super::rows::{DropSampleRow, GatewayRow, Health, PeerRow, PeerState, PortRow, Subject, TroubleRow};
 use super::state::{GatewayState, SECOND, TunnelState};
 use crate::dataplane::held_for;
 use crate::forwarding::{Claim, Domain, DomainId, Members, PortId};
@@ -49,7 +49,7 @@ pub(super) fn port(row: &PortRow, id: PortId, last: &LastMinute) -> Vec<TroubleR
 }
 
 /// What is wrong with a peer: no path leads to it, somebody says that nothing arrives, or it says nothing.
-pub(super) fn peer(row: &PeerRow, tunnel: &TunnelState<'_>, ends: Ends<'_>, last: &LastMinute) -> Vec<TroubleRow> {
+pub(super) fn peer(row: &PeerRow, tunnel: &TunnelState<'_>, ends: Ends<'_>, stranger: Option<&str>) -> Vec<TroubleRow> {
     let of = |health, what, advice| TroubleRow::of(Subject::Peer, &row.peer, health, what, advice);
     let failures = || {
         let what = row.failures.join("; ");
@@ -65,8 +65,7 @@ pub(super) fn peer(row: &PeerRow, tunnel: &TunnelState<'_>, ends: Ends<'_>, last
         )),
         (PeerState::Silent, _) => {
             let what = silence(row);
-            let has_strangers = last.of(Common::UnknownPeer.into()).rises();
-            Some(of(Health::Trouble, what, advice::silent(ends, has_strangers)))
+            Some(of(Health::Trouble, what, advice::silent(ends, stranger)))
         }
         _ if !row.failures.is_empty() => Some(of(Health::Trouble, failures(), advice::unresolved(ends))),
         _ => None,
@@ -177,12 +176,29 @@ pub(super) fn drops(state: &GatewayState<'_>, reason: DropReason, last: &LastMin
     let ports: Vec<_> = ports.map(|(_, name)| name).collect();
     let by = if ports.is_empty() { String::new() } else { format!(" at port {}", ports.join(", ")) };
     let health = if ORDINARY.iter().any(|common| reason == (*common).into()) { Health::Fine } else { Health::Trouble };
-    let what = format!("{} frames dropped in the last minute{by}", dropped.frames);
+    let sample = state.samples_of(reason).into_iter().next();
+    let sample = sample.filter(|sample| sample.ago <= 60);
+    let seen = sample.as_ref().map_or_else(String::new, |sample| format!("; the last one {}", in_words(sample)));
+    let what = format!("{} frames dropped in the last minute{by}{seen}", dropped.frames);
     Some(TroubleRow {
         last_minute: Some(dropped.frames),
         responsible: Some(reason.info().fault.word().into()),
-        ..TroubleRow::of(Subject::Drops, reason.label(), health, what, advice::dropped(reason))
+        ..TroubleRow::of(Subject::Drops, reason.label(), health, what, advice::dropped(reason, sample.as_ref()))
     })
+}
+
+/// `from 192.0.2.9 (leaf), vni 200, tenant blue, 02:00:00:00:00:01 to ff:ff:ff:ff:ff:ff`
+fn in_words(sample: &DropSampleRow) -> String {
+    let from = match (&sample.source, &sample.via) {
+        (Some(source), Some(via)) => Some(format!("from {source} ({via})")),
+        (Some(one), None) | (None, Some(one)) => Some(format!("from {one}")),
+        (None, None) => None,
+    };
+    let macs =
+        sample.source_mac.as_ref().zip(sample.destination_mac.as_ref()).map(|(from, to)| format!("{from} to {to}"));
+    let tenant = sample.tenant.as_ref().map(|tenant| format!("tenant {tenant}"));
+    let vlan = sample.vlan.map(|vlan| format!("VLAN {vlan}"));
+    [from, sample.id.clone(), tenant, vlan, macs].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// What is wrong with the gateway as a whole: the MAC table is full.
@@ -198,7 +214,10 @@ pub(super) fn table(macs: usize, capacity: usize) -> Option<TroubleRow> {
 
 /// What is wrong if no peer can be reached.
 pub(super) fn alone(peers: u64) -> TroubleRow {
-    let what = format!("none of the {peers} tunnel peers can be reached");
+    let what = match peers {
+        1 => "the only tunnel peer cannot be reached".to_owned(),
+        _ => format!("none of the {peers} tunnel peers can be reached"),
+    };
     let advice = "look at what they have in common: the ports above, the machine's routes (`ip route`), and whether the \
                   underlay lets tunnel packets through";
     TroubleRow::of(Subject::Gateway, "peers", Health::Critical, what, advice.into())
