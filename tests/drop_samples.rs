@@ -76,7 +76,7 @@ fn sample_of(lab: &mut Lab, port: &str, bytes: Vec<u8>) -> Option<DropSampleRow>
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_shown_is_what_arrived(

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use thiserror::Error;
 
+use super::CaptureRequest;
 use crate::report::rows::{ErrorRow, HandedOver, Reloaded};
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -123,9 +124,48 @@ pub fn follow<B>(
     query: &[(&str, &str)],
     mut take: impl FnMut(&str) -> ControlFlow<B>,
 ) -> Result<Option<B>, AskError> {
-    let of = |(key, value): &(&str, &str)| format!("{key}={}", percent_encoded(value));
-    let query = query.iter().map(of).collect::<Vec<_>>().join("&");
-    let request = format!("GET {path}?{query} HTTP/1.0\r\nHost: transload\r\nContent-Length: 0\r\n\r\n");
+    let mut answer = stream(socket, path, query.iter().map(|(key, value)| (*key, (*value).to_owned())))?;
+    let mut line = String::new();
+    // What is cut off was not said.
+    while answer.read_line(&mut line).is_ok() && line.ends_with('\n') {
+        if let ControlFlow::Break(with) = take(line.trim_end()) {
+            return Ok(Some(with));
+        }
+        line.clear();
+    }
+    Ok(None)
+}
+
+/// Begins a capture; what is read then is pcapng, until it ends.
+///
+/// # Errors
+/// As [`ask`]; what cannot match is refused, in words.
+pub fn capture(socket: &Path, asked: &CaptureRequest) -> Result<impl Read + 'static, AskError> {
+    let number = |value: Option<u64>| value.map(|value| value.to_string());
+    let parts = [
+        ("tenant", asked.tenant.clone()),
+        ("peer", asked.peer.clone()),
+        ("port", asked.port.clone()),
+        ("mac", asked.mac.clone()),
+        ("reason", asked.reason.clone()),
+        ("dropped", asked.dropped.then(|| "true".to_owned())),
+        ("at", asked.at.clone()),
+        ("count", number(asked.count)),
+        ("seconds", number(asked.seconds)),
+        ("sample", number(asked.sample)),
+        ("snaplen", number(asked.snaplen.map(u64::from))),
+    ];
+    stream(socket, "/capture", parts.into_iter().filter_map(|(key, value)| Some((key, value?))))
+}
+
+/// An answer that goes on for as long as there is something to say: what comes behind its head.
+fn stream<'q>(
+    socket: &Path,
+    path: &str,
+    query: impl Iterator<Item = (&'q str, String)>,
+) -> Result<BufReader<UnixStream>, AskError> {
+    let query: Vec<_> = query.map(|(key, value)| format!("{key}={}", percent_encoded(&value))).collect();
+    let request = format!("GET {path}?{} HTTP/1.0\r\nHost: transload\r\nContent-Length: 0\r\n\r\n", query.join("&"));
     let failed = |error| failure(socket, &error, PATIENCE);
     let mut stream = UnixStream::connect(socket).map_err(failed)?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
@@ -143,16 +183,9 @@ pub fn follow<B>(
         answer.read_to_string(&mut body).map_err(failed)?;
         return Err(refusal(&head, &body));
     }
+    // Nothing may happen for long.
     answer.get_ref().set_read_timeout(None).map_err(failed)?;
-    let mut line = String::new();
-    // What is cut off was not said.
-    while answer.read_line(&mut line).is_ok() && line.ends_with('\n') {
-        if let ControlFlow::Break(with) = take(line.trim_end()) {
-            return Ok(Some(with));
-        }
-        line.clear();
-    }
-    Ok(None)
+    Ok(answer)
 }
 
 fn failure(socket: &Path, error: &io::Error, patience: Duration) -> AskError {

@@ -251,6 +251,12 @@ impl ClientHandle {
         }
     }
 
+    /// More of its answer is to come, and it is the gateway that has it.
+    pub(super) fn is_ours_to_answer(&self) {
+        let sent = self.0.iter().filter(|client| matches!(client.turn(), NextMove::Sent(_)));
+        sent.for_each(|client| client.take_turn(NextMove::Ours));
+    }
+
     /// Its answer begins.
     pub(super) fn is_answered(&self) {
         self.0.iter().for_each(|client| client.take_turn(NextMove::Sent(Instant::now())));

@@ -4,6 +4,7 @@
 //! It answers on control's thread, so that whatever takes long is done in parts (`lists`), and nobody can hold more than a
 //! bounded part of the process (`clients`).
 
+mod captures;
 pub mod client;
 mod clients;
 pub mod directory;
@@ -32,6 +33,7 @@ use crate::forwarding::PeerId;
 use crate::report::drop_history::LastMinute;
 use crate::report::rows::{ErrorRow, GatewayRow, HandedOver, LogRow, Reloaded};
 use crate::report::{GatewayState, NoSuchTenant};
+pub use captures::{CaptureParts, CaptureRequest};
 use clients::{AdminListener, ClientHandle};
 use doors::Door;
 use metrics::MetricsAsking;
@@ -55,6 +57,9 @@ pub trait Asked: Send + Sync + 'static {
 
     /// What became of lines that are not in the log.
     fn log(&self) -> LogRow;
+
+    /// Begins a capture; an error says, in words, why it cannot.
+    fn capture(self: Arc<Self>, request: CaptureRequest) -> Result<impl CaptureParts, String>;
 
     /// Reads the file again. `None` if the gateway is stopping; an error says, in words, why the file is rejected.
     fn reload(&self) -> impl Future<Output = Option<Result<Reloaded, String>>> + Send;
@@ -106,6 +111,7 @@ fn router<G: Asked>(gateway: Arc<G>, metrics: MetricsAsking) -> Router {
         .route("/metrics", metrics::route(metrics))
         .route("/status", get(async |State(gateway): State<Arc<G>>| Json([status::status(&*gateway).await])))
         .route("/events", get(followers::events::<G>))
+        .route("/capture", get(captures::capture::<G>))
         .route("/reload", post(async |State(gateway): State<Arc<G>>| reload(&*gateway).await))
         .route(
             "/successor",
@@ -115,7 +121,7 @@ fn router<G: Asked>(gateway: Arc<G>, metrics: MetricsAsking) -> Router {
             refuse(
                 StatusCode::NOT_FOUND,
                 "there is /fdb, /tenants, /tenant, /mappings, /peers, /peer, /ports, /drops, /gateway, /workers, /log, /metrics, \
-                 /status and /events, and POST /reload and /successor",
+                 /status, /events and /capture, and POST /reload and /successor",
             )
         })
         .layer(middleware::from_fn(take_turns))

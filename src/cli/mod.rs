@@ -3,6 +3,8 @@
 //! Exit codes: 0 when it worked, 1 when it did not, 2 for a command line that cannot be understood; and 78 when `run` is given
 //! a file that is wrong, which no later attempt mends. `status` has its own.
 
+mod capture;
+mod capture_lines;
 mod check;
 mod completions;
 mod demo;
@@ -63,6 +65,7 @@ verbs! {
     probe, Probe, "Asks a peer's host by ping whether it answers, and how long packets to it may be";
     show, Show, "Asks a running gateway what it knows";
     events, Events, "Follows what happens in a running gateway, line by line";
+    capture, Capture, "Captures frames of a running gateway, at its ports and between its stages";
     reload, Reload, "Has a running gateway read its file again, and shows what changed";
     demo, Demo, "Builds a small world in network namespaces, sends real traffic through a gateway, and shows it";
     schema, Schema, "Prints the JSON Schema of the file, for editors";

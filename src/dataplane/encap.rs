@@ -36,8 +36,9 @@ pub(super) fn encap<'mem, T: Tracer>(burst: &mut Burst<'mem>, with: &mut Egress<
         return;
     }
     let mut memo = Memo::new();
-    for (frame, note) in frames.drain(..).zip(notes) {
+    for (at, (frame, note)) in frames.drain(..).zip(notes).enumerate() {
         let Some(port) = note.exit else {
+            with.tracer.turn(at);
             with.send(frame, note, &mut memo);
             continue;
         };
@@ -89,8 +90,14 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
                 let gone = self.depart(frame, &side, path);
                 self.verdict(gone)
             }
-            Decision::Flood { domain } => self.flood(Flood::new(frame, *note, domain, ControlGroups::NONE)),
-            Decision::FloodControl { domain, group } => self.flood(Flood::new(frame, *note, domain, group)),
+            Decision::Flood { domain } => {
+                let mark = self.tracer.mark();
+                self.flood(Flood::new(frame, *note, domain, ControlGroups::NONE, mark))
+            }
+            Decision::FloodControl { domain, group } => {
+                let mark = self.tracer.mark();
+                self.flood(Flood::new(frame, *note, domain, group, mark))
+            }
             Decision::Undecided => self.discard(frame, note, Common::NoTargets),
         };
         self.answer_refused(side);

@@ -63,6 +63,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     /// Goes on with the frame whose turn it is. Returns whether that has all its copies.
     fn go_on(&mut self) -> bool {
         let Some(mut flood) = self.floods.first().and_then(Option::take) else { return true };
+        self.tracer.again(flood.mark, &flood.note, &flood.frame);
         if !self.copies(&mut flood, TURN) {
             if let Some(first) = self.floods.first() {
                 *first = Some(flood);

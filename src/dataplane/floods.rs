@@ -44,6 +44,8 @@ pub(super) struct Flood<'mem> {
     pub domain: DomainId,
     /// The group that it is to, if it is one of bridges' control frames.
     pub control: ControlGroups,
+    /// The number by which the observer of the stages knows it.
+    pub mark: u64,
     /// The next place that gets a copy: the attachment, and how many peers behind it have theirs.
     pub next: (AttachmentId, usize),
     /// How many copies were made, or failed.
@@ -56,9 +58,15 @@ pub(super) struct Flood<'mem> {
 
 impl<'mem> Flood<'mem> {
     /// A frame of which no copies are made yet.
-    pub(super) const fn new(frame: Frame<'mem>, note: Note, domain: DomainId, control: ControlGroups) -> Self {
+    pub(super) const fn new(
+        frame: Frame<'mem>,
+        note: Note,
+        domain: DomainId,
+        control: ControlGroups,
+        mark: u64,
+    ) -> Self {
         let next = (AttachmentId::new(0), 0);
-        Self { frame, note, domain, control, next, made: 0, copies: Copies::NONE, refused: None }
+        Self { frame, note, domain, control, mark, next, made: 0, copies: Copies::NONE, refused: None }
     }
 }
 

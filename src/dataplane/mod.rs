@@ -31,6 +31,7 @@ mod rate;
 mod reassembly;
 mod receive;
 mod sample;
+pub mod tap;
 pub mod thread;
 mod too_big;
 pub mod trace;
@@ -53,6 +54,7 @@ use known_senders::KnownSenders;
 use reassembly::{Datagrams, Reassembler, reassemble};
 use receive::{Receiver, receive};
 use sample::Sampler;
+use tap::{TapSlot, Taps};
 use trains::{Aside, Shunter};
 
 pub use burst::Burst;
@@ -91,13 +93,15 @@ pub struct Shared {
     pub forwarding: Arc<ArcSwap<Forwarding>>,
     /// The FDB: the place of every MAC address.
     pub fdb: Fdb,
+    /// Where captures look on.
+    pub taps: Taps,
 }
 
 impl Shared {
     /// Of these tables and this FDB.
     #[must_use]
     pub fn new(forwarding: Forwarding, fdb: Fdb) -> Self {
-        Self { forwarding: Arc::new(ArcSwap::from_pointee(forwarding)), fdb }
+        Self { forwarding: Arc::new(ArcSwap::from_pointee(forwarding)), fdb, taps: Taps::default() }
     }
 }
 
@@ -115,6 +119,7 @@ pub struct Worker<'mem> {
     segments: Vec<Frame<'mem>>,
     counters: Arc<Counters>,
     events: EventSender,
+    tap: Arc<TapSlot>,
 }
 
 impl<'mem> Worker<'mem> {
@@ -128,7 +133,7 @@ impl<'mem> Worker<'mem> {
         events: EventSender,
     ) -> Self {
         let (aside, segments) = (Aside::new(pool.free()), Vec::with_capacity(pool.free()));
-        let view = Cache::new(shared.forwarding.clone());
+        let (view, tap) = (Cache::new(shared.forwarding.clone()), shared.taps.join());
         Self {
             shared,
             view,
@@ -142,6 +147,7 @@ impl<'mem> Worker<'mem> {
             segments,
             counters,
             events,
+            tap,
         }
     }
 
@@ -149,13 +155,32 @@ impl<'mem> Worker<'mem> {
     /// that go to more places than one breath has time for. Returns how much was done: frames that arrived, and copies of
     /// those that had waited.
     pub fn breathe(&mut self, now: Now) -> usize {
+        if self.tap.is_set() {
+            return self.breathe_tapped(now);
+        }
         self.breathe_before(&mut NoTrace, now)
+    }
+
+    /// The same while a capture looks on.
+    #[cold]
+    fn breathe_tapped(&mut self, now: Now) -> usize {
+        let slot = Arc::clone(&self.tap);
+        match slot.borrow().as_deref_mut() {
+            Some(Some(tap)) => {
+                tap.begin(now);
+                let handled = self.breathe_before(&mut **tap, now);
+                tap.end();
+                handled
+            }
+            _ => self.breathe_before(&mut NoTrace, now),
+        }
     }
 
     /// The same, with an observer.
     pub fn breathe_before<T: Tracer>(&mut self, tracer: &mut T, now: Now) -> usize {
-        let Self { shared, view, pool, ports, known, burst, aside, datagrams, floods, segments, counters, events } =
-            self;
+        let Self {
+            shared, view, pool, ports, known, burst, aside, datagrams, floods, segments, counters, events, ..
+        } = self;
         // The control plane's decisions are read once. They cannot change under a burst, and between bursts we hold
         // no stale ones.
         let tables: &Forwarding = view.load();
@@ -172,6 +197,7 @@ impl<'mem> Worker<'mem> {
             tracer.done(Stage::Receive, burst);
             loop {
                 classify(burst, &mut Classifier { port, tables, counters, known, aside, tracer });
+                tracer.taken(burst);
                 if burst.has_fragments {
                     let classifier = Classifier { port, tables, counters, known, aside, tracer };
                     reassemble(burst, &mut Reassembler { classifier, datagrams, pool, counters, now });

@@ -1,7 +1,8 @@
 //! What the stages report to an observer: what was looked up, and what answered.
 //!
 //! A [`Tracer`] is a type parameter of the stages. The workers run with [`NoTrace`], whose methods are empty, so
-//! that nothing of it is left in their code; `explain` runs the same functions with one that writes everything down.
+//! that nothing of it is left in their code; `explain` runs the same functions with one that writes everything down, and
+//! a capture with one that hands the frames to control ([`tap`](super::tap)).
 
 use std::net::IpAddr;
 
@@ -9,6 +10,7 @@ use transload_encaps::outer::Outer;
 use transload_encaps::{Decap, DropReason, Frame, Mac};
 
 use super::burst::Burst;
+use super::note::Note;
 use crate::fdb::LearnOutcome;
 use crate::forwarding::{Claim, Crossing, DomainId, EndpointId, Hop, MappingId, PeerId, PortId, Sender, Target};
 
@@ -37,6 +39,10 @@ pub trait Tracer {
     /// A stage is done with a burst. After the last one, the frames have left it and the notes are still there.
     #[inline]
     fn done(&mut self, stage: Stage, burst: &Burst<'_>) {}
+
+    /// Classify: these frames are looked at; what is behind a train comes later.
+    #[inline]
+    fn taken(&mut self, burst: &Burst<'_>) {}
 
     /// Classify: the frame has this endpoint's tag and is to its address.
     #[inline]
@@ -73,6 +79,20 @@ pub trait Tracer {
     /// Bridge: the destination was looked up in the FDB.
     #[inline]
     fn destination(&mut self, mac: Mac, target: Option<Target>) {}
+
+    /// Encap: it is the turn of the frame in this place of the burst.
+    #[inline]
+    fn turn(&mut self, at: usize) {}
+
+    /// Encap: the frame waits for its copies. The observer returns a number by which it knows the frame again.
+    #[inline]
+    fn mark(&self) -> u64 {
+        0
+    }
+
+    /// Encap: it is the turn of a frame that has waited; its number, and what is known about it.
+    #[inline]
+    fn again(&mut self, mark: u64, note: &Note, frame: &Frame<'_>) {}
 
     /// Encap: the frame, or a copy of it, is to go to this place of a domain.
     #[inline]

@@ -3,12 +3,14 @@
 //! Ethernet only. A frame check sequence behind the frames, where the file says that there is one, is cut off. Everything
 //! that is wrong with a capture is an error that names the file and the packet.
 
+mod parts;
 mod pcapng;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
+pub use parts::{PacketDirection, PcapngParts, SeenPacket};
 use pcap_file::pcap::{PcapHeader, PcapReader, PcapWriter, RawPcapPacket};
 use pcap_file::pcapng::PcapNgReader;
 use pcap_file::{DataLink, PcapError, TsResolution};

@@ -1,12 +1,14 @@
 //! What the running gateway lends to those who ask it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::capturing::Capturing;
 use super::gateway::Gateway;
 use super::record::FileHistory;
-use crate::admin::Asked;
+use crate::admin::{Asked, CaptureParts, CaptureRequest};
 use crate::config::on_disk;
 use crate::forwarding::PeerId;
 use crate::logging::unlogged;
@@ -97,6 +99,10 @@ impl Asked for Gateway {
 
     fn log(&self) -> LogRow {
         LogRow { held_back: unlogged().held_back(), lost: unlogged().lost() }
+    }
+
+    fn capture(self: Arc<Self>, request: CaptureRequest) -> Result<impl CaptureParts, String> {
+        Capturing::begin(self, request)
     }
 
     async fn reload(&self) -> Option<Result<Reloaded, String>> {

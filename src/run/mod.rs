@@ -3,6 +3,7 @@
 
 mod asked;
 pub mod backends;
+mod capturing;
 pub mod confine;
 mod exclusive;
 pub mod filters;
