@@ -1,6 +1,7 @@
 //! A capture as text: a line for each sighting of a frame.
 
-use std::io::Read;
+use std::fmt::Write as _;
+use std::io::{ErrorKind, Read, Write as _};
 use std::net::IpAddr;
 
 use pcap_file::pcapng::blocks::enhanced_packet::{EnhancedPacketBlock, EnhancedPacketOption};
@@ -34,8 +35,8 @@ pub(super) fn lines(capture: impl Read) -> Result<(), Failure> {
             Ok(Block::EnhancedPacket(packet)) => {
                 let name = names.get(packet.interface_id as usize).map_or("", String::as_str);
                 let text = line(&packet, name);
-                match std::io::Write::write_all(&mut out, format!("{}\n", printable(&text)).as_bytes()) {
-                    Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
+                match writeln!(out, "{}", printable(&text)) {
+                    Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
                     outcome => written(outcome)?,
                 }
             }
@@ -78,14 +79,14 @@ fn headers(frame: &[u8]) -> String {
         if !ethernet::is_tag(kind) {
             break;
         }
-        text += &format!(" VLAN {}", tag & 0x0fff);
+        let _ = write!(text, " VLAN {}", tag & 0x0fff);
         at += ethernet::TAG_LEN;
     }
     let Some((kind, at)) = ethernet::payload(frame) else { return text };
     text += &type_name(kind).map_or_else(|| format!(" {kind:#06x}"), |name| format!(" {name}"));
     let ends: Option<(IpAddr, IpAddr)> = outer::ip_source(frame, at).zip(outer::ip_destination(frame, at));
     if let Some((from, to)) = ends.filter(|_| matches!(kind, ethernet::IPV4 | ethernet::IPV6)) {
-        text += &format!(" {from} > {to}");
+        let _ = write!(text, " {from} > {to}");
     }
     text
 }

@@ -290,7 +290,13 @@ fn drops(rows: &[DropRow], all: bool, before: Option<(Instant, Vec<DropRow>)>) -
     }
     let counts = finish(&table, rows.len(), "No frame has been dropped.");
     let samples = samples(rows.iter().flat_map(|row| &row.samples));
-    joined([Some(counts), samples].into_iter().flatten(), "\n\n").unwrap_or_default()
+    let unseen = rows.iter().filter(|row| row.dropped > 0 && row.samples.is_empty()).map(|row| row.reason.clone());
+    let unseen = joined(unseen, ", ").map(|reasons| {
+        format!(
+            "No sample of {reasons}: a device refused these frames as they left, or the program of an XDP port dropped them."
+        )
+    });
+    joined([Some(counts), samples, unseen].into_iter().flatten(), "\n\n").unwrap_or_default()
 }
 
 /// The last frames that were dropped, the latest first; none if there are none.

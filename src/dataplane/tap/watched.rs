@@ -57,13 +57,13 @@ pub(super) struct StagedRecord {
 /// copies get a number of their own.
 #[derive(Debug)]
 pub(super) struct WaitingFloods {
-    frames: [Option<WatchedFrame>; Self::MOST],
+    frames: Box<[Option<WatchedFrame>]>,
     next: usize,
 }
 
 impl Default for WaitingFloods {
     fn default() -> Self {
-        Self { frames: [None; Self::MOST], next: 0 }
+        Self { frames: vec![None; Self::MOST].into_boxed_slice(), next: 0 }
     }
 }
 

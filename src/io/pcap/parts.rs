@@ -86,7 +86,9 @@ impl PcapngParts {
     pub fn packet(&mut self, seen: &SeenPacket<'_>) {
         let mut body = Vec::with_capacity(seen.bytes.len() + seen.comment.len() + 80);
         let words = [seen.interface, (seen.at >> 32) as u32, seen.at as u32, seen.bytes.len() as u32, seen.len];
-        words.iter().for_each(|word| body.extend(word.to_be_bytes()));
+        for word in words {
+            body.extend(word.to_be_bytes());
+        }
         padded(&mut body, seen.bytes);
         option(&mut body, COMMENT, seen.comment.as_bytes());
         option(&mut body, FLAGS, &(seen.direction as u32).to_be_bytes());
