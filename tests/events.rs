@@ -135,7 +135,7 @@ tenants: { t: { attachments: { leafs: { group: leafs, vni: 5 }, b: { port: b, un
         (&"peer_learned".into(), true)
     );
     let peer = learned["peer"].as_str().unwrap();
-    assert_eq!(were(&gateway, &["--peer", peer, "--name", "peer_learned"]), [learned.clone()]);
+    assert_eq!(were(&gateway, &["--peer", peer, "--name", "peer_learned"]), std::slice::from_ref(&learned));
 }
 
 #[test]

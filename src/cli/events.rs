@@ -28,7 +28,7 @@ pub(super) struct Args {
     /// Only events about this peer, or about MAC addresses that move to it or from it
     #[arg(long, value_name = "NAME")]
     peer: Option<String>,
-    /// Only events of these names, such as mac_moved,loop_found
+    /// Only events of these names, such as `mac_moved,loop_found`
     #[arg(long, value_name = "NAMES", value_delimiter = ',', hide_possible_values = true, value_parser = names())]
     name: Vec<String>,
     /// First the last so many that were

@@ -60,7 +60,7 @@ impl Memberships {
             match Membership::join(group.group, index) {
                 Ok(membership) => {
                     self.reported.remove(group);
-                    let device = kernel.link_name(index).to_string();
+                    let device = kernel.link_name(index);
                     LogEvent::MulticastJoined { address: group.group, device: &device }.tell();
                     self.held.insert((group.clone(), index), membership);
                 }

@@ -207,9 +207,7 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
             pulses.push(pulse.clone());
             let thread = thread::Builder::new().name(format!("worker-{number}"));
             let thread = thread.spawn_scoped(scope, move || {
-                if let Err(error) = pin(number) {
-                    LogEvent::WorkerNotPinned { worker: number, why: &error.to_string() }.tell();
-                }
+                keep_in_place(number);
                 work(&mut worker, clock, polling == Polling::Adaptive, &pulse, stop);
                 drop(working);
             });
@@ -254,6 +252,13 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
         LogEvent::Stopped {}.tell();
     }
     result
+}
+
+/// Keeps a worker, on its own thread, on one processor. Where that is not allowed it wanders.
+fn keep_in_place(worker: usize) {
+    if let Err(error) = pin(worker) {
+        LogEvent::WorkerNotPinned { worker, why: &error.to_string() }.tell();
+    }
 }
 
 /// Has the workers stop when control leaves them, however it does.
