@@ -93,17 +93,20 @@ fn keys(schema: &Schema) -> impl Iterator<Item = (&String, String, &serde_json::
     })
 }
 
-/// The metric that a key of a row is, or how it is part of others; empty if it is none.
+/// The metric that a key of a row is, or how it is part of others, or why it is none; empty if nobody would ask.
 fn metric(schema: &Schema, key: &str, field: &serde_json::Value) -> String {
     let Some(row) = row_measure(schema.as_value()) else { return String::new() };
     if row.without.iter().any(|without| without == key) {
-        return String::new();
+        return format!("none: {}", row.why_not);
+    }
+    if row.subject.is_none() {
+        return if is_number(field) { format!("none: {}", row.why_not) } else { String::new() };
     }
     let Some(measure) = field_measure(field) else { return String::new() };
     let name = sample_name(&row, &measure);
     match measure {
         Measure::Label => "label".to_owned(),
-        Measure::None(_) => String::new(),
+        Measure::None(why) => format!("none: {why}"),
         Measure::Info(_) => format!("label of `{}`", name.unwrap()),
         Measure::Counter(named) if named.label.is_some() => {
             let (label, value) = named.label.unwrap();
@@ -126,8 +129,8 @@ fn every_number_of_a_row_is_a_metric_or_says_why_not() {
             continue;
         };
         for (key, _, field) in keys(&schema).filter(|(.., field)| is_number(field)) {
-            let says_why = row.subject.is_empty() && !row.why_not.is_empty()
-                || row.without.iter().any(|without| without == key) && !row.why_not.is_empty();
+            let is_left_out = row.subject.is_none() || row.without.iter().any(|without| without == key);
+            let says_why = is_left_out && !row.why_not.is_empty();
             assert!(says_why || field_measure(field).is_some(), "{key} of {title} is no metric, and does not say why");
         }
     }

@@ -69,7 +69,7 @@ fn advice(text: &str) -> String {
         return format!("write `127.0.0.1:{text}` for this machine alone, or `0.0.0.0:{text}` for everybody");
     }
     match (host, host.parse::<IpAddr>()) {
-        ("", _) | ("*", _) => format!("write `{}` for everybody", bare([0, 0, 0, 0].into(), port)),
+        ("" | "*", _) => format!("write `{}` for everybody", bare([0, 0, 0, 0].into(), port)),
         ("localhost", _) => format!("write `{}`", bare([127, 0, 0, 1].into(), port)),
         (_, Ok(address)) if port.bytes().all(|digit| digit.is_ascii_digit()) => {
             format!("write `{}`: ports are numbers from 1 to 65535", bare(address, port))

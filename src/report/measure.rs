@@ -15,8 +15,8 @@ pub const ROW: &str = "x-metrics";
 /// What the metrics of a row are about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowMeasure {
-    /// A word behind `transload_` in their names; empty for those of the whole gateway.
-    pub subject: Cow<'static, str>,
+    /// A word behind `transload_` in their names, empty for those of the whole gateway; `None` if there are no metrics.
+    pub subject: Option<Cow<'static, str>>,
     /// Keys that are no metrics in this row, though they are in others.
     pub without: Cow<'static, [Cow<'static, str>]>,
     /// Why these, or all numbers of the row, are no metrics.
@@ -57,13 +57,13 @@ pub struct MetricName {
 /// The metrics of a row are about this.
 #[must_use]
 pub const fn of(subject: &'static str) -> RowMeasure {
-    RowMeasure { subject: Cow::Borrowed(subject), without: Cow::Borrowed(&[]), why_not: Cow::Borrowed("") }
+    RowMeasure { subject: Some(Cow::Borrowed(subject)), without: Cow::Borrowed(&[]), why_not: Cow::Borrowed("") }
 }
 
 /// No number of a row is a metric, and why.
 #[must_use]
-pub fn no_metrics(why: &'static str) -> RowMeasure {
-    RowMeasure { why_not: Cow::Borrowed(why), ..of("") }
+pub const fn no_metrics(why: &'static str) -> RowMeasure {
+    RowMeasure { subject: None, without: Cow::Borrowed(&[]), why_not: Cow::Borrowed(why) }
 }
 
 impl RowMeasure {

@@ -155,7 +155,7 @@ impl Reloader<'_> {
 
     /// Opens, claims and keeps quiet what is new. What is not taken in after all is let go of.
     fn prepare(&mut self, plan: &Plan, kernel: &Kernel) -> Result<NextPort, ReloadError> {
-        let next_port = self.metrics.prepare(plan).map_err(|problem| Problems(vec![problem]))?;
+        let next_port = self.metrics.prepare(plan)?;
         opening::claim(plan, &mut self.exclusive)?;
         opening::keep_quiet(plan, kernel, &mut self.quiet.lock().unwrap_or_else(PoisonError::into_inner))?;
         Ok(next_port)

@@ -2,12 +2,14 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
+use super::gateway::Gateway;
 use crate::admin::metrics::MetricsServer;
 use crate::compile::{Plan, Serving};
-use crate::config::Problem;
+use crate::config::{Problem, Problems};
 use crate::logging::LogEvent;
 
 /// Clients that may wait to be taken in.
@@ -38,12 +40,14 @@ pub(super) enum NextPort {
 }
 
 impl MetricsPort {
-    /// Serves by this port from now on.
-    #[must_use]
-    pub fn new(server: MetricsServer, open: Option<OpenPort>) -> Self {
-        let mut port = Self { server, open: None };
+    /// Starts the thread, which serves by this port.
+    ///
+    /// # Errors
+    /// When the system has no thread for it.
+    pub fn start(gateway: &Arc<Gateway>, open: Option<OpenPort>) -> io::Result<Self> {
+        let mut port = Self { server: MetricsServer::start(Arc::clone(gateway))?, open: None };
         port.switch(NextPort::Other(open));
-        port
+        Ok(port)
     }
 
     /// The thread that serves.
@@ -56,12 +60,12 @@ impl MetricsPort {
     ///
     /// # Errors
     /// When it cannot be had, which is told with its place in the file.
-    pub(super) fn prepare(&self, plan: &Plan) -> Result<NextPort, Problem> {
+    pub(super) fn prepare(&self, plan: &Plan) -> Result<NextPort, Problems> {
         let Some(serving) = plan.settings.metrics.serving else { return Ok(NextPort::Other(None)) };
         if self.open.as_ref().is_some_and(|open| open.at == serving.at) {
             return Ok(NextPort::Same);
         }
-        let opened = open(serving.at, self.open.as_ref()).map_err(|error| problem(plan, serving, &error))?;
+        let opened = open(serving.at, self.open.as_ref()).map_err(|error| problems(plan, serving, &error))?;
         Ok(NextPort::Other(Some(opened)))
     }
 
@@ -77,18 +81,26 @@ impl MetricsPort {
     }
 }
 
-/// Opens the port that a plan names, if it names one.
+/// Opens the port that a plan names, if it names one. A gateway that has taken the place of another goes on without, since
+/// there is no way back.
 ///
 /// # Errors
 /// When it cannot be had, which is told with its place in the file.
-pub fn open_first(plan: &Plan) -> Result<Option<OpenPort>, Problem> {
+pub fn open_first(plan: &Plan, is_successor: bool) -> Result<Option<OpenPort>, Problems> {
     let Some(serving) = plan.settings.metrics.serving else { return Ok(None) };
-    open(serving.at, None).map(Some).map_err(|error| problem(plan, serving, &error))
+    match open(serving.at, None) {
+        Ok(port) => Ok(Some(port)),
+        Err(error) if is_successor => {
+            tracing::error!("cannot serve metrics on {}: {error}; a reload tries again", serving.at);
+            Ok(None)
+        }
+        Err(error) => Err(problems(plan, serving, &error)),
+    }
 }
 
 /// Why the port that a plan names could not be had now, if it could not.
-pub(super) fn examine(plan: &Plan) -> Option<Problem> {
-    open_first(plan).err()
+pub(super) fn examine(plan: &Plan) -> Vec<Problem> {
+    open_first(plan, false).err().map_or_else(Vec::new, |problems| problems.0)
 }
 
 fn open(at: SocketAddr, own: Option<&OpenPort>) -> io::Result<OpenPort> {
@@ -116,7 +128,7 @@ fn listen(at: SocketAddr, is_shared: bool) -> io::Result<OpenPort> {
     Ok(OpenPort { at, listener: socket.into() })
 }
 
-fn problem(plan: &Plan, serving: Serving, error: &io::Error) -> Problem {
+fn problems(plan: &Plan, serving: Serving, error: &io::Error) -> Problems {
     let Serving { at, span } = serving;
     let help = match error.kind() {
         ErrorKind::AddrInUse => {
@@ -130,5 +142,6 @@ fn problem(plan: &Plan, serving: Serving, error: &io::Error) -> Problem {
         }
         _ => "name another address or port".to_owned(),
     };
-    Problem::error(&plan.source, span, format!("cannot serve metrics on {at}: {error}")).help(help)
+    let problem = Problem::error(&plan.source, span, format!("cannot serve metrics on {at}: {error}"));
+    Problems(vec![problem.help(help)])
 }

@@ -17,7 +17,6 @@ use thiserror::Error;
 use tokio::runtime::Runtime;
 use transload_encaps::Mac;
 
-use crate::admin::metrics::MetricsServer;
 use crate::admin::socket::{AdminSocket, AdminSocketError};
 use crate::compile::{Numbers, Plan, compile};
 use crate::config::{self, At, Config, Polling, Problem, Problems};
@@ -167,25 +166,14 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
     // Who may not open ports may often not make the socket either; the ports say better what is missing.
     let (admin, listener) = admin.take().unwrap_or_else(bind)?;
     Exclusive::remove_abandoned();
-    let metrics_port = match serving::open_first(&plan) {
-        // There is no way back.
-        Err(problem) if predecessor.is_some() => {
-            warn(&problem);
-            None
-        }
-        opened => opened.map_err(|problem| Problems(vec![problem]))?,
-    };
+    let metrics_port = serving::open_first(&plan, predecessor.is_some())?;
     let Opening { workers: ports, reopeners, backends, devices, quiet } = opening;
     let crews = ports.iter().map(|ports| ports.iter().map(|(id, _)| *id).collect()).collect();
     let (gateway, requests) = Gateway::new(plan, devices, backends, crews, manager)?;
     let gateway = Arc::new(gateway);
     let keeper = Arc::new(StateKeeper::new(&orders.file, named.as_deref()));
     keeper.restore(&gateway, user);
-    gateway.change(|rib| {
-        rib.starts_until(Now { nanos: gateway.clock.now().nanos + STARTING });
-        rib.devices(kernel_devices(resolver.ports(), resolver.kernel()));
-        rib.resolved(resolver.news());
-    });
+    tell_first(&gateway, &mut resolver);
     // Before there are threads that would have to do the same.
     let on_xdp = |port| choices.of(port).is_some_and(|choice| choice.xdp);
     let state = keeper.path(gateway.rib().plan());
@@ -213,9 +201,7 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
             });
             crew.push(thread.map_err(while_doing("cannot start a worker"))?);
         }
-        let server =
-            MetricsServer::start(Arc::clone(&gateway)).map_err(while_doing("cannot start what serves metrics"))?;
-        let metrics = MetricsPort::new(server, metrics_port);
+        let metrics = MetricsPort::start(&gateway, metrics_port).map_err(while_doing("cannot serve metrics"))?;
         let (summary, socket) = (gateway.summary(), admin.path().display().to_string());
         LogEvent::Started { summary: &summary, socket: &socket }.tell();
         gateway.manager.is_ready(summary);
@@ -259,6 +245,15 @@ fn keep_in_place(worker: usize) {
     if let Err(error) = pin(worker) {
         LogEvent::WorkerNotPinned { worker, why: &error.to_string() }.tell();
     }
+}
+
+/// Tells the RIB what the kernel knows so far.
+fn tell_first(gateway: &Gateway, resolver: &mut Resolver) {
+    gateway.change(|rib| {
+        rib.starts_until(Now { nanos: gateway.clock.now().nanos + STARTING });
+        rib.devices(kernel_devices(resolver.ports(), resolver.kernel()));
+        rib.resolved(resolver.news());
+    });
 }
 
 /// Has the workers stop when control leaves them, however it does.

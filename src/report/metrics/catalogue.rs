@@ -104,7 +104,7 @@ impl Catalogue {
 
     fn row(&mut self, schema: &Value) -> RowShape {
         let mut shape = RowShape::default();
-        let Some(row) = row_measure(schema) else { return shape };
+        let Some(row) = row_measure(schema).filter(|row| row.subject.is_some()) else { return shape };
         for (key, field) in schema["properties"].as_object().into_iter().flatten() {
             if row.without.iter().any(|without| without == key) {
                 continue;
@@ -190,7 +190,7 @@ pub fn sample_name(row: &RowMeasure, measure: &Measure) -> Option<String> {
 }
 
 fn full_name(row: &RowMeasure, name: &str) -> String {
-    let parts = [PREFIX, &row.subject, name];
+    let parts = [PREFIX, row.subject.as_deref().unwrap_or_default(), name];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("_")
 }
 

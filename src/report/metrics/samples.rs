@@ -66,7 +66,9 @@ impl Default for MetricSamples {
 impl MetricSamples {
     /// Takes the samples of some rows.
     pub fn add_all<T: Serialize + 'static>(&mut self, rows: &[T]) {
-        rows.iter().for_each(|row| self.add(row));
+        for row in rows {
+            self.add(row);
+        }
     }
 
     /// Takes the samples of a row.

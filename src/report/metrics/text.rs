@@ -87,8 +87,13 @@ fn write(sample: &Sample, kind: MetricType, mut metric: MetricEncoder<'_>) -> fm
     match (kind, sample.divisor) {
         (MetricType::Counter, _) => metric.encode_counter::<NoLabelSet, u64, f64>(&sample.value, None),
         (_, 1) => metric.encode_gauge(&sample.value),
-        (_, divisor) => metric.encode_gauge(&(sample.value as f64 / divisor as f64)),
+        (_, divisor) => metric.encode_gauge(&(part(sample.value) / part(divisor))),
     }
+}
+
+/// A number that is divided; those are small.
+fn part(number: u64) -> f64 {
+    u32::try_from(number).map_or(f64::INFINITY, f64::from)
 }
 
 impl Collector for MetricSamples {
