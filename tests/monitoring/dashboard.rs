@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use transload_lab::need;
 
-use crate::{list, metrics, packaging, promtool, text, yaml};
+use crate::{list, metrics, packaging, promtool, served, text, yaml};
 
-fn dashboard() -> Value {
+pub(crate) fn dashboard() -> Value {
     serde_json::from_str(&std::fs::read_to_string(packaging().join("grafana/transload.json")).unwrap()).unwrap()
 }
 
@@ -16,7 +16,7 @@ fn panels(dashboard: &Value) -> impl Iterator<Item = &Value> {
 }
 
 /// Every query of the dashboard with all that can be chosen chosen, and where it is.
-fn queries(dashboard: &Value) -> Vec<(String, String)> {
+pub(crate) fn queries(dashboard: &Value) -> Vec<(String, String)> {
     let of_panels = panels(dashboard).flat_map(|panel| {
         list(&panel["targets"]).iter().map(|target| (text(panel, "title").to_owned(), text(target, "expr").to_owned()))
     });
@@ -59,6 +59,16 @@ fn what_the_dashboard_reads_of_the_rules_is_recorded() {
     for (place, query) in queries(&dashboard()) {
         for name in metrics(&query).into_iter().filter(|name| name.contains(':')) {
             assert!(recorded.contains(name), "{place}: no rule records {name}");
+        }
+    }
+}
+
+#[test]
+fn what_the_dashboard_asks_for_is_served() {
+    let served = served();
+    for (place, query) in queries(&dashboard()) {
+        for name in metrics(&query).into_iter().filter(|name| !name.contains(':')) {
+            assert!(served.contains(name), "{place}: no gateway serves {name}");
         }
     }
 }

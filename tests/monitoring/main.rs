@@ -2,12 +2,16 @@
 //! asked.
 
 mod dashboard;
+mod live;
 mod rules;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use prometheus_client::metrics::MetricType;
 use serde_json::Value;
+use transload::report::metrics::catalogue::{CATALOGUE, MetricFamily};
 
 fn packaging() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging")
@@ -32,6 +36,20 @@ fn promtool(arguments: &[&str]) {
     let output = command.args(arguments).current_dir(packaging().join("prometheus")).output().unwrap();
     let said = [output.stdout, output.stderr].concat();
     assert!(output.status.success(), "promtool {arguments:?}: {}", String::from_utf8_lossy(&said));
+}
+
+/// The metrics that a gateway serves, by the names of their samples.
+fn served() -> BTreeSet<String> {
+    let name = |family: &MetricFamily| {
+        let unit = family.unit.as_ref().map_or_else(String::new, |unit| format!("_{unit}"));
+        let kind = match family.kind {
+            MetricType::Counter => "_total",
+            MetricType::Info => "_info",
+            _ => "",
+        };
+        format!("{}{unit}{kind}", family.name)
+    };
+    CATALOGUE.families.iter().map(name).collect()
 }
 
 /// Metrics of ours that a query names.

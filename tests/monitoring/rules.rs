@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use transload_lab::need;
 
-use crate::{list, promtool, text, yaml};
+use crate::{list, metrics, promtool, served, text, yaml};
 
 fn alerts() -> Vec<Value> {
     let rules = yaml("transload.rules.yml");
@@ -24,6 +24,16 @@ fn prometheus_takes_the_rules_and_the_sample_of_a_scrape() {
 fn alerts_fire_when_they_should_and_only_then() {
     need!(promtool);
     promtool(&["test", "rules", "transload.test.yml"]);
+}
+
+#[test]
+fn what_the_rules_ask_for_is_served() {
+    let (rules, served) = (yaml("transload.rules.yml"), served());
+    for rule in list(&rules["groups"]).iter().flat_map(|group| list(&group["rules"])) {
+        for name in metrics(text(rule, "expr")).into_iter().filter(|name| !name.contains(':')) {
+            assert!(served.contains(name), "no gateway serves {name}");
+        }
+    }
 }
 
 #[test]

@@ -29,6 +29,8 @@ Usage: cargo xtask <chore>
                     down what must come of them, for you to read
   soak [SECONDS]    a gateway on packet sockets, and one on XDP sockets, for so long each (ten minutes) under
                     mutated frames, reloads and admin clients that misbehave; prints what it counted (root)
+  dashboard FILE    draws the dashboard into FILE (PNG) after ten minutes of traffic and trouble, with
+                    Debian's Prometheus and Chromium (root)
   loom              the FDB under every order of events between two threads
   fuzz [--seconds N | --runs N] [TARGET]
                     feeds the decapsulators, the pipeline, the loader and the capture reader with
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
         ["captures", rest @ ..] => captures::captures(rest),
         ["soak"] => test::soak("600"),
         ["soak", seconds] if seconds.parse::<u32>().is_ok() => test::soak(seconds),
+        ["dashboard", file] => test::dashboard(file),
         ["loom"] => test::loom(),
         ["bpf"] => bpf::build(),
         ["bpf", "--check"] => bpf::check(),

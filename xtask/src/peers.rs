@@ -59,6 +59,12 @@ pub(crate) fn provide_clean_root() -> Result<(), String> {
     install(&packages, "Installing what makes a clean root", "What makes a clean root is not installed")
 }
 
+/// The same for what draws the dashboard.
+pub(crate) fn provide_browser() -> Result<(), String> {
+    let packages = [("prometheus", "prometheus"), ("chromium", "chromium"), ("fonts-dejavu-core", "chromium")];
+    install(&packages, "Installing what draws the dashboard", "What draws the dashboard is not installed")
+}
+
 fn install(packages: &[(&str, &str)], doing: &str, asking: &str) -> Result<(), String> {
     let missing: Vec<_> =
         packages.iter().filter(|(_, program)| !is_installed(program)).map(|(name, _)| *name).collect();

@@ -29,6 +29,15 @@ pub(crate) fn soak(seconds: &str) -> Result<(), String> {
     run::shown(run::cargo_command(&arguments).env("TRANSLOAD_SOAK", seconds))
 }
 
+/// The test that a real Prometheus answers the dashboard, for as long as a picture of it takes.
+pub(crate) fn dashboard(file: &str) -> Result<(), String> {
+    peers::provide_browser()?;
+    let file = std::path::absolute(file).map_err(|error| format!("{file}: {error}"))?;
+    let test = "live::a_prometheus_has_an_answer_to_all_that_the_dashboard_asks";
+    let arguments = ["test", "--package", "transload", "--test", "monitoring", "--", "--exact", test, "--nocapture"];
+    run::shown(run::cargo_command(&arguments).env("TRANSLOAD_PICTURE", file))
+}
+
 /// The FDB's code with loom's atomics, in a target folder of its own since every crate is built anew.
 pub(crate) fn loom() -> Result<(), String> {
     let mut command = run::cargo_command(&["test", "--lib", "fdb"]);
