@@ -268,6 +268,6 @@ proptest! {
         // Of a frame whose copies waited, the last one decides.
         let dropped = fates.values().filter(|(_, _, is_sent)| !is_sent).count() as u64;
         prop_assert_eq!(dropped, after.2 - before.2);
-        prop_assert!(fates.values().all(|(is_dropped, is_seen, is_sent)| is_seen | is_sent & !is_dropped), "no fate");
+        prop_assert!(fates.values().all(|(is_dropped, is_seen, is_sent)| *is_seen || *is_sent && !*is_dropped), "no fate");
     }
 }
