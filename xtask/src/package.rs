@@ -24,6 +24,8 @@ pub(crate) const ARM64: &str = "aarch64-unknown-linux-gnu";
 const ARM64_LINKER: (&str, &str) = ("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc");
 /// What cargo-deb is told to put into the package besides the program.
 const GENERATED: &str = "target/package";
+/// Captures, and what must come of them.
+const CASES: &str = "interop-tests/cases";
 const PACKAGES: &str = "target/debian";
 
 /// What is asked for.
@@ -66,6 +68,9 @@ pub(crate) fn make(plan: &Plan<'_>) -> Result<(), String> {
     peers::provide_packager()?;
     let program = build(plan)?;
     describe(plan, &program)?;
+    if plan.is_foreign() {
+        replay_cases(plan, &program)?;
+    }
     let version = version::debian(plan.release)?;
     let package = pack(plan, &version)?;
     eprintln!("{}", package.display());
@@ -140,13 +145,48 @@ fn describe(plan: &Plan<'_>, program: &Path) -> Result<(), String> {
     for shell in ["bash", "zsh", "fish"] {
         write(&completions.join(shell), &(transload(&["completions", shell])? + "\n"))?;
     }
-    let samples = fs::read_dir("configs").map_err(|error| format!("configs: {error}"))?;
-    for sample in samples.flatten() {
-        transload(&["check", &sample.path().to_string_lossy()])?;
+    for sample in files_in(Path::new("configs"))? {
+        transload(&["check", &sample.to_string_lossy()])?;
     }
     let licences = generated.join("THIRD-PARTY");
     write(&licences, &third_party::licences(plan.target)?)?;
     run::shown(Command::new("gzip").args(["-9", "--no-name"]).arg(&licences))
+}
+
+/// Replays the recorded cases on the other processor: what it sends has to be the same to the byte.
+fn replay_cases(plan: &Plan<'_>, program: &Path) -> Result<(), String> {
+    let sent = Path::new(GENERATED).join("sent");
+    let cases = files_in(Path::new(CASES))?.into_iter().filter(|case| case.is_dir());
+    let mut count = 0;
+    for case in cases {
+        let mut replay = run_program(plan, program);
+        replay.arg("replay").arg(case.join("gateway.yaml")).arg("--out").arg(&sent);
+        for capture in captures_in(&case.join("in"))? {
+            let port = capture.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            replay.arg("--in").arg(format!("{port}={}", capture.display()));
+        }
+        run::told(&mut replay)?;
+        for expected in captures_in(&case.join("out"))? {
+            let file = sent.join(expected.file_name().unwrap_or_default());
+            if fs::read(&expected).ok() != fs::read(&file).ok() {
+                return Err(format!("{} is not what this program sends", expected.display()));
+            }
+        }
+        fs::remove_dir_all(&sent).map_err(|error| format!("{}: {error}", sent.display()))?;
+        count += 1;
+    }
+    eprintln!("It sends what it should in {count} recorded cases.");
+    Ok(())
+}
+
+fn captures_in(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let files = files_in(folder)?.into_iter();
+    Ok(files.filter(|file| file.extension().is_some_and(|extension| extension == "pcap")).collect())
+}
+
+fn files_in(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let files = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    Ok(files.flatten().map(|entry| entry.path()).collect())
 }
 
 /// Makes the package of this version from what is there.
