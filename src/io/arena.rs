@@ -25,7 +25,10 @@ pub const LONG: usize = (HEADROOM + LONGEST).next_multiple_of(64) | 64;
 const MANY: usize = 1024;
 /// Long chunks beside short ones: a burst, and what waits at the ports.
 const FEW: usize = 128;
+/// The larger granule of XDP sockets.
 const PAGE: usize = 4096;
+/// The largest page of any processor (64-bit ARM has 4, 16 or 64 KiB): the kernel takes only memory that begins at a page.
+const LARGEST_PAGE: usize = 64 << 10;
 /// Ethernet and two tags.
 const LINK: usize = 14 + 8;
 
@@ -63,7 +66,10 @@ impl Layout {
     /// Memory for this layout, none of it used yet.
     #[must_use]
     pub fn arena(self) -> Vec<u8> {
-        vec![0; if self.short == 0 { LONG * MANY } else { PAGE + self.short * self.granule + FEW * self.long_chunk() }]
+        if self.short == 0 {
+            return vec![0; LONG * MANY];
+        }
+        vec![0; LARGEST_PAGE + self.short * self.granule + FEW * self.long_chunk()]
     }
 
     /// Cuts an arena that was made for this layout. XDP sockets use it through the second value.
@@ -72,7 +78,7 @@ impl Layout {
         if self.short == 0 {
             return (Pool::new(arena, LONG), None);
         }
-        let before = arena.as_ptr().align_offset(PAGE).min(arena.len());
+        let before = arena.as_ptr().align_offset(LARGEST_PAGE).min(arena.len());
         let (_, aligned) = arena.split_at_mut(before);
         let whole = (self.short * self.granule + FEW * self.long_chunk()).min(aligned.len() / PAGE * PAGE);
         let (umem, memory) = Umem::new(aligned.split_at_mut(whole).0, self.granule, self.frags);
@@ -95,6 +101,7 @@ mod tests {
             assert_eq!(umem.frags(), mtu == 9000);
             let shorts: Vec<_> = std::iter::from_fn(|| pool.take_short()).collect();
             assert_eq!(shorts.len(), if granule == 2048 { 8 } else { 7 });
+            assert_eq!(shorts[0].as_ptr().align_offset(LARGEST_PAGE), 0);
             for (number, short) in shorts.iter().enumerate() {
                 assert_eq!((short.len(), umem.place(short)), (granule, Some((number * granule) as u64)));
             }
