@@ -254,3 +254,35 @@ fn a_service_manager_that_takes_nothing_keeps_nobody_waiting() {
     service.signal(Signal::TERM);
     service.ends();
 }
+
+#[test]
+fn a_gateway_that_cannot_be_replaced_reads_its_file_all_the_same() {
+    need!(root, ip);
+    let world = World::new();
+    let socket = world.path("port");
+    world
+        .write(&FILE.replace("endpoints:", &format!("  aux: {{ io: {{ unix: {{ local: {socket} }} }} }}\nendpoints:")));
+    let manager = Manager::at(world.path("notify"));
+    let mut service = world.start(&manager, &[], None);
+    assert!(manager.hears().starts_with("READY=1\n"));
+    let next = world.path("next");
+    fs::copy(env!("CARGO_BIN_EXE_transload"), &next).unwrap();
+    let mut upgrade = Command::new(&next);
+    upgrade.args(["reload", "--upgrade", "--socket", &world.path("admin.sock")]).stdin(Stdio::null());
+    let output = world
+        .namespace
+        .spawn(upgrade.stdout(Stdio::piped()).stderr(Stdio::piped()))
+        .unwrap()
+        .wait_with_output()
+        .unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(
+        output.status.success() && said.contains("note: the running gateway is not upgraded, and reads its file"),
+        "{said}"
+    );
+    assert!(said.contains("port aux is not on packet sockets"), "{said}");
+    manager.hears_a_reload();
+    service.signal(Signal::TERM);
+    assert_eq!(manager.hears(), "STOPPING=1\n", "it is the service still");
+    service.ends();
+}

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::Failure;
 use super::render::{output, tell};
 use super::show::socket_or_the_only_one;
-use super::upgrade::OtherBuild;
+use super::upgrade::{NotReplaced, OtherBuild};
 use crate::admin::client::{self, AskError};
 
 #[derive(Debug, clap::Args)]
@@ -14,7 +14,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
     /// If the running gateway is of another build than this program, start this one in its place with the same arguments, as
-    /// `run --replace` does: it reads the file, and knows the MAC addresses that were known
+    /// `run --replace` does: it reads the file, and knows the MAC addresses that were known. Where that cannot be, the running
+    /// one reads its file
     #[arg(long)]
     upgrade: bool,
 }
@@ -24,8 +25,15 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     if args.upgrade
         && let Some(other) = OtherBuild::on(&socket)?
     {
-        let process = other.replace(&socket)?;
-        return output(&format!("upgraded: process {process} has taken over"));
+        match other.replace(&socket) {
+            Ok(process) => return output(&format!("upgraded: process {process} has taken over")),
+            Err(NotReplaced { why, goes_on: true }) => tell(&format!(
+                "note: the running gateway is not upgraded, and reads its file again: {why}; restart it to upgrade it"
+            )),
+            Err(NotReplaced { why, .. }) => {
+                return Err(Failure::with_help(format!("{why}; no gateway runs now"), "start it with `transload run`"));
+            }
+        }
     }
     let reloaded = client::reload(&socket).map_err(|error| match error {
         AskError::Refused(why) => {

@@ -23,8 +23,8 @@ use crate::admin::client;
 
 /// How often to look whether the new gateway is ready.
 const LOOK: Duration = Duration::from_millis(20);
-/// How long it may take: the other one may have a large state to write.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// How long it may take: a large file takes a while to compile.
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// A running gateway of another build.
 pub(super) struct OtherBuild {
@@ -58,14 +58,12 @@ impl OtherBuild {
     }
 
     /// Starts this program in its place, and returns once that has taken over: the number of the new process.
-    pub(super) fn replace(self, socket: &Path) -> Result<u32, Failure> {
+    pub(super) fn replace(self, socket: &Path) -> Result<u32, NotReplaced> {
+        let stays = |why: String| NotReplaced { why, goes_on: true };
         if self.arguments.iter().any(|argument| argument == "-") {
-            return Err(Failure::with_help(
-                "the running gateway's file came by standard input, which cannot be read again",
-                "give transload the path of a file",
-            ));
+            return Err(stays("its file came by standard input, which cannot be read again".into()));
         }
-        let cannot = |error: io::Error| Failure::new(format!("cannot start the new gateway: {error}"));
+        let cannot = |error: io::Error| stays(format!("the new gateway cannot be started: {error}"));
         let mut command = Command::new(env::current_exe().map_err(cannot)?);
         command.stdin(Stdio::null()).stdout(Stdio::null()).process_group(0);
         command.args(self.arguments.iter().filter(|argument| *argument != "--attended" && *argument != "--replace"));
@@ -73,8 +71,7 @@ impl OtherBuild {
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
         }
-        let mut new =
-            command.spawn().map_err(|error| Failure::new(format!("cannot start the new gateway: {error}")))?;
+        let mut new = command.spawn().map_err(cannot)?;
         let number = new.id();
         let begin = Instant::now();
         // The socket is there before it has workers; what is asked of it is answered when it has.
@@ -84,16 +81,25 @@ impl OtherBuild {
                 thread::sleep(LOOK);
                 continue;
             }
-            let what = match ended {
-                Some(status) => format!("the new gateway has ended ({status})"),
-                None => format!("the new gateway does not take over within {} s", PATIENCE.as_secs()),
+            let why = if let Some(status) = ended {
+                format!("the new gateway has ended ({status}), and has said why")
+            } else {
+                // It may have ended just now.
+                let _ = new.kill();
+                format!("the new gateway does not take over within {} s", PATIENCE.as_secs())
             };
-            let goes_on =
-                if listener(socket).ok() == Some(self.process) { "the one before it goes on" } else { "none runs now" };
-            return Err(Failure::with_help(format!("{what}; {goes_on}"), "the log says why"));
+            return Err(NotReplaced { why, goes_on: listener(socket).ok() == Some(self.process) });
         }
         Ok(number)
     }
+}
+
+/// Why a running gateway was not replaced.
+pub(super) struct NotReplaced {
+    /// In words.
+    pub why: String,
+    /// Whether it goes on.
+    pub goes_on: bool,
 }
 
 /// The process that answers on a socket.

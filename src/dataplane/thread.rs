@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::clock::Clock;
-use super::{Worker, WorkerPorts};
+use super::{Now, Worker, WorkerPorts};
 use crate::forwarding::PortId;
 
 /// After so long, in nanoseconds, in which nothing arrived, a worker sleeps until something does: about as long as it
@@ -32,15 +32,15 @@ pub struct Pulse(Arc<AtomicU64>);
 impl Pulse {
     /// The pulse of a worker that begins at this time.
     #[must_use]
-    pub fn at(time: Duration) -> Self {
+    pub fn at(now: Now) -> Self {
         let pulse = Self(Arc::default());
-        pulse.beats(time);
+        pulse.beats(now);
         pulse
     }
 
     /// It moves at this time.
-    pub fn beats(&self, time: Duration) {
-        self.0.store(time.as_nanos() as u64, Ordering::Relaxed);
+    pub fn beats(&self, now: Now) {
+        self.0.store(now.nanos, Ordering::Relaxed);
     }
 
     /// When it was last seen to move.
@@ -71,7 +71,7 @@ pub fn work(worker: &mut Worker<'_>, clock: Clock, sleeps: bool, pulse: &Pulse, 
         }
         if now.nanos.saturating_sub(counted) >= COUNTING {
             worker.count_losses();
-            pulse.beats(Duration::from_nanos(now.nanos));
+            pulse.beats(now);
             worker.counters().work.add(now.nanos.saturating_sub(counted), busy_time);
             (counted, busy_time) = (now.nanos, 0);
         }

@@ -16,6 +16,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::exclusive::Exclusive;
 use super::opening::{self, OpeningError};
+use super::service_manager::ServiceManager;
 use super::start::StartError;
 use crate::admin::client;
 use crate::admin::directory::{is_here, own_directory};
@@ -65,15 +66,9 @@ impl Predecessor {
         Ok(Some(Self { process, handle, socket }))
     }
 
-    /// Has it tell the service manager that we take its place. Returns how often that wants to hear that all is well. A gateway
-    /// that does not know of this is replaced all the same.
-    pub(super) fn hand_over(&self) -> Option<Duration> {
-        let answer = client::succeed(&self.socket);
-        answer.ok()?.watchdog_usec.map(Duration::from_micros)
-    }
-
-    /// Has it end, and claims what a plan serves as soon as it is free. Meanwhile it goes on, and `idle` is called again and
-    /// again, for the last time when it does not any more.
+    /// Has it end, and claims what a plan serves as soon as it is free. Before that it tells the service manager that we are the
+    /// service; one that does not know of this ends all the same. Meanwhile it goes on, and `idle` is called again and again,
+    /// for the last time when it does not any more.
     ///
     /// # Errors
     /// When it does not end, or another gateway has something of the plan.
@@ -81,9 +76,12 @@ impl Predecessor {
         &self,
         plan: &Plan,
         exclusive: &mut Exclusive,
+        manager: &ServiceManager,
         mut idle: impl FnMut(),
     ) -> Result<(), StartError> {
         let waits_for_locks = matches!(opening::claim(plan, exclusive), Err(OpeningError::Taken(_)));
+        let handed_over = client::succeed(&self.socket).ok();
+        manager.succeeds(handed_over.and_then(|answer| answer.watchdog_usec).map(Duration::from_micros));
         pidfd_send_signal(&self.handle, Signal::TERM).map_err(|error| cannot(&error.into()))?;
         let begin = Instant::now();
         loop {
@@ -91,6 +89,7 @@ impl Predecessor {
             let is_listening = UnixStream::connect(&self.socket).is_ok();
             let is_over = !is_listening && (waits_for_locks || self.has_ended());
             let claimed = opening::claim(plan, exclusive);
+            manager.waits();
             idle();
             match claimed {
                 Ok(()) if is_over => return Ok(()),

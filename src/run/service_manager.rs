@@ -1,5 +1,5 @@
 //! The service manager that has started the gateway, if one has: it is told that the gateway is ready, reloads, is well,
-//! stops, and who takes its place (sd_notify(3)).
+//! stops, and who takes its place (`sd_notify(3)`).
 //!
 //! Each message is a datagram to the socket that the environment names. Control does not wait for the manager: what it has no
 //! room for is sent again a moment later. Without such a socket nothing is sent.
@@ -19,6 +19,7 @@ use sd_notify::NotifyState;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::gateway::Gateway;
+use crate::dataplane::Now;
 use crate::dataplane::thread::Pulse;
 use crate::logging::LogEvent;
 
@@ -139,8 +140,7 @@ impl ServiceManager {
         loop {
             tokio::select! {
                 _ = beats.tick(), if watchdog.is_some() => {
-                    let now = Duration::from_nanos(gateway.clock.now().nanos);
-                    self.beat(pulses, now, half.max(BREATHLESS));
+                    self.beat(pulses, gateway.clock.now(), half.max(BREATHLESS));
                 }
                 _ = looks.tick() => {
                     self.say(&[]);
@@ -150,8 +150,9 @@ impl ServiceManager {
         }
     }
 
-    fn beat(&self, pulses: &[Pulse], now: Duration, patience: Duration) {
-        let hanging = pulses.iter().position(|pulse| now.saturating_sub(pulse.last()) > patience);
+    fn beat(&self, pulses: &[Pulse], now: Now, patience: Duration) {
+        let hanging =
+            pulses.iter().position(|pulse| Duration::from_nanos(now.nanos).saturating_sub(pulse.last()) > patience);
         let was_hanging = std::mem::replace(&mut self.talk().hangs, hanging.is_some());
         match hanging {
             None => self.say_now(&[NotifyState::Watchdog]),
@@ -238,7 +239,7 @@ fn open(name: &OsStr) -> io::Result<(UnixDatagram, SocketAddr)> {
 }
 
 fn message(states: &[NotifyState<'_>]) -> String {
-    states.iter().map(|state| format!("{state}\n")).collect()
+    states.iter().fold(String::new(), |lines, state| lines + &state.to_string() + "\n")
 }
 
 fn send((socket, address): &(UnixDatagram, SocketAddr), message: &str) -> io::Result<()> {
@@ -300,14 +301,14 @@ mod tests {
     #[test]
     fn all_is_well_only_while_every_worker_breathes() {
         let (manager, listener) = manager("breath");
-        let at = Duration::from_secs;
+        let (at, patience) = (|seconds: u64| Now { nanos: seconds * 1_000_000_000 }, Duration::from_secs(5));
         let pulses = [Pulse::at(at(7)), Pulse::at(at(10))];
-        manager.beat(&pulses, at(12), at(5));
+        manager.beat(&pulses, at(12), patience);
         assert_eq!(heard(&listener), ["WATCHDOG=1\n"]);
-        manager.beat(&pulses, at(13), at(5));
+        manager.beat(&pulses, at(13), patience);
         assert!(heard(&listener).is_empty(), "the first has not moved for 6 s");
         pulses[0].beats(at(13));
-        manager.beat(&pulses, at(14), at(5));
+        manager.beat(&pulses, at(14), patience);
         assert_eq!(heard(&listener), ["WATCHDOG=1\n"]);
     }
 

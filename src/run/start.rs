@@ -129,8 +129,7 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
     let machine = look_at_the_machine(runtime, stop, &config, &mut plan, orders)?;
     let named = orders.admin.clone().or_else(|| plan.settings.admin.clone());
     let bind = || named.as_deref().map_or_else(AdminSocket::bind_usual, AdminSocket::bind);
-    let user = plan.settings.user.as_deref().and_then(|user| Account::find(user).ok());
-    let user = user.map(|user| user.numbers().0);
+    let user = plan.settings.user.as_deref().and_then(|user| Some(Account::find(user).ok()?.numbers().0));
     let predecessor = if orders.replace { Predecessor::find(named.as_deref(), user)? } else { None };
     let mut admin = predecessor.is_none().then(bind);
     if let Some(Err(AdminSocketError::Live(path))) = admin {
@@ -151,15 +150,10 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
     let listening = opening::listeners(&plan, machine.kernel());
     // What arrives from here on waits for the workers.
     opening.start(&mut pools)?;
-    let resolving = stop.unless_told(resolve(&plan));
-    let resolver = runtime.block_on(resolving).ok_or(StartError::Stopped)?;
+    let resolver = runtime.block_on(stop.unless_told(resolve(&plan))).ok_or(StartError::Stopped)?;
     let mut resolver = resolver.map_err(while_doing("cannot read the kernel's routes"))?;
     if let Some(predecessor) = &predecessor {
-        manager.succeeds(predecessor.hand_over());
-        let ending = predecessor.end(&plan, &mut exclusive, || {
-            manager.waits();
-            opening.discard(&mut pools);
-        });
+        let ending = predecessor.end(&plan, &mut exclusive, &manager, || opening.discard(&mut pools));
         runtime.block_on(stop.unless_told(ending)).ok_or(StartError::Stopped)??;
     }
     opening::keep_quiet(&plan, machine.kernel(), &mut opening.quiet)?;
@@ -188,13 +182,12 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
         let counters = gateway.rib().counters().to_vec();
         for ((pool, ports), counters) in pools.into_iter().zip(ports).zip(counters) {
             let (sender, ring) = events::ring(EVENTS);
-            rings.push(ring);
             let mut worker = Worker::new(gateway.shared.clone(), pool, ports, counters, sender);
             let (number, clock, stop, working) = (crew.len(), gateway.clock, &stop, working.clone());
-            let pulse = Pulse::at(Duration::from_nanos(clock.now().nanos));
+            let pulse = Pulse::at(clock.now());
+            rings.push(ring);
             pulses.push(pulse.clone());
-            let thread = thread::Builder::new().name(format!("worker-{number}"));
-            let thread = thread.spawn_scoped(scope, move || {
+            let thread = thread::Builder::new().name(format!("worker-{number}")).spawn_scoped(scope, move || {
                 keep_in_place(number);
                 work(&mut worker, clock, polling == Polling::Adaptive, &pulse, stop);
                 drop(working);
@@ -202,9 +195,7 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
             crew.push(thread.map_err(while_doing("cannot start a worker"))?);
         }
         let metrics = MetricsPort::start(&gateway, metrics_port).map_err(while_doing("cannot serve metrics"))?;
-        let (summary, socket) = (gateway.summary(), admin.path().display().to_string());
-        LogEvent::Started { summary: &summary, socket: &socket }.tell();
-        gateway.manager.is_ready(summary);
+        tell_that_it_is_ready(&gateway, &admin);
         let (gateway, file) = (&gateway, orders.file.clone());
         let supervision = Supervision {
             gateway,
@@ -263,6 +254,12 @@ impl Drop for Leaving<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
+}
+
+fn tell_that_it_is_ready(gateway: &Gateway, admin: &AdminSocket) {
+    let summary = gateway.summary();
+    LogEvent::Started { summary: &summary, socket: &admin.path().display().to_string() }.tell();
+    gateway.manager.is_ready(summary);
 }
 
 fn read(runtime: &Runtime, stop: &mut StopSignals, file: &Path) -> Result<(Config, Plan), StartError> {
