@@ -142,7 +142,7 @@ fn what_a_gateway_needs_is_allowed() {
                     .unwrap_or_else(|| panic!("socket family {value}"));
                 assert!(families.contains(family), "{family}");
             }
-            let name = numbers.iter().find(|(_, number)| **number == i64::from(call.number())).map(|(name, _)| name);
+            let name = numbers.iter().find(|(_, number)| **number == call.number()).map(|(name, _)| name);
             assert!(name.is_none_or(|name| calls.contains(name)), "system call {name:?}");
         }
     }

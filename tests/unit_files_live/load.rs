@@ -1,4 +1,4 @@
-//! Numbered frames in both directions through a gateway, a thousand a second each: QinQ to NVGRE and NVGRE to QinQ.
+//! Numbered frames in both directions through a gateway, a thousand a second each: `QinQ` to NVGRE and NVGRE to `QinQ`.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -27,9 +27,9 @@ const VSID: u32 = 5100;
 pub(crate) struct Lost {
     /// Sent in each direction, the lesser of the two.
     pub sent: usize,
-    /// Lost from QinQ to NVGRE.
+    /// Lost from `QinQ` to NVGRE.
     pub out: usize,
-    /// Lost from NVGRE to QinQ.
+    /// Lost from NVGRE to `QinQ`.
     pub back: usize,
     /// Arrived more than once.
     pub doubled: usize,
@@ -52,7 +52,7 @@ impl Load {
         Self { access, underlay, gateway }
     }
 
-    /// A host on either side, and one more behind QinQ, says something once.
+    /// A host on either side, and one more behind `QinQ`, says something once.
     pub(crate) fn introduce(&mut self) {
         for host in [1, 7] {
             self.access.0.send_to(&tagged(&frame([0xff; 6], wire::mac(host), 0)), None).unwrap().unwrap();
