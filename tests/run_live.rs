@@ -468,7 +468,8 @@ fn whether_a_peer_works_is_shown_and_can_be_watched() {
     let inner = wire::tenant_frame(wire::BROADCAST, wire::mac(2), 1);
     let ends = ("10.0.1.2".parse().unwrap(), "192.0.2.1".parse().unwrap());
     let link = (mac.try_into().unwrap(), wire::mac(0x99));
-    let answer = wire::outer(link, ends, 0, 17, &wire::udp(50_000, 4789, &wire::vxlan(100, &inner)));
+    let from_leaf = |vni| wire::outer(link, ends, 0, 17, &wire::udp(50_000, 4789, &wire::vxlan(vni, &inner)));
+    let (answer, stray) = (from_leaf(100), from_leaf(999));
     let _answering = Speaking::start(leaf_end, answer);
     eventually("the peer is heard", || leaf()["state"] == "fine" && !leaf()["last_heard"].is_null());
     assert_eq!(leaf()["silent_for"], serde_json::Value::Null);
@@ -483,6 +484,13 @@ fn whether_a_peer_works_is_shown_and_can_be_watched() {
     }
     assert_eq!(tenant["mtus"]["leaf"], 1450);
     eventually("the worker has something to do", || rows(&["workers", "--json"])[0]["busy"].as_u64() > Some(0));
+
+    let (mut out, _) = lab.namespace.enter(|| channel("up1-far")).unwrap();
+    eventually("what was dropped last is on the page", || {
+        out.send_to(&stray, None).unwrap().unwrap();
+        lab.shown(&["peer", "leaf"]).contains("unknown_segment")
+    });
+    assert!(!lab.shown(&["tenant", "blue"]).contains("unknown_segment"), "that was none of its frames");
 
     for (what, wrong, meant) in [("peer", "leav", "leaf"), ("tenant", "bleu", "blue")] {
         let refused = lab.show(&[what, wrong]);

@@ -214,8 +214,14 @@ impl Question {
                 list(MAPPINGS, &client::rows(socket, &path, tenant)?, "The configuration has no mappings.")
             }
             What::Workers => list(WORKERS, &client::rows(socket, &path, tenant)?, "There are no workers."),
-            What::Peer => page(client::rows::<PeerDetailRow>(socket, &path, None)?.first().map(pages::peer)),
-            What::Tenant => page(client::rows::<TenantDetailRow>(socket, &path, None)?.first().map(pages::tenant)),
+            What::Peer => {
+                let rows: Vec<PeerDetailRow> = client::rows(socket, &path, None)?;
+                page(rows.first().map(pages::peer), dropped(socket, |sample| sample.via == args.name)?)
+            }
+            What::Tenant => {
+                let rows: Vec<TenantDetailRow> = client::rows(socket, &path, None)?;
+                page(rows.first().map(pages::tenant), dropped(socket, |sample| sample.tenant == args.name)?)
+            }
             What::Drops => {
                 let rows: Vec<DropRow> = client::rows(socket, &path, tenant)?;
                 let earlier = before.replace((Instant::now(), rows.clone()));
@@ -249,8 +255,14 @@ struct NamedRow {
     name: String,
 }
 
-fn page(drawn: Option<String>) -> String {
-    drawn.unwrap_or_default()
+/// The last frames that were dropped, as far as they are asked for.
+fn dropped(socket: &Path, is_wanted: impl Fn(&DropSampleRow) -> bool) -> Result<Option<String>, AskError> {
+    let rows: Vec<DropRow> = client::rows(socket, What::Drops.path(), None)?;
+    Ok(samples(rows.iter().flat_map(|row| &row.samples).filter(|sample| is_wanted(sample))))
+}
+
+fn page(drawn: Option<String>, dropped: Option<String>) -> String {
+    joined(drawn.into_iter().chain(dropped), "\n\n").unwrap_or_default()
 }
 
 fn fdb(rows: &[FdbRow]) -> String {
@@ -326,7 +338,7 @@ fn samples<'r>(rows: impl Iterator<Item = &'r DropSampleRow>) -> Option<String> 
         ]);
     }
     (!rows.is_empty())
-        .then(|| format!("The last of them, at most one a second of each reason and peer:\n\n{}", table.trim_fmt()))
+        .then(|| format!("Dropped last, at most one frame a second of each reason and peer:\n\n{}", table.trim_fmt()))
 }
 
 fn drops_per_second(row: &DropRow, (at, rows): &(Instant, Vec<DropRow>)) -> String {

@@ -25,7 +25,7 @@ pub(super) fn peer(detail: &PeerDetailRow) -> String {
     lines.push(("last heard", heard(row.last_heard)));
     lines.push(("silent for", or_none(row.silent_for.map(|seconds| format!("{seconds} s")))));
     lines.extend(traffic(row.traffic, row.rates));
-    lines.push(("dropped", format!("{} frames from it (`show drops` has the reasons)", row.dropped)));
+    lines.push(("dropped", format!("{} frames from it", row.dropped)));
     lines.push(("unsent", format!("{} frames to it", row.unsent)));
     let mut served = table(&["TENANT", "ATTACHMENT", "SEGMENT", "TENANT'S MTU"], &["TENANT'S MTU"]);
     for it in detail.serves.iter().take(MOST_SERVED) {
@@ -57,7 +57,7 @@ pub(super) fn tenant(detail: &TenantDetailRow) -> String {
     several(&mut lines, "copies", detail.bum.iter().map(bum));
     lines.extend(traffic(row.traffic, row.rates));
     lines.push(("flooded", format!("{} frames; {} copies were not made", row.flooded, row.copies_dropped)));
-    lines.push(("dropped", format!("{} frames and copies (`show drops` has the reasons)", row.dropped)));
+    lines.push(("dropped", format!("{} frames and copies", row.dropped)));
     lines.push(("too big", format!("{} frames whose sender got an ICMP error", row.too_big_answers)));
     format!("tenant {}\n{}\n\n{}", row.tenant, drawn(&lines), attachments(detail))
 }
