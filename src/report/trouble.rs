@@ -37,10 +37,10 @@ pub(super) fn port(row: &PortRow, id: PortId, last: &LastMinute) -> Vec<TroubleR
         let advice = format!("`ip link show` tells the state of its device: {}", row.io.as_deref().unwrap_or("none"));
         TroubleRow::of(Subject::Port, &row.port, Health::Critical, failure.clone(), advice)
     });
-    let lost = last.lost(id);
-    let losing = lost.rises().then(|| {
+    let gone = last.lost(id);
+    let losing = gone.rises().then(|| {
         let what =
-            format!("{} frames that arrived in the last minute were lost before the gateway took them", lost.frames);
+            format!("{} frames that arrived in the last minute were lost before the gateway took them", gone.frames);
         let advice = "its workers are too busy, or frames longer than the port takes arrive: see `show ports`, give it \
                       more `workers`, or `io: af_xdp`";
         TroubleRow::of(Subject::Port, &row.port, Health::Trouble, what, advice.into())
