@@ -6,8 +6,9 @@
 //! ```
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, SendFlags, SocketType, ipproto, sendto, socket};
@@ -48,7 +49,7 @@ impl World {
         let [machine, host, peer] = [(); 3].map(|()| Namespace::new().unwrap());
         veth((&machine, "eth1"), (&peer, "eth0"), 1500).unwrap();
         veth((&machine, "eth2"), (&host, "eth0"), 1500).unwrap();
-        machine.sh("ip addr add 192.0.2.1/24 dev eth1").unwrap();
+        machine.sh("ip addr add 192.0.2.1/24 dev eth1; ip route add 198.51.100.0/24 via 192.0.2.9").unwrap();
         host.sh("ip addr add 10.1.0.2/24 dev eth0").unwrap();
         peer.sh("ip addr add 192.0.2.9/24 dev eth0").unwrap();
         if !tunnel.is_empty() {
@@ -117,6 +118,14 @@ fn all_is_well_until_the_file_is_changed() {
     need!(root, ip, ping, vxlan);
     let world = World::new(FILE, VXLAN);
     assert_eq!(world.says(&["All is well.", "1 fine", "gateway.yaml (sha256 "]), 0);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_transload"));
+    command.args(["status", "--json", "--watch", "0.1", "--socket"]).arg(world.gateway.path("admin.sock"));
+    let mut watching = command.stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(watching.stdout.take().unwrap()).lines().take(3);
+    let health = |line: String| serde_json::from_str::<Value>(&line).unwrap()["health"].clone();
+    assert_eq!(lines.map(|line| health(line.unwrap())).collect::<Vec<_>>(), ["fine"; 3]);
+    // It ends by itself when nobody reads.
+    watching.wait().unwrap();
     world.gateway.write(&FILE.replace("vni: 100", "vni: 101")).unwrap();
     assert_eq!(world.says(&["not what is on disk now", "changed", "`transload reload`"]), 0);
     world.gateway.reload().unwrap();
@@ -221,12 +230,12 @@ fn gre_where_nvgre_is_expected() {
 #[test]
 fn a_host_that_is_down_and_one_without_a_route() {
     need!(root, ip, ping);
-    let peers = "leaf: { address: 192.0.2.9, encap: vxlan }\n  far: { address: 198.51.100.9, encap: vxlan }";
+    let peers = "leaf: { address: 192.0.2.9, encap: vxlan }\n  far: { address: 203.0.113.9, encap: vxlan }";
     let file = FILE.replace("leaf: { address: 192.0.2.9, encap: vxlan }", peers);
     let world =
         World::new(&file, "ip link set eth0 arp off; ip addr flush dev eth0; ip link add tun type veth peer name far");
     let words =
-        ["2 unresolved", "192.0.2.9 on eth1 has not answered yet", "no route to 198.51.100.9", "is its host up?"];
+        ["2 unresolved", "192.0.2.9 on eth1 has not answered yet", "no route to 203.0.113.9", "is its host up?"];
     assert_eq!(world.says(&words), 2);
 }
 
@@ -235,7 +244,6 @@ fn behind_a_router() -> (World, Namespace) {
     let world = World::new(&FILE.replace("address: 192.0.2.9", "address: 198.51.100.9"), "");
     let far = Namespace::new().unwrap();
     veth((&world.peer, "eth1"), (&far, "eth0"), 1300).unwrap();
-    world.machine.sh("ip route add 198.51.100.0/24 via 192.0.2.9").unwrap();
     world.peer.sh("ip addr add 198.51.100.1/24 dev eth1; echo 1 > /proc/sys/net/ipv4/ip_forward").unwrap();
     let tunnel = VXLAN.replace("192.0.2.9", "198.51.100.9");
     far.sh(&format!(
@@ -259,6 +267,7 @@ fn a_narrow_link_that_a_router_tells_of() {
 fn a_narrow_link_that_nobody_tells_of_is_found_by_a_probe() {
     need!(root, ip, ping, vxlan, nft);
     let (world, _far) = behind_a_router();
+    world.says(&["1 fine"]);
     let whole = world.probe("leaf");
     assert!(whole.contains("answers pings") && whole.contains("packets of 1300 bytes get there and back"), "{whole}");
     assert!(whole.contains("a router says so by ICMP"), "{whole}");

@@ -98,12 +98,12 @@ fn probe(row: &PeerRow, from: Option<IpAddr>, to: IpAddr) -> Result<(), Failure>
         )
     } else {
         let ports: Vec<_> = row.next_hops.iter().map(|hop| &*hop.port).collect();
+        let ports = if ports.is_empty() { "that packets leave by".to_owned() } else { ports.join(" and ") };
         Failure::with_help(
             format!("{message}, and no router says so: they vanish (an MTU black hole)"),
             format!(
                 "raise the MTU on the way, or let ICMP \"fragmentation needed\" and \"packet too big\" through to the endpoint, \
-                 or write `mtu: {most}` at port {}",
-                ports.join(" and ")
+                 or write `mtu: {most}` at port {ports}"
             ),
         )
     })

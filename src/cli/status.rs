@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use super::Failure;
 use super::render::{self, output};
 use super::show::socket_or_the_only_one;
+use super::watch::{WatchArgs, watch};
 use crate::admin::client::{self, AskError};
 use crate::report::rows::{GatewayRow, Health, PortRow, RatesRow, StatusRow, TroubleRow};
 
@@ -25,10 +26,16 @@ pub(super) struct Args {
     /// The gateway's admin socket, such as /run/transload/admin.sock; may be left out where one gateway runs
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
+    #[command(flatten)]
+    watch: WatchArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let socket = socket_or_the_only_one(args.socket.as_deref()).map_err(nobody_answers)?;
+    if let Some(every) = args.watch.watch {
+        let as_json = args.json;
+        return watch(every, move || Ok(text(&ask(&socket)?, as_json)));
+    }
     let status = ask(&socket).map_err(|error| nobody_answers(Failure::new(error.to_string())))?;
     output(&text(&status, args.json))?;
     match status.health {
