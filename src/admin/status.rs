@@ -15,11 +15,11 @@ const PART: usize = 256;
 /// Looks at everything.
 pub(super) async fn status<G: Asked>(gateway: &G) -> StatusRow {
     let mut inspection = Inspection::new(gateway.last_minute(), gateway.changed_files().await);
-    let (peers, tenants) = gateway.read(
+    let (peers, tenants, workers) = gateway.read(
         |_| true,
         |state| {
             inspection.basics(state);
-            (state.peer_ids(None).unwrap_or_default(), state.tenant_ids(None).unwrap_or_default())
+            (state.peer_ids(None).unwrap_or_default(), state.tenant_ids(None).unwrap_or_default(), state.workers())
         },
     );
     for part in peers.chunks(PART) {
@@ -31,6 +31,5 @@ pub(super) async fn status<G: Asked>(gateway: &G) -> StatusRow {
         yield_now().await;
         gateway.read(|_| false, |state| inspection.tenants(state, part));
     }
-    let workers = gateway.read(|_| false, |state| state.workers());
     inspection.finish(gateway.gateway(), workers)
 }

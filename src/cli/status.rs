@@ -31,12 +31,12 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
-    let socket = socket_or_the_only_one(args.socket.as_deref()).map_err(nobody_answers)?;
+    let socket = socket_or_the_only_one(args.socket.as_deref()).map_err(|failure| nobody_answers(&failure))?;
     if let Some(every) = args.watch.watch {
         let as_json = args.json;
         return watch(every, move || Ok(text(&ask(&socket)?, as_json)));
     }
-    let status = ask(&socket).map_err(|error| nobody_answers(Failure::new(error.to_string())))?;
+    let status = ask(&socket).map_err(|error| nobody_answers(&Failure::new(error.to_string())))?;
     output(&text(&status, args.json))?;
     match status.health {
         Health::Fine => Ok(()),
@@ -46,8 +46,8 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 }
 
 /// Says so, and what follows is the exit code.
-fn nobody_answers(failure: Failure) -> Failure {
-    render::failure(&failure);
+fn nobody_answers(failure: &Failure) -> Failure {
+    render::failure(failure);
     Failure::Code(3)
 }
 
