@@ -238,7 +238,9 @@ mod tests {
     fn a_follower_gets_what_it_wants_from_before_and_from_now_on() {
         let mut ring = EventRing::default();
         let all = [moved("blue", "leaf-2"), moved("red", "leaf-3"), learned("leaf-2"), learned("leaf-9")];
-        all.iter().for_each(|row| ring.push(row.clone()));
+        for row in &all {
+            ring.push(row.clone());
+        }
         let want = |tenant: Option<&str>, peer: Option<&str>, names: &[&str], last: usize| {
             let names = names.iter().map(ToString::to_string).collect();
             let filter = EventFilter { tenant: tenant.map(str::to_owned), peer: peer.map(str::to_owned), names };
@@ -249,7 +251,9 @@ mod tests {
         assert_eq!(read(&mut want(None, Some("leaf-2"), &[], 9), &ring), ["mac_moved", "peer_learned"]);
         assert_eq!(read(&mut want(None, Some("leaf-2"), &["mac_moved"], 9), &ring), ["mac_moved"]);
         let mut follower = want(Some("blue"), None, &["mac_moved"], 0);
-        all.iter().for_each(|row| ring.push(row.clone()));
+        for row in &all {
+            ring.push(row.clone());
+        }
         ring.push(Arc::new(EventRow::of(&LogEvent::Stopping { why: "asked to" })));
         assert_eq!(read(&mut follower, &ring), ["mac_moved", "stopping"], "the end concerns everybody");
     }

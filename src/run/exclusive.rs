@@ -93,7 +93,7 @@ fn remove_abandoned(directory: &Path, beginning: &str) {
     let entries = fs::read_dir(directory).into_iter().flatten().filter_map(Result::ok);
     for path in entries.map(|entry| entry.path()) {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if name.starts_with(beginning) && name.ends_with(".lock") {
+        if name.starts_with(beginning) && path.extension().is_some_and(|extension| extension == "lock") {
             drop(Lock::take(path));
         }
     }
@@ -149,7 +149,9 @@ mod tests {
         let [held, abandoned, elsewhere, other] = ["1:held.lock", "1:abandoned.lock", "11:elsewhere.lock", "1:a.state"]
             .map(|name| directory.path().join(name));
         let _lock = Lock::take(held.clone()).unwrap().unwrap();
-        [&abandoned, &elsewhere, &other].into_iter().for_each(|path| fs::write(path, "").unwrap());
+        for path in [&abandoned, &elsewhere, &other] {
+            fs::write(path, "").unwrap();
+        }
         remove_abandoned(directory.path(), "1:");
         assert!(held.exists() && !abandoned.exists() && elsewhere.exists() && other.exists());
     }

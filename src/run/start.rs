@@ -225,10 +225,7 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
         drop(exclusive);
         result
     });
-    if result.is_ok() {
-        LogEvent::Stopped {}.tell();
-    }
-    result
+    result.inspect(|()| LogEvent::Stopped {}.tell())
 }
 
 /// Keeps a worker, on its own thread, on one processor. Where that is not allowed it wanders.
