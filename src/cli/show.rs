@@ -225,7 +225,7 @@ impl Question {
             What::Drops => {
                 let rows: Vec<DropRow> = client::rows(socket, &path, tenant)?;
                 let earlier = before.replace((Instant::now(), rows.clone()));
-                drops(&rows, args.all, earlier.filter(|_| is_watched))
+                drops(&rows, args.all, earlier.as_ref().filter(|_| is_watched))
             }
             What::Metrics => client::metrics(socket)?.trim_end().to_owned(),
             What::Log => log(&client::rows(socket, &path, tenant)?),
@@ -286,7 +286,7 @@ fn last_move(row: &FdbRow) -> String {
 }
 
 /// The reasons, and where `before` is known, how many frames were dropped for each in every second since then.
-fn drops(rows: &[DropRow], all: bool, before: Option<(Instant, Vec<DropRow>)>) -> String {
+fn drops(rows: &[DropRow], all: bool, before: Option<&(Instant, Vec<DropRow>)>) -> String {
     let now_and_then = DROPS.iter().copied().chain(before.is_some().then_some(NOW)).collect::<Vec<_>>();
     let mut table = table(&now_and_then, &[&DROPS[1..5], &[NOW]].concat());
     let rows: Vec<_> =
@@ -296,7 +296,7 @@ fn drops(rows: &[DropRow], all: bool, before: Option<(Instant, Vec<DropRow>)>) -
         let [dropped, copies, left, tolerated] = [row.dropped, row.copies, row.left, row.tolerated].map(frames);
         let ports = or_none(joined(row.ports.iter().map(|(port, count)| format!("{port} {count}")), ", "));
         let mut cells = vec![&row.reason, &dropped, &copies, &left, &tolerated, &ports, &row.responsible, &row.meaning];
-        let rate = before.as_ref().map(|before| drops_per_second(row, before));
+        let rate = before.map(|before| drops_per_second(row, before));
         cells.extend(&rate);
         table.add_row(cells);
     }
@@ -344,8 +344,8 @@ fn samples<'r>(rows: impl Iterator<Item = &'r DropSampleRow>) -> Option<String> 
 fn drops_per_second(row: &DropRow, (at, rows): &(Instant, Vec<DropRow>)) -> String {
     let all = |row: &DropRow| row.dropped + row.left + row.copies;
     let before = rows.iter().find(|before| before.reason == row.reason).map_or(0, all);
-    let rate = all(row).saturating_sub(before) as f64 / at.elapsed().as_secs_f64().max(0.001);
-    format!("{rate:.0}")
+    let milliseconds = at.elapsed().as_millis().max(1);
+    (u128::from(all(row).saturating_sub(before)) * 1_000 / milliseconds).to_string()
 }
 
 fn log(rows: &[LogRow]) -> String {

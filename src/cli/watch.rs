@@ -3,6 +3,7 @@
 //! On a terminal each answer takes the place of the one before, on a screen of its own that is gone afterwards. Into a pipe
 //! the answers go one after another. A gateway that does not answer is said to be gone, once, and asked again.
 
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
@@ -46,7 +47,7 @@ pub(super) fn watch(
     every: Duration,
     round: impl FnMut() -> Result<String, AskError> + Send + 'static,
 ) -> Result<(), Failure> {
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(cannot_wait)?;
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| cannot_wait(&error))?;
     let outcome = runtime.block_on(rounds(every, round));
     // A gateway that does not answer keeps nobody waiting.
     runtime.shutdown_background();
@@ -57,8 +58,10 @@ async fn rounds(
     every: Duration,
     mut round: impl FnMut() -> Result<String, AskError> + Send + 'static,
 ) -> Result<(), Failure> {
-    let [mut interrupt, mut terminate] =
-        [signal(SignalKind::interrupt()).map_err(cannot_wait)?, signal(SignalKind::terminate()).map_err(cannot_wait)?];
+    let [mut interrupt, mut terminate] = [
+        signal(SignalKind::interrupt()).map_err(|error| cannot_wait(&error))?,
+        signal(SignalKind::terminate()).map_err(|error| cannot_wait(&error))?,
+    ];
     let mut period = interval(every);
     period.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut view: Option<WatchView> = None;
@@ -81,7 +84,7 @@ async fn rounds(
             (Some(view), Ok(text)) => view.show(&text),
             (Some(view), Err(error)) => view.complain(&error),
             (None, Err(error)) => return Err(Failure::new(error.to_string())),
-            (None, Ok(text)) => view.insert(WatchView::open(every).map_err(cannot_write)?).show(&text),
+            (None, Ok(text)) => view.insert(WatchView::open(every).map_err(|error| cannot_write(&error))?).show(&text),
         };
         match shown {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
@@ -90,11 +93,11 @@ async fn rounds(
     }
 }
 
-fn cannot_wait(error: io::Error) -> Failure {
+fn cannot_wait(error: &io::Error) -> Failure {
     Failure::new(format!("cannot wait for the next round: {error}"))
 }
 
-fn cannot_write(error: io::Error) -> Failure {
+fn cannot_write(error: &io::Error) -> Failure {
     Failure::new(format!("cannot write to standard output: {error}"))
 }
 
@@ -122,29 +125,25 @@ impl WatchView {
             tell("the gateway answers again");
         }
         let text = printable(text);
-        match &self.headline {
-            Some(headline) => draw(&format!("{headline}\n\n{text}")),
-            None => {
-                let mut out = io::stdout();
-                // Tables are told apart by an empty line; JSON is a line each.
-                let between = if text.contains('\n') { "\n" } else { "" };
-                writeln!(out, "{text}{between}").and_then(|()| out.flush())
-            }
+        if let Some(headline) = &self.headline {
+            return draw(&format!("{headline}\n\n{text}"));
         }
+        let mut out = io::stdout();
+        // Tables are told apart by an empty line; JSON is a line each.
+        let between = if text.contains('\n') { "\n" } else { "" };
+        writeln!(out, "{text}{between}").and_then(|()| out.flush())
     }
 
     fn complain(&mut self, error: &AskError) -> io::Result<()> {
         let was_gone = std::mem::replace(&mut self.is_gone, true);
         let text = format!("{error}\nIt is asked again until it answers.");
-        match &self.headline {
-            Some(headline) => draw(&printable(&format!("{headline}\n\n{text}"))),
-            None => {
-                if !was_gone {
-                    tell(&text);
-                }
-                Ok(())
-            }
+        if let Some(headline) = &self.headline {
+            return draw(&printable(&format!("{headline}\n\n{text}")));
         }
+        if !was_gone {
+            tell(&text);
+        }
+        Ok(())
     }
 }
 
@@ -177,7 +176,8 @@ fn screen(text: &str, rows: usize, columns: usize) -> String {
         out.push_str(END_OF_LINE);
     }
     if lines.len() > most {
-        out.push_str(&format!("... and {} lines more{END_OF_LINE}", lines.len() - most));
+        // Writing into a string does not fail.
+        let _ = write!(out, "... and {} lines more{END_OF_LINE}", lines.len() - most);
     }
     out.push_str(REST_OF_SCREEN);
     out

@@ -37,7 +37,7 @@ impl Activity {
         self.part = (part + 1) % PARTS;
         let Some(first) = counters.first() else { return };
         let (peers, domains) = first.room();
-        let ports = (0..).take_while(|at| first.port(PortId::from_index(*at)).is_some()).count();
+        let ports = (0..usize::from(u16::MAX)).take_while(|at| first.port(PortId::from_index(*at)).is_some()).count();
         self.ports.resize(ports, Recent::new(now));
         self.peers.resize(peers, Recent::new(now));
         self.domains.resize_with(domains, Vec::new);
