@@ -32,13 +32,13 @@ pub fn read(text: &str) -> BTreeMap<String, Exposed> {
             assert!(is_name(name), "{line}");
             if name != current {
                 assert!(!families.contains_key(name), "{name} is in two places");
-                current = name.to_owned();
+                name.clone_into(&mut current);
             }
             let family = families.entry(current.clone()).or_default();
             assert!(family.samples.is_empty(), "{line} comes behind samples");
             match what {
                 "HELP" => family.help = unescaped(rest),
-                "TYPE" => family.kind = rest.to_owned(),
+                "TYPE" => rest.clone_into(&mut family.kind),
                 "UNIT" => {
                     assert!(name.ends_with(&format!("_{rest}")), "{line}");
                     family.unit = Some(rest.to_owned());

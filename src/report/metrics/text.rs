@@ -51,9 +51,11 @@ impl MetricSamples {
     /// All samples as a text, metric by metric.
     #[must_use]
     pub fn into_text(self, format: MetricFormat) -> String {
+        const LINE: usize = 96;
+        let lines: usize = self.families.iter().map(Vec::len).sum();
         let mut registry = Registry::default();
         registry.register_collector(Box::new(self));
-        let mut out = String::new();
+        let mut out = String::with_capacity(lines * LINE);
         // Writing into a string does not fail.
         let _ = match format {
             MetricFormat::OpenMetrics => text::encode(&mut out, &registry),
