@@ -157,6 +157,6 @@ inside apt-get remove -y -qq transload >/dev/null
 [ -e "$root/etc/transload/gateway.yaml" ] || fail "the operator's file is gone"
 rm "$root/etc/transload/gateway.yaml"
 inside apt-get purge -y -qq transload >/dev/null
-left=$(find "$root" -xdev -name '*transload*' -not -path "$root/proc/*" -not -path "$root/dev/*")
+left=$(find "$root" -mindepth 1 -xdev -name '*transload*' -not -path "$root/proc/*" -not -path "$root/dev/*")
 [ -z "$left" ] || fail "the package has left $left"
 say "clean"
