@@ -15,7 +15,7 @@ use transload_lab::{Namespace, programs};
 
 #[path = "common/furnish.rs"]
 mod furnish;
-#[allow(dead_code, unreachable_pub, reason = "of its frames, only a tunnelled one is sent")]
+#[expect(dead_code, unreachable_pub, reason = "of its frames, only a tunnelled one is sent")]
 #[path = "common/wire.rs"]
 mod wire;
 

@@ -16,12 +16,12 @@ use tempfile::TempDir;
 use transload_lab::{Host, Namespace, need};
 
 #[path = "common/openmetrics.rs"]
-#[allow(dead_code, unreachable_pub, reason = "every test binary uses its own part of this")]
+#[expect(unreachable_pub, reason = "it is a module of a test binary")]
 mod openmetrics;
 
 use openmetrics::{read, value};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const AT: &str = "127.0.0.1:9475";
 const OPENMETRICS: &str = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5";
 
@@ -207,7 +207,7 @@ fn a_reload_moves_the_port_while_scrapes_go_on_and_a_bad_one_changes_nothing() {
     gateway.start();
     let (is_over, scrapes) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
-        let scraper = scope.spawn(|| {
+        let asker = scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
                 // One that waits to be taken in when the port is closed may be reset, and asks again.
                 let mut tries = 0;
@@ -224,7 +224,7 @@ fn a_reload_moves_the_port_while_scrapes_go_on_and_a_bad_one_changes_nothing() {
             let (is_done, said) = gateway.told(&["reload"]);
             assert!(is_done && said.contains("metrics"), "{at}: {said}");
             let before = scrapes.load(Ordering::Relaxed);
-            eventually("scrapes go on", || scraper.is_finished() || scrapes.load(Ordering::Relaxed) > before + 1);
+            eventually("scrapes go on", || asker.is_finished() || scrapes.load(Ordering::Relaxed) > before + 1);
         }
         is_over.store(true, Ordering::Relaxed);
     });
@@ -269,7 +269,7 @@ fn a_gateway_that_takes_the_place_of_another_takes_its_port_too() {
 }
 
 #[test]
-fn scrapers_that_hang_hold_nobody_up() {
+fn askers_that_hang_hold_nobody_up() {
     need!(root);
     let mut gateway = Gateway::new(2_000, &listening());
     gateway.start();
@@ -353,12 +353,12 @@ fn a_real_prometheus_takes_every_sample() {
         .stdin(Stdio::null())
         .stderr(File::create(gateway.path("prometheus.log")).unwrap());
     let _prometheus = Ended(gateway.namespace.spawn(&mut command).unwrap());
-    let number = |query: &str| -> Option<f64> {
+    let number = |query: &str| -> Option<usize> {
         queried(&gateway, query)["data"]["result"][0]["value"][1].as_str()?.parse().ok()
     };
-    eventually("the gateway is up", || number("up") == Some(1.0));
+    eventually("the gateway is up", || number("up") == Some(1));
     let samples = gateway.scrape().unwrap().lines().filter(|line| !line.starts_with('#')).count();
-    eventually("every sample is taken", || number("scrape_samples_scraped") == Some(samples as f64));
-    assert_eq!(number("count(transload_tenant_receive_bytes_total)"), Some(6.0));
-    assert_eq!(number("sum(transload_peer_state)"), Some(2.0));
+    eventually("every sample is taken", || number("scrape_samples_scraped") == Some(samples));
+    assert_eq!(number("count(transload_tenant_receive_bytes_total)"), Some(6));
+    assert_eq!(number("sum(transload_peer_state)"), Some(2));
 }
