@@ -1,12 +1,12 @@
 //! The Unix socket that a running gateway answers on: ours alone while we run, and gone afterwards.
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, lchown};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, lchown};
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, Mode};
+use rustix::fs::{Access, Mode, OFlags};
 use rustix::net::sockopt::socket_peercred;
 use thiserror::Error;
 
@@ -21,6 +21,8 @@ pub struct AdminSocket {
     path: PathBuf,
     /// Which file it is, by device and number: another gateway may have put its own in the place since.
     file: Option<(u64, u64)>,
+    /// Keeps that number from being given to another file.
+    _held: Option<File>,
 }
 
 /// Why there is no admin socket.
@@ -56,7 +58,7 @@ impl AdminSocket {
         let listener = UnixListener::bind(path);
         rustix::process::umask(mask);
         let listener = listener.map_err(failed)?;
-        let socket = Self { path: path.to_owned(), file: file_at(path) };
+        let socket = Self { path: path.to_owned(), file: file_at(path), _held: hold(path) };
         listener.set_nonblocking(true).map_err(failed)?;
         Ok((socket, listener))
     }
@@ -191,6 +193,12 @@ fn remove_abandoned(directory: &Path) {
 
 fn file_at(path: &Path) -> Option<(u64, u64)> {
     fs::symlink_metadata(path).ok().map(|found| (found.dev(), found.ino()))
+}
+
+/// A descriptor of what is there, which can do nothing but be there.
+fn hold(path: &Path) -> Option<File> {
+    let flags = (OFlags::PATH | OFlags::NOFOLLOW).bits().cast_signed();
+    OpenOptions::new().read(true).custom_flags(flags).open(path).ok()
 }
 
 fn is_live(path: &Path) -> bool {
