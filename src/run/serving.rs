@@ -91,7 +91,7 @@ pub fn open_first(plan: &Plan, is_successor: bool) -> Result<Option<OpenPort>, P
     match open(serving.at, None) {
         Ok(port) => Ok(Some(port)),
         Err(error) if is_successor => {
-            tracing::error!("cannot serve metrics on {}: {error}; a reload tries again", serving.at);
+            LogEvent::MetricsNotServed { why: &format!("{}: {error}", serving.at) }.tell();
             Ok(None)
         }
         Err(error) => Err(problems(plan, serving, &error)),
