@@ -360,7 +360,8 @@ impl Encap for QinQ {
         self.claimed.knows(segment)
     }
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "in one loop for every kind of observer, each of which is to have its own")]
+    #[inline(always)]
     fn decap(&self, (): &(), frame: &mut Frame<'_>) -> Result<Decap, DropReason> {
         let head: &[u8] = frame.bytes();
         let tpid = ethernet::be16(head, 12).ok_or(Common::Truncated)?;
