@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{ConnectInfo, Query, State};
+use axum::extract::{ConnectInfo, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -16,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
 use super::clients::ClientHandle;
-use super::{Asked, refuse};
+use super::{Asked, AskedFor, refuse};
 
 /// How often is looked for what the workers have seen.
 const LOOK: Duration = Duration::from_millis(20);
@@ -57,14 +56,10 @@ pub trait CaptureParts: Send + 'static {
 }
 
 pub(super) async fn capture<G: Asked>(
-    request: Result<Query<CaptureRequest>, QueryRejection>,
+    AskedFor(request): AskedFor<CaptureRequest>,
     ConnectInfo(client): ConnectInfo<ClientHandle>,
     State(gateway): State<Arc<G>>,
 ) -> Response {
-    let request = match request {
-        Ok(Query(request)) => request,
-        Err(wrong) => return refuse(StatusCode::BAD_REQUEST, wrong.body_text()),
-    };
     let parts = match gateway.capture(request) {
         Ok(parts) => parts,
         Err(why) => return refuse(StatusCode::CONFLICT, why),

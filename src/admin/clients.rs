@@ -23,7 +23,6 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep};
 
 use super::doors::{ClientSocket, Door};
-use crate::logging::LogEvent;
 
 /// Most clients of the admin socket at a time, if the process may have descriptors enough.
 pub(super) const MOST: usize = 128;
@@ -43,9 +42,9 @@ const BUSY: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: applicatio
                     {\"error\":\"too many clients ask this gateway already; ask again in a moment\"}";
 
 /// Takes clients in.
-pub(super) struct AdminListener {
+pub(super) struct ClientListener {
     door: Door,
-    clients: Vec<Weak<AdminClient>>,
+    clients: Vec<Weak<SocketClient>>,
     most: usize,
     /// Since when there has been no place for one more.
     full_since: Option<Instant>,
@@ -53,7 +52,7 @@ pub(super) struct AdminListener {
 }
 
 /// A client, for as long as its connection lasts.
-pub(super) struct AdminClient {
+pub(super) struct SocketClient {
     stream: ClientSocket,
     turn: Mutex<NextMove>,
     /// It follows events: nothing is to be done for it until there is one.
@@ -75,7 +74,7 @@ enum NextMove {
     Stalled(Instant),
 }
 
-impl AdminListener {
+impl ClientListener {
     /// Takes clients in by this socket, at most so many at a time.
     pub(super) fn new(door: Door, most: usize) -> Self {
         let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
@@ -86,7 +85,7 @@ impl AdminListener {
     }
 
     /// Gives a client a place, for which it may have to wait a moment.
-    async fn admit(&mut self, stream: ClientSocket) -> Option<Arc<AdminClient>> {
+    async fn admit(&mut self, stream: ClientSocket) -> Option<Arc<SocketClient>> {
         while !self.has_room() {
             if self.full_since.get_or_insert_with(Instant::now).elapsed() > NO_PLACE {
                 // There is room for it in the socket, which is new. Whoever has gone misses nothing.
@@ -96,7 +95,7 @@ impl AdminListener {
             sleep(LOOK_FOR_PLACE).await;
         }
         self.full_since = None;
-        let client = Arc::new(AdminClient {
+        let client = Arc::new(SocketClient {
             stream,
             turn: Mutex::new(NextMove::Asking(Instant::now())),
             is_follower: AtomicBool::new(false),
@@ -111,12 +110,12 @@ impl AdminListener {
         self.forget_gone();
         let is_full = self.clients.len() >= self.most;
         if is_full {
-            self.close(AdminClient::may_be_closed);
+            self.close(SocketClient::may_be_closed);
         }
         !is_full
     }
 
-    fn close(&self, is_due: impl Fn(&AdminClient) -> bool) {
+    fn close(&self, is_due: impl Fn(&SocketClient) -> bool) {
         self.clients.iter().filter_map(Weak::upgrade).filter(|client| is_due(client)).for_each(|client| client.close());
     }
 
@@ -127,17 +126,17 @@ impl AdminListener {
 }
 
 /// Clients that keep us waiting are closed: nobody looks after them any more. The others get their answers.
-impl Drop for AdminListener {
+impl Drop for ClientListener {
     fn drop(&mut self) {
         self.close(|client| client.has_kept_us_waiting() > Some(SHORT_GRACE));
     }
 }
 
-impl Listener for AdminListener {
-    type Io = AdminStream;
+impl Listener for ClientListener {
+    type Io = ClientStream;
     type Addr = ClientHandle;
 
-    async fn accept(&mut self) -> (AdminStream, ClientHandle) {
+    async fn accept(&mut self) -> (ClientStream, ClientHandle) {
         loop {
             tokio::select! {
                 _ = self.look.tick() => {
@@ -146,10 +145,10 @@ impl Listener for AdminListener {
                 }
                 accepted = self.door.accept() => match accepted {
                     Ok(stream) => if let Some(client) = self.admit(stream).await {
-                        return (AdminStream(Arc::clone(&client)), ClientHandle(Some(client)));
+                        return (ClientStream(Arc::clone(&client)), ClientHandle(Some(client)));
                     },
                     Err(error) => {
-                        LogEvent::AdminSocketFailed { why: &error.to_string() }.tell();
+                        self.door.tell_failure(&error);
                         sleep(LOOK).await;
                     }
                 }
@@ -162,7 +161,7 @@ impl Listener for AdminListener {
     }
 }
 
-impl AdminClient {
+impl SocketClient {
     fn turn(&self) -> NextMove {
         *self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -220,7 +219,7 @@ fn has_room(stream: &ClientSocket) -> bool {
 
 /// A client, for those who answer it.
 #[derive(Clone)]
-pub(super) struct ClientHandle(Option<Arc<AdminClient>>);
+pub(super) struct ClientHandle(Option<Arc<SocketClient>>);
 
 impl ClientHandle {
     /// The number of its process, as this process sees it.
@@ -269,16 +268,16 @@ impl fmt::Debug for ClientHandle {
     }
 }
 
-impl Connected<IncomingStream<'_, AdminListener>> for ClientHandle {
-    fn connect_info(stream: IncomingStream<'_, AdminListener>) -> Self {
+impl Connected<IncomingStream<'_, ClientListener>> for ClientHandle {
+    fn connect_info(stream: IncomingStream<'_, ClientListener>) -> Self {
         stream.remote_addr().clone()
     }
 }
 
 /// The connection to a client.
-pub(super) struct AdminStream(Arc<AdminClient>);
+pub(super) struct ClientStream(Arc<SocketClient>);
 
-impl AsyncRead for AdminStream {
+impl AsyncRead for ClientStream {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.0.stream.poll_read_ready(context))?;
@@ -290,7 +289,7 @@ impl AsyncRead for AdminStream {
     }
 }
 
-impl AsyncWrite for AdminStream {
+impl AsyncWrite for ClientStream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         loop {
             if self.0.stream.poll_write_ready(context)?.is_pending() {

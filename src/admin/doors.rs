@@ -6,6 +6,8 @@ use std::task::{Context, Poll};
 
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
+use crate::logging::LogEvent;
+
 /// A socket that clients come by.
 #[derive(Debug)]
 pub(super) enum Door {
@@ -31,6 +33,16 @@ impl Door {
             Self::Unix(listener) => ClientSocket::Unix(listener.accept().await?.0),
             Self::Tcp(listener) => ClientSocket::Tcp(listener.accept().await?.0),
         })
+    }
+
+    /// Tells why no client was taken in.
+    pub(super) fn tell_failure(&self, error: &io::Error) {
+        let why = &error.to_string();
+        match self {
+            Self::Unix(_) => LogEvent::AdminSocketFailed { why },
+            Self::Tcp(_) => LogEvent::MetricsPortFailed { why },
+        }
+        .tell();
     }
 }
 

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, LazyLock};
 
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Query, State};
+use axum::extract::{ConnectInfo, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
@@ -13,7 +13,7 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 
 use super::clients::ClientHandle;
-use super::{Asked, refuse};
+use super::{Asked, AskedFor, refuse};
 use crate::logging::{EventFilter, follow};
 
 /// Those who follow at a time, at most.
@@ -42,7 +42,7 @@ enum EventsEnd {
 }
 
 pub(super) async fn events<G: Asked>(
-    Query(wanted): Query<EventQuery>,
+    AskedFor(wanted): AskedFor<EventQuery>,
     ConnectInfo(client): ConnectInfo<ClientHandle>,
     State(gateway): State<Arc<G>>,
 ) -> Response {

@@ -1,11 +1,14 @@
 //! Metrics for scrapers: a thread of their own makes and serves them, after everybody else who wants the processor.
 //!
-//! They are answered by a TCP port, if the file names one, and on the admin socket. One scrape is made at a time; how many
-//! clients there are at a time, and for how long one may read, is bounded.
+//! They are answered by a TCP port, if the file names one, and on the admin socket. One scrape is made at a time, and handed
+//! out again for as long as it is fresh: however many ask, the thread rests for most of the time. How many clients there
+//! are at a time, and for how long one may read, is bounded.
 
 use std::io;
 use std::net::TcpListener as StdListener;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -24,7 +27,7 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::clients::{AdminListener, ClientHandle};
+use super::clients::{ClientHandle, ClientListener};
 use super::doors::Door;
 use super::{Asked, refuse, scrape, take_turns};
 use crate::logging::LogEvent;
@@ -36,6 +39,9 @@ const MOST: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes of an answer that are sent in one piece.
 const PIECE: usize = 1 << 16;
+/// A text is handed out again for so many times as long as it took to make, and for so long at most.
+const REST: u32 = 9;
+const FRESH: Duration = Duration::from_secs(1);
 /// How far it stands behind the workers and control, which have 0; 19 is the last.
 const NICENESS: i32 = 10;
 
@@ -43,6 +49,8 @@ const NICENESS: i32 = 10;
 #[derive(Debug)]
 pub struct MetricsServer {
     asking: MetricsAsking,
+    /// Whether clients are taken in by TCP.
+    is_serving: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -66,21 +74,30 @@ impl MetricsServer {
     /// # Errors
     /// When the system has none.
     pub fn start(gateway: Arc<impl Asked>) -> io::Result<Self> {
-        let (sender, requests) = unbounded_channel();
+        let (sender, mut requests) = unbounded_channel();
         let asking = MetricsAsking(sender);
-        let asked = asking.clone();
+        let is_serving = Arc::new(AtomicBool::new(false));
+        let mut work = MetricsWork::new(asking.clone(), Arc::clone(&is_serving));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let thread = thread::Builder::new().name("metrics".to_owned()).spawn(move || {
             // Without it, it stands where control does.
             let _ = setpriority_process(None, NICENESS);
-            runtime.block_on(work(&*gateway, requests, &asked));
+            // A scrape that panics, which the log tells, is the last of nobody but whoever asked for it.
+            while catch_unwind(AssertUnwindSafe(|| runtime.block_on(work.go_on(&*gateway, &mut requests)))).is_err() {}
         })?;
-        Ok(Self { asking, thread: Some(thread) })
+        Ok(Self { asking, is_serving, thread: Some(thread) })
     }
 
     /// Serves by this TCP port, which does not block, or by none, from now on.
     pub fn serve(&self, listener: Option<StdListener>) {
+        self.is_serving.store(listener.is_some(), Ordering::Relaxed);
         self.asking.send(MetricsRequest::Serve(listener));
+    }
+
+    /// Whether it serves by a TCP port; no more if that has failed.
+    #[must_use]
+    pub fn is_serving(&self) -> bool {
+        self.is_serving.load(Ordering::Relaxed)
     }
 
     /// What asks it.
@@ -116,7 +133,9 @@ impl MetricsAsking {
                 let headers = [(CONTENT_TYPE, format.content_type()), (CONNECTION, "close")];
                 (headers, in_pieces(text)).into_response()
             }
-            Err(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping"),
+            Err(_) => {
+                refuse(StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping, or its log tells what went wrong")
+            }
         }
     }
 }
@@ -126,25 +145,62 @@ pub(super) fn route<S: Clone + Send + Sync + 'static>(asking: MetricsAsking) -> 
     get(async move |headers: HeaderMap| asking.answer(&headers).await)
 }
 
-/// Makes and serves metrics until it is told to end.
-async fn work<G: Asked>(gateway: &G, mut requests: UnboundedReceiver<MetricsRequest>, asking: &MetricsAsking) {
-    let mut serving: Option<AbortHandle> = None;
-    while let Some(request) = requests.recv().await {
-        match request {
-            // Whoever has gone meanwhile costs nothing.
-            MetricsRequest::Scrape(_, reply) if reply.is_closed() => {}
-            MetricsRequest::Scrape(format, reply) => drop(reply.send(scrape::scrape(gateway, format).into())),
-            MetricsRequest::Serve(listener) => {
-                let next = listener.map(|listener| tokio::spawn(serve(listener, asking.clone())).abort_handle());
-                // Those who are connected get their answers all the same.
-                std::mem::replace(&mut serving, next).iter().for_each(AbortHandle::abort);
+/// What the thread does.
+struct MetricsWork {
+    asking: MetricsAsking,
+    /// Takes clients in by TCP.
+    serving: Option<AbortHandle>,
+    is_serving: Arc<AtomicBool>,
+    last: LastTexts,
+}
+
+impl MetricsWork {
+    fn new(asking: MetricsAsking, is_serving: Arc<AtomicBool>) -> Self {
+        Self { asking, serving: None, is_serving, last: LastTexts::default() }
+    }
+
+    /// Makes and serves metrics until it is told to end.
+    async fn go_on<G: Asked>(&mut self, gateway: &G, requests: &mut UnboundedReceiver<MetricsRequest>) {
+        while let Some(request) = requests.recv().await {
+            match request {
+                // Whoever has gone meanwhile costs nothing.
+                MetricsRequest::Scrape(_, reply) if reply.is_closed() => {}
+                MetricsRequest::Scrape(format, reply) => {
+                    drop(reply.send(self.last.text(format, || scrape::scrape(gateway, format))));
+                }
+                MetricsRequest::Serve(listener) => {
+                    let serve = |listener| serve(listener, self.asking.clone(), Arc::clone(&self.is_serving));
+                    let next = listener.map(|listener| tokio::spawn(serve(listener)).abort_handle());
+                    // Those who are connected get their answers all the same.
+                    std::mem::replace(&mut self.serving, next).iter().for_each(AbortHandle::abort);
+                }
+                MetricsRequest::End => return,
             }
-            MetricsRequest::End => return,
         }
     }
 }
 
-async fn serve(listener: StdListener, asking: MetricsAsking) {
+/// The last text of each format, and until when it is fresh.
+#[derive(Default)]
+struct LastTexts(Vec<(MetricFormat, Instant, Bytes)>);
+
+impl LastTexts {
+    /// The text of this format, made now unless there is a fresh one.
+    fn text(&mut self, format: MetricFormat, make: impl FnOnce() -> String) -> Bytes {
+        let begin = Instant::now();
+        let fresh = self.0.iter().find(|(known, until, _)| *known == format && begin < *until);
+        if let Some((.., text)) = fresh {
+            return text.clone();
+        }
+        let text = Bytes::from(make());
+        let until = Instant::now() + (begin.elapsed() * REST).min(FRESH);
+        self.0.retain(|(known, ..)| *known != format);
+        self.0.push((format, until, text.clone()));
+        text
+    }
+}
+
+async fn serve(listener: StdListener, asking: MetricsAsking, is_serving: Arc<AtomicBool>) {
     let router = Router::new()
         .route("/metrics", route(asking))
         .fallback(async || refuse(StatusCode::NOT_FOUND, "there is /metrics"))
@@ -152,9 +208,10 @@ async fn serve(listener: StdListener, asking: MetricsAsking) {
     let served = async {
         let door = Door::Tcp(TcpListener::from_std(listener)?);
         let service = router.into_make_service_with_connect_info::<ClientHandle>();
-        axum::serve(AdminListener::new(door, MOST), service).await
+        axum::serve(ClientListener::new(door, MOST), service).await
     };
     if let Err(error) = served.await {
+        is_serving.store(false, Ordering::Relaxed);
         LogEvent::MetricsNotServed { why: &error.to_string() }.tell();
     }
 }
@@ -169,4 +226,30 @@ fn in_pieces(text: Bytes) -> Body {
         std::future::ready((!piece.is_empty()).then_some((sent, rest)))
     };
     Body::from_stream(stream::unfold(text, piece))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn however_many_ask_the_thread_rests_for_most_of_the_time() {
+        let (mut last, mut made) = (LastTexts::default(), 0);
+        let mut ask = |format| {
+            let text = last.text(format, || {
+                made += 1;
+                thread::sleep(Duration::from_millis(100));
+                made.to_string()
+            });
+            String::from_utf8(text.to_vec()).unwrap()
+        };
+        let begin = Instant::now();
+        assert_eq!(ask(MetricFormat::OpenMetrics), "1");
+        let next = (0..1_000).map(|_| ask(MetricFormat::OpenMetrics)).find(|text| text == "2");
+        assert!(next.is_none() || begin.elapsed() > Duration::from_millis(900), "it is handed out again");
+        let now = ask(MetricFormat::Prometheus);
+        assert_ne!(now, "1", "each format has its own");
+        thread::sleep(FRESH);
+        assert_ne!(ask(MetricFormat::Prometheus), now, "and for a second at most");
+    }
 }

@@ -20,13 +20,15 @@ mod status;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, Query, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, Query, Request, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tokio::net::UnixListener;
 
 use crate::forwarding::PeerId;
@@ -34,7 +36,7 @@ use crate::report::drop_history::LastMinute;
 use crate::report::rows::{ErrorRow, GatewayRow, HandedOver, LogRow, Reloaded};
 use crate::report::{GatewayState, NoSuchTenant};
 pub use captures::{CaptureParts, CaptureRequest};
-use clients::{AdminListener, ClientHandle};
+use clients::{ClientHandle, ClientListener};
 use doors::Door;
 use metrics::MetricsAsking;
 
@@ -42,6 +44,10 @@ use metrics::MetricsAsking;
 pub trait Asked: Send + Sync + 'static {
     /// Reads what the gateway knows now; of `tunnels` those that are asked for.
     fn read<R>(&self, tunnels: impl Fn(PeerId) -> bool, read: impl FnOnce(&GatewayState<'_>) -> R) -> R;
+
+    /// The numbers of the tunnel peers, each with the moment in which it was learned, if it was, in nanoseconds of the
+    /// workers' clock.
+    fn tunnels(&self) -> Vec<(PeerId, Option<u64>)>;
 
     /// The gateway as a whole.
     fn gateway(&self) -> GatewayRow;
@@ -80,6 +86,20 @@ struct OneOfMany {
     name: String,
 }
 
+/// What is written behind the `?` of a request; what cannot be read is refused in words.
+struct AskedFor<T>(T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for AskedFor<T> {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        match Query::from_request_parts(parts, state).await {
+            Ok(Query(asked)) => Ok(Self(asked)),
+            Err(wrong) => Err(refuse(StatusCode::BAD_REQUEST, wrong.body_text())),
+        }
+    }
+}
+
 /// Answers until the task is dropped; what is asked for metrics is passed on.
 ///
 /// # Errors
@@ -91,7 +111,7 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let service = router(gateway, metrics).into_make_service_with_connect_info::<ClientHandle>();
     let door = Door::Unix(UnixListener::from_std(listener)?);
-    axum::serve(AdminListener::new(door, clients::MOST), service).await
+    axum::serve(ClientListener::new(door, clients::MOST), service).await
 }
 
 fn router<G: Asked>(gateway: Arc<G>, metrics: MetricsAsking) -> Router {
@@ -162,19 +182,17 @@ type ListOfTenant<G> = fn(Arc<G>, ClientHandle, Option<&str>) -> Result<Response
 
 /// A list of which a tenant's part may be asked for.
 fn of_tenant<G: Asked>(list: ListOfTenant<G>) -> MethodRouter<Arc<G>> {
-    get(async move |Query(filter): Query<TenantFilter>, ConnectInfo(client), State(gateway): State<Arc<G>>| match list(
-        gateway,
-        client,
-        filter.tenant.as_deref(),
-    ) {
-        Ok(list) => list,
-        Err(missing) => refuse(StatusCode::NOT_FOUND, missing.to_string()),
+    get(async move |AskedFor(filter): AskedFor<TenantFilter>, ConnectInfo(client), State(gateway): State<Arc<G>>| {
+        match list(gateway, client, filter.tenant.as_deref()) {
+            Ok(list) => list,
+            Err(missing) => refuse(StatusCode::NOT_FOUND, missing.to_string()),
+        }
     })
 }
 
 /// A list of one.
 fn of_one<G: Asked>(find: fn(&G, &str) -> Result<Response, String>) -> MethodRouter<Arc<G>> {
-    get(async move |Query(one): Query<OneOfMany>, State(gateway): State<Arc<G>>| {
+    get(async move |AskedFor(one): AskedFor<OneOfMany>, State(gateway): State<Arc<G>>| {
         find(&gateway, &one.name).unwrap_or_else(|missing| refuse(StatusCode::NOT_FOUND, missing))
     })
 }
@@ -184,7 +202,7 @@ fn whole<G: Asked>(
     what: &'static str,
     list: impl Fn(&G) -> Response + Clone + Send + Sync + 'static,
 ) -> MethodRouter<Arc<G>> {
-    get(async move |Query(filter): Query<TenantFilter>, State(gateway): State<Arc<G>>| match filter.tenant {
+    get(async move |AskedFor(filter): AskedFor<TenantFilter>, State(gateway): State<Arc<G>>| match filter.tenant {
         None => list(&gateway),
         Some(_) => refuse(
             StatusCode::BAD_REQUEST,

@@ -71,6 +71,10 @@ log_events! {
     AdminSocketFailed "admin_socket_failed" Warn { why: &'a str }
         "the admin socket takes no client in: {why}";
         "Look for a limit on open files; `show` works again by itself."
+    /// The TCP port of metrics takes no client in; the gateway goes on.
+    MetricsPortFailed "metrics_port_failed" Warn { why: &'a str }
+        "the TCP port of metrics takes no client in: {why}";
+        "Look for a limit on open files; it works again by itself."
     /// Metrics are not served any more; the gateway goes on.
     MetricsNotServed "metrics_not_served" Error { why: &'a str }
         "metrics are not served: {why}; a reload tries again";
@@ -338,9 +342,10 @@ log_events! {
     LogLost "log_lost" Warn { count: u64 }
         "{count} lines of the log were lost, since they could not be written";
         "See whether the disk is full, or whoever reads the log is slow or gone."
-    /// Whoever follows events was too slow, and has missed some. Only `transload events` has it.
+    /// Whoever follows events was too slow, and has missed some; those that it did not ask for are counted, too. Only
+    /// `transload events` has it.
     EventsLost "events_lost" Warn { count: u64 }
-        "{count} events were lost: they came faster than they were read";
+        "{count} events were lost, asked for or not: they came faster than they were read";
         "Read faster, or follow fewer (`--tenant`, `--name`)."
     /// Something that a library of the gateway says. The level is the library's.
     Library "library" Info { target: &'a str, why: &'a str }

@@ -1,6 +1,6 @@
 //! What the running gateway lends to those who ask it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -19,25 +19,23 @@ use crate::report::{GatewayState, PortState, TunnelState};
 impl Asked for Gateway {
     fn read<R>(&self, tunnels: impl Fn(PeerId) -> bool, read: impl FnOnce(&GatewayState<'_>) -> R) -> R {
         let rib = self.rib();
-        let named = |id| {
-            let peer = rib.plan().named.iter().find(|peer| peer.peer == id);
-            peer.and_then(|peer| peer.complaint.clone()).into_iter()
-        };
+        let named: HashMap<PeerId, _> =
+            rib.plan().named.iter().filter(|peer| tunnels(peer.peer)).map(|peer| (peer.peer, peer)).collect();
+        let complaint = |id| named.get(&id).and_then(|peer| peer.complaint.clone()).into_iter();
         let known = rib.tunnel_ends().filter(|tunnel| tunnels(tunnel.peer)).map(|tunnel| TunnelState {
             peer: tunnel.peer,
             endpoint: tunnel.endpoint,
             address: tunnel.remote.to_string(),
             learned: tunnel.learned,
-            failures: named(tunnel.peer).chain(rib.complaints(tunnel.peer).iter().cloned()).collect(),
+            failures: complaint(tunnel.peer).chain(rib.complaints(tunnel.peer).iter().cloned()).collect(),
             report: rib.reports().of(tunnel.peer),
         });
-        let nameless = rib.plan().named.iter().filter(|peer| peer.address.is_none() && tunnels(peer.peer));
-        let nameless = nameless.map(|peer| TunnelState {
+        let nameless = named.values().filter(|peer| peer.address.is_none()).map(|peer| TunnelState {
             peer: peer.peer,
             endpoint: &peer.endpoint,
             address: peer.host.clone(),
             learned: None,
-            failures: named(peer.peer).collect(),
+            failures: complaint(peer.peer).collect(),
             report: None,
         });
         read(&GatewayState {
@@ -58,6 +56,13 @@ impl Asked for Gateway {
             now: self.clock.now(),
             wall: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64),
         })
+    }
+
+    fn tunnels(&self) -> Vec<(PeerId, Option<u64>)> {
+        let rib = self.rib();
+        let nameless = rib.plan().named.iter().filter(|peer| peer.address.is_none());
+        let nameless = nameless.map(|peer| (peer.peer, None));
+        rib.tunnel_ends().map(|tunnel| (tunnel.peer, tunnel.learned)).chain(nameless).collect()
     }
 
     fn gateway(&self) -> GatewayRow {

@@ -7,6 +7,7 @@ use rustix::thread::CapabilitySet;
 use transload_encaps::Carrier;
 
 use super::opening::is_heard;
+use super::serving::OpenPort;
 use super::start::StartError;
 use crate::admin::socket::AdminSocket;
 use crate::compile::Plan;
@@ -62,6 +63,7 @@ pub fn confine(
     plan: &Plan,
     config: &Config,
     admin: &AdminSocket,
+    metrics: Option<&OpenPort>,
     state: Option<&Path>,
     is_on_xdp: impl Fn(PortId) -> bool,
 ) -> Result<CapabilitySet, StartError> {
@@ -73,6 +75,11 @@ pub fn confine(
         if let Err(error) = admin.hand_over(uid, gid) {
             let socket = admin.path().display().to_string();
             out_of_reach(&socket, &format!("cannot give {socket} to user {}: {error}", user.name()));
+        }
+        if let Some(Err(error)) = metrics.map(|port| port.hand_over(uid, gid)) {
+            let why =
+                format!("a reload cannot move the TCP port of metrics to an address that covers its own: {error}");
+            LogEvent::Warning { why: &why }.tell();
         }
         leave_none_to_programs();
         user.take_over()?;

@@ -29,7 +29,7 @@ pub fn look(config: &Config, plan: &mut Plan) -> io::Result<Vec<Problem>> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let machine = Machine::read().await?;
         let admin = plan.settings.admin.clone();
-        let mut problems = examine(&machine, config, plan, admin.as_deref());
+        let mut problems = examine(&machine, config, plan, admin.as_deref(), false);
         problems.extend(check_routes(plan).await?);
         problems.extend(rivals(config, plan));
         problems.extend(permissions(plan));
@@ -39,8 +39,15 @@ pub fn look(config: &Config, plan: &mut Plan) -> io::Result<Vec<Problem>> {
 }
 
 /// What stands in the way of a gateway that starts, and what it takes from the machine, in the order of the file. `admin`
-/// is where the file has its admin socket, if that counts. The plan then names devices as the kernel does.
-pub fn examine(machine: &Machine, config: &Config, plan: &mut Plan, admin: Option<&Path>) -> Vec<Problem> {
+/// is where the file has its admin socket, if that counts. One that `replaces` another gets its TCP port from that one. The
+/// plan then names devices as the kernel does.
+pub fn examine(
+    machine: &Machine,
+    config: &Config,
+    plan: &mut Plan,
+    admin: Option<&Path>,
+    replaces: bool,
+) -> Vec<Problem> {
     machine.name_devices(plan, None);
     let mut problems = machine.problems(config, plan);
     problems.extend(admin.and_then(|path| admin_socket(config, plan, path)));
@@ -48,7 +55,9 @@ pub fn examine(machine: &Machine, config: &Config, plan: &mut Plan, admin: Optio
     problems.extend(plan.ports.iter().filter_map(|port| socket(plan, port)));
     if served_by_others(plan).is_empty() {
         problems.extend(machine.held_by_others(plan));
-        problems.extend(serving::examine(plan));
+        if !replaces {
+            problems.extend(serving::examine(plan));
+        }
     }
     let choices = backends::choose(plan);
     problems.extend(machine.unusable_taps(config, plan, choices.workers));

@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
+use rustix::fs::{Gid, Uid, fchown};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::gateway::Gateway;
@@ -62,7 +63,7 @@ impl MetricsPort {
     /// When it cannot be had, which is told with its place in the file.
     pub(super) fn prepare(&self, plan: &Plan) -> Result<NextPort, Problems> {
         let Some(serving) = plan.settings.metrics.serving else { return Ok(NextPort::Other(None)) };
-        if self.open.as_ref().is_some_and(|open| open.at == serving.at) {
+        if self.server.is_serving() && self.open.as_ref().is_some_and(|open| open.at == serving.at) {
             return Ok(NextPort::Same);
         }
         let opened = open(serving.at, self.open.as_ref()).map_err(|error| problems(plan, serving, &error))?;
@@ -72,12 +73,27 @@ impl MetricsPort {
     /// Serves by what was prepared.
     pub(super) fn switch(&mut self, next: NextPort) {
         let NextPort::Other(open) = next else { return };
-        let listener = open.as_ref().map(|open| open.listener.try_clone());
-        match listener.transpose() {
-            Ok(listener) => self.server.serve(listener),
-            Err(error) => LogEvent::MetricsNotServed { why: &error.to_string() }.tell(),
+        match open.as_ref().map(|open| open.listener.try_clone()).transpose() {
+            Ok(listener) => {
+                self.server.serve(listener);
+                self.open = open;
+            }
+            Err(error) => {
+                self.server.serve(None);
+                self.open = None;
+                LogEvent::MetricsNotServed { why: &error.to_string() }.tell();
+            }
         }
-        self.open = open;
+    }
+}
+
+impl OpenPort {
+    /// Gives it to another user, who can then open another one of the same number beside it, for a reload.
+    ///
+    /// # Errors
+    /// When the system refuses it.
+    pub(super) fn hand_over(&self, uid: u32, gid: u32) -> io::Result<()> {
+        Ok(fchown(&self.listener, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?)
     }
 }
 

@@ -171,7 +171,7 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
     // Before there are threads that would have to do the same.
     let on_xdp = |port| choices.of(port).is_some_and(|choice| choice.xdp);
     let state = keeper.path(gateway.rib().plan());
-    let given_up = confine(gateway.rib().plan(), &config, &admin, state.as_deref(), on_xdp)?;
+    let given_up = confine(gateway.rib().plan(), &config, &admin, metrics_port.as_ref(), state.as_deref(), on_xdp)?;
 
     let stop = AtomicBool::new(false);
     let (working, rested) = mpsc::channel::<()>();
@@ -283,7 +283,7 @@ fn look_at_the_machine(
     let machine = runtime.block_on(stop.unless_told(Machine::read())).ok_or(StartError::Stopped)?;
     let machine = machine.map_err(while_doing("cannot ask the kernel for its devices"))?;
     let admin = plan.settings.admin.clone().filter(|_| orders.admin.is_none());
-    let problems = Problems(preflight::examine(&machine, config, plan, admin.as_deref()));
+    let problems = Problems(preflight::examine(&machine, config, plan, admin.as_deref(), orders.replace));
     if problems.has_errors() {
         return Err(problems.into());
     }
