@@ -65,7 +65,10 @@ fn arrival(encap: u8, id: u32, last: u8, macs: [[u8; 6]; 2], vlan: Option<u16>, 
 }
 
 fn samples(lab: &Lab) -> Vec<DropSampleRow> {
-    lab.gateway.state(lab.clock).drop_samples(None, None)
+    let drops = lab.gateway.state(lab.clock).drops();
+    let mut all: Vec<_> = drops.into_iter().flat_map(|row| row.samples).collect();
+    all.sort_by(|a, b| b.at.cmp(&a.at));
+    all
 }
 
 /// Sends a frame of its own second; returns what is shown if it was dropped.
@@ -142,8 +145,10 @@ fn a_tenants_frame_that_is_dropped_shows_whose_it_is() {
     assert_eq!((sample.tenant.as_deref(), sample.attachment.as_deref()), (Some("red"), Some("ce")));
     assert_eq!(sample.id.as_deref(), Some("s_vid 5"));
     let state = lab.gateway.state(lab.clock);
-    assert_eq!(state.drop_samples(None, Some("red")).len(), 1);
-    assert_eq!(state.drop_samples(Some("vx"), Some("red")).len(), 0);
+    let red = state.tenant_detail(state.tenant(Some("red")).unwrap().unwrap()).unwrap();
+    assert_eq!(red.samples, [sample]);
+    assert_eq!(state.samples_from("vx"), []);
+    assert!(state.drops_counted().iter().all(|row| row.samples.is_empty()));
 }
 
 #[test]

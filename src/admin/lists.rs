@@ -69,7 +69,8 @@ pub(super) fn peers<G: Asked>(
     client: ClientHandle,
     tenant: Option<&str>,
 ) -> Result<Response, NoSuchTenant> {
-    let ids = gateway.read(|_| true, |state| state.peer_ids(tenant))?;
+    let all = gateway.tunnels().into_iter().map(|(peer, _)| peer);
+    let ids = gateway.read(|_| false, |state| state.peers_in_order(all, tenant))?;
     let rows = move |part: Vec<_>| {
         let part: HashSet<PeerId> = part.into_iter().collect();
         gateway.read(|peer| part.contains(&peer), |state| state.peers(None).unwrap_or_default())

@@ -23,7 +23,7 @@ pub(super) fn scrape<G: Asked>(gateway: &G, format: MetricFormat) -> String {
     samples.add(&gateway.gateway());
     samples.add(&gateway.log());
     let (workers, ports, mappings, drops) =
-        gateway.read(|_| false, |state| (state.workers(), state.ports(), state.mappings(), state.drops()));
+        gateway.read(|_| false, |state| (state.workers(), state.ports(), state.mappings(), state.drops_counted()));
     samples.add_all(&workers);
     samples.add_all(&ports);
     samples.add_all(&mappings);
@@ -34,8 +34,15 @@ pub(super) fn scrape<G: Asked>(gateway: &G, format: MetricFormat) -> String {
 }
 
 fn peers<G: Asked>(gateway: &G, samples: &mut MetricSamples) {
-    let all = |state: &GatewayState<'_>| (state.peer_ids(None).unwrap_or_default(), first_learned(state));
-    let (ids, first) = gateway.read(|_| true, all);
+    let all = gateway.tunnels();
+    let first = first(all.iter().filter_map(|(peer, learned)| Some(((*learned)?, *peer))).collect());
+    let in_order = |state: &GatewayState<'_>| {
+        let ids = state.peers_in_order(all.iter().map(|(peer, _)| *peer), None).unwrap_or_default();
+        // The learned peers that have metrics of their own.
+        let first: HashSet<_> = first.map(|peer| state.names.peer(peer).into_owned()).collect();
+        (ids, first)
+    };
+    let (ids, first) = gateway.read(|_| false, in_order);
     for part in ids.chunks(PEERS) {
         let part: HashSet<PeerId> = part.iter().copied().collect();
         for row in gateway.read(|peer| part.contains(&peer), |state| state.peers(None).unwrap_or_default()) {
@@ -46,12 +53,6 @@ fn peers<G: Asked>(gateway: &G, samples: &mut MetricSamples) {
             }
         }
     }
-}
-
-/// The names of the learned peers that have metrics of their own.
-fn first_learned(state: &GatewayState<'_>) -> HashSet<String> {
-    let learned = state.tunnels.iter().filter_map(|tunnel| Some((tunnel.learned?, tunnel.peer)));
-    first(learned.collect()).map(|peer| state.names.peer(peer).into_owned()).collect()
 }
 
 /// Those that were learned first, of peers and when they were learned.

@@ -15,11 +15,13 @@ const PART: usize = 256;
 /// Looks at everything.
 pub(super) async fn status<G: Asked>(gateway: &G) -> StatusRow {
     let mut inspection = Inspection::new(gateway.last_minute(), gateway.changed_files().await);
+    let peers = gateway.tunnels().into_iter().map(|(peer, _)| peer);
     let (peers, tenants, workers) = gateway.read(
-        |_| true,
+        |_| false,
         |state| {
             inspection.basics(state);
-            (state.peer_ids(None).unwrap_or_default(), state.tenant_ids(None).unwrap_or_default(), state.workers())
+            let peers = state.peers_in_order(peers, None).unwrap_or_default();
+            (peers, state.tenant_ids(None).unwrap_or_default(), state.workers())
         },
     );
     for part in peers.chunks(PART) {

@@ -216,11 +216,11 @@ impl Question {
             What::Workers => list(WORKERS, &client::rows(socket, &path, tenant)?, "There are no workers."),
             What::Peer => {
                 let rows: Vec<PeerDetailRow> = client::rows(socket, &path, None)?;
-                page(rows.first().map(pages::peer), dropped(socket, |sample| sample.via == args.name)?)
+                rows.first().map_or_else(String::new, |row| page(pages::peer(row), &row.samples))
             }
             What::Tenant => {
                 let rows: Vec<TenantDetailRow> = client::rows(socket, &path, None)?;
-                page(rows.first().map(pages::tenant), dropped(socket, |sample| sample.tenant == args.name)?)
+                rows.first().map_or_else(String::new, |row| page(pages::tenant(row), &row.samples))
             }
             What::Drops => {
                 let rows: Vec<DropRow> = client::rows(socket, &path, tenant)?;
@@ -255,14 +255,12 @@ struct NamedRow {
     name: String,
 }
 
-/// The last frames that were dropped, as far as they are asked for.
-fn dropped(socket: &Path, is_wanted: impl Fn(&DropSampleRow) -> bool) -> Result<Option<String>, AskError> {
-    let rows: Vec<DropRow> = client::rows(socket, What::Drops.path(), None)?;
-    Ok(samples(rows.iter().flat_map(|row| &row.samples).filter(|sample| is_wanted(sample))))
-}
-
-fn page(drawn: Option<String>, dropped: Option<String>) -> String {
-    joined(drawn.into_iter().chain(dropped), "\n\n").unwrap_or_default()
+/// A page, and below it the last frames that were dropped.
+fn page(drawn: String, dropped: &[DropSampleRow]) -> String {
+    match samples(dropped.iter()) {
+        Some(samples) => format!("{drawn}\n\n{samples}"),
+        None => drawn,
+    }
 }
 
 fn fdb(rows: &[FdbRow]) -> String {

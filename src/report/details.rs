@@ -49,6 +49,7 @@ impl GatewayState<'_> {
             carrier: peer.compiled.carrier().to_string(),
             serves: behind.iter().take(MOST_SERVED).map(served).collect(),
             serves_more: behind.len().saturating_sub(MOST_SERVED) as u64,
+            samples: self.samples_from(&self.names.peer(id)),
         })
     }
 
@@ -73,6 +74,7 @@ impl GatewayState<'_> {
             bum: [BumClass::Broadcast, BumClass::Multicast, BumClass::UnknownUnicast]
                 .map(|class| self.bum_row(class, domain))
                 .into(),
+            samples: self.samples_of_tenant(&self.names.domain(id)),
         })
     }
 

@@ -1,5 +1,7 @@
 //! The rows of frames that were dropped, with the time of the day.
 
+use std::collections::HashMap;
+
 use transload_encaps::DropReason;
 
 use super::rows::DropSampleRow;
@@ -8,23 +10,39 @@ use super::wall::utc;
 use crate::rib::drop_samples::NamedSample;
 
 impl GatewayState<'_> {
-    /// The last dropped frames, the latest first: of all, or of a peer and a tenant of these names.
+    /// The last dropped frames that came from a peer, or by a port's tags, the latest first.
     #[must_use]
-    pub fn drop_samples(&self, peer: Option<&str>, tenant: Option<&str>) -> Vec<DropSampleRow> {
-        self.samples(|sample| {
-            let is_from = |peer| sample.via.as_deref() == Some(peer);
-            let is_of = |tenant| sample.tenant.as_ref().is_some_and(|[name, _]| name == tenant);
-            peer.is_none_or(is_from) && tenant.is_none_or(is_of)
-        })
+    pub fn samples_from(&self, via: &str) -> Vec<DropSampleRow> {
+        self.rows_of(self.samples(|sample| sample.via.as_deref() == Some(via)))
     }
 
-    pub(super) fn samples_of(&self, reason: DropReason) -> Vec<DropSampleRow> {
-        self.samples(|sample| sample.seen.reason == reason)
+    /// The last dropped frames of a tenant, the latest first.
+    #[must_use]
+    pub fn samples_of_tenant(&self, tenant: &str) -> Vec<DropSampleRow> {
+        self.rows_of(self.samples(|sample| sample.tenant.as_ref().is_some_and(|[name, _]| name == tenant)))
     }
 
-    fn samples(&self, is_asked_for: impl Fn(&NamedSample) -> bool) -> Vec<DropSampleRow> {
+    /// The last frame that was dropped for this reason.
+    pub(super) fn last_sample_of(&self, reason: DropReason) -> Option<DropSampleRow> {
+        self.samples(|sample| sample.seen.reason == reason).first().map(|sample| self.sample_row(sample))
+    }
+
+    /// All, by their reason; of each the latest first.
+    pub(super) fn samples_by_reason(&self) -> HashMap<DropReason, Vec<DropSampleRow>> {
+        let mut all: HashMap<_, Vec<_>> = HashMap::new();
+        for sample in self.samples(|_| true) {
+            all.entry(sample.seen.reason).or_default().push(self.sample_row(sample));
+        }
+        all
+    }
+
+    fn samples(&self, is_asked_for: impl Fn(&NamedSample) -> bool) -> Vec<&NamedSample> {
         let mut samples: Vec<_> = self.drop_samples.iter().filter(|sample| is_asked_for(sample)).collect();
         samples.sort_by(|a, b| b.seen.at.cmp(&a.seen.at).then_with(|| (&a.port, &a.via).cmp(&(&b.port, &b.via))));
+        samples
+    }
+
+    fn rows_of(&self, samples: Vec<&NamedSample>) -> Vec<DropSampleRow> {
         samples.into_iter().map(|sample| self.sample_row(sample)).collect()
     }
 

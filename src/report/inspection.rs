@@ -7,7 +7,7 @@ use transload_encaps::{Common, DropReason};
 
 use super::advice::Ends;
 use super::drop_history::LastMinute;
-use super::rows::{GatewayRow, Health, PortRow, StatusRow, Subject, TroubleRow, WorkerRow};
+use super::rows::{GatewayRow, Health, PeerState, PortRow, StatusRow, Subject, TroubleRow, WorkerRow};
 use super::state::GatewayState;
 use super::trouble;
 use crate::forwarding::DomainId;
@@ -57,11 +57,11 @@ impl Inspection {
     /// Looks at the tunnel peers that are in the state.
     pub fn peers(&mut self, state: &GatewayState<'_>) {
         let tables = state.shared.forwarding.load();
-        let mut rows: Vec<_> = state.tunnel_rows(&tables).collect();
+        let mut rows: Vec<_> = state.tunnel_rows(&state.tunnels, &tables).collect();
         rows.sort_by(|(.., a), (.., b)| a.peer.cmp(&b.peer));
         let is_recent = self.last.of(Common::UnknownPeer.into()).rises();
-        let strangers = state.samples_of(Common::UnknownPeer.into());
-        let stranger = strangers.into_iter().next().filter(|_| is_recent).and_then(|sample| sample.source);
+        let stranger = state.last_sample_of(Common::UnknownPeer.into()).filter(|_| is_recent);
+        let stranger = stranger.and_then(|sample| sample.source);
         for (tunnel, peer, row) in rows {
             *self.peers.entry(row.state.to_string()).or_default() += 1;
             let (peer, local, carrier) = (&*row.peer, row.endpoint_address.as_deref(), peer.compiled.carrier());
@@ -85,7 +85,9 @@ impl Inspection {
     pub fn finish(mut self, gateway: GatewayRow, workers: Vec<WorkerRow>) -> StatusRow {
         let count = |state: &str| self.peers.get(state).copied().unwrap_or(0);
         let all: u64 = self.peers.values().sum();
-        if all > 0 && count("fine") + count("idle") == 0 {
+        // One that says nothing may have nothing to say.
+        let lost = [PeerState::Unreachable, PeerState::Unresolved].map(|state| count(state.word()));
+        if all > 0 && lost.iter().sum::<u64>() == all {
             self.add(trouble::alone(all));
         }
         self.add_all(trouble::reload(&gateway));

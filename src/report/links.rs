@@ -48,38 +48,45 @@ impl GatewayState<'_> {
     /// When there is no such tenant.
     pub fn peers(&self, tenant: Option<&str>) -> Result<Vec<PeerRow>, NoSuchTenant> {
         let tables = self.shared.forwarding.load();
-        let rows = self.tunnels_of(tenant, &tables)?.into_iter().filter_map(|tunnel| {
-            let peer = tables.peer(tunnel.peer).filter(|peer| matches!(peer.exit, Exit::Tunnel(_)))?;
-            Some(self.peer_row(tunnel, peer, &tables))
-        });
-        Ok(rows.collect())
+        let tunnels = self.in_order(self.tunnels.iter(), |tunnel| tunnel.peer, tenant)?;
+        Ok(self.tunnel_rows(tunnels, &tables).map(|(.., row)| row).collect())
     }
 
-    /// The tunnel peers that are in the state, each with the tables' knowledge of it and its row.
+    /// These tunnel peers, each with the tables' knowledge of it and its row.
     pub(super) fn tunnel_rows<'t>(
         &'t self,
+        tunnels: impl IntoIterator<Item = &'t TunnelState<'t>>,
         tables: &'t Forwarding,
     ) -> impl Iterator<Item = (&'t TunnelState<'t>, &'t Peer, PeerRow)> {
-        self.tunnels.iter().filter_map(|tunnel| {
+        tunnels.into_iter().filter_map(|tunnel| {
             let peer = tables.peer(tunnel.peer).filter(|peer| matches!(peer.exit, Exit::Tunnel(_)))?;
             Some((tunnel, peer, self.peer_row(tunnel, peer, tables)))
         })
     }
 
-    /// The numbers of tunnel peers, of all or of one tenant, by name.
+    /// Of these tunnel peers all, or those of a tenant, in the order of their names.
     ///
     /// # Errors
     /// When there is no such tenant.
-    pub fn peer_ids(&self, tenant: Option<&str>) -> Result<Vec<PeerId>, NoSuchTenant> {
-        let tunnels = self.tunnels_of(tenant, &self.shared.forwarding.load())?;
-        Ok(tunnels.into_iter().map(|tunnel| tunnel.peer).collect())
+    pub fn peers_in_order(
+        &self,
+        peers: impl IntoIterator<Item = PeerId>,
+        tenant: Option<&str>,
+    ) -> Result<Vec<PeerId>, NoSuchTenant> {
+        self.in_order(peers, |peer| *peer, tenant)
     }
 
-    fn tunnels_of(&self, tenant: Option<&str>, tables: &Forwarding) -> Result<Vec<&TunnelState<'_>>, NoSuchTenant> {
-        let only = self.tenant(tenant)?.and_then(|id| tables.domain(id)).map(|domain| peers_of(domain, tables));
-        let is_chosen = |tunnel: &&TunnelState<'_>| only.as_ref().is_none_or(|peers| peers.contains(&tunnel.peer));
-        let mut chosen: Vec<_> = self.tunnels.iter().filter(is_chosen).collect();
-        chosen.sort_by_cached_key(|tunnel| self.names.peer(tunnel.peer));
+    fn in_order<T>(
+        &self,
+        tunnels: impl IntoIterator<Item = T>,
+        peer: impl Fn(&T) -> PeerId,
+        tenant: Option<&str>,
+    ) -> Result<Vec<T>, NoSuchTenant> {
+        let tables = self.shared.forwarding.load();
+        let only = self.tenant(tenant)?.and_then(|id| tables.domain(id)).map(|domain| peers_of(domain, &tables));
+        let is_chosen = |tunnel: &T| only.as_ref().is_none_or(|peers| peers.contains(&peer(tunnel)));
+        let mut chosen: Vec<_> = tunnels.into_iter().filter(is_chosen).collect();
+        chosen.sort_by_cached_key(|tunnel| self.names.peer(peer(tunnel)));
         Ok(chosen)
     }
 

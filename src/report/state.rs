@@ -93,6 +93,17 @@ impl GatewayState<'_> {
     /// Every reason for drops, in the order of the drop table.
     #[must_use]
     pub fn drops(&self) -> Vec<DropRow> {
+        let mut samples = self.samples_by_reason();
+        let with_samples = |reason: DropReason| {
+            let samples = samples.remove(&reason).unwrap_or_default();
+            DropRow { samples, ..self.drop_row(reason) }
+        };
+        DropReason::all().map(with_samples).collect()
+    }
+
+    /// The same rows with nothing in them but what is counted: no samples.
+    #[must_use]
+    pub fn drops_counted(&self) -> Vec<DropRow> {
         DropReason::all().map(|reason| self.drop_row(reason)).collect()
     }
 
@@ -109,7 +120,7 @@ impl GatewayState<'_> {
             copies: self.sum(|counters| counters.copy_drops(reason)),
             tolerated: self.sum(|counters| counters.tolerated(reason)),
             ports: ports.filter(|(_, frames)| *frames > 0).collect(),
-            samples: self.samples_of(reason),
+            samples: Vec::new(),
             responsible: reason.info().fault.word().into(),
             meaning: reason.info().meaning.into(),
         }

@@ -132,7 +132,7 @@ pub(super) fn tenant(state: &GatewayState<'_>, id: DomainId, domain: &Domain) ->
     let macs = domain.state.macs.load(std::sync::atomic::Ordering::Relaxed);
     if macs >= domain.mac_limit {
         all.push(of(
-            format!("it has learned {macs} MAC addresses, as many as it may: frames to others are flooded"),
+            format!("it has learned {macs} MAC addresses, as many as it may: frames to further ones are flooded"),
             "raise `limits: { macs: .. }` of the tenant, or look in `show fdb` for who makes up addresses",
         ));
     }
@@ -176,7 +176,7 @@ pub(super) fn drops(state: &GatewayState<'_>, reason: DropReason, last: &LastMin
     let ports: Vec<_> = ports.map(|(_, name)| name).collect();
     let by = if ports.is_empty() { String::new() } else { format!(" at port {}", ports.join(", ")) };
     let health = if ORDINARY.iter().any(|common| reason == (*common).into()) { Health::Fine } else { Health::Trouble };
-    let sample = state.samples_of(reason).into_iter().next();
+    let sample = state.last_sample_of(reason);
     let sample = sample.filter(|sample| sample.ago <= 60);
     let seen = sample.as_ref().map_or_else(String::new, |sample| format!("; the last one {}", in_words(sample)));
     let what = format!("{} frames dropped in the last minute{by}{seen}", dropped.frames);
@@ -205,7 +205,10 @@ fn in_words(sample: &DropSampleRow) -> String {
 pub(super) fn table(macs: usize, capacity: usize) -> Option<TroubleRow> {
     let is_full = macs.saturating_mul(20) >= capacity.saturating_mul(19);
     is_full.then(|| {
-        let what = format!("{macs} of {capacity} places of the MAC table are taken: frames to others are flooded");
+        let what = format!(
+            "{macs} of {capacity} places of the MAC table are taken; once it is full, frames to \
+                            further addresses are flooded"
+        );
         let advice =
             "raise `fdb: { capacity: .. }`, which takes a restart, or lower the tenants' `limits: { macs: .. }`";
         TroubleRow::of(Subject::Gateway, "fdb", Health::Trouble, what, advice.into())

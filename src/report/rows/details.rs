@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::measure::no_metrics;
-use super::{PeerRow, TenantRow};
+use super::{DropSampleRow, PeerRow, TenantRow};
 
 /// One tunnel peer in detail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -21,6 +21,8 @@ pub struct PeerDetailRow {
     pub serves: Vec<ServedRow>,
     /// Attachments that it is behind, more than those.
     pub serves_more: u64,
+    /// The last frames from it that were dropped, the latest first.
+    pub samples: Vec<DropSampleRow>,
 }
 
 /// An attachment that a peer is behind.
@@ -57,6 +59,8 @@ pub struct TenantDetailRow {
     pub mtus: BTreeMap<String, u32>,
     /// How many copies of frames that go to everyone it may have made, and has.
     pub bum: Vec<BumRow>,
+    /// The last frames of it that were dropped, the latest first.
+    pub samples: Vec<DropSampleRow>,
 }
 
 /// A limit of copies of frames that go to everyone.
