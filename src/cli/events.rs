@@ -25,7 +25,7 @@ pub(super) struct Args {
     /// Only events about this tenant
     #[arg(long, value_name = "NAME")]
     tenant: Option<String>,
-    /// Only events about this peer, or about MAC addresses that move to it or from it
+    /// Only events about this peer or port, or about MAC addresses that move to it or from it
     #[arg(long, value_name = "NAME")]
     peer: Option<String>,
     /// Only events of these names, such as `mac_moved,loop_found`

@@ -32,7 +32,7 @@ pub use fields::FIELDS;
 use journal::Journal;
 use rates::{LineRate, Rates, Sharing};
 use ring::RECENT;
-pub use ring::{EventFilter, Follower, follow};
+pub use ring::{EventFilter, Follower, cut_to_keep, follow};
 pub use row::{EventKind, EventLevel, EventRow};
 use writer::{Lines, LogSink, Writer};
 

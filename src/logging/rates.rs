@@ -1,12 +1,16 @@
 //! How many events of a kind are told: so many at once and one more every period; what is more is counted, and summed up
 //! now and then with the words of the first.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::row::{EventLevel, EventRow};
 use super::{EventKind, LogEvent};
+
+/// So many tenants have a sum of their own.
+const MOST_TENANTS: usize = 10;
 
 /// So many events of a kind at once.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +48,19 @@ struct ToldLately {
     /// Events held back since the last sum.
     held: u64,
     /// The words of the first of these.
+    first: String,
+}
+
+/// Events that were held back since the last sum.
+#[derive(Debug)]
+struct HeldLately {
+    /// Their name, and how serious they are.
+    name: &'static str,
+    level: EventLevel,
+    /// The tenant that they are about, where each has a rate of its own; else nothing.
+    tenant: String,
+    count: u64,
+    /// The words of the first.
     first: String,
 }
 
@@ -104,21 +121,48 @@ impl Rates {
         false
     }
 
-    /// How many events of each kind were held back since the last sum, as events.
+    /// How many events of each kind were held back since the last sum, as events; of tenants, those with the most have one
+    /// each.
     pub(super) fn sums(&self) -> Vec<EventRow> {
+        let mut all = self.take_held();
+        all.sort_by_key(|held| (!held.tenant.is_empty(), Reverse(held.count)));
+        let of_all = all.iter().take_while(|held| held.tenant.is_empty()).count();
+        let rest = all.split_off(all.len().min(of_all + MOST_TENANTS));
+        let mut others: BTreeMap<&'static str, HeldLately> = BTreeMap::new();
+        for held in rest {
+            let of_kind = others.entry(held.name);
+            of_kind
+                .and_modify(|sum| sum.count += held.count)
+                .or_insert_with(|| HeldLately { tenant: String::new(), ..held });
+        }
+        all.iter().chain(others.values()).map(HeldLately::row).collect()
+    }
+
+    /// What was held back since the last time.
+    fn take_held(&self) -> Vec<HeldLately> {
         let mut kinds = self.kinds();
-        let rows = kinds.iter_mut().filter(|(_, said)| said.held > 0).map(|(key, said)| {
-            let tenant = Some(&*key.tenant).filter(|tenant| !tenant.is_empty());
-            let (count, of) = (std::mem::take(&mut said.held), said.name);
-            let mut row = EventRow::of(&LogEvent::HeldBack { count, of, tenant, first: &said.first });
-            row.level = said.level;
-            row
+        let held = kinds.iter_mut().filter(|(_, said)| said.held > 0).map(|(key, said)| HeldLately {
+            name: said.name,
+            level: said.level,
+            tenant: key.tenant.clone(),
+            count: std::mem::take(&mut said.held),
+            first: std::mem::take(&mut said.first),
         });
-        let rows = rows.collect();
+        let held = held.collect();
         // A kind that has its whole burst again is as one that has said nothing.
         let now = self.start.elapsed();
         kinds.retain(|_, said| said.whole_at > now);
-        rows
+        held
+    }
+}
+
+impl HeldLately {
+    fn row(&self) -> EventRow {
+        let tenant = Some(&*self.tenant).filter(|tenant| !tenant.is_empty());
+        let mut row =
+            EventRow::of(&LogEvent::HeldBack { count: self.count, of: self.name, tenant, first: &self.first });
+        row.level = self.level;
+        row
     }
 }
 
@@ -162,5 +206,22 @@ mod tests {
         assert_eq!((&*sum.event, &*sum.message), ("held_back", "7 more like this: line 50"));
         assert_eq!((&sum.fields["count"], sum.text("of"), sum.text("tenant")), (&7.into(), Some("one"), Some("blue")));
         assert!(rates.sums().is_empty());
+    }
+
+    #[test]
+    fn of_many_tenants_those_that_said_most_are_told_and_the_rest_as_one() {
+        let rates = Rates::new(RATE);
+        let tenants: Vec<String> = (0..100).map(|number| format!("cust-{number}")).collect();
+        for (number, tenant) in tenants.iter().enumerate() {
+            let of = Sharing { tenant: Some(tenant), ..kind("mac_moved", None) };
+            told(&rates, of, RATE.burst + 1 + number as u32, Duration::ZERO);
+        }
+        told(&rates, kind("peer_learned", None), RATE.burst + 1, Duration::ZERO);
+        let sums = rates.sums();
+        let count = |row: &EventRow| row.fields["count"].as_u64().unwrap_or(0);
+        assert_eq!(sums.iter().map(count).sum::<u64>(), 1 + (1..=100).sum::<u64>(), "nothing is left out");
+        assert_eq!(sums.len(), 1 + MOST_TENANTS + 1);
+        let of_tenants: Vec<_> = sums.iter().filter_map(|row| Some((row.text("tenant")?, count(row)))).collect();
+        assert_eq!(of_tenants[..2], [("cust-99", 100), ("cust-98", 99)]);
     }
 }

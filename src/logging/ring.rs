@@ -1,5 +1,6 @@
 //! The last events, for those who follow them: a bounded ring that nobody fills alone, and that waits for nobody.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,13 +8,18 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::rates::{LineRate, Rates, Sharing};
-use super::row::{EventLevel, EventRow};
+use super::row::{self, EventLevel, EventRow};
 use super::{EventKind, LogEvent};
 
 /// Events that are kept.
 const KEPT: usize = 1_000;
 /// Bytes of a text that is kept, at most: a file may be wrong in ten thousand places.
 const LONGEST: usize = 4_096;
+/// Cuts a text to the length at which texts are kept.
+pub fn cut_to_keep(text: &mut String) {
+    row::cut(text, LONGEST);
+}
+
 /// So many of a kind about one tenant, and of a kind in all, are told one by one.
 const OF_TENANT: LineRate = LineRate { burst: 50, period: Duration::from_millis(500) };
 const OF_KIND: LineRate = LineRate { burst: 200, period: Duration::from_millis(50) };
@@ -32,10 +38,23 @@ pub(super) struct RecentEvents {
 /// The events with their serial numbers, which have a gap where one was pushed out.
 #[derive(Default)]
 struct EventRing {
-    rows: VecDeque<(u64, Arc<EventRow>)>,
+    rows: VecDeque<KeptEvent>,
     next: u64,
-    /// How many there are of each kind and tenant.
-    counts: HashMap<(String, String), usize>,
+    /// How many there are of each share.
+    counts: HashMap<EventShare, usize>,
+}
+
+struct KeptEvent {
+    serial: u64,
+    share: EventShare,
+    row: Arc<EventRow>,
+}
+
+/// What events share a place by: their name and tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct EventShare {
+    name: Cow<'static, str>,
+    tenant: String,
 }
 
 impl RecentEvents {
@@ -73,8 +92,9 @@ impl EventRing {
         if self.rows.len() >= KEPT {
             self.push_out();
         }
-        *self.counts.entry(share(&row)).or_default() += 1;
-        self.rows.push_back((self.next, row));
+        let share = EventShare { name: row.event.clone(), tenant: row.text("tenant").unwrap_or_default().to_owned() };
+        *self.counts.entry(share.clone()).or_default() += 1;
+        self.rows.push_back(KeptEvent { serial: self.next, share, row });
         self.next += 1;
     }
 
@@ -83,7 +103,7 @@ impl EventRing {
         let Some(most) = self.counts.iter().max_by_key(|(_, count)| **count).map(|(share, _)| share.clone()) else {
             return;
         };
-        if let Some(oldest) = self.rows.iter().position(|(_, row)| share(row) == most) {
+        if let Some(oldest) = self.rows.iter().position(|kept| kept.share == most) {
             self.rows.remove(oldest);
         }
         if let Some(count) = self.counts.get_mut(&most) {
@@ -93,14 +113,9 @@ impl EventRing {
     }
 
     /// The first event from this serial number on, with its own.
-    fn from(&self, serial: u64) -> Option<&(u64, Arc<EventRow>)> {
-        self.rows.get(self.rows.partition_point(|(number, _)| *number < serial))
+    fn from(&self, serial: u64) -> Option<&KeptEvent> {
+        self.rows.get(self.rows.partition_point(|kept| kept.serial < serial))
     }
-}
-
-/// What events share a place by: their name and tenant.
-fn share(row: &EventRow) -> (String, String) {
-    (row.event.clone().into_owned(), row.text("tenant").unwrap_or_default().to_owned())
 }
 
 /// Which events somebody wants; what is empty does not matter.
@@ -108,7 +123,7 @@ fn share(row: &EventRow) -> (String, String) {
 pub struct EventFilter {
     /// Only those about this tenant.
     pub tenant: Option<String>,
-    /// Only those about this peer: itself, or as the place of a MAC address.
+    /// Only those about this peer or port: itself, or as the place of a MAC address.
     pub peer: Option<String>,
     /// Only those of these names.
     pub names: Vec<String>,
@@ -118,7 +133,7 @@ impl EventFilter {
     fn wants(&self, row: &EventRow) -> bool {
         let is_named = |name: &String| row.event == **name || row.text("of") == Some(name);
         let is_there = |peer: &str| {
-            ["peer", "from_via", "to_via", "held_via"].iter().any(|field| row.text(field) == Some(peer))
+            ["peer", "port", "from_via", "to_via", "held_via"].iter().any(|field| row.text(field) == Some(peer))
                 || row
                     .fields
                     .get("peers")
@@ -154,7 +169,7 @@ pub fn follow(filter: EventFilter, last: usize, goes_on: bool) -> Follower {
 
 impl Follower {
     fn of(ring: &EventRing, filter: EventFilter, last: usize, goes_on: bool) -> Self {
-        let wanted = ring.rows.iter().rev().map(|(_, row)| row).filter(|row| filter.wants(row)).take(last);
+        let wanted = ring.rows.iter().rev().map(|kept| &kept.row).filter(|row| filter.wants(row)).take(last);
         let mut before: VecDeque<_> = wanted.cloned().collect();
         before.make_contiguous().reverse();
         Self { filter, before, next: ring.next, is_over: !goes_on }
@@ -178,7 +193,7 @@ impl Follower {
             return Some(row);
         }
         while !self.is_over {
-            let (serial, row) = ring.from(self.next)?;
+            let KeptEvent { serial, row, .. } = ring.from(self.next)?;
             let count = serial - std::mem::replace(&mut self.next, *serial);
             if count > 0 {
                 return Some(Arc::new(EventRow::of(&LogEvent::EventsLost { count })));
@@ -218,7 +233,7 @@ mod tests {
         ring.push(moved("calm", "leaf-2"));
         (0..10 * KEPT).for_each(|_| ring.push(moved("noisy", "leaf-2")));
         assert_eq!(ring.rows.len(), KEPT);
-        let kept: Vec<_> = ring.rows.iter().take(2).map(|(_, row)| row.text("tenant")).collect();
+        let kept: Vec<_> = ring.rows.iter().take(2).map(|kept| kept.row.text("tenant")).collect();
         assert_eq!(kept, [None, Some("calm")]);
     }
 
@@ -250,6 +265,10 @@ mod tests {
         assert_eq!(read(&mut want(Some("red"), None, &[], 9), &ring), ["mac_moved"]);
         assert_eq!(read(&mut want(None, Some("leaf-2"), &[], 9), &ring), ["mac_moved", "peer_learned"]);
         assert_eq!(read(&mut want(None, Some("leaf-2"), &["mac_moved"], 9), &ring), ["mac_moved"]);
+        let mut ports = EventRing::default();
+        ports.push(Arc::new(EventRow::of(&LogEvent::PortFailed { port: "eth1", why: "gone" })));
+        let filter = EventFilter { peer: Some("eth1".to_owned()), ..EventFilter::default() };
+        assert_eq!(read(&mut Follower::of(&ports, filter, 9, true), &ports), ["port_failed"]);
         let mut follower = want(Some("blue"), None, &["mac_moved"], 0);
         for row in &all {
             ring.push(row.clone());

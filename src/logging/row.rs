@@ -134,17 +134,11 @@ impl EventRow {
 
     /// The same with its texts cut to so many bytes.
     pub(super) fn cut(&self, bytes: usize) -> Self {
-        let cut = |text: &mut String| {
-            if text.len() > bytes {
-                text.truncate(text.floor_char_boundary(bytes));
-                text.push_str(" [...]");
-            }
-        };
         let mut row = self.clone();
-        cut(&mut row.message);
+        cut(&mut row.message, bytes);
         for value in row.fields.values_mut() {
             if let Value::String(text) = value {
-                cut(text);
+                cut(text, bytes);
             }
         }
         row
@@ -153,6 +147,14 @@ impl EventRow {
     /// The text of a field; of a field that is none, nothing.
     pub(super) fn text(&self, field: &str) -> Option<&str> {
         self.fields.get(field)?.as_str()
+    }
+}
+
+/// Cuts a text that has more bytes.
+pub(super) fn cut(text: &mut String, bytes: usize) {
+    if text.len() > bytes {
+        text.truncate(text.floor_char_boundary(bytes));
+        text.push_str(" [...]");
     }
 }
 

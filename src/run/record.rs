@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use crate::config::SourceText;
+use crate::logging::cut_to_keep;
 use crate::report::rows::{ReloadResult, ReloadRow};
 
 /// What became of the gateway's file so far.
@@ -55,8 +56,9 @@ impl FileRecord {
         history.last = Some(ReloadRow { when: now, result: ReloadResult::Done, why: None });
     }
 
-    /// A reload was rejected, and why.
-    pub(super) fn rejected(&self, why: String) {
+    /// A reload was rejected, and why; of many reasons the first are kept.
+    pub(super) fn rejected(&self, mut why: String) {
+        cut_to_keep(&mut why);
         let mut history = self.lock();
         history.rejected += 1;
         history.last = Some(ReloadRow { when: unix_seconds(), result: ReloadResult::Rejected, why: Some(why) });
