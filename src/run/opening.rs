@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use thiserror::Error;
 use transload_encaps::Carrier;
@@ -20,6 +22,9 @@ use crate::run::backends::Choices;
 use crate::run::exclusive::Exclusive;
 use crate::run::filters::filter;
 use crate::run::reopen::{PortReopener, reopenable};
+
+/// After which what another gateway only looked at is free again.
+const MOMENT: Duration = Duration::from_millis(5);
 
 /// The ports of a gateway, open. Everything is undone when this is dropped.
 pub struct Opening<'mem> {
@@ -166,6 +171,20 @@ pub fn claims(plan: &Plan) -> Vec<String> {
 /// # Errors
 /// When another gateway has one of them.
 pub fn claim(plan: &Plan, exclusive: &mut Exclusive) -> Result<(), OpeningError> {
+    let claimed = claim_at_once(plan, exclusive);
+    if !matches!(claimed, Err(OpeningError::Taken(_))) {
+        return claimed;
+    }
+    // One that starts holds for a moment what it finds abandoned.
+    thread::sleep(MOMENT);
+    claim_at_once(plan, exclusive)
+}
+
+/// The same, for whoever asks again and again.
+///
+/// # Errors
+/// When another gateway has one of them.
+pub fn claim_at_once(plan: &Plan, exclusive: &mut Exclusive) -> Result<(), OpeningError> {
     for what in claims(plan) {
         match exclusive.claim(&what) {
             Ok(true) => {}

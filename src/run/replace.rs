@@ -79,7 +79,7 @@ impl Predecessor {
         manager: &ServiceManager,
         mut idle: impl FnMut(),
     ) -> Result<(), StartError> {
-        let waits_for_locks = matches!(opening::claim(plan, exclusive), Err(OpeningError::Taken(_)));
+        let waits_for_locks = matches!(opening::claim_at_once(plan, exclusive), Err(OpeningError::Taken(_)));
         let handed_over = client::succeed(&self.socket).ok();
         manager.succeeds(handed_over.and_then(|answer| answer.watchdog_usec).map(Duration::from_micros));
         pidfd_send_signal(&self.handle, Signal::TERM).map_err(|error| cannot(&error.into()))?;
@@ -88,7 +88,7 @@ impl Predecessor {
             // It closes its admin socket first, and removes it before it lets go of its locks.
             let is_listening = UnixStream::connect(&self.socket).is_ok();
             let is_over = !is_listening && (waits_for_locks || self.has_ended());
-            let claimed = opening::claim(plan, exclusive);
+            let claimed = opening::claim_at_once(plan, exclusive);
             manager.waits();
             idle();
             match claimed {

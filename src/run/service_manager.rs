@@ -31,6 +31,8 @@ const MOST_OWED: usize = 16;
 const LOOK: Duration = Duration::from_secs(1);
 /// The status is sent at most so often.
 const STATUS_PAUSE: Duration = Duration::from_secs(10);
+/// A process that takes our place has us end within so long of saying so.
+const SUCCESSION: Duration = Duration::from_secs(5);
 /// A worker that has not moved for so long, or for half the watchdog's time if that is longer, hangs.
 const BREATHLESS: Duration = Duration::from_secs(2);
 
@@ -51,8 +53,10 @@ struct Talk {
     watchdog: Option<Duration>,
     /// The status that it knows, and since when.
     status: Option<(String, Instant)>,
-    /// Another process takes our place, and speaks from now on.
-    is_succeeded: bool,
+    /// Since when another process takes our place and speaks instead.
+    succeeded_at: Option<Instant>,
+    /// We have been told to end.
+    is_ending: bool,
     /// When we last said that all is well while we waited for our place.
     waiting_beat: Option<Instant>,
     /// A worker hangs, and the log says so.
@@ -96,6 +100,18 @@ impl ServiceManager {
     /// The gateway ends.
     pub fn stops(&self) {
         self.say(&[NotifyState::Stopping]);
+        self.talk().is_ending = true;
+    }
+
+    /// A process that takes our place has us end at once. Whoever has not has come to nothing: the service is ours again.
+    fn take_back(&self) {
+        let is_left = |since: Instant| since.elapsed() > SUCCESSION;
+        let mut talk = self.talk();
+        if !talk.is_ending && talk.succeeded_at.is_some_and(is_left) {
+            talk.succeeded_at = None;
+            drop(talk);
+            self.say(&[NotifyState::MainPid(std::process::id())]);
+        }
     }
 
     /// Another process takes our place: it is the service from now on, and alone has something to say. Returns how often it
@@ -103,7 +119,7 @@ impl ServiceManager {
     pub fn succeeded_by(&self, process: u32) -> Option<Duration> {
         self.say(&[NotifyState::MainPid(process)]);
         let mut talk = self.talk();
-        talk.is_succeeded = true;
+        talk.succeeded_at = Some(Instant::now());
         talk.watchdog
     }
 
@@ -144,6 +160,7 @@ impl ServiceManager {
                 }
                 _ = looks.tick() => {
                     self.say(&[]);
+                    self.take_back();
                     self.tell_status(gateway);
                 }
             }
@@ -165,7 +182,7 @@ impl ServiceManager {
         let is_due = |status: &Option<(String, Instant)>| {
             status.as_ref().is_none_or(|(_, since)| since.elapsed() >= STATUS_PAUSE)
         };
-        if self.talk().is_succeeded || !is_due(&self.talk().status) {
+        if self.talk().succeeded_at.is_some() || !is_due(&self.talk().status) {
             return;
         }
         let summary = gateway.summary();
@@ -179,7 +196,7 @@ impl ServiceManager {
     fn say(&self, states: &[NotifyState<'_>]) {
         let Some(channel) = &self.channel else { return };
         let mut talk = self.talk();
-        if !states.is_empty() && !talk.is_succeeded {
+        if !states.is_empty() && talk.succeeded_at.is_none() {
             talk.owe(message(states));
         }
         while let Some(first) = talk.owed.front() {
@@ -321,6 +338,24 @@ mod tests {
         manager.has_reloaded();
         manager.say_now(&[NotifyState::Watchdog]);
         assert_eq!(heard(&listener), ["MAINPID=4711\n", "WATCHDOG=1\n"]);
+    }
+
+    #[test]
+    fn a_successor_that_comes_to_nothing_is_taken_back() {
+        let (manager, listener) = manager("nothing");
+        manager.succeeded_by(4711);
+        manager.take_back();
+        let ago = Instant::now().checked_sub(SUCCESSION * 2).unwrap();
+        manager.talk().succeeded_at = Some(ago);
+        manager.take_back();
+        manager.has_reloaded();
+        let ours = format!("MAINPID={}\n", std::process::id());
+        assert_eq!(heard(&listener), ["MAINPID=4711\n", &*ours, "READY=1\n"]);
+        manager.succeeded_by(4711);
+        manager.stops();
+        manager.talk().succeeded_at = Some(ago);
+        manager.take_back();
+        assert_eq!(heard(&listener), ["MAINPID=4711\n"], "it has us end");
     }
 
     #[test]
