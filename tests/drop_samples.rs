@@ -106,18 +106,18 @@ proptest! {
             let Some(sample) = sample else { continue };
             let text = |mac: [u8; 6]| mac.map(|byte| format!("{byte:02x}")).join(":");
             prop_assert_eq!(sample.source, Some(arrival.source.to_string()));
-                prop_assert_eq!(sample.destination, Some(arrival.destination.to_string()));
-                prop_assert_eq!(sample.carrier, Some(arrival.carrier.to_owned()));
-                prop_assert_eq!(sample.len as usize, arrival.bytes.len());
-                // A header is read as its sender's encapsulation has it.
-                let sender = match last {
-                    9 | 19 => [0, 3],
-                    10 => [1, 1],
-                    _ => [2, 2],
-                };
-                if sample.via.is_some() && sender.contains(&encap) {
-                    prop_assert_eq!(sample.id, Some(arrival.id));
-                }
+            prop_assert_eq!(sample.destination, Some(arrival.destination.to_string()));
+            prop_assert_eq!(sample.carrier, Some(arrival.carrier.to_owned()));
+            prop_assert_eq!(sample.len as usize, arrival.bytes.len());
+            // A header is read as its sender's encapsulation has it.
+            let sender = match last {
+                9 | 19 => [0, 3],
+                10 => [1, 1],
+                _ => [2, 2],
+            };
+            if sample.via.is_some() && sender.contains(&encap) {
+                prop_assert_eq!(sample.id, Some(arrival.id));
+            }
             prop_assert_eq!(sample.port, "up");
             prop_assert_eq!(sample.source_mac, Some(text(arrival.macs[0])));
             prop_assert_eq!(sample.destination_mac, Some(text(arrival.macs[1])));
@@ -190,4 +190,25 @@ fn fragments_that_stay_alone_show_who_sent_them() {
     let lost =
         samples.iter().find(|sample| sample.reason == "reassembly_timeout").unwrap_or_else(|| panic!("{samples:?}"));
     assert_eq!((lost.source.as_deref(), lost.destination.as_deref()), (Some("192.0.2.9"), Some("192.0.2.1")));
+}
+
+#[test]
+fn a_flood_that_had_to_wait_shows_its_own_headers() {
+    let file = FILE.replace(
+        "tenants:\n",
+        "groups: { many: { endpoint: v4, encap: vxlan, members: [10.1.0.1-10.1.0.90] } }\ntenants:\n",
+    );
+    let file = file.replace("      vx: {", "      many: { group: many, vni: 100 }\n      vx: {");
+    let mut lab = Lab::with_short_chunks(&file);
+    let up = lab.port("up");
+    let too_big = |encap, id, last| arrival(encap, id, last, [mac(1), BROADCAST], None, 1460);
+    // The first one has more copies than go out at once, so that the second one waits.
+    lab.gateway.port(up).unwrap().inject(too_big(1, 5000, 10).bytes);
+    let waits = too_big(0, 100, 9);
+    lab.send("up", waits.bytes.clone());
+    let samples = lab.gateway.state(lab.clock).drop_samples(Some("vx"), Some("red"));
+    assert_eq!(samples.len(), 1, "{samples:?}");
+    assert_eq!(samples[0].reason, "too_big");
+    assert_eq!((samples[0].source.as_deref(), samples[0].id.as_deref()), (Some("192.0.2.9"), Some("vni 100")));
+    assert_eq!(samples[0].len as usize, waits.bytes.len());
 }

@@ -43,7 +43,7 @@ impl Sampler<'_> {
     #[inline]
     pub(super) fn dropped(&mut self, reason: DropReason, frame: &Frame<'_>, note: &Note) {
         if self.events.samples.wants(reason, note.origin.peer, self.now.tick()) {
-            self.take(reason, frame, (note.port, note.origin.peer), note.kind, 0);
+            self.take(reason, frame, (note.port, note.origin.peer), note.kind, (0, Some(note.origin.end)));
         }
     }
 
@@ -63,10 +63,12 @@ impl Sampler<'_> {
         };
         let peer = peer.unwrap_or(PeerId::new(u32::MAX));
         if self.events.samples.wants(reason, peer, self.now.tick()) {
-            self.take(reason, frame, (port, peer), side.kind(), wrapped);
+            self.take(reason, frame, (port, peer), side.kind(), (wrapped, None));
         }
     }
 
+    /// Takes a sample. So many bytes in front are new outer headers, and the packet was so long that it came in, if that is
+    /// known.
     #[inline(never)]
     fn take(
         &mut self,
@@ -74,7 +76,7 @@ impl Sampler<'_> {
         frame: &Frame<'_>,
         (port, peer): (PortId, PeerId),
         kind: FrameKind,
-        wrapped: usize,
+        (wrapped, end): (usize, Option<u32>),
     ) {
         let known = self.tables.peer(peer);
         let mut from = known.is_some().then_some(peer);
@@ -87,7 +89,7 @@ impl Sampler<'_> {
                 (outer, Some(here))
             }
             Some(Exit::Port(_)) => (None, None),
-            Some(Exit::Tunnel(_)) => self.taken_off(frame, wrapped, peer, port).unzip(),
+            Some(Exit::Tunnel(_)) => self.taken_off(frame, (wrapped, end), peer, port).unzip(),
         };
         let encap = match (from.and_then(|peer| self.tables.peer(peer)), outer.and_then(|outer| outer.carrier)) {
             (Some(peer), _) => Some(peer.compiled.kind()),
@@ -158,21 +160,29 @@ impl Sampler<'_> {
     fn taken_off<'f>(
         &self,
         frame: &'f Frame<'_>,
-        wrapped: usize,
+        (wrapped, packet): (usize, Option<u32>),
         peer: PeerId,
         port: PortId,
     ) -> Option<(OuterSample, &'f [u8])> {
         let at = frame.headroom() + wrapped;
         let ids = &self.tables.ports.get(port)?.endpoints;
-        let begin = at.saturating_sub(MOST_OUTER)..at;
-        begin.rev().find_map(|begin| {
+        // Where a packet ends does not move in its chunk, so that its length says where it began.
+        let begins = match packet {
+            Some(len) => {
+                let begin = (frame.headroom() + frame.len()).checked_sub(len as usize)?;
+                begin..at.min(begin + 1)
+            }
+            None => at.saturating_sub(MOST_OUTER)..at,
+        };
+        begins.rev().find_map(|begin| {
             let whole = frame.bytes_from(begin);
             let outer = ids.iter().find_map(|&endpoint| {
                 let vlan = self.tables.endpoints.get(endpoint)?.vlan;
                 let outer = outer::walk(whole, outer::ip_start(whole, vlan)?).ok()?;
                 let is_near = (at - begin).checked_sub(outer.at.into()).is_some_and(|behind| behind <= MOST_INNER);
                 let sender = Sender { endpoint, address: outer.src, carrier: outer.carrier };
-                (is_near && self.peer(&sender) == Some(peer)).then_some(outer)
+                let is_theirs = outer.end as usize == whole.len() && self.peer(&sender) == Some(peer);
+                (is_near && is_theirs).then_some(outer)
             })?;
             Some((sample_of(&outer, whole), whole))
         })

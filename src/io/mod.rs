@@ -223,15 +223,17 @@ impl<'mem> Pool<'mem> {
         self.short.pop()
     }
 
-    /// The same frame in a short chunk, if there are such, one is free, and it fits there.
+    /// The same frame in a short chunk, if there are such, one is free, and it fits there. What is in front of it goes with
+    /// it: the headers that were taken off, and not those of whatever frame had that chunk before.
     pub fn slim(&mut self, frame: Frame<'mem>) -> Frame<'mem> {
         let (headroom, len) = (frame.headroom(), frame.len());
         if headroom + len > self.short_len {
             return frame;
         }
         let Some(mut slim) = self.short.pop().map(Frame::new) else { return frame };
-        slim.reset(headroom);
-        let (kept, free) = if slim.copy_from(&frame) { (slim, frame) } else { (frame, slim) };
+        let is_same = slim.fill(0, frame.bytes_from(0)) && slim.narrow(headroom, headroom + len).is_ok();
+        slim.meta = frame.meta;
+        let (kept, free) = if is_same { (slim, frame) } else { (frame, slim) };
         self.put(free);
         kept
     }

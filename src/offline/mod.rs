@@ -69,6 +69,12 @@ impl<'mem> Offline<'mem> {
     /// The gateway that a plan describes, its frames in this [`arena`].
     #[must_use]
     pub fn new(plan: Plan, arena: &'mem mut [u8]) -> Self {
+        Self::with_pool(plan, Pool::new(arena, LONG))
+    }
+
+    /// The same with chunks of another length.
+    #[must_use]
+    pub fn with_pool(plan: Plan, pool: Pool<'mem>) -> Self {
         let mut handles = Slab::new();
         let mut ports = Vec::with_capacity(plan.ports.len());
         for plan in &plan.ports {
@@ -79,7 +85,7 @@ impl<'mem> Offline<'mem> {
         let (rib, placeholders) = rib(plan, 1);
         let (sender, events) = events::ring(EVENTS);
         let counters = Arc::clone(&rib.counters()[0]);
-        let worker = Worker::new(Arc::clone(rib.shared()), Pool::new(arena, LONG), ports, counters, sender);
+        let worker = Worker::new(Arc::clone(rib.shared()), pool, ports, counters, sender);
         Self { rib, placeholders, worker, handles, events }
     }
 

@@ -14,12 +14,19 @@ use std::collections::BTreeMap;
 
 use transload::compile::{self, Numbers, Plan};
 use transload::forwarding::PortId;
+use transload::io::Pool;
+use transload::io::arena::{LONG, Layout};
 use transload::io::memory::Packet;
 use transload::offline::{self, Offline};
 use transload::report::rows::FdbRow;
 use transload::{config, forwarding};
 
 const SECOND: u64 = 1_000_000_000;
+
+fn plan_of(yaml: &str) -> Plan {
+    let config = config::parse("lab.yaml", yaml).unwrap_or_else(|problems| panic!("{problems:?}"));
+    compile::compile(&config, &Numbers::default(), None).unwrap_or_else(|problems| panic!("{problems:?}"))
+}
 
 /// A gateway, its clock, and the names of its ports.
 pub struct Lab {
@@ -31,18 +38,24 @@ pub struct Lab {
 impl Lab {
     /// The gateway of this configuration, which must be good.
     pub fn new(yaml: &str) -> Self {
-        let config = config::parse("lab.yaml", yaml).unwrap_or_else(|problems| panic!("{problems:?}"));
-        let plan =
-            compile::compile(&config, &Numbers::default(), None).unwrap_or_else(|problems| panic!("{problems:?}"));
-        Self::of(plan)
+        Self::of(plan_of(yaml))
     }
 
     /// The gateway of this plan, whose tunnels have next hops.
     pub fn of(plan: Plan) -> Self {
-        let ports = plan.ports.iter().map(|port| port.name.clone()).collect();
         // A test's memory may live as long as the test.
-        let arena = Box::leak(offline::arena().into_boxed_slice());
-        Self { gateway: Offline::new(plan, arena), ports, clock: 1_000 * SECOND }
+        Self::in_chunks(plan, Pool::new(Box::leak(offline::arena().into_boxed_slice()), LONG))
+    }
+
+    /// As [`new`](Self::new), with short chunks too, as beside XDP sockets.
+    pub fn with_short_chunks(yaml: &str) -> Self {
+        let layout = Layout::xdp(1024, 1500);
+        Self::in_chunks(plan_of(yaml), layout.cut(Box::leak(layout.arena().into_boxed_slice())).0)
+    }
+
+    fn in_chunks(plan: Plan, pool: Pool<'static>) -> Self {
+        let ports = plan.ports.iter().map(|port| port.name.clone()).collect();
+        Self { gateway: Offline::with_pool(plan, pool), ports, clock: 1_000 * SECOND }
     }
 
     pub fn port(&self, name: &str) -> PortId {
