@@ -16,7 +16,7 @@ use asked_for::resolve;
 use words::RecordWords;
 
 /// Bytes of a part of the file, more or less.
-const PART: usize = 256 << 10;
+const PART: usize = 64 << 10;
 const SECOND: u64 = 1_000_000_000;
 
 /// A capture that runs.
