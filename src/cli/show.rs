@@ -46,6 +46,19 @@ const LOG: [&str; 2] = ["HELD BACK", "LOST"];
 const SAMPLES: [&str; 9] = ["AT", "REASON", "PORT", "VIA", "SOURCE", "ID", "SOURCE MAC", "LEN", "TENANT"];
 /// Of what is watched: frames dropped in a second.
 const NOW: &str = "NOW/S";
+/// Reasons of which the workers see no frame: a device does not take it.
+const BY_DEVICES: [&str; 2] = ["port_busy", "port_refused"];
+/// Reasons for which the program of an XDP port drops frames before a worker sees them (`src/io/af_xdp/rows.rs`).
+const BY_PROGRAMS: [&str; 8] = [
+    "not_for_us",
+    "not_our_mac",
+    "outer_fragment",
+    "unknown_peer",
+    "unclaimed_tags",
+    "truncated",
+    "bad_ip_header",
+    "extension_headers",
+];
 const DROPS: [&str; 8] = ["REASON", "DROPPED", "COPIES", "LEFT", "TOLERATED", "PORTS", "RESPONSIBLE", "MEANING"];
 
 #[derive(Debug, Clone, clap::Args)]
@@ -300,13 +313,24 @@ fn drops(rows: &[DropRow], all: bool, before: Option<&(Instant, Vec<DropRow>)>) 
     }
     let counts = finish(&table, rows.len(), "No frame has been dropped.");
     let samples = samples(rows.iter().flat_map(|row| &row.samples));
-    let unseen = rows.iter().filter(|row| row.dropped > 0 && row.samples.is_empty()).map(|row| row.reason.clone());
-    let unseen = joined(unseen, ", ").map(|reasons| {
-        format!(
-            "No sample of {reasons}: a device refused these frames as they left, or the program of an XDP port dropped them."
-        )
-    });
+    let unseen = unseen(&rows);
     joined([Some(counts), samples, unseen].into_iter().flatten(), "\n\n").unwrap_or_default()
+}
+
+/// The reasons of which there is no sample, and why, as far as that is known; none if there are none.
+fn unseen(rows: &[&DropRow]) -> Option<String> {
+    let those = |are_asked: &dyn Fn(&str) -> bool| {
+        let all = rows.iter().filter(|row| row.dropped > 0 && row.samples.is_empty() && are_asked(&row.reason));
+        joined(all.map(|row| row.reason.clone()), ", ")
+    };
+    let (by_device, by_program) =
+        (|reason: &str| BY_DEVICES.contains(&reason), |reason: &str| BY_PROGRAMS.contains(&reason));
+    let lines = [
+        (those(&by_device), ": a device refused these frames as they left."),
+        (those(&by_program), ": the program of an XDP port may have dropped these frames."),
+        (those(&|reason| !by_device(reason) && !by_program(reason)), "."),
+    ];
+    joined(lines.into_iter().filter_map(|(reasons, why)| Some(format!("No sample of {}{why}", reasons?))), "\n")
 }
 
 /// The last frames that were dropped, the latest first; none if there are none.
