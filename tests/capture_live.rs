@@ -235,7 +235,7 @@ fn what_is_dropped_is_shown_with_its_reason_and_its_last_headers() {
 #[test]
 fn what_cannot_match_or_be_written_is_refused_in_words() {
     let Some(lab) = Lab::start("what_cannot_match_or_be_written_is_refused_in_words", FILE) else { return };
-    let cases: [(&[&str], &str); 11] = [
+    let cases: [(&[&str], &str); 12] = [
         (&["--tenant", "bleu"], "there is no tenant `bleu`; did you mean `blue`?"),
         (&["--peer", "laef"], "there is no peer `laef`; did you mean `leaf`?"),
         (&["--port", "up2"], "there is no port `up2`; did you mean `up1`?"),
@@ -246,6 +246,7 @@ fn what_cannot_match_or_be_written_is_refused_in_words() {
         (&["--at", "receive,bridg"], "there is no point `bridg`; did you mean `bridge`?"),
         (&["--tenant", "blue", "--peer", "other"], "tenant blue has no attachment of peer other"),
         (&["--tenant", "green", "--port", "ce"], "tenant green has no attachment on port ce"),
+        (&["--tenant", "blue", "--reason", "unknown_segment"], "before it is known that they are of a tenant"),
         (&["-w", "/nowhere/at/all.pcapng"], "cannot write /nowhere/at/all.pcapng: No such file"),
     ];
     for (arguments, why) in cases {
@@ -316,4 +317,17 @@ fn a_capture_ends_with_what_it_asks_for_or_with_the_gateway() {
     if let Some(seen) = dissected(&file) {
         assert!(seen.len() > 4);
     }
+}
+
+#[test]
+fn a_capture_that_is_interrupted_tells_its_counts() {
+    let Some(lab) = Lab::start("a_capture_that_is_interrupted_tells_its_counts", FILE) else { return };
+    let (capture, file) = lab.begin(&[]);
+    lab.under_traffic(100, || {
+        eventually("frames are written", || fs::metadata(&file).is_ok_and(|found| found.len() > 4000));
+    });
+    kill_process(Pid::from_child(&capture), Signal::INT).unwrap();
+    let output = capture.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(0) && said.contains(" sightings"), "{said}");
 }

@@ -140,7 +140,7 @@ pub fn follow<B>(
 ///
 /// # Errors
 /// As [`ask`]; what cannot match is refused, in words.
-pub fn capture(socket: &Path, asked: &CaptureRequest) -> Result<impl Read + 'static, AskError> {
+pub fn capture(socket: &Path, asked: &CaptureRequest) -> Result<BufReader<UnixStream>, AskError> {
     let number = |value: Option<u64>| value.map(|value| value.to_string());
     let parts = [
         ("tenant", asked.tenant.clone()),

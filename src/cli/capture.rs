@@ -2,7 +2,15 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::{process, thread};
+
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::Failure;
 use super::capture_lines::lines;
@@ -13,13 +21,15 @@ use crate::admin::client;
 
 /// How much is read at a time, in bytes.
 const READ: usize = 1 << 18;
-/// The type of a block that says what was counted, as the last ones of a capture do.
+/// The type of a block that says what was counted until then.
 const STATISTICS: u32 = 5;
 /// The type of a block with a frame.
 const PACKET: u32 = 6;
 /// Its options `opt_comment` and `isb_ifdrop`.
 const COMMENT: u16 = 1;
 const MISSED: u16 = 5;
+/// What a program's end by Ctrl-C is called: 128 and the signal's number.
+const BY_CTRL_C: i32 = 130;
 /// No block is longer, in bytes.
 const LONGEST: usize = 1 << 24;
 
@@ -108,17 +118,39 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         sample: args.sample,
         snaplen: args.snaplen,
     };
-    let begin = || client::capture(&socket, &request).map_err(|error| Failure::new(error.to_string()));
-    match args.write.as_deref() {
-        None => lines(begin()?),
-        Some(_) if to_stdout => copy(&mut begin()?, &mut BlockOutput::Pipe(io::stdout())),
+    // What cannot match must not cost somebody the file of the last capture.
+    let mut capture = client::capture(&socket, &request).map_err(|error| Failure::new(error.to_string()))?;
+    let is_interrupted =
+        ended_by_ctrl_c(capture.get_ref()).map_err(|error| Failure::new(format!("cannot wait for Ctrl-C: {error}")))?;
+    let counts = match args.write.as_deref() {
+        None => lines(capture)?,
+        Some(_) if to_stdout => copy(&mut capture, &mut BlockOutput::Pipe(io::stdout()))?,
         Some(path) => {
-            // What cannot match must not cost somebody the file of the last capture.
-            let mut capture = begin()?;
             let file = File::create(path).map_err(|error| cannot_write(path, &error))?;
-            copy(&mut capture, &mut BlockOutput::File { path, file, whole: 0 })
+            copy(&mut capture, &mut BlockOutput::File { path, file, whole: 0 })?
         }
-    }
+    };
+    // Nobody reads any more, and nobody asks for counts.
+    counts.map_or(Ok(()), |counts| counts.told(is_interrupted.load(Ordering::Relaxed)))
+}
+
+/// Ends a capture by Ctrl-C: what has come until then is still read. By a second one the program ends where it is.
+fn ended_by_ctrl_c(capture: &UnixStream) -> io::Result<Arc<AtomicBool>> {
+    let capture = capture.try_clone()?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let listening = runtime.enter();
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    drop(listening);
+    let is_interrupted = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&is_interrupted);
+    thread::spawn(move || {
+        runtime.block_on(interrupt.recv());
+        told.store(true, Ordering::Relaxed);
+        let _ = capture.shutdown(Shutdown::Both);
+        runtime.block_on(interrupt.recv());
+        process::exit(BY_CTRL_C);
+    });
+    Ok(is_interrupted)
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {
@@ -165,36 +197,54 @@ impl BlockOutput<'_> {
 
 /// What was captured.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Counts {
-    packets: u64,
-    missed: u64,
+pub(super) struct CaptureCounts {
+    pub packets: u64,
+    pub missed: u64,
     /// Why it has ended, once it has.
-    ended: Option<String>,
+    pub ended: Option<String>,
 }
 
-/// Copies a capture, whole blocks at a time, and says what it was.
-fn copy(capture: &mut impl Read, output: &mut BlockOutput<'_>) -> Result<(), Failure> {
-    let (mut text, mut counts) = (Vec::new(), Counts::default());
+impl CaptureCounts {
+    /// Says what it was.
+    fn told(self, is_interrupted: bool) -> Result<(), Failure> {
+        tell(&plural(self.packets as usize, "sighting"));
+        match self.ended {
+            Some(why) => tell(&why),
+            None if !is_interrupted => return Err(ended_early()),
+            None if self.missed > 0 => tell(&format!(
+                "{} were missed, since they came faster than they were read",
+                plural(self.missed as usize, "sighting")
+            )),
+            None => {}
+        }
+        Ok(())
+    }
+}
+
+/// Copies a capture, whole blocks at a time; none of its counts when its reader has gone.
+fn copy(capture: &mut impl Read, output: &mut BlockOutput<'_>) -> Result<Option<CaptureCounts>, Failure> {
+    let (mut text, mut counts) = (Vec::new(), CaptureCounts::default());
     loop {
         let held = text.len();
         text.resize(held + READ, 0);
         let read = match capture.read(&mut text[held..]) {
             Ok(read) => read,
-            Err(error) if error.kind() == ErrorKind::Interrupted => 0,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {
+                text.truncate(held);
+                continue;
+            }
             Err(error) => return Err(Failure::new(format!("the gateway's answer cannot be read: {error}"))),
         };
         text.truncate(held + read);
         let whole = whole_blocks(&text, &mut counts)?;
         if whole > 0 && !output.write(&text[..whole])? {
-            return Ok(());
+            return Ok(None);
         }
         text.drain(..whole);
         if read == 0 {
-            break;
+            return Ok(Some(counts));
         }
     }
-    tell(&plural(counts.packets as usize, "sighting"));
-    counts.ended.map(|why| tell(&why)).ok_or_else(ended_early)
 }
 
 /// What is said when the gateway's answer ends before the capture has.
@@ -206,7 +256,7 @@ pub(super) fn ended_early() -> Failure {
 }
 
 /// How long the blocks are that are whole; counts them.
-fn whole_blocks(text: &[u8], counts: &mut Counts) -> Result<usize, Failure> {
+fn whole_blocks(text: &[u8], counts: &mut CaptureCounts) -> Result<usize, Failure> {
     let mut at = 0;
     while let Some(head) = text.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
         let [t1, t2, t3, t4, l1, l2, l3, l4] = *head;
@@ -218,7 +268,8 @@ fn whole_blocks(text: &[u8], counts: &mut Counts) -> Result<usize, Failure> {
         counts.packets += u64::from(kind == PACKET);
         if kind == STATISTICS {
             let missed = option(block, MISSED).and_then(|number| number.first_chunk());
-            counts.missed += missed.map_or(0, |number| u64::from_be_bytes(*number));
+            // Counted since the capture began.
+            counts.missed = counts.missed.max(missed.map_or(0, |number| u64::from_be_bytes(*number)));
             let why = option(block, COMMENT).map(|why| String::from_utf8_lossy(why).into_owned());
             counts.ended = counts.ended.take().or(why);
         }
@@ -260,6 +311,7 @@ mod tests {
             comment,
         };
         file.packet(&seen(&[1, 2, 3], "a comment"));
+        file.statistics(0, 2, (1, 3), "").unwrap();
         file.packet(&seen(&[], ""));
         file.statistics(0, 2, (2, 5), "over").unwrap();
         file.take()
@@ -268,17 +320,17 @@ mod tests {
     #[test]
     fn what_comes_in_pieces_is_written_in_whole_blocks() {
         let whole = capture();
-        let mut all = Counts::default();
+        let mut all = CaptureCounts::default();
         assert_eq!(whole_blocks(&whole, &mut all).ok(), Some(whole.len()));
-        assert_eq!(all, Counts { packets: 2, missed: 5, ended: Some("over".to_owned()) });
+        assert_eq!(all, CaptureCounts { packets: 2, missed: 5, ended: Some("over".to_owned()) });
         for end in 0..whole.len() {
-            let mut counts = Counts::default();
+            let mut counts = CaptureCounts::default();
             let len = whole_blocks(&whole[..end], &mut counts).ok().unwrap();
             assert!(len <= end && counts.ended.is_none());
             assert_eq!(whole_blocks(&whole[len..], &mut counts).ok(), Some(whole.len() - len));
             assert_eq!(counts, all);
         }
-        assert!(whole_blocks(b"HTTP/1.0 200 OK", &mut Counts::default()).is_err());
+        assert!(whole_blocks(b"HTTP/1.0 200 OK", &mut CaptureCounts::default()).is_err());
     }
 
     #[test]

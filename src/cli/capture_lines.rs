@@ -12,16 +12,16 @@ use transload_encaps::words::type_name;
 use transload_encaps::{Mac, ethernet, outer};
 
 use super::Failure;
-use super::capture::ended_early;
-use super::render::{printable, tell, written};
+use super::capture::{CaptureCounts, ended_early};
+use super::render::{printable, written};
 use crate::report::wall::utc;
 
-/// Prints a line for each sighting until the capture ends, or nobody reads.
-pub(super) fn lines(capture: impl Read) -> Result<(), Failure> {
+/// Prints a line for each sighting until the capture ends; none of its counts when nobody reads them.
+pub(super) fn lines(capture: impl Read) -> Result<Option<CaptureCounts>, Failure> {
     let unreadable =
         |error: pcap_file::PcapError| Failure::new(format!("the gateway's answer cannot be read: {error}"));
     let mut reader = PcapNgReader::new(capture).map_err(|_| ended_early())?;
-    let (mut names, mut ended) = (Vec::new(), None);
+    let (mut names, mut seen) = (Vec::new(), CaptureCounts::default());
     let mut out = std::io::stdout();
     while let Some(block) = reader.next_block() {
         match block {
@@ -34,25 +34,30 @@ pub(super) fn lines(capture: impl Read) -> Result<(), Failure> {
             }
             Ok(Block::EnhancedPacket(packet)) => {
                 let name = names.get(packet.interface_id as usize).map_or("", String::as_str);
+                seen.packets += 1;
                 let text = line(&packet, name);
                 match writeln!(out, "{}", printable(&text)) {
-                    Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
+                    Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(None),
                     outcome => written(outcome)?,
                 }
             }
             Ok(Block::InterfaceStatistics(counts)) => {
-                let why = counts.options.iter().find_map(|option| match option {
-                    InterfaceStatisticsOption::Comment(why) => Some(why.to_string()),
-                    _ => None,
-                });
-                ended = ended.or(why);
+                for option in &counts.options {
+                    match option {
+                        InterfaceStatisticsOption::Comment(why) if seen.ended.is_none() => {
+                            seen.ended = Some(why.to_string());
+                        }
+                        InterfaceStatisticsOption::IsbIfDrop(missed) => seen.missed = seen.missed.max(*missed),
+                        _ => {}
+                    }
+                }
             }
             Ok(_) => {}
             Err(pcap_file::PcapError::IncompleteBuffer) => break,
             Err(error) => return Err(unreadable(error)),
         }
     }
-    ended.map(|why: String| tell(&why)).ok_or_else(ended_early)
+    Ok(Some(seen))
 }
 
 /// `2026-11-30T12:00:00.123456Z in up1: 02:00:00:00:00:01 > 02:00:00:00:00:02 IPv4 192.0.2.9 > 192.0.2.1, 148 bytes: frame 17 ..`

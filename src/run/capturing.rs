@@ -35,6 +35,8 @@ pub(super) struct Capturing {
     origin: u64,
     /// When it ends, in nanoseconds of the workers' clock.
     until: Option<u64>,
+    /// How many sightings were missed when that was last told, and when.
+    missed: (u64, u64),
     /// Why it has ended; the rest is still to be read.
     ended: Option<String>,
     is_told: bool,
@@ -99,6 +101,7 @@ impl Capturing {
             interfaces,
             origin,
             until,
+            missed: (0, 0),
             ended,
             is_told,
         })
@@ -151,6 +154,16 @@ impl Capturing {
         }
     }
 
+    /// Tells what was missed, at most once a second, and only if it has become more: whoever captures may leave at any time.
+    fn tell_missed(&mut self) {
+        let (now, missed) = (self.gateway.clock.now().nanos, self.totals.missed());
+        if missed > self.missed.0 && now.saturating_sub(self.missed.1) >= SECOND {
+            let written = self.interfaces.first().map_or(0, |interface| interface.written);
+            let _ = self.file.statistics(0, self.origin + now, (written, missed), "");
+            self.missed = (missed, now);
+        }
+    }
+
     fn finish(&mut self, why: &str) {
         let at = self.origin + self.gateway.clock.now().nanos;
         let missed = self.totals.missed();
@@ -177,6 +190,7 @@ impl CaptureParts for Capturing {
         }
         self.look();
         self.write();
+        self.tell_missed();
         if let Some(why) = self.ended.take() {
             if self.readers.iter().all(|reader| reader.next_at().is_none()) {
                 self.finish(&why);

@@ -102,17 +102,20 @@ impl PcapngParts {
         file.extend(len);
     }
 
-    /// What was counted of an interface when the capture ended: frames written, and frames missed.
+    /// What was counted of an interface until now, since the capture began: frames written, and frames missed. The comment
+    /// may be empty.
     ///
     /// # Errors
     /// When there is no such interface.
     pub fn statistics(&mut self, interface: u32, at: u64, counts: (u64, u64), comment: &str) -> PcapResult<()> {
-        let options = vec![
-            InterfaceStatisticsOption::Comment(Cow::Borrowed(comment)),
+        let comment = Some(comment).filter(|comment| !comment.is_empty());
+        let comment = comment.map(|comment| InterfaceStatisticsOption::Comment(Cow::Borrowed(comment)));
+        let counts = [
             InterfaceStatisticsOption::IsbEndTime(at),
             InterfaceStatisticsOption::IsbIfDrop(counts.1),
             InterfaceStatisticsOption::IsbUsrDeliv(counts.0),
         ];
+        let options = comment.into_iter().chain(counts).collect();
         self.0
             .write_pcapng_block(InterfaceStatisticsBlock { interface_id: interface, timestamp: at, options })
             .map(drop)
