@@ -85,7 +85,10 @@ for file in "$root"/usr/share/doc/transload/examples/*.yaml; do
 done
 for file in man/man1/transload.1.gz man/man1/transload-run.1.gz man/man5/transload.yaml.5.gz \
     bash-completion/completions/transload zsh/vendor-completions/_transload fish/vendor_completions.d/transload.fish \
-    doc/transload/copyright doc/transload/changelog.Debian.gz doc/transload/THIRD-PARTY.gz; do
+    doc/transload/copyright doc/transload/changelog.Debian.gz doc/transload/THIRD-PARTY.gz \
+    doc/transload/docs/EVENTS.md doc/transload/docs/MONITORING.md doc/transload/docs/ROWS.md \
+    doc/transload/docs/monitoring/dashboard.png doc/transload/packaging/grafana/transload.json \
+    doc/transload/packaging/prometheus/prometheus.yml doc/transload/packaging/prometheus/transload.rules.yml; do
     [ -s "$root/usr/share/$file" ] || fail "/usr/share/$file is missing"
 done
 inside systemd-analyze verify --man=no transload.service || fail "systemd does not take the unit"

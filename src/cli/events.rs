@@ -14,8 +14,9 @@ use crate::logging::{EventRow, KINDS, LogEvent};
 
 const HELP: &str = "\
 On a terminal an event is a line of text, elsewhere an object of JSON with its time, level, name (`event`), words \
-(`message`) and fields; docs/EVENTS.md lists names and fields. The gateway keeps the last 1,000. Of events that come in \
-masses, those of a kind about one tenant are told 50 at once and 2 a second, and summed up (`held_back`).
+(`message`) and fields; docs/EVENTS.md (with the package in /usr/share/doc/transload) lists names and fields. The gateway \
+keeps the last 1,000. Of events that come in masses, those of a kind about one tenant are told 50 at once and 2 a second, \
+and summed up (`held_back`).
 
 It ends with the gateway: exit code 0 once that has said so (`stopping`), 1 if it was cut off.";
 

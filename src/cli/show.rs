@@ -20,7 +20,7 @@ use crate::report::rows::{DropRow, DropSampleRow, FdbRow, LogRow, PeerDetailRow,
 use lists::{MAPPINGS, PEERS, PORTS, TENANTS, WORKERS, list, watched};
 
 const COLUMNS: &str = "\
-A column is a key of the JSON (docs/ROWS.md has them all). Some need a word:
+A column is a key of the JSON (docs/ROWS.md has them all; with the package it is in /usr/share/doc/transload). Some need a word:
   LOST                of a port, frames that its queue had no room for; of the log, lines that could not be written
   HELD BACK           lines of a kind that had already said much; the log sums them up
   DROPPED             frames dropped and counted by reason
