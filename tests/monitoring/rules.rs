@@ -1,11 +1,14 @@
 //! The rules: each alert fires when it should and is quiet otherwise, and says what to type.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use serde_json::Value;
 use transload_lab::need;
 
 use crate::{list, metrics, promtool, served, text, yaml};
+
+const PAGE: &str = include_str!("../../docs/MONITORING.md");
 
 fn alerts() -> Vec<Value> {
     let rules = yaml("transload.rules.yml");
@@ -67,11 +70,40 @@ fn every_alert_says_how_bad_it_is_what_it_means_and_what_to_type() {
     }
 }
 
+/// What stands between backticks.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
 #[test]
-fn the_page_has_every_alert() {
-    let page = include_str!("../../docs/MONITORING.md");
-    for alert in alerts() {
-        let name = text(&alert, "alert");
-        assert!(page.contains(&format!("`{name}`")), "docs/MONITORING.md does not have {name}");
+fn what_there_is_to_type_is_understood() {
+    let alerts = alerts();
+    let of_rules = alerts.iter().flat_map(|alert| text(&alert["annotations"], "look_at").split("; "));
+    let words = |line: &str| -> Option<Vec<String>> {
+        let line = line.strip_prefix("transload ")?.replace("{{ $labels.reason }}", "unknown_segment");
+        Some(line.replace("{{ $labels.", "").replace(" }}", "").split(' ').map(str::to_owned).collect())
+    };
+    let place = tempfile::tempdir().unwrap();
+    let lines: Vec<_> = of_rules.chain(code(PAGE)).filter_map(words).collect();
+    assert!(lines.len() > 2 * alerts.len(), "{lines:?}");
+    for line in lines {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_transload"));
+        command.args(&line).current_dir(place.path());
+        if !["check", "explain"].contains(&line[0].as_str()) {
+            command.args(["--socket", "/nonexistent"]);
+        }
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_ne!(output.status.code(), Some(2), "transload {}: {said}", line.join(" "));
     }
+}
+
+#[test]
+fn the_page_has_every_alert_and_how_bad_it_is_and_no_other() {
+    let alerts = alerts();
+    let known: BTreeSet<_> =
+        alerts.iter().map(|alert| (text(alert, "alert"), text(&alert["labels"], "severity"))).collect();
+    let rows = PAGE.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    let listed: BTreeSet<_> = rows.filter_map(|(name, rest)| Some((name, rest.split_once(" | ")?.0))).collect();
+    assert_eq!(listed, known);
 }
