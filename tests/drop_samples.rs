@@ -206,7 +206,7 @@ fn a_flood_that_had_to_wait_shows_its_own_headers() {
     lab.gateway.port(up).unwrap().inject(too_big(1, 5000, 10).bytes);
     let waits = too_big(0, 100, 9);
     lab.send("up", waits.bytes.clone());
-    let samples = lab.gateway.state(lab.clock).drop_samples(Some("vx"), Some("red"));
+    let samples = lab.gateway.state(lab.clock).samples_from("vx");
     assert_eq!(samples.len(), 1, "{samples:?}");
     assert_eq!(samples[0].reason, "too_big");
     assert_eq!((samples[0].source.as_deref(), samples[0].id.as_deref()), (Some("192.0.2.9"), Some("vni 100")));
