@@ -69,7 +69,7 @@ fn rows() -> Vec<(&'static str, Schema)> {
         ("`drops`", schema_for!(DropRow)),
         ("`gateway`: the gateway as a whole", schema_for!(GatewayRow)),
         ("`last_reload` of `gateway`", schema_for!(ReloadRow)),
-        ("`samples` of `drops`: frames that were dropped", schema_for!(DropSampleRow)),
+        ("`samples` of `drops`, and of one peer or tenant: frames that were dropped", schema_for!(DropSampleRow)),
         ("`status`: how the gateway is, on one page", schema_for!(StatusRow)),
         ("`troubles` of `status`", schema_for!(TroubleRow)),
         ("`log`: lines that are not in it", schema_for!(LogRow)),

@@ -335,6 +335,7 @@ log_events! {
     // The log.
 
     /// More of a kind than the log, or those who follow events, are told one by one. The level is that of the kind.
+    /// Of tenants, those with the most have a sum each, and the others one for all.
     HeldBack "held_back" Info { count: u64, of: &'a str, tenant: Option<&'a str>, first: &'a str }
         "{count} more like this: {first}";
         "What `of` says."
