@@ -16,8 +16,9 @@ use super::watch::{WatchArgs, watch};
 use crate::admin::client::{self, AskError};
 use crate::admin::socket;
 use crate::config::suggestion;
-use crate::report::rows::{DropRow, DropSampleRow, FdbRow, LogRow, PeerDetailRow, TenantDetailRow};
-use lists::{MAPPINGS, PEERS, PORTS, TENANTS, WORKERS, list, watched};
+use crate::report::rows::{DropRow, DropSampleRow, FdbRow, LogRow, MappingRow, PeerDetailRow, TenantDetailRow};
+pub(super) use lists::bits;
+use lists::{MAPPINGS, PEERS, PORTS, TENANTS, WATCHED_MAPPINGS, WORKERS, list, watched, watched_mappings};
 
 const COLUMNS: &str = "\
 A column is a key of the JSON (docs/ROWS.md has them all; with the package it is in /usr/share/doc/transload). Some need a word:
@@ -145,15 +146,12 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         return Err(Failure::with_help(format!("`{name}` says nothing about which rows to show"), help));
     }
     let socket = socket_or_the_only_one(args.socket.as_deref())?;
-    let mut question = Question { args: args.clone(), socket, before: None };
-    let Some(every) = args.watch.watch else {
-        let answer = question.ask();
-        return output(&answer.map_err(|error| question.failure(&error))?);
-    };
-    if let Err(error) = question.ask() {
-        return Err(question.failure(&error));
+    let mut question = Question { args: args.clone(), socket, drops_before: None, mappings_before: None };
+    let answer = question.ask().map_err(|error| question.failure(&error))?;
+    match args.watch.watch {
+        None => output(&answer),
+        Some(every) => watch(every, &answer, move || question.ask()),
     }
-    watch(every, move || question.ask())
 }
 
 /// The socket that somebody names, or that of the only gateway of this user. Of a named one it is said if it is neither
@@ -190,12 +188,14 @@ struct Question {
     args: Args,
     socket: PathBuf,
     /// The drops of the round before, and when that was.
-    before: Option<(Instant, Vec<DropRow>)>,
+    drops_before: Option<(Instant, Vec<DropRow>)>,
+    /// The mappings of the round before, and when that was.
+    mappings_before: Option<(Instant, Vec<MappingRow>)>,
 }
 
 impl Question {
     fn ask(&mut self) -> Result<String, AskError> {
-        let Self { args, socket, before } = self;
+        let Self { args, socket, drops_before, mappings_before } = self;
         let (socket, tenant, what) = (&**socket, args.tenant.as_deref(), args.what);
         let path = args.name.as_ref().map_or_else(|| what.path().to_owned(), |name| client::named(what.path(), name));
         if args.json && what != What::Fdb {
@@ -224,7 +224,14 @@ impl Question {
                 draw(PORTS, &rows, "The configuration has no ports.")
             }
             What::Mappings => {
-                list(MAPPINGS, &client::rows(socket, &path, tenant)?, "The configuration has no mappings.")
+                let rows: Vec<MappingRow> = client::rows(socket, &path, tenant)?;
+                let none = "The configuration has no mappings.";
+                if is_watched {
+                    let before = mappings_before.replace((Instant::now(), rows.clone()));
+                    list(WATCHED_MAPPINGS, &watched_mappings(rows, before.as_ref()), none)
+                } else {
+                    list(MAPPINGS, &rows, none)
+                }
             }
             What::Workers => list(WORKERS, &client::rows(socket, &path, tenant)?, "There are no workers."),
             What::Peer => {
@@ -237,7 +244,7 @@ impl Question {
             }
             What::Drops => {
                 let rows: Vec<DropRow> = client::rows(socket, &path, tenant)?;
-                let earlier = before.replace((Instant::now(), rows.clone()));
+                let earlier = drops_before.replace((Instant::now(), rows.clone()));
                 drops(&rows, args.all, earlier.as_ref().filter(|_| is_watched))
             }
             What::Metrics => client::metrics(socket)?.trim_end().to_owned(),
@@ -366,8 +373,12 @@ fn samples<'r>(rows: impl Iterator<Item = &'r DropSampleRow>) -> Option<String> 
 fn drops_per_second(row: &DropRow, (at, rows): &(Instant, Vec<DropRow>)) -> String {
     let all = |row: &DropRow| row.dropped + row.left + row.copies;
     let before = rows.iter().find(|before| before.reason == row.reason).map_or(0, all);
-    let milliseconds = at.elapsed().as_millis().max(1);
-    (u128::from(all(row).saturating_sub(before)) * 1_000 / milliseconds).to_string()
+    a_second(all(row), before, *at).to_string()
+}
+
+/// How much a counter has grown in every second since it was this at that time.
+fn a_second(count: u64, before: u64, at: Instant) -> u128 {
+    u128::from(count.saturating_sub(before)) * 1_000 / at.elapsed().as_millis().max(1)
 }
 
 fn log(rows: &[LogRow]) -> String {
@@ -415,7 +426,7 @@ mod tests {
 
     use super::lists::Column;
     use super::*;
-    use crate::report::rows::{MappingRow, PeerRow, PortRow, TenantRow, WorkerRow};
+    use crate::report::rows::{PeerRow, PortRow, TenantRow, WorkerRow};
 
     fn heads<R>(columns: &[Column<R>]) -> Vec<&'static str> {
         columns.iter().map(|column| column.head).collect()

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use super::Failure;
 use super::render::{self, output};
-use super::show::socket_or_the_only_one;
+use super::show::{bits, socket_or_the_only_one};
 use super::watch::{WatchArgs, watch};
 use crate::admin::client::{self, AskError};
 use crate::report::rows::{GatewayRow, Health, PortRow, RatesRow, StatusRow, TroubleRow};
@@ -32,11 +32,11 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<(), Failure> {
     let socket = socket_or_the_only_one(args.socket.as_deref()).map_err(|failure| nobody_answers(&failure))?;
+    let status = ask(&socket).map_err(|error| nobody_answers(&Failure::new(error.to_string())))?;
     if let Some(every) = args.watch.watch {
         let as_json = args.json;
-        return watch(every, move || Ok(text(&ask(&socket)?, as_json)));
+        return watch(every, &text(&status, as_json), move || Ok(text(&ask(&socket)?, as_json)));
     }
-    let status = ask(&socket).map_err(|error| nobody_answers(&Failure::new(error.to_string())))?;
     output(&text(&status, args.json))?;
     match status.health {
         Health::Fine => Ok(()),
@@ -82,7 +82,7 @@ fn page(status: &StatusRow) -> String {
     lines.extend(status.troubles.iter().map(trouble));
     let unlisted = status.more.iter().filter(|(kind, _)| *kind != "port");
     lines.extend(unlisted.map(|(kind, count)| format!("and {count} more ({kind})")));
-    if status.health == Health::Fine {
+    if status.health == Health::Fine && status.troubles.is_empty() {
         lines.push("All is well.".to_owned());
     }
     lines.join("\n")
@@ -132,25 +132,13 @@ fn span(seconds: u64) -> String {
     }
 }
 
-/// `2.4 Mbit/s`
-fn bits(rate: u64) -> String {
-    let units = [(1_000_000_000, "Gbit/s"), (1_000_000, "Mbit/s"), (1_000, "kbit/s")];
-    let unit = units.iter().find(|(size, _)| rate >= *size);
-    unit.map_or_else(
-        || format!("{rate} bit/s"),
-        |(size, word)| format!("{}.{} {word}", rate / size, rate % size * 10 / size),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn times_and_rates_are_as_short_as_they_can_be() {
+    fn times_are_as_short_as_they_can_be() {
         assert_eq!([0, 119, 120, 7_199].map(span), ["0 s", "119 s", "2 min", "119 min"]);
         assert_eq!([7_200, 172_799, 172_800].map(span), ["2 h 0 min", "47 h 59 min", "2 d 0 h"]);
-        assert_eq!([0, 999, 1_050, 2_450_000].map(bits), ["0 bit/s", "999 bit/s", "1.0 kbit/s", "2.4 Mbit/s"]);
-        assert_eq!(bits(12_340_000_000), "12.3 Gbit/s");
     }
 }

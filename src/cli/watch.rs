@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::spawn_blocking;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::Failure;
 use super::render::{printable, tell, written};
@@ -28,7 +28,7 @@ const REST_OF_SCREEN: &str = "\x1b[J";
 /// What a verb that can be watched takes.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(super) struct WatchArgs {
-    /// Again every so many seconds (1 if none are said), until Ctrl-C; tables then show what happens in a second
+    /// Again every so many seconds (1 if none are said), until Ctrl-C; tables of tenants, mappings, peers, ports and drops then show what happens in a second
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", value_parser = seconds)]
     pub watch: Option<Duration>,
 }
@@ -39,16 +39,17 @@ fn seconds(text: &str) -> Result<Duration, String> {
     if (SHORTEST..=LONGEST).contains(&seconds) { Ok(Duration::from_secs_f64(seconds)) } else { Err(wrong()) }
 }
 
-/// Shows what `round` answers, every so often, until Ctrl-C or until nobody reads it any more.
+/// Shows this answer, and every so often what `round` answers then, until Ctrl-C or until nobody reads it any more.
 ///
 /// # Errors
-/// When the first round fails, or output cannot be written.
+/// When output cannot be written.
 pub(super) fn watch(
     every: Duration,
+    first: &str,
     round: impl FnMut() -> Result<String, AskError> + Send + 'static,
 ) -> Result<(), Failure> {
     let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| cannot_wait(&error))?;
-    let outcome = runtime.block_on(rounds(every, round));
+    let outcome = runtime.block_on(rounds(every, first, round));
     // A gateway that does not answer keeps nobody waiting.
     runtime.shutdown_background();
     outcome
@@ -56,16 +57,22 @@ pub(super) fn watch(
 
 async fn rounds(
     every: Duration,
+    first: &str,
     mut round: impl FnMut() -> Result<String, AskError> + Send + 'static,
 ) -> Result<(), Failure> {
     let [mut interrupt, mut terminate] = [
         signal(SignalKind::interrupt()).map_err(|error| cannot_wait(&error))?,
         signal(SignalKind::terminate()).map_err(|error| cannot_wait(&error))?,
     ];
-    let mut period = interval(every);
+    let mut period = interval_at(Instant::now() + every, every);
     period.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut view: Option<WatchView> = None;
+    let mut view = WatchView::open(every).map_err(|error| cannot_write(&error))?;
+    let mut shown = view.show(first);
     loop {
+        match shown {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            shown => written(shown)?,
+        }
         let asked = async {
             period.tick().await;
             spawn_blocking(move || {
@@ -80,16 +87,10 @@ async fn rounds(
             asked = asked => asked.map_err(|broken| Failure::new(broken.to_string()))?,
         };
         round = next;
-        let shown = match (&mut view, answer) {
-            (Some(view), Ok(text)) => view.show(&text),
-            (Some(view), Err(error)) => view.complain(&error),
-            (None, Err(error)) => return Err(Failure::new(error.to_string())),
-            (None, Ok(text)) => view.insert(WatchView::open(every).map_err(|error| cannot_write(&error))?).show(&text),
+        shown = match answer {
+            Ok(text) => view.show(&text),
+            Err(error) => view.complain(&error),
         };
-        match shown {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-            shown => written(shown)?,
-        }
     }
 }
 

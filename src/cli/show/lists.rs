@@ -1,6 +1,8 @@
 //! The tables of tenants, mappings, peers, ports and workers: as they are, and as they change while they are watched.
 
-use super::{finish, joined, or_none, table};
+use std::time::Instant;
+
+use super::{a_second, finish, joined, or_none, table};
 use crate::report::rows::{LoopRow, MappingRow, PeerRow, PeerState, PortRow, RatesRow, TenantRow, WorkerRow};
 
 /// A column: its head, which is a key of the row in capitals, and what stands in it.
@@ -81,6 +83,51 @@ pub(super) const WORKERS: &[Column<WorkerRow>] = &[
     number("BUSY", |row| format!("{}.{} %", row.busy / 10, row.busy % 10)),
 ];
 
+/// A mapping while it is watched.
+pub(super) struct WatchedMapping {
+    row: MappingRow,
+    /// Frames in a second: from-to, to-from, and dropped. Unknown in the first round.
+    rates: Option<[u128; 3]>,
+}
+
+impl WatchedMapping {
+    fn rate(&self, which: usize) -> String {
+        or_none(self.rates.and_then(|rates| rates.get(which).map(u128::to_string)))
+    }
+}
+
+pub(super) const WATCHED_MAPPINGS: &[Column<WatchedMapping>] = &[
+    text("MAPPING", |it| it.row.mapping.clone()),
+    text("FROM", |it| it.row.from.clone()),
+    text("TO", |it| it.row.to.clone()),
+    number("FROM-TO FRAMES/S", |it| it.rate(0)),
+    number("TO-FROM FRAMES/S", |it| it.rate(1)),
+    number("DROPPED/S", |it| it.rate(2)),
+    number("DROPPED", |it| it.row.dropped.to_string()),
+    number("DROPPED (UNMAPPED)", |it| it.row.dropped_unmapped.to_string()),
+];
+
+/// Mappings with how many frames have crossed each in every second since they were as in `before`.
+pub(super) fn watched_mappings(
+    rows: Vec<MappingRow>,
+    before: Option<&(Instant, Vec<MappingRow>)>,
+) -> Vec<WatchedMapping> {
+    let counts = |row: &MappingRow| [row.from_to_frames, row.to_from_frames, row.dropped];
+    let with_rates = |row: MappingRow| {
+        let rates = before.and_then(|(at, rows)| {
+            let earlier = counts(rows.iter().find(|earlier| earlier.mapping == row.mapping)?);
+            let [there, back, dropped] = counts(&row);
+            Some([
+                a_second(there, earlier[0], *at),
+                a_second(back, earlier[1], *at),
+                a_second(dropped, earlier[2], *at),
+            ])
+        });
+        WatchedMapping { row, rates }
+    };
+    rows.into_iter().map(with_rates).collect()
+}
+
 /// Columns of what happens in a second.
 const fn rates<R: HasRates>() -> [Column<R>; 4] {
     [
@@ -151,7 +198,7 @@ fn drawn<R>(columns: &[&Column<R>], rows: &[R], none: &str) -> String {
 }
 
 /// `8.0 kbit/s`
-pub(super) fn bits(a_second: u64) -> String {
+pub(in crate::cli) fn bits(a_second: u64) -> String {
     let units = [(1_000_000_000, "Gbit/s"), (1_000_000, "Mbit/s"), (1_000, "kbit/s")];
     match units.into_iter().find(|(unit, _)| a_second >= *unit) {
         Some((unit, name)) => format!("{}.{} {name}", a_second / unit, a_second % unit * 10 / unit),
@@ -226,6 +273,29 @@ mod tests {
         check(TENANTS);
         check(PEERS);
         check(PORTS);
+    }
+
+    #[test]
+    fn a_watched_mapping_shows_what_crosses_it_in_a_second() {
+        let row = |from_to_frames, dropped| MappingRow {
+            mapping: "m".into(),
+            from: "a".into(),
+            to: "b".into(),
+            ids: 1,
+            unmapped_ids: 0,
+            from_to_frames,
+            to_from_frames: 7,
+            copies: 0,
+            too_big_answers: 0,
+            dropped,
+            dropped_unmapped: 0,
+        };
+        let first = list(WATCHED_MAPPINGS, &watched_mappings(vec![row(100, 5)], None), "none");
+        assert!(first.contains("FROM-TO FRAMES/S") && !first.contains("100"), "{first}");
+        let ago = Instant::now().checked_sub(std::time::Duration::from_secs(10)).expect("the machine is older");
+        let rows = watched_mappings(vec![row(100_100, 25)], Some(&(ago, vec![row(100, 5)])));
+        let [there, back, dropped] = rows[0].rates.expect("it was there before");
+        assert!((9_000..=10_000).contains(&there) && back == 0 && (1..=2).contains(&dropped), "{there} {dropped}");
     }
 
     #[test]
