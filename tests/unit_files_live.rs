@@ -225,6 +225,15 @@ fn within_its_units_limits_a_gateway_carries_frames_while_it_is_reloaded_and_upg
     assert_eq!((lost.out, lost.back, lost.doubled), (0, 0, 0), "who cannot take over disturbs nobody: {lost:?}");
     fs::write(world.path("etc/gateway.yaml"), FILE).unwrap();
 
+    let mut by_root = Command::new(world.path("next/transload"));
+    by_root.args(["reload", "--upgrade", "--socket"]).arg(world.path("run/admin.sock")).stdin(Stdio::null());
+    let output = world.namespace.enter(|| by_root.output()).unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("it runs as user 65534; `systemctl reload`"), "{said}");
+    assert!(first.0.try_wait().unwrap().is_none(), "whoever is not its user does not take its place");
+    world.told("RELOADING=1");
+    world.told("READY=1");
+
     let mut successor = None;
     for build in ["next", "this"] {
         let lost = load.during(|| reload(build));

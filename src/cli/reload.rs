@@ -15,7 +15,8 @@ pub(super) struct Args {
     socket: Option<PathBuf>,
     /// If the running gateway is of another build than this program, start this one in its place with the same arguments, as
     /// `run --replace` does: it reads the file, and knows the MAC addresses that were known. Where that cannot be, the running
-    /// one reads its file
+    /// one reads its file. That is so too if it runs as another user, or as a service whose unit this is not called by:
+    /// `systemctl reload` upgrades that one
     #[arg(long)]
     upgrade: bool,
 }
@@ -27,9 +28,9 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
     {
         match other.replace(&socket) {
             Ok(process) => return output(&format!("upgraded: process {process} has taken over")),
-            Err(NotReplaced { why, goes_on: true }) => tell(&format!(
-                "note: the running gateway is not upgraded, and reads its file again: {why}; restart it to upgrade it"
-            )),
+            Err(NotReplaced { why, advice, goes_on: true }) => {
+                tell(&format!("note: the running gateway is not upgraded, and reads its file again: {why}; {advice}"));
+            }
             Err(NotReplaced { why, .. }) => {
                 return Err(Failure::with_help(format!("{why}; no gateway runs now"), "start it with `transload run`"));
             }
