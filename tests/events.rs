@@ -11,6 +11,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 use transload::logging::{FIELDS, KINDS};
+use transload_lab::skip;
 
 #[path = "common/sockets.rs"]
 #[expect(unreachable_pub, reason = "it is of several test binaries")]
@@ -224,8 +225,7 @@ fn on_a_terminal_an_event_is_a_line_for_people() {
         gateway.path("admin.sock").display()
     );
     let Ok(output) = Command::new("script").args(["-qec", &words, "/dev/null"]).env("NO_COLOR", "1").output() else {
-        eprintln!("skipped: no `script` here, which makes terminals");
-        return;
+        return skip::say("on_a_terminal_an_event_is_a_line_for_people", "script (apt-get install bsdutils)");
     };
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(said.contains("Z  INFO ready: 2 ports"), "{said}");

@@ -8,6 +8,7 @@ use crate::run;
 /// A Debian package and a file that tells whether it is there.
 const PACKAGES: &[(&str, &str)] = &[
     ("ethtool", "ethtool"),
+    ("fish", "fish"),
     ("iproute2", "ip"),
     ("iputils-ping", "ping"),
     ("nftables", "nft"),
@@ -19,6 +20,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("user-mode-linux", "linux.uml"),
     ("wireguard-go", "wireguard-go"),
     ("wireguard-tools", "wg"),
+    ("zsh", "zsh"),
 ];
 
 /// Installs the missing peers where that is ours to do, and says so; else says what to type.
