@@ -209,11 +209,9 @@ fn ready_means_that_frames_pass_and_the_status_follows_what_is_so() {
     let service = world.start(&manager, &[], None);
     assert!(manager.hears().contains("1 of 1 tunnel peer resolved"));
     world.carries();
-    let begin = Instant::now();
     world.namespace.sh("ip addr del 192.0.2.1/24 dev up1").unwrap();
     let status = manager.next();
     assert!(status.starts_with("STATUS=") && status.contains("0 of 1 tunnel peer resolved"), "{status}");
-    assert!(begin.elapsed() < PATIENCE);
     drop(service);
 }
 

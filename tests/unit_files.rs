@@ -16,7 +16,7 @@ use transload::compile::{Numbers, compile};
 use transload::rights::{Call, Rights, in_words};
 use transload::run::confine;
 use transload::{config, io};
-use transload_lab::need;
+use transload_lab::{need, skip};
 use unit_files::{UnitFile, directory, numbers};
 
 const UNIT: &str = "transload.service";
@@ -99,7 +99,8 @@ fn places_and_exit_codes_are_those_of_the_gateway() {
         let mut run = Command::new(env!("CARGO_BIN_EXE_transload"));
         run.args(arguments.iter().map(here)).output().unwrap().status.code().unwrap().to_string()
     };
-    assert!(unit.words("RestartPreventExitStatus").contains(&&*code("ExecStart")));
+    assert_eq!(code("ExecStart"), "78", "2 is a word that the program does not know");
+    assert_eq!(unit.words("RestartPreventExitStatus"), ["2", "78"]);
     assert_eq!(code("ExecReload"), "1");
 }
 
@@ -124,6 +125,12 @@ fn what_a_gateway_needs_is_allowed() {
         unit.words(key).into_iter().chain(more).map(str::to_owned).collect::<BTreeSet<_>>()
     };
     let numbers = numbers();
+    if numbers.len() < 100 {
+        return skip::say(
+            "what_a_gateway_needs_is_allowed",
+            "numbers of system calls (apt-get install linux-libc-dev)",
+        );
+    }
     assert!(unit.calls().contains("recvmmsg") && !unit.calls().contains("setuid"));
     for on_xdp in [false, true] {
         let rights = needed(on_xdp);
