@@ -17,6 +17,10 @@ const PAUSE: Duration = Duration::from_millis(1);
 const MARGIN: Duration = Duration::from_millis(300);
 /// What is on its way arrives within this time.
 const LATEST: Duration = Duration::from_secs(1);
+/// Frames lost in the best exchange of one gateway for another, in 20 ms: the best, since a busy machine delays some.
+pub(crate) const MOST_LOST: usize = 20;
+/// How many exchanges there are at most for that.
+pub(crate) const EXCHANGES: usize = 6;
 /// An Ethernet type for experiments.
 const NUMBERED: u16 = 0x88b5;
 const S_VID: u16 = 100;
