@@ -1,6 +1,7 @@
 //! `transload probe`: asks a peer's host by ping, in packets of several lengths: whether it answers, and how long packets to
 //! it may be, which nobody tells where ICMP errors are filtered.
 
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -59,10 +60,13 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
 
 fn probe(row: &PeerRow, from: Option<IpAddr>, to: IpAddr) -> Result<(), Failure> {
     let failed = |error: std::io::Error| {
-        Failure::with_help(
-            format!("cannot ping {to}: {error}"),
-            "run it in the gateway's network namespace, as root or with CAP_NET_RAW",
-        )
+        let help = if error.kind() == ErrorKind::PermissionDenied {
+            "run it as root or with CAP_NET_RAW"
+        } else {
+            "run it in the gateway's network namespace; if the endpoint is in a VRF, by `ip vrf exec VRF transload probe \
+             PEER`; a link-local address cannot be probed, but `ping ADDRESS%DEVICE` asks it"
+        };
+        Failure::with_help(format!("cannot ping {to}: {error}"), help)
     };
     let mut echo = Echo::open(from, to).map_err(failed)?;
     match passage(&mut echo, SHORT).map_err(failed)? {
