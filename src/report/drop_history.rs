@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use transload_encaps::DropReason;
 
-use super::state::SECOND;
+use super::state::{SECOND, sum};
 use crate::compile::Names;
-use crate::counters::{Counter, Counters};
+use crate::counters::Counters;
 use crate::dataplane::Now;
 use crate::forwarding::{PortId, RowId};
 
@@ -120,9 +120,6 @@ fn row_of(port: PortId) -> usize {
 }
 
 fn counts(counters: &[Arc<Counters>], names: &Names) -> Box<[u64]> {
-    fn sum<'c>(counters: &'c [Arc<Counters>], of: impl Fn(&'c Counters) -> Option<&'c Counter>) -> u64 {
-        counters.iter().filter_map(|counters| of(counters)).map(Counter::get).sum()
-    }
     let ports = names.ports().map(|(id, _)| id.index() + 1).max().unwrap_or(0);
     let mut all: Vec<_> = DropReason::all()
         .map(|reason| sum(counters, |of| of.drops(reason)) + sum(counters, |of| of.copy_drops(reason)))

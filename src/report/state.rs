@@ -74,6 +74,11 @@ pub struct TunnelState<'a> {
     pub report: Option<&'a PathReport>,
 }
 
+/// The sum of a counter over all workers.
+pub(super) fn sum<'c>(counters: &'c [Arc<Counters>], of: impl Fn(&'c Counters) -> Option<&'c Counter>) -> u64 {
+    counters.iter().filter_map(|counters| of(counters)).map(Counter::get).sum()
+}
+
 /// Counters added up: what was received, and what was sent.
 pub(super) fn traffic<'c>(all: impl Iterator<Item = (&'c TrafficCounter, &'c TrafficCounter)>) -> Traffic {
     all.fold(Traffic::default(), |sum, (rx, tx)| Traffic {
@@ -149,7 +154,7 @@ impl GatewayState<'_> {
 
     /// The sum over all workers.
     pub(super) fn sum<'c>(&'c self, of: impl Fn(&'c Counters) -> Option<&'c Counter>) -> u64 {
-        self.counters.iter().filter_map(|counters| of(counters)).map(Counter::get).sum()
+        sum(self.counters, of)
     }
 
     /// The sum over all workers.

@@ -74,7 +74,8 @@ impl FileRecord {
     }
 }
 
-fn unix_seconds() -> u64 {
+/// Seconds since 1970.
+pub(super) fn unix_seconds() -> u64 {
     // A clock before 1970 is not set yet.
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -12,7 +12,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
@@ -20,6 +19,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 use transload_encaps::Mac;
 
+use super::record::unix_seconds;
 use crate::rib::remembered::{Remembered, RememberedMac, RememberedPeer, RememberedPlace};
 
 const MAGIC: &str = "transload state ";
@@ -91,7 +91,7 @@ pub(super) fn read(path: &Path, user: Option<u32>) -> Result<Option<(Remembered,
     file.take(LONGEST).read_to_end(&mut bytes)?;
     let (remembered, written) = decode(&bytes)?;
     // A clock that was set back is no reason to think that what is known is old.
-    Ok(Some((remembered, now().saturating_sub(written))))
+    Ok(Some((remembered, unix_seconds().saturating_sub(written))))
 }
 
 /// Writes a state file, readable by its owner alone.
@@ -99,7 +99,7 @@ pub(super) fn read(path: &Path, user: Option<u32>) -> Result<Option<(Remembered,
 /// # Errors
 /// When it cannot be written. What was there before is still there.
 pub(super) fn write(path: &Path, remembered: &Remembered) -> io::Result<()> {
-    let bytes = encode(remembered, now());
+    let bytes = encode(remembered, unix_seconds());
     let beside = beside(path);
     let written = fill(&beside, &bytes).and_then(|()| fs::rename(&beside, path));
     if written.is_err() {
@@ -124,10 +124,6 @@ fn fill(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file: File = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     // Not waited for until it is on the disk: a machine that loses its power finds a damaged file, and starts without it.
     file.write_all(bytes)
-}
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 fn encode(remembered: &Remembered, written: u64) -> Vec<u8> {
