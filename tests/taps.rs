@@ -214,6 +214,22 @@ fn copies_that_had_to_wait_have_the_number_of_their_frame() {
     assert!(copies.iter().all(|(record, _)| record.frame == first && record.to.is_some()));
 }
 
+#[test]
+fn nothing_is_missed_of_what_nobody_asked_for() {
+    let lab = known();
+    let blue = lab.gateway.names().domain_id("blue");
+    let up = lab.port("up");
+    let mut watching = Watching::new(lab, &TapFilter { tenant: blue, ..EVERYTHING }, u64::MAX);
+    // More bytes than a tap keeps of one burst, as soon as they are seen at two points.
+    let long = vxlan(1, &of_length(mac(0x22), mac(0x11), 60_000));
+    for _ in 0..40 {
+        watching.lab.gateway.port(up).unwrap().inject(long.clone());
+    }
+    watching.lab.send("access", wire::tag(&of_length(BROADCAST, mac(0x55), 0), 0x8100, 2));
+    assert_eq!(watching.totals.missed(), 0);
+    assert!(watching.seen().iter().any(|(record, _)| record.point == TapPoint::Transmit));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -71,6 +71,12 @@ impl TapFilter {
         asked.iter().all(|(is_asked, bit)| !is_asked || has & bit != 0)
     }
 
+    /// Whether a frame that has so much when its tunnel is off may come to have all: no later stage gives it another tenant or
+    /// other addresses.
+    pub(super) fn may_be_met_by(&self, has: u8) -> bool {
+        (self.tenant.is_none() || has & TENANT != 0) && (self.mac.is_none() || has & MAC != 0)
+    }
+
     pub(super) fn of_port(&self, port: PortId) -> u8 {
         if self.port == Some(port) { PORT } else { 0 }
     }

@@ -32,7 +32,8 @@ const RING_RECORDS: usize = 1 << 15;
 /// Bytes and records of the frames of one burst, until it is known what became of them.
 const STAGE_BYTES: usize = 4 << 20;
 const STAGE_RECORDS: usize = 4096;
-/// Frames of one breath that are told apart: those of a burst, and those that had waited for their copies.
+/// Frames of one breath that are told apart: those of a burst, and those that had waited for their copies. Of more of these
+/// the copies are missed.
 const FRAMES: usize = 4 * Burst::LEN;
 
 /// What watches the frames of one worker.
@@ -106,12 +107,13 @@ impl Tap {
 
     /// Keeps a record of a frame at a point.
     fn stage(&mut self, frame: usize, span: Option<TapSpan>, record: TapRecord) {
-        if !self.filter.points.holds(record.point) {
+        let Some(watched) = self.frames.get_mut(frame) else { return };
+        if watched.is_unwanted() || !self.filter.points.holds(record.point) {
             return;
         }
         match span {
             Some(span) if self.staged.len() < STAGE_RECORDS => self.staged.push(StagedRecord { frame, span, record }),
-            _ => self.totals.miss(),
+            _ => watched.missed += 1,
         }
     }
 
@@ -161,7 +163,7 @@ impl Tap {
             (record.len, record.kept) = (span.len, span.kept);
             let bytes = self.stage.get(span.range()).unwrap_or_default();
             if self.records.is_full() || self.bytes.slots() < bytes.len() {
-                self.totals.miss();
+                self.totals.miss(1);
                 continue;
             }
             if let Ok(mut chunk) = self.bytes.write_chunk(bytes.len()) {
@@ -174,7 +176,14 @@ impl Tap {
             }
         }
         for at in 0..self.frames.len() {
-            let is_waiting = |frame: &WatchedFrame| frame.note.verdict == Verdict::Waiting && frame.inner.is_some();
+            let missed = self.frames.get(at).map_or(0, |frame| frame.missed);
+            if missed > 0 && self.is_chosen(at) {
+                self.totals.miss(missed);
+            }
+            // And not a fragment that waits for others.
+            let is_waiting = |frame: &WatchedFrame| {
+                frame.note.verdict == Verdict::Waiting && matches!(frame.note.kind, FrameKind::Tenant(_))
+            };
             if self.frames.get(at).is_some_and(is_waiting) {
                 self.is_chosen(at);
                 if let Some(frame) = self.frames.get(at) {
@@ -212,10 +221,6 @@ impl Tracer for Tap {
             let has = self.filter.of_port(note.port) | self.filter.of_arrival(frame.bytes());
             let watched = WatchedFrame { has, outer, ..WatchedFrame::new(self.next, *note) };
             self.next += 1;
-            if self.frames.len() == FRAMES {
-                self.totals.miss();
-                continue;
-            }
             self.frames.push(watched);
             let record = self.record(&watched, TapPoint::Receive);
             self.stage(at, outer, record);
@@ -229,21 +234,30 @@ impl Tracer for Tap {
         for (at, note) in burst.notes.iter().enumerate() {
             let Some(frame) = self.frames.get_mut(at) else { break };
             frame.note = *note;
+            if frame.is_unwanted() {
+                continue;
+            }
             frame.has |= self.filter.of_note(note);
+            let is_open = matches!(note.kind, FrameKind::Tenant(_) | FrameKind::Mapping(_)) && note.is_pending();
+            let bytes = burst.frames.get(at).map_or(&[][..], Frame::bytes);
+            if stage == Stage::Decap {
+                frame.has |= if is_open { self.filter.of_frame(bytes) } else { 0 };
+                if !self.filter.may_be_met_by(frame.has) {
+                    frame.chosen = Some(false);
+                    continue;
+                }
+            }
             if let Verdict::Dropped(reason) = note.verdict {
                 if !frame.is_lost {
                     self.drop(at, reason, None);
                 }
                 continue;
             }
-            let is_open = matches!(note.kind, FrameKind::Tenant(_) | FrameKind::Mapping(_)) && note.is_pending();
             match stage {
                 Stage::Decap if is_open => {
-                    let bytes = burst.frames.get(at).map_or(&[][..], Frame::bytes);
-                    let (inner, seen) = (self.keep(bytes), self.filter.of_frame(bytes));
+                    let inner = self.keep(bytes);
                     let Some(frame) = self.frames.get_mut(at) else { break };
                     frame.inner = inner;
-                    frame.has |= seen;
                     let frame = *frame;
                     let record = self.record(&frame, TapPoint::Decap);
                     self.stage(at, inner, record);
@@ -271,7 +285,7 @@ impl Tracer for Tap {
 
     fn again(&mut self, mark: u64, note: &Note, frame: &Frame<'_>) {
         let known = self.waiting.find(mark);
-        let inner = self.keep(frame.bytes());
+        let inner = if known.is_some_and(|known| known.is_unwanted()) { None } else { self.keep(frame.bytes()) };
         let seen = self.filter.of_note(note) | self.filter.of_frame(frame.bytes()) | self.filter.of_port(note.port);
         let fresh = WatchedFrame::new(self.next, *note);
         if known.is_none() {
@@ -281,6 +295,8 @@ impl Tracer for Tap {
         self.turn(self.frames.len());
         if self.frames.len() < FRAMES {
             self.frames.push(WatchedFrame { note: *note, outer: None, inner, has: watched.has | seen, ..watched });
+        } else if !watched.is_unwanted() {
+            self.totals.miss(1);
         }
     }
 
@@ -292,6 +308,10 @@ impl Tracer for Tap {
     }
 
     fn leaves(&mut self, port: PortId, frame: &Frame<'_>) {
+        if self.frames.get(self.current).is_none_or(WatchedFrame::is_unwanted) {
+            self.is_answer = false;
+            return;
+        }
         let span = self.keep(frame.bytes());
         let Some(watched) = self.frames.get_mut(self.current) else { return };
         watched.has |= self.filter.of_port(port);
@@ -312,8 +332,8 @@ impl Tracer for Tap {
 }
 
 impl TapTotals {
-    fn miss(&self) {
-        self.missed.fetch_add(1, Ordering::Relaxed);
+    fn miss(&self, sightings: u64) {
+        self.missed.fetch_add(sightings, Ordering::Relaxed);
     }
 
     /// Whether one more frame is wanted; if so, it has its place.

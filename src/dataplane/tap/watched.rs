@@ -20,13 +20,20 @@ pub(super) struct WatchedFrame {
     pub inner: Option<TapSpan>,
     /// A drop of it, or of a copy, was told.
     pub is_lost: bool,
+    /// How many sightings of it there was no room for.
+    pub missed: u64,
     /// Whether it is captured, once that is decided.
     pub chosen: Option<bool>,
 }
 
 impl WatchedFrame {
+    /// Whether it is known that it is none of those that are asked for.
+    pub(super) fn is_unwanted(&self) -> bool {
+        self.chosen == Some(false)
+    }
+
     pub(super) const fn new(id: u64, note: Note) -> Self {
-        Self { id, note, has: 0, outer: None, inner: None, is_lost: false, chosen: None }
+        Self { id, note, has: 0, outer: None, inner: None, is_lost: false, missed: 0, chosen: None }
     }
 }
 
@@ -77,7 +84,7 @@ impl WaitingFloods {
             self.next = (self.next + 1) % Self::MOST;
         }
         if let Some(place) = self.frames.get_mut(at) {
-            *place = Some(WatchedFrame { outer: None, inner: None, ..frame });
+            *place = Some(WatchedFrame { outer: None, inner: None, missed: 0, ..frame });
         }
     }
 
