@@ -212,3 +212,16 @@ fn a_flood_that_had_to_wait_shows_its_own_headers() {
     assert_eq!((samples[0].source.as_deref(), samples[0].id.as_deref()), (Some("192.0.2.9"), Some("vni 100")));
     assert_eq!(samples[0].len as usize, waits.bytes.len());
 }
+
+#[test]
+fn a_stranger_who_storms_hides_no_other() {
+    let mut lab = Lab::new(FILE);
+    lab.clock += 1_000_000_000;
+    for _ in 0..200 {
+        lab.send("up", arrival(0, 100, 77, [mac(1), mac(2)], None, 0).bytes);
+    }
+    lab.send("up", arrival(0, 100, 78, [mac(1), mac(2)], None, 0).bytes);
+    let samples = samples(&lab);
+    let sources: Vec<_> = samples.iter().filter_map(|sample| sample.source.as_deref()).collect();
+    assert!(sources.len() == 2 && sources.contains(&"192.0.2.78"), "{sources:?}");
+}

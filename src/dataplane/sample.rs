@@ -23,6 +23,9 @@ const MOST_OUTER: usize = 160;
 /// that were stripped.
 const MOST_INNER: usize = OuterSample::HEADER + 8;
 
+/// In the place of the peer, of a frame that has none.
+const NOBODY: PeerId = PeerId::new(u32::MAX);
+
 /// What a sample is taken with.
 pub(super) struct Sampler<'a> {
     pub events: &'a mut EventSender,
@@ -42,7 +45,7 @@ impl Sampler<'_> {
     /// Takes a sample of a frame, or a copy of it, that is dropped for this reason, if one is wanted.
     #[inline]
     pub(super) fn dropped(&mut self, reason: DropReason, frame: &Frame<'_>, note: &Note) {
-        if self.events.samples.wants(reason, note.origin.peer, self.now.tick()) {
+        if self.wants(reason, note.origin.peer, || ip_source(frame.bytes())) {
             self.take(reason, frame, (note.port, note.origin.peer), note.kind, (0, Some(note.origin.end)));
         }
     }
@@ -61,9 +64,20 @@ impl Sampler<'_> {
             IngressSide::Tenant { origin, .. } => Some(origin.peer),
             IngressSide::Mapping(crossing) => mapping::origin(self.tables, crossing).map(|end| end.peer),
         };
-        let peer = peer.unwrap_or(PeerId::new(u32::MAX));
-        if self.events.samples.wants(reason, peer, self.now.tick()) {
+        let peer = peer.unwrap_or(NOBODY);
+        if self.wants(reason, peer, || None) {
             self.take(reason, frame, (port, peer), side.kind(), (wrapped, None));
+        }
+    }
+
+    /// Whether a sample is wanted of what this peer has sent; or, if it is none, of what came from this address.
+    #[inline]
+    fn wants(&mut self, reason: DropReason, peer: PeerId, address: impl FnOnce() -> Option<IpAddr>) -> bool {
+        let samples = &mut self.events.samples;
+        if peer == NOBODY {
+            samples.wants_of_stranger(reason, address(), self.now.tick())
+        } else {
+            samples.wants(reason, peer, self.now.tick())
         }
     }
 
@@ -133,7 +147,7 @@ impl Sampler<'_> {
     /// Takes a sample of a datagram of which not all fragments have come.
     #[cold]
     pub(super) fn incomplete(&mut self, reason: DropReason, port: PortId, [src, dst]: [IpAddr; 2], len: usize) {
-        if self.events.samples.wants(reason, PeerId::new(u32::MAX), self.now.tick()) {
+        if self.wants(reason, NOBODY, || Some(src)) {
             self.events.samples.send(DropSample {
                 at: self.now.nanos,
                 reason,
@@ -204,6 +218,12 @@ fn as_it_came(frame: &[u8]) -> Option<OuterSample> {
     }
     let (src, dst) = (outer::ip_source(frame, at)?, outer::ip_destination(frame, at)?);
     Some(OuterSample { src, dst, carrier: None, header: [0; OuterSample::HEADER] })
+}
+
+/// The outer source address of a frame that has its headers still.
+fn ip_source(frame: &[u8]) -> Option<IpAddr> {
+    let (ether_type, at) = ethernet::payload(frame)?;
+    matches!(ether_type, ethernet::IPV4 | ethernet::IPV6).then(|| outer::ip_source(frame, at))?
 }
 
 fn outer_walk(frame: &[u8]) -> Option<Outer> {

@@ -12,6 +12,8 @@ use crate::forwarding::{Claim, MappingId, PeerId, PortId};
 const RING: usize = 256;
 /// The bits by which pairs of a reason and a peer are told apart, as words.
 const WORDS: usize = 16;
+/// Bits of a word: of so many strangers samples are taken in a second, whatever addresses they make up.
+const WORD: usize = 64;
 
 /// A frame that was dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,31 +66,43 @@ pub struct SampleSender {
     ring: Producer<DropSample>,
     /// The pairs of which a sample was taken in this second, by their hash.
     seen: [u64; WORDS],
+    /// The same of senders that are no peers, by their addresses.
+    strangers: u64,
     second: u16,
 }
 
 /// A ring for samples.
 pub(super) fn ring() -> (SampleSender, Consumer<DropSample>) {
     let (ring, consumer) = RingBuffer::new(RING);
-    (SampleSender { ring, seen: [0; WORDS], second: 0 }, consumer)
+    (SampleSender { ring, seen: [0; WORDS], strangers: 0, second: 0 }, consumer)
 }
 
 impl SampleSender {
     /// Whether a sample of this reason and peer is wanted in this second; if so, the next one is not.
     #[inline]
     pub fn wants(&mut self, reason: DropReason, peer: PeerId, second: u16) -> bool {
+        self.pass_to(second);
+        let hash = hash(reason, peer.number().into(), second) >> 54;
+        let place = self.seen.get_mut(hash as usize / WORD % WORDS);
+        !self.ring.is_full() && place.is_some_and(|seen| is_new(seen, hash))
+    }
+
+    /// The same of a sender that is no peer, by its address.
+    pub fn wants_of_stranger(&mut self, reason: DropReason, address: Option<IpAddr>, second: u16) -> bool {
+        self.pass_to(second);
+        let bits = match address {
+            None => 0,
+            Some(IpAddr::V4(address)) => address.to_bits().into(),
+            Some(IpAddr::V6(address)) => (address.to_bits() >> 64) as u64 ^ address.to_bits() as u64,
+        };
+        !self.ring.is_full() && is_new(&mut self.strangers, hash(reason, bits, second) >> 54)
+    }
+
+    #[inline]
+    fn pass_to(&mut self, second: u16) {
         if self.second != second {
-            (self.seen, self.second) = ([0; WORDS], second);
+            (self.seen, self.strangers, self.second) = ([0; WORDS], 0, second);
         }
-        // Two pairs of one hash have others in the next second.
-        let mixed = (reason.index() as u64) << 48 | u64::from(second) << 32 | u64::from(peer.number());
-        let hash = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54;
-        let (word, bit) = (hash as usize / 64 % WORDS, 1 << (hash % 64));
-        let is_new = self.seen.get(word).is_some_and(|seen| seen & bit == 0) && !self.ring.is_full();
-        if is_new && let Some(seen) = self.seen.get_mut(word) {
-            *seen |= bit;
-        }
-        is_new
     }
 
     /// Sends a sample to the control plane.
@@ -96,6 +110,22 @@ impl SampleSender {
         // There was room for it when it was wanted.
         let _ = self.ring.push(sample);
     }
+}
+
+/// Two pairs of one hash have others in the next second.
+#[inline]
+fn hash(reason: DropReason, sender: u64, second: u16) -> u64 {
+    let mixed = ((reason.index() as u64) << 48 | u64::from(second) << 32) ^ sender;
+    mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// Whether the bit of this number was not set; it is now.
+#[inline]
+const fn is_new(seen: &mut u64, number: u64) -> bool {
+    let bit = 1 << (number % WORD as u64);
+    let is_new = *seen & bit == 0;
+    *seen |= bit;
+    is_new
 }
 
 #[cfg(test)]
@@ -112,6 +142,18 @@ mod tests {
         assert!(sender.wants(Common::UnknownPeer.into(), PeerId::new(2), 5));
         assert!(sender.wants(Common::TooBig.into(), PeerId::new(1), 5));
         assert!(sender.wants(Common::UnknownPeer.into(), PeerId::new(1), 6), "a second later it is its turn again");
+    }
+
+    #[test]
+    fn strangers_are_told_apart_and_take_no_peers_place() {
+        let (mut sender, _consumer) = ring();
+        let reason = Common::UnknownPeer.into();
+        let [known, other] = [[192, 0, 2, 1], [192, 0, 2, 2]].map(|address| Some(IpAddr::from(address)));
+        assert!(sender.wants_of_stranger(reason, known, 5) && !sender.wants_of_stranger(reason, known, 5));
+        assert!(sender.wants_of_stranger(reason, other, 5));
+        let spoofed = (0..100_000_u32).filter(|n| sender.wants_of_stranger(reason, Some(n.to_be_bytes().into()), 6));
+        assert!(spoofed.count() <= 64);
+        assert!(sender.wants(reason, PeerId::new(2), 6));
     }
 
     #[test]
