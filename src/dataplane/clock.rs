@@ -1,6 +1,6 @@
 //! The workers' clock: nanoseconds since the gateway started.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::Now;
 
@@ -21,5 +21,12 @@ impl Clock {
     pub fn now(self) -> Now {
         // 64 bits of nanoseconds last 584 years.
         Now { nanos: self.0.elapsed().as_nanos() as u64 }
+    }
+
+    /// Nanoseconds between 1970 and the origin, as the system's clock has it now: that may be set, and then says otherwise.
+    #[must_use]
+    pub fn origin(self) -> u64 {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |wall| wall.as_nanos() as u64);
+        wall.saturating_sub(self.now().nanos)
     }
 }

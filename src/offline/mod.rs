@@ -132,7 +132,7 @@ impl<'mem> Offline<'mem> {
             self.rib.hear(&event);
         }
         while let Some(sample) = self.events.hear_sample() {
-            self.rib.dropped(sample);
+            self.rib.dropped(sample, sample.at);
         }
         self.follow();
     }
@@ -189,7 +189,6 @@ impl<'mem> Offline<'mem> {
             ports: Slab::new(),
             tunnels: Vec::new(),
             now: Now { nanos },
-            wall: nanos,
         }
     }
 

@@ -47,12 +47,12 @@ impl GatewayState<'_> {
     }
 
     fn sample_row(&self, sample: &NamedSample) -> DropSampleRow {
-        let NamedSample { seen, port, via, id, tenant, mapping } = sample.clone();
+        let NamedSample { seen, wall, port, via, id, tenant, mapping } = sample.clone();
         let [tenant, attachment] = tenant.map_or([None, None], |names| names.map(Some));
         let [to, from] = seen.macs.map_or([None, None], |macs| macs.map(|mac| Some(mac.to_string())));
         DropSampleRow {
             reason: seen.reason.label().into(),
-            at: utc(self.wall.saturating_sub(self.now.nanos.saturating_sub(seen.at))),
+            at: utc(wall),
             ago: self.seconds_since(seen.at),
             port,
             via,

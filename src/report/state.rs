@@ -44,8 +44,6 @@ pub struct GatewayState<'a> {
     pub tunnels: Vec<TunnelState<'a>>,
     /// The moment that ages are counted from, by the workers' clock.
     pub now: Now,
-    /// The same moment in nanoseconds since 1970.
-    pub wall: u64,
 }
 
 /// What is known of a port besides the tables.

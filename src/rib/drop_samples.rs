@@ -1,6 +1,7 @@
 //! The last dropped frames of each reason and peer, in names: what they are called may change, what happened does not.
 
 use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 
 use transload_encaps::{DropReason, Kind};
 
@@ -12,12 +13,16 @@ use crate::forwarding::Forwarding;
 const KEPT: usize = 4;
 /// Of so many reasons and peers; of more, those are forgotten whose last one is the oldest.
 const PAIRS: usize = 1024;
+/// Of so many senders that are no peers; they may make their addresses up, and must not push out what peers have sent.
+const STRANGERS: usize = 64;
 
 /// A frame that was dropped, in names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedSample {
     /// What the worker saw.
     pub seen: DropSample,
+    /// When, in nanoseconds since 1970: one time, whoever asks for it when.
+    pub wall: u64,
     /// The port that it came in by.
     pub port: String,
     /// The peer that it came from, or the port in whose tags it came.
@@ -30,15 +35,25 @@ pub struct NamedSample {
     pub mapping: Option<String>,
 }
 
-/// The last ones of each reason and peer.
+/// The last ones of each reason and sender.
 #[derive(Debug, Default)]
-pub struct DropSamples(HashMap<(DropReason, Option<String>), VecDeque<NamedSample>>);
+pub struct DropSamples(HashMap<(DropReason, SampledSender), VecDeque<NamedSample>>);
+
+/// Whose frames they were.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum SampledSender {
+    /// A peer's, or those in a port's tags.
+    Peer(String),
+    /// Those of nobody who is known, from this address.
+    Stranger(Option<IpAddr>),
+}
 
 impl DropSamples {
     /// Takes in what a worker saw, under the names of now.
-    pub fn note(&mut self, seen: DropSample, tables: &Forwarding, names: &Names) {
+    pub fn note(&mut self, (seen, wall): (DropSample, u64), tables: &Forwarding, names: &Names) {
         let sample = NamedSample {
             seen,
+            wall,
             port: names.port(seen.port).into(),
             via: seen.peer.map(|peer| names.peer(peer).into()),
             id: id(&seen, tables),
@@ -47,9 +62,15 @@ impl DropSamples {
             }),
             mapping: seen.mapping.map(|mapping| names.mapping(mapping).into()),
         };
-        let pair = (seen.reason, sample.via.clone());
-        if self.0.len() >= PAIRS && !self.0.contains_key(&pair) {
-            self.forget_oldest();
+        let stranger = || SampledSender::Stranger(seen.outer.map(|outer| outer.src));
+        let pair = (seen.reason, sample.via.clone().map_or_else(stranger, SampledSender::Peer));
+        if !self.0.contains_key(&pair) {
+            let is_stranger = |sender: &SampledSender| matches!(sender, SampledSender::Stranger(_));
+            if is_stranger(&pair.1) && self.0.keys().filter(|(_, sender)| is_stranger(sender)).count() >= STRANGERS {
+                self.forget_oldest(is_stranger);
+            } else if self.0.len() >= PAIRS {
+                self.forget_oldest(|_| true);
+            }
         }
         let kept = self.0.entry(pair).or_default();
         if kept.len() >= KEPT {
@@ -58,9 +79,10 @@ impl DropSamples {
         kept.push_back(sample);
     }
 
-    fn forget_oldest(&mut self) {
+    fn forget_oldest(&mut self, of: impl Fn(&SampledSender) -> bool) {
         let last = |kept: &VecDeque<NamedSample>| kept.back().map(|sample| sample.seen.at);
-        if let Some(oldest) = self.0.iter().min_by_key(|(_, kept)| last(kept)).map(|(pair, _)| pair.clone()) {
+        let those = self.0.iter().filter(|((_, sender), _)| of(sender));
+        if let Some(oldest) = those.min_by_key(|(_, kept)| last(kept)).map(|(pair, _)| pair.clone()) {
             self.0.remove(&oldest);
         }
     }

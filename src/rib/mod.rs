@@ -229,9 +229,9 @@ impl Rib {
         }
     }
 
-    /// Takes in a frame that a worker has dropped.
-    pub fn dropped(&mut self, sample: DropSample) {
-        self.drop_samples.note(sample, &self.shared.forwarding.load(), &self.plan.names);
+    /// Takes in a frame that a worker has dropped, at this time in nanoseconds since 1970.
+    pub fn dropped(&mut self, sample: DropSample, wall: u64) {
+        self.drop_samples.note((sample, wall), &self.shared.forwarding.load(), &self.plan.names);
     }
 
     fn unknown_sender(&mut self, anonymous: PeerId, address: std::net::IpAddr, heard: (DomainId, u64)) {

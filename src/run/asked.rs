@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::capturing::Capturing;
 use super::gateway::Gateway;
@@ -54,7 +53,6 @@ impl Asked for Gateway {
                 .collect(),
             tunnels: known.chain(nameless).collect(),
             now: self.clock.now(),
-            wall: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64),
         })
     }
 

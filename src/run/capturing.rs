@@ -5,7 +5,6 @@ mod asked_for;
 mod words;
 
 use std::sync::{Arc, Weak};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::gateway::Gateway;
 use crate::admin::{CaptureParts, CaptureRequest};
@@ -77,8 +76,7 @@ impl Capturing {
             }
         }
         let totals = Arc::new(TapTotals::new(request.count.unwrap_or(u64::MAX)));
-        let (now, wall) = (gateway.clock.now().nanos, SystemTime::now().duration_since(UNIX_EPOCH));
-        let origin = wall.map_or(0, |wall| wall.as_nanos() as u64).saturating_sub(now);
+        let (now, origin) = (gateway.clock.now().nanos, gateway.clock.origin());
         let until = request.seconds.map(|seconds| now.saturating_add(seconds.saturating_mul(SECOND)));
         let (file, interfaces) = begin_file(&filter, &gateway).map_err(|error| error.to_string())?;
         let tap = |worker| Tap::new(filter.clone(), Arc::clone(&totals), worker);

@@ -27,8 +27,9 @@ pub(super) async fn keep(gateway: &Gateway, mut events: Vec<EventReceiver>) {
                 log::event(rib, &event);
                 rib.hear(&event);
             }
+            let origin = gateway.clock.origin();
             for sample in events.iter_mut().flat_map(|ring| std::iter::from_fn(|| ring.hear_sample())) {
-                rib.dropped(sample);
+                rib.dropped(sample, origin + sample.at);
             }
             rib.tick(gateway.clock.now());
             rib.watch(gateway.clock.now());
