@@ -3,7 +3,7 @@
 
 use std::io::ErrorKind;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Failure;
@@ -12,7 +12,7 @@ use super::show::socket_or_the_only_one;
 use crate::admin::client;
 use crate::config::nearest;
 use crate::io::echo::{Echo, EchoOutcome};
-use crate::report::rows::{PeerRow, PeerState};
+use crate::report::rows::{PeerRow, PeerState, PortRow};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_millis(700);
@@ -55,20 +55,32 @@ pub(super) fn run(args: &Args) -> Result<(), Failure> {
         return Err(Failure::new(format!("the name {} of peer {} has no address yet", row.address, row.peer)));
     };
     let from = row.endpoint_address.as_ref().and_then(|address| address.parse().ok());
-    probe(row, from, to)
+    probe(row, from, to, device(&socket, row).as_deref())
 }
 
-fn probe(row: &PeerRow, from: Option<IpAddr>, to: IpAddr) -> Result<(), Failure> {
+/// The network device that packets to a peer leave by, if it is one.
+fn device(socket: &Path, row: &PeerRow) -> Option<String> {
+    let [first, others @ ..] = &row.next_hops[..] else { return None };
+    let ports: Vec<PortRow> = client::rows(socket, "/ports", None).ok()?;
+    let port = ports.iter().find(|port| port.port == first.port && others.iter().all(|hop| hop.port == port.port))?;
+    // `af_packet eth1`
+    port.io.as_ref()?.strip_prefix("af_")?.rsplit(' ').next().map(str::to_owned)
+}
+
+fn probe(row: &PeerRow, from: Option<IpAddr>, to: IpAddr, device: Option<&str>) -> Result<(), Failure> {
     let failed = |error: std::io::Error| {
         let help = if error.kind() == ErrorKind::PermissionDenied {
             "run it as root or with CAP_NET_RAW"
         } else {
-            "run it in the gateway's network namespace; if the endpoint is in a VRF, by `ip vrf exec VRF transload probe \
-             PEER`; a link-local address cannot be probed, but `ping ADDRESS%DEVICE` asks it"
+            "run it in the gateway's network namespace, once `show peers` has a next hop of the peer"
         };
         Failure::with_help(format!("cannot ping {to}: {error}"), help)
     };
-    let mut echo = Echo::open(from, to).map_err(failed)?;
+    let opened = match (Echo::open(from, to, None), device) {
+        (Err(error), Some(device)) if error.kind() != ErrorKind::PermissionDenied => Echo::open(from, to, Some(device)),
+        (opened, _) => opened,
+    };
+    let mut echo = opened.map_err(failed)?;
     match passage(&mut echo, SHORT).map_err(failed)? {
         Passage::Passes(took) => output(&format!("{to} answers pings, after {:.1} ms", took.as_secs_f64() * 1e3))?,
         Passage::Unreachable(error) => {

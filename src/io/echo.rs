@@ -45,11 +45,12 @@ pub enum EchoOutcome {
 }
 
 impl Echo {
-    /// Prepares to ask, from this address of the machine.
+    /// Prepares to ask, from this address of the machine, and by this device alone if one is named: an address of a VRF, and
+    /// one that is local to a link, is known only there.
     ///
     /// # Errors
     /// Without the right to open raw sockets (`CAP_NET_RAW`), an address of the machine, or a route.
-    pub fn open(from: Option<IpAddr>, to: IpAddr) -> io::Result<Self> {
+    pub fn open(from: Option<IpAddr>, to: IpAddr, device: Option<&str>) -> io::Result<Self> {
         let (domain, protocol) = match to {
             IpAddr::V4(_) => (Domain::IPV4, Protocol::ICMPV4),
             IpAddr::V6(_) => (Domain::IPV6, Protocol::ICMPV6),
@@ -60,6 +61,10 @@ impl Echo {
             set_ip_mtu_discover(socket.as_fd(), Ipv4PathMtuDiscovery::PROBE)?;
         } else {
             set_ipv6_mtu_discover(socket.as_fd(), Ipv6PathMtuDiscovery::PROBE)?;
+        }
+        if let Some(device) = device {
+            // Which gives the addresses below their scope, too.
+            socket.bind_device(Some(device.as_bytes()))?;
         }
         if let Some(from) = from {
             socket.bind(&SocketAddr::new(from, 0).into())?;
