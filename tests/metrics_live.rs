@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -19,6 +20,10 @@ use transload_lab::{Host, Namespace, need};
 #[path = "common/openmetrics.rs"]
 #[expect(unreachable_pub, reason = "it is a module of a test binary")]
 mod openmetrics;
+
+#[path = "common/wire.rs"]
+#[expect(dead_code, unreachable_pub, reason = "of its packets, only VXLAN is sent")]
+mod wire;
 
 use openmetrics::{read, value};
 
@@ -336,8 +341,17 @@ fn ten_thousand_tenants_are_scraped_and_those_left_out_are_one() {
     need!(root);
     let leave_out = "tenants: { leave_out: [\"cust-?\", \"cust-1*\"] }";
     let mut gateway = Gateway::new(10_000, &format!("metrics: {{ listen: {AT}, {leave_out} }}"));
+    // A busy machine may keep frames waiting, but loses none of them.
+    gateway.namespace.sh("echo 1000 > /proc/sys/net/unix/max_dgram_qlen").unwrap();
     gateway.start();
-    let families = read(&gateway.scrape().unwrap());
+    let mut scraped = String::new();
+    let (sent, arrived) = under_load(&gateway, || {
+        for _ in 0..5 {
+            scraped = gateway.scrape().unwrap();
+        }
+    });
+    assert!(sent > 0 && arrived == sent, "{arrived} of {sent} frames arrived while it was scraped");
+    let families = read(&scraped);
     let tenants: Vec<_> = families["transload_tenant_mac_limit"].samples.iter().collect();
     // 2 to 9, and all that begin with 1.
     assert_eq!(tenants.len(), 10_000 - 8 - 1_112 + 1);
@@ -345,6 +359,50 @@ fn ten_thousand_tenants_are_scraped_and_those_left_out_are_one() {
     assert_eq!(limit("cust-1000"), None);
     assert_eq!(limit("cust-2000"), Some("65536"));
     assert_eq!(limit("(others)").unwrap(), (65_536_u64 * 1_120).to_string());
+}
+
+/// Sends frames of a tenant through the gateway, at most a thousand a second, while this is done. Returns how many, and how
+/// many arrived.
+fn under_load(gateway: &Gateway, work: impl FnOnce()) -> (usize, usize) {
+    let host = |name| gateway.namespace.enter(|| UnixDatagram::bind(gateway.path(name))).unwrap();
+    let (left, right) = (host("host-a"), host("host-b"));
+    let inner = wire::tenant_frame(wire::mac(2), wire::mac(1), 7);
+    let datagram = wire::udp(50_000, 4789, &wire::vxlan(2000, &inner));
+    let ends = ([192, 0, 2, 9].into(), [192, 0, 2, 1].into());
+    let frame = wire::outer(([2, 0, 0, 0, 0, 10], [2, 0, 0, 0, 0, 2]), ends, 0, 17, &datagram);
+    let send = || left.send_to(&frame, gateway.path("a")).unwrap();
+    let arrives = || right.recv(&mut [0; 2048]).is_ok();
+    // So that it knows where to send.
+    right.send_to(&[0; 60], gateway.path("b")).unwrap();
+    right.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    eventually("a frame passes", || {
+        send();
+        arrives()
+    });
+    while arrives() {}
+    right.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let sender = scope.spawn(|| {
+            let mut sent = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                send();
+                sent += 1;
+                thread::sleep(Duration::from_millis(1));
+            }
+            sent
+        });
+        let receiver = scope.spawn(|| {
+            let mut arrived = 0;
+            while arrives() {
+                arrived += 1;
+            }
+            arrived
+        });
+        work();
+        is_over.store(true, Ordering::Relaxed);
+        (sender.join().unwrap(), receiver.join().unwrap())
+    })
 }
 
 /// What Prometheus answers to a query.
