@@ -360,7 +360,10 @@ impl Encap for QinQ {
         self.claimed.knows(segment)
     }
 
-    #[expect(clippy::inline_always, reason = "in one loop for every kind of observer, each of which is to have its own")]
+    #[expect(
+        clippy::inline_always,
+        reason = "in one loop for every kind of observer, each of which is to have its own"
+    )]
     #[inline(always)]
     fn decap(&self, (): &(), frame: &mut Frame<'_>) -> Result<Decap, DropReason> {
         let head: &[u8] = frame.bytes();

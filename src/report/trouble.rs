@@ -228,8 +228,10 @@ pub(super) fn alone(peers: u64) -> TroubleRow {
 
 /// What is to be said if a file of the configuration is not as it was loaded.
 pub(super) fn file(name: &str, how: &str) -> TroubleRow {
-    let (what, advice) =
-        (format!("the file is not as it was loaded: {how}"), "`transload check FILE` with the gateway's file, then `transload reload`");
+    let (what, advice) = (
+        format!("the file is not as it was loaded: {how}"),
+        "`transload check FILE` with the gateway's file, then `transload reload`",
+    );
     TroubleRow::of(Subject::Gateway, name, Health::Fine, what, advice.into())
 }
 
