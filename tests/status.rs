@@ -149,22 +149,6 @@ fn a_port_that_is_down_and_peers_that_all_are_gone_are_critical() {
 }
 
 #[test]
-fn a_peer_that_says_nothing_is_a_trouble_and_nobody_s_end() {
-    let mut lab = Lab::new(GATEWAY);
-    lab.sleep(1);
-    lab.send("access", wire::tag(&wire::tenant_frame(BROADCAST, mac(1), 0), 0x8100, 8));
-    (0..20).for_each(|_| lab.sleep(1));
-    let mut state = lab.gateway.state(lab.clock);
-    state.activity = Some(lab.gateway.rib().activity());
-    let peer = lab.tables().senders.values().copied().next().unwrap();
-    let (endpoint, address) = ("vtep", "192.0.2.9".to_owned());
-    state.tunnels = vec![TunnelState { peer, endpoint, address, learned: None, failures: Vec::new(), report: None }];
-    let status = inspected(&state, LastMinute::default());
-    assert_eq!(status.peers["silent"], 1);
-    assert_eq!(names(&status), [(Health::Trouble, Subject::Peer, "leaf")]);
-}
-
-#[test]
 fn a_tenant_with_as_many_addresses_as_it_may_have_is_told() {
     let mut lab = Lab::new(GATEWAY);
     lab.send("up", frame_of_leaf(1, 1));

@@ -150,7 +150,7 @@ pub fn running() -> (Vec<PathBuf>, Vec<String>) {
             }
         }
     }
-    live.sort();
+    live.sort_unstable();
     let here: Vec<_> = live.iter().filter(|path| answers_here(path)).cloned().collect();
     (if here.is_empty() { live } else { here }, refused)
 }

@@ -85,7 +85,7 @@ fn ports(side: Side<'_>, facts: &mut Facts) {
 fn endpoints(side: Side<'_>, facts: &mut Facts) {
     for (name, endpoint) in side.config.file.endpoints.iter().filter_map(|(name, endpoint)| Some((name, endpoint?))) {
         let mut ports: Vec<_> = endpoint.ports.get().into_iter().flatten().filter_map(At::get).cloned().collect();
-        ports.sort();
+        ports.sort_unstable();
         let fields = fields_of([
             ("address", endpoint.address.value().map_or_else(String::new, |address| address.0.to_string())),
             ("ports", ports.join(" ")),
@@ -104,7 +104,7 @@ fn peers(side: Side<'_>, facts: &mut Facts) {
     for (name, peer) in side.config.file.peers.iter().filter_map(|(name, peer)| Some((name, peer?))) {
         let mut accepted: Vec<_> =
             peer.accept_from.iter().filter_map(At::value).map(|more| more.0.to_string()).collect();
-        accepted.sort();
+        accepted.sort_unstable();
         let mut fields = knobs(side, peer.knobs());
         fields.insert("accept_from".into(), accepted.join(" "));
         if let Some(PeerAddress::Name(host)) = peer.address.get() {

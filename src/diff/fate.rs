@@ -109,7 +109,7 @@ impl<'mem> Runner<'mem> {
                 sent.push(SentFrame { port: name.to_owned(), via, segment, bytes: packet.bytes });
             }
         }
-        sent.sort();
+        sent.sort_unstable();
         let drops: BTreeMap<_, _> = self.gateway.drops().map(|(reason, count)| (reason.label(), count)).collect();
         let more = |label: &&'static str| drops.get(label) > self.drops.get(label);
         let dropped = drops.keys().copied().filter(more).collect();

@@ -62,7 +62,7 @@ pub(super) fn of(claims: &ClaimTable<'_>) -> Vec<Assumption> {
         let names = &claims.plan.names;
         let mut here: Vec<_> =
             claims.tags.iter().map(|entrance| format!("port {}", names.port(entrance.port))).collect();
-        here.sort();
+        here.sort_unstable();
         all.push(Assumption { name: "tags", statement: TAGS, here });
     }
     all.push(always("wires", WIRES));
@@ -83,7 +83,7 @@ fn host_names(claims: &ClaimTable<'_>) -> Vec<String> {
         format!("peer {}: {}{address}", peer.name, peer.host)
     };
     let mut here: Vec<_> = claims.plan.named.iter().map(with_address).collect();
-    here.sort();
+    here.sort_unstable();
     here
 }
 
@@ -99,7 +99,7 @@ fn learners(claims: &ClaimTable<'_>) -> Vec<String> {
             format!("group {group}: {} to {}, {}", row.first, row.last, row.carrier)
         })
         .collect();
-    here.sort();
+    here.sort_unstable();
     here
 }
 
@@ -109,7 +109,7 @@ fn ports_without_mac(claims: &ClaimTable<'_>) -> Vec<String> {
         row.is_some_and(|row| row.mac.is_none() && !row.endpoints.is_empty())
     });
     let mut names: Vec<_> = ports.map(|port| format!("port {}", port.name)).collect();
-    names.sort();
+    names.sort_unstable();
     names
 }
 
@@ -135,7 +135,7 @@ fn one_far_end(claims: &ClaimTable<'_>) -> Vec<String> {
             }
         }
     }
-    here.sort();
+    here.sort_unstable();
     here
 }
 
@@ -152,7 +152,7 @@ fn ids_apart(claims: &ClaimTable<'_>) -> Vec<String> {
             ControlFlow::Continue(())
         });
     }
-    here.sort();
+    here.sort_unstable();
     here
 }
 

@@ -118,17 +118,17 @@ pub(super) fn document(claims: &ClaimTable<'_>, meetings: Vec<Meeting>) -> Docum
     let broken: BTreeSet<_> = meetings.iter().map(|meeting| meeting.rule).collect();
     let domains = names.domains().filter(|(id, _)| claims.plan.tables.domain(*id).is_some());
     let mut tenants: Vec<_> = domains.map(|(_, name)| name.to_owned()).collect();
-    tenants.sort();
+    tenants.sort_unstable();
     let mut spaces: Vec<_> =
         entrances(claims).into_iter().enumerate().map(|(at, entrances)| space(claims, at, entrances)).collect();
-    spaces.sort();
+    spaces.sort_unstable();
     let rules = Rule::ALL.map(|rule| Examined { rule, statement: rule.statement(), holds: !broken.contains(&rule) });
     let mappings = names.mappings().filter_map(|(id, name)| {
         let ids = &claims.plan.tables.mappings.get(id)?.ids;
         Some(ProvenMapping { mapping: name.to_owned(), ids: ids.count() })
     });
     let mut mappings: Vec<_> = mappings.collect();
-    mappings.sort();
+    mappings.sort_unstable();
     let proof = Proof { tenants, mappings, rules: rules.into(), assumptions: assumptions::of(claims), spaces };
     // Writing strings and numbers into memory does not fail.
     let text = serde_json::to_vec(&proof).unwrap_or_default();
@@ -155,7 +155,7 @@ fn entrances(claims: &ClaimTable<'_>) -> Vec<Vec<EntranceRow>> {
         all[entrance.space].push(EntranceRow { port, tag: "any".to_owned(), destination, carrier, source, peer });
     }
     for rows in &mut all {
-        rows.sort();
+        rows.sort_unstable();
     }
     all
 }
@@ -164,7 +164,7 @@ fn space(claims: &ClaimTable<'_>, at: usize, entrances: Vec<EntranceRow>) -> Spa
     let space = &claims.spaces[at];
     let rows = |rows: &[Held]| {
         let mut rows: Vec<_> = rows.iter().map(|held| held_row(claims, at, held)).collect();
-        rows.sort();
+        rows.sort_unstable();
         rows
     };
     SpaceRow {

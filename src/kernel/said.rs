@@ -75,7 +75,7 @@ fn tell(
     one: impl for<'e> Fn(&'e str, &'e str) -> LogEvent<'e>,
     many: impl for<'e> Fn(usize, &'e [&'e str]) -> LogEvent<'e>,
 ) {
-    all.sort();
+    all.sort_unstable();
     match first_of_many(&all) {
         None => all.iter().for_each(|(peer, why)| one(peer, why).tell()),
         Some(peers) => many(all.len(), &peers).tell(),
