@@ -1,4 +1,4 @@
-//! Taps: a capture on the running gateway looks over the stages' shoulders, by the [`Tracer`](super::Tracer) that
+//! Taps: a capture on the running gateway looks over the stages' shoulders, by the [`Tracer`] that
 //! `explain` uses too.
 //!
 //! Control puts a [`Tap`] into each worker's slot, and reads what it saw by a [`TapReader`]. While there is none, a worker
