@@ -72,11 +72,11 @@ pub(crate) fn make(plan: &Plan<'_>) -> Result<(), String> {
         replay_cases(plan, &program)?;
     }
     let version = version::debian(plan.release)?;
-    let package = pack(plan, &version)?;
+    let package = pack(plan, &version, PACKAGES)?;
     eprintln!("{}", package.display());
     if plan.test {
         // The same program in a package that is newer.
-        let next = pack(plan, &version::next(&version))?;
+        let next = pack(plan, &version::next(&version), &format!("{GENERATED}/next"))?;
         clean_root::test(&package, &next)?;
         fs::remove_file(&next).map_err(|error| error.to_string())?;
     }
@@ -189,15 +189,16 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(files.flatten().map(|entry| entry.path()).collect())
 }
 
-/// Makes the package of this version from what is there.
-fn pack(plan: &Plan<'_>, version: &str) -> Result<PathBuf, String> {
+/// Makes the package of this version from what is there, in a folder in which no other version stays.
+fn pack(plan: &Plan<'_>, version: &str, folder: &str) -> Result<PathBuf, String> {
+    fs::create_dir_all(folder).map_err(|error| format!("{folder}: {error}"))?;
     let log = fs::read_to_string("CHANGELOG.md").map_err(|error| format!("CHANGELOG.md: {error}"))?;
     let now = run::told(Command::new("date").args(["-u", "-R"]))?;
     let maintainer = version::maintainer()?;
     write(&Path::new(GENERATED).join("changelog"), &changelog::debian(&log, version, &maintainer, &now))?;
     let tool = cargo_deb()?;
     let mut cargo_deb = Command::new(tool);
-    cargo_deb.args(["--no-build", "--no-strip", "--profile", PROFILE, "--deb-version", version, "--output", PACKAGES]);
+    cargo_deb.args(["--no-build", "--no-strip", "--profile", PROFILE, "--deb-version", version, "--output", folder]);
     cargo_deb.args(target_of(plan));
     run::announce(&cargo_deb);
     // The last line is where it is.
