@@ -18,7 +18,7 @@ use tokio::time::sleep;
 use super::clients::ClientHandle;
 use super::{Asked, AskedFor, refuse};
 
-/// How often is looked for what the workers have seen.
+/// Pause between two looks at what the workers have captured.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// What is to be captured; all of it must be so.

@@ -28,7 +28,7 @@ pub(super) struct EventQuery {
     peer: Option<String>,
     /// Names of events, with commas between.
     name: Option<String>,
-    /// How many of those that were.
+    /// Number of events from before the request that the follower gets first; 0 unless it asks.
     #[serde(default)]
     last: usize,
     /// Only those that were.

@@ -35,14 +35,14 @@ use crate::report::metrics::MetricFormat;
 
 /// Most clients by TCP at a time.
 const MOST: usize = 8;
-/// How long a client may take to read its answer: whoever is slower is closed.
+/// Time in which a client has to read its answer; after it the connection is closed.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes of an answer that are sent in one piece.
 const PIECE: usize = 1 << 16;
 /// A text is handed out again for so many times as long as it took to make, and for so long at most.
 const REST: u32 = 9;
 const FRESH: Duration = Duration::from_secs(1);
-/// How far it stands behind the workers and control, which have 0; 19 is the last.
+/// The niceness (nice(2)) of the thread that serves metrics; workers and control have 0, the most is 19.
 const NICENESS: i32 = 10;
 
 /// The thread that makes and serves metrics, which ends when this is dropped.

@@ -13,7 +13,7 @@ use crate::report::rows::RowSource;
 /// Tenants of a part, and peers.
 const TENANTS: usize = 64;
 const PEERS: usize = 256;
-/// How many learned peers have metrics of their own: those that were learned first. Who sends from a prefix that a group
+/// Number of learned peers that have metrics of their own, those that were learned first. Who sends from a prefix that a group
 /// learns from must not be able to fill a database.
 const LEARNED: usize = 1_000;
 

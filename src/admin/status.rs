@@ -1,4 +1,4 @@
-//! How the gateway is, on one page: looked at part by part, so that control does other things in between.
+//! Answers `/status`: reads peers and tenants in parts, so that control does other things in between.
 
 use std::collections::HashSet;
 

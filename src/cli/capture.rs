@@ -19,7 +19,7 @@ use super::show::socket_or_the_only_one;
 use crate::admin::CaptureRequest;
 use crate::admin::client;
 
-/// How much is read at a time, in bytes.
+/// Bytes that are read from the gateway at a time.
 const READ: usize = 1 << 18;
 /// The type of a block that says what was counted until then.
 const STATISTICS: u32 = 5;
