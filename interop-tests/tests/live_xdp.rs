@@ -218,15 +218,16 @@ fn two_workers_have_a_queue_each_of_every_port() {
     gateway.stop().unwrap();
 }
 
-/// Eight UDP flows at once, each with numbers that must come in order, cross queues that all carry some of them.
+/// Many UDP flows at once, each with numbers that must come in order, cross queues that all carry some of them:
+/// the kernel's hash has a random key, and would send a few flows all to one queue now and then.
 fn flows_stay_in_order(World { left, right, middle }: &World) {
     settle(left, "10.1.0.2").unwrap();
     right.background("iperf3 -s -1 -p 5202").unwrap();
     right.sh("until ss -Hltn sport = 5202 | grep -q .; do sleep 0.05; done").unwrap();
-    let told = left.sh("iperf3 -c 10.1.0.2 -p 5202 -u -P 8 -b 4M -l 200 -t 2 -J").unwrap();
+    let told = left.sh("iperf3 -c 10.1.0.2 -p 5202 -u -P 32 -b 1M -l 200 -t 2 -J").unwrap();
     let told: Value = serde_json::from_str(&told).unwrap();
     let streams = told["end"]["streams"].as_array().unwrap_or_else(|| panic!("{told}"));
-    assert_eq!(streams.len(), 8);
+    assert_eq!(streams.len(), 32);
     for stream in streams {
         let udp = &stream["udp"];
         assert!(udp["packets"].as_u64().unwrap() > udp["lost_packets"].as_u64().unwrap(), "{udp}");
