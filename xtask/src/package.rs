@@ -72,13 +72,14 @@ pub(crate) fn make(plan: &Plan<'_>) -> Result<(), String> {
         replay_cases(plan, &program)?;
     }
     let version = version::debian(plan.release)?;
+    // The same program in a package that is newer. It is made first: whatever cargo-deb makes, wherever it puts it, it
+    // removes the other versions in its own folder, which is PACKAGES.
+    let newer = plan.test.then(|| pack(plan, &version::next(&version), &format!("{GENERATED}/next"))).transpose()?;
     let package = pack(plan, &version, PACKAGES)?;
     eprintln!("{}", package.display());
-    if plan.test {
-        // The same program in a package that is newer.
-        let next = pack(plan, &version::next(&version), &format!("{GENERATED}/next"))?;
-        clean_root::test(&package, &next)?;
-        fs::remove_file(&next).map_err(|error| error.to_string())?;
+    if let Some(newer) = newer {
+        clean_root::test(&package, &newer)?;
+        fs::remove_file(&newer).map_err(|error| error.to_string())?;
     }
     Ok(())
 }
@@ -189,7 +190,7 @@ fn files_in(folder: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(files.flatten().map(|entry| entry.path()).collect())
 }
 
-/// Makes the package of this version from what is there, in a folder in which no other version stays.
+/// Makes the package of this version from what is there.
 fn pack(plan: &Plan<'_>, version: &str, folder: &str) -> Result<PathBuf, String> {
     fs::create_dir_all(folder).map_err(|error| format!("{folder}: {error}"))?;
     let log = fs::read_to_string("CHANGELOG.md").map_err(|error| format!("CHANGELOG.md: {error}"))?;
