@@ -88,8 +88,8 @@ pub enum Shortage {
 /// A worker's end of the ring.
 #[derive(Debug)]
 pub struct EventSender {
-    /// Where samples of dropped frames go.
-    pub samples: SampleSender,
+    /// Where samples of dropped frames go; for a breath, the worker takes it out.
+    pub samples: Option<Box<SampleSender>>,
     ring: Producer<Event>,
     lost: Arc<AtomicU64>,
 }
@@ -108,7 +108,7 @@ pub fn ring(capacity: usize) -> (EventSender, EventReceiver) {
     let (producer, consumer) = RingBuffer::new(capacity);
     let (samples, hear_samples) = samples::ring();
     let lost = Arc::new(AtomicU64::new(0));
-    let sender = EventSender { samples, ring: producer, lost: lost.clone() };
+    let sender = EventSender { samples: Some(Box::new(samples)), ring: producer, lost: lost.clone() };
     (sender, EventReceiver { samples: hear_samples, ring: consumer, lost })
 }
 

@@ -3,22 +3,26 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use common::Lab;
 use common::wire::{self, BROADCAST, mac};
 use proptest::prelude::*;
 use proptest::sample::select;
+use transload::compile;
+use transload::config;
 use transload::dataplane::Verdict;
 use transload::dataplane::tap::{Tap, TapFilter, TapPoint, TapPoints, TapReader, TapRecord, TapTotals};
-use transload_encaps::{Common, Mac};
+use transload::io::memory::Packet;
+use transload::rib::facts::{DeviceFact, DeviceState};
+use transload_encaps::{Checksum, Common, Gso, GsoKind, Mac};
 
 const FILE: &str = r#"version: 1
 ports:
   up: { device: eth1, mac: "02:00:00:00:00:aa", mtu: 1500 }
   access: { device: eth2, mtu: 1500 }
-endpoints: { e: { address: 192.0.2.1, ports: [up] } }
+endpoints: { e: { address: 192.0.2.1, ports: [up], reassemble: on } }
 peers:
   vx: { address: 192.0.2.9, encap: vxlan }
   nv: { address: 192.0.2.10, encap: nvgre }
@@ -29,6 +33,7 @@ tenants:
       vx: { peer: vx, vni: 1 }
       nv: { peer: nv, vsid: 5000 }
       ce: { port: access, vid: 1 }
+  alone: { attachments: { vx: { peer: vx, vni: 3 } } }
   blue:
     limits: { bum: 1000000 }
     attachments:
@@ -230,6 +235,158 @@ fn nothing_is_missed_of_what_nobody_asked_for() {
     assert!(watching.seen().iter().any(|(record, _)| record.point == TapPoint::Transmit));
 }
 
+/// The reasons for which frames, or copies of them, were dropped.
+fn counted(lab: &Lab) -> BTreeSet<String> {
+    let rows = lab.gateway.state(lab.clock).drops().into_iter();
+    rows.filter(|row| row.dropped + row.left + row.copies > 0).map(|row| row.reason).collect()
+}
+
+/// Those of which there is a sample.
+fn sampled(lab: &Lab) -> BTreeSet<String> {
+    let rows = lab.gateway.state(lab.clock).drops().into_iter();
+    rows.filter(|row| !row.samples.is_empty()).map(|row| row.reason).collect()
+}
+
+/// Those of which a tap has seen a drop.
+fn sighted(seen: &[Seen]) -> BTreeSet<String> {
+    seen.iter().filter_map(|(record, _)| record.reason).map(|reason| reason.label().to_owned()).collect()
+}
+
+/// Something that has frames dropped, and the reasons.
+type Death = (fn(&mut Lab), &'static [&'static str]);
+
+const DEATHS: &[Death] = &[
+    (|lab| drop(lab.send("up", vxlan(77, &of_length(mac(0x22), mac(0x11), 0)))), &["unknown_segment"]),
+    (|lab| drop(lab.send("up", vxlan(3, &of_length(BROADCAST, mac(0x11), 0)))), &["no_targets"]),
+    (|lab| drop(lab.send("up", vxlan(3, &of_length([1, 0x80, 0xc2, 0, 0, 2], mac(0x11), 0)))), &["l2_control"]),
+    (a_copy_is_too_big, &["too_big"]),
+    (a_super_frame_cannot_be_cut, &["unsegmentable"]),
+    (there_is_no_room_for_segments, &["no_buffer"]),
+    (a_train_cannot_be_cut, &["unsegmentable"]),
+    (a_port_is_down, &["port_down"]),
+    (fragments_stay_alone, &["reassembly_timeout"]),
+    (fragments_overlap, &["fragment_overlap"]),
+    (floods_have_no_place, &["flood_backlog"]),
+    (a_waiting_flood_loses_its_tenant, &["unknown_segment"]),
+];
+
+/// To two places, one of which it fits.
+fn a_copy_is_too_big(lab: &mut Lab) {
+    assert_eq!(lab.send("up", vxlan(1, &of_length(BROADCAST, mac(0x11), 1450))).len(), 1);
+}
+
+fn super_frame(kind: GsoKind, len: usize) -> Packet {
+    let gso = Some(Gso { kind, size: 1 });
+    Packet { bytes: wire::tag(&of_length(mac(0x22), mac(0x55), len), 0x8100, 1), gso, ..Packet::default() }
+}
+
+fn a_super_frame_cannot_be_cut(lab: &mut Lab) {
+    // It says that TCP is in it.
+    lab.send("access", super_frame(GsoKind::Tcp4, 3000));
+}
+
+fn there_is_no_room_for_segments(lab: &mut Lab) {
+    lab.send("access", super_frame(GsoKind::Udp, 60_000));
+}
+
+fn a_train_cannot_be_cut(lab: &mut Lab) {
+    let mut bytes = vxlan(1, &of_length(mac(0x22), mac(0x11), 0));
+    let checksum = Checksum::Partial { start: 34, offset: 6 };
+    bytes[40..42].copy_from_slice(&[1, 1]);
+    lab.send("up", Packet { bytes, checksum, gso: Some(Gso { kind: GsoKind::Udp, size: 0 }), cut: false });
+}
+
+fn a_port_is_down(lab: &mut Lab) {
+    let port = lab.port("access");
+    let state = DeviceState { mac: None, mtu: None, is_down: true };
+    lab.gateway.change(|rib| rib.devices([DeviceFact { port, state: Some(state), failure: None }]));
+    lab.send("up", vxlan(150, &of_length(mac(0x22), mac(0x11), 0)));
+}
+
+/// A fragment from this multiple of 8 bytes on, more of which follow.
+fn fragment(at: u16) -> Vec<u8> {
+    let mut frame = tunnelled(9, &[0; 64], 17);
+    frame[20..22].copy_from_slice(&(at / 8 | 1 << 13).to_be_bytes());
+    frame[24..26].fill(0);
+    let sum = wire::sum(&[&frame[14..34]]);
+    frame[24..26].copy_from_slice(&sum.to_be_bytes());
+    frame
+}
+
+fn fragments_stay_alone(lab: &mut Lab) {
+    // Not even the first one comes.
+    lab.send("up", fragment(64));
+    lab.send("up", fragment(640));
+    lab.sleep(60);
+    lab.send("up", vxlan(1, &of_length(mac(0x22), mac(0x11), 0)));
+}
+
+fn fragments_overlap(lab: &mut Lab) {
+    lab.send("up", fragment(0));
+    lab.send("up", fragment(32));
+}
+
+fn to_many(lab: &Lab, frames: usize) {
+    for _ in 0..frames {
+        let frame = wire::tag(&of_length(BROADCAST, mac(0x55), 0), 0x8100, 2);
+        lab.gateway.port(lab.port("access")).unwrap().inject(frame);
+    }
+}
+
+fn floods_have_no_place(lab: &mut Lab) {
+    to_many(lab, 300);
+    lab.gateway.step(lab.clock);
+}
+
+fn a_waiting_flood_loses_its_tenant(lab: &mut Lab) {
+    // The first one has got some copies then, the second one none.
+    to_many(lab, 2);
+    lab.gateway.breathe(lab.clock);
+    let file = FILE.replace("  blue:", "  newcomer:");
+    let config = config::parse("lab.yaml", &file).unwrap_or_else(|problems| panic!("{problems}"));
+    let before = lab.gateway.rib().plan();
+    let plan = compile::compile(&config, &before.numbers, Some(&before.tables)).unwrap();
+    lab.gateway.reload(plan, lab.clock);
+    // A sample is heard with the next frame.
+    lab.send("up", vxlan(1, &of_length(mac(0x22), mac(0x11), 0)));
+}
+
+#[test]
+fn whatever_is_dropped_leaves_a_sample_and_a_sighting() {
+    for (at, (happens, reasons)) in DEATHS.iter().enumerate() {
+        let mut watched = Watching::new(known(), &EVERYTHING, u64::MAX);
+        let mut plain = known();
+        happens(&mut watched.lab);
+        happens(&mut plain);
+        let reasons: BTreeSet<_> = reasons.iter().map(|&reason| reason.to_owned()).collect();
+        for lab in [&watched.lab, &plain] {
+            assert_eq!((counted(lab), sampled(lab)), (reasons.clone(), reasons.clone()), "{at}");
+        }
+        let seen = watched.seen();
+        assert_eq!(sighted(&seen), reasons, "{at}");
+        let dropped = seen.iter().filter(|(record, _)| record.reason.is_some());
+        assert!(dropped.clone().all(|(_, bytes)| !bytes.is_empty()), "{at}");
+    }
+}
+
+#[test]
+fn the_gateways_own_answer_leaves_no_sample_and_no_drop() {
+    // Its way back has gone down since.
+    let mut watched = Watching::new(known(), &EVERYTHING, u64::MAX);
+    let lab = &mut watched.lab;
+    lab.send("access", wire::tag(&of_length(mac(0x22), mac(0x55), 0), 0x8100, 1));
+    a_port_is_down(lab);
+    let before = counted(lab);
+    lab.send("access", wire::tag(&of_length(mac(0x22), mac(0x55), 1460), 0x8100, 1));
+    let samples: Vec<_> = lab.gateway.state(lab.clock).drops().into_iter().flat_map(|row| row.samples).collect();
+    let of_answer = samples.iter().find(|sample| sample.destination_mac.as_deref() == Some("02:00:00:00:00:55"));
+    assert_eq!(of_answer, None);
+    assert_eq!(before.len(), 1);
+    let seen = watched.seen();
+    let last = seen.iter().filter(|(record, _)| record.reason.is_some()).next_back().unwrap();
+    assert_eq!(last.0.reason, Some(Common::TooBig.into()));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -238,7 +395,7 @@ proptest! {
         frames in prop::collection::vec(
             (
                 0..6_u8,
-                select(&[1_u32, 2, 77, 150, 5000][..]),
+                select(&[1_u32, 2, 3, 77, 150, 5000][..]),
                 select(vec![mac(0x11), mac(0x22), mac(0x33), BROADCAST]),
                 select(vec![mac(0x11), mac(0x22), mac(0x44), BROADCAST]),
                 select(&[0_usize, 100, 1400, 1460, 3000][..]),
@@ -270,6 +427,10 @@ proptest! {
             prop_assert_eq!(sent, plain.send(port, bytes), "nothing changes since somebody looks on");
         }
         let (after, seen) = (totals(&plain), watched.seen());
+        prop_assert_eq!(counted(&watched.lab), sighted(&seen));
+        prop_assert_eq!(sampled(&watched.lab), sampled(&plain));
+        // Two reasons may have one bit in a second, which leaves a sample of the first one only.
+        prop_assert!(sampled(&plain).is_subset(&counted(&plain)));
         prop_assert_eq!(totals(&watched.lab), after);
         prop_assert_eq!(watched.totals.missed(), 0);
         let at = |point| seen.iter().filter(|(record, _)| record.point == point).count() as u64;

@@ -28,6 +28,11 @@ impl Copies {
     /// None yet.
     pub(super) const NONE: Self = Self { count: 0, sent: false, failed: None };
 
+    /// Whether there are none so far.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     /// One more, and whether it left.
     pub(super) fn add(&mut self, gone: Result<(), DropReason>, side: &IngressSide<'_>, counters: &Counters) {
         self.count += 1;

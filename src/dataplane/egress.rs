@@ -1,15 +1,15 @@
 //! Egress: what the encap stage reads and writes besides the burst, and the paths out that it looks up there.
 
-use transload_encaps::{Frame, InnerTags, Segment};
+use transload_encaps::{DropReason, Frame, InnerTags, Segment};
 
 use super::floods::Floods;
+use super::note::Note;
 use super::path::{EgressPath, IngressSide};
 use super::ports::WorkerPorts;
-use super::sample::Sampler;
+use super::trace::{LostFrame, Tracer};
 use super::{Now, mapping};
 use crate::counters::{Counters, TrafficCounter};
-use crate::events::EventSender;
-use crate::forwarding::{Attachment, Claim, Crossing, Domain, DomainId, End, Exit, Forwarding, PeerId, PortId, Target};
+use crate::forwarding::{Attachment, Claim, Crossing, Domain, DomainId, End, Exit, Forwarding, PeerId, Target};
 use crate::io::{Caps, Pool};
 
 /// What the encap stage reads and writes besides the burst.
@@ -26,11 +26,6 @@ pub(super) struct Egress<'a, 'mem, T> {
     pub segments: &'a mut Vec<Frame<'mem>>,
     /// This worker's counters.
     pub counters: &'a Counters,
-    /// The ring to the control plane, for samples of what is dropped.
-    pub events: &'a mut EventSender,
-    /// The port that the present frame came in by; none while copies are made, of whose drops samples are taken with the
-    /// frame itself.
-    pub ingress: Option<PortId>,
     /// The time of this burst.
     pub now: Now,
     /// The present frame, or a copy or segment of it, as the narrowest of its paths refused it.
@@ -46,12 +41,61 @@ pub(super) struct TooBigFrame<'mem> {
     pub most: usize,
 }
 
-impl<'a, T> Egress<'a, '_, T> {
-    /// Takes samples of what is dropped.
-    pub(super) fn sampler(&mut self) -> Sampler<'_> {
-        Sampler { events: self.events, tables: self.tables, now: self.now }
+/// What is known about a frame that is to leave.
+pub(super) struct Outgoing<'f, 'a> {
+    /// The side that it came in by.
+    pub side: IngressSide<'a>,
+    /// What the observer is told if it is dropped.
+    pub told: Told<'f>,
+}
+
+/// What the observer is told of a frame that is dropped.
+#[derive(Clone, Copy)]
+pub(super) enum Told<'f> {
+    /// The frame itself, with its note.
+    Itself(&'f Note),
+    /// The frame that it is a copy or segment of, with that one's note.
+    Original(&'f Note, &'f Frame<'f>),
+    /// Nothing: it is the gateway's own answer.
+    Nothing,
+}
+
+impl<'mem, T: Tracer> Egress<'_, 'mem, T> {
+    /// Drops a frame, with so many bytes of new headers in front of it. Every frame that does not leave ends here.
+    #[cold]
+    pub(super) fn lose(
+        &mut self,
+        frame: Frame<'mem>,
+        told: Told<'_>,
+        wrapped: usize,
+        reason: impl Into<DropReason>,
+    ) -> DropReason {
+        let reason = self.tell(&frame, told, wrapped, reason);
+        self.pool.put(frame);
+        reason
     }
 
+    /// Tells the observer that a frame is dropped, or a copy of it that is not even made.
+    #[cold]
+    pub(super) fn tell(
+        &mut self,
+        frame: &Frame<'_>,
+        told: Told<'_>,
+        wrapped: usize,
+        reason: impl Into<DropReason>,
+    ) -> DropReason {
+        let reason = reason.into();
+        let (note, frame, wrapped) = match told {
+            Told::Itself(note) => (note, frame, wrapped),
+            Told::Original(note, frame) => (note, frame, 0),
+            Told::Nothing => return reason,
+        };
+        self.tracer.dropped(&LostFrame { reason, frame, note, wrapped, tables: self.tables, now: self.now });
+        reason
+    }
+}
+
+impl<'a, T> Egress<'a, '_, T> {
     /// The path to a place of a domain.
     #[inline]
     pub(super) fn path_to(&self, id: DomainId, domain: &Domain, target: Target) -> Option<EgressPath<'a>> {

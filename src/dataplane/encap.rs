@@ -5,7 +5,7 @@ use transload_encaps::{Checksum, Common, DropReason, Frame, HEADROOM};
 
 use super::burst::Burst;
 use super::copies::Copies;
-use super::egress::{Egress, TooBigFrame};
+use super::egress::{Egress, Outgoing, Told, TooBigFrame};
 use super::floods::Flood;
 use super::memo::Memo;
 use super::note::{Decision, FrameKind, Note, Verdict};
@@ -26,24 +26,22 @@ pub(super) fn encap<'mem, T: Tracer>(burst: &mut Burst<'mem>, with: &mut Egress<
     }
     let Burst { frames, notes, .. } = burst;
     let exit = notes.first().and_then(|note| note.exit);
-    if let Some(port) = exit.filter(|_| notes.iter().all(|note| note.exit == exit)) {
+    if let Some(out) =
+        exit.filter(|_| notes.iter().all(|note| note.exit == exit)).and_then(|port| with.ports.port(port))
+    {
         // Most bursts leave by one port.
-        if let Err(reason) = with.ports.push_all(port, frames, with.pool, with.counters) {
-            for note in notes {
-                note.drop(reason);
-            }
-        }
+        out.push_all(frames, with.pool, with.counters);
         return;
     }
     let mut memo = Memo::new();
     for (at, (frame, note)) in frames.drain(..).zip(notes).enumerate() {
-        let Some(port) = note.exit else {
-            with.tracer.turn(at);
-            with.send(frame, note, &mut memo);
-            continue;
-        };
-        if let Err(reason) = with.ports.push(port, frame, with.pool, with.counters) {
-            note.drop(reason);
+        match note.exit.map(|port| with.ports.port(port)) {
+            Some(Some(out)) => out.push(frame, with.pool, with.counters),
+            Some(None) => note.verdict = with.discard(frame, note, Common::PortDown),
+            None => {
+                with.tracer.turn(at);
+                with.send(frame, note, &mut memo);
+            }
         }
     }
 }
@@ -60,12 +58,14 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     #[inline(never)]
     fn send(&mut self, frame: Frame<'mem>, note: &mut Note, memo: &mut Memo<KnownPath<'a>>) {
         match note.kind {
-            _ if !note.is_pending() => {
-                self.sampler().settled(&frame, note);
-                self.pool.put(frame);
-            }
+            _ if !note.is_pending() => match note.verdict {
+                Verdict::Dropped(reason) => {
+                    self.lose(frame, Told::Itself(note), 0, reason);
+                }
+                _ => self.pool.put(frame),
+            },
             FrameKind::Tenant(ingress) => note.verdict = self.forward(frame, note, ingress, memo),
-            FrameKind::Mapping(crossing) => note.verdict = self.cross(frame, crossing),
+            FrameKind::Mapping(crossing) => note.verdict = self.cross(frame, note, crossing),
             FrameKind::Unopened | FrameKind::Refused(_) => {
                 note.verdict = self.discard(frame, note, Common::UnknownSegment);
             }
@@ -79,6 +79,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         };
         let origin = Target { attachment: ingress.attachment, peer: note.origin.peer };
         let side = IngressSide::Tenant { id: ingress.domain, domain, origin };
+        let of = Outgoing { side, told: Told::Itself(note) };
         let verdict = match note.decision {
             Decision::To { domain, target } => {
                 self.tracer.egress(domain, target);
@@ -87,8 +88,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
                     Some(before) => Some(&before.path),
                     None => self.look_up(domain, target, memo),
                 };
-                let gone = self.depart(frame, &side, path);
-                self.verdict(gone)
+                Verdict::of(self.depart(frame, &of, path))
             }
             Decision::Flood { domain } => {
                 let mark = self.tracer.mark();
@@ -116,34 +116,19 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         Some(&memo.set(KnownPath { domain: id, target, path }).path)
     }
 
-    /// The verdict on a frame that was sent by one path.
-    #[inline]
-    fn verdict(&mut self, gone: Result<(), DropReason>) -> Verdict {
-        match gone {
-            Ok(()) => Verdict::Sent,
-            Err(reason) => {
-                self.tracer.lost(reason);
-                Verdict::Dropped(reason)
-            }
-        }
-    }
-
     #[cold]
     fn discard(&mut self, frame: Frame<'mem>, note: &Note, reason: Common) -> Verdict {
-        self.sampler().dropped(reason.into(), &frame, note);
-        self.pool.put(frame);
-        Verdict::Dropped(reason.into())
+        Verdict::Dropped(self.lose(frame, Told::Itself(note), 0, reason))
     }
 
     /// Sends a frame of a mapping to the other side.
     #[cold]
-    fn cross(&mut self, frame: Frame<'mem>, crossing: Crossing) -> Verdict {
+    fn cross(&mut self, frame: Frame<'mem>, note: &Note, crossing: Crossing) -> Verdict {
         let side = IngressSide::Mapping(crossing);
         let path = self.path_across(crossing);
-        let gone = self.depart(frame, &side, path.as_ref());
-        let verdict = self.verdict(gone);
+        let gone = self.depart(frame, &Outgoing { side, told: Told::Itself(note) }, path.as_ref());
         self.answer_refused(side);
-        verdict
+        Verdict::of(gone)
     }
 
     /// Sends one frame by a path, if there is one.
@@ -151,15 +136,15 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     pub(super) fn depart(
         &mut self,
         frame: Frame<'mem>,
-        side: &IngressSide<'a>,
+        of: &Outgoing<'_, 'a>,
         path: Option<&EgressPath<'a>>,
     ) -> Result<(), DropReason> {
         let Some(path) = path else {
-            return Err(self.stays(frame, side, 0, Common::NoTargets.into()));
+            return Err(self.lose(frame, of.told, 0, Common::NoTargets));
         };
         match frame.meta.gso {
-            Some(_) => self.depart_as_super_frame(frame, side, path),
-            None => self.depart_whole(frame, side, path),
+            Some(_) => self.depart_as_super_frame(frame, of, path),
+            None => self.depart_whole(frame, of, path),
         }
     }
 
@@ -168,74 +153,73 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     fn depart_as_super_frame(
         &mut self,
         mut frame: Frame<'mem>,
-        side: &IngressSide<'a>,
+        of: &Outgoing<'_, 'a>,
         path: &EgressPath<'a>,
     ) -> Result<(), DropReason> {
         if self.caps(path).gso && offload::leave_to_device(&mut frame).is_some() {
-            self.depart_whole(frame, side, path)
+            self.depart_whole(frame, of, path)
         } else {
-            self.depart_in_segments(frame, side, path)
+            self.depart_in_segments(frame, of, path)
         }
     }
 
     fn depart_in_segments(
         &mut self,
         frame: Frame<'mem>,
-        side: &IngressSide<'a>,
+        of: &Outgoing<'_, 'a>,
         path: &EgressPath<'a>,
     ) -> Result<(), DropReason> {
         let mut segments = std::mem::take(self.segments);
         let cut = offload::segments(&frame, self.pool, HEADROOM, |segment| segments.push(segment));
-        self.pool.put(frame);
-        let mut copies = Copies::NONE;
+        let told = match of.told {
+            Told::Itself(note) => Told::Original(note, &frame),
+            told => told,
+        };
+        let (part, mut copies) = (Outgoing { side: of.side, told }, Copies::NONE);
         for segment in segments.drain(..) {
-            let gone = self.depart_whole(segment, side, path);
-            copies.add(gone, side, self.counters);
+            let gone = self.depart_whole(segment, &part, path);
+            copies.add(gone, &of.side, self.counters);
         }
         *self.segments = segments;
-        cut.map_err(|reason| path.fails(reason)).and(copies.together(side, self.counters).unwrap_or(Ok(())))
+        let gone = copies.together(&of.side, self.counters).unwrap_or(Ok(()));
+        match cut {
+            Ok(()) => self.pool.put(frame),
+            Err(reason) => return Err(path.fails(self.lose(frame, of.told, 0, reason))),
+        }
+        gone
     }
 
     #[inline]
     fn depart_whole(
         &mut self,
         mut frame: Frame<'mem>,
-        side: &IngressSide<'a>,
+        of: &Outgoing<'_, 'a>,
         path: &EgressPath<'a>,
     ) -> Result<(), DropReason> {
         let len = frame.len();
-        match self.wrap(&mut frame, side, path) {
+        match self.wrap(&mut frame, &of.side, path) {
             Ok(port) => {
+                let Some(out) = self.ports.port(port) else {
+                    let wrapped = frame.len().saturating_sub(len);
+                    return Err(path.fails(self.lose(frame, of.told, wrapped, Common::PortDown)));
+                };
                 self.tracer.leaves(port, &frame);
-                self.ports.push(port, frame, self.pool, self.counters).map_err(|reason| path.fails(reason))?;
+                out.push(frame, self.pool, self.counters);
                 path.sent.iter().flatten().for_each(|sent| sent.count(len));
                 Ok(())
             }
-            Err(Obstacle::TooBig { most }) => Err(path.fails(self.refuse(frame, side, most))),
+            Err(Obstacle::TooBig { most }) => Err(path.fails(self.refuse(frame, of.told, most))),
             Err(Obstacle::Other(reason)) => {
                 let wrapped = frame.len().saturating_sub(len);
-                Err(path.fails(self.stays(frame, side, wrapped, reason)))
+                Err(path.fails(self.lose(frame, of.told, wrapped, reason)))
             }
         }
-    }
-
-    /// Puts a frame back that does not leave, with so many bytes of new headers in front of it.
-    #[cold]
-    fn stays(&mut self, frame: Frame<'mem>, side: &IngressSide<'a>, wrapped: usize, reason: DropReason) -> DropReason {
-        if let Some(port) = self.ingress {
-            self.sampler().stays(reason, &frame, (port, side), wrapped);
-        }
-        self.pool.put(frame);
-        reason
     }
 
     /// Keeps a frame that is too big until its sender is answered, once for all paths; the narrowest counts.
     #[cold]
-    fn refuse(&mut self, frame: Frame<'mem>, side: &IngressSide<'a>, most: usize) -> DropReason {
-        let reason = too_big::reason(frame.bytes());
-        if let Some(port) = self.ingress {
-            self.sampler().stays(reason, &frame, (port, side), 0);
-        }
+    fn refuse(&mut self, frame: Frame<'mem>, told: Told<'_>, most: usize) -> DropReason {
+        let reason = self.tell(&frame, told, 0, too_big::reason(frame.bytes()));
         let wider = match &self.refused {
             Some(before) if before.most <= most => Some(frame),
             _ => self.refused.replace(TooBigFrame { frame, most }).map(|before| before.frame),
@@ -260,7 +244,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         let answer = self.icmp_error(&mut refused, side);
         self.pool.put(refused.frame);
         let Some((answer, back)) = answer else { return };
-        match self.depart(answer, &side, Some(&back)) {
+        match self.depart(answer, &Outgoing { side, told: Told::Nothing }, Some(&back)) {
             Ok(()) => side.count_answer(self.counters),
             Err(reason) => {
                 side.count_copies(1, self.counters);

@@ -2,7 +2,7 @@
 
 use transload_encaps::{Common, DropReason, Frame};
 
-use super::egress::Egress;
+use super::egress::{Egress, Outgoing, Told};
 use super::floods::{Flood, LATER, TURN};
 use super::loop_guard;
 use super::note::Verdict;
@@ -53,8 +53,7 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
         let Some(mut flood) = refused else { return Verdict::Waiting };
         self.count_unmade(&flood);
         if let Some(side) = self.side_of(&flood) {
-            let reason = Common::FloodBacklog.into();
-            self.sampler().dropped(reason, &flood.frame, &flood.note);
+            let reason = self.tell(&flood.frame, Told::Itself(&flood.note), 0, Common::FloodBacklog);
             flood.copies.add(Err(reason), &side, self.counters);
         }
         self.finish(flood)
@@ -80,7 +79,6 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     fn copies(&mut self, flood: &mut Flood<'mem>, most: usize) -> bool {
         let (Some(side), Some(domain)) = (self.side_of(flood), self.tables.domain(flood.domain)) else { return true };
         let most = most.min(self.floods.left);
-        let ingress = self.ingress.take();
         let from = side.attachment_of(flood.domain);
         let horizon = from.and_then(|from| domain.attachment(from)).map(|ingress| ingress.horizon);
         let loops = &domain.state.loops;
@@ -96,26 +94,23 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
                 if made == most {
                     flood.next = (attachment, n);
                     self.made(flood, made);
-                    self.ingress = ingress;
                     return false;
                 }
                 made += 1;
                 self.tracer.egress(flood.domain, Target { attachment, peer });
-                let gone = if is_held {
-                    Err(Common::LoopGuard.into())
-                } else {
-                    let path = self.path_to(flood.domain, domain, Target { attachment, peer });
-                    self.copy(&flood.frame).and_then(|copy| self.depart(copy, &side, path.as_ref()))
+                let of = Outgoing { side, told: Told::Original(&flood.note, &flood.frame) };
+                let copy = if is_held { Err(Common::LoopGuard.into()) } else { self.copy(&flood.frame) };
+                let gone = match copy {
+                    Ok(copy) => {
+                        let path = self.path_to(flood.domain, domain, Target { attachment, peer });
+                        self.depart(copy, &of, path.as_ref())
+                    }
+                    Err(reason) => Err(self.tell(&flood.frame, of.told, 0, reason)),
                 };
-                if let Err(reason) = gone {
-                    self.sampler().dropped(reason, &flood.frame, &flood.note);
-                    self.tracer.lost(reason);
-                }
                 flood.copies.add(gone, &side, self.counters);
             }
         }
         self.made(flood, made);
-        self.ingress = ingress;
         true
     }
 
@@ -136,18 +131,13 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
     /// No more copies are made of a frame: what has become of it, and its sender is answered if it was too big.
     fn finish(&mut self, mut flood: Flood<'mem>) -> Verdict {
         self.refused = flood.refused.take();
-        let side = self.side_of(&flood);
+        let Some(side) = self.side_of(&flood).filter(|_| !flood.copies.is_empty()) else {
+            let reason = if flood.control.is_none() { Common::NoTargets } else { Common::L2Control };
+            return Verdict::Dropped(self.lose(flood.frame, Told::Itself(&flood.note), 0, reason));
+        };
         self.pool.put(flood.frame);
-        let gone = side.and_then(|side| {
-            self.answer_refused(side);
-            flood.copies.together(&side, self.counters)
-        });
-        match gone {
-            Some(Ok(())) => Verdict::Sent,
-            Some(Err(reason)) => Verdict::Dropped(reason),
-            None if !flood.control.is_none() => Verdict::Dropped(Common::L2Control.into()),
-            None => Verdict::Dropped(Common::NoTargets.into()),
-        }
+        self.answer_refused(side);
+        Verdict::of(flood.copies.together(&side, self.counters).unwrap_or(Ok(())))
     }
 
     /// Counts the copies that are not made of a frame for which there is no place.

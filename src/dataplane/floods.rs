@@ -16,13 +16,14 @@
 use std::collections::VecDeque;
 
 use transload_encaps::l2cp::ControlGroups;
-use transload_encaps::{Common, Frame};
+use transload_encaps::{Common, DropReason, Frame};
 
+use super::Now;
 use super::burst::Burst;
 use super::copies::Copies;
 use super::egress::TooBigFrame;
 use super::note::{Note, Verdict};
-use super::sample::Sampler;
+use super::trace::{LostFrame, Tracer};
 use crate::counters::Counters;
 use crate::forwarding::{AttachmentId, Claim, DomainId, Forwarding};
 use crate::io::Pool;
@@ -118,20 +119,31 @@ impl<'mem> Floods<'mem> {
         self.queues.is_empty()
     }
 
-    /// A breath begins, under the tables that samples are taken with.
+    /// A breath begins, under these tables.
     #[inline]
-    pub(super) fn begin(&mut self, pool: &mut Pool<'mem>, counters: &Counters, sampler: &mut Sampler<'_>) {
+    pub(super) fn begin<T: Tracer>(
+        &mut self,
+        pool: &mut Pool<'mem>,
+        counters: &Counters,
+        (tables, now): (&Forwarding, Now),
+        tracer: &mut T,
+    ) {
         self.left = SHARE;
-        let before = std::mem::replace(&mut self.tables, std::ptr::from_ref(sampler.tables).addr());
+        let before = std::mem::replace(&mut self.tables, std::ptr::from_ref(tables).addr());
         if self.tables != before && !self.is_empty() {
-            self.drop_orphans(pool, counters, sampler);
+            self.drop_orphans(pool, counters, (tables, now), tracer);
         }
     }
 
     /// Drops the frames whose attachment or sender these tables do not have.
     #[cold]
-    fn drop_orphans(&mut self, pool: &mut Pool<'mem>, counters: &Counters, sampler: &mut Sampler<'_>) {
-        let tables = sampler.tables;
+    fn drop_orphans<T: Tracer>(
+        &mut self,
+        pool: &mut Pool<'mem>,
+        counters: &Counters,
+        (tables, now): (&Forwarding, Now),
+        tracer: &mut T,
+    ) {
         for _ in 0..self.queues.len() {
             let Some(mut queue) = self.queues.pop_front() else { return };
             let (mut at, mut kept) = (Some(queue.first), None);
@@ -147,7 +159,13 @@ impl<'mem> Floods<'mem> {
                     queue.last = here;
                     queue.len += 1;
                 } else if let Some(flood) = self.vacate(here) {
-                    discard(flood, pool, counters, sampler);
+                    let mark = flood.mark;
+                    let (frame, note, reason) = orphan(flood, pool, counters);
+                    if let Some(reason) = reason {
+                        tracer.again(mark, &note, &frame);
+                        tracer.dropped(&LostFrame { reason, frame: &frame, note: &note, wrapped: 0, tables, now });
+                    }
+                    pool.put(frame);
                 }
             }
             if queue.len > 0 {
@@ -222,17 +240,20 @@ fn is_at_home(flood: &Flood<'_>, ingress: Claim, tables: &Forwarding) -> bool {
     is_behind && tables.domain(flood.domain).is_some()
 }
 
-fn discard<'mem>(flood: Flood<'mem>, pool: &mut Pool<'mem>, counters: &Counters, sampler: &mut Sampler<'_>) {
+/// Counts what has become of a frame of which no more copies are made. Returns it, and why it is dropped if it had no copy
+/// so far; of copies that were dropped, the observer has been told.
+fn orphan<'mem>(
+    flood: Flood<'mem>,
+    pool: &mut Pool<'mem>,
+    counters: &Counters,
+) -> (Frame<'mem>, Note, Option<DropReason>) {
     let Flood { frame, mut note, refused, copies, .. } = flood;
     if let Some(refused) = refused {
         pool.put(refused.frame);
     }
-    note.verdict = match note.ingress().and_then(|ingress| copies.together_of(ingress, counters)) {
-        Some(Ok(())) => Verdict::Sent,
-        Some(Err(reason)) => Verdict::Dropped(reason),
-        None => Verdict::Dropped(Common::UnknownSegment.into()),
-    };
-    sampler.settled(&frame, &note);
-    pool.put(frame);
+    let gone = note.ingress().and_then(|ingress| copies.together_of(ingress, counters));
+    let reason = gone.is_none().then(|| Common::UnknownSegment.into());
+    note.verdict = Verdict::of(gone.unwrap_or(Err(Common::UnknownSegment.into())));
     note.settle(counters);
+    (frame, note, reason)
 }

@@ -53,7 +53,6 @@ use floods::Floods;
 use known_senders::KnownSenders;
 use reassembly::{Datagrams, Reassembler, reassemble};
 use receive::{Receiver, receive};
-use sample::Sampler;
 use tap::{TapSlot, Taps};
 use trains::{Aside, Shunter};
 
@@ -62,7 +61,7 @@ pub use loop_guard::held_for;
 pub use note::{Decision, FrameKind, Note, PacketOrigin, Verdict};
 pub use path::inner_mtu;
 pub use ports::WorkerPorts;
-pub use trace::{NoTrace, Stage, Tracer};
+pub use trace::{LostFrame, Stage, Tracer};
 
 use crate::counters::Counters;
 use crate::events::EventSender;
@@ -158,7 +157,16 @@ impl<'mem> Worker<'mem> {
         if self.tap.is_set() {
             return self.breathe_tapped(now);
         }
-        self.breathe_before(&mut NoTrace, now)
+        self.breathe_untapped(now)
+    }
+
+    /// The same while nobody looks on: the observer is what takes samples.
+    #[inline]
+    fn breathe_untapped(&mut self, now: Now) -> usize {
+        let mut samples = self.events.samples.take();
+        let handled = self.breathe_before(&mut samples, now);
+        self.events.samples = samples;
+        handled
     }
 
     /// The same while a capture looks on.
@@ -167,16 +175,16 @@ impl<'mem> Worker<'mem> {
         let slot = Arc::clone(&self.tap);
         match slot.borrow().as_deref_mut() {
             Some(Some(tap)) => {
-                tap.begin(now);
+                tap.begin(now, self.events.samples.take());
                 let handled = self.breathe_before(&mut **tap, now);
-                tap.end();
+                self.events.samples = tap.end();
                 handled
             }
-            _ => self.breathe_before(&mut NoTrace, now),
+            _ => self.breathe_untapped(now),
         }
     }
 
-    /// The same, with an observer.
+    /// The same, before an observer, which is the only one to hear of what is dropped.
     pub fn breathe_before<T: Tracer>(&mut self, tracer: &mut T, now: Now) -> usize {
         let Self {
             shared, view, pool, ports, known, burst, aside, datagrams, floods, segments, counters, events, ..
@@ -185,9 +193,8 @@ impl<'mem> Worker<'mem> {
         // no stale ones.
         let tables: &Forwarding = view.load();
         let fdb = &shared.fdb;
-        let sampler = &mut Sampler { events, tables, now };
-        floods.begin(pool, counters, sampler);
-        datagrams.expire(pool, counters, sampler);
+        floods.begin(pool, counters, (tables, now), tracer);
+        datagrams.expire(pool, counters, (tables, now), tracer);
         let mut handled = 0;
         for slot in 0..ports.len() {
             let Some(port) = receive(burst, &mut Receiver { ports, slot, pool, counters, events, now }) else {
@@ -207,45 +214,18 @@ impl<'mem> Worker<'mem> {
                 tracer.done(Stage::Decap, burst);
                 bridge(burst, &mut Bridge { tables, fdb, counters, events, now, tracer });
                 tracer.done(Stage::Bridge, burst);
-                let (refused, ingress) = (None, Some(port));
-                encap(
-                    burst,
-                    &mut Egress {
-                        tables,
-                        ports,
-                        pool,
-                        floods,
-                        segments,
-                        counters,
-                        events,
-                        ingress,
-                        now,
-                        refused,
-                        tracer,
-                    },
-                );
+                let refused = None;
+                encap(burst, &mut Egress { tables, ports, pool, floods, segments, counters, now, refused, tracer });
                 tracer.done(Stage::Encap, burst);
                 burst.settle(counters);
-                if !aside.resume(burst, &mut Shunter { port, ports, pool, counters, events, tables, now }) {
+                if !aside.resume(burst, &mut Shunter { port, ports, pool, counters, tables, now, tracer }) {
                     break;
                 }
             }
         }
         if !floods.is_empty() {
-            let (refused, ingress) = (None, None);
-            handled += flood(&mut Egress {
-                tables,
-                ports,
-                pool,
-                floods,
-                segments,
-                counters,
-                events,
-                ingress,
-                now,
-                refused,
-                tracer,
-            });
+            let refused = None;
+            handled += flood(&mut Egress { tables, ports, pool, floods, segments, counters, now, refused, tracer });
         }
         ports.transmit(pool, counters);
         handled

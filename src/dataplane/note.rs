@@ -92,6 +92,17 @@ pub struct Note {
     pub verdict: Verdict,
 }
 
+impl Verdict {
+    /// That on a frame which was sent by one path.
+    #[inline]
+    pub(super) const fn of(gone: Result<(), DropReason>) -> Self {
+        match gone {
+            Ok(()) => Self::Sent,
+            Err(reason) => Self::Dropped(reason),
+        }
+    }
+}
+
 impl Note {
     /// That of a frame that has just been received by this port.
     #[inline]

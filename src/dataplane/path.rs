@@ -7,7 +7,6 @@ use transload_encaps::ethernet::{self, C_TAG, HEADER_LEN, TAG_LEN};
 use transload_encaps::underlay::Underlay;
 use transload_encaps::{DropReason, Frame, InnerTags, Mac, Segment};
 
-use super::note::FrameKind;
 use super::offload;
 use crate::counters::{Counter, Counters, TrafficCounter};
 use crate::forwarding::{
@@ -24,14 +23,6 @@ pub(super) enum IngressSide<'t> {
 }
 
 impl<'t> IngressSide<'t> {
-    /// What kind of frame it is.
-    pub(super) const fn kind(self) -> FrameKind {
-        match self {
-            Self::Tenant { id, origin, .. } => FrameKind::Tenant(Claim { domain: id, attachment: origin.attachment }),
-            Self::Mapping(crossing) => FrameKind::Mapping(crossing),
-        }
-    }
-
     /// Counts copies or segments of its frames, beyond one for each frame.
     pub(super) fn count_copies(self, copies: u64, counters: &Counters) {
         let counter = match self {

@@ -1,7 +1,7 @@
 //! The ports of one worker, each with the frames that wait to leave by it; and transmit, which sends them.
 
 use transload_encaps::underlay::{Summing, Underlay};
-use transload_encaps::{Common, DropReason, Frame};
+use transload_encaps::{Common, Frame};
 
 use super::burst::Burst;
 use crate::counters::Counters;
@@ -86,8 +86,9 @@ impl<'mem> WorkerPorts<'mem> {
         self.slots.get_mut(slot)
     }
 
+    /// A port of this number, if this worker has it.
     #[inline]
-    fn port(&mut self, id: PortId) -> Option<&mut WorkerPort<'mem>> {
+    pub(super) fn port(&mut self, id: PortId) -> Option<&mut WorkerPort<'mem>> {
         let slot = self.index.get(id)?;
         self.slots.get_mut(*slot)
     }
@@ -112,52 +113,6 @@ impl<'mem> WorkerPorts<'mem> {
         self.index.get(id).is_some()
     }
 
-    /// Puts a frame where it waits to leave by a port.
-    ///
-    /// # Errors
-    /// `PortDown` when this worker has no such port; the chunk is back in the pool.
-    #[inline]
-    pub(super) fn push(
-        &mut self,
-        id: PortId,
-        frame: Frame<'mem>,
-        pool: &mut Pool<'mem>,
-        counters: &Counters,
-    ) -> Result<(), DropReason> {
-        let Some(slot) = self.port(id) else {
-            pool.put(frame);
-            return Err(Common::PortDown.into());
-        };
-        slot.push(frame, pool, counters);
-        Ok(())
-    }
-
-    /// Does the same with a whole burst, which is then empty.
-    ///
-    /// # Errors
-    /// As [`push`](Self::push).
-    #[inline]
-    pub(super) fn push_all(
-        &mut self,
-        id: PortId,
-        frames: &mut Vec<Frame<'mem>>,
-        pool: &mut Pool<'mem>,
-        counters: &Counters,
-    ) -> Result<(), DropReason> {
-        let Some(slot) = self.port(id) else {
-            frames.drain(..).for_each(|frame| pool.put(frame));
-            return Err(Common::PortDown.into());
-        };
-        if slot.waiting.is_empty() {
-            // Both have room for a burst.
-            std::mem::swap(&mut slot.waiting, frames);
-            slot.transmit_full(pool, counters);
-        } else {
-            frames.drain(..).for_each(|frame| slot.push(frame, pool, counters));
-        }
-        Ok(())
-    }
-
     /// Sends everything that waits.
     pub(super) fn transmit(&mut self, pool: &mut Pool<'mem>, counters: &Counters) {
         for slot in self.slots.iter_mut().filter(|slot| !slot.waiting.is_empty()) {
@@ -167,10 +122,23 @@ impl<'mem> WorkerPorts<'mem> {
 }
 
 impl<'mem> WorkerPort<'mem> {
+    /// Puts a frame where it waits to leave.
     #[inline]
-    fn push(&mut self, frame: Frame<'mem>, pool: &mut Pool<'mem>, counters: &Counters) {
+    pub(super) fn push(&mut self, frame: Frame<'mem>, pool: &mut Pool<'mem>, counters: &Counters) {
         self.waiting.push(frame);
         self.transmit_full(pool, counters);
+    }
+
+    /// Does the same with a whole burst, which is then empty.
+    #[inline]
+    pub(super) fn push_all(&mut self, frames: &mut Vec<Frame<'mem>>, pool: &mut Pool<'mem>, counters: &Counters) {
+        if self.waiting.is_empty() {
+            // Both have room for a burst.
+            std::mem::swap(&mut self.waiting, frames);
+            self.transmit_full(pool, counters);
+        } else {
+            frames.drain(..).for_each(|frame| self.push(frame, pool, counters));
+        }
     }
 
     /// Sends what waits, if it is a whole burst.

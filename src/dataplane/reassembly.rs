@@ -15,10 +15,9 @@ use super::Now;
 use super::burst::Burst;
 use super::classify::{Classifier, NoOrigin};
 use super::note::{Note, Verdict};
-use super::sample::Sampler;
-use super::trace::Tracer;
+use super::trace::{LostFrame, Tracer};
 use crate::counters::Counters;
-use crate::forwarding::{EndpointId, Port, PortId, Reassembly};
+use crate::forwarding::{EndpointId, Forwarding, Port, PortId, Reassembly};
 use crate::io::Pool;
 
 /// Most datagrams at a time, of all endpoints together.
@@ -32,7 +31,8 @@ const HEAD_ROOM: usize = 256;
 struct Datagram<'mem> {
     endpoint: EndpointId,
     id: DatagramId,
-    /// Behind `HEAD_ROOM` the payload, as far as it is there, and in front of it the first fragment's headers.
+    /// Behind `HEAD_ROOM` the payload, as far as it is there, and in front of it the headers of the first fragment, or until
+    /// that is there, of the one that came before all others.
     chunk: Option<Frame<'mem>>,
     /// Why the datagram was given up before its time; what is still to come of it is, too.
     fault: Option<Common>,
@@ -44,6 +44,8 @@ struct Datagram<'mem> {
     len: usize,
     /// How many bytes of payload are there, and how many there will be, once the last part is there.
     bytes: (usize, Option<usize>),
+    /// How many bytes these headers have.
+    head: usize,
     /// The first fragment.
     first: Option<PacketPart>,
     /// The ECN fields that were seen, a bit for each.
@@ -64,22 +66,37 @@ impl<'mem> Datagrams<'mem> {
 
     /// Gives up what has waited too long.
     #[inline]
-    pub(super) fn expire(&mut self, pool: &mut Pool<'mem>, counters: &Counters, sampler: &mut Sampler<'_>) {
-        if sampler.now.nanos >= self.due {
-            self.give_up(pool, counters, sampler);
+    pub(super) fn expire<T: Tracer>(
+        &mut self,
+        pool: &mut Pool<'mem>,
+        counters: &Counters,
+        (tables, now): (&Forwarding, Now),
+        tracer: &mut T,
+    ) {
+        if now.nanos >= self.due {
+            self.give_up(pool, counters, (tables, now), tracer);
         }
     }
 
     #[cold]
-    fn give_up(&mut self, pool: &mut Pool<'mem>, counters: &Counters, sampler: &mut Sampler<'_>) {
-        let now = sampler.now;
+    fn give_up<T: Tracer>(
+        &mut self,
+        pool: &mut Pool<'mem>,
+        counters: &Counters,
+        (tables, now): (&Forwarding, Now),
+        tracer: &mut T,
+    ) {
+        let reason = Common::ReassemblyTimeout;
         let late = |datagram: &mut Datagram<'mem>| datagram.due <= now.nanos;
         for mut datagram in self.all.extract_if(.., late) {
-            if datagram.chunk.is_some() {
-                let DatagramId { src, dst, .. } = datagram.id;
-                sampler.incomplete(Common::ReassemblyTimeout.into(), datagram.port, [src, dst], datagram.bytes.0);
+            let mut note = Note::new(datagram.port);
+            note.drop(reason.into());
+            if let Some(frame) = datagram.as_a_part() {
+                tracer.again(0, &note, frame);
+                let reason = reason.into();
+                tracer.dropped(&LostFrame { reason, frame, note: &note, wrapped: 0, tables, now });
             }
-            datagram.abandon(Common::ReassemblyTimeout, pool, counters);
+            datagram.abandon(reason, pool, counters);
         }
         self.due = self.all.iter().map(|datagram| datagram.due).min().unwrap_or(u64::MAX);
     }
@@ -116,10 +133,13 @@ impl<'mem> Datagram<'mem> {
         let space = self.chunk.as_mut().ok_or(Common::FragmentOverlap)?.space();
         let payload = bytes.get(part.payload.clone()).ok_or(Common::BadFragment)?;
         space.get_mut(HEAD_ROOM + from..HEAD_ROOM + to).ok_or(Common::ReassemblyFull)?.copy_from_slice(payload);
-        if from == 0 {
+        if from == 0 || self.len == 0 {
             let head = bytes.get(..part.head).ok_or(Common::BadFragment)?;
             let start = HEAD_ROOM.checked_sub(head.len()).filter(|_| ip_at <= part.head).ok_or(Common::BadFragment)?;
             space.get_mut(start..HEAD_ROOM).ok_or(Common::BadFragment)?.copy_from_slice(head);
+            self.head = part.head;
+        }
+        if from == 0 {
             self.first = Some(part.clone());
         }
         *place = range;
@@ -127,6 +147,18 @@ impl<'mem> Datagram<'mem> {
         self.bytes = (self.bytes.0 + to - from, if part.is_last { Some(to) } else { self.bytes.1 });
         self.ecn |= 1 << part.ecn;
         Ok(())
+    }
+
+    /// The fragment whose headers the chunk has, for the observer: the others' bytes are lost. IPv6's has no fragment header.
+    fn as_a_part(&mut self) -> Option<&Frame<'mem>> {
+        let of_headers = |&&(from, _): &&(u16, u16)| from == 0 || self.first.is_none();
+        let (from, to) = *self.parts.get(..self.len)?.iter().find(of_headers)?;
+        let chunk = self.chunk.as_mut()?;
+        let (from, to) = (usize::from(from), usize::from(to));
+        chunk.space().get_mut(HEAD_ROOM..HEAD_ROOM + to)?.copy_within(from..to, 0);
+        chunk.reset(HEADROOM + HEAD_ROOM - self.head);
+        chunk.set_len(self.head + to - from);
+        Some(chunk)
     }
 
     fn is_whole(&self) -> bool {
@@ -265,6 +297,7 @@ impl<'mem, T: Tracer> Reassembler<'_, '_, 'mem, T> {
             parts: [(0, 0); MOST_PARTS],
             len: 0,
             bytes: (0, None),
+            head: 0,
             first: None,
             ecn: 0,
         });

@@ -1,97 +1,51 @@
 //! Samples of dropped frames: what their headers said, for whoever looks for the reason.
 //!
-//! Nothing here costs a frame that is not dropped, and of those that are, all but one a second of a reason and peer cost
-//! a look at a bit. Headers that were taken off are read where they still lie in front of the frame, and believed only if
-//! they are whole and name the peer whose frame it is.
+//! The workers' [`Tracer`] takes them. Nothing here costs a frame that is not dropped, and of those that are, all but one a
+//! second of a reason and peer cost a look at a bit. Headers that were taken off are read where they still lie in front of
+//! the frame, and believed only if they are whole and name the peer whose frame it is.
 
 use std::net::IpAddr;
 
 use transload_encaps::outer::{self, Outer};
-use transload_encaps::{Carrier, DropReason, Frame, Kind, Mac, ethernet};
+use transload_encaps::{Carrier, Kind, Mac, ethernet};
 
-use super::Now;
-use super::mapping;
-use super::note::{FrameKind, Note, Verdict};
-use super::path::IngressSide;
-use crate::events::{DropSample, EventSender, OuterSample};
-use crate::forwarding::{Exit, Forwarding, PeerId, PortId, Sender};
-
-/// Most bytes of outer headers in front of a frame that has left its tunnel: Ethernet, a tag, IP with all its options or
-/// some extensions, UDP and the tunnel's own.
-const MOST_OUTER: usize = 160;
-/// Most bytes between the beginning of the tunnel's header and the frame, once that is taken out: the header, and two tags
-/// that were stripped.
-const MOST_INNER: usize = OuterSample::HEADER + 8;
+use super::note::FrameKind;
+use super::trace::{LostFrame, Tracer};
+use crate::events::{DropSample, OuterSample, SampleSender};
+use crate::forwarding::{Exit, PeerId, PortId, Sender};
 
 /// In the place of the peer, of a frame that has none.
 const NOBODY: PeerId = PeerId::new(u32::MAX);
 
-/// What a sample is taken with.
-pub(super) struct Sampler<'a> {
-    pub events: &'a mut EventSender,
-    pub tables: &'a Forwarding,
-    pub now: Now,
+/// The workers' observer: it takes samples of what is dropped, and sees nothing else.
+impl Tracer for Option<Box<SampleSender>> {
+    const WATCHES: bool = false;
+
+    #[cold]
+    fn dropped(&mut self, lost: &LostFrame<'_>) {
+        if let Some(samples) = self
+            && lost.is_wanted_by(samples)
+        {
+            samples.send(lost.sample());
+        }
+    }
 }
 
-impl Sampler<'_> {
-    /// Takes a sample of a frame that was dropped, if its note says so, and if one is wanted.
-    #[inline]
-    pub(super) fn settled(&mut self, frame: &Frame<'_>, note: &Note) {
-        if let Verdict::Dropped(reason) = note.verdict {
-            self.dropped(reason, frame, note);
-        }
-    }
-
-    /// Takes a sample of a frame, or a copy of it, that is dropped for this reason, if one is wanted.
-    #[inline]
-    pub(super) fn dropped(&mut self, reason: DropReason, frame: &Frame<'_>, note: &Note) {
-        if self.wants(reason, note.origin.peer, || ip_source(frame.bytes())) {
-            self.take(reason, frame, (note.port, note.origin.peer), note.kind, (0, Some(note.origin.end)));
-        }
-    }
-
-    /// Takes a sample of a frame that does not leave, if one is wanted. So many of its bytes in front are outer headers that
-    /// it has got already.
-    #[inline]
-    pub(super) fn stays(
-        &mut self,
-        reason: DropReason,
-        frame: &Frame<'_>,
-        (port, side): (PortId, &IngressSide<'_>),
-        wrapped: usize,
-    ) {
-        let peer = match *side {
-            IngressSide::Tenant { origin, .. } => Some(origin.peer),
-            IngressSide::Mapping(crossing) => mapping::origin(self.tables, crossing).map(|end| end.peer),
-        };
-        let peer = peer.unwrap_or(NOBODY);
-        if self.wants(reason, peer, || None) {
-            self.take(reason, frame, (port, peer), side.kind(), (wrapped, None));
-        }
-    }
-
+impl LostFrame<'_> {
     /// Whether a sample is wanted of what this peer has sent; or, if it is none, of what came from this address.
-    #[inline]
-    fn wants(&mut self, reason: DropReason, peer: PeerId, address: impl FnOnce() -> Option<IpAddr>) -> bool {
-        let samples = &mut self.events.samples;
+    fn is_wanted_by(&self, samples: &mut SampleSender) -> bool {
+        let (peer, second) = (self.note.origin.peer, self.now.tick());
         if peer == NOBODY {
-            samples.wants_of_stranger(reason, address(), self.now.tick())
+            samples.wants_of_stranger(self.reason, ip_source(self.frame.bytes()), second)
         } else {
-            samples.wants(reason, peer, self.now.tick())
+            samples.wants(self.reason, peer, second)
         }
     }
 
-    /// Takes a sample. So many bytes in front are new outer headers, and the packet was so long that it came in, if that is
-    /// known.
     #[inline(never)]
-    fn take(
-        &mut self,
-        reason: DropReason,
-        frame: &Frame<'_>,
-        (port, peer): (PortId, PeerId),
-        kind: FrameKind,
-        (wrapped, end): (usize, Option<u32>),
-    ) {
+    fn sample(&self) -> DropSample {
+        let Self { reason, frame, wrapped, .. } = *self;
+        let (port, peer, kind) = (self.note.port, self.note.origin.peer, self.note.kind);
         let known = self.tables.peer(peer);
         let mut from = known.is_some().then_some(peer);
         let here = frame.bytes().get(wrapped..).unwrap_or_default();
@@ -103,7 +57,7 @@ impl Sampler<'_> {
                 (outer, Some(here))
             }
             Some(Exit::Port(_)) => (None, None),
-            Some(Exit::Tunnel(_)) => self.taken_off(frame, (wrapped, end), peer, port).unzip(),
+            Some(Exit::Tunnel(_)) => self.as_it_was(peer).unzip(),
         };
         let encap = match (from.and_then(|peer| self.tables.peer(peer)), outer.and_then(|outer| outer.carrier)) {
             (Some(peer), _) => Some(peer.compiled.kind()),
@@ -129,7 +83,7 @@ impl Sampler<'_> {
         let macs = ethernet::addresses(frame).map(|(to, from)| [to, from].map(Mac::from_bits));
         let is_tagged = ethernet::be16(frame, ethernet::ADDRESSES_LEN).is_some_and(ethernet::is_tag);
         let tag = ethernet::be16(frame, ethernet::HEADER_LEN).filter(|_| is_tagged);
-        self.events.samples.send(DropSample {
+        DropSample {
             at: self.now.nanos,
             reason,
             port,
@@ -141,26 +95,6 @@ impl Sampler<'_> {
             macs,
             vlan: tag.map(|tag| tag & 0x0fff),
             len: whole.unwrap_or(here).len() as u32,
-        });
-    }
-
-    /// Takes a sample of a datagram of which not all fragments have come.
-    #[cold]
-    pub(super) fn incomplete(&mut self, reason: DropReason, port: PortId, [src, dst]: [IpAddr; 2], len: usize) {
-        if self.wants(reason, NOBODY, || Some(src)) {
-            self.events.samples.send(DropSample {
-                at: self.now.nanos,
-                reason,
-                port,
-                peer: None,
-                outer: Some(OuterSample { src, dst, carrier: None, header: [0; OuterSample::HEADER] }),
-                segment: None,
-                claim: None,
-                mapping: None,
-                macs: None,
-                vlan: None,
-                len: len as u32,
-            });
         }
     }
 
@@ -170,36 +104,20 @@ impl Sampler<'_> {
         endpoints.iter().find_map(|&endpoint| self.peer(&Sender { endpoint, address, carrier }))
     }
 
-    /// The outer headers that lie in front of a frame of this peer, and the frame with them.
-    fn taken_off<'f>(
-        &self,
-        frame: &'f Frame<'_>,
-        (wrapped, packet): (usize, Option<u32>),
-        peer: PeerId,
-        port: PortId,
-    ) -> Option<(OuterSample, &'f [u8])> {
-        let at = frame.headroom() + wrapped;
-        let ids = &self.tables.ports.get(port)?.endpoints;
-        // Where a packet ends does not move in its chunk, so that its length says where it began.
-        let begins = match packet {
-            Some(len) => {
-                let begin = (frame.headroom() + frame.len()).checked_sub(len as usize)?;
-                begin..at.min(begin + 1)
-            }
-            None => at.saturating_sub(MOST_OUTER)..at,
-        };
-        begins.rev().find_map(|begin| {
-            let whole = frame.bytes_from(begin);
-            let outer = ids.iter().find_map(|&endpoint| {
-                let vlan = self.tables.endpoints.get(endpoint)?.vlan;
-                let outer = outer::walk(whole, outer::ip_start(whole, vlan)?).ok()?;
-                let is_near = (at - begin).checked_sub(outer.at.into()).is_some_and(|behind| behind <= MOST_INNER);
-                let sender = Sender { endpoint, address: outer.src, carrier: outer.carrier };
-                let is_theirs = outer.end as usize == whole.len() && self.peer(&sender) == Some(peer);
-                (is_near && is_theirs).then_some(outer)
-            })?;
-            Some((sample_of(&outer, whole), whole))
-        })
+    /// The outer headers of a frame of this peer, which may have been taken off, and the frame with them. Where a packet ends
+    /// does not move in its chunk, so that its length says where it began.
+    fn as_it_was(&self, peer: PeerId) -> Option<(OuterSample, &[u8])> {
+        let Self { frame, note, .. } = self;
+        let begin = (frame.headroom() + frame.len()).checked_sub(note.origin.end as usize)?;
+        let whole = (begin <= frame.headroom() + self.wrapped).then(|| frame.bytes_from(begin))?;
+        let outer = self.tables.ports.get(note.port)?.endpoints.iter().find_map(|&endpoint| {
+            let vlan = self.tables.endpoints.get(endpoint)?.vlan;
+            let outer = outer::walk(whole, outer::ip_start(whole, vlan)?).ok()?;
+            let sender = Sender { endpoint, address: outer.src, carrier: outer.carrier };
+            let is_theirs = outer.end as usize == whole.len() && self.peer(&sender) == Some(peer);
+            is_theirs.then_some(outer)
+        })?;
+        Some((sample_of(&outer, whole), whole))
     }
 
     fn peer(&self, sender: &Sender) -> Option<PeerId> {

@@ -1,18 +1,22 @@
 //! What the stages report to an observer: what was looked up, and what answered.
 //!
-//! A [`Tracer`] is a type parameter of the stages. The workers run with [`NoTrace`], whose methods are empty, so
-//! that nothing of it is left in their code; `explain` runs the same functions with one that writes everything down, and
-//! a capture with one that hands the frames to control ([`tap`](super::tap)).
+//! A [`Tracer`] is a type parameter of the stages. The workers run with one that is only told of dropped frames, of which
+//! it takes samples ([`sample`](super::sample)); its other methods are empty, so that nothing of them is left in their
+//! code. `explain` runs the same functions with one that writes everything down, and a capture with one that hands the
+//! frames to control ([`tap`](super::tap)).
 
 use std::net::IpAddr;
 
 use transload_encaps::outer::Outer;
 use transload_encaps::{Decap, DropReason, Frame, Mac};
 
+use super::Now;
 use super::burst::Burst;
 use super::note::Note;
 use crate::fdb::LearnOutcome;
-use crate::forwarding::{Claim, Crossing, DomainId, EndpointId, Hop, MappingId, PeerId, PortId, Sender, Target};
+use crate::forwarding::{
+    Claim, Crossing, DomainId, EndpointId, Forwarding, Hop, MappingId, PeerId, PortId, Sender, Target,
+};
 
 /// A stage of the pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,11 +33,27 @@ pub enum Stage {
     Encap,
 }
 
+/// A frame that is dropped, or of which a copy or a segment is.
+pub struct LostFrame<'a> {
+    /// Why.
+    pub reason: DropReason,
+    /// The frame; where it is a copy or a segment that is dropped, the one that it was made of.
+    pub frame: &'a Frame<'a>,
+    /// What is known about it.
+    pub note: &'a Note,
+    /// How many of its first bytes are new headers, with which it was to leave.
+    pub wrapped: usize,
+    /// The tables of this breath.
+    pub tables: &'a Forwarding,
+    /// The time of this breath.
+    pub now: Now,
+}
+
 /// An observer of the stages, called in the order of what they do. Every method does nothing unless it is written.
 #[expect(unused_variables, reason = "the defaults are empty")]
 pub trait Tracer {
-    /// Whether it is told of every step. The stages then take no short cut, since what a short cut leaves out, it cannot
-    /// tell; what becomes of the frames is the same.
+    /// Whether it is told of every step, and not of drops alone. The stages then take no short cut, since what a short cut
+    /// leaves out, it cannot tell; what becomes of the frames is the same.
     const WATCHES: bool = true;
 
     /// A stage is done with a burst. After the last one, the frames have left it and the notes are still there.
@@ -90,7 +110,8 @@ pub trait Tracer {
         0
     }
 
-    /// Encap: it is the turn of a frame that has waited; its number, and what is known about it.
+    /// It is the turn of a frame that is in no burst: one that has waited, or is dropped while it waits. Its number, 0 if it
+    /// has none, and what is known about it.
     #[inline]
     fn again(&mut self, mark: u64, note: &Note, frame: &Frame<'_>) {}
 
@@ -111,15 +132,9 @@ pub trait Tracer {
     #[inline]
     fn sent_too_big(&mut self, mtu: usize, origin: Option<Target>) {}
 
-    /// Encap: a frame, or a copy of it, does not leave.
+    /// A frame, or a copy or segment of it, is dropped under this name: told before its chunk goes back to the pool, and
+    /// wherever drops are counted. Of copies that are not even made, and of fragments that are given up together, it is told
+    /// once for all; of the gateway's own frames, and of what devices drop by themselves, never. Called from cold code only.
     #[inline]
-    fn lost(&mut self, reason: DropReason) {}
-}
-
-/// The observer that observes nothing: what the workers run with.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NoTrace;
-
-impl Tracer for NoTrace {
-    const WATCHES: bool = false;
+    fn dropped(&mut self, lost: &LostFrame<'_>) {}
 }

@@ -22,10 +22,9 @@ use transload_encaps::{Checksum, Frame, Gso, GsoKind, HEADROOM, Kind};
 use super::burst::Burst;
 use super::note::Note;
 use super::ports::WorkerPorts;
-use super::sample::Sampler;
+use super::trace::{LostFrame, Tracer};
 use super::{Now, offload};
 use crate::counters::Counters;
-use crate::events::EventSender;
 use crate::forwarding::{Forwarding, PeerId, PortId};
 use crate::io::Pool;
 
@@ -38,7 +37,7 @@ pub(super) struct Aside<'mem> {
 }
 
 /// What cutting a train takes besides the burst.
-pub(super) struct Shunter<'a, 'mem> {
+pub(super) struct Shunter<'a, 'mem, T> {
     /// The port that the burst came in by.
     pub port: PortId,
     /// The ports, to send from what has its headers already: that makes chunks free.
@@ -47,12 +46,12 @@ pub(super) struct Shunter<'a, 'mem> {
     pub pool: &'a mut Pool<'mem>,
     /// This worker's counters.
     pub counters: &'a Counters,
-    /// The ring to the control plane, for samples of what is dropped.
-    pub events: &'a mut EventSender,
     /// The frozen tables.
     pub tables: &'a Forwarding,
     /// The time of this burst.
     pub now: Now,
+    /// The observer of the stages.
+    pub tracer: &'a mut T,
 }
 
 impl<'mem> Aside<'mem> {
@@ -71,7 +70,7 @@ impl<'mem> Aside<'mem> {
 
     /// Fills the empty burst with frames that were set aside; false if there are none.
     #[inline]
-    pub(super) fn resume(&mut self, burst: &mut Burst<'mem>, with: &mut Shunter<'_, 'mem>) -> bool {
+    pub(super) fn resume<T: Tracer>(&mut self, burst: &mut Burst<'mem>, with: &mut Shunter<'_, 'mem, T>) -> bool {
         if self.frames.is_empty() {
             return false;
         }
@@ -80,7 +79,7 @@ impl<'mem> Aside<'mem> {
     }
 
     #[cold]
-    fn refill(&mut self, burst: &mut Burst<'mem>, with: &mut Shunter<'_, 'mem>) {
+    fn refill<T: Tracer>(&mut self, burst: &mut Burst<'mem>, with: &mut Shunter<'_, 'mem, T>) {
         if let Some(peer) = self.train_of.take() {
             self.cut_first(peer, with);
         }
@@ -90,8 +89,8 @@ impl<'mem> Aside<'mem> {
     }
 
     /// Cuts the first frame into its packets, each of which counts as received like one that came alone.
-    fn cut_first(&mut self, peer: PeerId, with: &mut Shunter<'_, 'mem>) {
-        let Shunter { port, ports, pool, counters, events, tables, now } = with;
+    fn cut_first<T: Tracer>(&mut self, peer: PeerId, with: &mut Shunter<'_, 'mem, T>) {
+        let Shunter { port, ports, pool, counters, tables, now, tracer } = with;
         let Some(train) = self.frames.pop_front() else { return };
         ports.transmit(pool, counters);
         let (behind, mut bytes) = (self.frames.len(), 0);
@@ -111,8 +110,10 @@ impl<'mem> Aside<'mem> {
                 counters.dropped(reason, None, 1);
                 counters.dropped_at(*port, Some(peer), reason, 1);
                 let mut note = Note::new(*port);
+                (note.origin.peer, note.origin.end) = (peer, train.len() as u32);
                 note.drop(reason);
-                Sampler { events, tables, now: *now }.settled(&train, &note);
+                tracer.again(0, &note, &train);
+                tracer.dropped(&LostFrame { reason, frame: &train, note: &note, wrapped: 0, tables, now: *now });
             }
         }
         pool.put(train);

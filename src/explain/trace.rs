@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use transload_encaps::outer::Outer;
 use transload_encaps::{Decap, DropReason, Frame, Mac};
 
-use crate::dataplane::{Burst, Note, Stage, Tracer, Verdict};
+use crate::dataplane::{Burst, LostFrame, Note, Stage, Tracer, Verdict};
 use crate::fdb::LearnOutcome;
 use crate::forwarding::{Claim, Crossing, DomainId, EndpointId, Hop, MappingId, PeerId, PortId, Sender, Target};
 
@@ -188,7 +188,15 @@ impl Tracer for Trace {
         self.say(Stage::Encap, Step::SentTooBig(mtu, origin));
     }
 
-    fn lost(&mut self, reason: DropReason) {
-        self.say(Stage::Encap, Step::Lost(reason));
+    fn dropped(&mut self, lost: &LostFrame<'_>) {
+        // What had no path yet is dropped by a stage, as the snapshots say; and of segments, one says it for all.
+        let on_path = self.steps.iter().rev().find_map(|(_, step)| match step {
+            Step::Egress(..) | Step::Crossing(Ok(_)) => Some(true),
+            Step::Lost(_) => Some(false),
+            _ => None,
+        });
+        if lost.note.is_pending() && on_path == Some(true) {
+            self.say(Stage::Encap, Step::Lost(lost.reason));
+        }
     }
 }

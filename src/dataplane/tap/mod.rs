@@ -21,8 +21,9 @@ pub use record::{TapPoint, TapReader, TapRecord, TapTotals};
 pub use slot::{TapSlot, Taps};
 
 use super::note::{Decision, FrameKind, Note, Verdict};
-use super::trace::{Stage, Tracer};
+use super::trace::{LostFrame, Stage, Tracer};
 use super::{Burst, Now};
+use crate::events::SampleSender;
 use crate::forwarding::{DomainId, PortId, Target};
 use watched::{StagedRecord, TapSpan, WaitingFloods, WatchedFrame};
 
@@ -57,6 +58,8 @@ pub struct Tap {
     staged: Vec<StagedRecord>,
     stage: Vec<u8>,
     waiting: WaitingFloods,
+    /// What takes the worker's samples, during a breath.
+    samples: Option<Box<SampleSender>>,
 }
 
 impl Tap {
@@ -80,18 +83,20 @@ impl Tap {
             staged: Vec::with_capacity(STAGE_RECORDS),
             stage: Vec::with_capacity(STAGE_BYTES),
             waiting: WaitingFloods::default(),
+            samples: None,
         };
         (tap, TapReader::new(hear_records, hear_bytes))
     }
 
-    /// A breath begins.
-    pub(super) fn begin(&mut self, now: Now) {
-        self.now = now;
+    /// A breath begins, with what takes samples of what is dropped in it.
+    pub(super) fn begin(&mut self, now: Now, samples: Option<Box<SampleSender>>) {
+        (self.now, self.samples) = (now, samples);
     }
 
     /// A breath is over: what is known now of copies that had waited is handed on.
-    pub(super) fn end(&mut self) {
+    pub(super) fn end(&mut self) -> Option<Box<SampleSender>> {
         self.hand_on();
+        self.samples.take()
     }
 
     /// Keeps bytes until it is known what becomes of their frame.
@@ -139,12 +144,11 @@ impl Tap {
     /// The frame, or a copy of it, is dropped.
     fn drop(&mut self, at: usize, reason: DropReason, to: Option<(DomainId, Target)>) {
         let Some(frame) = self.frames.get_mut(at) else { return };
-        frame.is_lost = true;
         frame.has |= self.filter.of_drop(reason);
         let frame = *frame;
         // What a decapsulation has left behind when it failed is unspecified.
         let is_open = matches!(frame.note.kind, FrameKind::Tenant(_) | FrameKind::Mapping(_));
-        let span = if is_open { frame.inner.or(frame.outer) } else { frame.outer };
+        let span = if is_open { frame.inner.or(frame.outer) } else { frame.outer.or(frame.inner) };
         let record = TapRecord { reason: Some(reason), to, ..self.record(&frame, TapPoint::Drop) };
         self.stage(at, span, record);
     }
@@ -247,12 +251,6 @@ impl Tracer for Tap {
                     continue;
                 }
             }
-            if let Verdict::Dropped(reason) = note.verdict {
-                if !frame.is_lost {
-                    self.drop(at, reason, None);
-                }
-                continue;
-            }
             match stage {
                 Stage::Decap if is_open => {
                     let inner = self.keep(bytes);
@@ -326,8 +324,9 @@ impl Tracer for Tap {
         self.is_answer = true;
     }
 
-    fn lost(&mut self, reason: DropReason) {
-        self.drop(self.current, reason, self.to);
+    fn dropped(&mut self, lost: &LostFrame<'_>) {
+        self.samples.dropped(lost);
+        self.drop(self.current, lost.reason, self.to);
     }
 }
 

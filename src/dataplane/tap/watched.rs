@@ -18,8 +18,6 @@ pub(super) struct WatchedFrame {
     pub outer: Option<TapSpan>,
     /// Out of its tunnel.
     pub inner: Option<TapSpan>,
-    /// A drop of it, or of a copy, was told.
-    pub is_lost: bool,
     /// How many sightings of it there was no room for.
     pub missed: u64,
     /// Whether it is captured, once that is decided.
@@ -33,7 +31,7 @@ impl WatchedFrame {
     }
 
     pub(super) const fn new(id: u64, note: Note) -> Self {
-        Self { id, note, has: 0, outer: None, inner: None, is_lost: false, missed: 0, chosen: None }
+        Self { id, note, has: 0, outer: None, inner: None, missed: 0, chosen: None }
     }
 }
 
