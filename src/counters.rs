@@ -107,13 +107,27 @@ pub struct Both {
     pub dropped: Counter,
     /// Of a peer: those that were to be sent to it and were dropped. They are dropped where they came from, too.
     pub unsent: Counter,
+    /// Of those sent to a peer, how many were copies of flooded frames.
+    pub flooded: Counter,
 }
 
 impl Both {
+    /// A copy of a flooded frame is about to be sent, and counts as flooded before it counts as sent: who takes the former
+    /// from the latter never has one left over. Returns how many frames had been sent.
+    pub fn begin_copy(&self) -> u64 {
+        self.flooded.add(1);
+        self.tx.frames.get()
+    }
+
+    /// The copy has left, in one frame, several, or none.
+    pub fn end_copy(&self, before: u64) {
+        self.flooded.add(self.tx.frames.get().wrapping_sub(before).wrapping_sub(1));
+    }
+
     fn forget(&self) {
-        let Self { rx, tx, dropped, unsent } = self;
+        let Self { rx, tx, dropped, unsent, flooded } = self;
         [rx, tx].into_iter().for_each(TrafficCounter::forget);
-        [dropped, unsent].into_iter().for_each(Counter::forget);
+        [dropped, unsent, flooded].into_iter().for_each(Counter::forget);
     }
 }
 

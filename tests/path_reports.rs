@@ -334,6 +334,20 @@ fn a_peer_is_fine_silent_unreachable_or_idle_by_what_is_heard_of_it() {
 }
 
 #[test]
+fn who_was_heard_is_not_silent_for_want_of_answers_to_what_everybody_gets() {
+    let mut lab = Lab::new(FILE);
+    pass(&mut lab, 1, answer);
+    pass(&mut lab, 60, ask);
+    assert_eq!(state(&lab, "leaf"), (PeerState::Fine, Some(60), None), "nobody has asked the leaf");
+    let to_far = |lab: &mut Lab| lab.send("access", wire::tenant_frame(mac(FAR), mac(HOST), 1));
+    pass(&mut lab, 1, |lab| drop(to_far(lab)));
+    pass(&mut lab, 15, ask);
+    assert_eq!(state(&lab, "leaf"), (PeerState::Silent, Some(76), Some(15)), "what was for it alone is not answered");
+    let row = row(&lab, "leaf");
+    assert_eq!((row.traffic.tx_frames, row.flooded), (76, 75));
+}
+
+#[test]
 fn the_mtu_that_a_peer_leaves_its_tenant_is_the_one_that_the_tenant_is_told() {
     let mut lab = Lab::new(FILE);
     report(&mut lab, &too_big("192.0.2.9", 1300));

@@ -17,7 +17,7 @@ use crate::admin::client::{self, AskError};
 use crate::admin::socket;
 use crate::config::suggestion;
 use crate::report::rows::{DropRow, DropSampleRow, FdbRow, LogRow, MappingRow, PeerDetailRow, TenantDetailRow};
-pub(super) use lists::bits;
+pub(super) use lists::rate;
 use lists::{MAPPINGS, PEERS, PORTS, TENANTS, WATCHED_MAPPINGS, WORKERS, list, watched, watched_mappings};
 
 const COLUMNS: &str = "\
@@ -77,7 +77,7 @@ pub(super) struct Args {
     /// As JSON, for programs
     #[arg(long)]
     json: bool,
-    /// Also the reasons for which no frame was dropped: of drops
+    /// Also the reasons for which no frame was dropped, and the last frames that were left to the machine: of drops
     #[arg(long)]
     all: bool,
     #[command(flatten)]
@@ -262,7 +262,9 @@ impl Question {
         let known = wrong.filter(|_| matches!(error, AskError::Refused(_)));
         let help = known.and_then(|(path, wrong)| {
             let rows: Vec<NamedRow> = client::rows(&self.socket, path, None).ok()?;
-            suggestion(wrong, rows.iter().map(|row| row.name.as_str()))
+            // A name that is known is not what was wrong.
+            let is_known = rows.iter().any(|row| row.name == wrong);
+            if is_known { None } else { suggestion(wrong, rows.iter().map(|row| row.name.as_str())) }
         });
         Failure::Other { message: error.to_string(), help }
     }
@@ -319,7 +321,8 @@ fn drops(rows: &[DropRow], all: bool, before: Option<&(Instant, Vec<DropRow>)>) 
         table.add_row(cells);
     }
     let counts = finish(&table, rows.len(), "No frame has been dropped.");
-    let samples = samples(rows.iter().flat_map(|row| &row.samples));
+    let of_drops = rows.iter().filter(|row| all || row.dropped + row.copies > 0);
+    let samples = samples(of_drops.flat_map(|row| &row.samples));
     let unseen = unseen(&rows);
     joined([Some(counts), samples, unseen].into_iter().flatten(), "\n\n").unwrap_or_default()
 }

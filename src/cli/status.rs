@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use super::Failure;
 use super::render::{self, output};
-use super::show::{bits, socket_or_the_only_one};
+use super::show::{rate, socket_or_the_only_one};
 use super::watch::{WatchArgs, watch};
 use crate::admin::client::{self, AskError};
 use crate::report::rows::{GatewayRow, Health, PortRow, RatesRow, StatusRow, TroubleRow};
@@ -103,7 +103,7 @@ fn port(row: &PortRow) -> String {
     let state = row.failure.as_ref().map_or_else(|| "up".to_owned(), |failure| format!("down: {failure}"));
     let rates = row.rates.as_ref().map_or_else(String::new, |rates| {
         let RatesRow { rx_frames, rx_bits, tx_frames, tx_bits } = *rates;
-        format!(", in {rx_frames} frames/s {}, out {tx_frames} frames/s {}", bits(rx_bits), bits(tx_bits))
+        format!(", in {}, out {}", rate(rx_frames, rx_bits), rate(tx_frames, tx_bits))
     });
     format!("{} {state}{rates}", row.port)
 }

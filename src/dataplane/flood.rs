@@ -8,6 +8,7 @@ use super::loop_guard;
 use super::note::Verdict;
 use super::path::IngressSide;
 use super::trace::Tracer;
+use crate::counters::Both;
 use crate::forwarding::Target;
 
 /// Goes on with the frames that wait for their copies, as far as this breath has time for it. Returns how many copies
@@ -99,6 +100,8 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
                 made += 1;
                 self.tracer.egress(flood.domain, Target { attachment, peer });
                 let of = Outgoing { side, told: Told::Original(&flood.note, &flood.frame) };
+                let counted = self.counters.peer(peer);
+                let before = counted.map_or(0, Both::begin_copy);
                 let copy = if is_held { Err(Common::LoopGuard.into()) } else { self.copy(&flood.frame) };
                 let gone = match copy {
                     Ok(copy) => {
@@ -107,6 +110,9 @@ impl<'a, 'mem, T: Tracer> Egress<'a, 'mem, T> {
                     }
                     Err(reason) => Err(self.tell(&flood.frame, of.told, 0, reason)),
                 };
+                if let Some(peer) = counted {
+                    peer.end_copy(before);
+                }
                 flood.copies.add(gone, &side, self.counters);
             }
         }

@@ -195,6 +195,14 @@ log_events! {
     PeerUnreachable "peer_unreachable" Warn { peer: &'a str, address: IpAddr, why: &'a str }
         "peer {peer}: {address} answers: {why}";
         "If `address` is the peer's, start its tunnel there or open its port; else look at routes and filters of `address`."
+    /// Frames are sent to a peer, and nothing comes from it.
+    PeerSilent "peer_silent" Warn { peer: &'a str }
+        "peer {peer}: frames are sent to it, and for ten seconds nothing has come from it";
+        "See whether its tunnel is up and a firewall lets the packets through, both ways: `transload probe PEER` asks its host."
+    /// A peer that was silent is heard again, or nothing is sent to it any more.
+    PeerHeard "peer_heard" Info { peer: &'a str }
+        "peer {peer}: it is not silent any more";
+        "Nothing."
     /// A next hop has not answered yet, or its device is down.
     PeerUnresolved "peer_unresolved" Warn { peer: &'a str, why: &'a str }
         "peer {peer}: {why}";

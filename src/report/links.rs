@@ -9,11 +9,8 @@ use super::rows::{HopRow, MappingRow, PathMtuRow, PeerRow, PeerState, PortRow, R
 use super::state::{GatewayState, NoSuchTenant, SECOND, TunnelState};
 use crate::counters::MappingCounters;
 use crate::forwarding::{Connection, Domain, Exit, Forwarding, Hop, MappingId, Peer, PeerId, PortId};
-use crate::rib::activity::{MEMORY, Recent};
+use crate::rib::activity::{MEMORY, Recent, SILENCE};
 use crate::rib::path_reports::{PathReport, ReportedMtu, ReportedUnreachable};
-
-/// After so long, in nanoseconds, in which frames were sent to a peer and nothing came, it is silent.
-const SILENCE: u64 = 10 * SECOND;
 
 impl GatewayState<'_> {
     /// Ports, in the order of the file.
@@ -116,6 +113,7 @@ impl GatewayState<'_> {
             unreachable: tunnel.report.and_then(|report| self.unreachable_row(report)),
             dropped: self.sum(|counters| counters.peer(id).map(|peer| &peer.dropped)),
             unsent: self.sum(|counters| counters.peer(id).map(|peer| &peer.unsent)),
+            flooded: self.sum(|counters| counters.peer(id).map(|peer| &peer.flooded)),
             traffic: self.traffic(|counters| counters.peer(id)),
             rates: self.rates(|activity| activity.peer_rates(id, self.counters, self.now)),
         }

@@ -264,14 +264,14 @@ pub struct PeerRow {
     pub endpoint_address: Option<String>,
     /// Whether it works: `unresolved` (there is no next hop), `unreachable` (ICMP says so), `silent` (frames were sent to it
     /// and for ten seconds nothing came), `fine` (it was heard in the last five minutes), or `idle` (neither heard nor sent
-    /// to).
+    /// to). Flooded frames, which may concern others, make silent only a peer that was not heard in the last five minutes.
     #[schemars(extend("x-metric" = states("state")))]
     pub state: PeerState,
     /// Seconds since a packet came from it, whether it was dropped or not; none if none has.
     #[schemars(extend("x-metric" = gauge("last_heard_seconds")))]
     pub last_heard: Option<u64>,
-    /// Seconds for which nothing has come from it though frames were sent to it; none if it is heard, or nothing has been
-    /// sent to it for five minutes.
+    /// Seconds for which nothing has come from it though frames were sent to it that called for an answer; none if it is
+    /// heard, or nothing has been sent to it for five minutes.
     #[schemars(extend("x-metric" = gauge("silent_seconds")))]
     pub silent_for: Option<u64>,
     /// The next hops towards it.
@@ -292,6 +292,9 @@ pub struct PeerRow {
     /// from they count as `dropped`.
     #[schemars(extend("x-metric" = counter("unsent_frames")))]
     pub unsent: u64,
+    /// Frames sent to it that were copies of flooded ones.
+    #[schemars(extend("x-metric" = counter("flooded_frames")))]
+    pub flooded: u64,
     /// Tenants' frames from it and to it.
     #[serde(flatten)]
     pub traffic: Traffic,

@@ -12,7 +12,7 @@ use crate::counters::Counters;
 use crate::dataplane::Now;
 use crate::forwarding::{AttachmentId, Claim, DomainId, PeerId, PortId, RowId};
 
-pub use recent::{MEMORY, Recent, TrafficRates};
+pub use recent::{MEMORY, Recent, SILENCE, TrafficRates};
 use recent::{Sums, WINDOW};
 
 /// In so many parts everything is looked at, one part at a time.
@@ -31,11 +31,12 @@ pub struct Activity {
 }
 
 impl Activity {
-    /// Looks at the next part of what was counted. To be called [`PARTS`] times a second.
-    pub(super) fn look(&mut self, counters: &[Arc<Counters>], now: Now) {
+    /// Looks at the next part of what was counted. To be called [`PARTS`] times a second. Returns which peers have fallen
+    /// silent (`true`) or were heard again.
+    pub(super) fn look(&mut self, counters: &[Arc<Counters>], now: Now) -> Vec<(PeerId, bool)> {
         let (part, now) = (self.part, now.nanos);
         self.part = (part + 1) % PARTS;
-        let Some(first) = counters.first() else { return };
+        let Some(first) = counters.first() else { return Vec::new() };
         let (peers, domains) = first.room();
         let ports = (0..usize::from(u16::MAX)).take_while(|at| first.port(PortId::from_index(*at)).is_some()).count();
         self.ports.resize(ports, Recent::new(now));
@@ -44,8 +45,11 @@ impl Activity {
         for (at, recent) in of_part(&mut self.ports, part) {
             recent.look(port_sums(counters, PortId::from_index(at)), now);
         }
+        let mut turned = Vec::new();
         for (at, recent) in of_part(&mut self.peers, part) {
-            recent.look(peer_sums(counters, PeerId::from_index(at)), now);
+            let id = PeerId::from_index(at);
+            recent.look(peer_sums(counters, id), now);
+            turned.extend(recent.turns_silent(now).map(|is_silent| (id, is_silent)));
         }
         for (at, attachments) in of_part(&mut self.domains, part) {
             look_at_attachments(attachments, counters, DomainId::from_index(at), now);
@@ -60,6 +64,7 @@ impl Activity {
                 }
             }
         }
+        turned
     }
 
     /// The last seconds of a peer, if it has been looked at.

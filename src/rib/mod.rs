@@ -320,7 +320,10 @@ impl Rib {
     /// Looks at a part of what workers have counted: to be done as often as [`activity::PARTS`] says, where somebody wants to
     /// know of rates and of who is silent.
     pub fn watch(&mut self, now: Now) {
-        self.activity.look(&self.counters, now);
+        let turned = self.activity.look(&self.counters, now);
+        let of_tunnels = turned.into_iter().filter(|(peer, _)| self.hops.get(*peer).is_some());
+        let news = of_tunnels.map(|(peer, is_silent)| Output::News(News::Silence { peer, is_silent }));
+        self.outputs.extend(news);
     }
 
     /// Tells of attachments that are no longer kept apart.

@@ -75,6 +75,13 @@ pub enum News {
         /// Why, in words.
         what: String,
     },
+    /// A peer answers no more, or is heard again.
+    Silence {
+        /// The peer.
+        peer: PeerId,
+        /// Whether it answers no more.
+        is_silent: bool,
+    },
     /// A tenant has more MAC addresses than are learned; told once, until that was over for a while.
     Shortage {
         /// The tenant.

@@ -56,6 +56,8 @@ pub(super) fn news(rib: &Rib, news: &News) {
         News::Unreachable { peer, from, what } => {
             LogEvent::PeerUnreachable { peer: &names.peer(*peer), address: *from, why: what }.tell();
         }
+        News::Silence { peer, is_silent: true } => LogEvent::PeerSilent { peer: &names.peer(*peer) }.tell(),
+        News::Silence { peer, is_silent: false } => LogEvent::PeerHeard { peer: &names.peer(*peer) }.tell(),
         News::Shortage { domain, of } => shortage(rib, *domain, *of),
         News::NoRoom(entry) => {
             LogEvent::StaticMacRefused { tenant: &names.domain(entry.domain), mac: entry.mac }.tell();

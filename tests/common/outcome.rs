@@ -113,11 +113,12 @@ impl Numbers {
         self.add(owner, bytes, counter.bytes.get());
     }
 
-    fn both(&mut self, owner: Owner, Both { rx, tx, dropped, unsent }: &Both) {
+    fn both(&mut self, owner: Owner, Both { rx, tx, dropped, unsent, flooded }: &Both) {
         self.traffic(owner, ["frames received", "bytes received"], rx);
         self.traffic(owner, ["frames sent", "bytes sent"], tx);
         self.add(owner, "frames dropped", dropped.get());
         self.add(owner, "frames not sent", unsent.get());
+        self.add(owner, "flooded frames sent", flooded.get());
     }
 
     fn worker(&mut self, twin: &Twin<'_>) {

@@ -197,6 +197,16 @@ fn drawn<R>(columns: &[&Column<R>], rows: &[R], none: &str) -> String {
     finish(&table, rows.len(), none)
 }
 
+/// `300 frames/s 2.4 Mbit/s`
+pub(in crate::cli) fn rate(frames: u64, a_second: u64) -> String {
+    let frames = match (frames, a_second) {
+        (0, 1..) => "under 1 frame/s".to_owned(),
+        (1, _) => "1 frame/s".to_owned(),
+        _ => format!("{frames} frames/s"),
+    };
+    format!("{frames} {}", bits(a_second))
+}
+
 /// `8.0 kbit/s`
 pub(in crate::cli) fn bits(a_second: u64) -> String {
     let units = [(1_000_000_000, "Gbit/s"), (1_000_000, "Mbit/s"), (1_000, "kbit/s")];
@@ -296,6 +306,15 @@ mod tests {
         let rows = watched_mappings(vec![row(100_100, 25)], Some(&(ago, vec![row(100, 5)])));
         let [there, back, dropped] = rows[0].rates.expect("it was there before");
         assert!((9_000..=10_000).contains(&there) && back == 0 && (1..=2).contains(&dropped), "{there} {dropped}");
+    }
+
+    #[test]
+    fn a_rate_is_nothing_only_if_nothing_passes() {
+        let told = [(0, 0), (0, 536), (1, 800), (300, 2_400_000)].map(|(frames, bits)| rate(frames, bits));
+        assert_eq!(
+            told,
+            ["0 frames/s 0 bit/s", "under 1 frame/s 536 bit/s", "1 frame/s 800 bit/s", "300 frames/s 2.4 Mbit/s"]
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The pages of one peer and of one tenant.
 
-use super::lists::{bits, failures, hops, loops, path_mtu, seconds_ago, source};
+use super::lists::{bits, failures, hops, loops, path_mtu, rate, seconds_ago, source};
 use super::{or_none, table};
 use crate::report::rows::{AttachmentRow, BumRow, PeerDetailRow, RatesRow, TenantDetailRow, TenantRow, Traffic};
 
@@ -25,6 +25,7 @@ pub(super) fn peer(detail: &PeerDetailRow) -> String {
     lines.push(("last heard", heard(row.last_heard)));
     lines.push(("silent for", or_none(row.silent_for.map(|seconds| format!("{seconds} s")))));
     lines.extend(traffic(row.traffic, row.rates));
+    lines.push(("flooded", format!("{} of the frames sent, copies of what went to everyone", row.flooded)));
     lines.push(("dropped", format!("{} frames from it", row.dropped)));
     lines.push(("unsent", format!("{} frames to it", row.unsent)));
     let mut served = table(&["TENANT", "ATTACHMENT", "SEGMENT", "TENANT'S MTU"], &["TENANT'S MTU"]);
@@ -126,10 +127,11 @@ fn heard(seconds: Option<u64>) -> String {
 
 fn traffic(counts: Traffic, rates: Option<RatesRow>) -> [(&'static str, String); 2] {
     let Traffic { rx_frames, rx_bytes, tx_frames, tx_bytes } = counts;
-    let now = |frames: fn(RatesRow) -> u64, rate: fn(RatesRow) -> u64| {
-        rates.map_or_else(String::new, |rates| format!("; now {} frames/s, {}", frames(rates), bits(rate(rates))))
+    let now = |of: fn(RatesRow) -> [u64; 2]| {
+        let now = rates.map(of).map(|[frames, bits]| format!("; now {}", rate(frames, bits)));
+        now.unwrap_or_default()
     };
-    let (rx, tx) = (now(|r| r.rx_frames, |r| r.rx_bits), now(|r| r.tx_frames, |r| r.tx_bits));
+    let (rx, tx) = (now(|now| [now.rx_frames, now.rx_bits]), now(|now| [now.tx_frames, now.tx_bits]));
     [
         ("received", format!("{rx_frames} frames, {rx_bytes} bytes{rx}")),
         ("sent", format!("{tx_frames} frames, {tx_bytes} bytes{tx}")),

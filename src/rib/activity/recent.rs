@@ -3,6 +3,9 @@
 //! A peer is *silent* from the first frame on that was sent to it and that nothing followed from there. That a frame came
 //! between two looks and one left is enough for an answer: which of them was first cannot be seen. Whom nothing has been
 //! sent to for a while is not silent any more, but idle.
+//!
+//! A flooded frame goes to everyone, and most have no answer to it: whoever was heard within the last minutes owes one only
+//! to a frame that went to it alone.
 
 use crate::counters::{AttachmentCounters, Both, TrafficCounter};
 use crate::dataplane::Now;
@@ -12,6 +15,8 @@ const SECOND: u64 = 1_000_000_000;
 pub(super) const WINDOW: u64 = 3 * SECOND;
 /// A frame that was sent may wait so long for an answer without anybody speaking of silence: two looks.
 const GRACE: u64 = 2 * SECOND;
+/// Who has not answered for so long, in nanoseconds, is called silent.
+pub const SILENCE: u64 = 10 * SECOND;
 /// Whom nothing was sent to for so long is not silent any more; and who was not heard for so long is not fine.
 pub const MEMORY: u64 = 300 * SECOND;
 
@@ -35,6 +40,8 @@ pub(super) struct Sums {
     tx: [u64; 2],
     /// Frames that were dropped although they had arrived.
     dropped: u64,
+    /// Frames sent that were copies of flooded ones.
+    flooded: u64,
 }
 
 impl Sums {
@@ -50,6 +57,7 @@ impl Sums {
         all.fold(Self::default(), |mut sums, both| {
             sums.add(&both.rx, &both.tx);
             sums.dropped += both.dropped.get();
+            sums.flooded += both.flooded.get();
             sums
         })
     }
@@ -73,21 +81,23 @@ impl Sums {
 pub struct Recent {
     /// What had been counted at two moments: rates are counted from the older one.
     samples: [(u64, Sums); 2],
-    /// Frames that had arrived and that had been sent at the last look.
-    seen: [u64; 2],
+    /// Frames that had arrived, that had been sent, and that had been sent to it alone, at the last look.
+    seen: [u64; 3],
     /// When frames were seen to arrive last.
     heard: Option<u64>,
     /// When frames were seen to be sent last.
     sent: u64,
-    /// When the first frame was seen to be sent after which nothing has arrived.
+    /// When the first frame to which an answer is due was seen to be sent after which nothing has arrived.
     unanswered: Option<u64>,
+    /// Whether it has been called silent.
+    is_silent: bool,
 }
 
 impl Recent {
     /// Of what is looked at for the first time at this moment; a look before, nothing had been counted.
     pub(super) const fn new(now: u64) -> Self {
-        let nothing = (now.saturating_sub(SECOND), Sums { rx: [0; 2], tx: [0; 2], dropped: 0 });
-        Self { samples: [nothing; 2], seen: [0; 2], heard: None, sent: 0, unanswered: None }
+        let nothing = (now.saturating_sub(SECOND), Sums { rx: [0; 2], tx: [0; 2], dropped: 0, flooded: 0 });
+        Self { samples: [nothing; 2], seen: [0; 3], heard: None, sent: 0, unanswered: None, is_silent: false }
     }
 
     /// The number is another's from now on.
@@ -97,15 +107,18 @@ impl Recent {
 
     /// Looks at what has been counted so far.
     pub(super) fn look(&mut self, sums: Sums, now: u64) {
-        let seen = [sums.arrived(), sums.tx[0]];
-        let [has_arrived, was_sent] = [0, 1].map(|at| seen[at] != self.seen[at]);
-        self.seen = seen;
+        let [arrived, sent, asked] = self.seen;
+        // A copy that is on its way counts as flooded already.
+        let alone = sums.tx[0].saturating_sub(sums.flooded).max(asked);
+        self.seen = [sums.arrived(), sums.tx[0], alone];
+        let [has_arrived, was_sent, was_asked] = [arrived != self.seen[0], sent != self.seen[1], asked != alone];
+        let is_known = self.heard.is_some_and(|at| now.saturating_sub(at) <= MEMORY);
         if was_sent {
             self.sent = now;
         }
         if has_arrived {
             (self.heard, self.unanswered) = (Some(now), None);
-        } else if was_sent {
+        } else if was_asked || (was_sent && !is_known) {
             self.unanswered.get_or_insert(now);
         } else if now.saturating_sub(self.sent) > MEMORY {
             self.unanswered = None;
@@ -114,6 +127,13 @@ impl Recent {
         if now.saturating_sub(newer.0) >= WINDOW {
             self.samples = [newer, (now, sums)];
         }
+    }
+
+    /// Whether it has fallen silent since this was asked last, or was heard again; none if that is as it was.
+    pub(super) fn turns_silent(&mut self, now: u64) -> Option<bool> {
+        let silence = self.unanswered.map_or(0, |since| now.saturating_sub(since));
+        let before = std::mem::replace(&mut self.is_silent, silence >= SILENCE);
+        (before != self.is_silent).then_some(self.is_silent)
     }
 
     /// The rates, if so much has been counted up to now.
@@ -174,6 +194,14 @@ mod tests {
             }
         }
 
+        /// So many seconds pass, in each of which it gets a copy of a flooded frame.
+        fn flood(&mut self, seconds: u64) {
+            for _ in 0..seconds {
+                self.sums.flooded += 1;
+                self.pass(1, 0, 1);
+            }
+        }
+
         fn silent_for(&self) -> Option<u64> {
             self.recent.silent_for(Now { nanos: self.now }).map(|nanos| nanos / SECOND)
         }
@@ -216,6 +244,19 @@ mod tests {
     }
 
     #[test]
+    fn that_it_falls_silent_and_speaks_again_is_told_once() {
+        let mut watch = Watch::new();
+        let mut told = Vec::new();
+        for (rx, tx) in [(1, 1), (0, 1), (1, 1), (0, 1)] {
+            for _ in 0..20 {
+                watch.pass(1, rx, tx);
+                told.extend(watch.recent.turns_silent(watch.now));
+            }
+        }
+        assert_eq!(told, [true, false, true]);
+    }
+
+    #[test]
     fn whom_nothing_is_sent_to_any_more_is_not_silent_but_idle() {
         let mut watch = Watch::new();
         watch.pass(1, 0, 1);
@@ -225,6 +266,22 @@ mod tests {
         assert_eq!((watch.silent_for(), watch.heard_ago()), (None, None));
         watch.pass(3, 0, 1);
         assert_eq!(watch.silent_for(), Some(2), "and this silence is a new one");
+    }
+
+    #[test]
+    fn who_was_heard_lately_has_nothing_to_say_to_frames_for_everyone() {
+        let mut watch = Watch::new();
+        watch.flood(20);
+        assert_eq!(watch.silent_for(), Some(19), "it has never said anything");
+        watch.pass(1, 1, 1);
+        watch.flood(250);
+        assert_eq!(watch.silent_for(), None, "they are none of its business");
+        watch.pass(1, 0, 1);
+        watch.flood(20);
+        assert_eq!(watch.silent_for(), Some(20), "one was for it alone");
+        watch.pass(1, 1, 0);
+        watch.flood(320);
+        assert_eq!(watch.silent_for(), Some(19), "after five minutes nothing is known of it any more");
     }
 
     #[test]
