@@ -118,6 +118,40 @@ fn what_every_network_drops_is_a_remark() {
     assert_eq!(status.health, Health::Fine);
 }
 
+/// What is said once these frames have come in at port `up`, five seconds apart.
+fn said_of(file: &str, frame: &[u8]) -> StatusRow {
+    let mut lab = Lab::new(file);
+    let mut history = DropHistory::default();
+    for step in 0..3 {
+        let state = lab.gateway.state(0);
+        history.note(Now { nanos: step * 5 * SECOND }, state.counters, state.names);
+        lab.send("up", frame.to_vec());
+    }
+    let state = lab.gateway.state(lab.clock);
+    inspected(&state, history.last_minute(state.counters, state.names))
+}
+
+#[test]
+fn a_peer_in_another_vlan_than_the_endpoint_is_a_trouble() {
+    let tagged = wire::tag(&frame_of_leaf(1, 1), 0x8100, 30);
+    let in_vlan = GATEWAY.replace("ports: [up] }", "ports: [up], vlan: 31 }");
+    let cases = [
+        (GATEWAY, &tagged, "peer leaf sends to endpoint 192.0.2.1, but its packets arrive with a VLAN tag"),
+        (&in_vlan, &tagged, "peer leaf sends to endpoint 192.0.2.1, but not in VLAN 31"),
+        (&in_vlan, &frame_of_leaf(1, 1), "peer leaf sends to endpoint 192.0.2.1, but not in VLAN 31"),
+    ];
+    for (file, frame, words) in cases {
+        let status = said_of(file, frame);
+        assert_eq!(names(&status), [(Health::Trouble, Subject::Drops, "not_for_us")]);
+        assert!(status.troubles[0].advice.contains(words), "{:?}", status.troubles[0]);
+    }
+    let ends = ([192, 0, 2, 9].into(), [192, 0, 2, 2].into());
+    let payload = wire::udp(50_000, 4789, &wire::vxlan(1, &wire::tenant_frame(BROADCAST, mac(1), 0)));
+    let to_another = wire::outer((mac(0xaa), mac(0xbb)), ends, 0, 17, &payload);
+    let status = said_of(GATEWAY, &to_another);
+    assert_eq!(names(&status), [(Health::Fine, Subject::Drops, "not_for_us")], "another gateway's packet, on its way");
+}
+
 #[test]
 fn a_port_that_is_down_and_peers_that_all_are_gone_are_critical() {
     let lab = Lab::new(GATEWAY);

@@ -91,6 +91,21 @@ impl World {
         sent.unwrap();
     }
 
+    /// Waits until there was this event about the peer.
+    fn tells(&self, event: &str) {
+        let started = Instant::now();
+        let is_told = || {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_transload"));
+            command.args(["events", "--no-follow", "--peer", "leaf", "--name", event, "--socket"]);
+            let output = command.arg(self.gateway.path("admin.sock")).output().unwrap();
+            String::from_utf8(output.stdout).unwrap().contains(&format!(r#""event":"{event}""#))
+        };
+        while !is_told() {
+            assert!(started.elapsed() < PATIENCE, "{event} is not told");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
     /// Tries traffic until the page says all of this. Returns the exit code.
     fn says(&self, words: &[&str]) -> i32 {
         self.says_while(words, || ())
@@ -178,6 +193,10 @@ fn a_far_firewall() {
         "is UDP port 4789 let through between 192.0.2.1 and 192.0.2.9",
     ];
     assert_eq!(world.says(&words), 1);
+    world.tells("peer_silent");
+    world.peer.sh("nft delete table inet f").unwrap();
+    world.says(&["1 fine"]);
+    world.tells("peer_heard");
 }
 
 #[test]
@@ -285,7 +304,10 @@ fn a_probe_tells_a_path_that_is_fine_from_a_host_that_says_nothing() {
     need!(root, ip, ping, vxlan);
     let world = World::new(FILE, VXLAN);
     let fine = world.probe("leaf");
-    assert!(fine.contains("packets of 1500 bytes get there and back") && fine.contains("the path is fine"), "{fine}");
+    assert!(
+        fine.contains("packets of 1500 bytes get there and back") && fine.contains("for pings the path is fine"),
+        "{fine}"
+    );
     world.peer.sh("echo 1 > /proc/sys/net/ipv4/icmp_echo_ignore_all").unwrap();
     assert!(world.probe("leaf").contains("192.0.2.9 does not answer pings"));
 }

@@ -102,9 +102,12 @@ fn probe(row: &PeerRow, from: Option<IpAddr>, to: IpAddr, device: Option<&str>) 
     let (most, is_told) = longest(&mut echo, top).map_err(failed)?;
     output(&format!("packets of {most} bytes get there and back"))?;
     if most >= top {
-        return output(
-            "that is all that the gateway sends: the path is fine; what is wrong is in the tunnel or behind it",
-        );
+        let ours = from.map_or_else(|| "the gateway".to_owned(), |from| from.to_string());
+        return output(&format!(
+            "that is all that the gateway sends: for pings the path is fine\n\
+             a firewall may stop the tunnel's packets all the same, in one direction too: run `tcpdump -ni any host {ours}` at \
+             the peer; if they arrive there, what is wrong is in its tunnel or behind it"
+        ));
     }
     let message = format!("longer packets do not, though the gateway sends up to {top} bytes");
     Err(if is_told {

@@ -53,17 +53,20 @@ pub(super) fn unreachable(why: Unreachable, from: IpAddr, ends: Ends<'_>) -> Str
 pub(super) fn unresolved(ends: Ends<'_>) -> String {
     match ends.remote.parse::<IpAddr>() {
         Ok(address) => format!(
-            "is its host up? `ip route get {address}` and `ip neighbour show` tell what this machine knows of the way there"
+            "is its host up? Does a route lead there by a device of the endpoint's ports? `ip route get {address}` and `ip \
+             neighbour show` tell what this machine knows of the way there"
         ),
         Err(_) => format!("let the name {} have an address in DNS, or write one at the peer", ends.remote),
     }
 }
 
-/// About a peer that sends nothing though packets are sent to it. Tunnel packets of a stranger may be its own.
-pub(super) fn silent(ends: Ends<'_>, stranger: Option<&str>) -> String {
+/// About a peer that sends nothing though packets are sent to it. Tunnel packets of a stranger may be its own, if they ride
+/// on the same.
+pub(super) fn silent(ends: Ends<'_>, stranger: Option<&DropSampleRow>) -> String {
     let Ends { peer, remote, carrier, local } = ends;
     let ours = local.unwrap_or("this gateway");
-    let strangers = stranger.map_or_else(String::new, |source| {
+    let stranger = stranger.filter(|sample| sample.carrier.as_deref() == Some(&*carrier.to_string()));
+    let strangers = stranger.and_then(|sample| sample.source.as_deref()).map_or_else(String::new, |source| {
         format!(
             "; packets of an unknown sender, {source}, arrive: if it is this peer, name it in the peer's `accept_from`"
         )
@@ -72,6 +75,22 @@ pub(super) fn silent(ends: Ends<'_>, stranger: Option<&str>) -> String {
         "is {carrier} let through between {ours} and {remote}, both ways, and does the tunnel there send to {ours}? \
          `transload probe {peer}` asks its host{strangers}"
     )
+}
+
+/// About packets of a peer that are to an endpoint, and not in its VLAN.
+pub(super) fn astray(last: &DropSampleRow, vlan: Option<u16>) -> String {
+    let (peer, to) = (last.via.as_deref().unwrap_or("a peer"), last.destination.as_deref().unwrap_or("an endpoint"));
+    let wrong = match vlan {
+        Some(vlan) => format!(
+            "peer {peer} sends to endpoint {to}, but not in VLAN {vlan}, the endpoint's: have the underlay deliver its packets \
+             there, or write the endpoint's `vlan` as they arrive"
+        ),
+        None => format!(
+            "peer {peer} sends to endpoint {to}, but its packets arrive with a VLAN tag: write it as the endpoint's `vlan`, or \
+             have the underlay take it off"
+        ),
+    };
+    format!("{wrong}; `transload capture --reason not_for_us --count 1` shows their tag")
 }
 
 /// About frames that are dropped for this reason, and go on being dropped; of the last one its headers, if it was seen.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use transload_encaps::DropReason;
+use transload_encaps::{Common, DropReason};
 
 use super::rows::DropSampleRow;
 use super::state::GatewayState;
@@ -25,6 +25,20 @@ impl GatewayState<'_> {
     /// The last frame that was dropped for this reason.
     pub(super) fn last_sample_of(&self, reason: DropReason) -> Option<DropSampleRow> {
         self.samples(|sample| sample.seen.reason == reason).first().map(|sample| self.sample_row(sample))
+    }
+
+    /// Of the last minute, the last frame that a peer sent to the address of an endpoint and not in its VLAN, and that VLAN.
+    pub(super) fn last_astray(&self) -> Option<(DropSampleRow, Option<u16>)> {
+        let tables = self.shared.forwarding.load();
+        let vlan_of = |sample: &NamedSample| {
+            let to = sample.via.as_ref().and(sample.seen.outer)?.dst;
+            let port = tables.ports.get(sample.seen.port)?;
+            let mut endpoints = port.endpoints.iter().filter_map(|id| tables.endpoints.get(*id));
+            Some(endpoints.find(|endpoint| endpoint.address == to)?.vlan)
+        };
+        let samples = self.samples(|sample| sample.seen.reason == Common::NotForUs.into());
+        let (sample, vlan) = samples.into_iter().find_map(|sample| Some((sample, vlan_of(sample)?)))?;
+        Some((self.sample_row(sample), vlan)).filter(|(row, _)| row.ago <= 60)
     }
 
     /// All, by their reason; of each the latest first.

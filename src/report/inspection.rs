@@ -61,12 +61,11 @@ impl Inspection {
         rows.sort_by(|(.., a), (.., b)| a.peer.cmp(&b.peer));
         let is_recent = self.last.of(Common::UnknownPeer.into()).rises();
         let stranger = state.last_sample_of(Common::UnknownPeer.into()).filter(|_| is_recent);
-        let stranger = stranger.and_then(|sample| sample.source);
         for (tunnel, peer, row) in rows {
             *self.peers.entry(row.state.to_string()).or_default() += 1;
             let (peer, local, carrier) = (&*row.peer, row.endpoint_address.as_deref(), peer.compiled.carrier());
             let ends = Ends { peer, remote: &row.address, local, carrier };
-            self.add_all(trouble::peer(&row, tunnel, ends, stranger.as_deref()));
+            self.add_all(trouble::peer(&row, tunnel, ends, stranger.as_ref()));
         }
     }
 

@@ -49,7 +49,12 @@ pub(super) fn port(row: &PortRow, id: PortId, last: &LastMinute) -> Vec<TroubleR
 }
 
 /// What is wrong with a peer: no path leads to it, somebody says that nothing arrives, or it says nothing.
-pub(super) fn peer(row: &PeerRow, tunnel: &TunnelState<'_>, ends: Ends<'_>, stranger: Option<&str>) -> Vec<TroubleRow> {
+pub(super) fn peer(
+    row: &PeerRow,
+    tunnel: &TunnelState<'_>,
+    ends: Ends<'_>,
+    stranger: Option<&DropSampleRow>,
+) -> Vec<TroubleRow> {
     let of = |health, what, advice| TroubleRow::of(Subject::Peer, &row.peer, health, what, advice);
     let failures = || {
         let what = row.failures.join("; ");
@@ -175,15 +180,23 @@ pub(super) fn drops(state: &GatewayState<'_>, reason: DropReason, last: &LastMin
     let ports = state.names.ports().filter(|(id, _)| last.of_port(*id, reason).frames > 0);
     let ports: Vec<_> = ports.map(|(_, name)| name).collect();
     let by = if ports.is_empty() { String::new() } else { format!(" at port {}", ports.join(", ")) };
-    let health = if ORDINARY.iter().any(|common| reason == (*common).into()) { Health::Fine } else { Health::Trouble };
-    let sample = state.last_sample_of(reason);
-    let sample = sample.filter(|sample| sample.ago <= 60);
+    let astray = (reason == Common::NotForUs.into()).then(|| state.last_astray()).flatten();
+    let is_ordinary = astray.is_none() && ORDINARY.iter().any(|common| reason == (*common).into());
+    let health = if is_ordinary { Health::Fine } else { Health::Trouble };
+    let (sample, advice) = if let Some((sample, vlan)) = astray {
+        let advice = advice::astray(&sample, vlan);
+        (Some(sample), advice)
+    } else {
+        let sample = state.last_sample_of(reason).filter(|sample| sample.ago <= 60);
+        let advice = advice::dropped(reason, sample.as_ref());
+        (sample, advice)
+    };
     let seen = sample.as_ref().map_or_else(String::new, |sample| format!("; the last one {}", in_words(sample)));
     let what = format!("{} frames dropped in the last minute{by}{seen}", dropped.frames);
     Some(TroubleRow {
         last_minute: Some(dropped.frames),
         responsible: Some(reason.info().fault.word().into()),
-        ..TroubleRow::of(Subject::Drops, reason.label(), health, what, advice::dropped(reason, sample.as_ref()))
+        ..TroubleRow::of(Subject::Drops, reason.label(), health, what, advice)
     })
 }
 

@@ -96,7 +96,14 @@ impl de::Error for ReadError {
             Unexpected::Map | Unexpected::NewtypeVariant => "a map".into(),
             other => other.to_string(),
         };
-        Self::new(format!("expected {expected}, found {found}"))
+        let expected = expected.to_string();
+        let error = |expected| Self::new(format!("expected {expected}, found {found}"));
+        // What serde calls `PathBuf`.
+        if expected == "path string" {
+            error("a path").help("write it as it is, such as `/run/transload/NAME`")
+        } else {
+            error(&expected)
+        }
     }
 
     fn unknown_variant(variant: &str, known: &'static [&'static str]) -> Self {
