@@ -11,6 +11,10 @@ use std::process::{Command, Stdio};
 use common::Lab;
 use common::openmetrics::{Exposed, read, value};
 use common::wire::{self, BROADCAST, mac};
+use prometheus_client::encoding::{prometheus_text, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
 use proptest::prelude::*;
 use transload::forwarding::PortId;
 use transload::report::metrics::{MetricFormat, MetricSamples, OTHERS};
@@ -85,6 +89,10 @@ fn samples() -> MetricSamples {
     samples
 }
 
+fn written(samples: MetricSamples, format: MetricFormat) -> String {
+    String::from_utf8(format.pieces(samples.into_lines()).collect::<Vec<_>>().concat()).unwrap()
+}
+
 fn is_as_expected(name: &str, text: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/metrics").join(name);
     if std::env::var_os("REWRITE").is_some() {
@@ -96,14 +104,14 @@ fn is_as_expected(name: &str, text: &str) {
 
 #[test]
 fn what_a_gateway_says_in_openmetrics() {
-    let text = samples().into_text(MetricFormat::OpenMetrics);
+    let text = written(samples(), MetricFormat::OpenMetrics);
     read(&text);
     is_as_expected("openmetrics.txt", &text);
 }
 
 #[test]
 fn what_it_says_in_the_format_before_openmetrics() {
-    is_as_expected("prometheus.txt", &samples().into_text(MetricFormat::Prometheus));
+    is_as_expected("prometheus.txt", &written(samples(), MetricFormat::Prometheus));
 }
 
 #[test]
@@ -116,7 +124,7 @@ fn promtool_finds_nothing_wrong_with_names_and_types() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let text = samples().into_text(MetricFormat::Prometheus);
+    let text = written(samples(), MetricFormat::Prometheus);
     std::io::Write::write_all(child.stdin.as_mut().unwrap(), text.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(
@@ -161,7 +169,7 @@ fn tenant(name: &str, attachments: &[&str], frames: u64) -> TenantRow {
 }
 
 fn exposed(samples: MetricSamples) -> BTreeMap<String, Exposed> {
-    read(&samples.into_text(MetricFormat::OpenMetrics))
+    read(&written(samples, MetricFormat::OpenMetrics))
 }
 
 #[test]
@@ -222,9 +230,42 @@ fn no_name_of_a_metric_holds_what_is_known_only_at_run_time() {
 #[test]
 fn a_peer_has_one_of_all_states() {
     let exposed = exposed(samples());
-    let states = &exposed["transload_peer_state"].samples;
+    let family = &exposed["transload_peer_state"];
+    assert_eq!(family.kind, "stateset");
+    let states = &family.samples;
     assert_eq!(states.len(), PeerState::ALL.len());
     assert_eq!(states.iter().filter(|sample| sample.value == "1").count(), 1);
+    let before = written(samples(), MetricFormat::Prometheus);
+    assert!(before.contains("# TYPE transload_peer_state gauge\n"), "that format has no sets of states");
+}
+
+#[test]
+fn a_text_written_where_another_was_has_nothing_of_it() {
+    let mut first = MetricSamples::default();
+    for number in 0..100 {
+        first.add(&tenant(&format!("cust-{number}"), &["a", "b"], u64::MAX));
+        first.add_to_others(&tenant("lab", &["a"], 1));
+    }
+    let mut second = MetricSamples::reusing(first.into_lines());
+    second.add(&tenant("blue", &["ce"], 7));
+    let mut alone = MetricSamples::default();
+    alone.add(&tenant("blue", &["ce"], 7));
+    assert_eq!(written(second, MetricFormat::OpenMetrics), written(alone, MetricFormat::OpenMetrics));
+}
+
+/// What prometheus-client writes of a counter with these labels, the line of its sample.
+fn line_by_the_library(format: MetricFormat, name: &str, labels: [(&'static str, &str); 2], value: u64) -> String {
+    let family = Family::<Vec<(&'static str, String)>, Counter>::default();
+    let labels = labels.iter().map(|(key, text)| (*key, (*text).to_owned())).collect();
+    family.get_or_create(&labels).inc_by(value);
+    let mut registry = Registry::default();
+    registry.register(name, "Help", family);
+    let mut out = String::new();
+    match format {
+        MetricFormat::OpenMetrics => text::encode_registry(&mut out, &registry).unwrap(),
+        MetricFormat::Prometheus => prometheus_text::encode(&mut out, &registry).unwrap(),
+    }
+    out.trim_end_matches('\n').rsplit('\n').next().unwrap().to_owned()
 }
 
 #[test]
@@ -279,5 +320,19 @@ proptest! {
         let labels = [("tenant", name.as_str()), ("attachment", reason.as_str())];
         let frames = frames.to_string();
         prop_assert_eq!(value(&exposed, "transload_tenant_receive_frames_total", &labels), Some(frames.as_str()));
+    }
+
+    #[test]
+    fn labels_and_numbers_are_written_as_prometheus_client_writes_them(
+        name in any::<String>(), attachment in r#"["\\\n{},= a-z#\u{0}-\u{20}é]{0,12}"#, value in any::<u64>(),
+    ) {
+        for format in [MetricFormat::OpenMetrics, MetricFormat::Prometheus] {
+            let mut samples = MetricSamples::default();
+            samples.add(&tenant(&name, &[&attachment], value));
+            let labels = [("tenant", name.as_str()), ("attachment", attachment.as_str())];
+            let line = line_by_the_library(format, "transload_tenant_receive_frames", labels, value);
+            let text = written(samples, format);
+            prop_assert!(text.split('\n').any(|ours| ours == line), "{} is not in {}", line, text);
+        }
     }
 }

@@ -39,7 +39,7 @@ const MOST: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes of an answer that are sent in one piece.
 const PIECE: usize = 1 << 16;
-/// A text is handed out again for so many times as long as it took to make, and for so long at most.
+/// A scrape is handed out again for so many times as long as it took to make, and for so long at most.
 const REST: u32 = 9;
 const FRESH: Duration = Duration::from_secs(1);
 /// The niceness (nice(2)) of the thread that serves metrics; workers and control have 0, the most is 19.
@@ -58,10 +58,13 @@ pub struct MetricsServer {
 #[derive(Debug, Clone)]
 pub struct MetricsAsking(UnboundedSender<MetricsRequest>);
 
+/// The lines of each metric.
+type MetricLines = Vec<Bytes>;
+
 #[derive(Debug)]
 enum MetricsRequest {
     /// All metrics as they are now.
-    Scrape(MetricFormat, oneshot::Sender<Bytes>),
+    Scrape(oneshot::Sender<MetricLines>),
     /// To serve by this TCP port, or by none, in place of the one before.
     Serve(Option<StdListener>),
     /// To end.
@@ -126,12 +129,12 @@ impl MetricsAsking {
         let accept = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
         let format = MetricFormat::accepted(&accept.collect::<Vec<_>>().join(","));
         let (reply, made) = oneshot::channel();
-        self.send(MetricsRequest::Scrape(format, reply));
+        self.send(MetricsRequest::Scrape(reply));
         match made.await {
             // So that a place is free again: from one scrape to the next is long.
-            Ok(text) => {
+            Ok(lines) => {
                 let headers = [(CONTENT_TYPE, format.content_type()), (CONNECTION, "close")];
-                (headers, in_pieces(text)).into_response()
+                (headers, in_time(format.pieces(lines))).into_response()
             }
             Err(_) => {
                 refuse(StatusCode::SERVICE_UNAVAILABLE, "the gateway is stopping, or its log tells what went wrong")
@@ -151,12 +154,12 @@ struct MetricsWork {
     /// Takes clients in by TCP.
     serving: Option<AbortHandle>,
     is_serving: Arc<AtomicBool>,
-    last: LastTexts,
+    last: LastScrape,
 }
 
 impl MetricsWork {
     fn new(asking: MetricsAsking, is_serving: Arc<AtomicBool>) -> Self {
-        Self { asking, serving: None, is_serving, last: LastTexts::default() }
+        Self { asking, serving: None, is_serving, last: LastScrape::default() }
     }
 
     /// Makes and serves metrics until it is told to end.
@@ -164,9 +167,9 @@ impl MetricsWork {
         while let Some(request) = requests.recv().await {
             match request {
                 // Whoever has gone meanwhile costs nothing.
-                MetricsRequest::Scrape(_, reply) if reply.is_closed() => {}
-                MetricsRequest::Scrape(format, reply) => {
-                    drop(reply.send(self.last.text(format, || scrape::scrape(gateway, format))));
+                MetricsRequest::Scrape(reply) if reply.is_closed() => {}
+                MetricsRequest::Scrape(reply) => {
+                    drop(reply.send(self.last.lines(|others| scrape::scrape(gateway, others))));
                 }
                 MetricsRequest::Serve(listener) => {
                     let serve = |listener| serve(listener, self.asking.clone(), Arc::clone(&self.is_serving));
@@ -180,23 +183,35 @@ impl MetricsWork {
     }
 }
 
-/// The last text of each format, and until when it is fresh.
+/// The last scrape, and until when it is fresh.
 #[derive(Default)]
-struct LastTexts(Vec<(MetricFormat, Instant, Bytes)>);
+struct LastScrape {
+    lines: MetricLines,
+    fresh_until: Option<Instant>,
+}
 
-impl LastTexts {
-    /// The text of this format, made now unless there is a fresh one.
-    fn text(&mut self, format: MetricFormat, make: impl FnOnce() -> String) -> Bytes {
+impl LastScrape {
+    /// The lines of a scrape, which is made now unless there is a fresh one.
+    fn lines(&mut self, make: impl FnOnce(Vec<Vec<u8>>) -> Vec<Vec<u8>>) -> MetricLines {
         let begin = Instant::now();
-        let fresh = self.0.iter().find(|(known, until, _)| *known == format && begin < *until);
-        if let Some((.., text)) = fresh {
-            return text.clone();
+        if self.fresh_until.is_none_or(|until| until <= begin) {
+            self.fresh_until = None;
+            let lines = make(self.lines.drain(..).map(reused).collect());
+            self.lines = lines.into_iter().map(Bytes::from).collect();
+            self.fresh_until = Some(Instant::now() + (begin.elapsed() * REST).min(FRESH));
         }
-        let text = Bytes::from(make());
-        let until = Instant::now() + (begin.elapsed() * REST).min(FRESH);
-        self.0.retain(|(known, ..)| *known != format);
-        self.0.push((format, until, text.clone()));
-        text
+        self.lines.clone()
+    }
+}
+
+/// The memory of these lines, or as much elsewhere if a client still reads them.
+fn reused(lines: Bytes) -> Vec<u8> {
+    match lines.try_into_mut() {
+        Ok(mut lines) => {
+            lines.clear();
+            lines.into()
+        }
+        Err(read) => Vec::with_capacity(read.len()),
     }
 }
 
@@ -216,16 +231,15 @@ async fn serve(listener: StdListener, asking: MetricsAsking, is_serving: Arc<Ato
     }
 }
 
-/// A text as the body of an answer.
-fn in_pieces(text: Bytes) -> Body {
+/// The pieces of a text as the body of an answer, which ends early if it takes too long.
+fn in_time(pieces: impl Iterator<Item = Bytes> + Send + 'static) -> Body {
     let deadline = Instant::now() + PATIENCE;
-    let piece = move |mut rest: Bytes| {
-        let is_late = Instant::now() > deadline;
-        let piece = rest.split_to(rest.len().min(PIECE));
-        let sent = if is_late { Err(io::Error::from(io::ErrorKind::TimedOut)) } else { Ok(piece.clone()) };
-        std::future::ready((!piece.is_empty()).then_some((sent, rest)))
-    };
-    Body::from_stream(stream::unfold(text, piece))
+    let small = pieces.flat_map(|mut rest| {
+        std::iter::from_fn(move || Some(rest.split_to(rest.len().min(PIECE))).filter(|piece| !piece.is_empty()))
+    });
+    let late = || Err(io::Error::from(io::ErrorKind::TimedOut));
+    let sent = small.map(move |piece| if Instant::now() > deadline { late() } else { Ok(piece) });
+    Body::from_stream(stream::iter(sent))
 }
 
 #[cfg(test)]
@@ -234,22 +248,43 @@ mod tests {
 
     #[test]
     fn however_many_ask_the_thread_rests_for_most_of_the_time() {
-        let (mut last, mut made) = (LastTexts::default(), 0);
-        let mut ask = |format| {
-            let text = last.text(format, || {
+        let (mut last, mut made) = (LastScrape::default(), 0_u8);
+        let mut ask = || {
+            let lines = last.lines(|_| {
                 made += 1;
                 thread::sleep(Duration::from_millis(100));
-                made.to_string()
+                vec![vec![made]]
             });
-            String::from_utf8(text.to_vec()).unwrap()
+            lines[0][0]
         };
         let begin = Instant::now();
-        assert_eq!(ask(MetricFormat::OpenMetrics), "1");
-        let next = (0..1_000).map(|_| ask(MetricFormat::OpenMetrics)).find(|text| text == "2");
+        assert_eq!(ask(), 1);
+        let next = (0..1_000).map(|_| ask()).find(|made| *made == 2);
         assert!(next.is_none() || begin.elapsed() > Duration::from_millis(900), "it is handed out again");
-        let now = ask(MetricFormat::Prometheus);
-        assert_ne!(now, "1", "each format has its own");
+        let now = ask();
         thread::sleep(FRESH);
-        assert_ne!(ask(MetricFormat::Prometheus), now, "and for a second at most");
+        assert_ne!(ask(), now, "and for a second at most");
+    }
+
+    #[test]
+    fn lines_are_written_where_the_last_ones_were_unless_somebody_still_reads_those() {
+        let mut last = LastScrape::default();
+        let mut scrape = |letter: u8| {
+            last.fresh_until = None;
+            last.lines(|mut others| {
+                let mut lines = others.pop().unwrap_or_default();
+                lines.clear();
+                lines.resize(1000, letter);
+                vec![lines]
+            })
+        };
+        let first = scrape(b'a').remove(0);
+        let place = first.as_ptr();
+        drop(first);
+        let second = scrape(b'b').remove(0);
+        assert_eq!(second.as_ptr(), place);
+        let third = scrape(b'c').remove(0);
+        assert!(second.iter().all(|byte| *byte == b'b'));
+        assert!(third.iter().all(|byte| *byte == b'c'));
     }
 }

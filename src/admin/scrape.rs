@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use super::Asked;
 use crate::forwarding::PeerId;
 use crate::report::GatewayState;
-use crate::report::metrics::{MetricFormat, MetricSamples, OTHERS};
+use crate::report::metrics::{MetricSamples, OTHERS};
 use crate::report::rows::RowSource;
 
 /// Tenants of a part, and peers.
@@ -17,9 +17,9 @@ const PEERS: usize = 256;
 /// learns from must not be able to fill a database.
 const LEARNED: usize = 1_000;
 
-/// Everything that a gateway has to say, as text.
-pub(super) fn scrape<G: Asked>(gateway: &G, format: MetricFormat) -> String {
-    let mut samples = MetricSamples::default();
+/// Everything that a gateway has to say, the lines of each metric; they are written where others were.
+pub(super) fn scrape<G: Asked>(gateway: &G, others: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    let mut samples = MetricSamples::reusing(others);
     samples.add(&gateway.gateway());
     samples.add(&gateway.log());
     let (workers, ports, mappings, drops) =
@@ -30,7 +30,7 @@ pub(super) fn scrape<G: Asked>(gateway: &G, format: MetricFormat) -> String {
     samples.add_all(&drops);
     peers(gateway, &mut samples);
     tenants(gateway, &mut samples);
-    samples.into_text(format)
+    samples.into_lines()
 }
 
 fn peers<G: Asked>(gateway: &G, samples: &mut MetricSamples) {

@@ -53,6 +53,11 @@ pub fn read(text: &str) -> BTreeMap<String, Exposed> {
             "counter" => "_total",
             "info" => "_info",
             "gauge" => "",
+            // One of its labels is called like it, and is the state.
+            "stateset" => {
+                assert!(sample.labels.contains_key(&current) && ["0", "1"].contains(&&*sample.value), "{line}");
+                ""
+            }
             kind => panic!("{current} is a {kind}"),
         };
         assert_eq!(sample.name, format!("{current}{suffix}"), "{line}");

@@ -9,9 +9,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use prometheus_client::metrics::MetricType;
 use serde_json::Value;
-use transload::report::metrics::catalogue::{CATALOGUE, MetricFamily};
+use transload::report::metrics::catalogue::{CATALOGUE, MetricFamily, MetricKind};
 
 fn packaging() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging")
@@ -43,9 +42,9 @@ fn served() -> BTreeSet<String> {
     let name = |family: &MetricFamily| {
         let unit = family.unit.as_ref().map_or_else(String::new, |unit| format!("_{unit}"));
         let kind = match family.kind {
-            MetricType::Counter => "_total",
-            MetricType::Info => "_info",
-            _ => "",
+            MetricKind::Counter => "_total",
+            MetricKind::Info => "_info",
+            MetricKind::Gauge | MetricKind::StateSet => "",
         };
         format!("{}{unit}{kind}", family.name)
     };

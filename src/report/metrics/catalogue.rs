@@ -1,14 +1,15 @@
 //! Every metric there is, and which field of which row it comes from: read from the rows' own attributes, once.
 
 use std::any::TypeId;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
-use prometheus_client::metrics::MetricType;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
+use super::text::push_label;
 use crate::report::measure::{FIELD, Measure, MetricName, ROW, RowMeasure};
 use crate::report::rows::{DropRow, GatewayRow, LogRow, MappingRow, PeerRow, PortRow, TenantRow, WorkerRow};
 
@@ -25,6 +26,8 @@ pub static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(Catalogue::of_all_rows
 pub struct Catalogue {
     /// The metrics, in the order of the rows.
     pub families: Vec<MetricFamily>,
+    /// The number of fields, or words of a field, that are samples.
+    pub samples: usize,
     by_name: BTreeMap<String, usize>,
     rows: HashMap<TypeId, RowShape>,
 }
@@ -39,7 +42,20 @@ pub struct MetricFamily {
     /// What it is.
     pub help: String,
     /// Its kind.
-    pub kind: MetricType,
+    pub kind: MetricKind,
+}
+
+/// A kind of metric, as OpenMetrics has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricKind {
+    /// A number that only grows.
+    Counter,
+    /// A number of this moment.
+    Gauge,
+    /// Labels that say what something is, with the number 1.
+    Info,
+    /// Words of which one holds: 1 for that one, 0 for each of the others.
+    StateSet,
 }
 
 /// What the fields of a row are, by their keys; those that are of no interest are left out.
@@ -56,19 +72,21 @@ pub enum FieldShape {
     Absence(SampleShape),
     /// A label of an information.
     Info(usize),
-    /// A word among these.
-    States(usize, Vec<String>),
+    /// One of these words, each of which is a sample.
+    States(Vec<(String, SampleShape)>),
     /// Rows in the row.
     Rows(RowShape),
 }
 
 /// How a number becomes a sample.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct SampleShape {
+    /// Its own number in the catalogue.
+    pub number: usize,
     /// The number of its metric in the catalogue.
     pub family: usize,
-    /// The label that tells it from the metric's others.
-    pub label: Option<(String, String)>,
+    /// The label that tells it from the metric's others, as text with a comma behind it; empty if there are none.
+    pub label: String,
     /// How many of the field's are one of the metric's.
     pub divisor: u64,
     /// Whether the samples of several rows may be added up.
@@ -126,27 +144,48 @@ impl Catalogue {
             Measure::Gauge(MetricName { divisor: 1000, .. }) => format!("As a part of 1. {}", about(field)),
             _ => about(field),
         };
-        let mut sample = |kind, named: &MetricName| SampleShape {
-            family: self.family(row, kind, named, &about),
-            label: named.label.clone().map(|(key, value)| (key.into_owned(), value.into_owned())),
-            divisor: named.divisor,
-            adds_up: matches!(kind, MetricType::Counter) || unit(&full_name(row, &named.name)).is_none(),
-        };
+        let adds_up = |named: &MetricName| unit(&full_name(row, &named.name)).is_none();
+        let mut family = |kind, named: &MetricName| self.family(row, kind, named, &about);
         Some(match measure {
             Measure::Label => FieldShape::Label,
-            Measure::Counter(named) => FieldShape::Sample(sample(MetricType::Counter, named)),
-            Measure::Gauge(named) => FieldShape::Sample(sample(MetricType::Gauge, named)),
-            Measure::Absence(named) => {
-                FieldShape::Absence(SampleShape { adds_up: false, ..sample(MetricType::Gauge, named) })
+            Measure::Counter(named) => {
+                let family = family(MetricKind::Counter, named);
+                FieldShape::Sample(SampleShape { adds_up: true, ..self.sample(family, named) })
             }
-            Measure::Info(named) => FieldShape::Info(sample(MetricType::Info, named).family),
-            Measure::States(named) => FieldShape::States(sample(MetricType::Gauge, named).family, words(field)),
+            Measure::Gauge(named) => {
+                let family = family(MetricKind::Gauge, named);
+                FieldShape::Sample(SampleShape { adds_up: adds_up(named), ..self.sample(family, named) })
+            }
+            Measure::Absence(named) => {
+                let family = family(MetricKind::Gauge, named);
+                FieldShape::Absence(self.sample(family, named))
+            }
+            Measure::Info(named) => FieldShape::Info(family(MetricKind::Info, named)),
+            Measure::States(named) => {
+                let family = family(MetricKind::StateSet, named);
+                let key = full_name(row, &named.name).into();
+                let of_word = |word: String| {
+                    let label = Some((Cow::clone(&key), word.clone().into()));
+                    (word, self.sample(family, &MetricName { label, ..named.clone() }))
+                };
+                FieldShape::States(words(field).into_iter().map(of_word).collect())
+            }
             Measure::None(_) => return None,
         })
     }
 
+    /// A sample of a metric, which does not add up.
+    fn sample(&mut self, family: usize, named: &MetricName) -> SampleShape {
+        let mut label = String::new();
+        if let Some((key, value)) = &named.label {
+            push_label(&mut label, key, value);
+        }
+        self.samples += 1;
+        SampleShape { number: self.samples - 1, family, label, divisor: named.divisor, adds_up: false }
+    }
+
     /// The number of a metric, which a field before may have named, too.
-    fn family(&mut self, row: &RowMeasure, kind: MetricType, named: &MetricName, about: &str) -> usize {
+    fn family(&mut self, row: &RowMeasure, kind: MetricKind, named: &MetricName, about: &str) -> usize {
         let whole = full_name(row, &named.name);
         // What several fields say is told of each.
         let help = match &named.label {

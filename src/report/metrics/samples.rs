@@ -1,69 +1,51 @@
-//! Samples of every metric, as rows give them.
-
-use std::collections::{BTreeMap, HashMap};
+//! Samples of every metric: what a row says, and the lines of text that rows become.
 
 use serde::Serialize;
 
-use super::catalogue::{CATALOGUE, RowShape, SampleShape};
-use super::walk::{RowWalk, Walked};
+use super::catalogue::{CATALOGUE, SampleShape};
+use super::text::{FAMILY_TEXTS, push_label, push_line};
+use super::walk::{NamedField, RowWalk, Walked};
 
 /// What stands for the names of all that have no labels of their own.
 pub const OTHERS: &str = "(others)";
 
-/// A label.
-pub(super) type FixedLabel = (&'static str, &'static str);
-
-/// The number of a row's labels.
+/// The number of the labels of a row, or of a row in it.
 pub(super) type LabelsId = usize;
 
-/// Samples of every metric of the catalogue.
+/// Samples of every metric of the catalogue, as lines of text: every format has the same ones.
 #[derive(Debug)]
 pub struct MetricSamples {
-    labels: Vec<RowLabels>,
     /// By metric.
-    pub(super) families: Vec<Vec<Sample>>,
-    /// By metric and row.
-    pub(super) infos: BTreeMap<(usize, LabelsId), Vec<(&'static str, String)>>,
-    others: OtherRows,
+    lines: Vec<Vec<u8>>,
+    row: RowSamples,
+    /// The sums of all that are not told apart, by the number of the sample.
+    sums: Vec<Option<OthersSum>>,
 }
 
-/// The labels of a row.
-#[derive(Debug, Default)]
-struct RowLabels {
-    /// The row that it is in.
-    above: Option<LabelsId>,
-    own: Vec<(&'static str, String)>,
-}
-
-/// A number, and the labels of its row.
+/// Samples that are added up.
 #[derive(Debug)]
-pub(super) struct Sample {
-    pub(super) labels: LabelsId,
-    /// What tells it from others of the same row.
-    pub(super) label: Option<FixedLabel>,
-    pub(super) value: u64,
-    pub(super) divisor: u64,
-}
-
-/// The rows that are added up.
-#[derive(Debug, Default)]
-struct OtherRows {
-    /// Whether the row that is walked over is one.
-    is_other: bool,
-    /// The labels of their sum, by those above it and the place of their shape in memory.
-    labels: HashMap<(Option<LabelsId>, usize), LabelsId>,
-    /// The sums among the samples of a metric.
-    sums: HashMap<(usize, LabelsId, Option<FixedLabel>), usize>,
+struct OthersSum {
+    shape: &'static SampleShape,
+    labels: String,
+    value: u64,
 }
 
 impl Default for MetricSamples {
     fn default() -> Self {
-        let families = CATALOGUE.families.iter().map(|_| Vec::new()).collect();
-        Self { labels: Vec::new(), families, infos: BTreeMap::new(), others: OtherRows::default() }
+        Self::reusing(Vec::new())
     }
 }
 
 impl MetricSamples {
+    /// None yet; the lines will be written where others were, whose texts are of no use any more.
+    #[must_use]
+    pub fn reusing(mut lines: Vec<Vec<u8>>) -> Self {
+        lines.iter_mut().for_each(Vec::clear);
+        lines.resize(CATALOGUE.families.len(), Vec::new());
+        let sums = std::iter::repeat_with(|| None).take(CATALOGUE.samples).collect();
+        Self { lines, row: RowSamples::default(), sums }
+    }
+
     /// Takes the samples of some rows.
     pub fn add_all<T: Serialize + 'static>(&mut self, rows: &[T]) {
         for row in rows {
@@ -74,88 +56,129 @@ impl MetricSamples {
     /// Takes the samples of a row.
     pub fn add<T: Serialize + 'static>(&mut self, row: &T) {
         self.walk(row, false);
+        self.row.join_labels();
+        for Sample { labels, shape, value } in self.row.samples.drain(..) {
+            push_sample(&mut self.lines, shape, &self.row.labels[labels].text, value);
+        }
+        for Info { labels, family, text } in self.row.infos.drain(..) {
+            let labels = &self.row.labels[labels].text;
+            push_line(&mut self.lines[family], &FAMILY_TEXTS[family], [labels, &text], 1, 1);
+        }
     }
 
     /// Adds a row to the sum of all that are not told apart, whose names are [`OTHERS`].
     pub fn add_to_others<T: Serialize + 'static>(&mut self, row: &T) {
         self.walk(row, true);
+        self.row.join_labels();
+        for Sample { labels, shape, value } in self.row.samples.drain(..).filter(|sample| sample.shape.adds_up) {
+            let labels = &self.row.labels[labels].text;
+            let begin = || OthersSum { shape, labels: labels.clone(), value: 0 };
+            let sum = self.sums[shape.number].get_or_insert_with(begin);
+            sum.value = sum.value.wrapping_add(value);
+        }
     }
 
     fn walk<T: Serialize + 'static>(&mut self, row: &T, is_other: bool) {
+        self.row.clear(is_other);
         let Some(shape) = CATALOGUE.shape::<T>() else { return };
-        self.others.is_other = is_other;
         // Rows have nothing that cannot be walked over: tests look at every one.
-        let _ = row.serialize(RowWalk { at: Walked::Row(shape), labels: None, into: self });
+        let _ = row.serialize(RowWalk { at: Walked::Row(shape), labels: None, into: &mut self.row });
+    }
+
+    /// The lines of each metric, in the order of the catalogue.
+    #[must_use]
+    pub fn into_lines(mut self) -> Vec<Vec<u8>> {
+        for OthersSum { shape, labels, value } in self.sums.into_iter().flatten() {
+            push_sample(&mut self.lines, shape, &labels, value);
+        }
+        self.lines
+    }
+}
+
+fn push_sample(lines: &mut [Vec<u8>], shape: &SampleShape, labels: &str, value: u64) {
+    let around = &FAMILY_TEXTS[shape.family];
+    push_line(&mut lines[shape.family], around, [labels, &shape.label], value, shape.divisor);
+}
+
+/// What a row says: its labels are known only at its end, and so are its samples.
+#[derive(Debug, Default)]
+pub(super) struct RowSamples {
+    /// Whether it is one of those that are not told apart.
+    is_other: bool,
+    labels: Vec<RowLabels>,
+    samples: Vec<Sample>,
+    infos: Vec<Info>,
+    /// The field whose key was walked over last.
+    pub(super) field: Option<NamedField>,
+}
+
+/// The labels of a row, or of a row in it.
+#[derive(Debug)]
+struct RowLabels {
+    /// The row that it is in.
+    above: Option<LabelsId>,
+    text: String,
+}
+
+/// A number, and the labels of its row.
+#[derive(Debug)]
+struct Sample {
+    labels: LabelsId,
+    shape: &'static SampleShape,
+    value: u64,
+}
+
+/// Labels of an information, beside those of its row.
+#[derive(Debug)]
+struct Info {
+    labels: LabelsId,
+    family: usize,
+    text: String,
+}
+
+impl RowSamples {
+    fn clear(&mut self, is_other: bool) {
+        self.is_other = is_other;
+        self.labels.clear();
+        self.samples.clear();
+        self.infos.clear();
     }
 
     /// Labels for a row in another.
-    pub(super) fn labels_below(&mut self, above: Option<LabelsId>, shape: &RowShape) -> LabelsId {
-        let place = (above, std::ptr::from_ref(shape).addr());
-        if self.others.is_other
-            && let Some(known) = self.others.labels.get(&place)
-        {
-            return *known;
-        }
-        self.labels.push(RowLabels { above, own: Vec::new() });
-        let id = self.labels.len() - 1;
-        if self.others.is_other {
-            self.others.labels.insert(place, id);
-        }
-        id
+    pub(super) fn labels_below(&mut self, above: Option<LabelsId>) -> LabelsId {
+        const ROOM: usize = 64;
+        self.labels.push(RowLabels { above, text: String::with_capacity(ROOM) });
+        self.labels.len() - 1
     }
 
-    pub(super) fn label(&mut self, labels: LabelsId, key: &'static str, text: String) {
-        let own = &mut self.labels[labels].own;
-        if !self.others.is_other {
-            own.push((key, text));
-        } else if own.iter().all(|(known, _)| *known != key) {
-            own.push((key, OTHERS.to_owned()));
-        }
+    pub(super) fn label(&mut self, labels: LabelsId, key: &'static str, text: &str) {
+        push_label(&mut self.labels[labels].text, key, if self.is_other { OTHERS } else { text });
     }
 
     pub(super) fn sample(&mut self, labels: LabelsId, shape: &'static SampleShape, value: u64) {
-        let label = shape.label.as_ref().map(|(key, value)| (key.as_str(), value.as_str()));
-        let family = &mut self.families[shape.family];
-        if self.others.is_other {
-            if !shape.adds_up {
-                return;
-            }
-            let place = (shape.family, labels, label);
-            let sum = *self.others.sums.entry(place).or_insert(family.len());
-            if let Some(sum) = family.get_mut(sum) {
-                sum.value = sum.value.wrapping_add(value);
-                return;
+        self.samples.push(Sample { labels, shape, value });
+    }
+
+    pub(super) fn info(&mut self, labels: LabelsId, family: usize, key: &'static str, text: &str) {
+        let is_it = |info: &&mut Info| (info.labels, info.family) == (labels, family);
+        match self.infos.iter_mut().find(is_it) {
+            Some(known) => push_label(&mut known.text, key, text),
+            None => {
+                let mut first = Info { labels, family, text: String::new() };
+                push_label(&mut first.text, key, text);
+                self.infos.push(first);
             }
         }
-        family.push(Sample { labels, label, value, divisor: shape.divisor });
     }
 
-    pub(super) fn info(&mut self, labels: LabelsId, family: usize, key: &'static str, text: String) {
-        self.infos.entry((family, labels)).or_default().push((key, text));
-    }
-
-    pub(super) fn states(&mut self, labels: LabelsId, family: usize, words: &'static [String], holds: &str) {
-        if self.others.is_other {
-            return;
+    /// Puts the labels of the row that each is in before its own.
+    fn join_labels(&mut self) {
+        for id in 0..self.labels.len() {
+            // Whatever is in a row comes behind it.
+            let (before, rest) = self.labels.split_at_mut(id);
+            if let Some(above) = rest[0].above {
+                rest[0].text.insert_str(0, &before[above].text);
+            }
         }
-        let name = CATALOGUE.families[family].name.as_str();
-        let of = |word: &'static String| Sample {
-            labels,
-            label: Some((name, word.as_str())),
-            value: u64::from(word == holds),
-            divisor: 1,
-        };
-        self.families[family].extend(words.iter().map(of));
-    }
-
-    /// The labels of a row, those of the row that it is in first.
-    pub(super) fn each_label<E>(
-        &self,
-        labels: LabelsId,
-        each: &mut impl FnMut(&'static str, &str) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let row = &self.labels[labels];
-        row.above.map_or(Ok(()), |above| self.each_label(above, each))?;
-        row.own.iter().try_for_each(|(key, text)| each(key, text))
     }
 }

@@ -1,16 +1,18 @@
 //! Samples in the formats that scrapers read: OpenMetrics, and the text format of Prometheus before it.
+//!
+//! What is the same in every scrape, names and descriptors, is written by prometheus-client, once. Labels and numbers are
+//! written here, since there are many: a line is put together from parts that are ready.
 
 use std::fmt;
+use std::io::Write;
+use std::sync::LazyLock;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{
-    DescriptorEncoder, EncodeLabel, EncodeLabelSet, LabelSetEncoder, MetricEncoder, NoLabelSet, prometheus_text, text,
-};
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, prometheus_text, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::catalogue::{CATALOGUE, MetricFamily};
-use super::samples::{FixedLabel, LabelsId, MetricSamples, Sample};
+use super::catalogue::{CATALOGUE, MetricFamily, MetricKind};
 
 /// A format that scrapers read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,77 +47,137 @@ impl MetricFormat {
             Self::Prometheus => prometheus_text::CONTENT_TYPE,
         }
     }
+
+    /// A text of these lines of each metric, in pieces, metric by metric.
+    pub fn pieces<L: AsRef<[u8]> + From<&'static [u8]>>(
+        self,
+        lines: impl IntoIterator<Item = L>,
+    ) -> impl Iterator<Item = L> {
+        let end = (self == Self::OpenMetrics).then(|| L::from(b"# EOF\n"));
+        let of_family = move |(lines, around): (L, &'static FamilyText)| {
+            let is_there = !lines.as_ref().is_empty();
+            is_there.then(|| [L::from(around.descriptor(self).as_bytes()), lines]).into_iter().flatten()
+        };
+        lines.into_iter().zip(&*FAMILY_TEXTS).flat_map(of_family).chain(end)
+    }
 }
 
-impl MetricSamples {
-    /// All samples as a text, metric by metric.
-    #[must_use]
-    pub fn into_text(self, format: MetricFormat) -> String {
-        const LINE: usize = 96;
-        let lines: usize = self.families.iter().map(Vec::len).sum();
+/// What stands around the samples of each metric, in the order of the catalogue.
+pub(super) static FAMILY_TEXTS: LazyLock<Vec<FamilyText>> =
+    LazyLock::new(|| CATALOGUE.families.iter().map(FamilyText::of).collect());
+
+/// What stands around the samples of a metric.
+#[derive(Debug)]
+pub(super) struct FamilyText {
+    openmetrics: String,
+    prometheus: String,
+    /// What each of its samples is called, in both formats.
+    sample: String,
+}
+
+impl FamilyText {
+    fn of(family: &'static MetricFamily) -> Self {
+        let (openmetrics, sample) = FamilyAlone::written(family, MetricFormat::OpenMetrics);
+        let (prometheus, _) = FamilyAlone::written(family, MetricFormat::Prometheus);
+        Self { openmetrics, prometheus, sample }
+    }
+
+    fn descriptor(&self, format: MetricFormat) -> &str {
+        match format {
+            MetricFormat::OpenMetrics => &self.openmetrics,
+            MetricFormat::Prometheus => &self.prometheus,
+        }
+    }
+}
+
+/// A metric with one sample that has no labels.
+#[derive(Debug)]
+struct FamilyAlone {
+    family: &'static MetricFamily,
+    kind: MetricType,
+}
+
+impl FamilyAlone {
+    /// The descriptor of a metric, and what its samples are called.
+    fn written(family: &'static MetricFamily, format: MetricFormat) -> (String, String) {
+        let kind = match (family.kind, format) {
+            (MetricKind::Counter, _) => MetricType::Counter,
+            (MetricKind::Info, _) => MetricType::Info,
+            (MetricKind::StateSet, MetricFormat::OpenMetrics) => MetricType::Unknown,
+            (MetricKind::Gauge, _) | (MetricKind::StateSet, MetricFormat::Prometheus) => MetricType::Gauge,
+        };
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(self));
-        let mut out = String::with_capacity(lines * LINE);
+        registry.register_collector(Box::new(Self { family, kind }));
+        let mut out = String::new();
         // Writing into a string does not fail.
         let _ = match format {
-            MetricFormat::OpenMetrics => text::encode(&mut out, &registry),
+            MetricFormat::OpenMetrics => text::encode_registry(&mut out, &registry),
             MetricFormat::Prometheus => prometheus_text::encode(&mut out, &registry),
         };
-        out
-    }
-
-    fn family(&self, number: usize, family: &MetricFamily, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let unit = family.unit.clone().map(Unit::Other);
-        let infos = self.infos.range((number, 0)..(number + 1, 0));
-        if self.families[number].is_empty() && infos.clone().next().is_none() {
-            return Ok(());
+        let sample = out.lines().next_back().and_then(|line| line.split(' ').next()).unwrap_or_default().to_owned();
+        let mut descriptor: String = out.split_inclusive('\n').filter(|line| line.starts_with('#')).collect();
+        if family.kind == MetricKind::StateSet {
+            // The library has no name for this type.
+            let of_type = |word| format!("# TYPE {} {word}\n", family.name);
+            descriptor = descriptor.replace(&of_type(MetricType::Unknown.as_str()), &of_type("stateset"));
         }
-        let mut metric = encoder.encode_descriptor(&family.name, &family.help, unit.as_ref(), family.kind)?;
-        for (&(_, labels), info) in infos {
-            let of_row = SampleLabels { samples: self, labels, label: None };
-            metric
-                .encode_family(&of_row)?
-                .encode_info(&info.iter().map(|(k, v)| (*k, v.as_str())).collect::<Vec<_>>())?;
-        }
-        for sample in &self.families[number] {
-            let labels = SampleLabels { samples: self, labels: sample.labels, label: sample.label };
-            write(sample, family.kind, metric.encode_family(&labels)?)?;
-        }
-        Ok(())
+        (descriptor, sample)
     }
 }
 
-fn write(sample: &Sample, kind: MetricType, mut metric: MetricEncoder<'_>) -> fmt::Result {
-    match (kind, sample.divisor) {
-        (MetricType::Counter, _) => metric.encode_counter::<NoLabelSet, u64, f64>(&sample.value, None),
-        (_, 1) => metric.encode_gauge(&sample.value),
-        (_, divisor) => metric.encode_gauge(&(part(sample.value) / part(divisor))),
+impl Collector for FamilyAlone {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let MetricFamily { name, help, unit, .. } = self.family;
+        let unit = unit.clone().map(Unit::Other);
+        let mut metric = encoder.encode_descriptor(name, help, unit.as_ref(), self.kind)?;
+        match self.kind {
+            MetricType::Counter => metric.encode_counter::<NoLabelSet, u64, f64>(&0, None),
+            MetricType::Info => metric.encode_info(&[("", ""); 0]),
+            _ => metric.encode_gauge(&0_u64),
+        }
     }
+}
+
+/// Adds a label and a comma.
+pub(super) fn push_label(out: &mut String, key: &str, text: &str) {
+    out.push_str(key);
+    out.push_str("=\"");
+    let mut rest = text;
+    while let Some(at) = rest.find(['\\', '"', '\n']) {
+        let (plain, special) = rest.split_at(at);
+        out.push_str(plain);
+        out.push_str(match special.as_bytes()[0] {
+            b'\n' => "\\n",
+            b'"' => "\\\"",
+            _ => "\\\\",
+        });
+        rest = &special[1..];
+    }
+    out.push_str(rest);
+    out.push_str("\",");
+}
+
+/// Adds the line of a sample whose labels are these, each with a comma behind it.
+pub(super) fn push_line(out: &mut Vec<u8>, around: &FamilyText, labels: [&str; 2], value: u64, divisor: u64) {
+    out.extend_from_slice(around.sample.as_bytes());
+    if labels.iter().any(|labels| !labels.is_empty()) {
+        out.push(b'{');
+        labels.iter().for_each(|labels| out.extend_from_slice(labels.as_bytes()));
+        // The last comma.
+        out.pop();
+        out.push(b'}');
+    }
+    out.push(b' ');
+    if divisor == 1 {
+        out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+    } else {
+        // Writing into memory does not fail.
+        let _ = write!(out, "{:?}", part(value) / part(divisor));
+    }
+    out.push(b'\n');
 }
 
 /// A number that is divided; those are small.
 fn part(number: u64) -> f64 {
-    u32::try_from(number).map_or(f64::INFINITY, f64::from)
-}
-
-impl Collector for MetricSamples {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut families = CATALOGUE.families.iter().enumerate();
-        families.try_for_each(|(number, family)| self.family(number, family, &mut encoder))
-    }
-}
-
-/// The labels of a sample.
-struct SampleLabels<'s> {
-    samples: &'s MetricSamples,
-    labels: LabelsId,
-    label: Option<FixedLabel>,
-}
-
-impl EncodeLabelSet for SampleLabels<'_> {
-    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> fmt::Result {
-        let mut one = |key: &'static str, text: &str| (key, text).encode(encoder.encode_label());
-        self.samples.each_label(self.labels, &mut one)?;
-        self.label.map_or(Ok(()), |(key, text)| one(key, text))
-    }
+    u32::try_from(number).unwrap_or(u32::MAX).into()
 }

@@ -1,19 +1,19 @@
 //! One pass of serde over a row, by which its fields become samples.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use serde::Serialize;
 use serde::ser::{Impossible, SerializeMap, SerializeSeq, SerializeStruct, Serializer};
 
 use super::catalogue::{FieldShape, RowShape};
-use super::samples::{LabelsId, MetricSamples};
+use super::samples::{LabelsId, RowSamples};
 
 /// A value on the way: a row, or a field of one.
 pub(super) struct RowWalk<'w> {
     pub(super) at: Walked,
     /// The labels of the row that it is in.
     pub(super) labels: Option<LabelsId>,
-    pub(super) into: &'w mut MetricSamples,
+    pub(super) into: &'w mut RowSamples,
 }
 
 /// What is walked over.
@@ -22,61 +22,73 @@ pub(super) enum Walked {
     /// A row, or some.
     Row(&'static RowShape),
     /// A field with its key.
-    Field(&'static str, &'static FieldShape),
+    Field(NamedField),
+    /// The key of a field of such a row.
+    Key(&'static RowShape),
 }
+
+/// A field with its key.
+pub(super) type NamedField = (&'static str, &'static FieldShape);
 
 impl<'w> RowWalk<'w> {
     fn number(self, number: u64) {
-        let (Walked::Field(key, field), Some(labels)) = (self.at, self.labels) else { return };
+        let (Walked::Field((key, field)), Some(labels)) = (self.at, self.labels) else { return };
         match field {
-            FieldShape::Label => self.into.label(labels, key, number.to_string()),
+            FieldShape::Label => self.into.label(labels, key, &number.to_string()),
             FieldShape::Sample(shape) => self.into.sample(labels, shape, number),
             FieldShape::Absence(shape) => self.into.sample(labels, shape, 0),
-            FieldShape::Info(_) | FieldShape::States(..) | FieldShape::Rows(_) => {}
+            FieldShape::Info(_) | FieldShape::States(_) | FieldShape::Rows(_) => {}
         }
     }
 
     fn text(self, text: &str) {
-        let (Walked::Field(key, field), Some(labels)) = (self.at, self.labels) else { return };
+        if let Walked::Key(shape) = self.at {
+            self.into.field = find(shape, text);
+        }
+        let (Walked::Field((key, field)), Some(labels)) = (self.at, self.labels) else { return };
         match field {
-            FieldShape::Label => self.into.label(labels, key, text.to_owned()),
+            FieldShape::Label => self.into.label(labels, key, text),
             FieldShape::Absence(shape) => self.into.sample(labels, shape, 0),
-            FieldShape::Info(family) => self.into.info(labels, *family, key, text.to_owned()),
-            FieldShape::States(family, words) => self.into.states(labels, *family, words, text),
+            FieldShape::Info(family) => self.into.info(labels, *family, key, text),
+            FieldShape::States(words) => {
+                words.iter().for_each(|(word, shape)| self.into.sample(labels, shape, u64::from(word == text)));
+            }
             FieldShape::Sample(_) | FieldShape::Rows(_) => {}
         }
     }
 
     fn nothing(self) {
-        if let (Walked::Field(_, FieldShape::Absence(shape)), Some(labels)) = (self.at, self.labels) {
+        if let (Walked::Field((_, FieldShape::Absence(shape))), Some(labels)) = (self.at, self.labels) {
             self.into.sample(labels, shape, 1);
         }
     }
 
     fn fields(self) -> RowFields<'w> {
         let row = match self.at {
-            Walked::Row(shape) | Walked::Field(_, FieldShape::Rows(shape)) => {
-                Some((shape, self.into.labels_below(self.labels, shape)))
+            Walked::Row(shape) | Walked::Field((_, FieldShape::Rows(shape))) => {
+                Some((shape, self.into.labels_below(self.labels)))
             }
-            Walked::Field(..) => None,
+            Walked::Field(_) | Walked::Key(_) => None,
         };
-        RowFields { row, key: String::new(), into: self.into }
+        RowFields { row, into: self.into }
     }
+}
+
+fn find(shape: &'static RowShape, key: &str) -> Option<NamedField> {
+    shape.get_key_value(key).map(|(key, field)| (key.as_str(), field))
 }
 
 /// The fields of a row.
 pub(super) struct RowFields<'w> {
     /// None of something that has fields and is no row.
     row: Option<(&'static RowShape, LabelsId)>,
-    key: String,
-    into: &'w mut MetricSamples,
+    into: &'w mut RowSamples,
 }
 
 impl RowFields<'_> {
-    fn walk<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) -> fmt::Result {
-        let Some((shape, labels)) = self.row else { return Ok(()) };
-        let Some((key, field)) = shape.get_key_value(key) else { return Ok(()) };
-        value.serialize(RowWalk { at: Walked::Field(key, field), labels: Some(labels), into: self.into })
+    fn walk<T: Serialize + ?Sized>(&mut self, field: Option<NamedField>, value: &T) -> fmt::Result {
+        let (Some((_, labels)), Some(field)) = (self.row, field) else { return Ok(()) };
+        value.serialize(RowWalk { at: Walked::Field(field), labels: Some(labels), into: self.into })
     }
 }
 
@@ -85,7 +97,7 @@ impl SerializeStruct for RowFields<'_> {
     type Error = fmt::Error;
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> fmt::Result {
-        self.walk(key, value)
+        self.walk(self.row.and_then(|(shape, _)| find(shape, key)), value)
     }
 
     fn end(self) -> fmt::Result {
@@ -99,21 +111,13 @@ impl SerializeMap for RowFields<'_> {
     type Error = fmt::Error;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> fmt::Result {
-        struct KeyText<'t, T: ?Sized>(&'t T);
-        impl<T: Serialize + ?Sized> fmt::Display for KeyText<'_, T> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.serialize(f)
-            }
-        }
-        self.key.clear();
-        write!(self.key, "{}", KeyText(key))
+        let Some((shape, labels)) = self.row else { return Ok(()) };
+        key.serialize(RowWalk { at: Walked::Key(shape), labels: Some(labels), into: self.into })
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> fmt::Result {
-        let key = std::mem::take(&mut self.key);
-        self.walk(&key, value)?;
-        self.key = key;
-        Ok(())
+        let field = self.into.field.take();
+        self.walk(field, value)
     }
 
     fn end(self) -> fmt::Result {
