@@ -23,8 +23,10 @@ use crate::rib::facts::{PathFact, PortLink, Targets, Tunnel};
 const TICK: Duration = Duration::from_secs(1);
 /// Changes come in bunches; this long we wait for the rest of one.
 const BUNCH: Duration = Duration::from_millis(10);
-/// Asking the kernel again takes at most one part in so many of our time, whatever a routing daemon does.
+/// Reading the kernel's tables again takes at most one part in so many of our time, whatever a routing daemon does.
 const SHARE: u32 = 10;
+/// But what has changed waits no longer than this for its turn: on a busy machine reading takes long for reasons of its own.
+const LONGEST_REST: Duration = Duration::from_secs(1);
 
 type Changes = Pin<Box<dyn Stream<Item = KernelChange> + Send + Sync>>;
 
@@ -46,8 +48,9 @@ pub struct Resolver {
     room: NeighbourRoom,
     crowded: Vec<String>,
     ticks: u32,
-    /// Whether the kernel's tables could not be read when they had to be.
-    lost: bool,
+    /// What of our copy of the kernel's tables has to be read again, and when the time for it has come.
+    stale: Stale,
+    rests_until: Instant,
 }
 
 /// How much of our copy of the kernel's tables is out of date.
@@ -81,7 +84,8 @@ impl Resolver {
             room,
             crowded: Vec::new(),
             ticks: 0,
-            lost: false,
+            stale: Stale::Nothing,
+            rests_until: Instant::now(),
         };
         resolver.resolve_all();
         resolver.ask().await;
@@ -120,8 +124,13 @@ impl Resolver {
     pub async fn settle(&mut self, patience: Duration) {
         let deadline = Instant::now() + patience;
         while self.complaints().any(|(_, complaint)| complaint.is_passing()) {
-            let Ok(Some(change)) = tokio::time::timeout_at(deadline, self.changes.next()).await else { return };
-            self.follow(change).await;
+            tokio::select! {
+                Some(change) = self.changes.next() => drop(self.follow(change).await),
+                () = tokio::time::sleep_until(self.rests_until), if self.stale > Stale::Nothing => {
+                    self.catch_up(false).await;
+                }
+                () = tokio::time::sleep_until(deadline) => return,
+            }
         }
     }
 
@@ -140,27 +149,35 @@ impl Resolver {
         self.count();
         report(&mut self);
         loop {
-            tokio::select! {
+            let has_news = tokio::select! {
                 change = self.changes.next() => {
                     if change.is_none() {
                         LogEvent::KernelLost {}.tell();
                         tokio::time::sleep(TICK).await;
                     }
-                    self.follow(change.unwrap_or(KernelChange::Lost)).await;
-                    report(&mut self);
+                    self.follow(change.unwrap_or(KernelChange::Lost)).await
+                }
+                () = tokio::time::sleep_until(self.rests_until), if self.stale > Stale::Nothing => {
+                    self.catch_up(false).await
                 }
                 Some(newest) = targets.recv() => {
                     self.aim(newest).await;
-                    report(&mut self);
+                    true
                 }
-                _ = tick.tick() => self.tick().await,
+                _ = tick.tick() => {
+                    self.tick().await;
+                    false
+                }
+            };
+            if has_news {
+                report(&mut self);
             }
         }
     }
 
-    /// Takes in this change and the bunch it comes in, asks again for what they make doubtful, and resolves.
-    async fn follow(&mut self, change: KernelChange) {
-        let mut stale = self.note(change);
+    /// Takes in this change and the bunch it comes in, and resolves. Whether there is anything new.
+    async fn follow(&mut self, change: KernelChange) -> bool {
+        let mut has_changed = self.note(change);
         let bunch = tokio::time::sleep(BUNCH);
         tokio::pin!(bunch);
         loop {
@@ -168,18 +185,27 @@ impl Resolver {
                 biased;
                 () = &mut bunch => break,
                 change = self.changes.next() => match change {
-                    Some(change) => stale = stale.max(self.note(change)),
+                    Some(change) => has_changed |= self.note(change),
                     None => break,
                 },
             }
         }
-        let started = Instant::now();
-        self.refresh(stale).await;
-        self.resolve_all();
-        self.ask().await;
-        if stale > Stale::Nothing {
-            tokio::time::sleep(started.elapsed() * SHARE).await;
+        self.catch_up(has_changed).await
+    }
+
+    /// Reads again what has become doubtful, if it is time to, and resolves if anything is new.
+    async fn catch_up(&mut self, has_changed: bool) -> bool {
+        let is_due = self.stale > Stale::Nothing && Instant::now() >= self.rests_until;
+        if is_due {
+            let started = Instant::now();
+            self.refresh().await;
+            self.rests_until = Instant::now() + (started.elapsed() * SHARE).min(LONGEST_REST);
         }
+        if is_due || has_changed {
+            self.resolve_all();
+            self.ask().await;
+        }
+        is_due || has_changed
     }
 
     fn resolve_all(&mut self) {
@@ -247,7 +273,8 @@ impl Resolver {
         self.neighbours = self.resolutions.values().flat_map(|resolution| &resolution.neighbours).copied().collect();
     }
 
-    fn note(&mut self, change: KernelChange) -> Stale {
+    /// Takes in a change. Whether anything that we have is another now; what has to be read again first is `stale`.
+    fn note(&mut self, change: KernelChange) -> bool {
         match change {
             KernelChange::Neighbour(key, Some(neighbour)) => drop(self.kernel.neighbours.insert(key, neighbour)),
             KernelChange::Neighbour(key, None) => drop(self.kernel.neighbours.remove(&key)),
@@ -257,33 +284,38 @@ impl Resolver {
                     None => self.kernel.links.remove(&index),
                 };
                 if before == link {
-                    return Stale::Nothing;
+                    return false;
                 }
                 self.asking.begin_again(|(on, _)| *on == index);
                 // IPv6 routes of a device that loses its carrier change without a message of their own.
-                return Stale::Routes;
+                self.stale = self.stale.max(Stale::Routes);
             }
-            KernelChange::Routes => return Stale::Routes,
-            KernelChange::Lost => return Stale::Everything,
+            KernelChange::Routes => {
+                self.stale = self.stale.max(Stale::Routes);
+                return false;
+            }
+            KernelChange::Lost => {
+                self.stale = Stale::Everything;
+                return false;
+            }
         }
-        Stale::Nothing
+        true
     }
 
-    async fn refresh(&mut self, stale: Stale) {
-        match stale {
+    async fn refresh(&mut self) {
+        match std::mem::replace(&mut self.stale, Stale::Nothing) {
             Stale::Nothing => {}
             Stale::Routes => {
                 let wanted = flows(self.tunnels.values(), &self.ports, &self.kernel);
+                // The addresses first: the kernel tells of a device before it changes that device's routes, and answers this
+                // only once it has.
                 self.kernel.missing = self.netlink.missing(&wanted).await;
                 self.kernel.routes = self.netlink.routes(&wanted).await.into_iter().collect();
             }
             Stale::Everything => {
-                self.lost = match self.read_anew().await {
-                    Ok(()) => false,
-                    Err(error) => {
-                        LogEvent::KernelUnreadable { why: &error.to_string() }.tell();
-                        true
-                    }
+                if let Err(error) = self.read_anew().await {
+                    LogEvent::KernelUnreadable { why: &error.to_string() }.tell();
+                    self.stale = Stale::Everything;
                 }
             }
         }
@@ -300,9 +332,6 @@ impl Resolver {
     }
 
     async fn tick(&mut self) {
-        if self.lost {
-            self.follow(KernelChange::Lost).await;
-        }
         self.ticks += 1;
         self.ask().await;
         self.say(|_| true);
