@@ -15,6 +15,7 @@ use transload::explain::{self, Explanation};
 use transload::forwarding::PortId;
 use transload::io::memory::Packet;
 use transload::offline::{self, Offline};
+use transload_encaps::{DropReason, LastStage};
 
 const FRAMES: u64 = 100_000;
 const WORLDS: u64 = 2;
@@ -234,6 +235,11 @@ fn fates_in_a_world(seed: u64, frames: u64) -> Fates {
         let after = drops(&plain);
         assert_eq!(after, drops(&explained), "frame {number}: {packet:02x?}");
         let fate = explanation.dropped.as_ref().map_or("sent", |dropped| dropped.reason);
+        if let Some(dropped) = &explanation.dropped {
+            let reason = DropReason::all().find(|reason| reason.label() == fate).unwrap();
+            let is_early = ["receive", "classify", "decap"].contains(&dropped.stage);
+            assert!(is_early || reason.info().last_stage == LastStage::Encap, "{fate} in stage {}", dropped.stage);
+        }
         let counted = after.get(fate) > before.get(fate);
         assert_eq!(counted, fate != "sent", "frame {number}: {packet:02x?} is said to be {fate}");
         let forwarded = explanation.outputs.iter().any(|output| !output.answer);

@@ -31,6 +31,15 @@ impl Fault {
     }
 }
 
+/// The last stage in which frames are dropped for a reason, and by that what can be known of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LastStage {
+    /// Decap, or one before it: whose frame it is has not been found out.
+    Decap,
+    /// One behind decap: the frame may be a tenant's or a mapping's.
+    Encap,
+}
+
 /// One row of the drop table.
 #[derive(Debug, Clone, Copy)]
 pub struct DropInfo {
@@ -38,6 +47,8 @@ pub struct DropInfo {
     pub label: &'static str,
     /// The party that is responsible.
     pub fault: Fault,
+    /// The last stage that drops frames for it.
+    pub last_stage: LastStage,
     /// What the drop means and what the operator should look at, one sentence.
     pub meaning: &'static str,
 }
@@ -103,27 +114,28 @@ pub trait DropTable: Copy + Into<DropReason> {
     fn of(reason: DropReason) -> Option<Self>;
 }
 
-/// Writes an enum of drop reasons and its table from one line each.
+/// Writes an enum of drop reasons and its table from one line each, which stand under their [`LastStage`].
 ///
 /// `for TYPE` says which registered encapsulation the reasons belong to; without it they are everyone's.
 macro_rules! drop_reasons {
     ($(#[$meta:meta])* $vis:vis enum $name:ident $(for $owner:ty)? {
-        $($variant:ident, $label:literal, $fault:ident, $meaning:literal;)*
+        $([$last_stage:ident] $($variant:ident, $label:literal, $fault:ident, $meaning:literal;)*)*
     }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        $vis enum $name { $(#[doc = $meaning] $variant),* }
+        $vis enum $name { $($(#[doc = $meaning] $variant,)*)* }
 
         impl $crate::drops::DropTable for $name {
-            const ROWS: &'static [$crate::drops::DropInfo] = &[$($crate::drops::DropInfo {
+            const ROWS: &'static [$crate::drops::DropInfo] = &[$($($crate::drops::DropInfo {
                 label: $label,
                 fault: $crate::drops::Fault::$fault,
+                last_stage: $crate::drops::LastStage::$last_stage,
                 meaning: $meaning,
-            }),*];
+            },)*)*];
             const FIRST: u16 = 0 $(+ <$owner as $crate::registry::Registered>::FIRST_DROP)?;
 
             fn of(reason: $crate::drops::DropReason) -> Option<Self> {
-                const ALL: &[$name] = &[$($name::$variant),*];
+                const ALL: &[$name] = &[$($($name::$variant,)*)*];
                 ALL.get(reason.index().checked_sub(Self::FIRST.into())?).copied()
             }
         }
@@ -140,8 +152,10 @@ pub(crate) use drop_reasons;
 drop_reasons! {
     /// The reasons that belong to no single encapsulation.
     pub enum Common {
+        [Encap]
         // What is wrong with the bytes.
         Truncated, "truncated", Peer, "The frame ends inside a header, or was cut short by a capture.";
+        [Decap]
         BadIpHeader, "bad_ip_header", Peer, "An outer IP header with an impossible version or header length.";
         BadIpChecksum, "bad_ip_checksum", Peer, "The outer IPv4 header checksum is wrong: the underlay corrupts packets.";
         BadLength, "bad_length", Peer, "An outer IP or UDP length says more, or less, than the frame holds.";
@@ -155,7 +169,9 @@ drop_reasons! {
         ExtensionHeaders, "extension_headers", Peer, "More IPv6 extension headers than any tunnel peer needs, or one that cannot be walked.";
         UdpChecksum, "udp_checksum", Peer, "The outer UDP checksum is not zero and not right: the underlay changed the packet, or the sender left the checksum to its device, which XDP sockets do not see. Tolerated are those that were not verified (`udp_checksum.rx: ignore`).";
         UdpZeroChecksum, "udp_zero_checksum", Config, "A UDP checksum of zero over IPv6, which this peer is configured to refuse (`udp_checksum.rx_zero`).";
+        [Encap]
         InnerTruncated, "inner_truncated", Peer, "What the tunnel carried is shorter than an Ethernet header.";
+        [Decap]
         UnknownPayload, "unknown_payload", Peer, "The tunnel carried something other than Ethernet.";
         EcnDropped, "ecn_dropped", Peer, "Congestion was marked on a packet whose sender does not understand marks (RFC 6040 section 4.2).";
         // Who it is from, and for.
@@ -169,6 +185,7 @@ drop_reasons! {
         UnknownSegment, "unknown_segment", Config, "The peer is known, but no attachment claims this tenant ID of it.";
         UnclaimedTags, "unclaimed_tags", Config, "No attachment of this port claims these VLAN tags.";
         MappingHole, "mapping_hole", Config, "A mapping has this tenant ID, but its counterpart is reserved and cannot be used; `check` lists all such IDs.";
+        [Encap]
         InnerTags, "inner_tags", Config, "The tenant frame carries a VLAN tag, and the attachment says `inner_tags: drop`.";
         L2Control, "l2_control", Config, "A control frame of bridges (01:80:c2:00:00:0x), kept to its link by IEEE 802.1Q: table 8-2 on an S-VID as a whole, 8-1 elsewhere; `l2cp: tunnel` on both attachments carries it.";
         BadSource, "bad_source", Peer, "The tenant frame's source is a group address or all zeros, which no host may use.";

@@ -56,6 +56,7 @@ const KEYLESS: Segment = Segment(1 << 32);
 drop_reasons! {
     /// The drop reasons that only GRE has.
     pub enum Drop for Gre {
+        [Decap]
         Version, "gre_version", Peer, "A GRE version other than 0 (version 1 is PPTP and its relatives).";
         RoutingBits, "gre_routing_bits", Peer, "GRE flag bits of RFC 1701 source routing, which RFC 2784 tells receivers to discard.";
         ReservedBits, "gre_reserved_bits", Peer, "Reserved bits of the GRE header are set.";

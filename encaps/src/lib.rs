@@ -36,7 +36,7 @@ pub mod vxlan;
 mod wire_ids;
 pub mod words;
 
-pub use drops::{Common, DropReason, Fault};
+pub use drops::{Common, DropReason, Fault, LastStage};
 pub use encap::{Carrier, Decap, Encap, IdField, IdForm, IdNumber, Ids, InnerTags, Payload, Segment, SpecError};
 pub use ethernet::Mac;
 pub use frame::{Checksum, Frame, Gso, GsoKind, Meta, Priority};

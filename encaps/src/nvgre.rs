@@ -29,6 +29,7 @@ const HEADER_LEN: usize = 8;
 drop_reasons! {
     /// The drop reasons that only NVGRE has.
     pub enum Drop for Nvgre {
+        [Decap]
         BadFlags, "nvgre_bad_flags", Peer, "An NVGRE header must have a key, no checksum, no sequence number and version 0; the peer may speak plain GRE.";
         ReservedBits, "nvgre_reserved_bits", Peer, "Reserved bits of the NVGRE header are set.";
         InnerTag, "nvgre_inner_tag", Peer, "RFC 7637 section 3.2 forbids a VLAN tag inside NVGRE; the peer sent one.";

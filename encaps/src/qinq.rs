@@ -34,9 +34,11 @@ const MOST_TPIDS: usize = 8;
 drop_reasons! {
     /// The drop reasons that only tagged ports have.
     pub enum Drop for QinQ {
+        [Decap]
         WrongTpid, "qinq_wrong_tpid", Config, "The outer tag's TPID is not in the port's tpids.";
         ReservedVid, "qinq_reserved_vid", Peer, "VLAN ID 4095 is reserved by IEEE 802.1Q.";
         TagShape, "qinq_tag_shape", Config, "The tags have a shape that no attachment of the port can have: too many, too few, or an inner TPID other than 0x8100.";
+        [Encap]
         OutsideRange, "qinq_outside_range", Config, "Where the attachment takes a range of C-VIDs (`c_vid: 7-9`), frames leave with the C-tag that they bring: this one has none, or one that is not in the range.";
         ForeignTag, "qinq_foreign_tag", Config, "A VLAN tag inside the tenant's frame would have made it another attachment's frame where it leaves: write `inner_tags: strip` or `drop`, or give the attachment tags of its own.";
     }

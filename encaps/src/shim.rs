@@ -18,6 +18,7 @@ const HEADER_LEN: usize = 4;
 drop_reasons! {
     /// The drop reasons that only the shim has.
     pub enum Drop for Shim {
+        [Decap]
         Zero, "shim_zero", Peer, "The shim's tenant tag is zero.";
     }
 }

@@ -37,6 +37,7 @@ const OLD_UDP_PORT: u16 = 8472;
 drop_reasons! {
     /// The drop reasons that only VXLAN has.
     pub enum Drop for Vxlan {
+        [Decap]
         VniFlagClear, "vxlan_vni_flag_clear", Peer, "A VXLAN header without the I bit carries no VNI.";
         ReservedBits, "vxlan_reserved_bits", Peer, "Reserved bits of the VXLAN header are set: the peer may speak GPE or GBP.";
     }

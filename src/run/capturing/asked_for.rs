@@ -1,6 +1,6 @@
 //! What a capture asks for: names become numbers, and what no frame could match is refused.
 
-use transload_encaps::{Common, DropReason, Mac};
+use transload_encaps::{Common, DropReason, LastStage, Mac};
 
 use crate::admin::CaptureRequest;
 use crate::compile::Names;
@@ -11,35 +11,6 @@ use crate::rib::Rib;
 
 /// The most bytes of a frame: longer ones are not captured by anybody (libpcap's `MAXIMUM_SNAPLEN`).
 const MOST: u32 = 262_144;
-
-/// The reasons for which frames are dropped before it is known which tenant they are of.
-const BEFORE_TENANT: [Common; 25] = [
-    Common::BadIpHeader,
-    Common::BadIpChecksum,
-    Common::BadLength,
-    Common::SuperFrameTooLong,
-    Common::OuterFragment,
-    Common::BadFragment,
-    Common::DuplicateFragment,
-    Common::FragmentOverlap,
-    Common::ReassemblyTimeout,
-    Common::ReassemblyFull,
-    Common::ExtensionHeaders,
-    Common::UdpChecksum,
-    Common::UdpZeroChecksum,
-    Common::InnerTruncated,
-    Common::UnknownPayload,
-    Common::EcnDropped,
-    Common::NotForUs,
-    Common::UnderlayControl,
-    Common::HostTraffic,
-    Common::NotOurMac,
-    Common::UnknownPeer,
-    Common::OwnPacket,
-    Common::OtherGroup,
-    Common::UnknownSegment,
-    Common::UnclaimedTags,
-];
 
 /// What is asked for, in numbers.
 pub(super) fn resolve(request: &CaptureRequest, rib: &Rib) -> Result<TapFilter, String> {
@@ -53,7 +24,7 @@ pub(super) fn resolve(request: &CaptureRequest, rib: &Rib) -> Result<TapFilter, 
         .map(|text| text.parse::<Mac>().map_err(|wrong| format!("`{text}` is no MAC address: {wrong}")));
     let reason = request.reason.as_deref().map(reason).transpose()?;
     if let (Some(domain), Some(reason)) = (tenant, reason)
-        && BEFORE_TENANT.iter().any(|before| DropReason::from(*before) == reason)
+        && reason.info().last_stage == LastStage::Decap
     {
         return Err(format!(
             "frames are dropped for `{}` before it is known that they are of a tenant, such as {}: none would match; leave \
