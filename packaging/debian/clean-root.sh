@@ -7,6 +7,8 @@ root=$1 package=$2 next=$3
 
 name=transload-package-$$
 gateway= traffic=
+# Pings lost in the best exchange of one gateway for another, in 20 ms: the best of three, since a busy machine delays some.
+most_lost=10 best=
 
 say() { printf '== %s\n' "$*"; }
 fail() { printf 'clean root: %s\n' "$*" >&2; exit 1; }
@@ -57,16 +59,35 @@ replace() {
 
 reaches() { on leaf ping -q -c 5 -i 0.1 -W 5 10.0.0.2 >/dev/null || fail "no traffic $1"; }
 
-# Twenty pings a second, until `stop_load` says in `missing` how many were lost.
+# A ping every so many seconds, until `stop_load` says in `missing` how many were lost: those that were not answered though a
+# later one was.
 load() {
-    ip netns exec "$name-leaf" ping -q -i 0.05 -W 5 10.0.0.2 >"$root/root/ping" &
+    ip netns exec "$name-leaf" ping -n -i "$1" -W 5 10.0.0.2 >"$root/root/ping" &
     traffic=$!
 }
 stop_load() {
     kill -INT "$traffic"
     wait "$traffic" || true
     traffic=
-    missing=$(awk '/packets transmitted/ { print $1 - $4 }' "$root/root/ping")
+    missing=$(awk '
+        / bytes from / && match($0, /icmp_seq=[0-9]+/) {
+            number = substr($0, RSTART + 9, RLENGTH - 9) + 0
+            if (!(number in answered)) count++
+            answered[number]
+            if (number > last) last = number
+        }
+        END { print last - count; exit count < 100 }' "$root/root/ping") || fail "hardly a ping was answered"
+}
+
+# Has another gateway take the place of the one that runs, under five hundred pings a second.
+exchange() {
+    load 0.002
+    sleep 1
+    replace
+    sleep 1
+    stop_load
+    say "pings lost while the gateway was exchanged, one every 2 ms: $missing"
+    if [ -z "$best" ] || [ "$missing" -lt "$best" ]; then best=$missing; fi
 }
 
 mount -t proc proc "$root/proc"
@@ -129,7 +150,7 @@ is_ready
 reaches "through the gateway"
 
 say "upgrade to $(basename "$next") under traffic"
-load
+load 0.01
 sleep 1
 install next.deb >/dev/null
 sleep 1
@@ -137,19 +158,17 @@ sleep 1
 kill -0 "$gateway" || fail "the upgrade stopped the gateway"
 stop_load
 [ "$missing" = 0 ] || fail "the upgrade of the package lost $missing pings"
-load
-replace
-sleep 1
-stop_load
-say "pings lost while the gateway was exchanged, one every 50 ms: $missing"
+exchange
 reaches "after the upgrade"
 
 say "and back"
 install this.deb >/dev/null
 [ "$(version)" = "$first" ] || fail "the package is not the first again"
 kill -0 "$gateway" || fail "the downgrade stopped the gateway"
-replace
+exchange
 reaches "after the downgrade"
+[ "$best" -le "$most_lost" ] || exchange
+[ "$best" -le "$most_lost" ] || fail "every exchange lost more than $most_lost pings, the best one $best"
 
 say "remove"
 kill "$gateway"
