@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-use transload_lab::{Namespace, programs, skip};
+use transload_lab::{Namespace, eventually, programs, skip};
 
 #[path = "common/furnish.rs"]
 mod furnish;
@@ -21,7 +21,6 @@ mod wire;
 
 use furnish::Furnish;
 
-const PATIENCE: Duration = Duration::from_secs(30);
 const TSHARK: &str = "tshark (apt-get install tshark)";
 
 const FILE: &str = r#"
@@ -156,14 +155,6 @@ impl Drop for Lab {
     }
 }
 
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !is_so() {
-        assert!(started.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        thread::sleep(Duration::from_millis(50));
-    }
-}
-
 /// The sightings of a file as tshark reads them: interface, packet ID, comment. `None` where there is no tshark.
 fn dissected(file: &Path) -> Option<Vec<[String; 3]>> {
     let tshark = programs::find("tshark")?;
@@ -236,7 +227,7 @@ fn what_is_dropped_is_shown_with_its_reason_and_its_last_headers() {
 #[test]
 fn what_cannot_match_or_be_written_is_refused_in_words() {
     let Some(lab) = Lab::start("what_cannot_match_or_be_written_is_refused_in_words", FILE) else { return };
-    let cases: [(&[&str], &str); 12] = [
+    let cases: [(&[&str], &str); 14] = [
         (&["--tenant", "bleu"], "there is no tenant `bleu`; did you mean `blue`?"),
         (&["--peer", "laef"], "there is no peer `laef`; did you mean `leaf`?"),
         (&["--port", "up2"], "there is no port `up2`; did you mean `up1`?"),
@@ -248,6 +239,8 @@ fn what_cannot_match_or_be_written_is_refused_in_words() {
         (&["--tenant", "blue", "--peer", "other"], "tenant blue has no attachment of peer other"),
         (&["--tenant", "green", "--port", "ce"], "tenant green has no attachment on port ce"),
         (&["--tenant", "blue", "--reason", "unknown_segment"], "before it is known that they are of a tenant"),
+        (&["--tenant", "blue", "--reason", "vxlan_vni_flag_clear"], "before it is known that they are of a tenant"),
+        (&["--tenant", "blue", "--reason", "mapping_hole"], "before it is known that they are of a tenant"),
         (&["-w", "/nowhere/at/all.pcapng"], "cannot write /nowhere/at/all.pcapng: No such file"),
     ];
     for (arguments, why) in cases {

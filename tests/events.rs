@@ -20,7 +20,8 @@ mod sockets;
 #[expect(dead_code, unreachable_pub, reason = "every test binary uses its own part of this")]
 mod wire;
 
-use sockets::{Gateway, TENANT, eventually};
+use sockets::{Gateway, TENANT};
+use transload_lab::obtained;
 use wire::{BROADCAST, mac};
 
 /// `transload events`, as it runs.
@@ -88,7 +89,7 @@ fn moves_and_reloads_are_followed_until_the_gateway_stops() {
     let mut followed = Followed::start(&gateway, &["--last", "100"]);
     assert!(followed.until("started")["summary"].as_str().unwrap().starts_with("2 ports"));
     gateway.send("a", &broadcast(7));
-    eventually("it is learned", || (gateway.answers("fdb").as_array()?.len() == 1).then_some(()));
+    obtained("it is learned", || (gateway.answers("fdb").as_array()?.len() == 1).then_some(()));
     gateway.send("b", &broadcast(7));
     let moved = followed.until("mac_moved");
     let keys = ["tenant", "mac", "from", "from_via", "to", "to_via", "level"].map(|key| moved[key].as_str().unwrap());
@@ -143,7 +144,7 @@ tenants: { t: { attachments: { leafs: { group: leafs, vni: 5 }, b: { port: b, un
 fn loops_are_told_when_they_are_found_and_when_they_are_over() {
     let gateway = start(&TENANT.replace("t: {", "t: { loop_guard: { hold: 1s },"));
     let mut followed = Followed::start(&gateway, &["--last", "100", "--name", "loop_suspected,loop_found,loop_ended"]);
-    let found = eventually("a loop is found", || {
+    let found = obtained("a loop is found", || {
         // What joins both ports brings every broadcast to the other.
         (0..50).for_each(|n| gateway.send(["a", "b"][n % 2], &broadcast(9)));
         were(&gateway, &["--name", "loop_found"]).pop()
@@ -163,7 +164,7 @@ fn a_tenant_that_is_never_still_does_not_hide_the_others() {
     let gateway = start(rest);
     for port in ["a", "b"] {
         gateway.send(port, &wire::tag(&broadcast(1), 0x8100, 2));
-        eventually("it has moved", || (gateway.answers("fdb")[0]["attachment"] == port).then_some(()));
+        obtained("it has moved", || (gateway.answers("fdb")[0]["attachment"] == port).then_some(()));
     }
     for (n, port) in (0..250).flat_map(|n| [(n, "a"), (n, "b")]) {
         gateway.send(port, &wire::tag(&broadcast(n), 0x8100, 1));
@@ -171,7 +172,7 @@ fn a_tenant_that_is_never_still_does_not_hide_the_others() {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
     }
-    let held = eventually("it is held back", || {
+    let held = obtained("it is held back", || {
         let rows = were(&gateway, &["--tenant", "noisy"]);
         rows.into_iter().find(|row| row["event"] == "held_back")
     });
@@ -212,7 +213,7 @@ fn followers_are_few_and_one_that_does_not_read_keeps_nobody_waiting() {
     assert!(String::from_utf8_lossy(&refused.stderr).contains("8 follow the events of this gateway already"));
     gateway.answers("ports");
     drop(idle.pop());
-    eventually("there is a place", || gateway.ask(&["events", "--no-follow"]).status.success().then_some(()));
+    obtained("there is a place", || gateway.ask(&["events", "--no-follow"]).status.success().then_some(()));
     assert!(gateway.stop().0.success());
 }
 
@@ -235,7 +236,7 @@ const INTRODUCTION: &str = "# Events
 
 What happens in a running gateway has a name that never changes, a level and fields. The log has it as a line of text, with
 `run --log-format json` as an object with `time`, `level`, `event` (the name), `message` (the words) and the fields, and
-with `--log-format journald` in the journal: `journalctl TRANSLOAD_EVENT=mac_moved TRANSLOAD_TENANT=blue`. `transload events`
+in a unit of systemd, or with `--log-format journald`, in the journal: `journalctl TRANSLOAD_EVENT=mac_moved TRANSLOAD_TENANT=blue`. `transload events`
 follows them on a running gateway, but for those of level `debug`. `RUST_LOG=info,transload::mac_learned=debug` has one kind
 logged that is not otherwise.
 ";

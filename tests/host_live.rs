@@ -4,12 +4,10 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-use transload_lab::{Host, Namespace};
+use transload_lab::{Host, Namespace, eventually};
 
 #[path = "host_live/causes.rs"]
 mod causes;
@@ -23,8 +21,6 @@ mod names;
 mod refusals;
 #[path = "host_live/taken.rs"]
 mod taken;
-
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A machine with the devices `up1` (192.0.2.1/24) and `ce1`, and a gateway's file.
 struct World {
@@ -131,12 +127,8 @@ impl World {
         }
         command.arg(self.path());
         let child = self.namespace.spawn(&mut command).unwrap();
-        let started = Instant::now();
         let mut gateway = Gateway(Some(child));
-        while !gateway.has_ended() && !self.show("ports").status.success() {
-            assert!(started.elapsed() < PATIENCE, "it neither answers nor ends");
-            thread::sleep(Duration::from_millis(30));
-        }
+        eventually("it answers or ends", || gateway.has_ended() || self.show("ports").status.success());
         gateway
     }
 
@@ -206,14 +198,6 @@ impl Drop for Gateway {
             let _ = child.kill();
             let _ = child.wait();
         }
-    }
-}
-
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !is_so() {
-        assert!(started.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        thread::sleep(Duration::from_millis(50));
     }
 }
 

@@ -9,14 +9,13 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-use transload_lab::Namespace;
+use transload_lab::{Namespace, eventually};
 
 #[path = "common/furnish.rs"]
 mod furnish;
 
 use furnish::Furnish;
 
-const PATIENCE: Duration = Duration::from_secs(30);
 const NAME: &str = "leaf-3.example.net";
 
 const FILE: &str = r"
@@ -63,7 +62,7 @@ impl Gateway {
         let path = |name: &str| gateway.directory.path().join(name).display().to_string();
         fs::write(path("gateway.yaml"), FILE)?;
         fs::write(path("hosts"), hosts)?;
-        fs::write(path("resolv.conf"), "nameserver 192.0.2.1\n")?;
+        fs::write(path("resolv.conf"), "nameserver 192.0.2.1\noptions timeout:30\n")?;
         let script = format!(
             "mount --bind {} /etc/hosts && mount --bind {} /etc/resolv.conf && exec {} run {} --admin {}",
             path("hosts"),
@@ -102,11 +101,7 @@ impl Gateway {
     }
 
     fn eventually(&self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
-        let started = Instant::now();
-        while !is_so(self) {
-            assert!(started.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}: {:?}\n{}", self.peer(), self.log());
-            thread::sleep(Duration::from_millis(100));
-        }
+        eventually(what, || is_so(self));
     }
 
     fn stop(mut self) -> (Option<i32>, Duration) {
@@ -141,7 +136,7 @@ fn a_name_is_resolved_when_it_can_be_and_followed_and_no_answer_takes_anothers_a
     gateway.hosts(&format!("10.0.1.3 {NAME}\n"));
     gateway.ask(&["reload"]).expect("the reload is accepted");
     assert_eq!(gateway.peer().unwrap().0, "10.0.1.3");
-    assert!(gateway.log().contains("it was 10.0.1.2"), "{}", gateway.log());
+    gateway.eventually("the log says so", |gateway| gateway.log().contains("it was 10.0.1.2"));
 
     gateway.hosts(&format!("10.0.1.9 {NAME}\n"));
     gateway.ask(&["reload"]).expect("the reload is accepted");
@@ -149,7 +144,7 @@ fn a_name_is_resolved_when_it_can_be_and_followed_and_no_answer_takes_anothers_a
     assert_eq!(address, "10.0.1.3");
     let refused = format!("{NAME} resolves to 10.0.1.9, which is an address of peer `fixed`; 10.0.1.3 is kept");
     assert!(failures.contains(&refused), "{failures}");
-    assert!(gateway.log().contains(&refused), "{}", gateway.log());
+    gateway.eventually("the log says so", |gateway| gateway.log().contains(&refused));
     assert_eq!(gateway.stop().0, Some(0));
 }
 
@@ -163,10 +158,12 @@ fn a_resolver_that_does_not_answer_delays_neither_control_nor_the_end() {
     while Instant::now() < until {
         let asked = Instant::now();
         gateway.peer().expect("it answers");
-        assert!(asked.elapsed() < Duration::from_secs(2), "control waits for the resolver");
+        // The gateway gives the resolver five seconds.
+        assert!(asked.elapsed() < Duration::from_secs(4), "control waits for the resolver");
         thread::sleep(Duration::from_millis(200));
     }
     let (code, took) = gateway.stop();
     assert_eq!(code, Some(0));
-    assert!(took < Duration::from_secs(3), "the end waits for the resolver: {took:?}");
+    // The resolver takes half a minute and more.
+    assert!(took < Duration::from_secs(20), "the end waits for the resolver: {took:?}");
 }

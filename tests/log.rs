@@ -2,10 +2,11 @@
 
 use std::fs::{self, File};
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Output, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -13,7 +14,8 @@ use serde_json::Value;
 #[expect(unreachable_pub, reason = "it is of several test binaries")]
 mod sockets;
 
-use sockets::{Gateway, PATIENCE, TENANT, eventually};
+use sockets::{Gateway, TENANT};
+use transload_lab::{eventually, obtained};
 
 /// Hosts whose MAC address moves once: each is worth a line.
 const MOVERS: u16 = 3_000;
@@ -38,11 +40,7 @@ fn upset(gateway: &Gateway) {
         }
     }
     let moved = |row: &serde_json::Value| row["held_back"].as_u64() > Some(1_000);
-    let begin = Instant::now();
-    while !gateway.answers("log").as_array().unwrap().iter().any(moved) {
-        assert!(begin.elapsed() < PATIENCE, "the addresses did not move: {}", gateway.answers("log"));
-        thread::sleep(Duration::from_millis(20));
-    }
+    eventually("the addresses move", || gateway.answers("log").as_array().unwrap().iter().any(moved));
 }
 
 #[test]
@@ -55,7 +53,8 @@ fn a_tenant_whose_addresses_move_does_not_fill_the_log() {
     let log = fs::read_to_string(&file).unwrap();
     let lines = |words: &str| log.lines().filter(|line| line.contains(words)).count();
     assert!((10..200).contains(&lines("moved from")), "{log}");
-    assert_eq!(lines("more like this: t: 02:00:00:00:"), 1, "{log}");
+    // One a period, of which there are several where the moves take long.
+    assert!((1..10).contains(&lines("more like this: t: 02:00:00:00:")), "{log}");
     assert_eq!(lines("stopped"), 1, "{log}");
 }
 
@@ -63,7 +62,7 @@ fn a_tenant_whose_addresses_move_does_not_fill_the_log() {
 fn a_log_on_a_full_disk_is_a_count() {
     let gateway = start(&[], File::options().write(true).open("/dev/full").unwrap());
     upset(&gateway);
-    assert!(gateway.answers("log")[0]["lost"].as_u64() > Some(10));
+    eventually("lines are lost", || gateway.answers("log")[0]["lost"].as_u64() > Some(10));
     assert!(gateway.stop().0.success());
 }
 
@@ -73,7 +72,7 @@ fn a_log_whose_reader_is_gone_is_a_count() {
     drop(reader);
     let gateway = start(&[], writer);
     upset(&gateway);
-    assert!(gateway.answers("log")[0]["lost"].as_u64() > Some(10));
+    eventually("lines are lost", || gateway.answers("log")[0]["lost"].as_u64() > Some(10));
     assert!(gateway.stop().0.success());
 }
 
@@ -84,8 +83,7 @@ fn a_log_that_nobody_reads_keeps_nobody_waiting() {
     rustix::pipe::fcntl_setpipe_size(&writer, 4_096).unwrap();
     let gateway = start(&[], writer);
     upset(&gateway);
-    let (status, took) = gateway.stop();
-    assert!(status.success() && took < Duration::from_secs(5), "{status} after {took:?}");
+    assert!(gateway.stop().0.success(), "whoever waits for a reader does not end");
     let mut log = String::new();
     reader.read_to_string(&mut log).unwrap();
     assert!(log.contains("ready: "), "what was written can still be read: {log}");
@@ -168,7 +166,7 @@ fn the_journal_gets_events_with_fields() {
     let command = with_journal(keeper.path());
     let gateway = Gateway::start_by(command, directory, TENANT, &["--log-format", "journald"], log);
     let next = |name: &str| {
-        eventually(name, || {
+        obtained(name, || {
             let mut room = vec![0; 1 << 16];
             let length = journal.recv(&mut room).ok()?;
             let fields = String::from_utf8_lossy(&room[..length]).into_owned();
@@ -184,6 +182,27 @@ fn the_journal_gets_events_with_fields() {
     assert!(gateway.stop().0.success());
     next("stopped");
     assert_eq!(fs::read_to_string(keeper.path().join("log")).unwrap(), "", "nothing is said twice");
+}
+
+#[test]
+fn where_standard_error_goes_to_the_journal_events_do_too_and_else_they_are_lines_of_text() {
+    if !has_namespaces() {
+        return;
+    }
+    for (is_stream, has_journal) in [(true, true), (true, false), (false, true)] {
+        let keeper = tempfile::tempdir().unwrap();
+        let _journal = has_journal.then(|| UnixDatagram::bind(keeper.path().join("socket")).unwrap());
+        let path = keeper.path().join("log");
+        let log = File::create(&path).unwrap();
+        let file = log.metadata().unwrap();
+        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let mut command = with_journal(keeper.path());
+        command.env("JOURNAL_STREAM", format!("{}:{}", file.dev(), file.ino() + u64::from(!is_stream)));
+        let gateway = Gateway::start_by(command, directory, TENANT, &[], log);
+        assert!(gateway.stop().0.success());
+        let log = fs::read_to_string(&path).unwrap();
+        assert_eq!(log.contains(" INFO stopped"), !(is_stream && has_journal), "{is_stream} {has_journal}: {log}");
+    }
 }
 
 #[test]

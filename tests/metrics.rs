@@ -52,6 +52,7 @@ fn gateway_row() -> GatewayRow {
         last_reload: Some(ReloadRow { when: 1_700_000_090, result: ReloadResult::Rejected, why }),
         reloads_done: 2,
         reloads_rejected: 1,
+        metrics_failure: None,
         fdb_entries: 2,
         fdb_capacity: 1_048_576,
         events_lost: 3,

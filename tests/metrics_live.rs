@@ -11,15 +11,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-use transload_lab::{Host, Namespace, need};
+use transload_lab::{Host, Namespace, PATIENCE, eventually, need};
 
 #[path = "common/openmetrics.rs"]
 #[expect(unreachable_pub, reason = "it is a module of a test binary")]
 mod openmetrics;
+
+#[path = "common/prometheus.rs"]
+mod prometheus;
 
 #[path = "common/wire.rs"]
 #[expect(dead_code, unreachable_pub, reason = "of its packets, only VXLAN is sent")]
@@ -27,7 +30,6 @@ mod wire;
 
 use openmetrics::{read, value};
 
-const PATIENCE: Duration = Duration::from_mins(1);
 const AT: &str = "127.0.0.1:9475";
 const OPENMETRICS: &str = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5";
 
@@ -106,7 +108,7 @@ patterns:
         let socket = self.path("admin.sock");
         let mut command = Command::new(env!("CARGO_BIN_EXE_transload"));
         command.args(words).stdin(Stdio::null());
-        if matches!(words.first(), Some(&"show" | &"reload")) {
+        if matches!(words.first(), Some(&"show" | &"reload" | &"status")) {
             command.arg("--socket").arg(socket);
         }
         let Output { status, stdout, stderr } = self.namespace.enter(|| command.output()).unwrap();
@@ -147,14 +149,6 @@ impl Drop for Gateway {
     }
 }
 
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !is_so() {
-        assert!(begin.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
 fn listening() -> String {
     format!("metrics: {{ listen: {AT} }}")
 }
@@ -190,20 +184,34 @@ fn a_scraper_gets_what_it_asks_for_and_nothing_else_is_served() {
 }
 
 #[test]
-fn a_port_in_use_is_told_with_its_place_before_anything_is_opened() {
+fn a_port_in_use_is_told_with_its_place_and_keeps_no_gateway_from_its_tenants() {
     need!(root);
-    let gateway = Gateway::new(1, &listening());
-    let _other = gateway.namespace.enter(|| TcpListener::bind(AT)).unwrap();
+    let mut gateway = Gateway::new(1, &listening());
+    let other = gateway.namespace.enter(|| TcpListener::bind(AT)).unwrap();
     let file = gateway.path("gateway.yaml");
     let line = fs::read_to_string(&file).unwrap().lines().count();
-    let file = file.to_str().unwrap();
-    for words in [&["run", file][..], &["check", "--host", file]] {
-        let (is_fine, said) = gateway.told(words);
-        assert!(!is_fine && said.contains("cannot serve metrics on 127.0.0.1:9475"), "{words:?}: {said}");
-        assert!(said.contains(&format!("gateway.yaml:{line}:20")), "{words:?}: {said}");
-        assert!(said.contains("ss -ltnp"), "{said}");
-    }
-    assert!(gateway.told(&["check", file]).0, "nothing is wrong with the file");
+    let file = file.to_str().unwrap().to_owned();
+    let (is_fine, said) = gateway.told(&["check", "--host", &file]);
+    assert!(!is_fine && said.contains("cannot serve metrics on 127.0.0.1:9475"), "{said}");
+    assert!(said.contains(&format!("gateway.yaml:{line}:20")) && said.contains("ss -ltnp"), "{said}");
+    assert!(gateway.told(&["check", &file]).0, "nothing is wrong with the file");
+
+    gateway.start();
+    let words = "metrics are not served: 127.0.0.1:9475";
+    eventually("the log says so", || gateway.log().contains(words));
+    let status = || gateway.told(&["status"]).1.replace('|', " ");
+    assert!(status().contains("trouble: gateway metrics: metrics are not served"), "{}", status());
+    assert!(gateway.told(&["show", "metrics"]).0, "the admin socket has them");
+    // What it is not about is not refused for it.
+    gateway.write(2, &listening());
+    let (is_done, said) = gateway.told(&["reload"]);
+    assert!(is_done && said.contains("+ tenant cust-2"), "{said}");
+
+    drop(other);
+    eventually("it is served by itself", || gateway.scrape().is_ok());
+    eventually("the log says so", || gateway.log().contains("metrics are served on 127.0.0.1:9475"));
+    assert!(!status().contains("metrics are not served"), "{}", status());
+    assert_eq!(gateway.log().matches(words).count(), 1, "{}", gateway.log());
 }
 
 #[test]
@@ -345,13 +353,24 @@ fn ten_thousand_tenants_are_scraped_and_those_left_out_are_one() {
     gateway.namespace.sh("echo 1000 > /proc/sys/net/unix/max_dgram_qlen").unwrap();
     gateway.start();
     let mut scraped = String::new();
+    let refused = || {
+        let drops: serde_json::Value =
+            serde_json::from_str(&gateway.told(&["show", "drops", "--all", "--json"]).1).unwrap();
+        let rows = drops.as_array().unwrap().iter().filter(|row| row["reason"] == "port_busy");
+        rows.map(|row| row["dropped"].as_u64().unwrap() as usize).sum::<usize>()
+    };
+    let before = refused();
     let (sent, arrived) = under_load(&gateway, || {
         for _ in 0..5 {
             scraped = gateway.scrape().unwrap();
         }
     });
-    // The host's socket has room for ten, and its thread may rest longer on a machine that has more to do.
-    assert!(sent > 0 && arrived * 100 >= sent * 95, "{arrived} of {sent} frames arrived while it was scraped");
+    let refused = refused() - before;
+    // For some of them the host's socket may have had no room, on a machine that lets the test wait.
+    assert!(
+        sent > 0 && arrived + refused == sent,
+        "{arrived} of {sent} arrived while it was scraped, {refused} had no room"
+    );
     let families = read(&scraped);
     let tenants: Vec<_> = families["transload_tenant_mac_limit"].samples.iter().collect();
     // 2 to 9, and all that begin with 1.
@@ -406,20 +425,6 @@ fn under_load(gateway: &Gateway, work: impl FnOnce()) -> (usize, usize) {
     })
 }
 
-/// What Prometheus answers to a query.
-fn queried(gateway: &Gateway, query: &str) -> serde_json::Value {
-    let ask = || {
-        let mut stream = TcpStream::connect("127.0.0.1:9090")?;
-        write!(stream, "GET /api/v1/query?query={query} HTTP/1.0\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
-    };
-    let answer = gateway.namespace.enter(ask).unwrap_or_default();
-    let body = answer.split_once("\r\n\r\n").map_or("null", |(_, body)| body);
-    serde_json::from_str(body).unwrap_or_default()
-}
-
 struct Ended(Child);
 
 impl Drop for Ended {
@@ -447,7 +452,8 @@ fn a_real_prometheus_takes_every_sample() {
         .stderr(File::create(gateway.path("prometheus.log")).unwrap());
     let _prometheus = Ended(gateway.namespace.spawn(&mut command).unwrap());
     let number = |query: &str| -> Option<usize> {
-        queried(&gateway, query)["data"]["result"][0]["value"][1].as_str()?.parse().ok()
+        let rows = prometheus::ask(&gateway.namespace, "127.0.0.1:9090", query).ok()?;
+        rows.first()?["value"][1].as_str()?.parse().ok()
     };
     eventually("the gateway is up", || number("up") == Some(1));
     let samples = gateway.scrape().unwrap().lines().filter(|line| !line.starts_with('#')).count();

@@ -8,12 +8,11 @@ use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-
-const PATIENCE: Duration = Duration::from_secs(30);
+use transload_lab::{PATIENCE, eventually};
 
 /// A directory with a gateway's file, its sockets, and two hosts.
 struct Place {
@@ -134,14 +133,6 @@ fn frame(to: [u8; 6], from: [u8; 6]) -> Vec<u8> {
     [&to[..], &from, &[0x88, 0xb5], &[7; 46]].concat()
 }
 
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !is_so() {
-        assert!(begin.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
 #[test]
 fn a_silent_host_is_reached_after_a_restart() {
     let place = Place::new("");
@@ -212,7 +203,7 @@ fn a_state_file_that_cannot_be_used_is_refused_in_words_and_the_gateway_starts()
         fs::write(&state, bytes).unwrap();
         let running = place.start();
         assert!(place.fdb().is_empty());
-        assert!(place.log().contains(words), "{}", place.log());
+        eventually("the log says so", || place.log().contains(words));
         running.end_by(Signal::KILL);
         fs::remove_file(place.path("log")).unwrap();
     }
@@ -282,7 +273,7 @@ fn pretend(socket: &Path, rows: &'static str) {
     let listener = UnixListener::bind(socket).unwrap();
     thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
-            let _ = stream.set_read_timeout(Some(Duration::from_millis(200)));
+            let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
             if stream.read(&mut [0; 1000]).is_ok_and(|len| len > 0) {
                 let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{rows}", rows.len());
             }

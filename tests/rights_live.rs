@@ -4,14 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use transload_lab::gateway::binary;
 use transload_lab::host::output;
-use transload_lab::{Gateway, Host, Namespace, need};
-
-const PATIENCE: Duration = Duration::from_secs(20);
+use transload_lab::{Gateway, Host, Namespace, eventually, need};
 
 const FILE: &str = "
 version: 1
@@ -54,14 +50,6 @@ fn cable(namespace: &Namespace, name: &str) {
             "ip link add {name} type veth peer name {name}-far; ip link set {name} up; ip link set {name}-far up"
         ))
         .unwrap();
-}
-
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !is_so() {
-        assert!(started.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        thread::sleep(Duration::from_millis(50));
-    }
 }
 
 /// What the kernel says of a thread.

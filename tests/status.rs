@@ -50,6 +50,7 @@ fn gateway() -> GatewayRow {
         last_reload: None,
         reloads_done: 0,
         reloads_rejected: 0,
+        metrics_failure: None,
         fdb_entries: 0,
         fdb_capacity: 0,
         events_lost: 0,

@@ -9,13 +9,11 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::net::{AddressFamily, SendFlags, SocketType, ipproto, sendto, socket};
 use serde_json::Value;
-use transload_lab::{Gateway, Host, Namespace, need, veth};
-
-const PATIENCE: Duration = Duration::from_mins(1);
+use transload_lab::{Gateway, Host, Namespace, PATIENCE, need, veth};
 
 const FILE: &str = "
 version: 1

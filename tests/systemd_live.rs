@@ -12,28 +12,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use load::{EXCHANGES, Load, MOST_LOST};
+use load::{EXCHANGES, FILE, Load, MOST_LOST, furnished};
 use tempfile::TempDir;
-use transload_lab::{Host, Namespace, need, skip};
-
-const PATIENCE: Duration = Duration::from_mins(1);
-
-const FILE: &str = "
-version: 1
-ports:
-  up: { device: up1, io: af_packet }
-  ce: { device: ce1, io: af_packet }
-endpoints:
-  fabric: { address: 192.0.2.1, ports: [up] }
-peers:
-  hyperv: { address: 192.0.2.2, encap: nvgre }
-tenants:
-  blue:
-    unknown_unicast: drop
-    attachments:
-      hyperv: { peer: hyperv, vsid: 5100 }
-      ce: { port: ce, s_vid: 100 }
-";
+use transload_lab::{Namespace, PATIENCE, eventually, need, skip};
 
 /// Makes the machine's files a layer that nothing is written to, furnishes what a system needs, and becomes its process 1.
 const BOOT: &str = r#"
@@ -81,14 +62,7 @@ struct System {
 
 impl System {
     fn boot() -> Result<Self, String> {
-        let namespace = Namespace::new().unwrap();
-        for name in ["up1", "ce1"] {
-            let cable = format!("ip link add {name} type veth peer name {name}-far; ip link set {name} up");
-            namespace.sh(&format!("{cable}; ip link set {name}-far up")).unwrap();
-        }
-        namespace
-            .sh("ip addr add 192.0.2.1/24 dev up1; ip neigh add 192.0.2.2 lladdr 02:00:00:00:02:02 dev up1")
-            .unwrap();
+        let namespace = furnished();
         let groups = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].into_iter();
         let mut groups = groups.filter(|path| fs::exists(format!("{path}/cgroup.procs")).unwrap_or(false));
         let group = format!("{}/transload-test-{}", groups.next().ok_or("cgroups of version 2")?, std::process::id());
@@ -183,10 +157,14 @@ fn systemd_starts_reloads_upgrades_watches_and_stops_a_gateway() {
     };
     system.does("systemctl start transload");
     assert_eq!(system.property("StatusText"), "2 ports, 1 of 1 tunnel peer resolved, 1 tenant, 1 worker");
-    system.does("systemctl reload transload");
     let first = system.property("MainPID");
+    eventually("events are in the journal with their fields", || {
+        let fields = system.run("journalctl -b -u transload -o json TRANSLOAD_EVENT=started").stdout;
+        String::from_utf8_lossy(&fields).contains("\"TRANSLOAD_SOCKET\":\"/run/transload/admin.sock\"")
+    });
     let mut load = Load::new(&system.namespace);
     load.introduce();
+    load.loses_nothing("a reload", || system.does("systemctl reload transload"));
 
     let exchange = "cp /usr/bin/transload /usr/bin/next && mv /usr/bin/next /usr/bin/transload";
     let mut best = usize::MAX;
@@ -211,11 +189,9 @@ fn systemd_starts_reloads_upgrades_watches_and_stops_a_gateway() {
 
     // A worker that stands still, and control with it.
     system.does("kill -STOP $(systemctl show transload --value -p MainPID)");
-    let begin = Instant::now();
-    while system.property("NRestarts") != "1" || system.property("ActiveState") != "active" {
-        assert!(begin.elapsed() < PATIENCE, "{}", system.journal());
-        thread::sleep(Duration::from_millis(500));
-    }
+    eventually("it is started again", || {
+        system.property("NRestarts") != "0" && system.property("ActiveState") == "active"
+    });
     assert_ne!(system.property("MainPID"), first);
 
     system.does("systemctl stop transload");

@@ -17,39 +17,19 @@ use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
-use load::{EXCHANGES, Load, MOST_LOST};
+use load::{EXCHANGES, FILE, Load, MOST_LOST, furnished};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use transload::rights::{Call, allow_only};
-use transload_lab::{Host, Namespace, need};
+use transload_lab::{Namespace, PATIENCE, eventually, need};
 use unit_files::{UnitFile, numbers};
 
 /// Who runs it here, in the place of the unit's user.
 const NOBODY: u32 = 65534;
-const PATIENCE: Duration = Duration::from_secs(30);
 /// Has this program confine itself to system calls of these numbers, and become the program of these words.
 const CALLS: &str = "CONFINE_TO_CALLS";
 const WORDS: &str = "CONFINED_PROGRAM";
-
-const FILE: &str = "
-version: 1
-ports:
-  up: { device: up1, io: af_packet }
-  ce: { device: ce1, io: af_packet }
-endpoints:
-  fabric: { address: 192.0.2.1, ports: [up] }
-peers:
-  hyperv: { address: 192.0.2.2, encap: nvgre }
-tenants:
-  blue:
-    unknown_unicast: drop
-    attachments:
-      hyperv: { peer: hyperv, vsid: 5100 }
-      ce: { port: ce, s_vid: 100 }
-";
 
 /// A gateway, killed when dropped.
 struct Service(Child);
@@ -70,14 +50,6 @@ impl Drop for Successor {
     }
 }
 
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !is_so() {
-        assert!(started.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        thread::sleep(Duration::from_millis(50));
-    }
-}
-
 /// A machine with a gateway's unit on it.
 struct World {
     namespace: Namespace,
@@ -90,14 +62,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let namespace = Namespace::new().unwrap();
-        for name in ["up1", "ce1"] {
-            let cable = format!("ip link add {name} type veth peer name {name}-far; ip link set {name} up");
-            namespace.sh(&format!("{cable}; ip link set {name}-far up")).unwrap();
-        }
-        namespace
-            .sh("ip addr add 192.0.2.1/24 dev up1; ip neigh add 192.0.2.2 lladdr 02:00:00:00:02:02 dev up1")
-            .unwrap();
+        let namespace = furnished();
         let directory = tempfile::tempdir().unwrap();
         let place = directory.path();
         fs::set_permissions(place, fs::Permissions::from_mode(0o755)).unwrap();
@@ -215,14 +180,16 @@ fn within_its_units_limits_a_gateway_carries_frames_while_it_is_reloaded_and_upg
     eventually("all are known", || world.sources().len() == 3);
 
     let reload = |build| assert!(world.run("ExecReload", build).wait().unwrap().success(), "{build}");
-    let lost = load.during(|| reload("this"));
-    assert_eq!((lost.out, lost.back, lost.doubled), (0, 0, 0), "a reload loses nothing: {lost:?}");
-    world.told("RELOADING=1");
-    world.told("READY=1");
+    load.loses_nothing("a reload", || {
+        reload("this");
+        world.told("RELOADING=1");
+        world.told("READY=1");
+    });
 
     fs::write(world.path("etc/gateway.yaml"), "version: 1\nporst: {}\n").unwrap();
-    let lost = load.during(|| assert!(!world.run("ExecReload", "next").wait().unwrap().success()));
-    assert_eq!((lost.out, lost.back, lost.doubled), (0, 0, 0), "who cannot take over disturbs nobody: {lost:?}");
+    load.loses_nothing("one who cannot take over", || {
+        assert!(!world.run("ExecReload", "next").wait().unwrap().success());
+    });
     fs::write(world.path("etc/gateway.yaml"), FILE).unwrap();
 
     let mut by_root = Command::new(world.path("next/transload"));

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use transload_lab::{Host, interrupt, programs};
 
 /// How long a world may take until its first ping: next hops are resolved, MAC addresses learned.
-const SETTLING: Duration = Duration::from_secs(10);
+const SETTLING: Duration = Duration::from_mins(1);
 
 /// Waits for the first answer.
 ///
@@ -16,7 +16,7 @@ pub fn settle(from: &dyn Host, to: &str) -> io::Result<()> {
     let end = Instant::now() + SETTLING;
     loop {
         interrupt::check()?;
-        match from.sh(&format!("ping -n -q -c 1 -W 1 {to}")) {
+        match from.sh(&format!("ping -n -q -c 1 -W 2 {to}")) {
             Ok(_) => return Ok(()),
             Err(error) if Instant::now() > end => return Err(error),
             Err(_) => {}
@@ -32,7 +32,7 @@ pub fn ping(from: &dyn Host, to: &str, ip_len: u16) -> io::Result<()> {
     let header_len = if to.contains(':') { 48 } else { 28 };
     // One at a time: once `ping` has had an answer it waits for the others twice as long as that one took, or its
     // interval, whatever `-W` says. On a busy machine that is too short, and what comes late is called lost.
-    let line = format!("ping -n -q -M do -c 1 -W 5 -s {} {to}", ip_len - header_len);
+    let line = format!("ping -n -q -M do -c 1 -W 10 -s {} {to}", ip_len - header_len);
     from.sh(&format!("for n in 1 2 3 4 5; do {line}; done")).map(drop)
 }
 

@@ -5,14 +5,12 @@
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use transload_interop_tests::peers::Uml;
 use transload_interop_tests::traffic::{ping, settle, transfer};
-use transload_lab::{Gateway, Host, Namespace, gateway, need, veth};
+use transload_lab::{Gateway, Host, Namespace, eventually, gateway, need, veth};
 
 /// The gateway's file: a tunnel over `up0`, and a host behind `eth2`.
 fn file(local: &str, remote: &str, encap: &str, id: &str) -> String {
@@ -122,16 +120,10 @@ fn vxlan_over_wireguard_joins_two_sites_over_ipv4_ipv6_and_link_local_addresses(
 
 /// Waits until a gateway has learned a peer and knows the way to it.
 fn wait_for_learned(gateway: &Gateway, address: &str) {
-    let end = Instant::now() + Duration::from_secs(10);
-    loop {
-        let peers = gateway.show("peers").unwrap();
-        let reached = |row: &Value| row["address"] == address && row["next_hops"] != json!([]);
-        if peers.as_array().unwrap().iter().any(reached) {
-            return;
-        }
-        assert!(Instant::now() < end, "{peers:#}");
-        sleep(Duration::from_millis(20));
-    }
+    let is_reached = |row: &Value| row["address"] == address && row["next_hops"] != json!([]);
+    eventually("the peer is learned and reached", || {
+        gateway.show("peers").unwrap().as_array().unwrap().iter().any(is_reached)
+    });
 }
 
 #[test]
@@ -215,7 +207,9 @@ fn veth_again(middle: &Namespace, right: &Namespace) {
     middle.sh("ip link del eth2").unwrap();
     right.sh("ip link del vx0 2> /dev/null || true").unwrap();
     veth((middle, "eth2"), (right, "eth0"), 1500).unwrap();
-    middle.sh("ip addr add fe80::1/64 dev eth2 nodad; sleep 1").unwrap();
+    middle.sh("ip addr add fe80::1/64 dev eth2 nodad").unwrap();
+    // Both must be kept from hearing that nobody listens, from the first packet on.
+    middle.sh("until ss -Hlun sport = :4789 | grep -q %eth2; do sleep 0.05; done").unwrap();
     right
         .sh("ip addr add fe80::9/64 dev eth0 nodad
              ip link add vx0 type vxlan id 102 local fe80::9 remote fe80::1 dev eth0 dstport 4789

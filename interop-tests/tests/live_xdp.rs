@@ -6,7 +6,7 @@
 use serde_json::Value;
 use transload_interop_tests::traffic::{ping, settle, transfer};
 use transload_interop_tests::two_leafs::{FILE, LEFT, World};
-use transload_lab::{Gateway, Host, Namespace, OpenVswitch, need, veth};
+use transload_lab::{Gateway, Host, Namespace, OpenVswitch, eventually, need, veth};
 
 /// The file of two leafs, with XDP sockets at both.
 fn file() -> String {
@@ -97,13 +97,7 @@ fn counted(gateway: &Gateway, reason: &str) -> u64 {
 fn is_counted(gateway: &Gateway, from: &Namespace, doing: &str, reason: &str) {
     let before = counted(gateway, reason);
     from.sh(doing).unwrap();
-    for _ in 0..100 {
-        if counted(gateway, reason) > before {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(100));
-    }
-    panic!("not counted as {reason}: {doing}");
+    eventually(&format!("it is counted as {reason}: {doing}"), || counted(gateway, reason) > before);
 }
 
 #[test]
@@ -126,13 +120,8 @@ fn what_came_to_an_endpoint_and_is_no_peers_tunnel_packet_is_counted_by_the_name
         let before = counted(&gateway, "outer_fragment");
         is_counted(&gateway, &left, &bash(long("192.0.2.1")), "outer_fragment");
         is_counted(&gateway, &right, &bash(long("fd00:2::1")), "outer_fragment");
-        for _ in 0..100 {
-            if counted(&gateway, "outer_fragment") >= before + 4 {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(100));
-        }
-        assert_eq!(counted(&gateway, "outer_fragment"), before + 4, "both pieces of both");
+        eventually("both pieces of both are counted", || counted(&gateway, "outer_fragment") >= before + 4);
+        assert_eq!(counted(&gateway, "outer_fragment"), before + 4);
         left.sh("ip route replace 192.0.2.1 dev eth0 src 192.0.2.99").unwrap();
         is_counted(&gateway, &left, &bash(udp(4789, "192.0.2.1")), "unknown_peer");
         gateway.stop().unwrap();
@@ -159,13 +148,7 @@ fn a_flood_from_strangers_takes_no_room_from_the_frames_of_a_peer() {
     left.sh(&many(4000, "192.0.2.1/4789")).unwrap();
     left.sh(&many(300, "10.1.0.2/9")).unwrap();
     signal("CONT");
-    for _ in 0..100 {
-        if received() >= before + 300 {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(100));
-    }
-    assert!(received() >= before + 300, "{} of 300", received() - before);
+    eventually("300 frames of the peer are received", || received() >= before + 300);
     is_counted(&gateway, &left, &many(1, "192.0.2.1/4789"), "unknown_peer");
     assert!(counted(&gateway, "unknown_peer") > 4000);
     gateway.stop().unwrap();

@@ -16,9 +16,10 @@ use tempfile::TempDir;
 use crate::Namespace;
 use crate::host::{failed, output, output_within};
 use crate::programs;
+use crate::waiting::PATIENCE;
 
-const START: Duration = Duration::from_secs(30);
-const STOP: Duration = Duration::from_secs(10);
+const START: Duration = PATIENCE;
+const STOP: Duration = Duration::from_mins(1);
 const BUILD: Duration = Duration::from_mins(20);
 
 /// A running gateway, and a directory for its file and sockets.

@@ -105,7 +105,8 @@ impl Drop for Namespace {
     }
 }
 
-/// A cable: two devices, each up in its namespace, with the offloads that the kernel gives them.
+/// A cable: two devices, each up in its namespace, with the offloads that the kernel gives them. What is sent by them from
+/// here on arrives.
 ///
 /// # Errors
 /// When a device of that name is there already.
@@ -117,6 +118,10 @@ pub fn veth(near: (&Namespace, &str), far: (&Namespace, &str), mtu: u16) -> io::
         far_ns.path()
     ))?;
     far_ns.sh(&format!("ip link set {far} up"))?;
+    // The kernel notices a carrier in its own time, and until then swallows what is sent.
+    for (namespace, device) in [(near_ns, near), (far_ns, far)] {
+        namespace.sh(&format!("until ip -o link show {device} | grep -q 'state UP'; do sleep 0.01; done"))?;
+    }
     Ok(())
 }
 

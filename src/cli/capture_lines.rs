@@ -14,7 +14,7 @@ use transload_encaps::{Mac, ethernet, outer};
 use super::Failure;
 use super::capture::{CaptureCounts, ended_early};
 use super::render::{printable, written};
-use crate::report::wall::utc;
+use crate::logging::utc;
 
 /// Prints a line for each sighting until the capture ends; none of its counts when nobody reads them.
 pub(super) fn lines(capture: impl Read) -> Result<Option<CaptureCounts>, Failure> {

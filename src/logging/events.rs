@@ -77,8 +77,12 @@ log_events! {
         "Look for a limit on open files; it works again by itself."
     /// Metrics are not served any more; the gateway goes on.
     MetricsNotServed "metrics_not_served" Error { why: &'a str }
-        "metrics are not served: {why}; a reload tries again";
-        "Reload once the reason is gone; until then the admin socket has them (`show metrics`)."
+        "metrics are not served: {why}; it is tried again every few seconds";
+        "See what has the port (`ss -ltnp`) or the address, or reload with another; until then the admin socket has them (`show metrics`)."
+    /// Metrics are served again, or for the first time after a start that could not have the port.
+    MetricsServed "metrics_served" Info { listen: &'a str }
+        "metrics are served on {listen}";
+        "Nothing."
     /// A worker does not move. Its ports carry nothing.
     WorkerHangs "worker_hangs" Error { worker: usize, seconds: u64 }
         "worker {worker} has not moved for {seconds} s: the service manager's watchdog is not told that all is well";

@@ -25,6 +25,7 @@ pub const FIELDS: &[(&str, &str)] = &[
     ("held_via", "The peer or port that it is reached by there."),
     ("host", "The DNS name."),
     ("limit", "MAC addresses that the tenant may learn at most."),
+    ("listen", "The address and TCP port that scrapers are answered by."),
     ("mac", "The MAC address; of a loop, the source of the broadcast that came back."),
     ("macs", "MAC addresses."),
     ("moves", "Times that the MAC address moved."),

@@ -2,9 +2,11 @@
 //! <https://systemd.io/JOURNAL_NATIVE_PROTOCOL/>
 
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::fstat;
 use serde_json::Value;
 
 use super::row::{EventLevel, EventRow};
@@ -13,6 +15,17 @@ use super::row::{EventLevel, EventRow};
 pub(super) const SOCKET: &str = "/run/systemd/journal/socket";
 /// Bytes of a value at most, so that an event fits into a datagram.
 const LONGEST: usize = 32 << 10;
+
+/// Whether what is written to this output gets to the journal anyhow: systemd says by the variable `JOURNAL_STREAM` which file
+/// that would be (systemd.exec(5)). Where a unit or its starter has sent it elsewhere, it is another.
+pub(super) fn takes(output: impl AsFd) -> bool {
+    let is_it = |stream: String| {
+        let file = fstat(output).ok()?;
+        let (device, inode) = stream.split_once(':')?;
+        Some(device.parse() == Ok(file.st_dev) && inode.parse() == Ok(file.st_ino))
+    };
+    std::env::var("JOURNAL_STREAM").ok().and_then(is_it).unwrap_or(false)
+}
 
 /// The way to the journal.
 #[derive(Debug)]

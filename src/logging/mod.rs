@@ -16,6 +16,7 @@ pub mod rights;
 mod ring;
 mod row;
 mod table;
+mod wall;
 mod writer;
 
 use std::io::{self, IsTerminal};
@@ -34,6 +35,7 @@ use rates::{LineRate, Rates, Sharing};
 use ring::RECENT;
 pub use ring::{EventFilter, Follower, cut_to_keep, follow};
 pub use row::{EventKind, EventLevel, EventRow};
+pub use wall::utc;
 use writer::{Lines, LogSink, Writer};
 
 /// Lines of a kind at once: more than a start or a reload says of anything that comes in ones.
@@ -75,8 +77,10 @@ pub fn unlogged() -> &'static Unlogged {
 /// What the log is written as, and where to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum LogFormat {
-    /// Lines of text on standard error, under systemd too
+    /// As `journald` where standard error goes to the journal, as in a unit of systemd; else as `text`
     #[default]
+    Auto,
+    /// Lines of text on standard error, under systemd too
     Text,
     /// A JSON object a line on standard error: time, level, event, message, and the event's fields
     Json,
@@ -106,15 +110,13 @@ impl Logging {
         let wanted = stated.and_then(|text| text.parse::<Targets>().ok());
         let wanted = wanted.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
         let sink = match format {
-            LogFormat::Text => {
-                let in_colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-                LogSink::Text { file: writer::standard_error()?, in_colour }
-            }
+            LogFormat::Auto => match journal() {
+                Ok(journal) if journal::takes(io::stderr()) => LogSink::Journal(journal),
+                _ => text()?,
+            },
+            LogFormat::Text => text()?,
             LogFormat::Json => LogSink::Json(writer::standard_error()?),
-            LogFormat::Journald => LogSink::Journal(Journal::find(Path::new(journal::SOCKET)).map_err(|error| {
-                let words = format!("no systemd journal listens on {} ({error})", journal::SOCKET);
-                io::Error::new(error.kind(), words)
-            })?),
+            LogFormat::Journald => LogSink::Journal(journal()?),
         };
         let (writer, lines) = Writer::start(sink)?;
         // A process has one log, and the first one stays.
@@ -122,6 +124,18 @@ impl Logging {
         libraries::listen(wanted);
         Ok(Self(writer))
     }
+}
+
+fn text() -> io::Result<LogSink> {
+    let in_colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    Ok(LogSink::Text { file: writer::standard_error()?, in_colour })
+}
+
+fn journal() -> io::Result<Journal> {
+    Journal::find(Path::new(journal::SOCKET)).map_err(|error| {
+        let words = format!("no systemd journal listens on {} ({error})", journal::SOCKET);
+        io::Error::new(error.kind(), words)
+    })
 }
 
 impl Drop for Logging {

@@ -8,10 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tracing::Level;
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
 use super::LogEvent;
+use super::wall::now;
 
 /// What is the same in all events of a kind.
 #[derive(Debug)]
@@ -166,13 +165,6 @@ fn printable(text: &str) -> Cow<'_, str> {
     }
     let written = |c: char| if is_control(c) { c.escape_default().to_string() } else { c.to_string() };
     text.chars().map(written).collect::<String>().into()
-}
-
-fn now() -> String {
-    let mut time = String::new();
-    // Writing into a string does not fail.
-    let _ = SystemTime.format_time(&mut Writer::new(&mut time));
-    time
 }
 
 #[cfg(test)]

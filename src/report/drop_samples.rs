@@ -6,7 +6,7 @@ use transload_encaps::{Common, DropReason};
 
 use super::rows::DropSampleRow;
 use super::state::GatewayState;
-use super::wall::utc;
+use crate::logging::utc;
 use crate::rib::drop_samples::NamedSample;
 
 impl GatewayState<'_> {

@@ -90,6 +90,7 @@ impl Inspection {
             self.add(trouble::alone(all));
         }
         self.add_all(trouble::reload(&gateway));
+        self.add_all(trouble::metrics(&gateway));
         let troubles: Vec<_> = self.troubles.into_values().flatten().collect();
         StatusRow {
             health: troubles.iter().map(|trouble| trouble.health).max().unwrap_or_default(),

@@ -16,6 +16,5 @@ pub mod rows;
 mod state;
 mod tenants;
 mod trouble;
-pub mod wall;
 
 pub use state::{GatewayState, NoSuchTenant, PortState, TunnelState};

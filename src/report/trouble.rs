@@ -248,6 +248,14 @@ pub(super) fn file(name: &str, how: &str) -> TroubleRow {
     TroubleRow::of(Subject::Gateway, name, Health::Fine, what, advice.into())
 }
 
+/// What is wrong if scrapers find no port.
+pub(super) fn metrics(row: &GatewayRow) -> Option<TroubleRow> {
+    let what = format!("metrics are not served: {}", row.metrics_failure.as_deref()?);
+    let advice = "`ss -ltnp` shows who has the port, `ip address` the addresses of this machine; it is tried again every few \
+                  seconds";
+    Some(TroubleRow::of(Subject::Gateway, "metrics", Health::Trouble, what, advice.into()))
+}
+
 /// What is wrong if the last reload was rejected.
 pub(super) fn reload(row: &GatewayRow) -> Option<TroubleRow> {
     let rejected = row.last_reload.as_ref().filter(|_| !row.in_force)?;

@@ -77,6 +77,7 @@ impl Asked for Gateway {
             last_reload: last,
             reloads_done: done,
             reloads_rejected: rejected,
+            metrics_failure: self.metrics_failure(),
             fdb_entries: fdb.len() as u64,
             fdb_capacity: fdb.capacity() as u64,
             events_lost: self.events_lost.load(Ordering::Relaxed),

@@ -15,6 +15,7 @@ use crate::compile::Plan;
 use crate::dataplane::Shared;
 use crate::dataplane::clock::Clock;
 use crate::forwarding::{PeerId, PortId, Slab};
+use crate::logging::LogEvent;
 use crate::report::drop_history::DropHistory;
 use crate::report::rows::Reloaded;
 use crate::rib::facts::{DeviceFact, Targets};
@@ -36,6 +37,7 @@ pub struct Gateway {
     pub manager: ServiceManager,
     /// The ports that each worker serves.
     pub crews: Vec<Vec<PortId>>,
+    metrics_failure: Mutex<Option<String>>,
     rib: Mutex<Rib>,
     drop_history: Mutex<DropHistory>,
     targets: UnboundedSender<Targets>,
@@ -80,8 +82,21 @@ impl Gateway {
         }
         let (shared, clock) = (Arc::clone(rib.shared()), Clock::start());
         let (events_lost, rib, drop_history) = (AtomicU64::new(0), Mutex::new(rib), Mutex::default());
-        let gateway =
-            Self { shared, clock, backends, record, events_lost, manager, crews, rib, drop_history, targets, reloads };
+        let metrics_failure = Mutex::default();
+        let gateway = Self {
+            shared,
+            clock,
+            backends,
+            record,
+            events_lost,
+            manager,
+            crews,
+            metrics_failure,
+            rib,
+            drop_history,
+            targets,
+            reloads,
+        };
         Ok((gateway, Requests { targets: hear_targets, reloads: hear_reloads }))
     }
 
@@ -93,6 +108,20 @@ impl Gateway {
     /// What was dropped in the last minute. Whoever wants the RIB too takes that first.
     pub fn drop_history(&self) -> MutexGuard<'_, DropHistory> {
         self.drop_history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why metrics are not served where the file wants them, if they are not.
+    pub fn metrics_failure(&self) -> Option<String> {
+        self.metrics_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps why metrics are not served, if they are not, and tells it unless it was so before.
+    pub fn set_metrics_failure(&self, failure: Option<String>) {
+        let mut before = self.metrics_failure.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(why) = failure.as_deref().filter(|_| *before != failure) {
+            LogEvent::MetricsNotServed { why }.tell();
+        }
+        *before = failure;
     }
 
     /// Brings facts to the RIB, and does what comes of them.

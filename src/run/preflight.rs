@@ -29,8 +29,12 @@ pub fn look(config: &Config, plan: &mut Plan) -> io::Result<Vec<Problem>> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let machine = Machine::read().await?;
         let admin = plan.settings.admin.clone();
-        let mut problems = examine(&machine, config, plan, admin.as_deref(), false);
+        let mut problems = examine(&machine, config, plan, admin.as_deref());
         problems.extend(check_routes(plan).await?);
+        // Whoever runs has the port, which a reload keeps.
+        if served_by_others(plan).is_empty() {
+            problems.extend(serving::examine(plan));
+        }
         problems.extend(rivals(config, plan));
         problems.extend(permissions(plan));
         problems.sort_by_key(Problem::span);
@@ -39,15 +43,8 @@ pub fn look(config: &Config, plan: &mut Plan) -> io::Result<Vec<Problem>> {
 }
 
 /// What stands in the way of a gateway that starts, and what it takes from the machine, in the order of the file. `admin`
-/// is where the file has its admin socket, if that counts. One that `replaces` another gets its TCP port from that one. The
-/// plan then names devices as the kernel does.
-pub fn examine(
-    machine: &Machine,
-    config: &Config,
-    plan: &mut Plan,
-    admin: Option<&Path>,
-    replaces: bool,
-) -> Vec<Problem> {
+/// is where the file has its admin socket, if that counts. The plan then names devices as the kernel does.
+pub fn examine(machine: &Machine, config: &Config, plan: &mut Plan, admin: Option<&Path>) -> Vec<Problem> {
     machine.name_devices(plan, None);
     let mut problems = machine.problems(config, plan);
     problems.extend(admin.and_then(|path| admin_socket(config, plan, path)));
@@ -55,9 +52,6 @@ pub fn examine(
     problems.extend(plan.ports.iter().filter_map(|port| socket(plan, port)));
     if served_by_others(plan).is_empty() {
         problems.extend(machine.held_by_others(plan));
-        if !replaces {
-            problems.extend(serving::examine(plan));
-        }
     }
     let choices = backends::choose(plan);
     problems.extend(machine.unusable_taps(config, plan, choices.workers));

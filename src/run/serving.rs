@@ -1,8 +1,11 @@
-//! The TCP port that metrics are served on: opened at the start, and exchanged for another at a reload.
+//! The TCP port that metrics are served on: opened at the start, tried again while it cannot be had, and exchanged for another
+//! at a reload.
 
+use std::convert::Infallible;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::fs::{Gid, Uid, fchown};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
@@ -16,10 +19,15 @@ use crate::logging::LogEvent;
 /// Clients that may wait to be taken in.
 const BACKLOG: i32 = 64;
 
+/// How soon a port that could not be had is tried again.
+const AGAIN: Duration = Duration::from_secs(5);
+
 /// The thread that serves metrics, and the port that it serves on.
-#[derive(Debug)]
 pub struct MetricsPort {
+    gateway: Arc<Gateway>,
     server: MetricsServer,
+    /// Where the file wants metrics served, if it does.
+    wanted: Option<SocketAddr>,
     /// None where the file names none, or it could not be had.
     open: Option<OpenPort>,
 }
@@ -41,13 +49,17 @@ pub(super) enum NextPort {
 }
 
 impl MetricsPort {
-    /// Starts the thread, which serves by this port.
+    /// Starts the thread, which serves by what was opened for the gateway's plan.
     ///
     /// # Errors
     /// When the system has no thread for it.
-    pub fn start(gateway: &Arc<Gateway>, open: Option<OpenPort>) -> io::Result<Self> {
-        let mut port = Self { server: MetricsServer::start(Arc::clone(gateway))?, open: None };
-        port.switch(NextPort::Other(open));
+    pub fn start(gateway: &Arc<Gateway>, opened: Option<io::Result<OpenPort>>) -> io::Result<Self> {
+        let wanted = gateway.rib().plan().settings.metrics.serving.map(|serving| serving.at);
+        let server = MetricsServer::start(Arc::clone(gateway))?;
+        let mut port = Self { gateway: Arc::clone(gateway), server, wanted, open: None };
+        if let Some(opened) = opened {
+            port.serve_by(opened);
+        }
         Ok(port)
     }
 
@@ -60,30 +72,64 @@ impl MetricsPort {
     /// Opens what another plan wants, while the port of now goes on.
     ///
     /// # Errors
-    /// When it cannot be had, which is told with its place in the file.
+    /// When it cannot be had, which is told with its place in the file. What could not be had before either stands in
+    /// nobody's way.
     pub(super) fn prepare(&self, plan: &Plan) -> Result<NextPort, Problems> {
         let Some(serving) = plan.settings.metrics.serving else { return Ok(NextPort::Other(None)) };
-        if self.server.is_serving() && self.open.as_ref().is_some_and(|open| open.at == serving.at) {
+        let is_the_same = self.wanted == Some(serving.at);
+        if is_the_same && self.server.is_serving() {
             return Ok(NextPort::Same);
         }
-        let opened = open(serving.at, self.open.as_ref()).map_err(|error| problems(plan, serving, &error))?;
-        Ok(NextPort::Other(Some(opened)))
+        match open(serving.at, self.open.as_ref()) {
+            Ok(opened) => Ok(NextPort::Other(Some(opened))),
+            Err(_) if is_the_same => Ok(NextPort::Same),
+            Err(error) => Err(Problems(vec![problem(plan, serving, &error)])),
+        }
     }
 
     /// Serves by what was prepared.
     pub(super) fn switch(&mut self, next: NextPort) {
         let NextPort::Other(open) = next else { return };
-        match open.as_ref().map(|open| open.listener.try_clone()).transpose() {
-            Ok(listener) => {
-                self.server.serve(listener);
-                self.open = open;
+        self.wanted = open.as_ref().map(|open| open.at);
+        match open {
+            Some(open) => self.serve_by(Ok(open)),
+            None => {
+                self.server.serve(None);
+                self.open = None;
+                self.gateway.set_metrics_failure(None);
+            }
+        }
+    }
+
+    /// Tries again, for ever, to serve where that is wanted and could not be had. Whoever stops waiting loses nothing.
+    pub(super) async fn keep(&mut self) -> Infallible {
+        loop {
+            tokio::time::sleep(AGAIN).await;
+            if let Some(at) = self.wanted.filter(|_| !self.server.is_serving()) {
+                self.open = None;
+                self.serve_by(open(at, None));
+                if self.server.is_serving() {
+                    LogEvent::MetricsServed { listen: &at.to_string() }.tell();
+                }
+            }
+        }
+    }
+
+    fn serve_by(&mut self, opened: io::Result<OpenPort>) {
+        let shared = opened.and_then(|open| Ok((open.listener.try_clone()?, open)));
+        let failure = match shared {
+            Ok((listener, open)) => {
+                self.server.serve(Some(listener));
+                self.open = Some(open);
+                None
             }
             Err(error) => {
                 self.server.serve(None);
                 self.open = None;
-                LogEvent::MetricsNotServed { why: &error.to_string() }.tell();
+                self.wanted.map(|at| format!("{at}: {error}"))
             }
-        }
+        };
+        self.gateway.set_metrics_failure(failure);
     }
 }
 
@@ -97,26 +143,16 @@ impl OpenPort {
     }
 }
 
-/// Opens the port that a plan names, if it names one. A gateway that has taken the place of another goes on without, since
-/// there is no way back.
-///
-/// # Errors
-/// When it cannot be had, which is told with its place in the file.
-pub fn open_first(plan: &Plan, is_successor: bool) -> Result<Option<OpenPort>, Problems> {
-    let Some(serving) = plan.settings.metrics.serving else { return Ok(None) };
-    match open(serving.at, None) {
-        Ok(port) => Ok(Some(port)),
-        Err(error) if is_successor => {
-            LogEvent::MetricsNotServed { why: &format!("{}: {error}", serving.at) }.tell();
-            Ok(None)
-        }
-        Err(error) => Err(problems(plan, serving, &error)),
-    }
+/// Opens the port that a plan names, if it names one. A gateway that cannot have it starts all the same, and tries again:
+/// tenants do not wait for whoever watches them.
+pub fn open_first(plan: &Plan) -> Option<io::Result<OpenPort>> {
+    plan.settings.metrics.serving.map(|serving| open(serving.at, None))
 }
 
 /// Why the port that a plan names could not be had now, if it could not.
-pub(super) fn examine(plan: &Plan) -> Vec<Problem> {
-    open_first(plan, false).err().map_or_else(Vec::new, |problems| problems.0)
+pub(super) fn examine(plan: &Plan) -> Option<Problem> {
+    let serving = plan.settings.metrics.serving?;
+    open(serving.at, None).err().map(|error| problem(plan, serving, &error))
 }
 
 fn open(at: SocketAddr, own: Option<&OpenPort>) -> io::Result<OpenPort> {
@@ -144,7 +180,7 @@ fn listen(at: SocketAddr, is_shared: bool) -> io::Result<OpenPort> {
     Ok(OpenPort { at, listener: socket.into() })
 }
 
-fn problems(plan: &Plan, serving: Serving, error: &io::Error) -> Problems {
+fn problem(plan: &Plan, serving: Serving, error: &io::Error) -> Problem {
     let Serving { at, span } = serving;
     let help = match error.kind() {
         ErrorKind::AddrInUse => {
@@ -158,6 +194,5 @@ fn problems(plan: &Plan, serving: Serving, error: &io::Error) -> Problems {
         }
         _ => "name another address or port".to_owned(),
     };
-    let problem = Problem::error(&plan.source, span, format!("cannot serve metrics on {at}: {error}"));
-    Problems(vec![problem.help(help)])
+    Problem::error(&plan.source, span, format!("cannot serve metrics on {at}: {error}")).help(help)
 }

@@ -160,7 +160,7 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
     // Who may not open ports may often not make the socket either; the ports say better what is missing.
     let (admin, listener) = admin.take().unwrap_or_else(bind)?;
     Exclusive::remove_abandoned();
-    let metrics_port = serving::open_first(&plan, predecessor.is_some())?;
+    let metrics_port = serving::open_first(&plan);
     let Opening { workers: ports, reopeners, backends, devices, quiet } = opening;
     let crews = ports.iter().map(|ports| ports.iter().map(|(id, _)| *id).collect()).collect();
     let (gateway, requests) = Gateway::new(plan, devices, backends, crews, manager)?;
@@ -171,7 +171,8 @@ fn run_on(runtime: &Runtime, orders: &Orders) -> Result<(), StartError> {
     // Before there are threads that would have to do the same.
     let on_xdp = |port| choices.of(port).is_some_and(|choice| choice.xdp);
     let state = keeper.path(gateway.rib().plan());
-    let given_up = confine(gateway.rib().plan(), &config, &admin, metrics_port.as_ref(), state.as_deref(), on_xdp)?;
+    let open_port = metrics_port.as_ref().and_then(|opened| opened.as_ref().ok());
+    let given_up = confine(gateway.rib().plan(), &config, &admin, open_port, state.as_deref(), on_xdp)?;
 
     let stop = AtomicBool::new(false);
     let (working, rested) = mpsc::channel::<()>();
@@ -283,7 +284,7 @@ fn look_at_the_machine(
     let machine = runtime.block_on(stop.unless_told(Machine::read())).ok_or(StartError::Stopped)?;
     let machine = machine.map_err(while_doing("cannot ask the kernel for its devices"))?;
     let admin = plan.settings.admin.clone().filter(|_| orders.admin.is_none());
-    let problems = Problems(preflight::examine(&machine, config, plan, admin.as_deref(), orders.replace));
+    let problems = Problems(preflight::examine(&machine, config, plan, admin.as_deref()));
     if problems.has_errors() {
         return Err(problems.into());
     }

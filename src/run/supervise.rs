@@ -193,6 +193,7 @@ async fn reloads(
         let first = tokio::select! {
             first = asked.recv() => first,
             _ = hangup.recv() => None,
+            never = reloader.metrics.keep() => match never {},
             () = objections.change() => {
                 objections.tell(gateway, &reloader.config).await;
                 continue;

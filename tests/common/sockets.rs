@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-
-pub const PATIENCE: Duration = Duration::from_secs(20);
+use transload_lab::{PATIENCE, obtained};
 
 /// One tenant behind both.
 pub const TENANT: &str =
@@ -71,15 +70,11 @@ impl Gateway {
 
     /// The rows of a question, once the gateway answers it.
     pub fn answers(&self, what: &str) -> serde_json::Value {
-        let begin = Instant::now();
-        loop {
+        let answer = obtained("an answer", || {
             let output = self.ask(&["show", what, "--json"]);
-            if output.status.success() {
-                return serde_json::from_slice(&output.stdout).unwrap();
-            }
-            assert!(begin.elapsed() < PATIENCE, "no answer: {}", String::from_utf8_lossy(&output.stderr));
-            thread::sleep(Duration::from_millis(20));
-        }
+            output.status.success().then_some(output.stdout)
+        });
+        serde_json::from_slice(&answer).unwrap()
     }
 
     /// Sends a frame to a port, from the host behind it.
@@ -123,16 +118,4 @@ fn yaml(directory: &TempDir, rest: &str) -> String {
         .unwrap();
     }
     yaml + rest
-}
-
-/// Waits until something is so.
-pub fn eventually<T>(what: &str, mut is: impl FnMut() -> Option<T>) -> T {
-    let begin = Instant::now();
-    loop {
-        if let Some(found) = is() {
-            return found;
-        }
-        assert!(begin.elapsed() < PATIENCE, "not so: {what}");
-        thread::sleep(Duration::from_millis(20));
-    }
 }

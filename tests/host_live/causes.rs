@@ -1,23 +1,16 @@
 //! What goes wrong is called by its cause: a tunnel address that the machine has lost, senders that leave checksums to
 //! their devices.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use transload_lab::{Host, eventually};
 
-use transload_lab::Host;
-
-use super::{PATIENCE, World};
+use super::World;
 
 fn peers(world: &World) -> String {
     String::from_utf8(world.show("peers").stdout).unwrap()
 }
 
 fn until(world: &World, what: &str, is_so: impl Fn(&str) -> bool) {
-    let started = Instant::now();
-    while !is_so(&peers(world)) {
-        assert!(started.elapsed() < PATIENCE, "{what}: {}", peers(world));
-        thread::sleep(Duration::from_millis(50));
-    }
+    eventually(what, || is_so(&peers(world)));
 }
 
 #[test]

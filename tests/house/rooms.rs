@@ -24,7 +24,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("claims", &["compile", "forwarding", "io", "mapping"]),
     ("rib", &["compile", "counters", "dataplane", "events", "fdb", "forwarding"]),
     ("kernel", &["compile", "config", "forwarding", "io", "logging", "rib", "rights"]),
-    ("report", &["compile", "counters", "dataplane", "fdb", "forwarding", "mapping", "rib"]),
+    ("report", &["compile", "counters", "dataplane", "fdb", "forwarding", "logging", "mapping", "rib"]),
     ("offline", &["compile", "counters", "dataplane", "events", "fdb", "forwarding", "io", "report", "rib"]),
     ("isolation", &["claims", "compile", "forwarding", "mapping"]),
     ("explain", &["compile", "config", "dataplane", "fdb", "forwarding", "io", "offline"]),

@@ -2,15 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use transload::dataplane::offload::segments;
 use transload::io::memory::Packet;
 use transload::io::{Backend, Pool, open};
 use transload_encaps::{Checksum, Gso, GsoKind, HEADROOM};
+use transload_lab::{PATIENCE, eventually};
 
 use crate::lab::{Place, may_make_taps, namespaces};
-use crate::wire::{CHUNK, PATIENCE, Wire, arena, frame, ours};
+use crate::wire::{CHUNK, Wire, arena, frame, ours};
 
 /// A TCP segment behind these tags, its checksum left to the device.
 fn unfinished_tcp(tags: &[u8], payload: usize) -> Packet {
@@ -131,15 +132,6 @@ fn a_super_frame_leaves_by_a_device_that_cannot_cut_it() {
         let received = listener.wait(15, ours);
         assert!(received.iter().all(|part| part.gso.is_none()));
         assert_eq!(joined(received), packet.bytes[packet.bytes.len() - 20_000..], "{} bytes of tags", tags.len());
-    }
-}
-
-/// Waits for this to become true. A child process of another test may hold our descriptors until it has begun.
-fn eventually(is_so: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < deadline);
-        std::thread::sleep(Duration::from_millis(10));
     }
 }
 
@@ -289,7 +281,8 @@ fn a_tap_is_made_and_goes_with_its_last_worker() {
     ports.truncate(1);
     assert!(exists());
     drop(ports);
-    eventually(|| !exists());
+    // A child process of another test may hold our descriptors until it has begun.
+    eventually("the TAP goes", || !exists());
     let error = lone.run(|| open("host", &Backend::Tap { device: "lo".into() }, 1, None).unwrap_err().to_string());
     assert!(error.contains("exists and is no TAP"), "{error}");
 }

@@ -8,9 +8,10 @@ use std::thread;
 use transload::dataplane::offload::segments;
 use transload::io::{Backend, open};
 use transload_encaps::{Frame, HEADROOM, checksum};
+use transload_lab::PATIENCE;
 
 use crate::lab::{Namespace, Place, may_make_taps, namespaces};
-use crate::wire::{PATIENCE, Wire};
+use crate::wire::Wire;
 
 const AMOUNT: usize = 3_000_000;
 const PORT: u16 = 7777;

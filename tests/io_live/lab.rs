@@ -1,11 +1,9 @@
 //! What these tests do in network namespaces: whatever goes wrong there is the test's end.
 
 use std::fs::File;
-use std::thread;
-use std::time::Duration;
 
 pub(crate) use transload_lab::Namespace;
-use transload_lab::{Host, skip, veth};
+use transload_lab::{Host, eventually, skip, veth};
 
 /// More that can be done in a namespace.
 pub(crate) trait Place {
@@ -40,9 +38,7 @@ impl Place for Namespace {
     fn wait_until_running(&self, device: &str) {
         let is_running = || pnet_datalink::interfaces().iter().any(|found| found.name == device && found.is_running());
         self.run(|| {
-            while !is_running() {
-                thread::sleep(Duration::from_millis(1));
-            }
+            eventually("the device runs", is_running);
         });
     }
 }

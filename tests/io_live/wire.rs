@@ -5,11 +5,10 @@ use std::time::{Duration, Instant};
 use transload::io::memory::Packet;
 use transload::io::{Backend, Opened, Pool, Port, Sent, open};
 use transload_encaps::{Frame, HEADROOM};
+use transload_lab::PATIENCE;
 
 /// Long enough for a super-frame with everything in front of it.
 pub(crate) const CHUNK: usize = 70_000;
-/// How long a test waits for what must come. Nothing is asserted about how long it took.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Memory for a pool, for as long as the test runs.
 pub(crate) fn arena(chunks: usize) -> &'static mut [u8] {

@@ -4,22 +4,21 @@
 //! It takes seconds; `cargo xtask dashboard FILE` has it take ten minutes, and draws the dashboard into FILE.
 
 use std::fs;
-use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
-use transload_lab::{Gateway, Host, Namespace, need, veth};
+use transload_lab::{Gateway, Host, Namespace, eventually, need, veth};
 
 use crate::dashboard::{dashboard, queries};
 use crate::packaging;
+use crate::prometheus;
 
-const PATIENCE: Duration = Duration::from_mins(2);
 const SERVER: &str = "127.0.0.1:9090";
 /// What nothing is seen of in this network: no frame is lost, tolerated or not copied, and no address moves.
 const EMPTY: [&str; 2] = ["Tolerated", "MAC addresses that move or are refused"];
@@ -164,30 +163,7 @@ impl Drop for Server {
 
 /// What Prometheus answers to a query now; the error is its own.
 fn ask(world: &World, query: &str) -> io::Result<Vec<Value>> {
-    let encoded = query.bytes().fold(String::new(), |encoded, byte| encoded + &format!("%{byte:02X}"));
-    let answer = world.core.enter(|| {
-        let mut stream = TcpStream::connect(SERVER)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        write!(stream, "GET /api/v1/query?query={encoded} HTTP/1.0\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
-    })?;
-    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-    let answer: Value = serde_json::from_str(body).map_err(|_| io::Error::other(answer.clone()))?;
-    if answer["status"] == "success" {
-        Ok(answer["data"]["result"].as_array().cloned().unwrap_or_default())
-    } else {
-        Err(io::Error::other(answer["error"].to_string()))
-    }
-}
-
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !is_so() {
-        assert!(started.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        thread::sleep(Duration::from_millis(500));
-    }
+    prometheus::ask(&world.core, SERVER, query)
 }
 
 fn has_answer(world: &World, query: &str) -> bool {

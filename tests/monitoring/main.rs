@@ -3,6 +3,8 @@
 
 mod dashboard;
 mod live;
+#[path = "../common/prometheus.rs"]
+mod prometheus;
 mod rules;
 
 use std::collections::BTreeSet;

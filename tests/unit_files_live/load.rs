@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pnet_datalink::{Channel, Config, DataLinkReceiver, DataLinkSender, channel, interfaces};
-use transload_lab::Namespace;
+use transload_lab::{Host, Namespace};
 
 use super::wire;
 
@@ -25,6 +25,35 @@ pub(crate) const EXCHANGES: usize = 6;
 const NUMBERED: u16 = 0x88b5;
 const S_VID: u16 = 100;
 const VSID: u32 = 5100;
+
+/// The gateway's file: a tenant behind `QinQ` and behind NVGRE.
+pub(crate) const FILE: &str = "
+version: 1
+ports:
+  up: { device: up1, io: af_packet }
+  ce: { device: ce1, io: af_packet }
+endpoints:
+  fabric: { address: 192.0.2.1, ports: [up] }
+peers:
+  hyperv: { address: 192.0.2.2, encap: nvgre }
+tenants:
+  blue:
+    unknown_unicast: drop
+    attachments:
+      hyperv: { peer: hyperv, vsid: 5100 }
+      ce: { port: ce, s_vid: 100 }
+";
+
+/// A namespace with what the file asks for.
+pub(crate) fn furnished() -> Namespace {
+    let namespace = Namespace::new().unwrap();
+    for name in ["up1", "ce1"] {
+        let cable = format!("ip link add {name} type veth peer name {name}-far; ip link set {name} up");
+        namespace.sh(&format!("{cable}; ip link set {name}-far up")).unwrap();
+    }
+    namespace.sh("ip addr add 192.0.2.1/24 dev up1; ip neigh add 192.0.2.2 lladdr 02:00:00:00:02:02 dev up1").unwrap();
+    namespace
+}
 
 /// What became of the frames.
 #[derive(Debug)]
@@ -62,6 +91,20 @@ impl Load {
             self.access.0.send_to(&tagged(&frame([0xff; 6], wire::mac(host), 0)), None).unwrap().unwrap();
         }
         self.underlay.0.send_to(&tunnelled(self.gateway, &frame([0xff; 6], wire::mac(2), 0)), None).unwrap().unwrap();
+    }
+
+    /// Sends while this is done, which must lose nothing; several times, if the test itself misses some on a busy machine.
+    pub(crate) fn loses_nothing(&mut self, what: &str, work: impl Fn()) {
+        let mut all = Vec::new();
+        for _ in 0..EXCHANGES {
+            let lost = self.during(&work);
+            assert_eq!(lost.doubled, 0, "{what}: {lost:?}");
+            if (lost.out, lost.back) == (0, 0) {
+                return;
+            }
+            all.push(lost);
+        }
+        panic!("{what} loses frames each time: {all:?}");
     }
 
     /// Sends while this is done.

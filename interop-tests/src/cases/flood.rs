@@ -14,7 +14,7 @@ const COUNT: u32 = 3;
 const BROADCAST: u16 = 7401;
 const MULTICAST: u16 = 7402;
 /// How long a flood may take to reach the last.
-const SPREADING: Duration = Duration::from_millis(1500);
+const SPREADING: Duration = Duration::from_secs(3);
 
 pub(super) const ONCE: Case = Case {
     name: "flood-once",

@@ -103,11 +103,18 @@ fn hears_once(hosts: &[Namespace]) -> Verdict {
     for (at, host) in hosts.iter().enumerate() {
         host.sh(&format!("{talk} shout 10.1.0.{} 10.1.0.255 7403 {COUNT}", at + 1))?;
     }
+    let of = |at: usize, from: usize| format!("tcpdump -n -r {} src host 10.1.0.{from} 2>/dev/null | wc -l", file(at));
+    let pairs =
+        || (0..hosts.len()).flat_map(|at| (1..=4).filter(move |from| *from != at + 1).map(move |from| (at, from)));
+    for (at, from) in pairs() {
+        let line = of(at, from);
+        hosts[at].sh(&format!("for i in $(seq 300); do [ $({line}) -ge {COUNT} ] && break; sleep 0.1; done"))?;
+    }
+    // One more than there should be may still be on its way.
     interrupt::pause(Duration::from_millis(500))?;
     for (at, host) in hosts.iter().enumerate() {
         for from in (1..=4).filter(|from| *from != at + 1) {
-            let line = format!("tcpdump -n -r {} src host 10.1.0.{from} 2>/dev/null | wc -l", file(at));
-            let heard = host.sh(&line)?;
+            let heard = host.sh(&of(at, from))?;
             must(heard.trim() == COUNT.to_string(), || {
                 format!("host {} heard host {from} {} times instead of {COUNT}", at + 1, heard.trim())
             })?;

@@ -39,6 +39,8 @@ pub struct GatewayRow {
     /// Times that a reload was rejected.
     #[schemars(extend("x-metric" = counter_of("config_reloads", "result", "rejected")))]
     pub reloads_rejected: u64,
+    /// Why metrics are not served by the TCP port that the file names; none if they are, or it names none.
+    pub metrics_failure: Option<String>,
     /// MAC addresses in the table, of all tenants.
     #[schemars(extend("x-metric" = gauge("fdb_entries")))]
     pub fdb_entries: u64,

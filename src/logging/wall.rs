@@ -1,6 +1,15 @@
-//! The time of the day, as it is written down.
+//! The time of the day, as it is written down wherever the gateway states it.
+
+use std::time::SystemTime;
 
 const DAY: u64 = 86_400;
+
+/// The present moment, as [`utc`] writes it.
+pub(super) fn now() -> String {
+    // A clock before 1970 is not set yet.
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    utc(u64::try_from(since.as_nanos()).unwrap_or_default())
+}
 
 /// Nanoseconds since 1970 as RFC 3339 writes them, in UTC, to the microsecond: `2026-11-30T12:00:00.123456Z`.
 #[must_use]
