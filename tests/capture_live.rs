@@ -227,7 +227,7 @@ fn what_is_dropped_is_shown_with_its_reason_and_its_last_headers() {
 #[test]
 fn what_cannot_match_or_be_written_is_refused_in_words() {
     let Some(lab) = Lab::start("what_cannot_match_or_be_written_is_refused_in_words", FILE) else { return };
-    let cases: [(&[&str], &str); 14] = [
+    let cases: [(&[&str], &str); 15] = [
         (&["--tenant", "bleu"], "there is no tenant `bleu`; did you mean `blue`?"),
         (&["--peer", "laef"], "there is no peer `laef`; did you mean `leaf`?"),
         (&["--port", "up2"], "there is no port `up2`; did you mean `up1`?"),
@@ -241,6 +241,7 @@ fn what_cannot_match_or_be_written_is_refused_in_words() {
         (&["--tenant", "blue", "--reason", "unknown_segment"], "before it is known that they are of a tenant"),
         (&["--tenant", "blue", "--reason", "vxlan_vni_flag_clear"], "before it is known that they are of a tenant"),
         (&["--tenant", "blue", "--reason", "mapping_hole"], "before it is known that they are of a tenant"),
+        (&["--reason", "unknown_segment", "--at", "decap,transmit"], "seen at receive and drop alone"),
         (&["-w", "/nowhere/at/all.pcapng"], "cannot write /nowhere/at/all.pcapng: No such file"),
     ];
     for (arguments, why) in cases {

@@ -23,15 +23,21 @@ pub(super) fn resolve(request: &CaptureRequest, rib: &Rib) -> Result<TapFilter, 
         .as_deref()
         .map(|text| text.parse::<Mac>().map_err(|wrong| format!("`{text}` is no MAC address: {wrong}")));
     let reason = request.reason.as_deref().map(reason).transpose()?;
-    if let (Some(domain), Some(reason)) = (tenant, reason)
-        && reason.info().last_stage == LastStage::Decap
-    {
-        return Err(format!(
-            "frames are dropped for `{}` before it is known that they are of a tenant, such as {}: none would match; leave \
-             the tenant out, and ask for a peer",
-            reason.label(),
-            names.domain(domain)
-        ));
+    let points = points(request.at.as_deref())?;
+    if let Some(reason) = reason.filter(|reason| reason.info().last_stage == LastStage::Decap) {
+        let label = reason.label();
+        if let Some(domain) = tenant {
+            return Err(format!(
+                "frames are dropped for `{label}` before it is known that they are of a tenant, such as {}: none would \
+                 match; leave the tenant out",
+                names.domain(domain)
+            ));
+        }
+        if ![TapPoint::Receive, TapPoint::Drop].into_iter().any(|point| points.holds(point)) {
+            return Err(format!(
+                "frames that are dropped for `{label}` are seen at receive and drop alone: none would match; leave `at` out"
+            ));
+        }
     }
     if let (Some(domain), Some(peer)) = (tenant, peer) {
         can_meet(domain, peer, names, &tables)?;
@@ -52,7 +58,7 @@ pub(super) fn resolve(request: &CaptureRequest, rib: &Rib) -> Result<TapFilter, 
         mac: mac.transpose()?,
         reason,
         dropped: request.dropped,
-        points: points(request.at.as_deref())?,
+        points,
         sample,
         snaplen: snaplen as usize,
     })
