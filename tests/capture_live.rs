@@ -217,8 +217,12 @@ fn what_is_dropped_is_shown_with_its_reason_and_its_last_headers() {
         assert!(line.contains(" at drop: ") && line.contains("IPv4 10.0.1.2 > 192.0.2.1"), "{line}");
         assert!(line.contains("vni 77; dropped: unknown_segment: "), "{line}");
     }
-    let shown = String::from_utf8(lab.run("show", &["drops"]).stdout).unwrap();
-    let sample = shown.lines().find(|line| line.contains("Z  unknown_segment")).unwrap_or_else(|| panic!("{shown}"));
+    let sample = || {
+        let shown = String::from_utf8(lab.run("show", &["drops"]).stdout).unwrap();
+        shown.lines().find(|line| line.contains("Z  unknown_segment")).map(str::to_owned)
+    };
+    eventually("control has taken in a sample", || sample().is_some());
+    let sample = sample().unwrap();
     for part in ["leaf", "10.0.1.2 > 192.0.2.1, UDP port 4789", "vni 77", "02:00:00:00:00:01 > 02:00:00:00:00:07"] {
         assert!(sample.contains(part), "{sample}");
     }
