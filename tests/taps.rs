@@ -306,7 +306,7 @@ fn a_port_is_down(lab: &mut Lab) {
 /// A fragment from this multiple of 8 bytes on, more of which follow.
 fn fragment(at: u16) -> Vec<u8> {
     let mut frame = tunnelled(9, &[0; 64], 17);
-    frame[20..22].copy_from_slice(&(at / 8 | 1 << 13).to_be_bytes());
+    frame[20..22].copy_from_slice(&((at / 8) | (1 << 13)).to_be_bytes());
     frame[24..26].fill(0);
     let sum = wire::sum(&[&frame[14..34]]);
     frame[24..26].copy_from_slice(&sum.to_be_bytes());
@@ -383,7 +383,7 @@ fn the_gateways_own_answer_leaves_no_sample_and_no_drop() {
     assert_eq!(of_answer, None);
     assert_eq!(before.len(), 1);
     let seen = watched.seen();
-    let last = seen.iter().filter(|(record, _)| record.reason.is_some()).next_back().unwrap();
+    let last = seen.iter().rfind(|(record, _)| record.reason.is_some()).unwrap();
     assert_eq!(last.0.reason, Some(Common::TooBig.into()));
 }
 

@@ -91,13 +91,12 @@ impl MetricsPort {
     pub(super) fn switch(&mut self, next: NextPort) {
         let NextPort::Other(open) = next else { return };
         self.wanted = open.as_ref().map(|open| open.at);
-        match open {
-            Some(open) => self.serve_by(Ok(open)),
-            None => {
-                self.server.serve(None);
-                self.open = None;
-                self.gateway.set_metrics_failure(None);
-            }
+        if let Some(open) = open {
+            self.serve_by(Ok(open));
+        } else {
+            self.server.serve(None);
+            self.open = None;
+            self.gateway.set_metrics_failure(None);
         }
     }
 
@@ -145,6 +144,7 @@ impl OpenPort {
 
 /// Opens the port that a plan names, if it names one. A gateway that cannot have it starts all the same, and tries again:
 /// tenants do not wait for whoever watches them.
+#[must_use]
 pub fn open_first(plan: &Plan) -> Option<io::Result<OpenPort>> {
     plan.settings.metrics.serving.map(|serving| open(serving.at, None))
 }

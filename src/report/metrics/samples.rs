@@ -161,13 +161,12 @@ impl RowSamples {
 
     pub(super) fn info(&mut self, labels: LabelsId, family: usize, key: &'static str, text: &str) {
         let is_it = |info: &&mut Info| (info.labels, info.family) == (labels, family);
-        match self.infos.iter_mut().find(is_it) {
-            Some(known) => push_label(&mut known.text, key, text),
-            None => {
-                let mut first = Info { labels, family, text: String::new() };
-                push_label(&mut first.text, key, text);
-                self.infos.push(first);
-            }
+        if let Some(known) = self.infos.iter_mut().find(is_it) {
+            push_label(&mut known.text, key, text);
+        } else {
+            let mut first = Info { labels, family, text: String::new() };
+            push_label(&mut first.text, key, text);
+            self.infos.push(first);
         }
     }
 

@@ -162,7 +162,9 @@ pub(super) fn push_line(out: &mut Vec<u8>, around: &FamilyText, labels: [&str; 2
     out.extend_from_slice(around.sample.as_bytes());
     if labels.iter().any(|labels| !labels.is_empty()) {
         out.push(b'{');
-        labels.iter().for_each(|labels| out.extend_from_slice(labels.as_bytes()));
+        for labels in labels {
+            out.extend_from_slice(labels.as_bytes());
+        }
         // The last comma.
         out.pop();
         out.push(b'}');

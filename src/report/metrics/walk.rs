@@ -51,7 +51,9 @@ impl<'w> RowWalk<'w> {
             FieldShape::Absence(shape) => self.into.sample(labels, shape, 0),
             FieldShape::Info(family) => self.into.info(labels, *family, key, text),
             FieldShape::States(words) => {
-                words.iter().for_each(|(word, shape)| self.into.sample(labels, shape, u64::from(word == text)));
+                for (word, shape) in words {
+                    self.into.sample(labels, shape, u64::from(word == text));
+                }
             }
             FieldShape::Sample(_) | FieldShape::Rows(_) => {}
         }
