@@ -5,7 +5,7 @@
 //! opened all the same.
 
 use std::fmt;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -89,7 +89,7 @@ impl ClientListener {
         while !self.has_room() {
             if self.full_since.get_or_insert_with(Instant::now).elapsed() > NO_PLACE {
                 // There is room for it in the socket, which is new. Whoever has gone misses nothing.
-                let _ = stream.try_write(BUSY.as_bytes());
+                let _ = stream.try_write(&[IoSlice::new(BUSY.as_bytes())]);
                 return None;
             }
             sleep(LOOK_FOR_PLACE).await;
@@ -291,6 +291,19 @@ impl AsyncRead for ClientStream {
 
 impl AsyncWrite for ClientStream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(context, &[IoSlice::new(bytes)])
+    }
+
+    /// So that hyper copies nothing of a long answer.
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         loop {
             if self.0.stream.poll_write_ready(context)?.is_pending() {
                 if !matches!(self.0.turn(), NextMove::Stalled(_)) {
@@ -298,7 +311,7 @@ impl AsyncWrite for ClientStream {
                 }
                 return Poll::Pending;
             }
-            match self.0.stream.try_write(bytes) {
+            match self.0.stream.try_write(parts) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 written => {
                     self.0.take_turn(NextMove::Sent(Instant::now()));

@@ -1,6 +1,6 @@
 //! The sockets that clients come by, of the machine and of the network, as one.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::task::{Context, Poll};
 
@@ -76,10 +76,10 @@ impl ClientSocket {
         }
     }
 
-    pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+    pub(super) fn try_write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
-            Self::Unix(stream) => stream.try_write(bytes),
-            Self::Tcp(stream) => stream.try_write(bytes),
+            Self::Unix(stream) => stream.try_write_vectored(parts),
+            Self::Tcp(stream) => stream.try_write_vectored(parts),
         }
     }
 }
