@@ -1,7 +1,7 @@
 //! What the stages report to an observer: what was looked up, and what answered.
 //!
 //! A [`Tracer`] is a type parameter of the stages. The workers run with one that is only told of dropped frames, of which
-//! it takes samples ([`sample`](super::sample)); its other methods are empty, so that nothing of them is left in their
+//! it takes samples (`sample.rs`); its other methods are empty, so that nothing of them is left in their
 //! code. `explain` runs the same functions with one that writes everything down, and a capture with one that hands the
 //! frames to control ([`tap`](super::tap)).
 
