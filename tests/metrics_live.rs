@@ -93,7 +93,10 @@ patterns:
     fn spawn(&self, options: &[&str]) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_transload"));
         command.arg("run").args(options).arg(self.path("gateway.yaml")).arg("--admin").arg(self.path("admin.sock"));
-        command.stdin(Stdio::null()).stderr(File::create(self.path("log")).unwrap()).env_remove("RUST_LOG");
+        // The gateway before this one may still write to its end.
+        fs::write(self.path("log"), "").unwrap();
+        let log = File::options().append(true).open(self.path("log")).unwrap();
+        command.stdin(Stdio::null()).stderr(log).env_remove("RUST_LOG");
         let child = self.namespace.spawn(&mut command).unwrap();
         eventually("it is ready", || self.log().contains("ready: "));
         child
