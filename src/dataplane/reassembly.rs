@@ -44,7 +44,7 @@ struct Datagram<'mem> {
     len: usize,
     /// How many bytes of payload are there, and how many there will be, once the last part is there.
     bytes: (usize, Option<usize>),
-    /// How many bytes these headers have.
+    /// The length, in bytes, of the headers in front of the payload in `chunk`.
     head: usize,
     /// The first fragment.
     first: Option<PacketPart>,

@@ -41,7 +41,7 @@ pub struct LostFrame<'a> {
     pub frame: &'a Frame<'a>,
     /// What is known about it.
     pub note: &'a Note,
-    /// How many of its first bytes are new headers, with which it was to leave.
+    /// The length, in bytes, of the new outer headers at its front; 0 if the encap stage has written none yet.
     pub wrapped: usize,
     /// The tables of this breath.
     pub tables: &'a Forwarding,

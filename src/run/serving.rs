@@ -19,7 +19,7 @@ use crate::logging::LogEvent;
 /// Clients that may wait to be taken in.
 const BACKLOG: i32 = 64;
 
-/// How soon a port that could not be had is tried again.
+/// The time between two attempts to open a port that could not be opened.
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// The thread that serves metrics, and the port that it serves on.

@@ -37,7 +37,7 @@ impl Default for MetricSamples {
 }
 
 impl MetricSamples {
-    /// None yet; the lines will be written where others were, whose texts are of no use any more.
+    /// No samples yet. `lines` are those of an earlier scrape: their text is thrown away, their memory used again.
     #[must_use]
     pub fn reusing(mut lines: Vec<Vec<u8>>) -> Self {
         lines.iter_mut().for_each(Vec::clear);

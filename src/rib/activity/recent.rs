@@ -15,7 +15,7 @@ const SECOND: u64 = 1_000_000_000;
 pub(super) const WINDOW: u64 = 3 * SECOND;
 /// A frame that was sent may wait so long for an answer without anybody speaking of silence: two looks.
 const GRACE: u64 = 2 * SECOND;
-/// Who has not answered for so long, in nanoseconds, is called silent.
+/// The time, in nanoseconds, after which a peer that has not answered is called silent.
 pub const SILENCE: u64 = 10 * SECOND;
 /// Whom nothing was sent to for so long is not silent any more; and who was not heard for so long is not fine.
 pub const MEMORY: u64 = 300 * SECOND;
